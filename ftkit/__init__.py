@@ -1,0 +1,22 @@
+"""ftkit: fine-tune a pretrained model on your own pictures, texts, recordings or tables."""
+__version__ = "0.1.0"
+
+# name -> the module that defines it; imported on first use, so that `import ftkit` costs no torch
+_LAZY = {
+    "Data": "data", "Augment": "augment", "Model": "head", "load_backbone": "backbone", "list_backbones": "backbone",
+    "Trainer": "trainer", "TrainConfig": "trainer", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
+    "run_template": "run", "list_runs": "run", "settings": "core",
+}
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'ftkit' has no attribute {name!r}")
+    from importlib import import_module
+    value = globals()[name] = getattr(import_module(f"ftkit.{_LAZY[name]}"), name)
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *_LAZY])
