@@ -304,7 +304,7 @@ def read_events(
         if isinstance(event, dict): events.append(event)
     return events, offset + len(whole)
 
-# %% ../nbs/00_core.ipynb #d52981a6
+# %% ../nbs/00_core.ipynb #9238768e
 class Progress:
     "A stage that counts to `of`: events for the run, a bar for the person in front of it."
     def __init__(self,
@@ -318,14 +318,13 @@ class Progress:
 
     def update(self,
         step: int,  # steps done so far
-        **facts,  # told with the event: epoch, loss, rate …
+        **facts,  # told with the event: epoch, loss, rate …; a function is called only when the event is told
     ) -> None:
         "Say how far it is; at most five times a second, and always at the end."
-        self.step, self.facts = step, facts
-        now = time.time()
+        now, self.step = time.time(), step
         if now - self.told < 0.2 and step < self.of: return
-        self.told = now
-        emit(self.stage, step=step, of=self.of, seconds=round(now - self.started, 3), **facts)
+        self.told, self.facts = now, {k: v() if callable(v) else v for k, v in facts.items()}
+        emit(self.stage, step=step, of=self.of, seconds=round(now - self.started, 3), **self.facts)
         if self.show and (now - self.started > 1 or self.handle): self._draw()
 
     def __str__(self):

@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['ACTIVATIONS', 'HEADS', 'Standardise', 'register_head', 'Model', 'input_size']
 
-# %% ../nbs/06_head.ipynb #1100f021
+# %% ../nbs/06_head.ipynb #b6a0c976
 import dataclasses
-import re
+import hashlib
 
 import numpy as np
 import torch
 from torch import nn
 
-from .backbone import CHUNK, Backbone, Prep, in_chunks, load_backbone
+from .backbone import Backbone, in_chunks, load_backbone, tensors_hash
 from .core import Progress, patch_to
 from .data import Data, Part, Task
 from .params import nearest
@@ -32,7 +32,7 @@ class Standardise(nn.Module):
         self.std.copy_(torch.where(std > 1e-6, std, 1.0))
     def forward(self, x): return (x - self.mean) / self.std
 
-# %% ../nbs/06_head.ipynb #03270f51
+# %% ../nbs/06_head.ipynb #a73a3306
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 HEADS: dict[str, "callable"] = {}  # name: function (n_features, n_outputs, **options) -> nn.Module
 
@@ -45,16 +45,16 @@ def register_head(name: str):
     return enter
 
 @register_head("linear")
-def _linear(n_features: int, n_outputs: int, dropout: float = 0.0, **_) -> nn.Module:
+def _linear(n_features: int, n_outputs: int, dropout: float = 0.5, **_) -> nn.Module:
     return nn.Sequential(Standardise(n_features), nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
 
 @register_head("mlp")
-def _mlp(n_features: int, n_outputs: int, dropout: float = 0.0, layers: int = 1, width: int = 256, activation: str = "gelu") -> nn.Module:
+def _mlp(n_features: int, n_outputs: int, dropout: float = 0.5, layers: int = 1, width: int = 256, activation: str = "gelu") -> nn.Module:
     if activation not in ACTIVATIONS: raise ValueError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
     hidden = [m for i in range(layers) for m in (nn.Linear(width if i else n_features, width), ACTIVATIONS[activation](), nn.Dropout(dropout))]
     return nn.Sequential(Standardise(n_features), *hidden, nn.Linear(width if layers else n_features, n_outputs))
 
-# %% ../nbs/06_head.ipynb #990ba3a5
+# %% ../nbs/06_head.ipynb #d80bdba0
 class Model(nn.Module):
     "Backbone, then head, for a task."
     def __init__(self,
@@ -64,18 +64,20 @@ class Model(nn.Module):
         layers: int = 1,  # hidden layers of an MLP head [0..8]
         width: int = 256,  # units of each hidden layer
         activation: str = "gelu",  # of the hidden layers, one of ACTIVATIONS
-        dropout: float = 0.0,  # share of head inputs dropped while training [0..1)
+        dropout: float = 0.5,  # share of head inputs dropped while training [0..1)
         size: int | None = None,  # pixels a side; default: chosen from the pictures
         fit: str = "pad",  # how a picture becomes square: pad, crop or squash
         pretrained: bool = True,  # False starts from random weights
-        seed: int = 0,  # of the head's first weights
+        seed: int = 0,  # of first weights: the head's, and the body's if not pretrained
     ):
         super().__init__()
-        self.backbone = load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.backbone = load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
         if isinstance(head, str) and head not in HEADS:
             near = nearest(head, list(HEADS))
             raise ValueError(f"there is no head {head!r}; there are {', '.join(HEADS)}" + (f"; did you mean {near!r}?" if near else ""))
-        self.task, self.bound = task, size is not None
+        self.task, self.bound, self.pretrained = task, size is not None, pretrained
         self.prep = dataclasses.replace(self.backbone.prep, size=size or self.backbone.prep.size, fit=fit)
         self.head_config = dict(layers=layers, width=width, activation=activation, dropout=dropout) | {"name": head if isinstance(head, str) else type(head).__name__}
         options = {k: v for k, v in self.head_config.items() if k != "name"}
@@ -113,6 +115,12 @@ def bind(self,
             self.target.copy_(torch.tensor([y.mean(), y.std() or 1.0]))
         self.bound = True
     return self
+
+# %% ../nbs/06_head.ipynb #2830f2ca
+@patch_to(Model)
+def weights_hash(self) -> str:
+    "SHA-256 over body and head, tensors in name order: equal means the same model."
+    return hashlib.sha256((self.backbone.weights_hash() + tensors_hash(self.head.state_dict())).encode()).hexdigest()
 
 # %% ../nbs/06_head.ipynb #895f274e
 @patch_to(Model)
