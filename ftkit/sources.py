@@ -139,7 +139,7 @@ def read_picture_table(
     if len(index) > len(set(index)): rows.columns.setdefault("group", [str(i) for i in index])
     return rows
 
-# %% ../nbs/02b_sources.ipynb #cd22e98c
+# %% ../nbs/02b_sources.ipynb #8a6054fc
 def read_idx(path: str | os.PathLike) -> np.ndarray:
     "An IDX file (the format of MNIST, also gzipped) as an array of uint8."
     with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as f: data = f.read()
@@ -159,7 +159,7 @@ def read_arrays(source) -> Rows:
             x, y = (next((z[n] for n in names if n in z), None) for names in (("x", "images", "X", "data"), ("y", "labels", "label", "target")))
             if x is None or y is None: raise DataError(f"{source} holds {', '.join(z)}; it must hold x (pictures) and y (labels)")
         return Rows(list(x), y.tolist())
-    if isinstance(source, tuple): return Rows(list(source[0]), np.asarray(source[1]).tolist())
+    if isinstance(source, tuple): return Rows(list(source[0]), source[1].tolist() if hasattr(source[1], "tolist") else list(source[1]))
     names = getattr(source, "classes", None)
     if hasattr(source, "features"):  # Hugging Face
         label = next((n for n in _USUAL["label"] if n in source.features), None)

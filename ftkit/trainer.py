@@ -6,7 +6,7 @@
 __all__ = ['OPTIMISERS', 'SCHEDULES', 'LOSSES', 'TrainConfig', 'register_loss', 'rate_factor', 'pick_device', 'Precision',
            'probe_precision', 'Stage', 'Trainer']
 
-# %% ../nbs/09_trainer.ipynb #4148fda1
+# %% ../nbs/09_trainer.ipynb #cc07202d
 import copy
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,7 +30,7 @@ from .head import Model
 from .metrics import headline, score
 from .params import nearest
 
-# %% ../nbs/09_trainer.ipynb #b4799ed4
+# %% ../nbs/09_trainer.ipynb #5532b528
 OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
@@ -56,6 +56,7 @@ class TrainConfig:
     accumulate: int = 1  # pieces a batch is cut into, to save memory [1..batch_size]
     clip: float = 1.0  # largest norm of the gradient; 0 is off [0..]
     patience: int | None = None  # stop after so many epochs without a lower validation loss [1..]
+    blend: float = 0.5  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
     keep: str = "best"  # "best" epoch by validation loss, or the "last"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
@@ -68,6 +69,7 @@ class TrainConfig:
                             ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
             need(getattr(self, name) in among, name, "one of " + ", ".join(among))
         for name in ("epochs", "head_epochs", "clip", "weight_decay", "checkpoint_seconds"): need(getattr(self, name) >= 0, name, "at least 0")
+        need(0 <= self.blend <= 1, "blend", "between 0 and 1")
         for name in ("learning_rate", "head_rate", "body_rate", "layer_decay"): need(0 < getattr(self, name) <= 1, name, "above 0 and at most 1")
         need(1 <= self.accumulate <= self.batch_size, "accumulate", f"at least 1 and at most batch_size ({self.batch_size})")
         need(self.epochs + self.head_epochs > 0, "epochs", "above 0 when head_epochs is 0")
@@ -197,7 +199,7 @@ def _tune_stage(t: "Trainer") -> Stage:
         return prep(batch).contiguous(memory_format=precision.memory_format)
     return Stage("tune", t.config.epochs, t.config.learning_rate, inputs, t.model, precision)
 
-# %% ../nbs/09_trainer.ipynb #9b7b5437
+# %% ../nbs/09_trainer.ipynb #e55c1a2a
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
     count = 0  # fits of this process; names their checkpoints
@@ -218,14 +220,14 @@ class Trainer:
         self.config = dataclasses.replace(config or TrainConfig(), **fields)
         if model.task != data.task: raise ValueError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
         self.device, self.device_reason = pick_device()
-        self.history, self.best, self.seconds = [], {}, {}
+        self.history, self.best, self.seconds, self.copies = [], {}, {}, {}
         model.bind(data)
 
     def __repr__(self):
         c = self.config
         return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} pictures in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
-# %% ../nbs/09_trainer.ipynb #cde6f5bb
+# %% ../nbs/09_trainer.ipynb #95a4bba8
 @patch_to(Trainer)
 def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
@@ -237,11 +239,12 @@ def _loop(self, s: Stage, saved: dict) -> None:
     optimizer = self._optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, c.weight_decay))
     peaks = [g["lr"] for g in optimizer.param_groups]
     steps = max(1, len(ids) // c.batch_size) if len(ids) >= c.batch_size else 1  # a last, smaller batch would weigh its rows more
+    model.to(memory_format=s.precision.memory_format)
     epoch0, step0, loss_sum = self._restore(optimizer, saved)
     bar, saved_at = Progress(s.name, s.epochs * steps), time.time()
     for epoch in range(epoch0, s.epochs):
         if s.name == "tune" and c.freeze == "gradual": model.freeze(self._frozen_layers(epoch))
-        model.train()
+        model.train().to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
         if s.name == "tune" and c.batch_norm == "frozen": _freeze_batch_norm(model.backbone)
         order = ids[permutation(len(ids), c.seed, s.name, epoch)]
         for step in range(step0, steps):
@@ -303,7 +306,7 @@ def _validate(self, s: Stage) -> dict:
     figures = score(self.model.task.kind, self.data.valid.labels, p, self.model.task.classes, n_boot=0)
     return {"valid_loss": figures["rmse"].value ** 2 if self.model.task.kind == "regression" else figures["log_loss"].value, f"valid_{name}": figures[name].value}
 
-# %% ../nbs/09_trainer.ipynb #52f22a4a
+# %% ../nbs/09_trainer.ipynb #5f058551
 @patch_to(Trainer)
 def _folder(self) -> Path | None:
     "Where this fit's checkpoints are: named by its number in the process and by everything its result depends on."
@@ -341,6 +344,8 @@ def _restore(self, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
             _, i, k = name.split(".")
             groups["state"].setdefault(int(i), {})[k] = value
     optimizer.load_state_dict(groups)
+    for p, state in optimizer.state.items():  # moments lie in memory as their parameter does: the fused step walks both side by side
+        for k, v in state.items(): state[k] = torch.empty_like(p).copy_(v) if v.shape == p.shape else v
     torch.set_rng_state(tensors["random.cpu"])
     if "random.cuda" in tensors: torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
     return saved["epoch"], saved["step"], tensors["loss_sum"].reshape(()).to(self.device)
@@ -351,13 +356,9 @@ def _keep_best(self, record: dict) -> None:
     loss = record.get("valid_loss")
     if self.config.keep == "last" or loss is None or loss >= self.best.get("valid_loss", math.inf): return
     self.best = {"index": len(self.history) - 1, **record}
-    weights = {k: v.detach().cpu().clone().contiguous() for k, v in self.model.state_dict().items()}
-    if (folder := self._folder()) is None: self._best_weights = weights
-    else:
-        from safetensors.torch import save
-        write_atomic(folder / "best.safetensors", save(weights))
+    self._keep("best")
 
-# %% ../nbs/09_trainer.ipynb #bf375069
+# %% ../nbs/09_trainer.ipynb #62f55593
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
@@ -375,20 +376,45 @@ def fit(self) -> "Trainer":
     for name in names[names.index(saved["stage"]) if saved else 0:]:
         started, before = time.time(), self.seconds.get(name, 0)
         mine = saved if saved and saved["stage"] == name else {}
-        stage = (_head_stage if name == "head" else _tune_stage)(self) if not mine or mine["epoch"] < getattr(c, "head_epochs" if name == "head" else "epochs") else None
-        if stage: self.precision = stage.precision; self._loop(stage, mine)
+        if name == "tune" and not mine: self._load_best(); self._keep("start")
+        if not mine or mine["epoch"] < getattr(c, "head_epochs" if name == "head" else "epochs"):
+            stage = (_head_stage if name == "head" else _tune_stage)(self)
+            self.precision = stage.precision
+            self._loop(stage, mine)
+        if name == "tune" and c.blend < 1: self._blend()
         self.seconds[name] = round(before + time.time() - started, 2)
     self._load_best()
+    self.model.freeze("none").eval()
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
 
 @patch_to(Trainer)
-def _load_best(self) -> None:
-    "Put the kept epoch's weights into the model."
-    folder = self._folder()
-    if self.best: self.model.load_state_dict(load_file(folder / "best.safetensors") if folder else self._best_weights)
-    self.model.freeze("none").eval()
+def _blend(self) -> None:
+    "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
+    start, share = self._kept("start"), self.config.blend
+    self.model.load_state_dict({k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v for k, v in self.model.state_dict().items()})
+    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, None, None, self.precision))
+    self.history.append(record)
+    self._keep_best(record)
 
+@patch_to(Trainer)
+def _load_best(self) -> None:
+    "Put the kept epoch's weights into the model; without validation rows these are the last."
+    if self.best: self.model.load_state_dict(self._kept("best"))
+
+@patch_to(Trainer)
+def _keep(self, name: str) -> None:
+    "Keep a copy of the weights: beside the checkpoints, or in memory."
+    weights = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in self.model.state_dict().items()}
+    if (folder := self._folder()) is None: self.copies[name] = weights
+    else: write_atomic(folder / f"{name}.safetensors", save(weights))
+
+@patch_to(Trainer)
+def _kept(self, name: str) -> dict[str, torch.Tensor]:
+    "The copy of that name."
+    return load_file(self._folder() / f"{name}.safetensors") if self._folder() else self.copies[name]
+
+# %% ../nbs/09_trainer.ipynb #a34b0ce5
 @patch_to(Trainer)
 def plot(self):
     "Loss and metric over the epochs of both stages, with the kept epoch marked, as a figure."
