@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ArtifactError', 'model_card', 'load_model', 'Prediction', 'Predictor']
 
-# %% ../nbs/07_artifact.ipynb #f36b37ed
+# %% ../nbs/07_artifact.ipynb #d9774349
 import dataclasses
 import os
 import shutil
@@ -17,16 +17,16 @@ from safetensors.torch import load_file, save_file
 
 from . import __version__
 from .backbone import CHUNK, Prep, load_backbone
-from .core import build_folder, file_sha256, patch_to, read_json, write_json
+from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
 from .head import HEADS, Model
 from .metrics import Figure
 from .pictures import PICTURE_SUFFIXES, open_picture, square
 
-# %% ../nbs/07_artifact.ipynb #b59ad2ac
+# %% ../nbs/07_artifact.ipynb #0fcfcb8c
 _HEAD = "ftkit_head."
 
-class ArtifactError(ValueError):
+class ArtifactError(UsageError):
     "A model folder that is missing, incomplete, changed, or of another kind."
 
 def _config(model: Model) -> dict:
@@ -78,7 +78,7 @@ def save(self,
     os.replace(new, folder)
     return folder
 
-# %% ../nbs/07_artifact.ipynb #f9777756
+# %% ../nbs/07_artifact.ipynb #74bba032
 def load_model(
     folder: str | os.PathLike,  # a model folder, or a run's folder that has one
     verify: bool = True,  # compare all hashes with the manifest
@@ -97,7 +97,7 @@ def load_model(
     tensors = load_file(folder / "model.safetensors")
     model.head.load_state_dict({k.removeprefix(_HEAD): v for k, v in tensors.items() if k.startswith(_HEAD) and k != _HEAD + "target"})
     model.target.copy_(tensors[_HEAD + "target"])
-    model.prep, model.chunk, model.threads = Prep(**prep), own["chunk"], own["threads"]
+    model.prep, model.bound, model.chunk, model.threads = Prep(**prep), True, own["chunk"], own["threads"]
     return model.eval()
 
 # %% ../nbs/07_artifact.ipynb #f84d2719

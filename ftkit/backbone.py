@@ -6,7 +6,7 @@
 __all__ = ['SOURCES', 'CHUNK', 'Prep', 'BackboneError', 'tensors_hash', 'Backbone', 'register_source', 'load_backbone',
            'list_backbones', 'in_chunks', 'features']
 
-# %% ../nbs/05_backbone.ipynb #40bfa292
+# %% ../nbs/05_backbone.ipynb #a24d8af0
 import dataclasses
 import hashlib
 import os
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import Progress, build_folder, cache_folder, fingerprint, read_json, settings
+from .core import UsageError, Progress, build_folder, cache_folder, fingerprint, read_json, settings
 from .data import Data
 from .params import nearest
 from .samples import SAMPLES, SampleError, fetch_sample
@@ -40,8 +40,8 @@ class Prep:
         mean, std = (torch.tensor(v, device=x.device).view(1, -1, 1, 1) * 255 for v in (self.mean, self.std))
         return (x.float() - mean) / std
 
-# %% ../nbs/05_backbone.ipynb #8bd4c429
-class BackboneError(ValueError):
+# %% ../nbs/05_backbone.ipynb #be7c7e54
+class BackboneError(UsageError):
     "A body that is unknown, or whose weights cannot be had."
 
 def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
@@ -84,13 +84,13 @@ class Backbone(nn.Module):
         "SHA-256 of the body's tensors."
         return tensors_hash(self.body.state_dict())
 
-# %% ../nbs/05_backbone.ipynb #987aceb3
+# %% ../nbs/05_backbone.ipynb #d3382eab
 SOURCES: dict[str, "callable"] = {}  # source: function (name, pretrained) -> Backbone
 
 def register_source(source: str):
     "Decorator: bodies called `source:NAME` are built by the function below."
     def enter(function):
-        if source in SOURCES: raise ValueError(f"backbone source {source!r} is registered already; choose another name")
+        if source in SOURCES: raise UsageError(f"backbone source {source!r} is registered already; choose another name")
         SOURCES[source] = function
         return function
     return enter

@@ -397,6 +397,16 @@ def show_counts(self):
     plt.close(fig)
     return fig
 
+# %% ../nbs/03_data.ipynb #7fd3b1c8
+@patch_to(Data, kind=property)
+def background(self) -> int:
+    "0, 128 or 255: the grey level nearest to the pictures' borders (median of up to 64 of them)."
+    levels = []
+    for i in permutation(len(self), self.seed, "background")[:64]:
+        a = np.asarray(open_picture(self.items[i], at_least=64)).mean(2)
+        levels.append(np.median(np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]])))
+    return min((0, 128, 255), key=lambda g: abs(g - float(np.median(levels))))
+
 # %% ../nbs/03_data.ipynb #2f45c0c7
 @patch_to(Data, name="pixels")
 def _pixels(self, size: int, fit: str = "pad", interpolation: str = "bicubic", background: int = 255) -> np.ndarray:

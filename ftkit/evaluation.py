@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['linear_baseline', 'baselines', 'count_test_use', 'Report', 'evaluate', 'save_figure']
 
-# %% ../nbs/12_evaluation.ipynb #7bed81d1
+# %% ../nbs/12_evaluation.ipynb #3f25850c
 import dataclasses
 import html
 import warnings
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .backbone import features, load_backbone
-from .core import Progress, cache_folder, emit, jsonable, patch_to, permutation, run_dir, write_atomic, write_json
+from .core import UsageError, Progress, cache_folder, emit, jsonable, patch_to, permutation, run_dir, write_atomic, write_json
 from .data import Data, Part, show_pictures
 from .head import Model
 from .metrics import confusion as confusion_counts
@@ -117,7 +117,7 @@ def _row_scores(kind: str, y, p) -> np.ndarray:
     if kind == "multi_label": return ((p > .5) == (y > .5)).mean(1)
     return -((p - y) ** 2)
 
-# %% ../nbs/12_evaluation.ipynb #76b9b97e
+# %% ../nbs/12_evaluation.ipynb #3bcc47b2
 def _doubts(report: Report, data: Data) -> list[str]:
     "Sentences that a careful reader would write beside the figures."
     notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
@@ -142,7 +142,7 @@ def evaluate(
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
     data, kind, classes = part.data, model.task.kind, model.task.classes
-    if not len(part): raise ValueError(f"the part {part.name!r} has no rows; give a part with rows, or split the data with test above 0")
+    if not len(part): raise UsageError(f"the part {part.name!r} has no rows; give a part with rows, or split the data with test above 0")
     p = model.predict(part, stage="evaluate")
     figures = {part.name: score(kind, part.labels, p, classes, n_boot=n_boot)}
     for name in beside:

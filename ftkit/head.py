@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ACTIVATIONS', 'HEADS', 'Standardise', 'register_head', 'Model', 'input_size']
 
-# %% ../nbs/06_head.ipynb #b6a0c976
+# %% ../nbs/06_head.ipynb #4a37d881
 import dataclasses
 import hashlib
 
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .backbone import Backbone, in_chunks, load_backbone, tensors_hash
-from .core import Progress, patch_to
+from .core import UsageError, Progress, patch_to
 from .data import Data, Part, Task
 from .params import nearest
 
@@ -32,14 +32,14 @@ class Standardise(nn.Module):
         self.std.copy_(torch.where(std > 1e-6, std, 1.0))
     def forward(self, x): return (x - self.mean) / self.std
 
-# %% ../nbs/06_head.ipynb #a73a3306
+# %% ../nbs/06_head.ipynb #35b0328c
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 HEADS: dict[str, "callable"] = {}  # name: function (n_features, n_outputs, **options) -> nn.Module
 
 def register_head(name: str):
     "Decorator: `head=NAME` builds the function below; a name is given once."
     def enter(function):
-        if name in HEADS: raise ValueError(f"head {name!r} is registered already; choose another name")
+        if name in HEADS: raise UsageError(f"head {name!r} is registered already; choose another name")
         HEADS[name] = function
         return function
     return enter
@@ -50,11 +50,11 @@ def _linear(n_features: int, n_outputs: int, dropout: float = 0.5, **_) -> nn.Mo
 
 @register_head("mlp")
 def _mlp(n_features: int, n_outputs: int, dropout: float = 0.5, layers: int = 1, width: int = 256, activation: str = "gelu") -> nn.Module:
-    if activation not in ACTIVATIONS: raise ValueError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
+    if activation not in ACTIVATIONS: raise UsageError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
     hidden = [m for i in range(layers) for m in (nn.Linear(width if i else n_features, width), ACTIVATIONS[activation](), nn.Dropout(dropout))]
     return nn.Sequential(Standardise(n_features), *hidden, nn.Linear(width if layers else n_features, n_outputs))
 
-# %% ../nbs/06_head.ipynb #d80bdba0
+# %% ../nbs/06_head.ipynb #da267511
 class Model(nn.Module):
     "Backbone, then head, for a task."
     def __init__(self,
@@ -76,8 +76,8 @@ class Model(nn.Module):
             self.backbone = load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
         if isinstance(head, str) and head not in HEADS:
             near = nearest(head, list(HEADS))
-            raise ValueError(f"there is no head {head!r}; there are {', '.join(HEADS)}" + (f"; did you mean {near!r}?" if near else ""))
-        self.task, self.bound, self.pretrained = task, size is not None, pretrained
+            raise UsageError(f"there is no head {head!r}; there are {', '.join(HEADS)}" + (f"; did you mean {near!r}?" if near else ""))
+        self.task, self.bound, self.asked_size, self.pretrained = task, False, size, pretrained
         self.prep = dataclasses.replace(self.backbone.prep, size=size or self.backbone.prep.size, fit=fit)
         self.head_config = dict(layers=layers, width=width, activation=activation, dropout=dropout) | {"name": head if isinstance(head, str) else type(head).__name__}
         options = {k: v for k, v in self.head_config.items() if k != "name"}
@@ -94,7 +94,7 @@ class Model(nn.Module):
         return f"{self.backbone.name} ({n[0]:,} parameters, {self.backbone.n_features} features) ▸ {self.head_config['name']} ({n[1]:,}) ▸ " \
                f"{self.task.n_outputs} {'numbers' if self.task.kind == 'regression' else 'classes'}; input {self.prep.size}×{self.prep.size}, {self.prep.fit}"
 
-# %% ../nbs/06_head.ipynb #3a2f5796
+# %% ../nbs/06_head.ipynb #c3ac0278
 def input_size(
     own: int,  # the body's own side in pixels
     sizes: np.ndarray | None,  # (N,2) width and height of the pictures
@@ -107,9 +107,9 @@ def input_size(
 def bind(self,
     data: Data,
 ) -> Model:
-    "Choose the input size for these pictures, and learn a regression's scale; the first data decide."
+    "Choose input size and background for these pictures, and learn a regression's scale; the first data decide."
     if not self.bound:
-        self.prep = dataclasses.replace(self.prep, size=input_size(self.prep.size, data.sizes))
+        self.prep = dataclasses.replace(self.prep, size=self.asked_size or input_size(self.prep.size, data.sizes), background=data.background)
         if self.task.kind == "regression":
             y = data.train.labels.astype(np.float64)
             self.target.copy_(torch.tensor([y.mean(), y.std() or 1.0]))
@@ -122,14 +122,14 @@ def weights_hash(self) -> str:
     "SHA-256 over body and head, tensors in name order: equal means the same model."
     return hashlib.sha256((self.backbone.weights_hash() + tensors_hash(self.head.state_dict())).encode()).hexdigest()
 
-# %% ../nbs/06_head.ipynb #895f274e
+# %% ../nbs/06_head.ipynb #6c313eee
 @patch_to(Model)
 def freeze(self,
     what: str | int,  # "backbone", "none", or how many layers from the input stay frozen
 ) -> Model:
     "Say which parameters are trained."
     layers = self.backbone.layers()
-    if what not in ("backbone", "none") and not isinstance(what, int): raise ValueError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
+    if what not in ("backbone", "none") and not isinstance(what, int): raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
     below = {"backbone": len(layers) + 1, "none": 0}.get(what, what)
     for name, p in self.backbone.body.named_parameters(): p.requires_grad_(layers[name] >= below)
     self.frozen_body = what == "backbone"
@@ -162,7 +162,7 @@ def parameter_groups(self,
         group["params"].append(p); group["names"].append(name)
     return list(groups.values())
 
-# %% ../nbs/06_head.ipynb #1b9a2de2
+# %% ../nbs/06_head.ipynb #956e761a
 @patch_to(Model)
 def activate(self, outputs: torch.Tensor) -> torch.Tensor:  # (B,n_outputs) -> the same shape
     "Outputs as probabilities (softmax, or sigmoid for several labels) or as numbers in the label's unit."
@@ -170,19 +170,28 @@ def activate(self, outputs: torch.Tensor) -> torch.Tensor:  # (B,n_outputs) -> t
     return outputs.double().sigmoid() if self.task.kind == "multi_label" else outputs.double() * self.target[1].item() + self.target[0].item()
 
 @patch_to(Model)
+def outputs(self,
+    what: Part | np.ndarray,  # rows of a Data, or (N,3,size,size) uint8
+    stage: str = "predict",  # name of the progress bar
+) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid
+    "What the network says of each row, in canonical batches and evaluation mode."
+    if isinstance(what, Part):
+        self.bind(what.data)
+        what = _Rows(what.data.pixels(self.prep.size, self.prep.fit, self.prep.interpolation, self.prep.background), what.ids)
+    was_training = self.training
+    self.eval().to(memory_format=torch.channels_last)
+    out = in_chunks(self, what, self.prep, self.target.device, chunk=getattr(self, "chunk", None), progress=Progress(stage, len(what)))
+    self.train(was_training)
+    return out
+
+@patch_to(Model)
 def predict(self,
     what: Part | np.ndarray,  # rows of a Data, or (N,3,size,size) uint8
     stage: str = "predict",  # name of the progress bar
 ) -> np.ndarray:  # (N,C) float64 probabilities, or (N,) numbers
     "Probabilities of the classes, or the number, for each row."
-    if isinstance(what, Part):
-        x = self.bind(what.data) and what.data.pixels(self.prep.size, self.prep.fit, self.prep.interpolation, self.prep.background)
-        what = _Rows(x, what.ids)
-    was_training, device = self.training, self.target.device
-    self.eval().to(memory_format=torch.channels_last)
-    out = self.activate(in_chunks(self, what, self.prep, device, chunk=getattr(self, "chunk", None), progress=Progress(stage, len(what)))).numpy()
-    self.train(was_training)
-    return out[:, 0] if self.task.kind == "regression" else out
+    p = self.activate(self.outputs(what, stage)).numpy()
+    return p[:, 0] if self.task.kind == "regression" else p
 
 class _Rows:
     "Some rows of a memory-mapped array, read a piece at a time."

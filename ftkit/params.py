@@ -6,7 +6,7 @@
 __all__ = ['ParamError', 'nearest', 'Param', 'parse_params', 'read_params', 'check_params', 'params_from_text',
            'params_from_yaml', 'to_source', 'json_schema', 'help_table']
 
-# %% ../nbs/01_params.ipynb #bf7dc961
+# %% ../nbs/01_params.ipynb #dfd90be5
 import ast
 import dataclasses
 import difflib
@@ -19,8 +19,10 @@ import pathlib
 import re
 import tokenize
 
-# %% ../nbs/01_params.ipynb #58579edb
-class ParamError(ValueError):
+from .core import UsageError
+
+# %% ../nbs/01_params.ipynb #7b45219a
+class ParamError(UsageError):
     "A parameter, its value or its cell was refused; the message is for the person who wrote it."
 
 def nearest(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PICTURE_SUFFIXES', 'FITS', 'PictureError', 'to_rgb', 'open_picture', 'square', 'look_at_files', 'pixels']
 
-# %% ../nbs/02a_pictures.ipynb #1e03bb08
+# %% ../nbs/02a_pictures.ipynb #32b06c56
 import concurrent.futures
 import hashlib
 import os
@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from .core import Progress, build_folder, cache_folder, fingerprint, settings
+from .core import UsageError, Progress, build_folder, cache_folder, fingerprint, settings
 
-# %% ../nbs/02a_pictures.ipynb #6ff95166
+# %% ../nbs/02a_pictures.ipynb #ce31bed9
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".ico", ".avif")
 
-class PictureError(ValueError):
+class PictureError(UsageError):
     "A file that cannot be read as a picture."
 
 def to_rgb(

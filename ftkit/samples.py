@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SAMPLES', 'SampleError', 'Sample', 'register_sample', 'fetch_sample']
 
-# %% ../nbs/02_samples.ipynb #507e218c
+# %% ../nbs/02_samples.ipynb #7296ede6
 import dataclasses
 import shutil
 import subprocess
@@ -13,11 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .core import build_folder, cache_folder, emit, file_sha256, read_json, settings, write_json
+from .core import UsageError, build_folder, cache_folder, emit, file_sha256, read_json, settings, write_json
 from .params import nearest
 
-# %% ../nbs/02_samples.ipynb #d5bf0c53
-class SampleError(ValueError):
+# %% ../nbs/02_samples.ipynb #1caf79a4
+class SampleError(UsageError):
     "A sample that is unknown, cannot be fetched here, or is not what the catalogue says."
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ SAMPLES: dict[str, Sample] = {}
 def register_sample(**entry):
     "Decorator: enter the function below into the catalogue under `name`."
     def enter(function):
-        if entry["name"] in SAMPLES: raise ValueError(f"sample {entry['name']!r} is registered already; choose another name")
+        if entry["name"] in SAMPLES: raise UsageError(f"sample {entry['name']!r} is registered already; choose another name")
         SAMPLES[entry["name"]] = Sample(**entry, prepare=function)
         return function
     return enter

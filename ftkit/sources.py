@@ -6,7 +6,7 @@
 __all__ = ['DataError', 'Rows', 'read_class_folders', 'read_table', 'find_column', 'read_picture_table', 'read_idx',
            'read_arrays']
 
-# %% ../nbs/02b_sources.ipynb #c4c8097c
+# %% ../nbs/02b_sources.ipynb #c2e21777
 import csv
 import dataclasses
 import gzip
@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .core import UsageError
 from .params import nearest
 from .pictures import PICTURE_SUFFIXES
 
-# %% ../nbs/02b_sources.ipynb #9aeca147
-class DataError(ValueError):
+# %% ../nbs/02b_sources.ipynb #bea5ed04
+class DataError(UsageError):
     "Data that cannot be used as given."
 
 @dataclasses.dataclass
@@ -53,7 +54,7 @@ def read_class_folders(
         there = sorted(p.name for p in folder.iterdir())[:5]
         loose = sum(f.suffix.lower() in suffixes for f in folder.iterdir())
         raise DataError(f"{folder} has no class folders with pictures ({'it is empty' if not there else 'it holds ' + ', '.join(there)}); put each class into a folder of its own"
-                        + (f", or give the labels of these {loose} files in a table with labels='labels.csv'" if loose else f"; files that count end in {', '.join(suffixes[:4])} …"))
+                        + (f", or give the labels of these {loose} files in a table: data='labels.csv', folder='{folder}'" if loose else f"; files that count end in {', '.join(suffixes[:4])} …"))
     return rows
 
 # %% ../nbs/02b_sources.ipynb #cb85d674

@@ -6,7 +6,7 @@
 __all__ = ['OPTIMISERS', 'SCHEDULES', 'LOSSES', 'TrainConfig', 'register_loss', 'rate_factor', 'pick_device', 'Precision',
            'probe_precision', 'Stage', 'Trainer']
 
-# %% ../nbs/09_trainer.ipynb #cc07202d
+# %% ../nbs/09_trainer.ipynb #da438e34
 import copy
 import dataclasses
 import json
@@ -24,13 +24,13 @@ from torch.nn import functional as F
 
 from .augment import Augment
 from .backbone import CHUNK, features
-from .core import Progress, build_folder, cache_folder, counter, emit, fingerprint, patch_to, permutation, read_json, run_dir, settings, write_atomic, write_json
+from .core import UsageError, Progress, build_folder, cache_folder, counter, emit, fingerprint, note, patch_to, permutation, read_json, run_dir, settings, write_atomic, write_json
 from .data import Data
 from .head import Model
 from .metrics import headline, score
 from .params import nearest
 
-# %% ../nbs/09_trainer.ipynb #5532b528
+# %% ../nbs/09_trainer.ipynb #160fd8ac
 OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
@@ -64,7 +64,7 @@ class TrainConfig:
 
     def __post_init__(self):
         def need(ok, name, allowed):
-            if not ok: raise ValueError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
+            if not ok: raise UsageError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
         for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
                             ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
             need(getattr(self, name) in among, name, "one of " + ", ".join(among))
@@ -75,13 +75,13 @@ class TrainConfig:
         need(self.epochs + self.head_epochs > 0, "epochs", "above 0 when head_epochs is 0")
         need(not (self.patience and self.keep == "last"), "patience", "None when keep is 'last': early stopping keeps the best epoch")
 
-# %% ../nbs/09_trainer.ipynb #d2277c62
+# %% ../nbs/09_trainer.ipynb #f346ed0c
 LOSSES: dict[str, "callable"] = {}
 
 def register_loss(name: str):
     "Decorator: `loss=NAME` is the function (outputs (B,C), targets, label smoothing) -> (B,) below."
     def enter(function):
-        if name in LOSSES: raise ValueError(f"loss {name!r} is registered already; choose another name")
+        if name in LOSSES: raise UsageError(f"loss {name!r} is registered already; choose another name")
         LOSSES[name] = function
         return function
     return enter
@@ -110,13 +110,13 @@ def rate_factor(
     if schedule == "constant": return 1.0
     return max(1e-4, (1 + math.cos(math.pi * (step + 1 - up) / max(1, of - up))) / 2)
 
-# %% ../nbs/09_trainer.ipynb #e71083d4
+# %% ../nbs/09_trainer.ipynb #2f7ac4e1
 def pick_device() -> tuple[torch.device, str]:
     "The device to compute on, and why."
     wanted = settings()["device"]
     if wanted.value != "auto":
         try: torch.zeros(1, device=wanted.value)
-        except (RuntimeError, AssertionError, NotImplementedError) as e: raise ValueError(f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); choose auto or cpu") from None
+        except (RuntimeError, AssertionError, NotImplementedError) as e: raise UsageError(f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); choose auto or cpu") from None
         return torch.device(wanted.value), f"chosen by {wanted.source}"
     if torch.cuda.is_available(): return torch.device("cuda"), torch.cuda.get_device_name()
     if torch.backends.mps.is_available(): return torch.device("mps"), "Apple GPU"
@@ -199,7 +199,7 @@ def _tune_stage(t: "Trainer") -> Stage:
         return prep(batch).contiguous(memory_format=precision.memory_format)
     return Stage("tune", t.config.epochs, t.config.learning_rate, inputs, t.model, precision)
 
-# %% ../nbs/09_trainer.ipynb #e55c1a2a
+# %% ../nbs/09_trainer.ipynb #406afc6a
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
     count = 0  # fits of this process; names their checkpoints
@@ -215,10 +215,10 @@ class Trainer:
         unknown = [f for f in fields if f not in TrainConfig.__dataclass_fields__]
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
-            raise ValueError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
+            raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
         self.model, self.data, self.augment, self.watch = model, data, augment, list(watch)
         self.config = dataclasses.replace(config or TrainConfig(), **fields)
-        if model.task != data.task: raise ValueError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
+        if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
         self.device, self.device_reason = pick_device()
         self.history, self.best, self.seconds, self.copies = [], {}, {}, {}
         model.bind(data)
@@ -358,15 +358,16 @@ def _keep_best(self, record: dict) -> None:
     self.best = {"index": len(self.history) - 1, **record}
     self._keep("best")
 
-# %% ../nbs/09_trainer.ipynb #62f55593
+# %% ../nbs/09_trainer.ipynb #f85d8bf9
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
     Trainer.count += 1
     self.number, c, saved = Trainer.count, self.config, {}
     names = (["head"] if c.head_epochs else []) + (["tune"] if c.epochs and c.freeze != "backbone" else [])
-    if not names: raise ValueError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
+    if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
     self.model.to(self.device)
+    note(device=f"{self.device} ({self.device_reason})", threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     found = sorted(self._folder().glob("last-*")) if self._folder() else []
     if found:
         saved = read_json(found[-1] / "state.json") | {"tensors": load_file(found[-1] / "state.safetensors")}
@@ -380,6 +381,7 @@ def fit(self) -> "Trainer":
         if not mine or mine["epoch"] < getattr(c, "head_epochs" if name == "head" else "epochs"):
             stage = (_head_stage if name == "head" else _tune_stage)(self)
             self.precision = stage.precision
+            note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
             self._loop(stage, mine)
         if name == "tune" and c.blend < 1: self._blend()
         self.seconds[name] = round(before + time.time() - started, 2)

@@ -1,0 +1,67 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+# nbdev and jupyter call their own sub-commands by name
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+# threads that wait must not burn the core another process needs
+export OMP_WAIT_POLICY := PASSIVE
+export GOMP_SPINCOUNT := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check lock lab bench wheel clean
+
+help:       ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY)  ## an environment in .venv with the exact versions of requirements.lock
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ftkit needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing about 6 GB into $(VENV); this takes a few minutes the first time"
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: setup  ## train the image template on its sample; prints the paths of notebook, report and model
+	$(BIN)/ftkit run image
+
+test: check  ## everything but what takes minutes or needs a GPU: check, ruff, the notebooks, pytest
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/nbdev-test --n-workers 2
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: setup  ## what takes minutes
+	$(BIN)/nbdev-test --n-workers 2 --flags slow
+	$(BIN)/python -m pytest -m slow
+
+# of every file export and clean may write; compared with itself, not with HEAD, so that uncommitted edits are no failure
+SUMS = find ftkit nbs templates -type f ! -path '*/__pycache__/*' ! -path '*/.ipynb_checkpoints/*' -exec cksum {} + | sort -k 3
+
+check: setup  ## export and clean the notebooks; fails when that changes a file
+	@$(SUMS) > $(VENV)/before
+	$(BIN)/nbdev-export
+	$(BIN)/nbdev-clean
+	$(BIN)/nbdev-clean --fname templates
+	@$(SUMS) > $(VENV)/after
+	@cmp -s $(VENV)/before $(VENV)/after || { \
+	  echo "make check: export and clean changed these files; they are right now: look at them and commit them"; \
+	  diff $(VENV)/before $(VENV)/after | sed -n 's/^[<>] [0-9]* [0-9]* /  /p' | sort -u; exit 1; }
+
+lock: setup  ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header --extra dev --extra hub pyproject.toml -o requirements.lock
+
+lab: setup  ## JupyterLab in this folder
+	$(BIN)/jupyter lab
+
+bench: setup  ## the comparisons of bench/, one after the other; hours on a laptop
+	@for f in bench/*.py; do echo "== $$f"; $(BIN)/python "$$f" || exit 1; done
+
+wheel: setup  ## dist/ftkit-VERSION-py3-none-any.whl
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist
+
+clean:      ## remove what was built; the environment, runs and the cache stay
+	rm -rf dist build .ruff_cache .hypothesis .benchmarks .pytest_cache _proc
+	find . -name __pycache__ -type d ! -path './$(VENV)/*' -prune -exec rm -rf {} +
