@@ -17,10 +17,11 @@ help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY)  ## an environment in .venv with the exact versions of requirements.lock
-$(READY): requirements.lock pyproject.toml
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ftkit needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing about 6 GB into $(VENV); this takes a few minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+$(READY): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "installing about 7 GB into $(VENV); this takes a few minutes the first time"
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(READY)
@@ -50,7 +51,9 @@ check: setup  ## export and clean the notebooks; fails when that changes a file
 	  echo "make check: export and clean changed these files; they are right now: look at them and commit them"; \
 	  diff $(VENV)/before $(VENV)/after | sed -n 's/^[<>] [0-9]* [0-9]* /  /p' | sort -u; exit 1; }
 
-lock: setup  ## write requirements.lock anew from pyproject.toml
+# needs no more than uv, so that a lock that cannot be installed can be mended
+lock: | $(BIN)/python  ## write requirements.lock anew from pyproject.toml; versions stay where they fit
+	@test -x $(BIN)/uv || $(PIP) install uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header --extra dev --extra hub pyproject.toml -o requirements.lock
 
 lab: setup  ## JupyterLab in this folder

@@ -322,6 +322,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.report._table': ('report.html#_table', 'ftkit/report.py'),
                               'ftkit.report.write_report': ('report.html#write_report', 'ftkit/report.py')},
             'ftkit.run': { 'ftkit.run._environment': ('run.html#_environment', 'ftkit/run.py'),
+                           'ftkit.run._made': ('run.html#_made', 'ftkit/run.py'),
                            'ftkit.run._versions': ('run.html#_versions', 'ftkit/run.py'),
                            'ftkit.run.cell_statuses': ('run.html#cell_statuses', 'ftkit/run.py'),
                            'ftkit.run.create_run': ('run.html#create_run', 'ftkit/run.py'),

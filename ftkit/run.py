@@ -126,13 +126,18 @@ def stop_process(process: subprocess.Popen, patience: float = 20.0) -> None:
         else: os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-# %% ../nbs/13_run.ipynb #926bdf19
+# %% ../nbs/13_run.ipynb #44967588
+def _made(folder: str) -> int:
+    "When a run was made: its notebook is written once, so among runs of one second this tells the later one."
+    try: return os.stat(os.path.join(folder, "input.ipynb")).st_mtime_ns
+    except OSError: return 0
+
 def run_folders() -> list[Path]:
     "Folders of all runs, newest first."
     base = runs_folder()
     if not base.is_dir(): return []
-    names = [e.name for e in os.scandir(base) if e.is_dir() and not e.name.startswith(".")]
-    return [base / n for n in sorted(names, reverse=True) if (base / n / "run.json").exists()]
+    found = [(e.name[:16], _made(e.path), e.name) for e in os.scandir(base) if e.is_dir() and not e.name.startswith(".")]
+    return [base / name for *_, name in sorted(found, reverse=True) if (base / name / "run.json").exists()]
 
 def find_run(
     name: str,  # an id, a unique part of it, "last", or a folder

@@ -227,14 +227,12 @@ class Trainer:
         c = self.config
         return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} pictures in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
-# %% ../nbs/09_trainer.ipynb #95a4bba8
+# %% ../nbs/09_trainer.ipynb #69efe0ea
 @patch_to(Trainer)
 def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
     c, model, ids = self.config, self.model, self.data.train.ids
-    y = torch.from_numpy(self.data.labels).to(self.device)
-    if model.task.kind == "regression": y = (y - model.target[0]) / model.target[1]
-    loss_of = LOSSES[_LOSS_OF[model.task.kind] if c.loss == "auto" else c.loss]
+    y, loss_of = self.targets, self.loss_of
     model.freeze("backbone" if s.name == "head" else "none")
     optimizer = self._optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, c.weight_decay))
     peaks = [g["lr"] for g in optimizer.param_groups]
@@ -273,7 +271,7 @@ def _loop(self, s: Stage, saved: dict) -> None:
             self._checkpoint(s, optimizer, s.epochs, 0, loss_sum)  # a resumed run must not train on
             break
 
-# %% ../nbs/09_trainer.ipynb #5a4d1024
+# %% ../nbs/09_trainer.ipynb #7bed58de
 @patch_to(Trainer)
 def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
     "The optimiser over the model's groups, fused where the device has it."
@@ -294,17 +292,17 @@ def _freeze_batch_norm(module: nn.Module) -> None:
 
 @patch_to(Trainer)
 def _validate(self, s: Stage) -> dict:
-    "Loss and headline metric on the validation rows; empty without such rows."
-    ids = self.data.valid.ids
+    "Loss (the one that is trained with) and headline metric on the validation rows; empty without such rows."
+    model, ids, kind = self.model, self.data.valid.ids, self.model.task.kind
     if not len(ids): return {}
     if s.name == "head":
-        self.model.eval()
-        with torch.inference_mode(): p = self.model.activate(torch.cat([self.model.head(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, max(1, len(ids) // 4096))])).numpy()
-        p = p[:, 0] if self.model.task.kind == "regression" else p
-    else: p = self.model.predict(self.data.valid, stage="validate")
-    name, _ = headline(self.model.task.kind)
-    figures = score(self.model.task.kind, self.data.valid.labels, p, self.model.task.classes, n_boot=0)
-    return {"valid_loss": figures["rmse"].value ** 2 if self.model.task.kind == "regression" else figures["log_loss"].value, f"valid_{name}": figures[name].value}
+        model.eval()
+        with torch.inference_mode(): out = torch.cat([model.head(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
+    else: out = model.outputs(self.data.valid, stage="validate")
+    p = model.activate(out).numpy()
+    figures = score(kind, self.data.labels[ids], p[:, 0] if kind == "regression" else p, model.task.classes, n_boot=0)
+    name, _ = headline(kind)
+    return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), self.config.label_smoothing).mean().item(), f"valid_{name}": figures[name].value}
 
 # %% ../nbs/09_trainer.ipynb #5f058551
 @patch_to(Trainer)
@@ -358,7 +356,7 @@ def _keep_best(self, record: dict) -> None:
     self.best = {"index": len(self.history) - 1, **record}
     self._keep("best")
 
-# %% ../nbs/09_trainer.ipynb #f85d8bf9
+# %% ../nbs/09_trainer.ipynb #3c82b6d4
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
@@ -367,6 +365,9 @@ def fit(self) -> "Trainer":
     names = (["head"] if c.head_epochs else []) + (["tune"] if c.epochs and c.freeze != "backbone" else [])
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
     self.model.to(self.device)
+    self.targets = torch.from_numpy(self.data.labels).to(self.device)
+    if self.model.task.kind == "regression": self.targets = (self.targets - self.model.target[0]) / self.model.target[1]
+    self.loss_of = LOSSES[_LOSS_OF[self.model.task.kind] if c.loss == "auto" else c.loss]
     note(device=f"{self.device} ({self.device_reason})", threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     found = sorted(self._folder().glob("last-*")) if self._folder() else []
     if found:

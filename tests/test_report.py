@@ -1,0 +1,72 @@
+"""The report in a browser: no request beyond the file, no console error, readable wide and narrow."""
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ftkit.core import write_json
+from ftkit.report import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        assert not os.environ.get("CI"), "CI installs Chromium (see .ci/run), and it is not there"
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield b
+        b.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    "A run folder full of names that would like to be code."
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    folder = tmp_path_factory.mktemp("runs") / "20261123T000000Z-image-abcdef"
+    evil = "<script>alert(1)</script>"
+    f = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50}
+    write_json(folder / "run.json", {"status": "failed", "created": 0, "template": {"name": evil}, "parameters": {"data": f"it's \"{evil}\""}, "error": {"message": evil, "usage": False}})
+    write_json(folder / "metrics.json", {"headline": "accuracy", "rows": 50, "figures": {"test": {"accuracy": f}}, "baselines": {"majority": {"accuracy": f}}, "notes": [evil],
+                                         "per_class": [{"class": evil, "support": 5, "precision": f, "recall": f, "f1": f}]})
+    (folder / "figures").mkdir()
+    fig, ax = plt.subplots()
+    fig.savefig(folder / "figures" / "a'quote\"d.png")
+    cell = lambda **kw: {"metadata": {"papermill": {"status": "failed"}}, "id": "x"} | kw
+    write_json(folder / "notebook.ipynb", {"cells": [
+        cell(cell_type="markdown", source=f"# {evil}\n\n[click](javascript:alert(1)) <img src=x onerror=alert(1)>"),
+        cell(cell_type="code", source=f"print('{evil}')", outputs=[
+            {"output_type": "stream", "name": "stdout", "text": evil + "x" * 2_000_000}, {"output_type": "error", "ename": "E", "evalue": evil * 1000, "traceback": []},
+            {"output_type": "display_data", "data": {"text/html": "<script src='http://127.0.0.1:9/x.js'></script>", "text/plain": evil}, "metadata": {}}])]})
+    return write_report(folder)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_request_no_error_no_script_no_sideways_scroll(browser, report, width, tmp_path):
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    page, requests, errors = context.new_page(), [], []
+    page.on("request", lambda r: requests.append(r.url) if not r.url.startswith("data:") else None)
+    page.on("console", lambda m: errors.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on("dialog", lambda d: (errors.append("dialog " + d.message), d.dismiss()))
+    page.goto(report.as_uri())
+    assert requests == [report.as_uri()] and errors == []
+    assert page.locator("script").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("h1").inner_text() == "<script>alert(1)</script>: 20261123T000000Z-image-abcdef"
+    assert page.locator("img").evaluate_all("e => e.every(i => i.naturalWidth > 0 && i.alt)")
+    levels = page.locator("h1,h2,h3,h4,h5,h6").evaluate_all("e => e.map(h => +h.tagName[1])")
+    assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
+    page.screenshot(path=tmp_path / f"{width}.png", full_page=True)
+    context.close()
+
+
+def test_a_huge_output_is_cut(report):
+    assert report.stat().st_size < 200_000
