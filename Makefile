@@ -1,7 +1,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.installed
+# named by content, not by time: nbdev-export writes pyproject.toml anew each time, without a change
+READY := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d ' ' -f 1)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 # nbdev and jupyter call their own sub-commands by name
@@ -20,8 +21,9 @@ setup: $(READY)  ## an environment in .venv with the exact versions of requireme
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ftkit needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-$(READY): requirements.lock pyproject.toml | $(BIN)/python
+$(READY): | $(BIN)/python
 	@echo "installing about 7 GB into $(VENV); this takes a few minutes the first time"
+	@rm -f $(VENV)/.installed-*
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(READY)
@@ -48,7 +50,7 @@ check: setup  ## export and clean the notebooks; fails when that changes a file
 	$(BIN)/nbdev-clean --fname templates
 	@$(SUMS) > $(VENV)/after
 	@cmp -s $(VENV)/before $(VENV)/after || { \
-	  echo "make check: export and clean changed these files; they are right now: look at them and commit them"; \
+	  echo "make check: export and clean rewrote these files; look at them and commit them (code is edited in nbs/, never in ftkit/):"; \
 	  diff $(VENV)/before $(VENV)/after | sed -n 's/^[<>] [0-9]* [0-9]* /  /p' | sort -u; exit 1; }
 
 # needs no more than uv, so that a lock that cannot be installed can be mended

@@ -236,7 +236,7 @@ def read_json(path: str | os.PathLike):
     try: return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f"{path} is not readable JSON ({e})") from None
 
-# %% ../nbs/00_core.ipynb #47942e2a
+# %% ../nbs/00_core.ipynb #93b46d4d
 @contextlib.contextmanager
 def build_folder(
     final: str | os.PathLike,  # the folder that appears when the block ends without an error
@@ -245,6 +245,7 @@ def build_folder(
     final = pathlib.Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     part = pathlib.Path(tempfile.mkdtemp(prefix=f".{final.name[:40]}.", suffix=".part", dir=final.parent))
+    part.chmod(0o755)  # a cache may be shared; mkdtemp makes it private
     try:
         yield part
         try: os.replace(part, final)

@@ -18,21 +18,21 @@ from .core import UsageError, Progress, patch_to
 from .data import Data, Part, Task
 from .params import nearest
 
-# %% ../nbs/06_head.ipynb #c3eb1bb5
+# %% ../nbs/06_head.ipynb #3fc2b646
 class Standardise(nn.Module):
-    "Features to zero mean and unit spread; the figures are buffers, set once, saved with the model."
+    "Features to zero mean and unit mean spread; the figures are buffers, set once, saved with the model."
     def __init__(self, n: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(n))
-        self.register_buffer("std", torch.ones(n))
+        self.register_buffer("spread", torch.ones(()))
     def fit(self, x: torch.Tensor):  # (N, n) training features
-        "Take mean and spread of `x`; a constant feature is left as it is."
-        self.mean.copy_(x.double().mean(0))
-        std = x.double().std(0, correction=0)
-        self.std.copy_(torch.where(std > 1e-6, std, 1.0))
-    def forward(self, x): return (x - self.mean) / self.std
+        "Take the mean of each feature and the spread of all."
+        x = x.double()
+        self.mean.copy_(x.mean(0))
+        self.spread.copy_((x - x.mean(0)).square().mean().sqrt().clamp_min(1e-6))
+    def forward(self, x): return (x - self.mean) / self.spread
 
-# %% ../nbs/06_head.ipynb #35b0328c
+# %% ../nbs/06_head.ipynb #72a93a20
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 HEADS: dict[str, "callable"] = {}  # name: function (n_features, n_outputs, **options) -> nn.Module
 
@@ -45,16 +45,18 @@ def register_head(name: str):
     return enter
 
 @register_head("linear")
-def _linear(n_features: int, n_outputs: int, dropout: float = 0.5, **_) -> nn.Module:
-    return nn.Sequential(Standardise(n_features), nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
+def _linear(n_features: int, n_outputs: int, dropout: float = 0.0, **_) -> nn.Module:
+    last = nn.Linear(n_features, n_outputs)
+    nn.init.zeros_(last.weight); nn.init.zeros_(last.bias)  # a convex problem needs no luck: it starts from "all classes alike"
+    return nn.Sequential(Standardise(n_features), nn.Dropout(dropout), last)
 
 @register_head("mlp")
-def _mlp(n_features: int, n_outputs: int, dropout: float = 0.5, layers: int = 1, width: int = 256, activation: str = "gelu") -> nn.Module:
+def _mlp(n_features: int, n_outputs: int, dropout: float = 0.0, layers: int = 1, width: int = 256, activation: str = "gelu") -> nn.Module:
     if activation not in ACTIVATIONS: raise UsageError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
     hidden = [m for i in range(layers) for m in (nn.Linear(width if i else n_features, width), ACTIVATIONS[activation](), nn.Dropout(dropout))]
     return nn.Sequential(Standardise(n_features), *hidden, nn.Linear(width if layers else n_features, n_outputs))
 
-# %% ../nbs/06_head.ipynb #da267511
+# %% ../nbs/06_head.ipynb #9b694f0e
 class Model(nn.Module):
     "Backbone, then head, for a task."
     def __init__(self,
@@ -64,7 +66,7 @@ class Model(nn.Module):
         layers: int = 1,  # hidden layers of an MLP head [0..8]
         width: int = 256,  # units of each hidden layer
         activation: str = "gelu",  # of the hidden layers, one of ACTIVATIONS
-        dropout: float = 0.5,  # share of head inputs dropped while training [0..1)
+        dropout: float = 0.0,  # share of head inputs dropped while training [0..1)
         size: int | None = None,  # pixels a side; default: chosen from the pictures
         fit: str = "pad",  # how a picture becomes square: pad, crop or squash
         pretrained: bool = True,  # False starts from random weights

@@ -30,7 +30,7 @@ from .head import Model
 from .metrics import headline, score
 from .params import nearest
 
-# %% ../nbs/09_trainer.ipynb #160fd8ac
+# %% ../nbs/09_trainer.ipynb #9bf056af
 OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
@@ -40,9 +40,10 @@ class TrainConfig:
     epochs: int = 8  # passes over the pictures with the body unfrozen; 0 trains the head alone [0..]
     head_epochs: int = 40  # passes over the cached features before that [0..]
     batch_size: int = 32  # rows a step [1..]
-    learning_rate: float = 1e-3  # peak step size of the head while the body is trained (0..1]
-    head_rate: float = 1e-3  # peak step size while the head is trained alone (0..1]
-    body_rate: float = 0.3  # rate of the body's top layer, as a share of the head's (0..1]
+    learning_rate: float = 2e-4  # peak step size of the head while the body is trained (0..1]
+    head_rate: float = 3e-3  # peak step size while the head is trained alone (0..1]
+    head_decay: float = 1.0  # weight decay while the head is trained alone [0..100]
+    body_rate: float = 1.0  # rate of the body's top layer, as a share of the head's (0..1]
     layer_decay: float = 0.8  # factor of the rate from a layer to the one below (0..1]
     weight_decay: float = 0.01  # decoupled weight decay [0..1]
     optimizer: str = "adamw"  # one of OPTIMISERS
@@ -56,7 +57,7 @@ class TrainConfig:
     accumulate: int = 1  # pieces a batch is cut into, to save memory [1..batch_size]
     clip: float = 1.0  # largest norm of the gradient; 0 is off [0..]
     patience: int | None = None  # stop after so many epochs without a lower validation loss [1..]
-    blend: float = 0.5  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
+    blend: float = 0.7  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
     keep: str = "best"  # "best" epoch by validation loss, or the "last"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
@@ -68,7 +69,7 @@ class TrainConfig:
         for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
                             ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
             need(getattr(self, name) in among, name, "one of " + ", ".join(among))
-        for name in ("epochs", "head_epochs", "clip", "weight_decay", "checkpoint_seconds"): need(getattr(self, name) >= 0, name, "at least 0")
+        for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds"): need(getattr(self, name) >= 0, name, "at least 0")
         need(0 <= self.blend <= 1, "blend", "between 0 and 1")
         for name in ("learning_rate", "head_rate", "body_rate", "layer_decay"): need(0 < getattr(self, name) <= 1, name, "above 0 and at most 1")
         need(1 <= self.accumulate <= self.batch_size, "accumulate", f"at least 1 and at most batch_size ({self.batch_size})")
@@ -172,13 +173,14 @@ def _cpu_name() -> str:
     names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return names[0] if names else platform.processor()
 
-# %% ../nbs/09_trainer.ipynb #0fa87c2c
+# %% ../nbs/09_trainer.ipynb #102de634
 @dataclasses.dataclass
 class Stage:
     "What one call of the loop trains."
     name: str  # "head" or "tune"
     epochs: int
     rate: float  # peak step size of the head
+    decay: float  # weight decay
     inputs: object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
     forward: object  # function tensor -> (B,n_outputs)
     precision: Precision
@@ -187,7 +189,7 @@ def _head_stage(t: "Trainer") -> Stage:
     f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, t.model.prep.size))).to(t.device)
     first = next((m for m in t.model.head.modules() if hasattr(m, "fit")), None)
     if first is not None: first.fit(f[t.data.train.ids])
-    return Stage("head", t.config.head_epochs, t.config.head_rate, lambda ids, epoch: f[ids], t.model.head, Precision("float32", "contiguous", "a head is too small to gain"))
+    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, lambda ids, epoch: f[ids], t.model.head, Precision("float32", "contiguous", "a head is too small to gain"))
 
 def _tune_stage(t: "Trainer") -> Stage:
     prep = t.model.prep
@@ -197,7 +199,7 @@ def _tune_stage(t: "Trainer") -> Stage:
         batch = torch.from_numpy(x[ids]).to(t.device, non_blocking=True)
         if epoch is not None and t.augment is not None: batch = t.augment(batch, ids, t.config.seed, epoch)
         return prep(batch).contiguous(memory_format=precision.memory_format)
-    return Stage("tune", t.config.epochs, t.config.learning_rate, inputs, t.model, precision)
+    return Stage("tune", t.config.epochs, t.config.learning_rate, t.config.weight_decay, inputs, t.model, precision)
 
 # %% ../nbs/09_trainer.ipynb #406afc6a
 class Trainer:
@@ -227,14 +229,14 @@ class Trainer:
         c = self.config
         return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} pictures in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
-# %% ../nbs/09_trainer.ipynb #69efe0ea
+# %% ../nbs/09_trainer.ipynb #fc92fa61
 @patch_to(Trainer)
 def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
     c, model, ids = self.config, self.model, self.data.train.ids
     y, loss_of = self.targets, self.loss_of
     model.freeze("backbone" if s.name == "head" else "none")
-    optimizer = self._optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, c.weight_decay))
+    optimizer = self._optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay))
     peaks = [g["lr"] for g in optimizer.param_groups]
     steps = max(1, len(ids) // c.batch_size) if len(ids) >= c.batch_size else 1  # a last, smaller batch would weigh its rows more
     model.to(memory_format=s.precision.memory_format)
@@ -356,7 +358,7 @@ def _keep_best(self, record: dict) -> None:
     self.best = {"index": len(self.history) - 1, **record}
     self._keep("best")
 
-# %% ../nbs/09_trainer.ipynb #3c82b6d4
+# %% ../nbs/09_trainer.ipynb #526922d7
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
@@ -396,7 +398,7 @@ def _blend(self) -> None:
     "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
     start, share = self._kept("start"), self.config.blend
     self.model.load_state_dict({k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v for k, v in self.model.state_dict().items()})
-    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, None, None, self.precision))
+    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, 0.0, None, None, self.precision))
     self.history.append(record)
     self._keep_best(record)
 

@@ -55,7 +55,7 @@ def bare(wheel, tmp_path_factory) -> Path:
 def test_what_the_wheel_holds(wheel):
     with zipfile.ZipFile(wheel) as z:
         held = {i.filename: i.file_size for i in z.infolist()}
-        meta = {n.split("/", 1)[1]: z.read(n).decode() for n in held if n.split("/")[0].endswith(".dist-info") and n.endswith(("METADATA", "entry_points.txt", "LICENSE", "WHEEL"))}
+        meta = {n.split("/", 1)[1]: z.read(n).decode() for n in held if n.split("/")[0].endswith(".dist-info")}
     ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ftkit").glob("*.py")} | {f"ftkit/templates/{p.name}" for p in (ROOT / "templates").glob("*.ipynb")}
     assert "ftkit/templates/image.ipynb" in ours and not ours - set(held), f"the wheel lacks {sorted(ours - set(held))}"
     extra = {n for n in held if n not in ours and not n.split("/")[0].endswith(".dist-info") and not n.endswith("/.keep")}
@@ -65,7 +65,7 @@ def test_what_the_wheel_holds(wheel):
     points = meta["entry_points.txt"]
     assert re.search(r"\[console_scripts\]\s+ftkit = ftkit\.cli:main", points) and re.search(r"\[papermill\.engine\]\s+ftkit = ftkit\.\w+:\w+", points)
     wants = re.findall(r"^Requires-Dist: (.*)$", meta["METADATA"], re.M)
-    assert any(w.startswith("torch<") or w.startswith("torch>") for w in wants) and not any("==" in w.split(";")[0] for w in wants), "the wheel has ranges, the lock has versions"
+    assert any(re.match("torch[<>]", w) for w in wants) and not any("==" in w.split(";")[0] for w in wants), "the wheel has ranges, the lock has versions"
 
 
 def test_entry_points_lead_to_something():
@@ -78,8 +78,10 @@ def test_entry_points_lead_to_something():
         assert callable(getattr(importlib.import_module(module), what)), point
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["templates"], ["templates", "--json"], ["params", "image"], ["params", "image", "--json"], ["runs"], ["runs", "--json"],
-                                   ["settings"], ["settings", "--json"]], ids=" ".join)
+LOOKS = ["--help", "--version", "templates", "templates --json", "params image", "params image --json", "runs", "runs --json", "settings", "settings --json"]
+
+
+@pytest.mark.parametrize("words", map(str.split, LOOKS), ids=LOOKS)
 def test_the_command_answers_in_a_bare_environment(bare, tmp_path, words):
     out = done(bare / "ftkit", *words, cwd=tmp_path, FTKIT_CACHE=str(tmp_path / "cache"))
     if words == ["templates", "--json"]:
@@ -93,8 +95,8 @@ def test_the_command_answers_in_a_bare_environment(bare, tmp_path, words):
 
 
 def test_wrong_use_is_one_sentence_and_exit_2(bare, tmp_path):
-    for words, said in ((["run", "image", "-p", "learning_rat", "0.1"], "learning_rate"), (["run", "image", "-p", "learning_rate", "oops"], "learning_rate"), (["params", "imag"], "image")):
-        r = call(bare / "ftkit", *words, cwd=tmp_path, FTKIT_CACHE=str(tmp_path / "cache"))
+    for words, said in (("run image -p learning_rat 0.1", "learning_rate"), ("run image -p learning_rate oops", "learning_rate"), ("params imag", "image")):
+        r = call(bare / "ftkit", *words.split(), cwd=tmp_path, FTKIT_CACHE=str(tmp_path / "cache"))
         assert r.returncode == 2 and said in r.stderr and "Traceback" not in r.stderr, r.stderr
     assert not (tmp_path / "runs").exists()
 
