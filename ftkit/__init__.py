@@ -7,7 +7,7 @@ _LAZY = {
     "Trainer": "trainer", "TrainConfig": "trainer", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
     "run_template": "run", "list_runs": "run", "settings": "core",
 }
-__all__ = sorted(_LAZY)
+__all__ = list(_LAZY)
 
 
 def __getattr__(name):

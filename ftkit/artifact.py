@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ArtifactError', 'model_card', 'load_model', 'Prediction', 'Predictor']
 
-# %% ../nbs/07_artifact.ipynb #d9774349
+# %% ../nbs/07_artifact.ipynb #d4323ec1
 import dataclasses
 import os
 import shutil
@@ -20,10 +20,9 @@ from .backbone import CHUNK, Prep, load_backbone
 from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
 from .head import HEADS, Model
-from .metrics import Figure
 from .pictures import PICTURE_SUFFIXES, open_picture, square
 
-# %% ../nbs/07_artifact.ipynb #0fcfcb8c
+# %% ../nbs/07_artifact.ipynb #69103a00
 _HEAD = "ftkit_head."
 
 class ArtifactError(UsageError):
@@ -38,7 +37,7 @@ def _config(model: Model) -> dict:
 
 def model_card(
     model: Model,
-    metrics: dict[str, Figure] | None = None,  # of the test rows
+    metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows
     facts: dict | None = None,  # what else should stand there: data, fingerprint, training
 ) -> str:
     "README.md of a model folder: what it does, how well, on what, how to load it, what it is not for."
@@ -52,11 +51,11 @@ def model_card(
     if facts: lines += ["## Training", "", "| | |", "|---|---|", *[f"| {k} | {v} |" for k, v in facts.items()], ""]
     return "\n".join(lines)
 
-# %% ../nbs/07_artifact.ipynb #54e0ec7a
+# %% ../nbs/07_artifact.ipynb #a67c945e
 @patch_to(Model)
 def save(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
-    metrics: dict[str, Figure] | None = None,  # of the test rows, for the model card
+    metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows, for the model card
     facts: dict | None = None,  # data, fingerprint, training: for the model card
 ) -> Path:
     "Write the model folder; it is whole or absent."
@@ -100,7 +99,7 @@ def load_model(
     model.prep, model.bound, model.chunk, model.threads = Prep(**prep), True, own["chunk"], own["threads"]
     return model.eval()
 
-# %% ../nbs/07_artifact.ipynb #f84d2719
+# %% ../nbs/07_artifact.ipynb #f6bda8ae
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     "What the model says of one input."
@@ -130,6 +129,7 @@ class Predictor:
         finally: torch.set_num_threads(threads)
         return [_prediction(n, row, model.task) for n, row in zip(names, p)]
 
+# %% ../nbs/07_artifact.ipynb #eaa36d32
 def _inputs(inputs) -> tuple[list[str], list]:
     "Names and sources of everything that was given; a folder stands for the pictures in it."
     if isinstance(inputs, (str, os.PathLike, bytes)) or hasattr(inputs, "mode") or (hasattr(inputs, "ndim") and inputs.ndim < 4): inputs = [inputs]

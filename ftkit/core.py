@@ -112,7 +112,7 @@ def cache_folder(
     path.mkdir(parents=True, exist_ok=True)
     return path
 
-# %% ../nbs/00_core.ipynb #54d87f2c
+# %% ../nbs/00_core.ipynb #30c0e91e
 def _entries() -> list[tuple[float, int, pathlib.Path]]:
     "Time of last use, bytes, and path of every entry but samples."
     found = []
@@ -129,14 +129,14 @@ def cache_sizes() -> dict[str, tuple[int, int]]:
 
 def clear_cache(
     limit_gb: float = 0.0,  # keep the newest entries up to this size [GB]
-    keep: pathlib.Path | None = None,  # never this entry
+    spare_seconds: float = 0.0,  # leave what was used in the last so many seconds: another run may be about to read it
 ) -> int:  # bytes that were freed
     "Remove the entries that were not used for longest until the rest fits; samples stay."
     entries = _entries()
     size, freed = sum(e[1] for e in entries), 0
-    for _, n, path in entries:
+    for used, n, path in entries:
+        if time.time() - used < (86_400 if path.name.endswith(".part") else spare_seconds): continue  # a part is being written, unless it is a day old
         if size - freed <= limit_gb * 1e9: break
-        if path == keep: continue
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         freed += n
     return freed
@@ -194,7 +194,7 @@ def file_sha256(
     "SHA-256 of a file's bytes, 64 hex digits."
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
 
-# %% ../nbs/00_core.ipynb #f2412d24
+# %% ../nbs/00_core.ipynb #00f6a41f
 def write_atomic(
     path: str | os.PathLike,  # its folder is made if missing
     content: str | bytes,  # text is written as UTF-8
@@ -205,7 +205,7 @@ def write_atomic(
     part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "wb") as f:
-            f.write(content.encode() if isinstance(content, str) else content)
+            f.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             f.flush(); os.fsync(f.fileno())
         os.replace(part, path)
     finally:
@@ -236,7 +236,7 @@ def read_json(path: str | os.PathLike):
     try: return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f"{path} is not readable JSON ({e})") from None
 
-# %% ../nbs/00_core.ipynb #93b46d4d
+# %% ../nbs/00_core.ipynb #5791ca20
 @contextlib.contextmanager
 def build_folder(
     final: str | os.PathLike,  # the folder that appears when the block ends without an error
@@ -253,7 +253,7 @@ def build_folder(
             if not final.is_dir(): raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    if final.is_relative_to(cache_folder()): clear_cache(settings()["cache_limit_gb"].value, keep=final)
+    if final.is_relative_to(cache_folder()): clear_cache(settings()["cache_limit_gb"].value, spare_seconds=600)
 
 # %% ../nbs/00_core.ipynb #c54fdc04
 def new_run_id(
@@ -312,7 +312,7 @@ def read_run(
     if started and not _alive(run): run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
     return run | {"id": folder.name}
 
-# %% ../nbs/00_core.ipynb #bee72354
+# %% ../nbs/00_core.ipynb #c21b2dea
 def emit(
     stage: str,  # what goes on: "decode", "features", "head", "tune", "evaluate", …
     **facts,  # step, of, epoch, loss, metric, rate …: JSON values
@@ -320,7 +320,7 @@ def emit(
     "Append one event to the run's events.jsonl; without a run folder, do nothing."
     if (folder := run_dir()) is None: return
     line = json.dumps(jsonable({"time": round(time.time(), 3), "stage": stage} | facts), ensure_ascii=False, allow_nan=False)
-    with open(folder / "events.jsonl", "a", encoding="utf-8") as f: f.write(line + "\n")
+    with open(folder / "events.jsonl", "a", encoding="utf-8", errors="backslashreplace") as f: f.write(line + "\n")
 
 def read_events(
     folder: str | os.PathLike,  # a run's folder

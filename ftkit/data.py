@@ -6,12 +6,11 @@
 __all__ = ['KINDS', 'PARTS', 'Task', 'stratified_split', 'grouped_split', 'time_split', 'encode_labels', 'Part', 'Data',
            'show_pictures']
 
-# %% ../nbs/03_data.ipynb #075bbb3c
+# %% ../nbs/03_data.ipynb #90624c68
 import dataclasses
 import hashlib
 import math
 import os
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from .core import fingerprint, patch_to, permutation, settings, uniform
 from .pictures import PICTURE_SUFFIXES, look_at_files, open_picture, pixels
 from .samples import fetch_sample
-from .sources import _SPLIT_NAMES, DataError, Rows, read_arrays, read_class_folders, read_picture_table, read_table
+from .sources import _SPLIT_NAMES, DataError, Rows, read_arrays, read_class_folders, read_picture_table
 
 # %% ../nbs/03_data.ipynb #da1f981d
 KINDS = ("single_label", "multi_label", "regression")
@@ -96,13 +95,13 @@ def time_split(
     part[order[n - test - valid:n - test]] = "valid"
     return part
 
-# %% ../nbs/03_data.ipynb #bdfdef8f
+# %% ../nbs/03_data.ipynb #d8b8c02b
 def _number(v) -> float:
     try: return float(v)
     except (TypeError, ValueError): return math.nan
 
 def _missing(v) -> bool:
-    return v is None or (isinstance(v, float) and math.isnan(v)) or (isinstance(v, str) and not v.strip())
+    return v is None or type(v).__name__ in ("NAType", "NaTType") or (isinstance(v, float) and math.isnan(v)) or (isinstance(v, str) and not v.strip())
 
 def encode_labels(
     rows: Rows,
@@ -113,6 +112,7 @@ def encode_labels(
     "Kind, classes and the label array: (N,) int64, (N,C) float32 of 0 and 1, or (N,) float32."
     labels = rows.labels
     empty = [i for i, v in enumerate(labels) if _missing(v)]
+    if empty and (separator or kind == "multi_label"): labels, empty = ["" if _missing(v) else v for v in labels], []  # none of the labels
     if empty: raise DataError(f"{len(empty)} of {len(labels)} rows have no {rows.target} (first: row {empty[0] + 1}); fill them in or leave these rows out")
     if separator: labels = [[p.strip() for p in str(v).split(separator) if p.strip()] for v in labels]
     if kind == "auto":
@@ -237,7 +237,7 @@ def label_text(self, row: int) -> str:
     if self.task.kind == "regression": return f"{y:.4g}"
     return self.task.classes[y] if self.task.kind == "single_label" else ", ".join(c for c, on in zip(self.task.classes, y) if on) or "none"
 
-# %% ../nbs/03_data.ipynb #279e2693
+# %% ../nbs/03_data.ipynb #bd787ff9
 def _read_pictures(source, folder, item, label, columns) -> Rows:
     "Rows of any source of pictures."
     if not isinstance(source, (str, os.PathLike)):
@@ -250,7 +250,10 @@ def _read_pictures(source, folder, item, label, columns) -> Rows:
     if path.suffix == ".npz" or "idx3" in path.name: return read_arrays(path)
     if path.is_file(): return read_picture_table(path, Path(folder) if folder else path.parent, item, label, columns, path.name)
     hub = text.removeprefix("hub:")
-    if text.startswith("hub:") or (text.count("/") == 1 and not path.suffix and not path.parent.is_dir()): return _read_hub(hub)
+    if text.startswith("hub:"): return _read_hub(hub)
+    if text.count("/") == 1 and not path.suffix and not settings()["offline"].value:
+        try: return _read_hub(text)
+        except DataError as e: raise DataError(f"{text}: no such file or folder here; as a data set of a hub: {e}") from None
     raise DataError(f"{source}: no such file or folder; give a folder of class folders, a table, sample:digits, or hub:OWNER/NAME")
 
 def _read_hub(name: str) -> Rows:
@@ -267,7 +270,7 @@ def _read_hub(name: str) -> Rows:
         rows.columns.setdefault("split", []).extend([split] * len(one.items))
     return rows
 
-# %% ../nbs/03_data.ipynb #63705090
+# %% ../nbs/03_data.ipynb #e1033224
 def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[str], list[tuple[int, int]], list[tuple[str, str]]]:
     "Good rows, their hashes and sizes, and the bad files with what is wrong; refuses bad ones unless `skip_bad`."
     files = [i for i, v in enumerate(rows.items) if isinstance(v, (str, os.PathLike))]
@@ -285,6 +288,16 @@ def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[str], list[tuple[
         if not wrong: good.append(i); hashes.append(sha); sizes.append((w, h))
     return good, hashes, sizes, bad
 
+def _times(values: list) -> np.ndarray:
+    "Numbers, or dates, that sort as they should although a CSV gave them as text."
+    import pandas as pd
+    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
+    if numbers.notna().all(): return numbers.to_numpy()
+    dates = pd.to_datetime(pd.Series(values), errors="coerce", format="mixed", utc=True)
+    bad = [v for v, d in zip(values, dates) if d is pd.NaT]
+    if bad: raise DataError(f"{len(bad)} values of the time column are neither numbers nor dates (first: {str(bad[0])!r}); correct them, or write dates like 2026-11-23")
+    return dates.astype("int64").to_numpy()
+
 def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarray:
     "The part of each row: the user's own, by time, by group, or at random."
     if "split" in rows.columns:
@@ -296,7 +309,7 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
         train = parts == "train"
         if missing: parts[train] = _split(dataclasses.replace(rows, columns={k: [v for v, t in zip(c, train) if t] for k, c in rows.columns.items() if k != "split"}), strata[train], missing, seed)
         return parts
-    if "time" in rows.columns: return time_split(np.array(rows.columns["time"]), shares)
+    if "time" in rows.columns: return time_split(_times(rows.columns["time"]), shares)
     if "group" in rows.columns: return grouped_split(strata, np.array(list(map(str, rows.columns["group"]))), shares, seed)
     return stratified_split(strata, shares, seed)
 

@@ -83,7 +83,7 @@ class FtkitEngine:
         from papermill.utils import nb_language
         return nb_language(nb, language)
 
-# %% ../nbs/13b_engine.ipynb #b77a0caa
+# %% ../nbs/13b_engine.ipynb #9920066d
 USAGE_ERRORS = ("UsageError", "ParamError", "SampleError", "PictureError", "DataError", "BackboneError", "ArtifactError")
 
 class _Record:
@@ -99,6 +99,7 @@ class _Record:
         while not self.over.wait(HEARTBEAT_SECONDS):
             with contextlib.suppress(OSError): self.write()  # a full disk must not end the run; the next beat tries again
 
+# %% ../nbs/13b_engine.ipynb #c6ddbeb5
 def _what_failed(nb, error: BaseException) -> dict:
     "The failing cell, its error in one sentence, and what to do."
     for number, cell in enumerate([c for c in nb.cells if c.cell_type == "code"], 1):
@@ -110,6 +111,7 @@ def _what_failed(nb, error: BaseException) -> dict:
         return {"cell": number, "cell_id": cell.get("id"), "name": name, "message": message[:5000], "usage": name in USAGE_ERRORS}
     return {"cell": None, "name": type(error).__name__, "message": str(error)[:5000] or "the kernel could not be started", "usage": False}
 
+# %% ../nbs/13b_engine.ipynb #74f15356
 def execute_run(
     folder: str | os.PathLike,  # a queued run's folder
 ) -> int:  # exit code

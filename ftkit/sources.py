@@ -6,13 +6,16 @@
 __all__ = ['DataError', 'Rows', 'read_class_folders', 'read_table', 'find_column', 'read_picture_table', 'read_idx',
            'read_arrays']
 
-# %% ../nbs/02b_sources.ipynb #c2e21777
+# %% ../nbs/02b_sources.ipynb #0f775cf8
 import csv
 import dataclasses
 import gzip
+import json
 import math
 import os
 import struct
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +60,7 @@ def read_class_folders(
                         + (f", or give the labels of these {loose} files in a table: data='labels.csv', folder='{folder}'" if loose else f"; files that count end in {', '.join(suffixes[:4])} …"))
     return rows
 
-# %% ../nbs/02b_sources.ipynb #cb85d674
+# %% ../nbs/02b_sources.ipynb #9db516d2
 _USUAL = {"item": ("path", "file", "filename", "file_name", "image", "img", "filepath", "file_path", "image_path", "image_id", "id", "name"),
           "label": ("label", "labels", "class", "target", "category", "y")}
 
@@ -72,7 +75,7 @@ def read_table(path: str | os.PathLike):
             try: sep = "\t" if path.suffix.lower() == ".tsv" else csv.Sniffer().sniff(head, ",;\t|").delimiter
             except csv.Error: sep = ","
             return pd.read_csv(path, sep=sep, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-        if path.suffix.lower() in (".jsonl", ".ndjson"): return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+        if path.suffix.lower() in (".jsonl", ".ndjson"): return pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()])
         if path.suffix.lower() in (".parquet", ".pq"): return pd.read_parquet(path)
     except (UnicodeDecodeError, ValueError, OSError) as e: raise DataError(f"{path} cannot be read ({str(e).splitlines()[0][:160]})") from None
     raise DataError(f"{path.name}: tables end in .csv, .tsv, .jsonl or .parquet")
@@ -93,7 +96,12 @@ def find_column(
     near = nearest(name, there)
     raise DataError(f"{where} has no column {name!r}; its columns are {', '.join(there)}" + (f"; did you mean {near!r}?" if near else ""))
 
-# %% ../nbs/02b_sources.ipynb #b3c442ef
+# %% ../nbs/02b_sources.ipynb #84dad4ba
+def _tails(path: str) -> list[str]:
+    "A path without its first folder, its first two, and so on: the table may count from further up."
+    parts = Path(path).as_posix().split("/")
+    return ["/".join(parts[i:]) for i in range(1, len(parts))]
+
 def _match_files(
     values: list[str],  # what the table calls the items
     folder: Path,
@@ -106,14 +114,24 @@ def _match_files(
         for key in {f.relative_to(folder).as_posix(), f.name, f.stem, f.relative_to(folder).with_suffix("").as_posix()}: by.setdefault(key, []).append(f)
     paths, index, lost = [], [], []
     for i, value in enumerate(values):
-        found = [Path(value)] if os.path.isabs(value) and os.path.isfile(value) else by.get(Path(value).as_posix()) or by.get(Path(value).name)
+        found = [Path(value)] if os.path.isabs(value) and os.path.isfile(value) else by.get(Path(value).as_posix())
+        if not found and "/" in value: found = next((by[tail] for tail in _tails(value) if tail in by and by[tail][0].relative_to(folder).as_posix() == tail), None)
         if found is None: found = [f for f in files if f.stem.startswith(value) and f.stem[len(value):len(value) + 1] in "_-. "] if value else []
         if not found: lost.append(value)
+        elif len(found) > 1 and Path(value).suffix.lower() in suffixes: raise DataError(f"{value!r} fits {len(found)} pictures ({', '.join(str(f.relative_to(folder)) for f in found[:3])}); name them with their folder")
         paths += map(str, found); index += [i] * len(found)
     if lost:
         raise DataError(f"{len(lost)} of {len(values)} rows name no picture in {folder} (first: {', '.join(map(repr, lost[:3]))}; {len(files)} pictures are there, first "
                         f"{', '.join(repr(f.name) for f in files[:3])}); correct the table or the folder")
     return paths, index
+
+# %% ../nbs/02b_sources.ipynb #f9a536a8
+_FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "x": True, "0": False, "0.0": False, "false": False, "no": False, "": False}
+
+def _flag(value, column: str) -> bool:
+    "A cell of a column of 0 and 1."
+    try: return _FLAGS[str(value).strip().lower()]
+    except KeyError: raise DataError(f"the column {column!r} holds {value!r}; a label column of several may hold 1, 0, true, false, yes, no, x or nothing") from None
 
 def read_picture_table(
     table,  # DataFrame or path of a table
@@ -131,7 +149,7 @@ def read_picture_table(
     else: paths, index = _match_files([str(v) for v in values], folder, PICTURE_SUFFIXES)
     if isinstance(label, (list, tuple)):
         for name in label: find_column(table, name, "label", where)
-        labels = [[c for c in label if float(row[c]) > 0] for row in table[list(label)].to_dict("records")]
+        labels = [[c for c in label if _flag(row[c], c)] for row in table[list(label)].to_dict("records")]
         target = ", ".join(label)
     else: target = find_column(table, label, "label", where); labels = list(table[target])
     rows = Rows(paths, [labels[i] for i in index], target=target)
@@ -140,10 +158,12 @@ def read_picture_table(
     if len(index) > len(set(index)): rows.columns.setdefault("group", [str(i) for i in index])
     return rows
 
-# %% ../nbs/02b_sources.ipynb #8a6054fc
+# %% ../nbs/02b_sources.ipynb #3685cb6b
 def read_idx(path: str | os.PathLike) -> np.ndarray:
     "An IDX file (the format of MNIST, also gzipped) as an array of uint8."
-    with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as f: data = f.read()
+    try:
+        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as f: data = f.read()
+    except (OSError, EOFError, zlib.error) as e: raise DataError(f"{path} cannot be read ({e}); fetch it again") from None
     if len(data) < 4 or data[:3] != b"\0\0\x08": raise DataError(f"{path} is not an IDX file of bytes (it starts {data[:4].hex()}, not 000008..)")
     shape = struct.unpack(f">{data[3]}I", data[4:4 + 4 * data[3]])
     if len(data) != 4 + 4 * data[3] + math.prod(shape): raise DataError(f"{path} is cut off: its header says {shape}, {len(data)} bytes are there; fetch it again")
@@ -156,11 +176,16 @@ def read_arrays(source) -> Rows:
         if twin == Path(source) or not twin.is_file(): raise DataError(f"{source}: its labels are expected in {twin.name} beside it; give the images file")
         return Rows(list(read_idx(source)), read_idx(twin).tolist())
     if isinstance(source, (str, Path)):
-        with np.load(source, allow_pickle=False) as z:
-            x, y = (next((z[n] for n in names if n in z), None) for names in (("x", "images", "X", "data"), ("y", "labels", "label", "target")))
-            if x is None or y is None: raise DataError(f"{source} holds {', '.join(z)}; it must hold x (pictures) and y (labels)")
-        return Rows(list(x), y.tolist())
-    if isinstance(source, tuple): return Rows(list(source[0]), source[1].tolist() if hasattr(source[1], "tolist") else list(source[1]))
+        try:
+            with np.load(source, allow_pickle=False) as z: held = {n: z[n] for n in z}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e: raise DataError(f"{source} cannot be read as arrays of numbers ({str(e).splitlines()[0][:100]}); write it with numpy.savez(file, x=…, y=…)") from None
+        x, y = (next((held[n] for n in names if n in held), None) for names in (("x", "images", "X", "data"), ("y", "labels", "label", "target")))
+        if x is None or y is None: raise DataError(f"{source} holds {', '.join(held)}; it must hold x (pictures) and y (labels)")
+        source = (x, y)
+    if isinstance(source, tuple):
+        x, y = list(source[0]), source[1].tolist() if hasattr(source[1], "tolist") else list(source[1])
+        if len(x) != len(y): raise DataError(f"{len(x)} pictures and {len(y)} labels were given; there must be one label a picture")
+        return Rows(x, y)
     names = getattr(source, "classes", None)
     if hasattr(source, "features"):  # Hugging Face
         label = next((n for n in _USUAL["label"] if n in source.features), None)

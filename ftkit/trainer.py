@@ -6,10 +6,9 @@
 __all__ = ['OPTIMISERS', 'SCHEDULES', 'LOSSES', 'TrainConfig', 'register_loss', 'rate_factor', 'pick_device', 'Precision',
            'probe_precision', 'Stage', 'Trainer']
 
-# %% ../nbs/09_trainer.ipynb #da438e34
+# %% ../nbs/09_trainer.ipynb #8c24fb85
 import copy
 import dataclasses
-import json
 import math
 import platform
 import shutil
@@ -23,14 +22,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from .augment import Augment
-from .backbone import CHUNK, features
+from .backbone import features
 from .core import UsageError, Progress, build_folder, cache_folder, counter, emit, fingerprint, note, patch_to, permutation, read_json, run_dir, settings, write_atomic, write_json
 from .data import Data
 from .head import Model
 from .metrics import headline, score
 from .params import nearest
 
-# %% ../nbs/09_trainer.ipynb #9bf056af
+# %% ../nbs/09_trainer.ipynb #9996d9dc
 OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
@@ -63,18 +62,22 @@ class TrainConfig:
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
     seed: int = 0  # of order, augmentation and dropout
 
-    def __post_init__(self):
-        def need(ok, name, allowed):
-            if not ok: raise UsageError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
-        for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
-                            ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
-            need(getattr(self, name) in among, name, "one of " + ", ".join(among))
-        for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds"): need(getattr(self, name) >= 0, name, "at least 0")
-        need(0 <= self.blend <= 1, "blend", "between 0 and 1")
-        for name in ("learning_rate", "head_rate", "body_rate", "layer_decay"): need(0 < getattr(self, name) <= 1, name, "above 0 and at most 1")
-        need(1 <= self.accumulate <= self.batch_size, "accumulate", f"at least 1 and at most batch_size ({self.batch_size})")
-        need(self.epochs + self.head_epochs > 0, "epochs", "above 0 when head_epochs is 0")
-        need(not (self.patience and self.keep == "last"), "patience", "None when keep is 'last': early stopping keeps the best epoch")
+    def __post_init__(self): _check_config(self)
+
+# %% ../nbs/09_trainer.ipynb #00bb7514
+def _check_config(c: TrainConfig) -> None:
+    "Refuse values out of range and fields that contradict each other, by name."
+    def need(ok, name, allowed):
+        if not ok: raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
+    for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
+                        ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
+        need(getattr(c, name) in among, name, "one of " + ", ".join(among))
+    for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds"): need(getattr(c, name) >= 0, name, "at least 0")
+    need(0 <= c.blend <= 1, "blend", "between 0 and 1")
+    for name in ("learning_rate", "head_rate", "body_rate", "layer_decay"): need(0 < getattr(c, name) <= 1, name, "above 0 and at most 1")
+    need(1 <= c.accumulate <= c.batch_size, "accumulate", f"at least 1 and at most batch_size ({c.batch_size})")
+    need(c.epochs + c.head_epochs > 0, "epochs", "above 0 when head_epochs is 0")
+    need(not (c.patience and c.keep == "last"), "patience", "None when keep is 'last': early stopping keeps the best epoch")
 
 # %% ../nbs/09_trainer.ipynb #f346ed0c
 LOSSES: dict[str, "callable"] = {}
@@ -229,7 +232,7 @@ class Trainer:
         c = self.config
         return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} pictures in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
-# %% ../nbs/09_trainer.ipynb #fc92fa61
+# %% ../nbs/09_trainer.ipynb #390a819d
 @patch_to(Trainer)
 def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
@@ -259,7 +262,7 @@ def _loop(self, s: Stage, saved: dict) -> None:
             if c.clip: nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], c.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            bar.update(done + 1, epoch=epoch + 1, loss=lambda: (loss_sum / (step + 1)).item(), rate=optimizer.param_groups[-1]["lr"])
+            bar.update(done + 1, epoch=epoch + 1, loss=lambda total=loss_sum, n=step + 1: (total / n).item(), rate=optimizer.param_groups[-1]["lr"])
             if step + 1 < steps and time.time() - saved_at >= c.checkpoint_seconds: saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
         record = {"stage": s.name, "epoch": epoch + 1, "train_loss": (loss_sum / steps).item()} | self._validate(s)
         if not math.isfinite(record["train_loss"]): raise FloatingPointError(f"the loss became {record['train_loss']} in epoch {epoch + 1} of stage {s.name}; lower learning_rate (now {s.rate:g}) or set precision to float32")
@@ -306,7 +309,7 @@ def _validate(self, s: Stage) -> dict:
     name, _ = headline(kind)
     return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), self.config.label_smoothing).mean().item(), f"valid_{name}": figures[name].value}
 
-# %% ../nbs/09_trainer.ipynb #5f058551
+# %% ../nbs/09_trainer.ipynb #280392d4
 @patch_to(Trainer)
 def _folder(self) -> Path | None:
     "Where this fit's checkpoints are: named by its number in the process and by everything its result depends on."
@@ -332,6 +335,7 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
         if old != final: shutil.rmtree(old, ignore_errors=True)
     return time.time()
 
+# %% ../nbs/09_trainer.ipynb #605de23c
 @patch_to(Trainer)
 def _restore(self, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
     "Epoch, step and summed loss to go on from; the optimiser and random state are set as they were."
@@ -358,7 +362,7 @@ def _keep_best(self, record: dict) -> None:
     self.best = {"index": len(self.history) - 1, **record}
     self._keep("best")
 
-# %% ../nbs/09_trainer.ipynb #526922d7
+# %% ../nbs/09_trainer.ipynb #95a9dbc7
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
@@ -393,6 +397,7 @@ def fit(self) -> "Trainer":
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
 
+# %% ../nbs/09_trainer.ipynb #5b6da0ad
 @patch_to(Trainer)
 def _blend(self) -> None:
     "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."

@@ -95,6 +95,7 @@ def test_runs_show_report(run, home):
 @pytest.mark.parametrize("args, says", [
     (["-p", "learning_rate", "oops"], "learning_rate"),
     (["-p", "learning_rat", "0.1"], "learning_rate"),
+    (["-p", "epochs", "0"], "[1..1000]"),
     (["-p", "epochs", "0.5"], "epochs"),
     (["-p", "batch_size", "0"], "[1..4096]"),
     (["-p", "augment", "heavy"], "trivial"),

@@ -1,7 +1,6 @@
 """The report in a browser: no request beyond the file, no console error, readable wide and narrow."""
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
