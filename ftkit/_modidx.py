@@ -370,6 +370,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.trainer.Trainer.__repr__': ('trainer.html#trainer.__repr__', 'ftkit/trainer.py'),
                                'ftkit.trainer.Trainer._blend': ('trainer.html#trainer._blend', 'ftkit/trainer.py'),
                                'ftkit.trainer.Trainer._checkpoint': ('trainer.html#trainer._checkpoint', 'ftkit/trainer.py'),
+                               'ftkit.trainer.Trainer._end_epoch': ('trainer.html#trainer._end_epoch', 'ftkit/trainer.py'),
                                'ftkit.trainer.Trainer._folder': ('trainer.html#trainer._folder', 'ftkit/trainer.py'),
                                'ftkit.trainer.Trainer._frozen_layers': ('trainer.html#trainer._frozen_layers', 'ftkit/trainer.py'),
                                'ftkit.trainer.Trainer._keep': ('trainer.html#trainer._keep', 'ftkit/trainer.py'),

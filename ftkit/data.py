@@ -270,7 +270,7 @@ def _read_hub(name: str) -> Rows:
         rows.columns.setdefault("split", []).extend([split] * len(one.items))
     return rows
 
-# %% ../nbs/03_data.ipynb #e1033224
+# %% ../nbs/03_data.ipynb #9cab1f70
 def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[str], list[tuple[int, int]], list[tuple[str, str]]]:
     "Good rows, their hashes and sizes, and the bad files with what is wrong; refuses bad ones unless `skip_bad`."
     files = [i for i, v in enumerate(rows.items) if isinstance(v, (str, os.PathLike))]
@@ -294,10 +294,12 @@ def _times(values: list) -> np.ndarray:
     numbers = pd.to_numeric(pd.Series(values), errors="coerce")
     if numbers.notna().all(): return numbers.to_numpy()
     dates = pd.to_datetime(pd.Series(values), errors="coerce", format="mixed", utc=True)
-    bad = [v for v, d in zip(values, dates) if d is pd.NaT]
+    neither = [v for v, n, d in zip(values, numbers, dates) if d is pd.NaT and n != n]
+    bad = neither or [v for v, d in zip(values, dates) if d is pd.NaT]
     if bad: raise DataError(f"{len(bad)} values of the time column are neither numbers nor dates (first: {str(bad[0])!r}); correct them, or write dates like 2026-11-23")
     return dates.astype("int64").to_numpy()
 
+# %% ../nbs/03_data.ipynb #01ccd83b
 def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarray:
     "The part of each row: the user's own, by time, by group, or at random."
     if "split" in rows.columns:

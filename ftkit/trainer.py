@@ -232,7 +232,7 @@ class Trainer:
         c = self.config
         return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} pictures in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
-# %% ../nbs/09_trainer.ipynb #390a819d
+# %% ../nbs/09_trainer.ipynb #2426c775
 @patch_to(Trainer)
 def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
@@ -264,25 +264,31 @@ def _loop(self, s: Stage, saved: dict) -> None:
             optimizer.zero_grad(set_to_none=True)
             bar.update(done + 1, epoch=epoch + 1, loss=lambda total=loss_sum, n=step + 1: (total / n).item(), rate=optimizer.param_groups[-1]["lr"])
             if step + 1 < steps and time.time() - saved_at >= c.checkpoint_seconds: saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
-        record = {"stage": s.name, "epoch": epoch + 1, "train_loss": (loss_sum / steps).item()} | self._validate(s)
-        if not math.isfinite(record["train_loss"]): raise FloatingPointError(f"the loss became {record['train_loss']} in epoch {epoch + 1} of stage {s.name}; lower learning_rate (now {s.rate:g}) or set precision to float32")
-        self.history.append(record)
-        emit(s.name, **{k: v for k, v in record.items() if k != "stage"})
-        self._keep_best(record)
-        for observer in self.watch: observer(dict(record))
+        self._end_epoch(s, {"stage": s.name, "epoch": epoch + 1, "train_loss": (loss_sum / steps).item()})
         step0, loss_sum = 0, torch.zeros((), device=self.device)
         saved_at = self._checkpoint(s, optimizer, epoch + 1, 0, loss_sum)
         if c.patience and s.name == "tune" and self.best and len(self.history) - 1 - self.best["index"] >= c.patience:
             self._checkpoint(s, optimizer, s.epochs, 0, loss_sum)  # a resumed run must not train on
             break
 
-# %% ../nbs/09_trainer.ipynb #7bed58de
+# %% ../nbs/09_trainer.ipynb #9f8e78cd
 @patch_to(Trainer)
 def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
     "The optimiser over the model's groups, fused where the device has it."
     groups = [{k: v for k, v in g.items() if k != "names"} for g in groups]
     if self.config.optimizer == "sgd": return torch.optim.SGD(groups, lr=1e-3, momentum=self.config.momentum, nesterov=self.config.momentum > 0)
     return torch.optim.AdamW(groups, lr=1e-3, fused=self.device.type in ("cpu", "cuda"))
+
+@patch_to(Trainer)
+def _end_epoch(self, s: Stage, record: dict) -> None:
+    "Validate, remember, tell, and keep the weights if they are the best so far."
+    if not math.isfinite(record["train_loss"]):
+        raise FloatingPointError(f"the loss became {record['train_loss']} in epoch {record['epoch']} of stage {s.name}; lower its rate (now {s.rate:g}) or set precision to float32")
+    record |= self._validate(s)
+    self.history.append(record)
+    emit(s.name, **{k: v for k, v in record.items() if k != "stage"})
+    self._keep_best(record)
+    for observer in self.watch: observer(dict(record))
 
 @patch_to(Trainer)
 def _frozen_layers(self, epoch: int) -> int:
