@@ -146,6 +146,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ftkit.data.Data.background': ('data.html#data.background', 'ftkit/data.py'),
                             'ftkit.data.Data.counts': ('data.html#data.counts', 'ftkit/data.py'),
                             'ftkit.data.Data.folds': ('data.html#data.folds', 'ftkit/data.py'),
+                            'ftkit.data.Data.held_out': ('data.html#data.held_out', 'ftkit/data.py'),
                             'ftkit.data.Data.image': ('data.html#data.image', 'ftkit/data.py'),
                             'ftkit.data.Data.label_text': ('data.html#data.label_text', 'ftkit/data.py'),
                             'ftkit.data.Data.part': ('data.html#data.part', 'ftkit/data.py'),

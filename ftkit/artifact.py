@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ArtifactError', 'model_card', 'load_model', 'Prediction', 'Predictor']
 
-# %% ../nbs/07_artifact.ipynb #d4323ec1
+# %% ../nbs/07_artifact.ipynb #465994ac
 import dataclasses
 import os
 import shutil
@@ -20,7 +20,7 @@ from .backbone import CHUNK, Prep, load_backbone
 from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
 from .head import HEADS, Model
-from .pictures import PICTURE_SUFFIXES, open_picture, square
+from .pictures import PICTURE_SUFFIXES, PictureError, open_picture, square
 
 # %% ../nbs/07_artifact.ipynb #69103a00
 _HEAD = "ftkit_head."
@@ -51,7 +51,7 @@ def model_card(
     if facts: lines += ["## Training", "", "| | |", "|---|---|", *[f"| {k} | {v} |" for k, v in facts.items()], ""]
     return "\n".join(lines)
 
-# %% ../nbs/07_artifact.ipynb #a67c945e
+# %% ../nbs/07_artifact.ipynb #1995d12e
 @patch_to(Model)
 def save(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
@@ -67,6 +67,7 @@ def save(self,
     with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
         tensors = {k: v for k, v in self.backbone.body.state_dict().items()} | {_HEAD + k: v for k, v in self.head.state_dict().items()} | {_HEAD + "target": self.target}
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part / "model.safetensors", metadata={"format": "pt"})
+        (part / "model.safetensors").chmod(0o644)  # safetensors makes it private
         write_json(part / "config.json", _config(self))
         write_json(part / "preprocess.json", dataclasses.asdict(self.prep))
         write_json(part / "labels.json", list(self.task.classes))
@@ -99,7 +100,7 @@ def load_model(
     model.prep, model.bound, model.chunk, model.threads = Prep(**prep), True, own["chunk"], own["threads"]
     return model.eval()
 
-# %% ../nbs/07_artifact.ipynb #f6bda8ae
+# %% ../nbs/07_artifact.ipynb #6e9c5316
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     "What the model says of one input."
@@ -122,7 +123,11 @@ class Predictor:
         "One `Prediction` an input, in their order; the same bits alone and among others."
         model, prep = self.model, self.model.prep
         names, sources = _inputs(inputs)
-        x = np.stack([square(open_picture(s, at_least=prep.size), prep.size, prep.fit, prep.interpolation, prep.background).transpose(2, 0, 1) for s in sources]) if sources else np.zeros((0, 3, prep.size, prep.size), np.uint8)
+        x, wrong = np.zeros((len(sources), 3, prep.size, prep.size), np.uint8), []
+        for i, s in enumerate(sources):
+            try: x[i] = square(open_picture(s, at_least=prep.size), prep.size, prep.fit, prep.interpolation, prep.background).transpose(2, 0, 1)
+            except PictureError as e: wrong.append(str(e))
+        if wrong: raise PictureError("; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""))
         threads = torch.get_num_threads()
         torch.set_num_threads(model.threads)  # another number of threads adds in another order
         try: p = model.predict(x) if len(x) else np.zeros((0, model.task.n_outputs))

@@ -194,7 +194,7 @@ def list_backbones(
     rows += [(f"torchvision:{n}", "torchvision") for n in torchvision.models.list_models(torchvision.models)]
     return [r for r in rows if fnmatch.fnmatch(r[0].lower(), pattern.lower() if any(c in pattern for c in "*?") else f"*{pattern.lower()}*")]
 
-# %% ../nbs/05_backbone.ipynb #35cbf2aa
+# %% ../nbs/05_backbone.ipynb #cffd256a
 CHUNK = {"cpu": 8, "cuda": 64, "mps": 64}  # rows of the canonical batch, by kind of device
 
 def in_chunks(
@@ -210,7 +210,7 @@ def in_chunks(
     chunk, out = chunk or CHUNK[device.type], []
     with torch.inference_mode():
         for i in range(0, len(x), chunk):
-            part = torch.from_numpy(np.ascontiguousarray(x[i:i + chunk]))
+            part = torch.from_numpy(np.array(x[i:i + chunk]))  # a copy: the mapped file is read-only
             n = len(part)
             if n < chunk: part = torch.cat([part, part.new_zeros(chunk - n, *part.shape[1:])])
             part = prep(part.to(device)).contiguous(memory_format=torch.channels_last)

@@ -99,7 +99,7 @@ def _run(
     _tell(folder, as_json)
     raise SystemExit(code)
 
-# %% ../nbs/19_cli.ipynb #7377295d
+# %% ../nbs/19_cli.ipynb #8bfb32c4
 def _tell(folder: Path, as_json: bool) -> None:
     "What a run came to: status, headline, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
@@ -112,14 +112,15 @@ def _tell(folder: Path, as_json: bool) -> None:
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
-    if error: print(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error.get('cell')}: {error.get('name')}: ") + str(error.get("message")), file=sys.stderr)
+    if error: print(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), file=sys.stderr)
 
-# %% ../nbs/19_cli.ipynb #3259b0fd
+# %% ../nbs/19_cli.ipynb #72b394e2
 @app.command("runs")
 def _runs(limit: Annotated[int, typer.Option(help="newest so many", min=1)] = 30, status: str | None = None, template: str | None = None, as_json: Json = False):
     "List runs, newest first."
     rows = list_runs(limit, status, template)
     if as_json: return _print_json(rows)
+    if not rows: print("no runs; start one with: ftkit run image", file=sys.stderr)
     for r in rows: r["value"] = f"{r['value']['value']:.4f}" if isinstance(r["value"], dict) and isinstance(r["value"].get("value"), float) else ""; r["seconds"] = f"{r['seconds']:.0f}" if r["seconds"] else ""
     _print_table(rows, ["id", "status", "seconds", "metric", "value"])
 
@@ -138,7 +139,7 @@ def _report(run: Run = "last"):
     from ftkit.report import write_report
     print(write_report(find_run(run)))
 
-# %% ../nbs/19_cli.ipynb #67648576
+# %% ../nbs/19_cli.ipynb #d9882807
 @app.command("predict")
 def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, or folders of them")], as_json: Json = False):
     "Say what a run's model makes of pictures; one line each, tab separated."
@@ -154,6 +155,7 @@ def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or w
     "Search the names of pretrained bodies; samples need no model hub."
     from ftkit.backbone import list_backbones
     rows = [{"name": n, "source": s} for n, s in list_backbones(pattern)]
+    if not rows: raise UsageError(f"no backbone's name has {pattern!r} in it; try a part of it, or * and ?")
     _print_json(rows) if as_json else _print_table(rows, ["name", "source"])
 
 # %% ../nbs/19_cli.ipynb #6933d4fa
@@ -171,7 +173,7 @@ def _settings(as_json: Json = False):
     rows = [vars(s) for s in settings().values()]
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])
 
-# %% ../nbs/19_cli.ipynb #dd560d8d
+# %% ../nbs/19_cli.ipynb #5b226d5f
 @app.command("cache")
 def _cache(clear: Annotated[bool, typer.Option(help="remove everything but fetched samples")] = False, as_json: Json = False):
     "Show what the cache holds, or clear it."
@@ -194,7 +196,7 @@ def _join_parameters(argv: list[str]) -> list[str]:
         if name is None: raise UsageError("-p needs a name and a value, for example -p epochs 5")
         if "=" in name: out.append(name); continue
         value = next(words, None)
-        if value is None: raise UsageError(f"-p {name} needs a value, for example -p epochs 5")
+        if value is None: raise UsageError(f"-p {name} needs a value: -p {name} VALUE")
         out.append(f"{name}={value}")
     return out
 

@@ -349,7 +349,7 @@ def noted(folder: str | os.PathLike) -> dict:
     "All facts that a run told, from its events."
     return {k: v for e in read_events(folder)[0] if e.get("stage") == "facts" for k, v in e.items() if k not in ("time", "stage")}
 
-# %% ../nbs/00_core.ipynb #9238768e
+# %% ../nbs/00_core.ipynb #e76dffed
 class Progress:
     "A stage that counts to `of`: events for the run, a bar for the person in front of it."
     def __init__(self,
@@ -379,10 +379,11 @@ class Progress:
         return f"{self.stage:<9} {'█' * round(20 * share):░<20} {self.step}/{self.of} {spent:.0f} s{left}{facts}"
 
     def _draw(self):
-        "Redraw in place; a pipe gets nothing but the last line."
+        "Redraw in place, on a terminal or in a notebook."
         if "ipykernel" in sys.modules:
             from IPython.display import display
             if self.handle: self.handle.update({"text/plain": str(self)}, raw=True)
             else: self.handle = display({"text/plain": str(self)}, raw=True, display_id=True)
         elif sys.stderr.isatty(): print(f"\r{str(self)[:shutil.get_terminal_size().columns - 1]}\033[K", end="\n" if self.step >= self.of else "", file=sys.stderr, flush=True)
+        elif self.step >= self.of: print(self, file=sys.stderr, flush=True)  # a pipe gets the last line
         self.handle = self.handle or True

@@ -82,17 +82,17 @@ def grouped_split(
         part[g], missing[best] = list(shares)[best], missing[best] - table[g]
     return part[index]
 
-# %% ../nbs/03_data.ipynb #7fff5f89
+# %% ../nbs/03_data.ipynb #b8c7d0b3
 def time_split(
     times: np.ndarray,  # (N,) anything that sorts
     shares: dict[str, float],  # "valid", "test": fraction
 ) -> np.ndarray:  # (N,) texts, one of PARTS
-    "The last rows in time are the test, those before them validation."
-    order, n = np.argsort(times, kind="stable"), len(times)
-    part = np.full(n, "train", dtype="<U5")
-    test, valid = round(n * shares.get("test", 0)), round(n * shares.get("valid", 0))
-    part[order[n - test:]] = "test"
-    part[order[n - test - valid:n - test]] = "valid"
+    "The last rows in time are the test, those before them validation; rows of equal time stay together."
+    ordered, n = np.sort(times), len(times)
+    part, last = np.full(n, "train", dtype="<U5"), 0
+    for name in ("test", "valid"):
+        count, last = round(n * shares.get(name, 0)), last + round(n * shares.get(name, 0))
+        if count: part[(times >= ordered[max(0, n - last)]) & (part == "train")] = name
     return part
 
 # %% ../nbs/03_data.ipynb #d8b8c02b
@@ -186,6 +186,12 @@ class Data:
     train = property(lambda self: self.part("train"))
     valid = property(lambda self: self.part("valid"))
     test = property(lambda self: self.part("test"))
+
+# %% ../nbs/03_data.ipynb #f358d5a5
+@patch_to(Data, kind=property)
+def held_out(self) -> Part:
+    "The test rows; without any, the validation rows; without those, the training rows."
+    return next(self.part(p) for p in ("test", "valid", "train") if (self.parts == p).any())
 
 # %% ../nbs/03_data.ipynb #720c7755
 @patch_to(Data, kind=property, name="fingerprint")
@@ -299,7 +305,7 @@ def _times(values: list) -> np.ndarray:
     if bad: raise DataError(f"{len(bad)} values of the time column are neither numbers nor dates (first: {str(bad[0])!r}); correct them, or write dates like 2026-11-23")
     return dates.astype("int64").to_numpy()
 
-# %% ../nbs/03_data.ipynb #01ccd83b
+# %% ../nbs/03_data.ipynb #a5c25af6
 def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarray:
     "The part of each row: the user's own, by time, by group, or at random."
     if "split" in rows.columns:
@@ -307,7 +313,8 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
         unknown = sorted(set(names) - set(_SPLIT_NAMES))
         if unknown: raise DataError(f"the split column holds {', '.join(map(repr, unknown[:5]))}; it may hold train, valid and test")
         parts = np.array([_SPLIT_NAMES[n] for n in names], "<U5")
-        missing = {p: s for p, s in shares.items() if p not in parts}
+        missing = {p: s for p, s in shares.items() if s and p not in parts}
+        if not missing and "time" in rows.columns: raise DataError("a split column and a time column were given, and the first already names all parts; leave one of them out")
         train = parts == "train"
         if missing: parts[train] = _split(dataclasses.replace(rows, columns={k: [v for v, t in zip(c, train) if t] for k, c in rows.columns.items() if k != "split"}), strata[train], missing, seed)
         return parts

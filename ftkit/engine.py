@@ -99,7 +99,7 @@ class _Record:
         while not self.over.wait(HEARTBEAT_SECONDS):
             with contextlib.suppress(OSError): self.write()  # a full disk must not end the run; the next beat tries again
 
-# %% ../nbs/13b_engine.ipynb #c6ddbeb5
+# %% ../nbs/13b_engine.ipynb #bf828bab
 def _what_failed(nb, error: BaseException) -> dict:
     "The failing cell, its error in one sentence, and what to do."
     for number, cell in enumerate([c for c in nb.cells if c.cell_type == "code"], 1):
@@ -109,6 +109,9 @@ def _what_failed(nb, error: BaseException) -> dict:
         if name == "DeadKernelError": message = "the kernel died; it may have run out of memory (lower batch_size or size), or a library ended the process"
         if name == "CellTimeoutError": message = "the cell took longer than it may"
         return {"cell": number, "cell_id": cell.get("id"), "name": name, "message": message[:5000], "usage": name in USAGE_ERRORS}
+    if type(error).__name__ == "NoSuchKernel":
+        from jupyter_client.kernelspec import find_kernel_specs
+        return {"cell": None, "name": "NoSuchKernel", "message": f"{error}; installed are {', '.join(sorted(find_kernel_specs()))}; change the notebook's kernel or install this one", "usage": True}
     return {"cell": None, "name": type(error).__name__, "message": str(error)[:5000] or "the kernel could not be started", "usage": False}
 
 # %% ../nbs/13b_engine.ipynb #74f15356

@@ -117,7 +117,7 @@ def _row_scores(kind: str, y, p) -> np.ndarray:
     if kind == "multi_label": return ((p > .5) == (y > .5)).mean(1)
     return -((p - y) ** 2)
 
-# %% ../nbs/12_evaluation.ipynb #3bcc47b2
+# %% ../nbs/12_evaluation.ipynb #1bfa27b7
 def _doubts(report: Report, data: Data) -> list[str]:
     "Sentences that a careful reader would write beside the figures."
     notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
@@ -128,6 +128,7 @@ def _doubts(report: Report, data: Data) -> list[str]:
         notes.append(f"over {baseline}: {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}), paired on the same rows{sure}")
     train = report.figures.get("train", {}).get(name)
     if train and (train.value - own.value if higher else own.value - train.value) > max(.1, 2 * (own.high - own.low)): notes.append(f"training rows score {train.value:.3f}: the model knows them by heart; more data or augmentation would help")
+    if report.part.name in ("train", "valid"): notes.append(f"there are no test rows: these figures are of the {report.part.name} rows, which the model has seen, and too good")
     if len(report.part) < 100: notes.append(f"{len(report.part)} rows are few; the interval is wide, compare models by cross-validation")
     if report.tested_models and report.tested_models > 1: notes.append(f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is")
     return notes + list(data.notes)

@@ -303,15 +303,15 @@ def read_params(
     try: return parse_params(source)
     except ParamError as e: raise ParamError(f"{name}, parameters cell, {e}") from None
 
-# %% ../nbs/01_params.ipynb #6e19f4d3
+# %% ../nbs/01_params.ipynb #9fd0e064
 def _gather(params, given: dict, read) -> dict:
     "Every parameter's value: `read(param, given)` for what is given, else the default."
     names, values, errors = [p.name for p in params], {}, []
     for name in given:
         if name in names: continue
         near = nearest(name, names) if type(name) is str else None
-        do = f"did you mean {near}?" if near else "choose one of them" if names else "give none"
-        errors.append(f"{_show(name)} is not a parameter; allowed are {', '.join(names) or 'none'}; {do}")
+        do = f"perhaps {near} was meant" if near else "choose one of them" if names else "give none"
+        errors.append(f"{_show(name)} is not a parameter; {do}; allowed are {', '.join(names) or 'none'}")
     for p in params:
         try: values[p.name] = read(p, given[p.name]) if p.name in given else p.check(p.default)
         except ParamError as e: errors.append(str(e))

@@ -24,7 +24,7 @@ from .core import UsageError
 from .params import nearest
 from .pictures import PICTURE_SUFFIXES
 
-# %% ../nbs/02b_sources.ipynb #bea5ed04
+# %% ../nbs/02b_sources.ipynb #fc46dee4
 class DataError(UsageError):
     "Data that cannot be used as given."
 
@@ -46,13 +46,15 @@ def read_class_folders(
     "One row a file below each class folder, in name order; hidden files are left out."
     tops = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     own = bool(tops) and all(p.name.lower() in _SPLIT_NAMES for p in tops)
-    rows = Rows([], [])
+    rows, empty = Rows([], []), []
     for top in tops:
         for kind in (sorted(p for p in top.iterdir() if p.is_dir()) if own else [top]):
             files = sorted(f for f in kind.rglob("*") if f.suffix.lower() in suffixes and f.is_file() and not any(p.startswith(".") for p in f.relative_to(folder).parts))
+            if not files: empty.append(str(kind.relative_to(folder)))
             rows.items += map(str, files)
             rows.labels += [kind.name] * len(files)
             if own: rows.columns.setdefault("split", []).extend([top.name] * len(files))
+    if rows.items and empty: raise DataError(f"the class folders {', '.join(empty[:5])} of {folder} hold no pictures; put some in, or remove them")
     if not rows.items:
         there = sorted(p.name for p in folder.iterdir())[:5]
         loose = sum(f.suffix.lower() in suffixes for f in folder.iterdir())
@@ -60,7 +62,7 @@ def read_class_folders(
                         + (f", or give the labels of these {loose} files in a table: data='labels.csv', folder='{folder}'" if loose else f"; files that count end in {', '.join(suffixes[:4])} …"))
     return rows
 
-# %% ../nbs/02b_sources.ipynb #9db516d2
+# %% ../nbs/02b_sources.ipynb #74670188
 _USUAL = {"item": ("path", "file", "filename", "file_name", "image", "img", "filepath", "file_path", "image_path", "image_id", "id", "name"),
           "label": ("label", "labels", "class", "target", "category", "y")}
 
@@ -91,12 +93,12 @@ def find_column(
     if name is None:
         found = [c for usual in _USUAL[role] for c in there if c.lower() == usual]
         if found: return found[0]
-        raise DataError(f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column")
+        raise DataError(f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column ({role}_column in the template, {role}= in Python)")
     if name in there: return name
     near = nearest(name, there)
     raise DataError(f"{where} has no column {name!r}; its columns are {', '.join(there)}" + (f"; did you mean {near!r}?" if near else ""))
 
-# %% ../nbs/02b_sources.ipynb #84dad4ba
+# %% ../nbs/02b_sources.ipynb #298378e5
 def _tails(path: str) -> list[str]:
     "A path without its first folder, its first two, and so on: the table may count from further up."
     parts = Path(path).as_posix().split("/")
@@ -122,7 +124,7 @@ def _match_files(
         paths += map(str, found); index += [i] * len(found)
     if lost:
         raise DataError(f"{len(lost)} of {len(values)} rows name no picture in {folder} (first: {', '.join(map(repr, lost[:3]))}; {len(files)} pictures are there, first "
-                        f"{', '.join(repr(f.name) for f in files[:3])}); correct the table or the folder")
+                        f"{', '.join(repr(f.relative_to(folder).as_posix()) for f in files[:3])}); correct the table or the folder")
     return paths, index
 
 # %% ../nbs/02b_sources.ipynb #f9a536a8

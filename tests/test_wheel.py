@@ -81,7 +81,7 @@ def test_entry_points_lead_to_something():
 LOOKS = ["--help", "--version", "templates", "templates --json", "params image", "params image --json", "runs", "runs --json", "settings", "settings --json"]
 
 
-@pytest.mark.parametrize("words", map(str.split, LOOKS), ids=LOOKS)
+@pytest.mark.parametrize("words", [look.split() for look in LOOKS], ids=LOOKS)
 def test_the_command_answers_in_a_bare_environment(bare, tmp_path, words):
     out = done(bare / "ftkit", *words, cwd=tmp_path, FTKIT_CACHE=str(tmp_path / "cache"))
     if words == ["templates", "--json"]:
