@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['linear_baseline', 'baselines', 'count_test_use', 'Report', 'evaluate', 'save_figure']
 
-# %% ../nbs/12_evaluation.ipynb #3f25850c
+# %% ../nbs/12_evaluation.ipynb #ec85ceb0
 import dataclasses
 import html
 import warnings
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .backbone import features, load_backbone
 from .core import UsageError, Progress, cache_folder, emit, jsonable, patch_to, permutation, run_dir, write_atomic, write_json
@@ -20,7 +21,7 @@ from .head import Model
 from .metrics import confusion as confusion_counts
 from .metrics import Figure, expected_calibration_error, headline, paired_difference, per_class, reliability, score
 
-# %% ../nbs/12_evaluation.ipynb #a8aa989e
+# %% ../nbs/12_evaluation.ipynb #138ef7fb
 def _linear(kind: str):
     "scikit-learn's linear model for a kind of task."
     from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -29,6 +30,7 @@ def _linear(kind: str):
     one = LogisticRegression(C=1.0, max_iter=300)
     return OneVsRestClassifier(one) if kind == "multi_label" else one
 
+@threadpool_limits.wrap(limits=1)  # many small products: a second BLAS thread gains nothing and spins on a busy machine
 def linear_baseline(
     x: np.ndarray,  # (N, F) features of all rows of the data
     data: Data,
