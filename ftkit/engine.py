@@ -114,7 +114,7 @@ def _what_failed(nb, error: BaseException) -> dict:
         return {"cell": None, "name": "NoSuchKernel", "message": f"{error}; installed are {', '.join(sorted(find_kernel_specs()))}; change the notebook's kernel or install this one", "usage": True}
     return {"cell": None, "name": type(error).__name__, "message": str(error)[:5000] or "the kernel could not be started", "usage": False}
 
-# %% ../nbs/13b_engine.ipynb #74f15356
+# %% ../nbs/13b_engine.ipynb #3c3d4f9c
 def execute_run(
     folder: str | os.PathLike,  # a queued run's folder
 ) -> int:  # exit code
@@ -128,7 +128,7 @@ def execute_run(
     record, output = _Record(folder), folder / "notebook.ipynb"
     record.write(status="running", started=time.time(), process=this_process(), error=None)
     threading.Thread(target=record.beat, daemon=True).start()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both stop the run
+    for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.default_int_handler)  # both stop the run, also where a shell had SIGINT ignored (nohup, &)
     nb, error, status = None, None, "completed"
     try:
         nb = parameterize_notebook(load_notebook_node(str(folder / "input.ipynb")), record.data["parameters"], engine_name="ftkit")

@@ -23,8 +23,13 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(home):
-    "One real run of the image template, shared by the tests that look at it."
+def run(home, request):
+    "One real run of the image template, shared by the tests that look at it; its cache has the fetched samples and nothing else."
+    from ftkit.core import cache_folder
+    (home / "cache").mkdir()
+    os.symlink(cache_folder("samples"), home / "cache" / "samples")
+    os.environ["FTKIT_CACHE"] = str(home / "cache")
+    request.addfinalizer(lambda: os.environ.pop("FTKIT_CACHE"))
     r = ftkit("run", "image", *QUICK, "--json", cwd=home)
     assert r.returncode == 0, r.stderr
     return json.loads(r.stdout)
@@ -166,7 +171,8 @@ def test_ctrl_c_stops_the_run_and_says_so(tmp_path):
     import signal
     import time
     slow = notebook(tmp_path / "slow.ipynb", "n: int = 2", "import time; time.sleep(60)", "print('never')")
-    p = subprocess.Popen([sys.executable, "-m", "ftkit", "run", str(slow)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen([sys.executable, "-m", "ftkit", "run", str(slow)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # as in a terminal; a background job ignores it
     for _ in range(300):
         time.sleep(0.1)
         if list(tmp_path.glob("runs/*/events.jsonl")) and '"step": 3' in next(tmp_path.glob("runs/*/events.jsonl")).read_text(): break
