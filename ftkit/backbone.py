@@ -40,7 +40,7 @@ class Prep:
         mean, std = (torch.tensor(v, device=x.device).view(1, -1, 1, 1) * 255 for v in (self.mean, self.std))
         return (x.float() - mean) / std
 
-# %% ../nbs/05_backbone.ipynb #be7c7e54
+# %% ../nbs/05_backbone.ipynb #2d6b14d5
 class BackboneError(UsageError):
     "A body that is unknown, or whose weights cannot be had."
 
@@ -52,6 +52,7 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
         h.update(t.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return h.hexdigest()
 
+# %% ../nbs/05_backbone.ipynb #2693f717
 class Backbone(nn.Module):
     "A pretrained body: (B,3,H,W) float32 to (B,n_features)."
     def __init__(self,
@@ -84,7 +85,7 @@ class Backbone(nn.Module):
         "SHA-256 of the body's tensors."
         return tensors_hash(self.body.state_dict())
 
-# %% ../nbs/05_backbone.ipynb #d3382eab
+# %% ../nbs/05_backbone.ipynb #bc94c13b
 SOURCES: dict[str, "callable"] = {}  # source: function (name, pretrained) -> Backbone
 
 def register_source(source: str):
@@ -103,6 +104,7 @@ def _timm(name: str, pretrained: bool) -> Backbone:
     prep = Prep(cfg["input_size"][-1], tuple(cfg["mean"]), tuple(cfg["std"]), "bilinear" if cfg["interpolation"] == "bilinear" else "bicubic")
     return Backbone(body, body.num_features if not hasattr(body, "head_hidden_size") else body.head_hidden_size, prep, name, f"timm:{name}")
 
+# %% ../nbs/05_backbone.ipynb #e4005889
 @register_source("torchvision")
 def _torchvision(name: str, pretrained: bool) -> Backbone:
     import torchvision
@@ -150,7 +152,7 @@ def _folder(name: str, pretrained: bool) -> Backbone:
     net.name, net.architecture = name, architecture
     return net
 
-# %% ../nbs/05_backbone.ipynb #4ed5520c
+# %% ../nbs/05_backbone.ipynb #8b810f38
 def _source_of(name: str) -> tuple[str, str]:
     "Which source a plain name belongs to: a folder, a sample, timm, torchvision, or a hub id."
     source, colon, rest = name.partition(":")
@@ -166,6 +168,7 @@ def _source_of(name: str) -> tuple[str, str]:
     near = nearest(name.partition(".")[0], [*bodies, *timm.list_models(), *torchvision.models.list_models(torchvision.models)])
     raise BackboneError(f"there is no backbone {name!r}" + (f"; did you mean {near!r}?" if near else "") + f" `ftkit backbones PATTERN` searches the names; a folder, OWNER/NAME of a hub, and {', '.join(bodies)} work too")
 
+# %% ../nbs/05_backbone.ipynb #fcf1a31e
 def load_backbone(
     name: str,  # "efficientnet_lite0", "resnet18", "timm:NAME", "torchvision:NAME", "OWNER/NAME" of a hub, or a folder
     pretrained: bool = True,  # False starts from random weights

@@ -95,7 +95,7 @@ def time_split(
         if count: part[(times >= ordered[max(0, n - last)]) & (part == "train")] = name
     return part
 
-# %% ../nbs/03_data.ipynb #d8b8c02b
+# %% ../nbs/03_data.ipynb #c1756676
 def _number(v) -> float:
     try: return float(v)
     except (TypeError, ValueError): return math.nan
@@ -103,6 +103,7 @@ def _number(v) -> float:
 def _missing(v) -> bool:
     return v is None or type(v).__name__ in ("NAType", "NaTType") or (isinstance(v, float) and math.isnan(v)) or (isinstance(v, str) and not v.strip())
 
+# %% ../nbs/03_data.ipynb #501e8831
 def encode_labels(
     rows: Rows,
     kind: str = "auto",  # one of KINDS, or "auto"
@@ -376,7 +377,7 @@ def _notes(labels, kind, classes, bad) -> tuple[str, ...]:
         if n.max() > 10 * max(1, n.min()): notes.append(f"unbalanced: {classes[n.argmax()]} has {n.max()} examples, {classes[n.argmin()]} {n.min()}; read balanced accuracy beside accuracy")
     return tuple(notes)
 
-# %% ../nbs/03_data.ipynb #c22c737f
+# %% ../nbs/03_data.ipynb #a50b2210
 def show_pictures(
     sources: list,  # as `open_picture` takes them
     titles: list[str],
@@ -404,6 +405,7 @@ def show_batch(self,
     chosen = [ids[i] for i in permutation(len(ids), self.seed, "show")[:n]]
     return show_pictures([self.items[i] for i in chosen], [self.label_text(i) for i in chosen])
 
+# %% ../nbs/03_data.ipynb #dee4aa56
 @patch_to(Data)
 def show_counts(self):
     "A bar for each class, one colour a part, as a figure; a histogram for a number."

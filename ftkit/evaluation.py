@@ -119,7 +119,7 @@ def _row_scores(kind: str, y, p) -> np.ndarray:
     if kind == "multi_label": return ((p > .5) == (y > .5)).mean(1)
     return -((p - y) ** 2)
 
-# %% ../nbs/12_evaluation.ipynb #1bfa27b7
+# %% ../nbs/12_evaluation.ipynb #162874a8
 def _doubts(report: Report, data: Data) -> list[str]:
     "Sentences that a careful reader would write beside the figures."
     notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
@@ -135,6 +135,7 @@ def _doubts(report: Report, data: Data) -> list[str]:
     if report.tested_models and report.tested_models > 1: notes.append(f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is")
     return notes + list(data.notes)
 
+# %% ../nbs/12_evaluation.ipynb #770dfcd8
 def evaluate(
     model: Model,
     part: Part,  # usually data.test
@@ -161,7 +162,7 @@ def evaluate(
     emit("evaluated", **{report.headline: report[report.headline].value})
     return report
 
-# %% ../nbs/12_evaluation.ipynb #e069191d
+# %% ../nbs/12_evaluation.ipynb #2be6cd1e
 @patch_to(Report)
 def confusion(self):
     "Rows are the truth, columns what was said; for numbers, said against true. A figure."
@@ -180,6 +181,7 @@ def confusion(self):
     plt.close(fig)
     return fig
 
+# %% ../nbs/12_evaluation.ipynb #aeb67da5
 def _confusion_matrix(counts: np.ndarray, classes: tuple[str, ...]):
     "Shares by colour, counts by number; beyond 30 classes only the 30 with most errors."
     import matplotlib.pyplot as plt

@@ -42,7 +42,7 @@ def to_rgb(
         image = ground
     return image.convert("RGB")
 
-# %% ../nbs/02a_pictures.ipynb #89147118
+# %% ../nbs/02a_pictures.ipynb #56cf153e
 Image.MAX_IMAGE_PIXELS = 200_000_000  # a larger one is refused as a decompression bomb at twice this
 
 def open_picture(
@@ -64,6 +64,7 @@ def open_picture(
         why = "no such file" if isinstance(e, FileNotFoundError) else str(e).split("\n")[0][:120]
         raise PictureError(f"{name} cannot be read as a picture ({why})") from None
 
+# %% ../nbs/02a_pictures.ipynb #538d6b04
 def _array(a: np.ndarray) -> np.ndarray:
     "An array as Pillow wants it: (H,W) or (H,W,3|4) uint8, or (H,W) uint16."
     if a.ndim == 3 and a.shape[0] in (1, 3, 4) and a.shape[2] not in (1, 3, 4): a = a.transpose(1, 2, 0)
@@ -102,7 +103,7 @@ def square(
     ground.paste(image.resize(new, _FILTERS[interpolation]), ((size - new[0]) // 2, (size - new[1]) // 2))
     return np.asarray(ground)
 
-# %% ../nbs/02a_pictures.ipynb #6d51a2f0
+# %% ../nbs/02a_pictures.ipynb #c3b08540
 def _threads() -> int:
     "How many threads decode: the setting `workers`, or one for each core."
     return settings()["workers"].value or os.cpu_count() or 1
@@ -120,6 +121,7 @@ def _look(path: str) -> tuple[str, int, int, str]:
     except Exception as e:
         return "", 0, 0, "no such file" if isinstance(e, FileNotFoundError) else str(e).split("\n")[0][:120] or type(e).__name__
 
+# %% ../nbs/02a_pictures.ipynb #af743e11
 def look_at_files(
     paths: list[str],
 ) -> list[tuple[str, int, int, str]]:  # one (sha256, width, height, what is wrong) a path

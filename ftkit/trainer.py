@@ -271,7 +271,7 @@ def _loop(self, s: Stage, saved: dict) -> None:
             self._checkpoint(s, optimizer, s.epochs, 0, loss_sum)  # a resumed run must not train on
             break
 
-# %% ../nbs/09_trainer.ipynb #9f8e78cd
+# %% ../nbs/09_trainer.ipynb #7f204f1c
 @patch_to(Trainer)
 def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
     "The optimiser over the model's groups, fused where the device has it."
@@ -301,6 +301,7 @@ def _freeze_batch_norm(module: nn.Module) -> None:
     for m in module.modules():
         if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
+# %% ../nbs/09_trainer.ipynb #cf3b1e89
 @patch_to(Trainer)
 def _validate(self, s: Stage) -> dict:
     "Loss (the one that is trained with) and headline metric on the validation rows; empty without such rows."
