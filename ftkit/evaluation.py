@@ -21,7 +21,7 @@ from .head import Model
 from .metrics import confusion as confusion_counts
 from .metrics import Figure, expected_calibration_error, headline, paired_difference, per_class, reliability, score
 
-# %% ../nbs/12_evaluation.ipynb #138ef7fb
+# %% ../nbs/12_evaluation.ipynb #225a14c4
 def _linear(kind: str):
     "scikit-learn's linear model for a kind of task."
     from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -30,7 +30,7 @@ def _linear(kind: str):
     one = LogisticRegression(C=1.0, max_iter=300)
     return OneVsRestClassifier(one) if kind == "multi_label" else one
 
-@threadpool_limits.wrap(limits=1)  # many small products: a second BLAS thread gains nothing and spins on a busy machine
+@threadpool_limits.wrap(limits=1)  # many small products; on a shared machine idle BLAS threads spin
 def linear_baseline(
     x: np.ndarray,  # (N, F) features of all rows of the data
     data: Data,
