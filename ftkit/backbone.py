@@ -6,7 +6,7 @@
 __all__ = ['SOURCES', 'CHUNK', 'Prep', 'BackboneError', 'tensors_hash', 'Backbone', 'register_source', 'load_backbone',
            'list_backbones', 'in_chunks', 'features']
 
-# %% ../nbs/05_backbone.ipynb #a24d8af0
+# %% ../nbs/05_backbone.ipynb #65d2fa7f
 import dataclasses
 import hashlib
 import os
@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import UsageError, Progress, build_folder, cache_folder, fingerprint, read_json, settings
+from .core import UsageError, build_folder, cache_folder, fingerprint, read_json, settings
+from .runfolder import Progress
 from .data import Data
 from .params import nearest
 from .samples import SAMPLES, SampleError, fetch_sample

@@ -6,7 +6,7 @@
 __all__ = ['KINDS', 'PARTS', 'Task', 'stratified_split', 'grouped_split', 'time_split', 'encode_labels', 'Part', 'Data',
            'show_pictures']
 
-# %% ../nbs/03_data.ipynb #90624c68
+# %% ../nbs/03_data.ipynb #005b8d36
 import dataclasses
 import hashlib
 import math
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .core import fingerprint, patch_to, permutation, settings, uniform
+from .runfolder import hold
 from .pictures import PICTURE_SUFFIXES, look_at_files, open_picture, pixels
 from .samples import fetch_sample
 from .sources import _SPLIT_NAMES, DataError, Rows, read_arrays, read_class_folders, read_picture_table
@@ -194,12 +195,18 @@ def held_out(self) -> Part:
     "The test rows; without any, the validation rows; without those, the training rows."
     return next(self.part(p) for p in ("test", "valid", "train") if (self.parts == p).any())
 
-# %% ../nbs/03_data.ipynb #720c7755
+# %% ../nbs/03_data.ipynb #0ef9fb47
 @patch_to(Data, kind=property, name="fingerprint")
 def _fingerprint(self) -> str:
     "16 hex digits that change with any picture, label or class."
     rows = sorted(zip(self.hashes, map(str, self.labels.tolist())))
     return fingerprint({"rows": hashlib.sha256(repr(rows).encode()).hexdigest(), "task": dataclasses.asdict(self.task)})
+
+@patch_to(Data)
+def fingerprints(self) -> dict[str, str]:
+    "Of the pictures, the labels and the split apart, so that a difference can be named."
+    labels = [label for _, label in sorted(zip(self.hashes, map(str, self.labels.tolist())))]
+    return {"data": fingerprint(sorted(self.hashes)), "labels": fingerprint(labels + list(self.task.classes)), "split": self.split_fingerprint}
 
 @patch_to(Data, kind=property)
 def split_fingerprint(self) -> str:
@@ -323,7 +330,7 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
     if "group" in rows.columns: return grouped_split(strata, np.array(list(map(str, rows.columns["group"]))), shares, seed)
     return stratified_split(strata, shares, seed)
 
-# %% ../nbs/03_data.ipynb #62e63337
+# %% ../nbs/03_data.ipynb #62d9fc9a
 @patch_to(Data, kind=classmethod)
 def image(cls,
     source,  # folder of class folders, table, sample:NAME, hub:OWNER/NAME, .npz, IDX, DataFrame, (x, y), torch or Hugging Face data set
@@ -358,7 +365,9 @@ def image(cls,
     if not (parts == "train").any(): raise DataError(f"no row of {source} is left for training; give more rows, or smaller valid and test shares")
     groups = np.array(list(map(str, rows.columns["group"]))) if "group" in rows.columns else None
     name = source if isinstance(source, (str, os.PathLike)) else type(source).__name__
-    return cls(rows.items, hashes, labels, Task("image", kind, classes, rows.target), parts, seed, str(name), groups, np.array(sizes), tuple(bad), _notes(labels, kind, classes, bad))
+    data = cls(rows.items, hashes, labels, Task("image", kind, classes, rows.target), parts, seed, str(name), groups, np.array(sizes), tuple(bad), _notes(labels, kind, classes, bad))
+    hold(f"read {fingerprint([str(name), item, label, kind, separator, group, time, split, str(test_source), valid, test, seed, limit])}", str(name), **data.fingerprints())
+    return data
 
 # %% ../nbs/03_data.ipynb #b03d1475
 def _append_test(rows: Rows, more: Rows) -> Rows:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['linear_baseline', 'baselines', 'count_test_use', 'Report', 'evaluate', 'save_figure']
 
-# %% ../nbs/12_evaluation.ipynb #ec85ceb0
+# %% ../nbs/12_evaluation.ipynb #57c5dc22
 import dataclasses
 import html
 import warnings
@@ -15,7 +15,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .backbone import features, load_backbone
-from .core import UsageError, Progress, cache_folder, emit, jsonable, patch_to, permutation, run_dir, write_atomic, write_json
+from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
+from .runfolder import Progress, emit, run_dir
 from .data import Data, Part, show_pictures
 from .head import Model
 from .metrics import confusion as confusion_counts

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ACTIVATIONS', 'HEADS', 'Standardise', 'register_head', 'Model', 'input_size']
 
-# %% ../nbs/06_head.ipynb #4a37d881
+# %% ../nbs/06_head.ipynb #f5121f19
 import dataclasses
 import hashlib
 
@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from .backbone import Backbone, in_chunks, load_backbone, tensors_hash
-from .core import UsageError, Progress, patch_to
+from .core import UsageError, patch_to
+from .runfolder import Progress
 from .data import Data, Part, Task
 from .params import nearest
 

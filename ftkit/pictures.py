@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PICTURE_SUFFIXES', 'FITS', 'PictureError', 'to_rgb', 'open_picture', 'square', 'look_at_files', 'pixels']
 
-# %% ../nbs/02a_pictures.ipynb #f34882bc
+# %% ../nbs/02a_pictures.ipynb #e828148f
 import concurrent.futures
 import hashlib
 import io
@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from .core import UsageError, Progress, build_folder, cache_folder, fingerprint, settings
+from .core import UsageError, build_folder, cache_folder, fingerprint, settings
+from .runfolder import Progress
 
 # %% ../nbs/02a_pictures.ipynb #94818b44
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".ico", ".avif")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SAMPLES', 'SampleError', 'Sample', 'register_sample', 'fetch_sample']
 
-# %% ../nbs/02_samples.ipynb #2c18b5ac
+# %% ../nbs/02_samples.ipynb #94d52634
 import dataclasses
 import shutil
 import subprocess
@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .core import UsageError, build_folder, cache_folder, emit, file_sha256, settings, write_json
+from .core import UsageError, build_folder, cache_folder, file_sha256, settings, write_json
+from .runfolder import emit
 from .params import nearest
 
 # %% ../nbs/02_samples.ipynb #1caf79a4
