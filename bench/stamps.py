@@ -1,7 +1,7 @@
 """Fine-tuning against frozen features on `stamps` (738 pictures, 10 classes), 5-fold out of fold, paired: python bench/stamps.py
 
 Both sides see the same pixels and folds; the frozen side is scikit-learn's logistic regression (C=1) on the features of the untouched body.
-The recipe is the default one with the template's augmentation for photographs; the seeds (folds 0, training 0) were fixed before the first run."""
+The recipe is the default one with the template's augmentation for photographs. Folds of seed 0 were used while the recipe was sought, folds of seed 2 (the default here) only once it stood; the training seed is 0."""
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -22,6 +22,7 @@ ask.add_argument("--data", default="sample:stamps")
 ask.add_argument("--augment", default="photo")
 ask.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
 ask.add_argument("--set", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"), help="a field of TrainConfig, as JSON")
+ask.add_argument("--split", type=int, default=2, help="seed of the folds")
 ask.add_argument("--size", type=int)
 args = ask.parse_args()
 
@@ -29,7 +30,7 @@ data = Data.image(args.data)
 size = args.size or input_size(224, data.sizes)
 frozen_features = features(load_backbone("efficientnet_lite0"), data, size=size)
 tuned, frozen, rows, seconds = np.zeros(len(data)), np.zeros(len(data)), [], []
-for i, fold in enumerate(data.folds(5, seed=0)):
+for i, fold in enumerate(data.folds(5, seed=args.split)):
     if i not in args.folds: continue
     ids, y = fold.test.ids, fold.test.labels
     frozen[ids] = linear_baseline(frozen_features, fold, ids).argmax(1) == y

@@ -18,12 +18,13 @@ from .report import curves, figure_text, html_page, picture_html
 from .run import changed_since, create_run, fork_run, launch, remove_run, settle
 from .runfolder import noted, read_events, read_run
 
-# %% ../nbs/13c_compare.ipynb #d370775b
+# %% ../nbs/13c_compare.ipynb #06286c24
 def _figures(folder: Path) -> dict:
     "Metric: figure (with interval) or plain number, of the part that the run was judged on."
-    with contextlib.suppress(OSError, ValueError, AttributeError, StopIteration):
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, StopIteration):
         m = read_json(folder / "metrics.json")
-        return next(iter(m["figures"].values())) if "figures" in m else {k: v for k, v in m.items() if isinstance(v, (int, float, dict))}
+        found = next(iter(m["figures"].values())) if "figures" in m else m
+        return {k: v for k, v in found.items() if isinstance(v, (int, float)) or isinstance(v, dict) and isinstance(v.get("value"), (int, float))}
     return {}
 
 def _row_scores(folder: Path) -> dict[str, float]:
@@ -37,7 +38,7 @@ def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
     "Paired difference a - b of correctness or of negative absolute error, with its interval."
     if not same_rows: return None
     from ftkit.metrics import paired_difference
-    with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+    with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):  # no predictions, or damaged ones
         mine, theirs = _row_scores(a), _row_scores(b)
         if mine.keys() != theirs.keys(): return None
         return dataclasses.asdict(paired_difference([mine[r] for r in mine], [theirs[r] for r in mine])) | {"rows": len(mine)}

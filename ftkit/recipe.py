@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from .core import UsageError, cache_folder, fingerprint, read_json, settings, write_json
 from .head import Model
 
-# %% ../nbs/08a_recipe.ipynb #a1d9d60d
+# %% ../nbs/08a_recipe.ipynb #26b8c3d2
 OPTIMISERS = ("adamw", "sgd")
 SCHEDULES = ("one_cycle", "cosine", "constant")
 
@@ -31,10 +31,10 @@ class TrainConfig:
     epochs: int = 8  # passes over the pictures with the body unfrozen; 0 trains the head alone [0..]
     head_epochs: int = 40  # passes over the cached features before that [0..]
     batch_size: int = 32  # rows a step [1..]
-    learning_rate: float = 2e-4  # peak step size of the head while the body is trained (0..1]
+    learning_rate: float = 3e-3  # peak step size of the head while the body is trained (0..1]
     head_rate: float = 3e-3  # peak step size while the head is trained alone (0..1]
     head_decay: float = 1.0  # weight decay while the head is trained alone [0..100]
-    body_rate: float = 1.0  # rate of the body's top layer, as a share of the head's (0..1]
+    body_rate: float = 0.3  # rate of the body's top layer, as a share of the head's (0..1]
     layer_decay: float = 0.8  # factor of the rate from a layer to the one below (0..1]
     weight_decay: float = 0.01  # decoupled weight decay [0..1]
     optimizer: str = "adamw"  # one of OPTIMISERS
@@ -49,7 +49,7 @@ class TrainConfig:
     clip: float = 1.0  # largest norm of the gradient; 0 is off [0..]
     patience: int | None = None  # stop after so many epochs without a lower validation loss [1..]
     mixup: float = 0.0  # alpha of the Beta distribution of the shares in which two pictures are mixed; 0 is off [0..10]
-    blend: float = 0.7  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
+    blend: float = 0.4  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
     keep: str = "best"  # "best" epoch by validation loss, or the "last"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]

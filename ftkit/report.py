@@ -42,7 +42,7 @@ def figure_text(f) -> str:
     number = lambda v: f"{v:.4f}" if isinstance(v, (int, float)) else str(v)
     return f"{number(f.get('value'))} ({number(f.get('low'))} to {number(f.get('high'))})"
 
-# %% ../nbs/13a_report.ipynb #4e1971fc
+# %% ../nbs/13a_report.ipynb #c50e8e65
 def _metrics(m: dict) -> str:
     "The figures of all parts and baselines side by side, what the reader should doubt, and each class."
     columns = {f"model, {p}": f for p, f in m.get("figures", {}).items()} | {n: f for n, f in m.get("baselines", {}).items()}
@@ -53,7 +53,7 @@ def _metrics(m: dict) -> str:
     notes = "".join(f"<li>{html.escape(_short(n))}</li>" for n in m.get("notes", []))
     per_class = m.get("per_class") or []
     classes = "<h3>Each class</h3><div class='wide'><table><thead><tr><th scope='col'>class</th><th scope='col'>rows</th><th scope='col'>precision</th><th scope='col'>recall</th><th scope='col'>F1</th></tr></thead><tbody>" + "".join(
-        f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th><td>{c['support']}</td>" + "".join(f"<td>{html.escape(figure_text(c[k]))}</td>" for k in ("precision", "recall", "f1")) + "</tr>" for c in per_class) + "</tbody></table></div>" if per_class else ""
+        f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th><td>{html.escape(_short(c['support']))}</td>" + "".join(f"<td>{html.escape(figure_text(c[k]))}</td>" for k in ("precision", "recall", "f1")) + "</tr>" for c in per_class) + "</tbody></table></div>" if per_class else ""
     return f"<p>With 95 % bootstrap intervals; the simpler models were tested on the same rows.</p><div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>" + (f"<ul>{notes}</ul>" if notes else "") + classes
 
 # %% ../nbs/13a_report.ipynb #a649fc3d
@@ -145,6 +145,12 @@ def _quoted(value) -> str:
     import shlex
     return shlex.quote(value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else json.dumps(value))
 
+# %% ../nbs/13a_report.ipynb #6278764e
+def _shown(what: str, make, *from_) -> str:
+    "HTML of a part; a part that is damaged says so, and the rest of the report stands."
+    try: return make(*from_)
+    except (TypeError, KeyError, AttributeError, ValueError, StopIteration, IndexError, OverflowError) as e: return f"<p>{html.escape(what)} cannot be shown: {html.escape(_short(f'{type(e).__name__}: {e}'))}</p>"
+
 # %% ../nbs/13a_report.ipynb #a02c16a7
 def html_page(
     title: str,  # plain text
@@ -178,7 +184,7 @@ def curves(
     plt.close(fig)
     return buffer.getvalue()
 
-# %% ../nbs/13a_report.ipynb #f443b647
+# %% ../nbs/13a_report.ipynb #c917f823
 def write_report(
     folder: str | Path,  # a run's folder
     run: dict | None = None,  # its record; default: as it is on the disk
@@ -187,13 +193,14 @@ def write_report(
     folder = Path(folder)
     run, facts, seconds, m, cells = {"id": folder.name} | (run or read_run(folder)), noted(folder), stage_seconds(folder), {}, []
     with contextlib.suppress(OSError, ValueError): m = read_json(folder / "metrics.json")
-    with contextlib.suppress(OSError, ValueError): cells = read_json(folder / "notebook.ipynb")["cells"]
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError): cells = read_json(folder / "notebook.ipynb")["cells"]
+    metrics, notebook = _shown("the figures (metrics.json)", _metrics, m), _shown("the executed notebook", _cells, {"cells": cells})
     pictures = "".join(picture_html(p.read_bytes(), "png", p.stem.replace("_", " ")) for p in sorted((folder / "figures").glob("*.png")))
     family = run.get("parent") or {}
     lines = [folder] + [p for p in [folder.parent / str(family.get("run", ""))] if family and (p / "run.json").exists()]
-    sections = {"Figures": _metrics(m) if m else "", "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
-                "Parameters": _parameters(run, folder), "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
+    sections = {"Figures": metrics if m else "", "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
+                "Parameters": _shown("the parameters", _parameters, run, folder), "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
                 "Environment": _table({**facts, **(run.get("code") or {}), "system": run.get("system", ""), "host": (run.get("process") or {}).get("host", ""), "working folder": run.get("working_folder", "")}),
-                "Again": _reproduce(run, folder), "The notebook": _cells({"cells": cells}) if cells else ""}
-    when = datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return write_atomic(folder / "report.html", html_page(f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}", f"<p>{when}</p>{_headline(run, m)}", sections))
+                "Again": _shown("the commands", _reproduce, run, folder), "The notebook": notebook if cells else ""}
+    when = _shown("the date", lambda: datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    return write_atomic(folder / "report.html", html_page(f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}", f"<p>{when}</p>{_shown('the headline', _headline, run, m)}", sections))

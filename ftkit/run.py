@@ -203,11 +203,12 @@ def find_run(
     near = nearest(name, [f.name for f in folders])
     raise UsageError(f"no run is called {name!r}" + (f"; did you mean {near!r}?" if near else "") + f"; the newest is {folders[0].name}; `ftkit runs` lists all")
 
-# %% ../nbs/13_run.ipynb #33fa8054
+# %% ../nbs/13_run.ipynb #d063affa
 def summary(folder: Path) -> dict:
     "A run as one row of a table: id, template, status, times, size, headline figure, parameters."
     run = read_run(folder)
     result = run.get("result") or {}
+    if not isinstance(result.get("value"), dict) or not isinstance(result["value"].get("value"), (int, float, str)): result = {}
     ended = run.get("ended") or (time.time() if run["status"] == "running" else run.get("heartbeat") or 0)
     return {"id": run["id"], "template": (run.get("template") or {}).get("name"), "status": run["status"], "created": run.get("created"),
             "seconds": round(ended - run["started"], 1) if run.get("started") else None, "metric": result.get("metric"), "value": result.get("value"), "bytes": run.get("bytes"),

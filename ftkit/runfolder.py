@@ -33,7 +33,7 @@ def run_dir() -> pathlib.Path | None:
     "The folder of the run this process belongs to, or None."
     return pathlib.Path(os.environ["FTKIT_RUN_DIR"]) if os.environ.get("FTKIT_RUN_DIR") else None
 
-# %% ../nbs/00a_runfolder.ipynb #767ecea1
+# %% ../nbs/00a_runfolder.ipynb #1d8b32ff
 def append_event(
     folder: str | os.PathLike,  # a run's folder
     stage: str,
@@ -67,7 +67,7 @@ def read_events(
     for line in whole.splitlines():
         try: event = json.loads(line)
         except ValueError: continue  # torn by a crash; the lines around it are good
-        if isinstance(event, dict): events.append(event)
+        if isinstance(event, dict) and isinstance(event.get("stage"), str): events.append(event)
     return events, offset + len(whole)
 
 # %% ../nbs/00a_runfolder.ipynb #5580b4c0
@@ -119,7 +119,7 @@ def this_process(
     "What identifies a process: host, boot, number, start."
     return {"host": socket.gethostname(), "boot_id": boot_id(), "pid": pid or os.getpid(), "process_start": process_start(pid)}
 
-# %% ../nbs/00a_runfolder.ipynb #cc0dae3b
+# %% ../nbs/00a_runfolder.ipynb #5226811c
 def is_alive(
     p: dict,  # as `this_process` described it
     beat: float | None = None,  # its last heartbeat, seconds since 1970; needed for other hosts
@@ -138,11 +138,18 @@ def read_run(
     folder = pathlib.Path(folder)
     try:
         run = read_json(folder / "run.json")
-        if not isinstance(run, dict) or run.get("status") not in STATUSES: raise ValueError(f"{folder / 'run.json'} does not hold a record")
-    except (OSError, ValueError) as e: return _recovered(folder) | {"id": folder.name, "status": "lost", "error": f"its record cannot be read: {e}"}
-    process = run.get("process") if isinstance(run.get("process"), dict) else {}
-    if run["status"] in ("queued", "running") and not is_alive(process, run.get("heartbeat")): run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
+        if not isinstance(run, dict) or run.get("status") not in list(STATUSES): raise ValueError(f"{folder / 'run.json'} does not hold a record")
+    except (OSError, ValueError) as e: return _well_formed(_recovered(folder)) | {"id": folder.name, "status": "lost", "error": f"its record cannot be read: {e}"}
+    run = _well_formed(run)
+    if run["status"] in ("queued", "running") and not is_alive(run.get("process") or {}, run.get("heartbeat")): run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
     return run | {"id": folder.name}
+
+_FORMS = {(int, float): ("created", "started", "ended", "heartbeat", "bytes"), dict: ("template", "parameters", "options", "settings", "code", "process", "kernel", "facts", "result", "parent"), str: ("status", "working_folder", "system"), (dict, str): ("error",), list: ("resumed",)}
+
+def _well_formed(run: dict) -> dict:
+    "The record without entries of another type than they must have, which only a damaged file holds."
+    bad = {name for form, names in _FORMS.items() for name in names if run.get(name) is not None and (not isinstance(run[name], form) or isinstance(run[name], bool))}
+    return {k: v for k, v in run.items() if k not in bad}
 
 def _recovered(folder: pathlib.Path) -> dict:
     "What a run was made of, by its first event: enough to go on when its record is broken."

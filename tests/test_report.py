@@ -1,6 +1,8 @@
-"""The report in a browser: no request beyond the file, no console error, readable wide and narrow."""
+"""The report in a browser: no request beyond the file, no console error, readable wide and narrow, and by those who do not see it."""
 import os
 import shutil
+import subprocess
+import tarfile
 
 import pytest
 
@@ -69,3 +71,23 @@ def test_no_request_no_error_no_script_no_sideways_scroll(browser, report, width
 
 def test_a_huge_output_is_cut(report):
     assert report.stat().st_size < 200_000
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    "The accessibility checks of axe-core, from the npm registry."
+    if shutil.which("npm") is None: pytest.skip("no npm on this machine to fetch axe-core with")
+    folder = tmp_path_factory.mktemp("axe")
+    if subprocess.run(["npm", "pack", "--silent", "axe-core@4"], cwd=folder, capture_output=True, timeout=120).returncode: pytest.skip("axe-core cannot be fetched from the npm registry")
+    with tarfile.open(next(folder.glob("*.tgz"))) as t: return t.extractfile("package/axe.min.js").read().decode()
+
+
+def test_no_serious_accessibility_finding(browser, report, axe):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)  # the page's own policy would refuse the checker
+    page = context.new_page()
+    page.goto(report.as_uri())
+    page.evaluate(axe)
+    found = page.evaluate("axe.run()")
+    assert len(found["passes"]) > 15
+    assert [(v["id"], v["impact"], v["nodes"][0]["html"]) for v in found["violations"] if v["impact"] in ("serious", "critical")] == []
+    context.close()
