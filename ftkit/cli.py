@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['app', 'Json', 'Template', 'Run', 'Values', 'Threads', 'Timeout', 'Memory', 'Keep', 'main']
 
-# %% ../nbs/19_cli.ipynb #af2ce430
+# %% ../nbs/19_cli.ipynb #34069c14
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from . import __version__
 from .core import UsageError, jsonable, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
-from .run import cell_statuses, checkpoints, create_run, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, stop_run, summary, template_path
+from .run import cell_statuses, create_run, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Fine-tune a pretrained model on your own pictures: run a template, look at its report, use its model.")
@@ -100,13 +101,13 @@ def _watch_bars(events) -> None:
             if e["stage"] not in tasks: tasks[e["stage"]] = bar.add_task(e["stage"], total=e["of"], facts="")
             bar.update(tasks[e["stage"]], completed=e["step"], total=e["of"], facts=f"{_left(e)} {_facts({k: v for k, v in e.items() if k in ('epoch', 'loss', 'rate', 'pixels')})}")
 
-# %% ../nbs/19_cli.ipynb #f7ef9430
+# %% ../nbs/19_cli.ipynb #5ee6aec8
 def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0) -> None:
     "Show a run until it ends, stop it on a signal, say what it came to, and leave with its exit code."
     def stop(number, frame):
         ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
         stop.times += 1
-        print("stopping; it can be resumed" if stop.times == 1 else "stopping at once", file=sys.stderr, flush=True)
+        print("stopping where it can go on; once more stops at once" if stop.times == 1 else "stopping at once", file=sys.stderr, flush=True)
         for _ in range(2 if stop.times > 1 else 0):
             with contextlib.suppress(OSError): os.kill(process.pid, signal.SIGTERM)
     stop.times, before = 0, {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
@@ -153,16 +154,16 @@ def _stop(run: Run = "last"):
     folder = find_run(run)
     print(f"{folder.name}: {stop_run(folder)}; go on with: ftkit resume {folder.name}")
 
-# %% ../nbs/19_cli.ipynb #53400524
+# %% ../nbs/19_cli.ipynb #bf112b53
 @app.command("fork")
-def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its fine-tuning; without it, the steps there are are listed")] = None, p: Values = (), threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False):
+def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its fine-tuning; without it, the error lists the steps there are")] = None, p: Values = (), threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False):
     "Start a new run from a checkpoint of an old one that kept all, with other parameters from there on."
     parent = find_run(run)
-    if at is None: return print(f"{parent.name}: " + (f"fork with --at one of {', '.join(map(str, checkpoints(parent)))}" if checkpoints(parent) else "no checkpoints; a run keeps them when it is started with --keep all"))
+    if at is None: raise UsageError("--at is missing; " + steps_to_fork(parent))
     folder = fork_run(parent, at, _given(parent / "input.ipynb", p), **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None})
     _to_the_end(folder, launch(folder), as_json)
 
-# %% ../nbs/19_cli.ipynb #20863dea
+# %% ../nbs/19_cli.ipynb #d043b555
 def _tell(folder: Path, as_json: bool) -> None:
     "What a run came to: status, headline, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
@@ -175,10 +176,10 @@ def _tell(folder: Path, as_json: bool) -> None:
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
-    if run["status"] in ("stopped", "lost") or run["status"] == "failed" and not (isinstance(error, dict) and error.get("usage")): print(f"  go on with: ftkit resume {row['id']}")
+    if run.get("parameters") is not None and (run["status"] in ("stopped", "lost") or run["status"] == "failed" and not (isinstance(error, dict) and error.get("usage"))): print(f"  go on with: ftkit resume {row['id']}")
     if error: print(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), file=sys.stderr)
 
-# %% ../nbs/19_cli.ipynb #3b81241c
+# %% ../nbs/19_cli.ipynb #f62d8615
 @app.command("runs")
 def _runs(limit: Annotated[int, typer.Option(help="newest so many; 0 for all", min=0)] = 30, status: Annotated[str | None, typer.Option(help="queued, running, completed, failed, stopped or lost")] = None, template: Annotated[str | None, typer.Option(help="only of this one")] = None,
           where: Annotated[list[str], typer.Option("-w", "--where", metavar="NAME VALUE", help="only with this parameter value; may be given several times")] = (), as_json: Json = False):
@@ -196,7 +197,7 @@ def _rm(runs: Annotated[list[str], typer.Argument(help="runs, as for show")], ye
     "Remove runs with all they hold."
     folders = [find_run(r) for r in runs]
     if not yes:
-        if not sys.stdin.isatty(): raise UsageError(f"{len(folders)} runs would be removed; say --yes to do so without being asked")
+        if not sys.stdin.isatty(): raise UsageError(f"{len(folders)} run{'s' * (len(folders) > 1)} would be removed; say --yes to do so without being asked")
         typer.confirm("\n".join(f.name for f in folders) + "\nremove?", abort=True)
     for f in folders: print(f"{f.name}: removed, {remove_run(f) / 1e6:.1f} MB")
 
@@ -209,12 +210,13 @@ def _show(run: Run = "last", as_json: Json = False):
     _print_table([{"parameter": k, "value": json.dumps(v, ensure_ascii=False)} for k, v in (read_run(folder).get("parameters") or {}).items()], ["parameter", "value"])
     for c in cell_statuses(folder): print(f"  {c['status']:<9} {'' if c['seconds'] is None else format(c['seconds'], '6.1f')} {c['source'][:80]}")
 
-# %% ../nbs/19_cli.ipynb #cab39986
+# %% ../nbs/19_cli.ipynb #1fd6c5c1
 @app.command("compare")
 def _compare(runs: Annotated[list[str], typer.Argument(help="two runs or more, as for show")], page: Annotated[Path | None, typer.Option("--html", help="also write a page of its own, with curves")] = None, as_json: Json = False):
     "Set runs side by side: differing parameters, figures with intervals, and the paired difference on the same test rows."
     from ftkit.compare import compare_runs
-    found = compare_runs([find_run(r) for r in runs])
+    if page and (page.is_dir() or not page.absolute().parent.is_dir()): raise UsageError(f"{page} is {'a folder' if page.is_dir() else 'in a folder that is not there'}; give the name of a file to write")
+    found = compare_runs(list(dict.fromkeys(find_run(r) for r in runs)))
     if page: found.save_html(page)
     if as_json: return _print_json(found)
     rows = found.table()
@@ -272,7 +274,7 @@ def _settings(as_json: Json = False):
     rows = [vars(s) for s in settings().values()]
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])
 
-# %% ../nbs/19_cli.ipynb #fb049f15
+# %% ../nbs/19_cli.ipynb #8aeef306
 @app.command("cache")
 def _cache(clear: Annotated[bool, typer.Option(help="remove everything but fetched samples")] = False, as_json: Json = False):
     "Show what the cache holds, or clear it."
@@ -306,3 +308,7 @@ def main() -> None:
         print(f"ftkit: {e}", file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError: raise SystemExit(0) from None
+    except OSError as e:
+        if e.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC): raise
+        print(f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Comparison', 'compare_runs', 'Verification', 'verify_run']
 
-# %% ../nbs/13c_compare.ipynb #66d65492
+# %% ../nbs/13c_compare.ipynb #20572fac
 import contextlib
 import csv
 import dataclasses
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .core import UsageError, file_sha256, jsonable, read_json, write_atomic
 from .report import curves, figure_text, html_page, picture_html
-from .run import changed_since, create_run, fork_run, launch, remove_run, settle
+from .run import changed_since, create_run, fork_run, launch, remove_run, settle, summary
 from .runfolder import noted, read_events, read_run
 
 # %% ../nbs/13c_compare.ipynb #06286c24
@@ -74,20 +74,20 @@ class Comparison:
         return write_atomic(path, html_page("Runs compared", "<p>With 95 % intervals. The last row is the paired difference from the first run, where both were tested on the same rows.</p>",
                                             {"Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>", "Curves": picture_html(curves(self.folders), "png", "loss and metric of each run by epoch")}))
 
-# %% ../nbs/13c_compare.ipynb #6236e378
+# %% ../nbs/13c_compare.ipynb #e03068db
 def compare_runs(
     folders: list,  # of at least two runs
 ) -> Comparison:
     "What differs between runs, and what came of it."
     folders = [Path(f) for f in folders]
-    if len(folders) < 2: raise UsageError(f"{len(folders)} run was given; compare needs at least two")
+    if len(folders) < 2: raise UsageError(f"{len(folders)} run was given; compare needs at least two, each once")
     runs, facts = [read_run(f) for f in folders], [noted(f) for f in folders]
     values = [r.get("parameters") or {} for r in runs]
     names = list(dict.fromkeys(k for v in values for k in v))
     figures = [_figures(f) for f in folders]
     metrics = list(dict.fromkeys(k for f in figures for k in f))
     same = [f.get("data") is not None and (f.get("data"), f.get("split")) == (facts[0].get("data"), facts[0].get("split")) for f in facts]
-    return Comparison(folders, [{"id": r["id"], "status": r["status"], "seconds": round(r["ended"] - r["started"], 1) if r.get("ended") and r.get("started") else None, "parent": r.get("parent")} for r in runs],
+    return Comparison(folders, [{"id": r["id"], "status": r["status"], "seconds": summary(f)["seconds"], "parent": r.get("parent")} for f, r in zip(folders, runs)],
                       {k: [v.get(k) for v in values] for k in names if any(v.get(k) != values[0].get(k) for v in values)}, {k: [f.get(k) for f in figures] for k in metrics},
                       [None] + [_difference(f, folders[0], s and same[0]) for f, s in zip(folders[1:], same[1:])])
 

@@ -189,7 +189,7 @@ def file_sha256(
     "SHA-256 of a file's bytes, 64 hex digits."
     with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
 
-# %% ../nbs/00_core.ipynb #00f6a41f
+# %% ../nbs/00_core.ipynb #1e9cf046
 def write_atomic(
     path: str | os.PathLike,  # its folder is made if missing
     content: str | bytes,  # text is written as UTF-8
@@ -204,7 +204,7 @@ def write_atomic(
             f.flush(); os.fsync(f.fileno())
         os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError): part.unlink(missing_ok=True)
     return path
 
 # %% ../nbs/00_core.ipynb #159d3b20

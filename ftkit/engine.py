@@ -81,11 +81,11 @@ def _manager_class():
 
     return Manager
 
-# %% ../nbs/13b_engine.ipynb #3fcdc9f8
+# %% ../nbs/13b_engine.ipynb #b5f72fcc
 def _socket_folder() -> Path | None:
-    "A private folder for a kernel's sockets; None where they cannot be used."
+    "A private folder for a kernel's sockets, named after the run; None where they cannot be used."
     if os.name == "nt": return None
-    folder = Path(tempfile.mkdtemp(prefix="ftk-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"ftk-{os.environ.get('FTKIT_RUN_DIR', 'papermill')[-6:]}-"))
     if len(str(folder)) < 80: return folder
     folder.rmdir()
     return None
@@ -161,7 +161,7 @@ def _limit_reached(why: str, options: dict, run_id: str) -> dict:
         f"the run held more than the {options['memory']:g} GB of memory it was given; lower batch_size or size, or go on with: ftkit resume {run_id} --memory GB"
     return {"cell": None, "name": "TimeLimit" if why == "timeout" else "MemoryLimit", "message": message, "usage": False}
 
-# %% ../nbs/13b_engine.ipynb #b153adf5
+# %% ../nbs/13b_engine.ipynb #03f4ff15
 GRACE_SECONDS, INTERRUPT_SECONDS = 60, 10
 
 class _Watch(threading.Thread):
@@ -190,13 +190,14 @@ class _Watch(threading.Thread):
             with contextlib.suppress(OSError):  # a full disk must not end the run; the next round tries again
                 if time.monotonic() - self.beaten > HEARTBEAT_SECONDS: self.beaten = time.monotonic(); self.write(kernel=self.kernel())
                 if stop_asked(self.folder) or self.limits(): self.stop()
+                if not (self.folder / "input.ipynb").exists(): self.signal("SIGKILL")  # somebody removed the run
 
-# %% ../nbs/13b_engine.ipynb #c8026dd6
+# %% ../nbs/13b_engine.ipynb #073d333d
 @patch_to(_Watch)
 def kernel(self) -> dict | None:
-    "What identifies the kernel's process, and where its sockets are."
+    "What identifies the kernel's process."
     pid = getattr(getattr(self.km, "provisioner", None), "pid", None)
-    return {**this_process(pid), "sockets": str(Path(self.km.connection_file).parent) if self.km.transport == "ipc" else None} if pid else None
+    return this_process(pid) if pid else None
 
 @patch_to(_Watch)
 def limits(self) -> bool:
@@ -217,6 +218,7 @@ def stop(self) -> None:
 @patch_to(_Watch, name="signal")
 def _signal(self, name: str) -> None:
     "To the kernel and what it started."
+    if not self.kernel(): return
     if os.name == "nt" or name == "SIGINT" and self.km.kernel_spec.interrupt_mode == "message":
         import asyncio
         with contextlib.suppress(RuntimeError): asyncio.run(self.km.interrupt_kernel() if name == "SIGINT" else self.km.provisioner.kill())
@@ -237,7 +239,7 @@ def _held_bytes(kernel: dict | None) -> int:
         return sum(p.memory_info().rss for p in [top, *top.children(recursive=True)])
     return 0
 
-# %% ../nbs/13b_engine.ipynb #97a95c38
+# %% ../nbs/13b_engine.ipynb #d9d8bf05
 def execute_run(
     folder: str | os.PathLike,  # a queued run's folder
 ) -> int:  # exit code
@@ -249,11 +251,12 @@ def execute_run(
     watch = _Watch(folder)
     for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, watch.signalled)  # also where a shell had SIGINT ignored (nohup, &)
     with contextlib.suppress(OSError): (folder / ".reserve").write_bytes(bytes(2_000_000))  # room for the last words on a full disk
-    watch.write(status="running", started=watch.data.get("started") or time.time(), process=this_process(), error=None)
+    watch.write(status="running", started=time.time(), process=this_process(), error=None)
     watch.start()
     nb, error = _execute(folder, watch, lock)
     watch.over.set()
     watch.join()
+    if not (folder / "input.ipynb").exists(): print(f"{folder} was removed while it ran"); return 1
     why = stop_asked(folder) if error else None
     if why in ("timeout", "memory"): error = _limit_reached(why, watch.options, folder.name) | {k: error[k] for k in ("cell", "cell_id") if k in error}
     elif why: error = None
@@ -269,7 +272,7 @@ def execute_run(
     emit("ended", status=last["status"])
     return {"completed": 0, "stopped": 130}.get(last["status"], 2 if error and error["usage"] else 1)
 
-# %% ../nbs/13b_engine.ipynb #b78b640d
+# %% ../nbs/13b_engine.ipynb #f4e045a9
 def _execute(folder: Path, watch: _Watch, lock) -> tuple:
     "The notebook as far as it came, and what was wrong."
     from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
@@ -283,7 +286,9 @@ def _execute(folder: Path, watch: _Watch, lock) -> tuple:
         FtkitEngine.execute_notebook(nb, kernel, output_path=str(output), progress_bar=False, watch=watch, start={} if os.name == "nt" else {"pass_fds": (lock.fileno(),)})
         raise_for_execution_errors(nb, None)
         for cell in nb.cells:  # papermill takes sys.exit(0) for a good end
-            if cell.metadata.get("papermill", {}).get("status") == "failed": cell.outputs[-1].evalue = "sys.exit(0)"; raise SystemExit(0)
+            if cell.metadata.get("papermill", {}).get("status") != "failed": continue
+            for o in cell.outputs: o |= {"evalue": "sys.exit(0)"} if o.output_type == "error" else {}
+            raise SystemExit(0)
     except BaseException as e:
         if nb is None or type(e).__name__ not in ("PapermillExecutionError", "CellExecutionError", "SystemExit", "RunStopped"): traceback.print_exc()
         error = _what_failed(nb, e, folder.name)

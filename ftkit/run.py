@@ -4,19 +4,22 @@
 
 # %% auto #0
 __all__ = ['KEEP', 'list_templates', 'template_path', 'code_fingerprint', 'create_run', 'launch', 'follow', 'run_template',
-           'settle', 'stop_run', 'run_folders', 'find_run', 'summary', 'list_runs', 'changed_since', 'resume_run',
-           'checkpoints', 'fork_run', 'folder_bytes', 'remove_run', 'cell_statuses', 'stage_seconds']
+           'settle', 'stop_run', 'run_folders', 'find_run', 'summary', 'list_runs', 'remove_sockets', 'changed_since',
+           'resume_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run', 'cell_statuses',
+           'stage_seconds']
 
-# %% ../nbs/13_run.ipynb #23df0eb1
+# %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
 import contextlib
 import errno
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,11 +150,11 @@ def run_template(
     settle(folder, process)
     return read_run(folder) | {"folder": str(folder), "metrics": read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None}
 
-# %% ../nbs/13_run.ipynb #6d919f62
+# %% ../nbs/13_run.ipynb #dd01a588
 def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     "Wait for a run's process and complete its record if it could not."
     code, run = process.wait(), read_run(folder)
-    if run["status"] not in ("queued", "running", "lost"): return code
+    if run["status"] not in ("queued", "running", "lost"): return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
     if code < 0: status, name, said = "lost", "the run's process was killed", f"signal {-code} ended it (the system does so when memory runs out)"
     else:
         log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -176,7 +179,9 @@ def stop_run(
         write_json(folder / "run.json", run | {"status": "stopped", "ended": time.time(), "error": None})
     return read_run(folder)["status"]
 
-# %% ../nbs/13_run.ipynb #44967588
+# %% ../nbs/13_run.ipynb #53625a95
+_ID = re.compile(r"\d{8}T\d{6}Z-.+")  # what other folders hold is no run
+
 def _made(folder: str) -> int:
     "When a run was made: its notebook is written once, so among runs of one second this tells the later one."
     try: return os.stat(os.path.join(folder, "input.ipynb")).st_mtime_ns
@@ -186,7 +191,7 @@ def run_folders() -> list[Path]:
     "Folders of all runs, newest first."
     base = runs_folder()
     if not base.is_dir(): return []
-    found = [(e.name[:16], _made(e.path), e.name) for e in os.scandir(base) if e.is_dir() and not e.name.startswith(".")]
+    found = [(e.name[:16], _made(e.path), e.name) for e in os.scandir(base) if _ID.match(e.name) and e.is_dir()]
     return [base / name for *_, name in sorted(found, reverse=True) if (base / name / "run.json").exists()]
 
 def find_run(
@@ -199,19 +204,23 @@ def find_run(
     if name == "last": return folders[0]
     hits = [f for f in folders if f.name == name] or [f for f in folders if name in f.name]
     if len(hits) == 1: return hits[0]
-    if hits: raise UsageError(f"{name!r} fits {len(hits)} runs ({', '.join(f.name for f in hits[:3])} …); give more of the id")
+    if hits: raise UsageError(f"{name!r} fits {len(hits)} runs ({', '.join(f.name for f in hits[:3])}{' …' * (len(hits) > 3)}); give more of the id")
     near = nearest(name, [f.name for f in folders])
     raise UsageError(f"no run is called {name!r}" + (f"; did you mean {near!r}?" if near else "") + f"; the newest is {folders[0].name}; `ftkit runs` lists all")
 
-# %% ../nbs/13_run.ipynb #d063affa
+# %% ../nbs/13_run.ipynb #bd4e039d
+def _spent(run: dict) -> float:
+    "Seconds that a run has been executed for, all its parts together."
+    ended = run.get("ended") or (time.time() if run["status"] == "running" else run.get("heartbeat") or 0)
+    return (run.get("spent") or 0) + (ended - run["started"] if run.get("started") else 0)
+
 def summary(folder: Path) -> dict:
     "A run as one row of a table: id, template, status, times, size, headline figure, parameters."
     run = read_run(folder)
     result = run.get("result") or {}
     if not isinstance(result.get("value"), dict) or not isinstance(result["value"].get("value"), (int, float, str)): result = {}
-    ended = run.get("ended") or (time.time() if run["status"] == "running" else run.get("heartbeat") or 0)
     return {"id": run["id"], "template": (run.get("template") or {}).get("name"), "status": run["status"], "created": run.get("created"),
-            "seconds": round(ended - run["started"], 1) if run.get("started") else None, "metric": result.get("metric"), "value": result.get("value"), "bytes": run.get("bytes"),
+            "seconds": round(_spent(run), 1) or None, "metric": result.get("metric"), "value": result.get("value"), "bytes": run.get("bytes"),
             "parent": run.get("parent"), "parameters": run.get("parameters") or {}, "error": run.get("error")}
 
 def list_runs(
@@ -229,7 +238,11 @@ def list_runs(
         if limit and len(rows) == limit: break
     return rows
 
-# %% ../nbs/13_run.ipynb #cf4c2b7b
+# %% ../nbs/13_run.ipynb #d6e9b815
+def remove_sockets(folder: Path) -> None:
+    "Remove the sockets of a kernel that was killed with the process that would have done so."
+    for left in Path(tempfile.gettempdir()).glob(f"ftk-{folder.name[-6:]}-*"): shutil.rmtree(left, ignore_errors=True)
+
 def changed_since(run: dict, folder: Path) -> list[str]:
     "What of a run's code is not as it was when it was made, in words."
     source, now, before = folder / "input.ipynb", code_fingerprint(), run.get("code") or {}
@@ -238,7 +251,7 @@ def changed_since(run: dict, folder: Path) -> list[str]:
     if b"ftkit" in source.read_bytes(): found += [f"{name} was {before.get(name)} and is {now.get(name)}" for name in sorted(before | now) if before.get(name) != now.get(name)]
     return found
 
-# %% ../nbs/13_run.ipynb #20ea12b0
+# %% ../nbs/13_run.ipynb #f22c18c6
 def resume_run(
     folder: str | os.PathLike,  # a run's folder
     force: bool = False,  # also where code or data changed
@@ -254,20 +267,25 @@ def resume_run(
     if (lock := lock_run(folder, wait=10)) is None: raise UsageError(f"another process is still writing {folder}; wait for it, or end it")
     with lock:
         (folder / "stop").unlink(missing_ok=True)
-        if (run.get("kernel") or {}).get("sockets"): shutil.rmtree(run["kernel"]["sockets"], ignore_errors=True)
+        remove_sockets(folder)
         threads = (run.get("options") or {}).get("threads") or noted(folder).get("threads")  # the same bits need the same number
-        run |= {"status": "queued", "error": None, "process": this_process(), "heartbeat": time.time(), "options": (run.get("options") or {}) | {"threads": threads} | options, "resumed": [*run.get("resumed", []), time.time()]}
+        run |= {"status": "queued", "error": None, "spent": _spent(run), "started": None, "ended": None, "process": this_process(), "heartbeat": time.time(), "options": (run.get("options") or {}) | {"threads": threads} | options, "resumed": [*run.get("resumed", []), time.time()]}
         append_event(folder, "resumed", was=run["status"])
         write_json(folder / "run.json", run)
     return launch(folder, force)
 
-# %% ../nbs/13_run.ipynb #4c2ba532
+# %% ../nbs/13_run.ipynb #3bcc3c7b
 def checkpoints(
     folder: str | os.PathLike,  # a run's folder
 ) -> dict[int, Path]:
     "The checkpoints of its last fine-tuning that a fork can start from, by the number of steps made: those at the end of an epoch."
     fits = sorted((p for p in Path(folder).glob("checkpoints/*-*") if list(p.glob("1-tune-*"))), key=lambda p: int(p.name.split("-")[0]))
     return {int(p.name.split("-")[-1]): p for p in sorted(fits[-1].glob("1-tune-*")) if read_json(p / "state.json")["step"] == 0} if fits else {}
+
+def steps_to_fork(folder: str | os.PathLike) -> str:
+    "The steps that a run can be forked at, in words."
+    there = [str(step) for step in checkpoints(folder)]
+    return f"it can be forked at step{'s' * (len(there) > 1)} {', '.join(there)}" if there else "a run keeps the steps to fork from when it is started with --keep all"
 
 def fork_run(
     parent: str | os.PathLike,  # a run's folder
@@ -278,7 +296,7 @@ def fork_run(
     "A new, queued run that starts from a checkpoint of an old one."
     parent, run = Path(parent).resolve(), read_run(parent)
     there = checkpoints(parent)
-    if at not in there: raise UsageError(f"{run['id']} has no checkpoint at step {at}; " + (f"there are {', '.join(map(str, there))}" if there else "a run keeps the steps to fork from when it is started with --keep all"))
+    if at not in there: raise UsageError(f"{run['id']} has no checkpoint at step {at}; {steps_to_fork(parent)}")
     fit = there[at].parent
     record = {"template": run["template"], "working_folder": run["working_folder"], "parent": {"run": run["id"], "at": at, "fit": int(fit.name.split("-")[0])}}
     folder = create_run(parent / "input.ipynb", run["parameters"] | (parameters or {}), **({k: v for k, v in run["options"].items() if k != "timeout"} | options), record=record)
@@ -289,7 +307,7 @@ def fork_run(
     for name in ["start"] + [f"best-{best:04}"] * (best is not None): shutil.copy2(fit / f"{name}.safetensors", new / f"{name}.safetensors")
     return folder
 
-# %% ../nbs/13_run.ipynb #da043ac3
+# %% ../nbs/13_run.ipynb #0fcfbbf8
 def folder_bytes(folder: str | os.PathLike) -> int:
     "Bytes of all files in a folder."
     total = 0
@@ -308,6 +326,7 @@ def remove_run(
     try: os.replace(folder, gone)
     except OSError as e: raise UsageError(f"{folder} cannot be removed ({os.strerror(e.errno or errno.EIO)})") from None
     shutil.rmtree(gone, ignore_errors=True)
+    remove_sockets(folder)
     return size
 
 # %% ../nbs/13_run.ipynb #788f90fd

@@ -119,7 +119,7 @@ def this_process(
     "What identifies a process: host, boot, number, start."
     return {"host": socket.gethostname(), "boot_id": boot_id(), "pid": pid or os.getpid(), "process_start": process_start(pid)}
 
-# %% ../nbs/00a_runfolder.ipynb #5226811c
+# %% ../nbs/00a_runfolder.ipynb #06e97a41
 def is_alive(
     p: dict,  # as `this_process` described it
     beat: float | None = None,  # its last heartbeat, seconds since 1970; needed for other hosts
@@ -144,7 +144,7 @@ def read_run(
     if run["status"] in ("queued", "running") and not is_alive(run.get("process") or {}, run.get("heartbeat")): run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
     return run | {"id": folder.name}
 
-_FORMS = {(int, float): ("created", "started", "ended", "heartbeat", "bytes"), dict: ("template", "parameters", "options", "settings", "code", "process", "kernel", "facts", "result", "parent"), str: ("status", "working_folder", "system"), (dict, str): ("error",), list: ("resumed",)}
+_FORMS = {(int, float): ("created", "started", "ended", "heartbeat", "bytes", "spent"), dict: ("template", "parameters", "options", "settings", "code", "process", "kernel", "facts", "result", "parent"), str: ("status", "working_folder", "system"), (dict, str): ("error",), list: ("resumed",)}
 
 def _well_formed(run: dict) -> dict:
     "The record without entries of another type than they must have, which only a damaged file holds."

@@ -196,14 +196,19 @@ def _validate(self, s: Stage) -> dict:
     name, _ = headline(kind)
     return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), self.config.label_smoothing).mean().item(), f"valid_{name}": figures[name].value}
 
-# %% ../nbs/09_trainer.ipynb #05da98e8
+# %% ../nbs/09_trainer.ipynb #71761af8
 @patch_to(Trainer)
 def _folder(self) -> Path | None:
     "Where this fit's checkpoints are: named by its number in the process and by everything its result depends on."
     if run_dir() is None: return None
-    what = {"config": dataclasses.asdict(self.config) | {"checkpoint_seconds": 0}, "model": [self.model.backbone.architecture, self.model.head_config, dataclasses.asdict(self.model.prep)],
-            "augment": dataclasses.asdict(self.augment) if self.augment else None, "data": self.data.fingerprint, "split": self.data.split_fingerprint}
+    what = {"config": dataclasses.asdict(self.config) | {"checkpoint_seconds": 0}, "augment": dataclasses.asdict(self.augment) if self.augment else None} | self._given()
     return run_dir() / "checkpoints" / f"{self.number}-{fingerprint(what)}"
+
+@patch_to(Trainer)
+def _given(self) -> dict[str, str]:
+    "What the weights belong to; a fork cannot change it."
+    model = self.model
+    return {"network": fingerprint([model.backbone.architecture, model.head_config]), "input": fingerprint(dataclasses.asdict(model.prep)), "data": self.data.fingerprint, "split": self.data.split_fingerprint}
 
 @patch_to(Trainer)
 def _due(self, saved_at: float) -> bool:
@@ -218,7 +223,7 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
     tensors |= {f"optimizer.{i}.{k}": v.contiguous() for i, state in optimizer.state_dict()["state"].items() for k, v in state.items() if isinstance(v, torch.Tensor)}
     tensors |= {"random.cpu": torch.get_rng_state(), "loss_sum": loss_sum.reshape(1)}
     if self.device.type == "cuda": tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-    state = {"stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision)}
+    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision)}
     for name in self.copies.keys() - self.written: write_atomic(folder / f"{name}.safetensors", save(self.copies[name])); self.written.add(name)
     with build_folder(folder / f"{0 if s.name == 'head' else 1}-{s.name}-{epoch * self.steps + step:08}") as part:
         save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
@@ -302,13 +307,15 @@ def _run_stage(self, name: str, saved: dict) -> None:
     if name == "tune" and c.blend < 1: self._blend()
     self.seconds[name] = round(before + time.time() - started, 2)
 
-# %% ../nbs/09_trainer.ipynb #7cfc2ec8
+# %% ../nbs/09_trainer.ipynb #6712b979
 @patch_to(Trainer)
 def _found(self) -> dict:
     "The state to go on from, with the weights in the model; empty for a training that starts."
     if (folder := self._folder()) is None: return {}
     forked = folder.with_name(f"{self.number}-fork")
-    if forked.is_dir() and not folder.exists(): os.replace(forked, folder)
+    if forked.is_dir() and not folder.exists():
+        self._check_fork(read_json(_checkpoints(forked)[-1] / "state.json"))
+        os.replace(forked, folder)
     for path in reversed(_checkpoints(folder)):
         try:
             saved = read_json(path / "state.json") | {"tensors": load_file(path / "state.safetensors")}
@@ -318,11 +325,17 @@ def _found(self) -> dict:
             emit("broken", checkpoint=path.name, why=f"{type(e).__name__}: {e}"[:300])
             shutil.rmtree(path)
             continue
-        except RuntimeError as e: raise UsageError(f"the checkpoint {path.name} is of another model ({str(e).splitlines()[-1].strip()[:200]}); a fork may change how training goes on, not the network") from None
         self.history, self.best, self.seconds = saved["history"], saved["best"], saved["seconds"]
         emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
         return saved
     return {}
+
+@patch_to(Trainer)
+def _check_fork(self, saved: dict) -> None:
+    "A fork may change how training goes on; with other data its test rows may have been trained on, and other networks have other weights."
+    changed = [k for k, v in self._given().items() if saved["given"].get(k) != v]
+    if changed: raise UsageError(f"this fork changes the {' and '.join(changed)}, and the weights it starts from were trained with the parent's; change only how training goes on (rates, epochs, augmentation), or start a new run")
+    if saved["stage"] == "tune" and saved["epoch"] >= self.config.epochs: raise UsageError(f"after that step nothing is left to train: epochs is {self.config.epochs}; fork with more, for example -p epochs {self.config.epochs + 2}, or at an earlier step")
 
 class _saving_on_terminate:
     "While a run's training goes on, SIGTERM (a machine being taken away) asks it to stop instead of ending the process."
