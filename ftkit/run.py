@@ -102,15 +102,16 @@ def create_run(
         raise UsageError(f"a run cannot be kept in {base} ({e.strerror}); set another folder in settings.ini or FTKIT_RUNS") from None
     return folder
 
-# %% ../nbs/13_run.ipynb #74e0f709
+# %% ../nbs/13_run.ipynb #e98c6467
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "CREDENTIAL")
 
 def _environment(folder: Path) -> dict[str, str]:
     "What the run's process inherits; hub tokens stay, since loading a private body needs one, all other secrets go."
     env = {k: v for k, v in os.environ.items() if not any(s in k.upper() for s in _SECRET) or k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
-    options = read_run(folder).get("options") or {}
+    run = read_run(folder)
+    options, device = run.get("options") or {}, (run.get("settings") or {}).get("device") or ["auto"]  # the same bits need the same device
     threads = {name: str(options["threads"]) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if options.get("threads")}
-    return env | threads | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(folder.parent), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    return env | threads | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(folder.parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 def launch(
     folder: str | os.PathLike,  # a run's folder
@@ -150,10 +151,11 @@ def run_template(
     settle(folder, process)
     return read_run(folder) | {"folder": str(folder), "metrics": read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None}
 
-# %% ../nbs/13_run.ipynb #dd01a588
+# %% ../nbs/13_run.ipynb #e24e078c
 def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     "Wait for a run's process and complete its record if it could not."
     code, run = process.wait(), read_run(folder)
+    if is_alive(run.get("process") or {}) and run["process"].get("pid") not in (process.pid, os.getpid()): return code  # another process has it now
     if run["status"] not in ("queued", "running", "lost"): return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
     if code < 0: status, name, said = "lost", "the run's process was killed", f"signal {-code} ended it (the system does so when memory runs out)"
     else:
@@ -251,7 +253,7 @@ def changed_since(run: dict, folder: Path) -> list[str]:
     if b"ftkit" in source.read_bytes(): found += [f"{name} was {before.get(name)} and is {now.get(name)}" for name in sorted(before | now) if before.get(name) != now.get(name)]
     return found
 
-# %% ../nbs/13_run.ipynb #f22c18c6
+# %% ../nbs/13_run.ipynb #09223f8e
 def resume_run(
     folder: str | os.PathLike,  # a run's folder
     force: bool = False,  # also where code or data changed
@@ -266,15 +268,16 @@ def resume_run(
     if not Path(run.get("working_folder", "")).is_dir(): raise UsageError(f"{run['id']} was started in {run.get('working_folder')}, which is gone; make that folder again")
     if (lock := lock_run(folder, wait=10)) is None: raise UsageError(f"another process is still writing {folder}; wait for it, or end it")
     with lock:
+        if read_run(folder)["status"] in ("queued", "running", "completed"): raise UsageError(f"{run['id']} was just gone on with by another process; see ftkit show {run['id']}")
         (folder / "stop").unlink(missing_ok=True)
         remove_sockets(folder)
+        append_event(folder, "resumed", was=run["status"])
         threads = (run.get("options") or {}).get("threads") or noted(folder).get("threads")  # the same bits need the same number
         run |= {"status": "queued", "error": None, "spent": _spent(run), "started": None, "ended": None, "process": this_process(), "heartbeat": time.time(), "options": (run.get("options") or {}) | {"threads": threads} | options, "resumed": [*run.get("resumed", []), time.time()]}
-        append_event(folder, "resumed", was=run["status"])
         write_json(folder / "run.json", run)
     return launch(folder, force)
 
-# %% ../nbs/13_run.ipynb #3bcc3c7b
+# %% ../nbs/13_run.ipynb #a49379cf
 def checkpoints(
     folder: str | os.PathLike,  # a run's folder
 ) -> dict[int, Path]:
@@ -299,7 +302,7 @@ def fork_run(
     if at not in there: raise UsageError(f"{run['id']} has no checkpoint at step {at}; {steps_to_fork(parent)}")
     fit = there[at].parent
     record = {"template": run["template"], "working_folder": run["working_folder"], "parent": {"run": run["id"], "at": at, "fit": int(fit.name.split("-")[0])}}
-    folder = create_run(parent / "input.ipynb", run["parameters"] | (parameters or {}), **({k: v for k, v in run["options"].items() if k != "timeout"} | options), record=record)
+    folder = create_run(parent / "input.ipynb", run["parameters"] | (parameters or {}), **({k: v for k, v in (run.get("options") or {}).items() if k != "timeout"} | options), record=record)
     for other in (p for p in fit.parent.iterdir() if int(p.name.split("-")[0]) < int(fit.name.split("-")[0])): shutil.copytree(other, folder / "checkpoints" / other.name)
     new = folder / "checkpoints" / f"{fit.name.split('-')[0]}-fork"
     shutil.copytree(there[at], new / there[at].name)

@@ -307,6 +307,15 @@ def test_a_run_that_is_removed_while_it_runs_ends(tmp_path):
     assert process.wait(30) == 1
 
 
+def test_of_two_that_resume_one_run_one_does(tmp_path, home):
+    folder = create_run(notebook(tmp_path / "short.ipynb", "import time; time.sleep(5)"))
+    (folder / "run.json").write_text(json.dumps(read_json(folder / "run.json") | {"status": "stopped"}))
+    both = [subprocess.Popen([sys.executable, "-m", "ftkit", "resume", folder.name], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [p.communicate(timeout=60) for p in both]
+    assert sorted(p.returncode for p in both) == [0, 2], said
+    assert read_run(folder)["status"] == "completed" and len(read_run(folder)["resumed"]) == 1
+
+
 def test_what_is_no_run_is_not_listed(home, whole):
     (home / "runs" / "zz").mkdir()
     (home / "runs" / "zz" / "run.json").write_text("{")
