@@ -376,6 +376,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                            'ftkit.run.cell_statuses': ('run.html#cell_statuses', 'ftkit/run.py'),
                            'ftkit.run.changed_since': ('run.html#changed_since', 'ftkit/run.py'),
                            'ftkit.run.checkpoints': ('run.html#checkpoints', 'ftkit/run.py'),
+                           'ftkit.run.chosen_parameters': ('run.html#chosen_parameters', 'ftkit/run.py'),
                            'ftkit.run.code_fingerprint': ('run.html#code_fingerprint', 'ftkit/run.py'),
                            'ftkit.run.create_run': ('run.html#create_run', 'ftkit/run.py'),
                            'ftkit.run.find_run': ('run.html#find_run', 'ftkit/run.py'),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'Json', 'Template', 'Run', 'Values', 'Threads', 'Timeout', 'Memory', 'Keep', 'main']
 
-# %% ../nbs/19_cli.ipynb #34069c14
+# %% ../nbs/19_cli.ipynb #4ba8e6c4
 import contextlib
 import errno
 import json
@@ -22,7 +22,7 @@ from . import __version__
 from .core import UsageError, jsonable, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
-from .run import cell_statuses, create_run, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
+from .run import cell_statuses, chosen_parameters, create_run, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Fine-tune a pretrained model on your own pictures: run a template, look at its report, use its model.")
@@ -179,7 +179,7 @@ def _tell(folder: Path, as_json: bool) -> None:
     if run.get("parameters") is not None and (run["status"] in ("stopped", "lost") or run["status"] == "failed" and not (isinstance(error, dict) and error.get("usage"))): print(f"  go on with: ftkit resume {row['id']}")
     if error: print(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), file=sys.stderr)
 
-# %% ../nbs/19_cli.ipynb #f62d8615
+# %% ../nbs/19_cli.ipynb #89595e8f
 @app.command("runs")
 def _runs(limit: Annotated[int, typer.Option(help="newest so many; 0 for all", min=0)] = 30, status: Annotated[str | None, typer.Option(help="queued, running, completed, failed, stopped or lost")] = None, template: Annotated[str | None, typer.Option(help="only of this one")] = None,
           where: Annotated[list[str], typer.Option("-w", "--where", metavar="NAME VALUE", help="only with this parameter value; may be given several times")] = (), as_json: Json = False):
@@ -203,11 +203,13 @@ def _rm(runs: Annotated[list[str], typer.Argument(help="runs, as for show")], ye
 
 @app.command("show")
 def _show(run: Run = "last", as_json: Json = False):
-    "Show what a run came to, its parameters and its cells."
+    "Show what a run came to, the parameters that were chosen, and its cells."
     folder = find_run(run)
     _tell(folder, as_json)
     if as_json: return
-    _print_table([{"parameter": k, "value": json.dumps(v, ensure_ascii=False)} for k, v in (read_run(folder).get("parameters") or {}).items()], ["parameter", "value"])
+    chosen, all_of_them = chosen_parameters(folder), read_run(folder).get("parameters") or {}
+    _print_table([{"chosen": k, "value": json.dumps(v, ensure_ascii=False)} for k, v in chosen.items()], ["chosen", "value"])
+    if rest := len(all_of_them) - len(chosen): print(f"and {rest} parameters as they come (all of them with --json)")
     for c in cell_statuses(folder): print(f"  {c['status']:<9} {'' if c['seconds'] is None else format(c['seconds'], '6.1f')} {c['source'][:80]}")
 
 # %% ../nbs/19_cli.ipynb #1fd6c5c1

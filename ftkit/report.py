@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['picture_html', 'figure_text', 'html_page', 'curves', 'write_report']
 
-# %% ../nbs/13a_report.ipynb #29a5ba56
+# %% ../nbs/13a_report.ipynb #453c0dc4
 import base64
 import contextlib
 import datetime
@@ -14,9 +14,8 @@ import re
 from pathlib import Path
 
 from .core import read_json, write_atomic
-from .params import read_params
 from .runfolder import noted, read_events, read_run
-from .run import list_templates, stage_seconds
+from .run import chosen_parameters, list_templates, stage_seconds
 
 # %% ../nbs/13a_report.ipynb #b5a8203a
 def _table(
@@ -104,7 +103,7 @@ def _cells(notebook: dict) -> str:
             out.append(f"<pre class='code'>{html.escape(source)}</pre>{mark}" + "".join(map(_output, c.get("outputs", []))))
     return "".join(out)
 
-# %% ../nbs/13a_report.ipynb #5bef4e3b
+# %% ../nbs/13a_report.ipynb #b1d65101
 _STYLE = """:root{color-scheme:light}body{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:0 auto;padding:1rem}
 h1{font-size:1.7rem;line-height:1.2;overflow-wrap:anywhere}h2{margin-top:2.5rem;border-bottom:1px solid #bbb}nav ul{columns:2;padding-left:1.2rem}a{color:#0b4f9e}
 table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem;border-bottom:1px solid #ddd;min-width:5rem}td{overflow-wrap:anywhere}.wide{overflow-x:auto}
@@ -133,10 +132,8 @@ def _reproduce(run: dict, folder: Path) -> str:
 
 def _parameters(run: dict, folder: Path) -> str:
     "The parameters that were chosen first, then those left as they come."
-    values, defaults = run.get("parameters") or {}, {}
-    with contextlib.suppress(OSError, ValueError): defaults = {p.name: p.default for p in read_params(folder / "input.ipynb")}
-    chosen = {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}
-    rest = {k: v for k, v in values.items() if k not in chosen}
+    chosen = chosen_parameters(folder)
+    rest = {k: v for k, v in (run.get("parameters") or {}).items() if k not in chosen}
     return (f"<h3>Chosen</h3>{_table(chosen)}" if chosen else "") + (f"<h3>As they come</h3>{_table(rest)}" if rest else "")
 
 def _quoted(value) -> str:

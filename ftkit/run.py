@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['KEEP', 'list_templates', 'template_path', 'code_fingerprint', 'create_run', 'launch', 'follow', 'run_template',
            'settle', 'stop_run', 'run_folders', 'find_run', 'summary', 'list_runs', 'remove_sockets', 'changed_since',
-           'resume_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run', 'cell_statuses',
-           'stage_seconds']
+           'resume_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run', 'chosen_parameters',
+           'cell_statuses', 'stage_seconds']
 
 # %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
@@ -331,6 +331,15 @@ def remove_run(
     shutil.rmtree(gone, ignore_errors=True)
     remove_sockets(folder)
     return size
+
+# %% ../nbs/13_run.ipynb #aac1b91f
+def chosen_parameters(
+    folder: str | os.PathLike,  # a run's folder
+) -> dict:
+    "Those that are not as the notebook has them by itself; all, if that cannot be read any more."
+    values, defaults = read_run(folder).get("parameters") or {}, {}
+    with contextlib.suppress(OSError, ValueError): defaults = {p.name: p.default for p in read_params(Path(folder) / "input.ipynb")}
+    return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}
 
 # %% ../nbs/13_run.ipynb #788f90fd
 def cell_statuses(
