@@ -269,7 +269,7 @@ def _best_name(best: dict) -> str:
     "Of the kept weights: one for each best epoch, because an older checkpoint may need an older best."
     return f"best-{best['index']:04}"
 
-# %% ../nbs/09_trainer.ipynb #1e4a79c8
+# %% ../nbs/09_trainer.ipynb #05f59429
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
@@ -293,6 +293,7 @@ def fit(self) -> "Trainer":
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
 
+# %% ../nbs/09_trainer.ipynb #d776e934
 @patch_to(Trainer)
 def _run_stage(self, name: str, saved: dict) -> None:
     "One stage, from its start or from what was saved of it."
