@@ -82,7 +82,7 @@ def kill(folder, process, whom):
     for pid in {"driver": [process.pid], "kernel": kernels, "both": [process.pid, *kernels]}[whom]: os.kill(int(pid), signal.SIGKILL)
 
 
-def killed_and_resumed(moment, whom, workers=0):
+def killed_and_resumed(moment, whom, workers):
     "The folder of a run that was killed once and gone on with, and what it said in between."
     folder = create_run("image", TINY, threads=2)
     os.environ["FTKIT_WORKERS"] = str(workers)
@@ -97,8 +97,8 @@ def killed_and_resumed(moment, whom, workers=0):
     return folder
 
 
-QUICK = [("tune", "both", 0), ("evaluate", "kernel", 2)]
-ALL = [(m, w, n) for m in MOMENTS for w in ("driver", "kernel", "both") for n in (0, 2) if not (m == "report" and w == "kernel")]  # no kernel is left by then
+QUICK = [("tune", "both", 1), ("evaluate", "kernel", 2)]
+ALL = [(m, w, n) for m in MOMENTS for w in ("driver", "kernel", "both") for n in (1, 2) if not (m == "report" and w == "kernel")]  # no kernel is left by then
 
 
 @pytest.mark.parametrize("moment, whom, workers", [pytest.param(*c, marks=[] if c in QUICK else pytest.mark.slow) for c in ALL])
