@@ -38,7 +38,7 @@ def patch_to(
         return function
     return add
 
-# %% ../nbs/00_core.ipynb #873ec939
+# %% ../nbs/00_core.ipynb #5cc1b230
 @dataclasses.dataclass(frozen=True)
 class Setting:
     "One setting: its value, and where the value came from."
@@ -53,7 +53,7 @@ _SETTINGS = {  # name: (default, help)
     "cache": ("~/.cache/ftkit", "samples, decoded pictures, features"),
     "cache_limit_gb": (20.0, "oldest cache entries go when the cache is larger [GB]"),
     "device": ("auto", "auto, cpu, cuda, cuda:1, mps"),
-    "workers": (0, "processes that decode pictures; 0 means one for each core"),
+    "workers": (0, "threads that decode pictures; 0 means one for each core"),
     "cluster": ("", "address of a Dask scheduler for batches"),
     "upload_limit_mb": (200, "largest upload the server accepts [MB]"),
 }
