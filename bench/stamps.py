@@ -14,7 +14,7 @@ import numpy as np
 from ftkit import Augment, Data, Model, Trainer
 from ftkit.backbone import features, load_backbone
 from ftkit.evaluation import linear_baseline
-from ftkit.head import input_size
+from ftkit.inputs import input_size
 from ftkit.metrics import bootstrap_mean, paired_difference
 
 ask = argparse.ArgumentParser(description=__doc__)

@@ -11,16 +11,18 @@ import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
 from . import __version__
-from .backbone import CHUNK, Prep, load_backbone
+from .backbone import load_backbone
+from .cleaning import decode
 from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
 from .head import HEADS, Model
-from .pictures import PICTURE_SUFFIXES, PictureError, open_picture, square
+from .pictures import PICTURE_SUFFIXES
+from .sources import find_column, read_table
+from .text_data import TEXT_SUFFIXES
 
 # %% ../nbs/07_artifact.ipynb #69103a00
 _HEAD = "ftkit_head."
@@ -31,8 +33,9 @@ class ArtifactError(UsageError):
 def _config(model: Model) -> dict:
     "config.json: transformers' own where the body is one of theirs, with ftkit's part beside it."
     own = {"version": __version__, "architecture": model.backbone.architecture, "head": model.head_config, "task": dataclasses.asdict(model.task),
-           "chunk": getattr(model, "chunk", None) or CHUNK[model.target.device.type], "threads": torch.get_num_threads()}
+           "chunk": getattr(model, "chunk", None) or model.prep.chunk[model.target.device.type], "threads": torch.get_num_threads()}
     theirs = model.backbone.body.config.to_dict() if model.backbone.architecture.startswith("hf:") else {}
+    theirs.pop("_name_or_path", None)
     return theirs | {"ftkit": own}
 
 def model_card(
@@ -42,8 +45,8 @@ def model_card(
 ) -> str:
     "README.md of a model folder: what it does, how well, on what, how to load it, what it is not for."
     lines = ["---", "library_name: ftkit", f"tags: [{model.task.modality}-classification]" if model.task.classes else f"tags: [{model.task.modality}-regression]", "---", "",
-             f"# {model.task.modality.capitalize()} model: {model.task.target}", "", f"`{model!r}`", "",
-             "## Use", "", "```python", "from ftkit import Predictor", 'Predictor("this-folder")(["picture.png"])', "```", "",
+             f"# {model.task.modality.capitalize()} model: {model.task.target}", "", f"`{repr(model).partition(chr(10))[0]}`", "", *[f"{n}." for n in model.notes], "",
+             "## Use", "", "```python", "from ftkit import Predictor", f'Predictor("this-folder")(["{"a text" if model.task.modality == "text" else "picture.png"}"])', "```", "",
              "Intended for inputs like those it was trained on. It gives one of its labels to any input, also to one that shows none of them; "
              "do not use it for decisions about people without a test on the people concerned.", "",
              "## Labels", "", ", ".join(model.task.classes) or f"a number ({model.task.target})", ""]
@@ -71,6 +74,7 @@ def save(self,
         write_json(part / "config.json", _config(self))
         write_json(part / "preprocess.json", dataclasses.asdict(self.prep))
         write_json(part / "labels.json", list(self.task.classes))
+        if self.backbone.tokenizer is not None: self.backbone.tokenizer.save_pretrained(part)
         (part / "README.md").write_text(model_card(self, metrics, facts), encoding="utf-8")
         write_json(part / "manifest.json", {f.name: file_sha256(f) for f in sorted(part.iterdir())})
     new = folder.with_name(f".{folder.name}-{os.getpid()}")
@@ -90,27 +94,25 @@ def load_model(
         if not (folder / name).is_file(): raise ArtifactError(f"{folder} is incomplete: {name} is missing; copy the whole folder again")
         if file_sha256(folder / name) != sha: raise ArtifactError(f"{folder / name} is not the file that was saved (its SHA-256 differs from manifest.json); copy it again, or load with verify=False if you changed it")
     own = read_json(folder / "config.json").get("ftkit")
-    prep = {k: tuple(v) if isinstance(v, list) else v for k, v in read_json(folder / "preprocess.json").items()}
     head = dict(own["head"])
-    body = load_backbone(f"folder:{folder}")
-    model = Model(body, Task(**own["task"]), head.pop("name"), size=prep["size"], fit=prep["fit"], **head)
+    model = Model(load_backbone(f"folder:{folder}"), Task(**own["task"]), head.pop("name"), **head)
     tensors = load_file(folder / "model.safetensors")
     model.head.load_state_dict({k.removeprefix(_HEAD): v for k, v in tensors.items() if k.startswith(_HEAD) and k != _HEAD + "target"})
     model.target.copy_(tensors[_HEAD + "target"])
-    model.prep, model.bound, model.chunk, model.threads = Prep(**prep), True, own["chunk"], own["threads"]
+    model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
     return model.eval()
 
 # %% ../nbs/07_artifact.ipynb #6e9c5316
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     "What the model says of one input."
-    input: str  # path, or its number
+    input: str  # path, text, or its number
     label: str  # the most probable class, all labels above one half, or the number
     probability: float | None  # of the label; None for a number
     probabilities: dict[str, float]  # of each class; empty for a number
 
 class Predictor:
-    "A model folder as a function: pictures in, labels and probabilities out."
+    "A model folder as a function: pictures or texts in, labels and probabilities out."
     def __init__(self,
         folder: str | os.PathLike,  # a model folder, or a run's folder
         device: str = "cpu",
@@ -118,24 +120,20 @@ class Predictor:
     ):
         self.model = load_model(folder, verify).to(device)
     def __call__(self,
-        inputs,  # paths, folders of pictures, arrays, PIL pictures or bytes: one, or a list of them
+        inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table)
     ) -> list[Prediction]:
         "One `Prediction` an input, in their order; the same bits alone and among others."
-        model, prep = self.model, self.model.prep
-        names, sources = _inputs(inputs)
-        x, wrong = np.zeros((len(sources), 3, prep.size, prep.size), np.uint8), []
-        for i, s in enumerate(sources):
-            try: x[i] = square(open_picture(s, at_least=prep.size), prep.size, prep.fit, prep.interpolation, prep.background).transpose(2, 0, 1)
-            except PictureError as e: wrong.append(str(e))
-        if wrong: raise PictureError("; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""))
-        threads = torch.get_num_threads()
+        model = self.model
+        names, sources = (_texts if model.task.modality == "text" else _pictures)(inputs)
+        if not sources: return []
+        rows, threads = model.read(sources), torch.get_num_threads()
         torch.set_num_threads(model.threads)  # another number of threads adds in another order
-        try: p = model.predict(x) if len(x) else np.zeros((0, model.task.n_outputs))
+        try: p = model.predict(rows)
         finally: torch.set_num_threads(threads)
         return [_prediction(n, row, model.task) for n, row in zip(names, p)]
 
 # %% ../nbs/07_artifact.ipynb #eaa36d32
-def _inputs(inputs) -> tuple[list[str], list]:
+def _pictures(inputs) -> tuple[list[str], list]:
     "Names and sources of everything that was given; a folder stands for the pictures in it."
     if isinstance(inputs, (str, os.PathLike, bytes)) or hasattr(inputs, "mode") or (hasattr(inputs, "ndim") and inputs.ndim < 4): inputs = [inputs]
     names, sources = [], []
@@ -145,6 +143,20 @@ def _inputs(inputs) -> tuple[list[str], list]:
             if not files: raise ArtifactError(f"{one} has no pictures in it; files that count end in {', '.join(PICTURE_SUFFIXES[:4])} …")
             names += map(str, files); sources += files
         else: names.append(str(one) if isinstance(one, (str, os.PathLike)) else str(i)); sources.append(one)
+    return names, sources
+
+def _texts(inputs) -> tuple[list[str], list]:
+    "Names and texts; a path stands for the text in it, a table for its text column, a folder for its text files."
+    if isinstance(inputs, (str, os.PathLike)) or (isinstance(inputs, tuple) and len(inputs) == 2 and all(isinstance(t, str) for t in inputs)): inputs = [inputs]
+    names, sources = [], []
+    for one in inputs:
+        if not isinstance(one, os.PathLike): sources.append(one if isinstance(one, str) else tuple(one)); names.append(one if isinstance(one, str) else " ▸ ".join(one)); continue
+        if not Path(one).exists(): raise ArtifactError(f"{one}: no such file; give a text as str, or the path of a text file or a table")
+        files = sorted(f for f in Path(one).rglob("*") if f.suffix.lower() in TEXT_SUFFIXES) if Path(one).is_dir() else [Path(one)]
+        for f in files:
+            if f.suffix.lower() in TEXT_SUFFIXES: found = [decode(f.read_bytes(), str(f))[0]]
+            else: table = read_table(f, decode); found = [str(t) for t in table[find_column(table, None, "text", f.name)]]
+            sources += found; names += [str(f)] if len(found) == 1 else [f"{f}:{i + 1}" for i in range(len(found))]
     return names, sources
 
 def _prediction(name: str, p, task: Task) -> Prediction:

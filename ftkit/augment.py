@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from .core import counter, patch_to, permutation, uniform
-from .data import Data
+from .image_data import Data
 from .params import Param, nearest
 
 # %% ../nbs/04_augment.ipynb #56ae3442

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .backbone import features, load_backbone
+from .backbone import Data, features, load_backbone
 from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
 from .runfolder import Progress, emit, run_dir
-from .data import Data, Part, show_pictures
+from .data import Part
+from .explain import Marked, class_examples, drivers, length_error, tfidf_features
 from .head import Model
+from .image_data import show_pictures
 from .metrics import confusion as confusion_counts
 from .metrics import Figure, expected_calibration_error, headline, paired_difference, per_class, reliability, score
 
@@ -33,7 +35,7 @@ def _linear(kind: str):
 
 @threadpool_limits.wrap(limits=1)  # many small products; on a shared machine idle BLAS threads spin
 def linear_baseline(
-    x: np.ndarray,  # (N, F) features of all rows of the data
+    x,  # (N, F) features of all rows of the data, an array or sparse
     data: Data,
     ids: np.ndarray,  # (n,) rows to predict
     most: int = 20_000,  # training rows at most, drawn at random
@@ -41,19 +43,19 @@ def linear_baseline(
     "A linear model on given features: fitted on training and validation rows, which it needs for nothing else."
     train = np.concatenate([data.train.ids, data.valid.ids])
     if len(train) > most: train = train[permutation(len(train), data.seed, "baseline")[:most]]
-    y = data.labels[train]
+    y, of = data.labels[train], lambda rows: x[rows] if hasattr(x, "tocsr") else np.asarray(x[rows])
     if data.task.kind == "multi_label":
         fixed = np.flatnonzero((y == y[0]).all(0))  # a label that all or none have cannot be fitted
         free = np.setdiff1d(np.arange(y.shape[1]), fixed)
         p = np.tile(y[0], (len(ids), 1)).astype(float)
-        if len(free): p[:, free] = _linear("multi_label").fit(np.asarray(x[train]), y[:, free]).predict_proba(np.asarray(x[ids])).reshape(len(ids), -1)[:, -len(free):]
+        if len(free): p[:, free] = _linear("multi_label").fit(of(train), y[:, free]).predict_proba(of(ids)).reshape(len(ids), -1)[:, -len(free):]
         return p
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not converged after 300 steps: good enough to compare with
-        model = _linear(data.task.kind).fit(np.asarray(x[train]), y)
-    if data.task.kind == "regression": return model.predict(np.asarray(x[ids]))
+        model = _linear(data.task.kind).fit(of(train), y)
+    if data.task.kind == "regression": return model.predict(of(ids))
     p = np.zeros((len(ids), len(data.task.classes)))
-    p[:, model.classes_] = model.predict_proba(np.asarray(x[ids]))
+    p[:, model.classes_] = model.predict_proba(of(ids))
     return p
 
 # %% ../nbs/12_evaluation.ipynb #bb5257bd
@@ -68,15 +70,17 @@ def baselines(
     model: Model,  # fine-tuned; its body is loaded anew as it was before
     part: Part,  # rows to predict
 ) -> dict[str, np.ndarray]:  # name: (n,C) probabilities or (n,) numbers
-    "Predictions of the three simpler models."
-    data, out = part.data, {}
+    "Predictions of the three simpler models; with facts in the prep, also of the frozen body without them."
+    data, out, device = part.data, {}, model.target.device
     bar = Progress("baselines", 3)
     out["majority" if data.task.classes else "mean"] = _constant(data, len(part)); bar.update(1)
-    out["linear on raw pixels"] = linear_baseline(data.pixels(16).reshape(len(data), -1) / 255, data, part.ids); bar.update(2)
-    body = load_backbone(model.backbone.name) if model.pretrained else None
-    if body is not None:
-        body.prep = model.prep
-        out["frozen body + linear"] = linear_baseline(features(body, data, model.target.device, model.prep.size), data, part.ids)
+    if data.task.modality == "text": out["tf-idf + linear"] = linear_baseline(tfidf_features(data), data, part.ids)
+    else: out["linear on raw pixels"] = linear_baseline(data.pixels(16).reshape(len(data), -1) / 255, data, part.ids)
+    bar.update(2)
+    if model.pretrained:
+        body = load_backbone(model.backbone.name)
+        preps = {"frozen body + linear": model.prep} | ({"frozen body + linear, without facts": dataclasses.replace(model.prep, knowledge=())} if getattr(model.prep, "knowledge", ()) else {})
+        for name, body.prep in preps.items(): out[name] = linear_baseline(features(body, data, device), data, part.ids)
     bar.update(3)
     return out
 
@@ -102,6 +106,7 @@ class Report:
     gain: dict[str, Figure]  # baseline: paired difference of the headline score
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
+    marked: Marked | None = None  # of texts: the worst, with the words that drove what was said
 
     task = property(lambda self: self.part.data.task)
     headline = property(lambda self: headline(self.task.kind)[0])
@@ -121,10 +126,21 @@ def _row_scores(kind: str, y, p) -> np.ndarray:
     return -((p - y) ** 2)
 
 # %% ../nbs/12_evaluation.ipynb #162874a8
+def _worth(report: Report) -> str:
+    "One sentence: was fine-tuning worth it?"
+    name, (_, higher) = report.headline, headline(report.task.kind)
+    others = {n: f[name].value for n, f in report.baselines.items() if n not in ("majority", "mean") and not n.endswith("without facts")}
+    if not others: return ""
+    best = (max if higher else min)(others, key=others.get)
+    gain, said = report.gain[best], f"{best}, the best simpler model ({others[best]:.3f})"
+    if gain.low > 0: return f"fine-tuning was worth it: it is better than {said}"
+    return f"fine-tuning was not worth it: {said} is better, and cheaper to make" if gain.high < 0 else f"it is not shown that fine-tuning was worth it: the difference to {said} may be chance"
+
 def _doubts(report: Report, data: Data) -> list[str]:
     "Sentences that a careful reader would write beside the figures."
     notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
     own = report.figures[report.part.name][name]
+    if worth := _worth(report): notes.append(worth)
     for baseline, difference in report.gain.items():
         if baseline in ("majority", "mean"): continue
         sure = "" if difference.low > 0 else "; the interval includes 0, so a gain is not shown" if difference.high >= 0 else "; it is worse"
@@ -134,6 +150,8 @@ def _doubts(report: Report, data: Data) -> list[str]:
     if report.part.name in ("train", "valid"): notes.append(f"there are no test rows: these figures are of the {report.part.name} rows, which the model has seen, and too good")
     if len(report.part) < 100: notes.append(f"{len(report.part)} rows are few; the interval is wide, compare models by cross-validation")
     if report.tested_models and report.tested_models > 1: notes.append(f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is")
+    facts = "frozen body + linear, without facts"
+    if facts in report.baselines: notes.append(f"facts put behind the texts: a frozen body with a linear model has {report.baselines['frozen body + linear'][name]} with them and {report.baselines[facts][name]} without")
     return notes + list(data.notes)
 
 # %% ../nbs/12_evaluation.ipynb #770dfcd8
@@ -159,7 +177,8 @@ def evaluate(
     gain = {n: paired_difference(_row_scores(kind, part.labels, p), _row_scores(kind, part.labels, q)) for n, q in others.items()}
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
     report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested)
-    report.notes = _doubts(report, data)
+    report.notes = model.notes + _doubts(report, data)
+    if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
     emit("evaluated", **{report.headline: report[report.headline].value})
     return report
 
@@ -224,18 +243,40 @@ def worst_rows(self,
     else: loss = np.abs(p - y)
     return np.argsort(-loss, kind="stable")[:n]
 
+def _told(report: Report, i: int) -> str:
+    "What a row is and what was said of it, in one line."
+    p, task = report.probabilities[i], report.task
+    said = f"{p:.4g}" if task.kind == "regression" else f"{task.classes[int(p.argmax())]} {p.max():.2f}" if task.kind == "single_label" else ", ".join(c for c, v in zip(task.classes, p) if v > .5) or "none"
+    return f"{report.part.data.label_text(report.part.ids[i])} → {said}"
+
+@patch_to(Report)
+def _worst_texts(self, n: int) -> tuple[list, list, list[str]]:
+    "Texts, what was said of them, and titles of the worst rows."
+    rows, p = self.worst_rows(n), self.probabilities
+    return [self.part.data.items[self.part.ids[i]] for i in rows], [None if p.ndim == 1 else int(p[i].argmax()) for i in rows], [_told(self, i) for i in rows]
+
 @patch_to(Report)
 def worst(self,
-    n: int = 9,  # how many
+    n: int = 9,  # how many; of texts the 9 that were explained
 ):
-    "Pictures of the worst rows: what they are, what was said and how surely. A figure."
-    data, titles = self.part.data, []
-    rows = self.worst_rows(n)
-    for i in rows:
-        p = self.probabilities[i]
-        said = f"{p:.4g}" if self.task.kind == "regression" else f"{self.task.classes[int(p.argmax())]} {p.max():.2f}" if self.task.kind == "single_label" else ", ".join(c for c, v in zip(self.task.classes, p) if v > .5) or "none"
-        titles.append(f"{data.label_text(self.part.ids[i])} → {said}")
-    return show_pictures([data.items[self.part.ids[i]] for i in rows], titles, across=min(len(rows), 5) or 1, side=1.7)
+    "The worst rows: what they are, what was said and how surely. Pictures as a figure, texts with the words that drove it."
+    if self.marked is not None: return self.marked
+    rows, data = self.worst_rows(n), self.part.data
+    return show_pictures([data.items[self.part.ids[i]] for i in rows], [_told(self, i) for i in rows], across=min(len(rows), 5) or 1, side=1.7)
+
+# %% ../nbs/12_evaluation.ipynb #015a5a04
+@patch_to(Report)
+def lengths(self):
+    "Error against length of the texts, as a figure; None for pictures."
+    if self.task.modality != "text": return None
+    y, p = self.part.labels, self.probabilities
+    if self.task.kind == "regression": return length_error(self.part.data, self.part.ids, np.abs(p - y), "absolute error")
+    return length_error(self.part.data, self.part.ids, 1 - _row_scores(self.task.kind, y, p))
+
+@patch_to(Report)
+def examples(self):
+    "The texts of each class that the model is surest of, right and wrong, as a DataFrame; None for pictures and other tasks."
+    return class_examples(self.part.data, self.part.ids, self.probabilities) if self.task.modality == "text" and self.task.kind == "single_label" else None
 
 # %% ../nbs/12_evaluation.ipynb #39ece25b
 @patch_to(Report)
@@ -260,7 +301,9 @@ def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
     out = {"headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
            "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
+    if self.marked is not None: out["worst"] = self.marked
     if self.task.kind == "single_label":
+        if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
         out |= {"classes": self.task.classes, "confusion": confusion_counts(self.part.labels, self.probabilities.argmax(1), len(self.task.classes)),
                 "per_class": per_class(self.part.labels, self.probabilities, self.task.classes), "calibration_error": expected_calibration_error(self.part.labels, self.probabilities)}
     return jsonable(out)
@@ -273,11 +316,11 @@ def save(self,
     folder = Path(folder) if folder else run_dir()
     if folder is None: return None
     write_json(folder / "metrics.json", self)
-    for name in ("confusion", "calibration", "worst"):
-        if (fig := getattr(self, name)()) is not None: save_figure(fig, name, folder)
+    for name in ("confusion", "calibration", "lengths", "worst"):
+        if hasattr(fig := getattr(self, name)(), "savefig"): save_figure(fig, name, folder)
     import pandas as pd
     data, p = self.part.data, self.probabilities
-    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path)) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
+    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path)) else " ▸ ".join(v) if isinstance(v, tuple) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
     table = table.assign(predicted=p) if p.ndim == 1 else table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
     return folder

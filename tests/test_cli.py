@@ -59,7 +59,7 @@ def test_the_executed_notebook_keeps_its_parameters_cell(run):
 
 def test_predict_equals_the_notebook_to_the_last_bit_alone_and_among_fifty(run, home):
     import csv
-    from ftkit.data import Data
+    from ftkit import Data
     rows = list(csv.DictReader(open(Path(run["report"]).parent / "predictions.csv")))
     digits = Data.image("sample:digits", limit=200)
     pictures = home / "pictures"

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ftkit.data import Data, DataError
+from ftkit import Data
+from ftkit.data import DataError
 from ftkit.pictures import pixels
 
 pytestmark = pytest.mark.usefixtures("session_cache")
@@ -537,7 +538,7 @@ def test_the_second_time_nothing_is_decoded(tmp_path, fresh_cache, monkeypatch):
 
 def test_processes_that_look_at_one_folder_at_once(tmp_path, fresh_cache):
     root = class_folders(tmp_path / "d", n=60)
-    code = ("import sys, time; from ftkit.data import Data; time.sleep(max(0, float(sys.argv[2]) - time.time())); "
+    code = ("import sys, time; from ftkit import Data; time.sleep(max(0, float(sys.argv[2]) - time.time())); "
             "d = Data.image(sys.argv[1]); print(d.fingerprint, len(d.pixels(8)))")
     at = str(time.time() + 2)
     started = [subprocess.Popen([sys.executable, "-c", code, str(root), at], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]

@@ -268,7 +268,7 @@ def test_broken_files(whole, home):
 
 def test_resume_refuses_changed_data_and_goes_on_when_forced(tmp_path, home):
     from PIL import Image
-    from ftkit.data import Data
+    from ftkit import Data
     digits = Data.image("sample:digits", limit=60)
     for i, (picture, label) in enumerate(zip(digits.items, digits.labels)):
         (tmp_path / "pictures" / str(label)).mkdir(parents=True, exist_ok=True)
