@@ -57,7 +57,7 @@ class Backbone(nn.Module):
 
     def inputs(self, data: Data) -> Pictures | Texts:
         "All rows of the data as this body reads them."
-        if self.prep.modality != data.task.modality: raise BackboneError(f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[data.task.modality]}; choose {_BODIES[data.task.modality]}")
+        self.check(data.task.modality)
         return self.prep.inputs(data, self.tokenizer)
 
     def forward(self, x):
@@ -85,7 +85,12 @@ class Backbone(nn.Module):
         "SHA-256 of the body's tensors."
         return tensors_hash(self.body.state_dict())
 
-# %% ../nbs/05_backbone.ipynb #b44472c0
+# %% ../nbs/05_backbone.ipynb #55b02ab5
+@patch_to(Backbone)
+def check(self, modality: str) -> None:
+    "Refuse data of another kind."
+    if self.prep.modality != modality: raise BackboneError(f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]}; choose {_BODIES[modality]}")
+
 @patch_to(Backbone)
 def _pooled(self, rows: torch.Tensor | None = None, **x) -> torch.Tensor:
     "Features of texts, from those of their tokens (U,T,F), and of their inputs if a text has several."

@@ -244,11 +244,13 @@ def _report(run: Run = "last"):
 
 # %% ../nbs/19_cli.ipynb #d9882807
 @app.command("predict")
-def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, or folders of them")], as_json: Json = False):
-    "Say what a run's model makes of pictures; one line each, tab separated."
+def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, texts, files or folders with them; - for a text a line on standard input")], as_json: Json = False):
+    "Say what a run's model makes of pictures or texts; one line each, tab separated."
     from ftkit.artifact import Predictor
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
     if not folder.is_dir(): raise UsageError(f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run")
+    if inputs == ["-"]: inputs = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+    else: inputs = [Path(i) if len(i) < 250 and Path(i).exists() else i for i in inputs]
     said = Predictor(folder)(inputs)
     if as_json: return _print_json(said)
     for s in said: print(f"{s.input}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'PARTS', 'SHOWS', 'Task', 'stratified_split', 'grouped_split', 'time_split', 'encode_labels', 'Part', 'Data',
-           'read_hub', 'read_elsewhere', 'check_shares', 'append_test']
+           'read_hub', 'read_elsewhere', 'check_shares', 'append_test', 'with_letters']
 
 # %% ../nbs/03_data.ipynb #005b8d36
 import dataclasses
+import functools
 import hashlib
 import math
 import os
@@ -369,8 +370,28 @@ def show_batch(self,
     ids = self.part(part).ids
     return SHOWS[self.task.modality](self, [ids[i] for i in permutation(len(ids), self.seed, "show")[:n]])
 
+# %% ../nbs/03_data.ipynb #5a80670b
+@functools.cache
+def _fonts() -> tuple[str, ...]:
+    "The usual font, and behind it those of this machine that have Chinese, Japanese and Korean letters."
+    from matplotlib import font_manager, rcParams
+    there = {f.name for f in font_manager.fontManager.ttflist}
+    wanted = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "Microsoft YaHei", "SimHei", "PingFang SC", "Heiti SC", "Arial Unicode MS")
+    return (*rcParams["font.family"], *[f for f in wanted if f in there][:1])
+
+def with_letters(
+    draw,  # function that makes a figure
+):
+    "Decorator: the figure has letters for names of any script, where the machine has a font for them."
+    @functools.wraps(draw)
+    def drawn(*args, **kwargs):
+        import matplotlib.pyplot as plt
+        with plt.rc_context({"font.family": list(_fonts())}): return draw(*args, **kwargs)
+    return drawn
+
 # %% ../nbs/03_data.ipynb #dee4aa56
 @patch_to(Data)
+@with_letters
 def show_counts(self):
     "A bar for each class, one colour a part, as a figure; a histogram for a number."
     import matplotlib.pyplot as plt

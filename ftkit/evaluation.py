@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from .backbone import Data, features, load_backbone
 from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
 from .runfolder import Progress, emit, run_dir
-from .data import Part
+from .data import Part, with_letters
 from .explain import Marked, class_examples, drivers, length_error, tfidf_features
 from .head import Model
 from .image_data import show_pictures
@@ -184,6 +184,7 @@ def evaluate(
 
 # %% ../nbs/12_evaluation.ipynb #2be6cd1e
 @patch_to(Report)
+@with_letters
 def confusion(self):
     "Rows are the truth, columns what was said; for numbers, said against true. A figure."
     import matplotlib.pyplot as plt

@@ -85,6 +85,7 @@ class Model(nn.Module):
             raise UsageError(f"there is no head {head!r}; there are {', '.join(HEADS)}" + (f"; did you mean {near!r}?" if near else ""))
         self.task, self.bound, self.pretrained, self.notes = task, False, pretrained, []
         self.asked = {k: v for k, v in prep.items() if v is not None}
+        self.backbone.check(task.modality)
         if unknown := set(prep) - (known := {f.name for f in dataclasses.fields(self.prep)}): raise UsageError(f"{self.backbone.name} reads {self.prep.modality}s, which are not prepared by {min(unknown)!r}; there are {', '.join(sorted(known))}")
         self.prep = dataclasses.replace(self.prep, **self.asked)
         self.head_config = dict(layers=layers, width=width, activation=activation, dropout=dropout) | {"name": head if isinstance(head, str) else type(head).__name__}
@@ -118,7 +119,7 @@ def bind(self,
     if not self.bound:
         if self.prep.modality == data.task.modality: self.prep = self.prep.bound(data, self.asked)
         self.notes = self.backbone.inputs(data).notes(self.backbone.name)
-        for said in self.notes: emit("note", said=said)
+        for said in self.notes: emit("note", text=said)
         if self.task.kind == "regression":
             y = data.train.labels.astype(np.float64)
             self.target.copy_(torch.tensor([y.mean(), y.std() or 1.0]))

@@ -141,11 +141,11 @@ class Precision:
 
 # %% ../nbs/08a_recipe.ipynb #a3fb9e74
 def _seconds_a_step(model: Model, x, precision: Precision, device: torch.device) -> float:
-    "The fastest of three training steps after one to warm up, in seconds."
+    "The faster of two training steps after one to warm up, in seconds."
     net = copy.deepcopy(model).train().to(device, memory_format=precision.memory_format)
     net.backbone.attend(precision.layout)
     x, times = x if isinstance(x, dict) else x.to(device, memory_format=precision.memory_format), []
-    for _ in range(4):
+    for _ in range(3):
         started = time.perf_counter()
         with precision.autocast(device): out = net(x).float()
         out.square().mean().backward()
@@ -165,7 +165,7 @@ def probe_precision(
     key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "version": 2})
     path = cache_folder("precision") / f"{key}.json"
     if path.exists(): return Precision(**read_json(path))
-    options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) != ("bfloat16", "contiguous")]
+    options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) not in (("bfloat16", "contiguous"), ("float32", "eager"))]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []): seconds = [_seconds_a_step(model, x, o, device) for o in options]
     best = int(np.argmin(seconds))
     told = ", ".join(f"{o.dtype} {o.layout} {s * 1000:.0f} ms" for o, s in zip(options, seconds))

@@ -35,7 +35,8 @@ def report(tmp_path_factory):
     evil = "<script>alert(1)</script>"
     f = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50}
     write_json(folder / "run.json", {"status": "failed", "created": 0, "template": {"name": evil}, "parameters": {"data": f"it's \"{evil}\""}, "error": {"message": evil, "usage": False}})
-    write_json(folder / "metrics.json", {"headline": "accuracy", "rows": 50, "figures": {"test": {"accuracy": f}}, "baselines": {"majority": {"accuracy": f}}, "notes": [evil],
+    write_json(folder / "metrics.json", {"headline": "accuracy", "rows": 50, "figures": {"test": {"accuracy": f}}, "baselines": {"majority": {"accuracy": f}}, "notes": [evil], "worst": [{"title": evil, "pieces": [["这部电影", 0.9], [evil, -0.8]]}, {"title": "ok", "pieces": [[evil, 0.7]]}],
+                                         "examples": [{"said": evil, "text": "x" * 300}],
                                          "per_class": [{"class": evil, "support": 5, "precision": f, "recall": f, "f1": f}]})
     (folder / "figures").mkdir()
     fig, ax = plt.subplots()

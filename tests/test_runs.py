@@ -16,6 +16,7 @@ from ftkit.run import cell_statuses, create_run, launch, resume_run, settle
 from ftkit.runfolder import read_events, read_run
 
 TINY = {"limit": 300, "epochs": 2, "head_epochs": 10, "size": 64, "precision": "float32", "dropout": 0.2, "mixup": 0.2, "baselines": False}
+TEXTS = {"limit": 300, "epochs": 2, "head_epochs": 10, "max_length": 48, "precision": "float32", "dropout": 0.2, "body_dropout": 0.1, "augment": "strong", "baselines": False}
 
 
 def ftkit(*args, cwd):
@@ -82,9 +83,18 @@ def kill(folder, process, whom):
     for pid in {"driver": [process.pid], "kernel": kernels, "both": [process.pid, *kernels]}[whom]: os.kill(int(pid), signal.SIGKILL)
 
 
-def killed_and_resumed(moment, whom, workers):
+@pytest.fixture(scope="module")
+def whole_text(home):
+    "The same with texts."
+    os.environ["FTKIT_RUNS"] = str(home / "runs")
+    folder = create_run("text", TEXTS, threads=2)
+    assert settle(folder, launch(folder)) == 0
+    return folder
+
+
+def killed_and_resumed(moment, whom, workers, template="image", values=TINY):
     "The folder of a run that was killed once and gone on with, and what it said in between."
-    folder = create_run("image", TINY, threads=2)
+    folder = create_run(template, values, threads=2)
     os.environ["FTKIT_WORKERS"] = str(workers)
     process = launch(folder)
     wait_for(folder, process, MOMENTS[moment])
@@ -104,6 +114,11 @@ ALL = [(m, w, n) for m in MOMENTS for w in ("driver", "kernel", "both") for n in
 @pytest.mark.parametrize("moment, whom, workers", [pytest.param(*c, marks=[] if c in QUICK else pytest.mark.slow) for c in ALL])
 def test_killed_and_resumed_it_comes_to_the_same_bits(moment, whom, workers, whole):
     assert weights(killed_and_resumed(moment, whom, workers)) == weights(whole)
+
+
+@pytest.mark.parametrize("moment, whom", [("tune", "both"), *(pytest.param(m, w, marks=pytest.mark.slow) for m, w in (("head", "both"), ("head", "kernel"), ("tune", "driver"), ("tune", "kernel")))])
+def test_texts_killed_and_resumed_come_to_the_same_bits(moment, whom, whole_text):
+    assert weights(killed_and_resumed(moment, whom, 1, "text", TEXTS)) == weights(whole_text)
 
 
 def test_sigterm_in_mid_epoch_saves_and_can_go_on(whole, home):
