@@ -253,7 +253,7 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
     else: inputs = [Path(i) if len(i) < 250 and Path(i).exists() else i for i in inputs]
     said = Predictor(folder)(inputs)
     if as_json: return _print_json(said)
-    for s in said: print(f"{s.input}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
+    for s in said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
 
 @app.command("backbones")
 def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or with * and ?")] = "", as_json: Json = False):

@@ -6,6 +6,7 @@
 __all__ = ['ACTIVATIONS', 'HEADS', 'Standardise', 'register_head', 'Model']
 
 # %% ../nbs/06_head.ipynb #f5121f19
+import contextlib
 import dataclasses
 import hashlib
 
@@ -183,13 +184,15 @@ def activate(self, outputs: torch.Tensor) -> torch.Tensor:  # (B,n_outputs) -> t
 def outputs(self,
     what: Part | Pictures | Texts,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
+    precision=None,  # a Precision to validate a training with; default: float32, as predictions are
 ) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid
     "What the network says of each row, in canonical batches and evaluation mode."
     if isinstance(what, Part): rows, ids = self.bind(what.data).backbone.inputs(what.data), what.ids
     else: rows, ids = what, np.arange(len(what))
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
-    self.eval().to(memory_format=torch.channels_last).backbone.attend("sdpa")
-    f = torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, Progress(stage, rows.units(ids))))
+    self.eval().to(memory_format=torch.channels_last).backbone.attend(precision.layout if precision else "sdpa")
+    with precision.autocast(device) if precision else contextlib.nullcontext():
+        f = torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, Progress(stage, rows.units(ids))))
     with torch.inference_mode(): out = [self.head(_filled(part, 64).to(device))[:len(part)].float().cpu() for part in f.split(64)] if len(ids) else []
     self.train(was_training)
     return torch.cat(out) if out else torch.zeros(0, self.task.n_outputs)

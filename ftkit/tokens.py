@@ -170,9 +170,9 @@ def padding_share(
 ) -> float:
     "Share of the tokens of an epoch that are padding."
     rows = [lengths[order[i:i + batch]] for i in range(0, len(order), batch)]
-    return 1 - sum(r.sum() for r in rows) / sum(len(r) * padded_length(int(r.max())) for r in rows)
+    return 1 - sum(r.sum() for r in rows) / sum(len(r) * r.max() for r in rows)
 
-# %% ../nbs/04c_tokens.ipynb #3e24091a
+# %% ../nbs/04c_tokens.ipynb #9d809fa8
 class Texts:
     "Texts as a network reads them."
     noun = "texts"
@@ -182,6 +182,8 @@ class Texts:
         prep: TextPrep,
         tokenizer,
     ):
+        if prep.max_length > tokenizer.model_max_length:
+            raise UsageError(f"max_length is {prep.max_length} and this body reads at most {tokenizer.model_max_length} tokens; choose less, and windows above 1 for longer texts")
         self.items, self.prep, self.tokenizer = items, prep, tokenizer
         held = _tokens(items, hashes, prep, tokenizer)
         self.ids, self.ends, self.rows, self.kinds, self.cut = (held[k] for k in ("ids", "ends", "rows", "kinds", "cut"))
@@ -214,7 +216,8 @@ def batch(self,
         units = self._of(ids)
         lists, owner = [self.ids[self.ends[u] - self.sizes[u]:self.ends[u]] for u in units], np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids])
         kinds = [self.kinds[self.ends[u] - self.sizes[u]:self.ends[u]] for u in units] if len(self.kinds) else []
-    x = self._padded(lists, kinds, padded_length(max(map(len, lists))), device)
+    longest = max(map(len, lists))
+    x = self._padded(lists, kinds, padded_length(longest) if torch.device(device).type == "cuda" else longest, device)  # a GPU likes steps of 8
     if len(lists) > len(ids): x["rows"] = torch.from_numpy(owner).to(device)
     return x
 

@@ -218,7 +218,7 @@ def _validate(self, s: Stage) -> dict:
     if s.name == "head":
         model.eval()
         with torch.inference_mode(): out = torch.cat([model.head(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
-    else: out = model.outputs(self.data.valid, stage="validate")
+    else: out = model.outputs(self.data.valid, "validate", s.precision if model.task.modality == "text" else None)  # it only chooses among epochs
     p = model.activate(out).numpy()
     figures = score(kind, self.data.labels[ids], p[:, 0] if kind == "regression" else p, model.task.classes, n_boot=0)
     name, _ = headline(kind)
