@@ -81,11 +81,12 @@ class Backbone(nn.Module):
             out[name] = keys.setdefault(part, len(keys))
         return out
 
-    def weights_hash(self) -> str:
-        "SHA-256 of the body's tensors."
-        return tensors_hash(self.body.state_dict())
+# %% ../nbs/05_backbone.ipynb #f069de91
+@patch_to(Backbone)
+def weights_hash(self) -> str:
+    "SHA-256 of the body's tensors."
+    return tensors_hash(self.body.state_dict())
 
-# %% ../nbs/05_backbone.ipynb #55b02ab5
 @patch_to(Backbone)
 def check(self, modality: str) -> None:
     "Refuse data of another kind."

@@ -100,7 +100,6 @@ class Model(nn.Module):
         return self.backbone.prep
     @prep.setter
     def prep(self, value): self.backbone.prep = value
-
     def forward(self, x) -> torch.Tensor:  # network input, as the prep makes it -> (B,n_outputs) before softmax or sigmoid
         return self.head(self.backbone(x))
 
@@ -201,6 +200,7 @@ def _filled(x: torch.Tensor, n: int) -> torch.Tensor:
     "Rows up to n, zeros where there are fewer: a head's bits depend on the number of rows too."
     return torch.cat([x, x.new_zeros(n - len(x), *x.shape[1:])]) if len(x) < n else x
 
+# %% ../nbs/06_head.ipynb #69187173
 @patch_to(Model)
 def predict(self,
     what: Part | Pictures | Texts,  # rows of a Data, or inputs as `prep.read` makes them

@@ -59,6 +59,7 @@ class TrainConfig:
 
     def __post_init__(self): _check_config(self)
 
+# %% ../nbs/08a_recipe.ipynb #d8492678
 RECIPES: dict[str, dict] = {  # modality: what differs from the defaults, which were found for pictures
     "image": {},
     "text": dict(epochs=3, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=1, body_dropout=0.0, blend=0.7),

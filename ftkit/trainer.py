@@ -187,6 +187,7 @@ def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
     if self.config.optimizer == "sgd": return torch.optim.SGD(groups, lr=1e-3, momentum=self.config.momentum, nesterov=self.config.momentum > 0)
     return torch.optim.AdamW(groups, lr=1e-3, fused=self.device.type in ("cpu", "cuda"))
 
+# %% ../nbs/09_trainer.ipynb #a13ab57e
 @patch_to(Trainer)
 def _end_epoch(self, s: Stage, record: dict) -> None:
     "Validate, remember, tell, and keep the weights if they are the best so far."
@@ -243,6 +244,7 @@ def _due(self, saved_at: float) -> bool:
     "Whether to save now: it is time, or the run was asked to stop."
     return run_dir() is not None and (time.time() - saved_at >= self.config.checkpoint_seconds or stop_asked(run_dir()) is not None)
 
+# %% ../nbs/09_trainer.ipynb #63f18049
 @patch_to(Trainer)
 def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> float:
     "Save, leave if the run was asked to stop, and return the time."
