@@ -1,9 +1,10 @@
-"""Fine-tuning MiniLM on 2,000 film sentences (two classes), side by side with the transformers Trainer: python bench/text.py
+"""Fine-tuning MiniLM on 2,000 film sentences (two classes), side by side with the transformers Trainer and fastai: python bench/text.py
 
 Every fit runs in a process of its own, one after the other (A B C A B C …), on the same weights, rows and test rows. Seconds are from making the model to the end of its
 training, without imports and without predicting test rows; ftkit's hold its features, its validation and its choice of weights. Caches are empty for each fit, but for the
-precision probe, which is measured once a machine (its seconds are printed). Test accuracy is taken after every epoch with the clock stopped.
-Sides: ftkit (its defaults), trainer (its defaults: float32, batches of 8), trainer-best (bf16, batches of 32 of like length, the best of four learning rates, see RESULTS.md)."""
+precision probe, which is measured once a machine. Test accuracy is taken after every epoch but the first, with the clock stopped.
+Sides: ftkit (its defaults), trainer (its defaults: float32, batches of 8), trainer-best (bf16 where the processor has it, batches of 32 of like length, the best of four learning rates,
+dev/LOG.md), fastai (its one-cycle and Adam, batches of 32 of like length, rate 1e-4; `pip install fastai`). `--sides ftkit ftkit …` shows the noise of the machine (A–A)."""
 import os
 
 os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
@@ -35,6 +36,7 @@ class Clock:
     def stop(self): self.wall += time.perf_counter() - self.at[0]; self.cpu += time.process_time() - self.at[1]
     def test(self, name, accuracy):
         self.stop(); self.curve.append((name, round(self.wall, 2), round(float(accuracy()), 4))); self.go()
+    def end(self): self.stop(); self.curve.append(("end", round(self.wall, 2), self.curve[-1][2]))  # nothing was trained since
 
 
 def fit_ftkit(seed: int, fields: dict) -> Clock:
@@ -48,7 +50,7 @@ def fit_ftkit(seed: int, fields: dict) -> Clock:
     clock = Clock()
     model = Model("all-MiniLM-L6-v2", data.task, seed=seed)
     accuracy = lambda: (model.predict(model.read(texts)).argmax(1) == y).mean()
-    trainer = Trainer(model, seen, seed=seed, watch=[lambda record: record["stage"] == "head" or clock.test(f"{record['stage']} {record['epoch']}", accuracy)], **fields)
+    trainer = Trainer(model, seen, seed=seed, watch=[lambda record: record["stage"] == "tune" and record["epoch"] > 1 and clock.test(f"{record['stage']} {record['epoch']}", accuracy)], **fields)
     trainer.fit()
     clock.test("end", accuracy)
     clock.precision = f"{trainer.precision.dtype}, {trainer.precision.layout}: {trainer.precision.reason}"
@@ -61,35 +63,68 @@ def fit_trainer(seed: int, best: bool, fields: dict) -> Clock:
     from ftkit.samples import fetch_sample
     folder, data = fetch_sample("all-MiniLM-L6-v2"), rows(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    def encoded(part):
-        said = tokenizer([data.items[i] for i in part.ids], truncation=True, max_length=256)
-        return [{"input_ids": a, "attention_mask": b, "labels": int(c)} for a, b, c in zip(said["input_ids"], said["attention_mask"], part.labels)]
-    train, test, collate = encoded(data.train), encoded(data.test), DataCollatorWithPadding(tokenizer)
-    test.sort(key=lambda r: len(r["input_ids"]))  # the labels come along
+    train, test, collate = encoded(tokenizer, data, data.train), encoded(tokenizer, data, data.test), DataCollatorWithPadding(tokenizer)
     clock = Clock()
     torch.manual_seed(seed)
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
-    def accuracy():
-        training, right = model.training, 0
-        model.eval()
-        with torch.inference_mode():
-            for i in range(0, len(test), 64):
-                x = collate(test[i:i + 64])
-                right += (model(input_ids=x["input_ids"], attention_mask=x["attention_mask"]).logits.argmax(1) == x["labels"]).sum().item()
-        model.train(training)
-        return right / len(test)
     class Watch(TrainerCallback):
-        def on_epoch_end(self, args, state, control, **_): clock.test(f"epoch {round(state.epoch)}", accuracy)
-    options = dict(bf16=True, train_sampling_strategy="group_by_length", per_device_train_batch_size=32, learning_rate=1e-4) if best else {}
+        def on_epoch_end(self, args, state, control, **_): state.epoch < 1.5 or clock.test(f"epoch {round(state.epoch)}", lambda: right(model, test, collate))
+    options = dict(bf16=torch.ops.mkldnn._is_mkldnn_bf16_supported(), train_sampling_strategy="group_by_length", per_device_train_batch_size=32, learning_rate=1e-4) if best else {}
     with tempfile.TemporaryDirectory() as d:
         args = TrainingArguments(d, num_train_epochs=EPOCHS, seed=seed, report_to=[], save_strategy="no", disable_tqdm=True, use_cpu=True, **options | fields)
         Trainer(model, args, train_dataset=train, data_collator=collate, callbacks=[Watch()]).train()
-    clock.test("end", accuracy)
+    clock.end()
+    return clock
+
+
+def encoded(tokenizer, data, part) -> list[dict]:
+    "Token numbers, mask and label of each row."
+    said = tokenizer([data.items[i] for i in part.ids], truncation=True, max_length=256)
+    return [{"input_ids": a, "attention_mask": b, "labels": int(c)} for a, b, c in zip(said["input_ids"], said["attention_mask"], part.labels)]
+
+
+def right(model, test: list[dict], collate) -> float:
+    "Accuracy of a transformers model; its rows are sorted by length, and the labels come along."
+    import torch
+    training, count, test = model.training, 0, sorted(test, key=lambda r: len(r["input_ids"]))
+    model.eval()
+    with torch.inference_mode():
+        for i in range(0, len(test), 64):
+            x = collate(test[i:i + 64])
+            count += (model(input_ids=x["input_ids"], attention_mask=x["attention_mask"]).logits.argmax(1) == x["labels"]).sum().item()
+    model.train(training)
+    return count / len(test)
+
+
+def fit_fastai(seed: int, fields: dict) -> Clock:
+    import torch
+    from fastai.basics import Callback, DataLoaders, Learner
+    from fastai.text.data import SortedDL
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
+    from ftkit.samples import fetch_sample
+    folder, data = fetch_sample("all-MiniLM-L6-v2"), rows(seed)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    train, valid, test, collate = *(encoded(tokenizer, data, p) for p in (data.train, data.valid, data.test)), DataCollatorWithPadding(tokenizer)
+    def batch(rows):
+        x = collate(rows)
+        return torch.stack([x["input_ids"], x["attention_mask"]]), x["labels"]
+    class Logits(torch.nn.Module):
+        def __init__(self, net): super().__init__(); self.net = net
+        def forward(self, x): return self.net(input_ids=x[0], attention_mask=x[1]).logits
+    class Watch(Callback):
+        def after_epoch(self): self.epoch < 1 or clock.test(f"epoch {self.epoch + 1}", lambda: right(model.net, test, collate))
+    clock = Clock()
+    torch.manual_seed(seed)
+    model = Logits(AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2))
+    loaders = [SortedDL(rows, sort_func=lambda r: len(r["input_ids"]), bs=32, shuffle=shuffle, drop_last=shuffle, create_batch=batch, num_workers=0) for rows, shuffle in ((train, True), (valid, False))]
+    learn = Learner(DataLoaders(*loaders), model, loss_func=torch.nn.CrossEntropyLoss(), cbs=[Watch()])
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(EPOCHS, fields.get("rate", 1e-4))
+    clock.end()
     return clock
 
 
 def one(side: str, seed: int, fields: dict) -> dict:
-    clock = fit_ftkit(seed, fields) if side == "ftkit" else fit_trainer(seed, side == "trainer-best", fields)
+    clock = fit_ftkit(seed, fields) if side == "ftkit" else fit_fastai(seed, fields) if side == "fastai" else fit_trainer(seed, side == "trainer-best", fields)
     return {"side": side, "seed": seed, "accuracy": clock.curve[-1][2], "wall": clock.curve[-1][1], "cpu": round(clock.cpu, 1), "peak GB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
             "curve": clock.curve[:-1], "precision": getattr(clock, "precision", "")}
 
@@ -104,7 +139,7 @@ def reached(found: list[dict], level: float) -> float:
 
 if __name__ == "__main__":
     ask = argparse.ArgumentParser(description=__doc__)
-    ask.add_argument("--sides", nargs="*", default=["ftkit", "trainer-best", "trainer"])
+    ask.add_argument("--sides", nargs="*", default=["ftkit", "trainer-best", "fastai", "trainer"])
     ask.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     ask.add_argument("--set", nargs=2, action="append", default=[], metavar=("FIELD", "VALUE"), help="a field of the side's configuration, as JSON")
     ask.add_argument("--one", nargs=2, metavar=("SIDE", "SEED"), help="a single fit, as JSON")

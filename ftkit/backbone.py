@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['SOURCES', 'BackboneError', 'tensors_hash', 'Backbone', 'register_source', 'Embeddings', 'load_backbone',
-           'list_backbones', 'in_chunks', 'features']
+           'list_backbones', 'in_chunks', 'features', 'lower_layers']
 
 # %% ../nbs/05_backbone.ipynb #65d2fa7f
+import contextlib
+import copy
 import dataclasses
 import hashlib
 import os
@@ -93,9 +95,9 @@ def check(self, modality: str) -> None:
     if self.prep.modality != modality: raise BackboneError(f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]}; choose {_BODIES[modality]}")
 
 @patch_to(Backbone)
-def _pooled(self, rows: torch.Tensor | None = None, **x) -> torch.Tensor:
+def _pooled(self, rows: torch.Tensor | None = None, below: tuple | None = None, **x) -> torch.Tensor:
     "Features of texts, from those of their tokens (U,T,F), and of their inputs if a text has several."
-    h, mask = self.body(**x).last_hidden_state.float(), x["attention_mask"]
+    with _from_layer(self, *below) if below else contextlib.nullcontext(): h, mask = self.body(**x).last_hidden_state.float(), x["attention_mask"]
     if self.prep.pooling == "mean": f = (h * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     else: f = h[:, 0] if self.prep.pooling == "cls" else h[torch.arange(len(h), device=h.device), mask.sum(1) - 1]
     if rows is None: return f
@@ -282,24 +284,115 @@ def in_chunks(
     return np.zeros((0, 0), np.float32) if out is None else rows.pool(out, ids)
 
 # %% ../nbs/05_backbone.ipynb #a222a2df
+def _kind(device: torch.device) -> str:
+    "What computes: another kind rounds differently."
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+@contextlib.contextmanager
+def _still(backbone: Backbone, device: torch.device):
+    "Evaluation mode and the layout of predictions, for a while."
+    was_training = backbone.training
+    backbone.eval().to(device, memory_format=torch.channels_last)
+    try: yield
+    finally: backbone.train(was_training)
+
 def features(
     backbone: Backbone,
     data: Data,
     device: torch.device | str = "cpu",
     size: int | None = None,  # pixels a side of pictures; default: the body's own
+    rows: Pictures | Texts | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
 ) -> np.ndarray:  # (N, n_features) float32, memory-mapped, one row for each row of the data
     "What the frozen body makes of every row, computed once for all runs, folds and trials."
     if size: backbone.prep = dataclasses.replace(backbone.prep, size=size)
     device = torch.device(device)
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     key = fingerprint({"rows": data.hashes, "weights": backbone.weights_hash(), "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                       "chunk": backbone.prep.chunk[device.type], "device": kind, "torch": torch.__version__, "dtype": "float32", "version": 2})
+                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2})
     final = cache_folder("features") / f"{key}-{backbone.n_features}"
     if not (final / "features.npy").exists():
-        was_training, rows = backbone.training, backbone.inputs(data)
-        backbone.eval().to(device, memory_format=torch.channels_last)
-        ids = np.arange(len(data))
-        with build_folder(final) as folder: np.save(folder / "features.npy", in_chunks(backbone, rows, ids, device, progress=Progress("features", rows.units(ids))))
-        backbone.train(was_training)
+        rows, ids = rows or backbone.inputs(data), np.arange(len(data))
+        with build_folder(final) as folder, _still(backbone, device): np.save(folder / "features.npy", in_chunks(backbone, rows, ids, device, progress=Progress("features", rows.units(ids))))
     os.utime(final)
     return np.load(final / "features.npy", mmap_mode="r")
+
+# %% ../nbs/05_backbone.ipynb #ceea5e96
+class _Reached(Exception):
+    "A block's input, on its way out of a body that need not be computed further."
+
+def _blocks(backbone: Backbone, layers: int) -> tuple[list[nn.Module], int]:
+    "The body's row of like blocks, and how many of them lie in its lowest layers."
+    rows = [list(m) for m in backbone.body.modules() if isinstance(m, nn.ModuleList) and len({type(b) for b in m}) == 1]
+    if not rows: return [], 0
+    of, blocks = backbone.layers(), max(rows, key=len)
+    number = {id(p): of[name] for name, p in backbone.body.named_parameters()}
+    return blocks, sum(max((number[id(p)] for p in b.parameters()), default=0) < layers for b in blocks)
+
+def _taking(block: nn.Module, read):
+    "A hook: the block takes what `read` makes of its input (B,T,F)."
+    def before(module, args, kwargs): return ((read(args[0]), *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": read(kwargs["hidden_states"])})
+    return block.register_forward_pre_hook(before, with_kwargs=True)
+
+@contextlib.contextmanager
+def _from_layer(backbone: Backbone, h: torch.Tensor, layers: int):
+    "While it lasts, the body computes only what lies above its lowest layers, from their output (B,T,F)."
+    blocks, n = _blocks(backbone, layers)
+    for b in blocks[:n]: b.forward = lambda x, *_, **__: x  # hides the class's method
+    hook = _taking(blocks[n], lambda x: h.to(x.dtype))
+    try: yield
+    finally:
+        hook.remove()
+        for b in blocks[:n]: del b.forward
+
+# %% ../nbs/05_backbone.ipynb #2fed88cc
+def _to_layer(backbone: Backbone, layers: int):
+    "A function network input -> (chunk,T,F): what leaves the lowest layers."
+    blocks, n = _blocks(backbone, layers)
+    def leave(h): raise _Reached(h)
+    def forward(x):
+        hook = _taking(blocks[n], leave)
+        try: backbone(x)
+        except _Reached as e: return e.args[0]
+        finally: hook.remove()
+    return forward
+
+def lower_layers(
+    backbone: Backbone,
+    data: Data,  # texts
+    layers: int,  # how many, from the input; what `Backbone.layers` numbers [0..]
+    device: torch.device | str = "cpu",
+    most: float = 4e9,  # bytes; where there is more to keep, it is not kept
+) -> Texts:  # all rows of the data
+    "The rows as the body reads them, with what its lowest layers make of them, computed once for all runs."
+    rows, (blocks, n), device = backbone.inputs(data), _blocks(backbone, layers), torch.device(device)
+    width = getattr(getattr(backbone.body, "config", None), "hidden_size", 0)
+    if not 0 < n < len(blocks) or not width or len(rows.ids) * width * 4 > most: return rows
+    of = backbone.layers()
+    low = {name: p for name, p in backbone.body.named_parameters() if of[name] < layers}
+    key = fingerprint({"rows": data.hashes, "weights": tensors_hash(low), "layers": layers, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
+                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 1})
+    final = cache_folder("layers") / key
+    if not (final / "layers.npy").exists():
+        with build_folder(final) as folder, _still(backbone, device): _write_layers(folder / "layers.npy", rows, width, _to_layer(backbone, layers), device)
+    os.utime(final)
+    known = copy.copy(rows)
+    known.below = np.load(final / "layers.npy", mmap_mode="r"), layers
+    return known if _agrees(backbone, rows, known, device) else rows
+
+# %% ../nbs/05_backbone.ipynb #6ded768b
+def _write_layers(path: Path, rows: Texts, width: int, forward, device) -> None:
+    "Fill a (tokens, width) float32 file, in canonical batches."
+    held, done = np.lib.format.open_memmap(path, "w+", np.float32, (len(rows.ids), width)), 0
+    ids, starts = np.arange(len(rows)), rows.ends - rows.sizes
+    progress = Progress("frozen layers", rows.units(ids))
+    with torch.inference_mode():
+        for at, x in rows.canonical(ids, rows.prep.chunk[device.type], device):
+            for u, h in zip(at, forward(x).float().cpu().numpy()): held[starts[u]:rows.ends[u]] = h[:rows.sizes[u]]
+            done += len(at)
+            progress.update(done)
+    held.flush()
+
+def _agrees(backbone: Backbone, rows: Texts, known: Texts, device) -> bool:
+    "Whether the shortest row has the same features on both ways."
+    ids = np.array([int(np.argmin(rows.lengths))])
+    with _still(backbone, device): plain, fast = (in_chunks(backbone, r, ids, device) for r in (rows, known))
+    return bool(np.allclose(plain, fast, rtol=1e-4, atol=1e-5))

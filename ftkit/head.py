@@ -184,9 +184,10 @@ def outputs(self,
     what: Part | Pictures | Texts,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     precision=None,  # a Precision to validate a training with; default: float32, as predictions are
+    known=None,  # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body reads them
 ) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid
     "What the network says of each row, in canonical batches and evaluation mode."
-    if isinstance(what, Part): rows, ids = self.bind(what.data).backbone.inputs(what.data), what.ids
+    if isinstance(what, Part): rows, ids = known or self.bind(what.data).backbone.inputs(what.data), what.ids
     else: rows, ids = what, np.arange(len(what))
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
     self.eval().to(memory_format=torch.channels_last).backbone.attend(precision.layout if precision else "sdpa")

@@ -141,6 +141,17 @@ class Precision:
     def autocast(self, device): return torch.autocast(device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
 
 # %% ../nbs/08a_recipe.ipynb #a3fb9e74
+def _emulated(device: torch.device) -> float:
+    "How many times longer a product of matrices takes in bfloat16 than in float32: far above 1 where the processor has no instructions for it."
+    def seconds(dtype):
+        x, times = torch.ones(256, 256, dtype=dtype, device=device), []
+        for _ in range(4):
+            started = time.perf_counter()
+            (x.t() @ x).sum().item()
+            times.append(time.perf_counter() - started)
+        return min(times)
+    return seconds(torch.bfloat16) / seconds(torch.float32)
+
 def _seconds_a_step(model: Model, x, precision: Precision, device: torch.device) -> float:
     "The faster of two training steps after one to warm up, in seconds."
     net = copy.deepcopy(model).train().to(device, memory_format=precision.memory_format)
@@ -163,14 +174,16 @@ def probe_precision(
     "The fastest way to train this model on this machine, measured once and remembered."
     shape, layouts = list((x["input_ids"] if isinstance(x, dict) else x).shape), ("sdpa", "eager") if isinstance(x, dict) else ("channels_last", "contiguous")
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
-    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "version": 2})
+    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "version": 3})
     path = cache_folder("precision") / f"{key}.json"
     if path.exists(): return Precision(**read_json(path))
-    options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) not in (("bfloat16", "contiguous"), ("float32", "eager"))]
+    options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) not in (("bfloat16", "contiguous"),)]
+    slower = _emulated(device) if dtype == "auto" else 1
+    if slower > 4: options = [o for o in options if o.dtype == "float32"]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []): seconds = [_seconds_a_step(model, x, o, device) for o in options]
     best = int(np.argmin(seconds))
     told = ", ".join(f"{o.dtype} {o.layout} {s * 1000:.0f} ms" for o, s in zip(options, seconds))
-    found = dataclasses.replace(options[best], reason=f"fastest of {told} for a step of {'×'.join(map(str, shape))} on {kind}")
+    found = dataclasses.replace(options[best], reason=f"fastest of {told} for a step of {'×'.join(map(str, shape))} on {kind}" + (f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long" if slower > 4 else ""))
     write_json(path, dataclasses.asdict(found))
     return found
 

@@ -176,6 +176,7 @@ def padding_share(
 class Texts:
     "Texts as a network reads them."
     noun = "texts"
+    below = None  # (T,F) float32 by token, what the body's lowest layers made of all inputs; and how many layers
     def __init__(self,
         items: list,  # texts or pairs
         hashes: list[str],  # SHA-256 of each
@@ -195,6 +196,15 @@ class Texts:
         "Numbers of the inputs of some rows."
         return np.concatenate([np.arange(self.first[i], self.first[i + 1]) for i in ids]) if len(ids) else np.zeros(0, np.int64)
     def units(self, ids) -> int: return int((self.first[np.asarray(ids) + 1] - self.first[ids]).sum())
+    def _part(self, units: np.ndarray, length: int, device) -> dict[str, torch.Tensor]:
+        "Some inputs as the network takes them, with what its lowest layers made of them if that is known."
+        parts = [slice(self.ends[u] - self.sizes[u], self.ends[u]) for u in units]
+        x = self._padded([self.ids[s] for s in parts], [self.kinds[s] for s in parts] if len(self.kinds) else [], length, device)
+        if self.below is None: return x
+        held, layers = self.below
+        h = np.zeros((len(parts), length, held.shape[1]), np.float32)
+        for row, s in zip(h, parts): row[:s.stop - s.start] = held[s]
+        return x | {"below": (torch.from_numpy(h).to(device, non_blocking=True), layers)}
     def _padded(self, lists: list, kinds: list, length: int, device) -> dict[str, torch.Tensor]:
         "Token numbers, mask and segments as (B,T) int64."
         tokens, mask = np.full((len(lists), length), self.tokenizer.pad_token_id or 0), np.zeros((len(lists), length), np.int64)
@@ -211,14 +221,14 @@ def batch(self,
     change=None,  # function texts -> texts: augmentation
 ) -> dict[str, torch.Tensor]:  # what the body takes; "rows" (U,) is there when a row has several inputs
     "Some rows, padded to the longest of them."
-    if change: lists, owner, _, kinds = tokenise(change(prepared([self.items[i] for i in ids], self.prep)), self.prep, self.tokenizer)
+    length = lambda n: padded_length(n) if torch.device(device).type == "cuda" else int(n)  # a GPU likes steps of 8
+    if change:
+        lists, owner, _, kinds = tokenise(change(prepared([self.items[i] for i in ids], self.prep)), self.prep, self.tokenizer)
+        x = self._padded(lists, kinds, length(max(map(len, lists))), device)
     else:
-        units = self._of(ids)
-        lists, owner = [self.ids[self.ends[u] - self.sizes[u]:self.ends[u]] for u in units], np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids])
-        kinds = [self.kinds[self.ends[u] - self.sizes[u]:self.ends[u]] for u in units] if len(self.kinds) else []
-    longest = max(map(len, lists))
-    x = self._padded(lists, kinds, padded_length(longest) if torch.device(device).type == "cuda" else longest, device)  # a GPU likes steps of 8
-    if len(lists) > len(ids): x["rows"] = torch.from_numpy(owner).to(device)
+        units, owner = self._of(ids), np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids])
+        x = self._part(units, length(self.sizes[units].max()), device)
+    if len(owner) > len(ids): x["rows"] = torch.from_numpy(owner).to(device)
     return x
 
 @patch_to(Texts)
@@ -230,8 +240,7 @@ def canonical(self, ids: np.ndarray, chunk: int, device):
         places = np.flatnonzero(steps == length)
         for i in range(0, len(places), chunk):
             at = places[i:i + chunk]
-            part = [slice(self.ends[u] - self.sizes[u], self.ends[u]) for u in np.resize(units[at], chunk)]
-            yield at, self._padded([self.ids[s] for s in part], [self.kinds[s] for s in part] if len(self.kinds) else [], int(length), device)
+            yield at, self._part(np.resize(units[at], chunk), int(length), device)
 
 @patch_to(Texts)
 def pool(self, f: np.ndarray, ids) -> np.ndarray:

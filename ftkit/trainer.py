@@ -24,7 +24,7 @@ from scipy.special import betaincinv
 from torch import nn
 
 from .augment import Augment
-from .backbone import Data, features
+from .backbone import Data, features, lower_layers
 from .core import UsageError, build_folder, counter, fingerprint, patch_to, permutation, read_json, uniform, write_atomic, write_json
 from .runfolder import Progress, ask_stop, emit, note, run_dir, stop_asked, stop_point
 from .head import Model
@@ -45,16 +45,17 @@ class Stage:
     inputs: object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
     forward: object  # function tensor -> (B,n_outputs)
     precision: Precision
-    lengths: np.ndarray | None = None  # (N,) tokens of each row of the data; None: all alike
+    rows: object = None  # all rows of the data as the body reads them; None: features
+    lengths = property(lambda self: getattr(self.rows, "lengths", None))  # (N,) tokens of each row of the data; None: all alike
 
 def _head_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
-    f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device))).to(t.device)
+    f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, rows=t._rows() if t._tunes() else None))).to(t.device)
     first = next((m for m in t.model.head.modules() if hasattr(m, "fit")), None)
     if first is not None: first.fit(f[t.data.train.ids])
     return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, lambda ids, epoch: f[ids], t.model.head, Precision("float32", "contiguous", "a head is too small to gain"))
 
 def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
-    rows, c = t.model.backbone.inputs(t.data), t.config
+    rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
     precision = precision or probe_precision(t.model, t.device, rows.batch(t.data.train.ids[:8 if rows.lengths is None else c.batch_size], t.device), c.precision)
     more = (t.model.vocabulary(t.data, t.augment.replace > 0),) if rows.lengths is not None and t.augment else ()
@@ -62,7 +63,7 @@ def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
         change = (lambda raw: t.augment(raw, ids, c.seed, epoch, *more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
         return x if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
-    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows.lengths)
+    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows)
 
 def _set_dropout(body: nn.Module, share: float | None) -> None:
     "Set all dropout inside a body; None leaves it."
@@ -108,7 +109,7 @@ class Trainer:
         if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {model.task.modality}s; give {wanted.__name__}")
         if model.task.modality == "text" and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are texts; two texts cannot be laid over each other, set mixup to 0")
         self.device, self.device_reason = pick_device()
-        self.history, self.best, self.seconds, self.copies, self.written = [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
+        self.known, self.history, self.best, self.seconds, self.copies, self.written = None, [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
         model.bind(data)
 
     def __repr__(self):
@@ -156,6 +157,19 @@ def _loop(self, s: Stage, saved: dict) -> None:
         if over: break
 
 # %% ../nbs/09_trainer.ipynb #ea327de6
+@patch_to(Trainer)
+def _tunes(self) -> bool:
+    "Whether the body is trained too."
+    return self.config.epochs > 0 and self.config.freeze != "backbone"
+
+@patch_to(Trainer)
+def _rows(self):
+    "All rows as the body reads them, with what the frozen layers make of texts that are always the same."
+    if self.known is None:
+        still = self.model.task.modality == "text" and not self.augment
+        self.known = lower_layers(self.model.backbone, self.data, self._lowest(), self.device) if still else self.model.backbone.inputs(self.data)
+    return self.known
+
 @patch_to(Trainer)
 def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, list]:
     "The network's input, and for each target of it (row numbers, share); MixUp has two."
@@ -213,17 +227,17 @@ def _freeze_batch_norm(module: nn.Module) -> None:
 # %% ../nbs/09_trainer.ipynb #cf3b1e89
 @patch_to(Trainer)
 def _validate(self, s: Stage) -> dict:
-    "Loss (the one that is trained with) and headline metric on the validation rows; empty without such rows."
+    "Loss and headline metric on the validation rows, without label smoothing, which punishes a model for being rightly sure; empty without such rows."
     model, ids, kind = self.model, self.data.valid.ids, self.model.task.kind
     if not len(ids): return {}
     if s.name == "head":
         model.eval()
         with torch.inference_mode(): out = torch.cat([model.head(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
-    else: out = model.outputs(self.data.valid, "validate", s.precision if model.task.modality == "text" else None)  # it only chooses among epochs
+    else: out = model.outputs(self.data.valid, "validate", s.precision if model.task.modality == "text" else None, s.rows)  # it only chooses among epochs
     p = model.activate(out).numpy()
     figures = score(kind, self.data.labels[ids], p[:, 0] if kind == "regression" else p, model.task.classes, n_boot=0)
     name, _ = headline(kind)
-    return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), self.config.label_smoothing).mean().item(), f"valid_{name}": figures[name].value}
+    return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": figures[name].value}
 
 # %% ../nbs/09_trainer.ipynb #71761af8
 @patch_to(Trainer)
@@ -305,7 +319,7 @@ def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
     Trainer.count += 1
     self.number, c = Trainer.count, self.config
-    names = (["head"] if c.head_epochs else []) + (["tune"] if c.epochs and c.freeze != "backbone" else [])
+    names = (["head"] if c.head_epochs else []) + (["tune"] if self._tunes() else [])
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
     self.model.to(self.device)
     self.targets = torch.from_numpy(self.data.labels).to(self.device)
@@ -400,7 +414,7 @@ def _blend(self) -> None:
     "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
     start, share = self._kept("start"), self.config.blend
     self.model.load_state_dict({k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v for k, v in self.model.state_dict().items()})
-    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, 0.0, None, None, self.precision))
+    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, 0.0, None, None, self.precision, self._rows()))
     self.history.append(record)
     self._keep_best(record)
 
