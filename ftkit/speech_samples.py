@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 from .core import write_json
-from .samples import SAMPLES, SampleError, fetch_sample, register_sample
+from .samples import SAMPLES, SampleError, fetch_sample, register_sample  # noqa: F401 others import fetch_sample from here
 
 # %% ../nbs/02d_speech_samples.ipynb #ca0b5031
 def _unpack(
