@@ -24,7 +24,8 @@ from .core import UsageError, build_folder, cache_folder, fingerprint, patch_to,
 from .runfolder import Progress
 from .inputs import Pictures, Prep
 from .params import nearest
-from .samples import SAMPLES, SampleError, fetch_sample
+from .samples import SampleError
+from .speech_samples import SAMPLES, fetch_sample
 from .text_data import Data
 from .tokens import Texts, TextPrep
 

