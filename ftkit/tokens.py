@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['POOLINGS', 'TextPrep', 'read_knowledge', 'add_facts', 'show_preparation', 'prepared', 'tokenise', 'padded_length',
-           'like_lengths', 'padding_share', 'Texts', 'known_share']
+           'like_lengths', 'padding_share', 'Pieces', 'Texts', 'known_share']
 
 # %% ../nbs/04c_tokens.ipynb #4c59391b
 import csv
@@ -172,11 +172,39 @@ def padding_share(
     rows = [lengths[order[i:i + batch]] for i in range(0, len(order), batch)]
     return 1 - sum(r.sum() for r in rows) / sum(len(r) * r.max() for r in rows)
 
+# %% ../nbs/04c_tokens.ipynb #e79faa85
+class Pieces:
+    "Rows of different lengths, each read in one input or more."
+    below = None  # (T,F) float32, what the body's lowest layers made of each token or frame of all inputs; and how many layers
+    def _of(self, ids) -> np.ndarray:
+        "Numbers of the inputs of some rows."
+        return np.concatenate([np.arange(self.first[i], self.first[i + 1]) for i in ids]) if len(ids) else np.zeros(0, np.int64)
+    def units(self, ids) -> int: return int((self.first[np.asarray(ids) + 1] - self.first[ids]).sum())
+    def canonical(self, ids: np.ndarray, chunk: int, device):
+        "Pieces of the rows' inputs, each of one length and always of `chunk` inputs: (positions, network input)."
+        units = self._of(ids)
+        steps = np.array([padded_length(n) for n in self.sizes[units]])
+        for length in np.unique(steps)[::-1]:
+            places = np.flatnonzero(steps == length)
+            for i in range(0, len(places), chunk):
+                at = places[i:i + chunk]
+                yield at, self._part(np.resize(units[at], chunk), int(length), device)
+    def pool(self, f: np.ndarray, ids) -> np.ndarray:
+        "Mean of the inputs' features (U,F) for each row: (B,F)."
+        if len(f) == len(ids): return f
+        n = self.first[np.asarray(ids) + 1] - self.first[ids]
+        return np.add.reduceat(f, np.cumsum(n) - n) / n[:, None].astype(f.dtype)
+    def _known(self, units: np.ndarray, length: int, device) -> tuple[torch.Tensor, int]:
+        "What the lowest layers made of some inputs (B,length,F), and how many layers."
+        held, layers = self.below
+        h = np.zeros((len(units), length, held.shape[1]), np.float32)
+        for row, u in zip(h, units): row[:self.sizes[u]] = held[self.ends[u] - self.sizes[u]:self.ends[u]]
+        return torch.from_numpy(h).to(device, non_blocking=True), layers
+
 # %% ../nbs/04c_tokens.ipynb #9d809fa8
-class Texts:
+class Texts(Pieces):
     "Texts as a network reads them."
-    noun = "texts"
-    below = None  # (T,F) float32 by token, what the body's lowest layers made of all inputs; and how many layers
+    noun, unit = "texts", "tokens"
     def __init__(self,
         items: list,  # texts or pairs
         hashes: list[str],  # SHA-256 of each
@@ -192,19 +220,11 @@ class Texts:
         self.sizes = np.diff(self.ends, prepend=0)  # tokens of each input
         self.lengths = np.add.reduceat(self.sizes, self.first[:-1]) if len(items) else np.zeros(0, int)  # tokens of each row
     def __len__(self): return len(self.items)
-    def _of(self, ids) -> np.ndarray:
-        "Numbers of the inputs of some rows."
-        return np.concatenate([np.arange(self.first[i], self.first[i + 1]) for i in ids]) if len(ids) else np.zeros(0, np.int64)
-    def units(self, ids) -> int: return int((self.first[np.asarray(ids) + 1] - self.first[ids]).sum())
     def _part(self, units: np.ndarray, length: int, device) -> dict[str, torch.Tensor]:
         "Some inputs as the network takes them, with what its lowest layers made of them if that is known."
         parts = [slice(self.ends[u] - self.sizes[u], self.ends[u]) for u in units]
         x = self._padded([self.ids[s] for s in parts], [self.kinds[s] for s in parts] if len(self.kinds) else [], length, device)
-        if self.below is None: return x
-        held, layers = self.below
-        h = np.zeros((len(parts), length, held.shape[1]), np.float32)
-        for row, s in zip(h, parts): row[:s.stop - s.start] = held[s]
-        return x | {"below": (torch.from_numpy(h).to(device, non_blocking=True), layers)}
+        return x if self.below is None else x | {"below": self._known(units, length, device)}
     def _padded(self, lists: list, kinds: list, length: int, device) -> dict[str, torch.Tensor]:
         "Token numbers, mask and segments as (B,T) int64."
         tokens, mask = np.full((len(lists), length), self.tokenizer.pad_token_id or 0), np.zeros((len(lists), length), np.int64)
@@ -230,24 +250,6 @@ def batch(self,
         x = self._part(units, length(self.sizes[units].max()), device)
     if len(owner) > len(ids): x["rows"] = torch.from_numpy(owner).to(device)
     return x
-
-@patch_to(Texts)
-def canonical(self, ids: np.ndarray, chunk: int, device):
-    "Pieces of the rows' inputs, each of one length and always of `chunk` inputs: (positions, network input)."
-    units = self._of(ids)
-    steps = np.array([padded_length(n) for n in self.sizes[units]])
-    for length in np.unique(steps)[::-1]:
-        places = np.flatnonzero(steps == length)
-        for i in range(0, len(places), chunk):
-            at = places[i:i + chunk]
-            yield at, self._part(np.resize(units[at], chunk), int(length), device)
-
-@patch_to(Texts)
-def pool(self, f: np.ndarray, ids) -> np.ndarray:
-    "Mean of the inputs' features (U,F) for each row: (B,F)."
-    if len(f) == len(ids): return f
-    n = self.first[np.asarray(ids) + 1] - self.first[ids]
-    return np.add.reduceat(f, np.cumsum(n) - n) / n[:, None].astype(f.dtype)
 
 # %% ../nbs/04c_tokens.ipynb #a46d122e
 def known_share(rows: Texts) -> float:
