@@ -41,7 +41,7 @@ class TrainConfig:
     momentum: float = 0.9  # of SGD [0..1)
     schedule: str = "one_cycle"  # one of SCHEDULES
     warmup: float = 0.25  # share of the steps in which the rate rises [0..1]
-    frozen_layers: int = 0  # layers next to the input that are never trained; 1 is a text body's word embeddings [0..]
+    frozen_layers: int = 0  # layers next to the input that are never trained; 1 is a text body's word embeddings, -2 all but the last two
     body_dropout: float | None = None  # dropout inside the body while it is trained; None: as its makers set it [0..1)
     freeze: str = "none"  # "backbone": head alone; "none": all layers at once; "gradual": from the top, all by half-time
     batch_norm: str = "frozen"  # "frozen" keeps the pretraining's statistics, "trained" takes the batch's
@@ -60,9 +60,11 @@ class TrainConfig:
     def __post_init__(self): _check_config(self)
 
 # %% ../nbs/08a_recipe.ipynb #d8492678
-RECIPES: dict[str, dict] = {  # modality: what differs from the defaults, which were found for pictures
+RECIPES: dict[str, dict] = {  # modality, or transcription: what differs from the defaults, which were found for pictures
     "image": {},
     "text": dict(epochs=3, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=1, body_dropout=0.0, blend=0.7),
+    "speech": dict(epochs=8, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=0.7, batch_size=16),
+    "transcription": dict(epochs=15, head_epochs=40, head_rate=1e-2, head_decay=0.01, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
 }
 
 # %% ../nbs/08a_recipe.ipynb #3f1374ce
@@ -73,7 +75,7 @@ def _check_config(c: TrainConfig) -> None:
     for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
                         ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
-    for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds", "frozen_layers"): need(getattr(c, name) >= 0, name, "at least 0")
+    for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds"): need(getattr(c, name) >= 0, name, "at least 0")
     need(0 <= c.blend <= 1, "blend", "between 0 and 1")
     need(c.body_dropout is None or 0 <= c.body_dropout < 1, "body_dropout", "None, or at least 0 and below 1")
     need(0 <= c.mixup <= 10, "mixup", "between 0 and 10")
@@ -102,7 +104,14 @@ def _binary_cross_entropy(out, y, smoothing): return F.binary_cross_entropy_with
 @register_loss("mse")
 def _mse(out, y, smoothing): return F.mse_loss(out[:, 0], y, reduction="none")
 
-LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy", "regression": "mse"}
+@register_loss("ctc")
+def _ctc(out, y, smoothing):
+    "Of all ways to spread the characters over the frames; a text that its recording is too short for counts nothing."
+    n = (y >= 0).sum(1)
+    loss = F.ctc_loss(out.float().log_softmax(2).transpose(0, 1), y.clamp_min(0), torch.full_like(n, out.shape[1]), n, reduction="none")
+    return torch.where(loss < 1e5, loss, 0.0) / n.clamp_min(1)
+
+LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy", "regression": "mse", "transcription": "ctc"}
 
 # %% ../nbs/08a_recipe.ipynb #e7f0d9e1
 def rate_factor(
@@ -172,7 +181,8 @@ def probe_precision(
     dtype: str = "auto",  # "auto", "float32" or "bfloat16"
 ) -> Precision:
     "The fastest way to train this model on this machine, measured once and remembered."
-    shape, layouts = list((x["input_ids"] if isinstance(x, dict) else x).shape), ("sdpa", "eager") if isinstance(x, dict) else ("channels_last", "contiguous")
+    of = next((x[k] for k in ("input_ids", "waves") if k in x), None) if isinstance(x, dict) else x
+    shape, layouts = list((x["below"][0] if of is None else of).shape), ("sdpa", "eager") if isinstance(x, dict) else ("channels_last", "contiguous")
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
     key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "version": 3})
     path = cache_folder("precision") / f"{key}.json"

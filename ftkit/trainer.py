@@ -27,10 +27,11 @@ from .augment import Augment
 from .backbone import Data, features, lower_layers
 from .core import UsageError, build_folder, counter, fingerprint, patch_to, permutation, read_json, uniform, write_atomic, write_json
 from .runfolder import Progress, ask_stop, emit, note, run_dir, stop_asked, stop_point
-from .head import Model
+from .head import Model, joined
 from .metrics import headline, score
 from .params import nearest
 from .recipe import LOSS_OF, LOSSES, RECIPES, Precision, TrainConfig, pick_device, probe_precision, rate_factor
+from .speech_bodies import frame_features
 from .tokens import like_lengths, padding_share
 from .words import TextAugment
 
@@ -45,25 +46,39 @@ class Stage:
     inputs: object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
     forward: object  # function tensor -> (B,n_outputs)
     precision: Precision
-    rows: object = None  # all rows of the data as the body reads them; None: features
-    lengths = property(lambda self: getattr(self.rows, "lengths", None))  # (N,) tokens of each row of the data; None: all alike
+    rows: object = None  # all rows of the data as the body, or the head, reads them; None: features
+    lengths = property(lambda self: getattr(self.rows, "lengths", None))  # (N,) tokens or frames of each row of the data; None: all alike
 
 def _head_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
-    f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, rows=t._rows() if t._tunes() else None))).to(t.device)
+    rows, ids, inputs = t._rows() if t._tunes() else None, t.data.train.ids, lambda ids, epoch: f[ids]
+    if t.model.task.kind == "transcription":
+        heard = frame_features(t.model.backbone, t.data, t.device, rows)
+        some = ids[permutation(len(ids), t.config.seed, "standardise")]
+        known = torch.from_numpy(np.concatenate([heard.row(i) for i in some[:1 + np.searchsorted(np.cumsum(heard.lengths[some]), 50_000)]]))
+        rows, inputs = heard, lambda ids, epoch: heard.batch(ids, t.device)
+    else:
+        f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, rows=rows))).to(t.device)
+        rows, known = None, f[ids]
     first = next((m for m in t.model.head.modules() if hasattr(m, "fit")), None)
-    if first is not None: first.fit(f[t.data.train.ids])
-    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, lambda ids, epoch: f[ids], t.model.head, Precision("float32", "contiguous", "a head is too small to gain"))
+    if first is not None: first.fit(known)
+    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, inputs, t.model.decide, Precision("float32", "contiguous", "a head is too small to gain"), rows)
 
 def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
-    precision = precision or probe_precision(t.model, t.device, rows.batch(t.data.train.ids[:8 if rows.lengths is None else c.batch_size], t.device), c.precision)
-    more = (t.model.vocabulary(t.data, t.augment.replace > 0),) if rows.lengths is not None and t.augment else ()
+    precision = precision or probe_precision(t.model, t.device, rows.batch(_usual(t.data.train.ids, rows.lengths, c.batch_size), t.device), c.precision)
+    more = (t.model.vocabulary(t.data, t.augment.replace > 0),) if t.model.task.modality == "text" and t.augment else ()
     def inputs(ids, epoch):
         change = (lambda raw: t.augment(raw, ids, c.seed, epoch, *more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
         return x if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
     return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows)
+
+def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int) -> np.ndarray:
+    "Rows to measure a step with: eight pictures, or a batch of texts of middle length."
+    if lengths is None: return ids[:8]
+    middle = max(0, (len(ids) - batch) // 2)
+    return ids[np.argsort(lengths[ids], kind="stable")][middle:middle + batch]
 
 def _set_dropout(body: nn.Module, share: float | None) -> None:
     "Set all dropout inside a body; None leaves it."
@@ -103,11 +118,11 @@ class Trainer:
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
         self.model, self.data, self.watch = model, data, list(watch)
         self.augment = None if augment is None or augment == type(augment)() else augment
-        self.config = dataclasses.replace(config or TrainConfig(**RECIPES[model.task.modality]), **fields)
+        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["transcription" if model.task.kind == "transcription" else model.task.modality]), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
         wanted = TextAugment if model.task.modality == "text" else Augment
         if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {model.task.modality}s; give {wanted.__name__}")
-        if model.task.modality == "text" and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are texts; two texts cannot be laid over each other, set mixup to 0")
+        if model.task.modality != "image" and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are {model.task.modality}; only pictures can be laid over each other, set mixup to 0")
         self.device, self.device_reason = pick_device()
         self.known, self.history, self.best, self.seconds, self.copies, self.written = None, [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
         model.bind(data)
@@ -164,9 +179,9 @@ def _tunes(self) -> bool:
 
 @patch_to(Trainer)
 def _rows(self):
-    "All rows as the body reads them, with what the frozen layers make of texts that are always the same."
+    "All rows as the body reads them, with what the frozen layers make of texts and recordings that are always the same."
     if self.known is None:
-        still = self.model.task.modality == "text" and not self.augment
+        still = self.model.task.modality in ("text", "speech") and not self.augment
         self.known = lower_layers(self.model.backbone, self.data, self._lowest(), self.device) if still else self.model.backbone.inputs(self.data)
     return self.known
 
@@ -192,7 +207,8 @@ def _order(self, s: Stage, epoch: int) -> np.ndarray:
 @patch_to(Trainer)
 def _lowest(self) -> int:
     "Layers that are never trained; the last one always is."
-    return min(self.config.frozen_layers, len(set(self.model.backbone.layers().values())) - 1)
+    n, wanted = len(set(self.model.backbone.layers().values())), self.config.frozen_layers
+    return min(wanted if wanted >= 0 else max(0, n + wanted), n - 1)
 
 @patch_to(Trainer)
 def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
@@ -232,10 +248,9 @@ def _validate(self, s: Stage) -> dict:
     if not len(ids): return {}
     if s.name == "head":
         model.eval()
-        with torch.inference_mode(): out = torch.cat([model.head(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
-    else: out = model.outputs(self.data.valid, "validate", s.precision if model.task.modality == "text" else None, s.rows)  # it only chooses among epochs
-    p = model.activate(out).numpy()
-    figures = score(kind, self.data.labels[ids], p[:, 0] if kind == "regression" else p, model.task.classes, n_boot=0)
+        with torch.inference_mode(): out = joined([model.decide(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / (4096 if s.lengths is None else 32)))])
+    else: out = model.outputs(self.data.valid, "validate", s.precision if model.task.modality != "image" else None, s.rows)  # it only chooses among epochs
+    figures = score(kind, self.data.labels[ids], model.told(out), model.task.classes, n_boot=0)
     name, _ = headline(kind)
     return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": figures[name].value}
 
@@ -322,8 +337,7 @@ def fit(self) -> "Trainer":
     names = (["head"] if c.head_epochs else []) + (["tune"] if self._tunes() else [])
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
     self.model.to(self.device)
-    self.targets = torch.from_numpy(self.data.labels).to(self.device)
-    if self.model.task.kind == "regression": self.targets = (self.targets - self.model.target[0]) / self.model.target[1]
+    self.targets = self.model.targets(self.data).to(self.device)
     self.loss_of = LOSSES[LOSS_OF[self.model.task.kind] if c.loss == "auto" else c.loss]
     note(device=f"{self.device} ({self.device_reason})", threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     emit("fit", number=self.number)
@@ -359,7 +373,7 @@ def _padding(self, s: Stage) -> str:
     "What padding costs, with and without sorting."
     self.steps = len(self.data.train) // self.config.batch_size
     plain = self.data.train.ids[permutation(len(self.data.train), self.config.seed, s.name, 0)][:self.steps * self.config.batch_size]
-    return " ".join(f"{padding_share(order, s.lengths, self.config.batch_size):.1%} of the tokens {how}{end}" for order, how, end in ((self._order(s, 0), "in batches of like length", ","), (plain, "in random ones", "")))
+    return " ".join(f"{padding_share(order, s.lengths, self.config.batch_size):.1%} of the {s.rows.unit} {how}{end}" for order, how, end in ((self._order(s, 0), "in batches of like length", ","), (plain, "in random ones", "")))
 
 def _peak_memory() -> str:
     "The most memory this process has held, and the GPU's share of it."
