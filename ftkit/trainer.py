@@ -57,13 +57,19 @@ def _head_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
 def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
-    precision = precision or probe_precision(t.model, t.device, rows.batch(t.data.train.ids[:8 if rows.lengths is None else c.batch_size], t.device), c.precision)
+    precision = precision or probe_precision(t.model, t.device, rows.batch(_usual(t.data.train.ids, rows.lengths, c.batch_size), t.device), c.precision)
     more = (t.model.vocabulary(t.data, t.augment.replace > 0),) if rows.lengths is not None and t.augment else ()
     def inputs(ids, epoch):
         change = (lambda raw: t.augment(raw, ids, c.seed, epoch, *more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
         return x if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
     return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows)
+
+def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int) -> np.ndarray:
+    "Rows to measure a step with: eight pictures, or a batch of texts of middle length."
+    if lengths is None: return ids[:8]
+    middle = max(0, (len(ids) - batch) // 2)
+    return ids[np.argsort(lengths[ids], kind="stable")][middle:middle + batch]
 
 def _set_dropout(body: nn.Module, share: float | None) -> None:
     "Set all dropout inside a body; None leaves it."
