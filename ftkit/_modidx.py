@@ -434,6 +434,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.recipe._ctc': ('recipe.html#_ctc', 'ftkit/recipe.py'),
                               'ftkit.recipe._emulated': ('recipe.html#_emulated', 'ftkit/recipe.py'),
                               'ftkit.recipe._mse': ('recipe.html#_mse', 'ftkit/recipe.py'),
+                              'ftkit.recipe._rounded': ('recipe.html#_rounded', 'ftkit/recipe.py'),
                               'ftkit.recipe._seconds_a_step': ('recipe.html#_seconds_a_step', 'ftkit/recipe.py'),
                               'ftkit.recipe.pick_device': ('recipe.html#pick_device', 'ftkit/recipe.py'),
                               'ftkit.recipe.probe_precision': ('recipe.html#probe_precision', 'ftkit/recipe.py'),
