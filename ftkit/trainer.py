@@ -318,9 +318,9 @@ def _restore(self, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
 
 @patch_to(Trainer)
 def _keep_best(self, record: dict) -> None:
-    "Remember the weights if this epoch is the best so far."
-    loss = record.get("valid_loss")
-    if self.config.keep == "last" or loss is None or loss >= self.best.get("valid_loss", math.inf): return
+    "Remember the weights if this epoch is the best so far: of least loss, or of fewest wrong characters, of which the loss of a transcription tells little."
+    by = "valid_character_error" if self.model.task.kind == "transcription" else "valid_loss"
+    if self.config.keep == "last" or by not in record or record[by] >= self.best.get(by, math.inf): return
     self.best = {"index": len(self.history) - 1, **record}
     self._keep(_best_name(self.best))
 
