@@ -259,14 +259,16 @@ def _quantiles() -> np.ndarray:
     "4096 quantiles of the normal distribution, float32."
     return np.float32([statistics.NormalDist().inv_cdf((i + .5) / 4096) for i in range(4096)])
 
-@operation("noise", "pixels", draw=_share)
-def _noise(x, s, draws, fill):  # s: standard deviation in grey levels
-    start = torch.from_numpy(draws.counters("noise pixels").view(np.int64)).to(x.device)
-    bits = start[:, None] + torch.arange(1, math.ceil(x[0].numel() / 4) + 1, device=x.device) * (0x9E3779B97F4A7C15 - 2**64)
+def _normal(start: np.ndarray, n: int, device) -> torch.Tensor:
+    "(B,n) numbers of the normal distribution; each row follows from its own counter (B,) uint64."
+    bits = torch.from_numpy(start.view(np.int64)).to(device)[:, None] + torch.arange(1, math.ceil(n / 4) + 1, device=device) * (0x9E3779B97F4A7C15 - 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (31, 1)):
         bits = (bits ^ ((bits >> shift) & (2 ** (64 - shift) - 1))) * factor
-    table = torch.from_numpy(_quantiles()).to(x.device)
-    z = table[(bits.view(torch.int16) & 4095).int()][:, :x[0].numel()].view(x.shape)
+    return torch.from_numpy(_quantiles()).to(device)[(bits.view(torch.int16) & 4095).int()][:, :n]
+
+@operation("noise", "pixels", draw=_share)
+def _noise(x, s, draws, fill):  # s: standard deviation in grey levels
+    z = _normal(draws.counters("noise pixels"), x[0].numel(), x.device).view(x.shape)
     return _bytes(z.mul_(_column(s, x)).add_(x))
 
 # %% ../nbs/04_augment.ipynb #e6303a08
