@@ -15,13 +15,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from . import __version__
-from .backbone import load_backbone
 from .cleaning import decode
 from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
 from .head import HEADS, Model
 from .pictures import PICTURE_SUFFIXES
+from .sounds import SOUND_SUFFIXES, Clip
 from .sources import find_column, read_table
+from .speech_bodies import load_backbone
 from .text_data import TEXT_SUFFIXES
 
 # %% ../nbs/07_artifact.ipynb #69103a00
@@ -38,18 +39,25 @@ def _config(model: Model) -> dict:
     theirs.pop("_name_or_path", None)
     return theirs | {"ftkit": own}
 
+_EXAMPLES = {"text": "a text", "speech": "recording.wav"}
+
+def _tag(task: Task) -> str:
+    "What the hub calls it."
+    if task.kind == "transcription": return "automatic-speech-recognition"
+    return f"{'audio' if task.modality == 'speech' else task.modality}-{'classification' if task.classes else 'regression'}"
+
 def model_card(
     model: Model,
     metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows
     facts: dict | None = None,  # what else should stand there: data, fingerprint, training
 ) -> str:
     "README.md of a model folder: what it does, how well, on what, how to load it, what it is not for."
-    lines = ["---", "library_name: ftkit", f"tags: [{model.task.modality}-classification]" if model.task.classes else f"tags: [{model.task.modality}-regression]", "---", "",
+    lines = ["---", "library_name: ftkit", f"tags: [{_tag(model.task)}]", "---", "",
              f"# {model.task.modality.capitalize()} model: {model.task.target}", "", f"`{repr(model).partition(chr(10))[0]}`", "", *[f"{n}." for n in model.notes], "",
-             "## Use", "", "```python", "from ftkit import Predictor", f'Predictor("this-folder")(["{"a text" if model.task.modality == "text" else "picture.png"}"])', "```", "",
-             "Intended for inputs like those it was trained on. It gives one of its labels to any input, also to one that shows none of them; "
+             "## Use", "", "```python", "from ftkit import Predictor", f'Predictor("this-folder")(["{_EXAMPLES.get(model.task.modality, "picture.png")}"])', "```", "",
+             "Intended for inputs like those it was trained on. " + ("It writes something to any sound, also to one in which nobody speaks; " if model.task.kind == "transcription" else "It gives one of its labels to any input, also to one that shows none of them; ") +
              "do not use it for decisions about people without a test on the people concerned.", "",
-             "## Labels", "", ", ".join(model.task.classes) or f"a number ({model.task.target})", ""]
+             "## Characters" if model.task.kind == "transcription" else "## Labels", "", (" ".join if model.task.kind == "transcription" else ", ".join)(model.task.classes) or f"a number ({model.task.target})", ""]
     if metrics: lines += ["## Test figures", "", "| figure | value | 95 % interval |", "|---|---|---|", *[f"| {k} | {f.value:.4f} | {f.low:.4f} to {f.high:.4f} |" for k, f in metrics.items()], ""]
     if facts: lines += ["## Training", "", "| | |", "|---|---|", *[f"| {k} | {v} |" for k, v in facts.items()], ""]
     return "\n".join(lines)
@@ -107,12 +115,12 @@ def load_model(
 class Prediction:
     "What the model says of one input."
     input: str  # path, text, or its number
-    label: str  # the most probable class, all labels above one half, or the number
-    probability: float | None  # of the label; None for a number
-    probabilities: dict[str, float]  # of each class; empty for a number
+    label: str  # the most probable class, all labels above one half, the number, or what is said
+    probability: float | None  # of the label; None for a number or a transcript
+    probabilities: dict[str, float]  # of each class; empty for a number or a transcript
 
 class Predictor:
-    "A model folder as a function: pictures or texts in, labels and probabilities out."
+    "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
     def __init__(self,
         folder: str | os.PathLike,  # a model folder, or a run's folder
         device: str = "cpu",
@@ -120,11 +128,11 @@ class Predictor:
     ):
         self.model = load_model(folder, verify).to(device)
     def __call__(self,
-        inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table)
+        inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array, rate))
     ) -> list[Prediction]:
         "One `Prediction` an input, in their order; the same bits alone and among others."
         model = self.model
-        names, sources = (_texts if model.task.modality == "text" else _pictures)(inputs)
+        names, sources = {"text": _texts, "speech": _recordings}.get(model.task.modality, _pictures)(inputs)
         if not sources: return []
         rows, threads = model.read(sources), torch.get_num_threads()
         torch.set_num_threads(model.threads)  # another number of threads adds in another order
@@ -136,13 +144,22 @@ class Predictor:
 def _pictures(inputs) -> tuple[list[str], list]:
     "Names and sources of everything that was given; a folder stands for the pictures in it."
     if isinstance(inputs, (str, os.PathLike, bytes)) or hasattr(inputs, "mode") or (hasattr(inputs, "ndim") and inputs.ndim < 4): inputs = [inputs]
+    return _files(inputs, PICTURE_SUFFIXES, "pictures")
+
+def _recordings(inputs) -> tuple[list[str], list]:
+    "Names and sources of recordings; a folder stands for those in it."
+    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (isinstance(inputs, tuple) and len(inputs) == 2 and hasattr(inputs[0], "ndim") and not hasattr(inputs[1], "ndim")): inputs = [inputs]
+    return _files(inputs, SOUND_SUFFIXES, "recordings")
+
+def _files(inputs, suffixes: tuple[str, ...], noun: str) -> tuple[list[str], list]:
+    "Names and sources of a list, with the files of folders in it."
     names, sources = [], []
     for i, one in enumerate(inputs):
         if isinstance(one, (str, os.PathLike)) and os.path.isdir(one):
-            files = sorted(f for f in Path(one).rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES)
-            if not files: raise ArtifactError(f"{one} has no pictures in it; files that count end in {', '.join(PICTURE_SUFFIXES[:4])} …")
+            files = sorted(f for f in Path(one).rglob("*") if f.suffix.lower() in suffixes)
+            if not files: raise ArtifactError(f"{one} has no {noun} in it; files that count end in {', '.join(suffixes[:4])} …")
             names += map(str, files); sources += files
-        else: names.append(str(one) if isinstance(one, (str, os.PathLike)) else str(i)); sources.append(one)
+        else: names.append(str(one) if isinstance(one, (str, os.PathLike, Clip)) else str(i)); sources.append(one)
     return names, sources
 
 def _texts(inputs) -> tuple[list[str], list]:
@@ -162,6 +179,7 @@ def _texts(inputs) -> tuple[list[str], list]:
 def _prediction(name: str, p, task: Task) -> Prediction:
     "One row of probabilities as a `Prediction`."
     if task.kind == "regression": return Prediction(name, f"{float(p):.6g}", None, {})
+    if task.kind == "transcription": return Prediction(name, str(p), None, {})
     shares = dict(zip(task.classes, map(float, p)))
     if task.kind == "single_label": return Prediction(name, max(shares, key=shares.get), max(shares.values()), shares)
     return Prediction(name, ", ".join(c for c, v in shares.items() if v > .5) or "none", max(shares.values()), shares)

@@ -244,8 +244,8 @@ def _report(run: Run = "last"):
 
 # %% ../nbs/19_cli.ipynb #d9882807
 @app.command("predict")
-def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, texts, files or folders with them; - for a text a line on standard input")], as_json: Json = False):
-    "Say what a run's model makes of pictures or texts; one line each, tab separated."
+def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, files or folders with them; - for a text a line on standard input")], as_json: Json = False):
+    "Say what a run's model makes of pictures, recordings or texts; one line each, tab separated."
     from ftkit.artifact import Predictor
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
     if not folder.is_dir(): raise UsageError(f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run")

@@ -75,6 +75,7 @@ class Sounds(Pieces):
         "(b-a,) float32 in [-1, 1]."
         part = self.flat[a:b]
         return part.astype(np.float32) / 32768 if part.dtype == np.int16 else part
+    def waves(self, ids) -> list[np.ndarray]: return [self.wave(self.until[i - 1] if i else 0, self.until[i]) for i in ids]  # whole recordings
 
 # %% ../nbs/04d_speech_inputs.ipynb #1edb0d4f
 @patch_to(Sounds)
@@ -93,12 +94,12 @@ def _part(self, pieces: np.ndarray, length: int, device) -> dict:
 def batch(self,
     ids: np.ndarray,  # (B,) row numbers
     device: torch.device,
-    change=None,  # function list of (n,) float32 -> the same: augmentation
+    change=None,  # function list of (n,) float32 -> the same, of any length: augmentation
 ) -> dict:  # what the body takes; "rows" (U,) is there when a row has several pieces
     "Some rows, padded to the longest of their pieces."
     ids = np.asarray(ids)
     if change:
-        waves = change([self.wave(self.until[i - 1] if i else 0, self.until[i]) for i in ids])
+        waves = [np.asarray(w, np.float32) for w in change(self.waves(ids))]
         return Sounds(np.concatenate(waves), np.cumsum([len(w) for w in waves]), self.prep).batch(np.arange(len(ids)), device)
     pieces, owner = self._of(ids), np.repeat(np.arange(len(ids)), self.first[ids + 1] - self.first[ids])
     longest = int(self.sizes[pieces].max())

@@ -24,11 +24,12 @@ from scipy.special import betaincinv
 from torch import nn
 
 from .augment import Augment
-from .backbone import Data, features, lower_layers
+from .backbone import _NOUNS, Data, features, lower_layers
 from .core import UsageError, build_folder, counter, fingerprint, patch_to, permutation, read_json, uniform, write_atomic, write_json
 from .runfolder import Progress, ask_stop, emit, note, run_dir, stop_asked, stop_point
 from .head import Model, joined
 from .metrics import headline, score
+from .noises import SoundAugment
 from .params import nearest
 from .recipe import LOSS_OF, LOSSES, RECIPES, Precision, TrainConfig, pick_device, probe_precision, rate_factor
 from .speech_bodies import frame_features
@@ -67,9 +68,11 @@ def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
     precision = precision or probe_precision(t.model, t.device, rows.batch(_usual(t.data.train.ids, rows.lengths, c.batch_size), t.device), c.precision)
-    more = (t.model.vocabulary(t.data, t.augment.replace > 0),) if t.model.task.modality == "text" and t.augment else ()
+    more, kind = {}, t.model.task.modality if t.augment else ""
+    if kind == "text": more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}
+    if kind == "speech": more = {"others": rows.waves, "rows": t.data.train.ids, "rate": t.model.prep.rate}
     def inputs(ids, epoch):
-        change = (lambda raw: t.augment(raw, ids, c.seed, epoch, *more)) if epoch is not None and t.augment else None
+        change = (lambda raw: t.augment(raw, ids, c.seed, epoch, **more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
         return x if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
     return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows)
@@ -107,7 +110,7 @@ class Trainer:
     def __init__(self,
         model: Model,
         data: Data,
-        augment: Augment | TextAugment | None = None,  # applied to training rows only
+        augment: Augment | TextAugment | SoundAugment | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
         **fields,  # fields of TrainConfig
@@ -120,16 +123,16 @@ class Trainer:
         self.augment = None if augment is None or augment == type(augment)() else augment
         self.config = dataclasses.replace(config or TrainConfig(**RECIPES["transcription" if model.task.kind == "transcription" else model.task.modality]), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
-        wanted = TextAugment if model.task.modality == "text" else Augment
-        if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {model.task.modality}s; give {wanted.__name__}")
-        if model.task.modality != "image" and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are {model.task.modality}; only pictures can be laid over each other, set mixup to 0")
+        wanted = {"text": TextAugment, "speech": SoundAugment}.get(model.task.modality, Augment)
+        if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {_NOUNS[model.task.modality]}; give {wanted.__name__}")
+        if model.task.modality != "image" and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are {_NOUNS[model.task.modality]}; only pictures can be laid over each other, set mixup to 0")
         self.device, self.device_reason = pick_device()
         self.known, self.history, self.best, self.seconds, self.copies, self.written = None, [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
         model.bind(data)
 
     def __repr__(self):
         c = self.config
-        return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} {self.model.task.modality}s in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
+        return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
 # %% ../nbs/09_trainer.ipynb #827fc71d
 @patch_to(Trainer)
