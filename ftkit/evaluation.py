@@ -6,6 +6,7 @@
 __all__ = ['linear_baseline', 'baselines', 'count_test_use', 'Report', 'evaluate', 'save_figure']
 
 # %% ../nbs/12_evaluation.ipynb #57c5dc22
+import base64
 import dataclasses
 import html
 import warnings
@@ -14,11 +15,15 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .backbone import Data, features, load_backbone
+from .backbone import Data, features
 from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
 from .runfolder import Progress, emit, run_dir
 from .data import Part, with_letters
 from .explain import Marked, class_examples, drivers, length_error, tfidf_features
+from .listening import Heard, hear, show_by_length, spectrum_writer, whisper_writes
+from .sounds import Clip
+from .speech_bodies import load_backbone
+from .transcripts import recording_errors
 from .head import Model
 from .image_data import show_pictures
 from .metrics import confusion as confusion_counts
@@ -72,9 +77,11 @@ def baselines(
 ) -> dict[str, np.ndarray]:  # name: (n,C) probabilities or (n,) numbers
     "Predictions of the three simpler models; with facts in the prep, also of the frozen body without them."
     data, out, device = part.data, {}, model.target.device
+    if data.task.kind == "transcription": return _other_writers(model, part)
     bar = Progress("baselines", 3)
     out["majority" if data.task.classes else "mean"] = _constant(data, len(part)); bar.update(1)
     if data.task.modality == "text": out["tf-idf + linear"] = linear_baseline(tfidf_features(data), data, part.ids)
+    elif data.task.modality == "speech": out["log-mel statistics + linear"] = linear_baseline(features(load_backbone("log_mel"), data, device), data, part.ids)
     else: out["linear on raw pixels"] = linear_baseline(data.pixels(16).reshape(len(data), -1) / 255, data, part.ids)
     bar.update(2)
     if model.pretrained:
@@ -83,6 +90,13 @@ def baselines(
         for name, body.prep in preps.items(): out[name] = linear_baseline(features(body, data, device), data, part.ids)
     bar.update(3)
     return out
+
+def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
+    "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so for 500 recordings at most."
+    out, name = {}, model.backbone.name
+    if model.backbone.architecture != "log_mel:": out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
+    texts = whisper_writes(name, part.data, part.ids, model.target.device) if model.pretrained and len(part) <= 500 else None
+    return out if texts is None else out | {f"{name} as it came": texts}
 
 # %% ../nbs/12_evaluation.ipynb #49f25d6e
 def count_test_use(
@@ -100,13 +114,13 @@ class Report:
     "What is known about a model on some rows; prints, draws, saves."
     model: str  # one line
     part: Part  # the rows
-    probabilities: np.ndarray  # (n,C), or (n,) numbers
+    probabilities: np.ndarray  # (n,C), or (n,) numbers or texts
     figures: dict[str, dict[str, Figure]]  # part: name: figure
     baselines: dict[str, dict[str, Figure]]  # baseline: name: figure, on the same rows
     gain: dict[str, Figure]  # baseline: paired difference of the headline score
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
-    marked: Marked | None = None  # of texts: the worst, with the words that drove what was said
+    marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
 
     task = property(lambda self: self.part.data.task)
     headline = property(lambda self: headline(self.task.kind)[0])
@@ -120,9 +134,10 @@ class Report:
         return self.figures[self.part.name][name]
 
 def _row_scores(kind: str, y, p) -> np.ndarray:
-    "Of each row, what the headline metric averages (negative squared error for numbers), so that models can be paired."
+    "Of each row, what the headline metric averages (negative squared error of numbers, negative character error of texts), so that models can be paired."
     if kind == "single_label": return (p.argmax(1) == y).astype(float)
     if kind == "multi_label": return ((p > .5) == (y > .5)).mean(1)
+    if kind == "transcription": return -recording_errors(list(y), list(p))["character_error"]
     return -((p - y) ** 2)
 
 # %% ../nbs/12_evaluation.ipynb #162874a8
@@ -179,6 +194,7 @@ def evaluate(
     report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested)
     report.notes = model.notes + _doubts(report, data)
     if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
+    if data.task.modality == "speech": report.marked = report._worst_sounds(9)
     emit("evaluated", **{report.headline: report[report.headline].value})
     return report
 
@@ -186,9 +202,10 @@ def evaluate(
 @patch_to(Report)
 @with_letters
 def confusion(self):
-    "Rows are the truth, columns what was said; for numbers, said against true. A figure."
+    "Rows are the truth, columns what was said; for numbers, said against true. A figure; None for transcripts."
     import matplotlib.pyplot as plt
     y, p = self.part.labels, self.probabilities
+    if self.task.kind == "transcription": return None
     if self.task.kind == "regression":
         fig, ax = plt.subplots(figsize=(4, 4), layout="constrained")
         ax.scatter(y, p, s=6); ax.axline((float(np.mean(y)),) * 2, slope=1, color="grey", lw=.8)
@@ -241,12 +258,14 @@ def worst_rows(self,
     y, p = self.part.labels, self.probabilities
     if self.task.kind == "single_label": loss = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))
     elif self.task.kind == "multi_label": loss = -np.log(np.maximum(np.where(y > .5, p, 1 - p), 1e-12)).sum(1)
+    elif self.task.kind == "transcription": loss = (e := recording_errors(list(y), list(p)))["character_edits"] * e["character_error"]  # short ones with one wrong letter are not the worst
     else: loss = np.abs(p - y)
     return np.argsort(-loss, kind="stable")[:n]
 
 def _told(report: Report, i: int) -> str:
     "What a row is and what was said of it, in one line."
     p, task = report.probabilities[i], report.task
+    if task.kind == "transcription": return f"{report.part.data.label_text(report.part.ids[i])} → {p}"
     said = f"{p:.4g}" if task.kind == "regression" else f"{task.classes[int(p.argmax())]} {p.max():.2f}" if task.kind == "single_label" else ", ".join(c for c, v in zip(task.classes, p) if v > .5) or "none"
     return f"{report.part.data.label_text(report.part.ids[i])} → {said}"
 
@@ -257,10 +276,18 @@ def _worst_texts(self, n: int) -> tuple[list, list, list[str]]:
     return [self.part.data.items[self.part.ids[i]] for i in rows], [None if p.ndim == 1 else int(p[i].argmax()) for i in rows], [_told(self, i) for i in rows]
 
 @patch_to(Report)
+def _worst_sounds(self, n: int) -> Heard:
+    "The worst rows to be heard."
+    rows, data, writes = self.worst_rows(n), self.part.data, self.task.kind == "transcription"
+    ids = [self.part.ids[i] for i in rows]
+    name = lambda i: "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
+    return hear(data, ids, [("" if writes else f"{_told(self, k)} · ") + f"{data.seconds[i]:.1f} s{name(i)}" for k, i in zip(rows, ids)], [self.probabilities[k] for k in rows] if writes else None)
+
+@patch_to(Report)
 def worst(self,
-    n: int = 9,  # how many; of texts the 9 that were explained
+    n: int = 9,  # how many; of texts the 9 that were explained, of recordings the 9 that can be heard
 ):
-    "The worst rows: what they are, what was said and how surely. Pictures as a figure, texts with the words that drove it."
+    "The worst rows: what they are, what was said and how surely. Pictures as a figure, texts with the words that drove it, recordings with players."
     if self.marked is not None: return self.marked
     rows, data = self.worst_rows(n), self.part.data
     return show_pictures([data.items[self.part.ids[i]] for i in rows], [_told(self, i) for i in rows], across=min(len(rows), 5) or 1, side=1.7)
@@ -268,15 +295,20 @@ def worst(self,
 # %% ../nbs/12_evaluation.ipynb #015a5a04
 @patch_to(Report)
 def lengths(self):
-    "Error against length of the texts, as a figure; None for pictures."
-    if self.task.modality != "text": return None
+    "Error against length of the texts or recordings, as a figure; None for pictures."
+    if self.task.modality not in ("text", "speech"): return None
     y, p = self.part.labels, self.probabilities
+    if self.task.modality == "speech": return show_by_length(self.part.data, self.part.ids, p if self.task.kind == "transcription" else np.abs(p - y) if self.task.kind == "regression" else 1 - _row_scores(self.task.kind, y, p))
     if self.task.kind == "regression": return length_error(self.part.data, self.part.ids, np.abs(p - y), "absolute error")
     return length_error(self.part.data, self.part.ids, 1 - _row_scores(self.task.kind, y, p))
 
 @patch_to(Report)
 def examples(self):
-    "The texts of each class that the model is surest of, right and wrong, as a DataFrame; None for pictures and other tasks."
+    "The texts of each class that the model is surest of, right and wrong, or ten transcripts, as a DataFrame; None for pictures and other tasks."
+    if self.task.kind == "transcription":
+        import pandas as pd
+        some = permutation(len(self.part), self.part.data.seed, "examples")[:10]
+        return pd.DataFrame({"said": [self.part.labels[i] for i in some], "written": [self.probabilities[i] for i in some]})
     return class_examples(self.part.data, self.part.ids, self.probabilities) if self.task.modality == "text" and self.task.kind == "single_label" else None
 
 # %% ../nbs/12_evaluation.ipynb #39ece25b
@@ -302,9 +334,10 @@ def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
     out = {"headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
            "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
-    if self.marked is not None: out["worst"] = self.marked
+    if isinstance(self.marked, Marked): out["worst"] = self.marked
+    if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
+    if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
     if self.task.kind == "single_label":
-        if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
         out |= {"classes": self.task.classes, "confusion": confusion_counts(self.part.labels, self.probabilities.argmax(1), len(self.task.classes)),
                 "per_class": per_class(self.part.labels, self.probabilities, self.task.classes), "calibration_error": expected_calibration_error(self.part.labels, self.probabilities)}
     return jsonable(out)
@@ -313,15 +346,17 @@ def to_json(self) -> dict:
 def save(self,
     folder: str | Path | None = None,  # default: the run's folder; without one, nothing is written
 ) -> Path | None:
-    "Write metrics.json, predictions.csv and the figures."
+    "Write metrics.json, predictions.csv, the figures and sounds."
     folder = Path(folder) if folder else run_dir()
     if folder is None: return None
     write_json(folder / "metrics.json", self)
     for name in ("confusion", "calibration", "lengths", "worst"):
         if hasattr(fig := getattr(self, name)(), "savefig"): save_figure(fig, name, folder)
+    if isinstance(self.marked, Heard):
+        for k, r in enumerate(self.marked.rows): write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
     import pandas as pd
     data, p = self.part.data, self.probabilities
-    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path)) else " ▸ ".join(v) if isinstance(v, tuple) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
+    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
     table = table.assign(predicted=p) if p.ndim == 1 else table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
     return folder

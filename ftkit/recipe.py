@@ -64,7 +64,7 @@ RECIPES: dict[str, dict] = {  # modality, or transcription: what differs from th
     "image": {},
     "text": dict(epochs=3, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=3, body_dropout=0.0, blend=1.0),
     "speech": dict(epochs=4, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=0.7, batch_size=16),
-    "transcription": dict(epochs=15, head_epochs=40, head_rate=1e-2, head_decay=0.01, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
+    "transcription": dict(epochs=8, head_epochs=30, head_decay=0.01, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
 }
 
 # %% ../nbs/08a_recipe.ipynb #3f1374ce

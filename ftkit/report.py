@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from .core import read_json, write_atomic
-from .explain import marked_html
+from .explain import heard_html, marked_html
 from .runfolder import noted, read_events, read_run
 from .run import chosen_parameters, list_templates, stage_seconds
 
@@ -49,7 +49,13 @@ def _texts(m: dict) -> str:
     keys = list(m["examples"][0]) if m.get("examples") else []
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(_short(e[k]))}</td>" for k in keys) + "</tr>" for e in m.get("examples") or [])
     head = "".join(f"<th scope='col'>{html.escape(k)}</th>" for k in keys)
-    return worst + (f"<h3>What it is surest of, right and wrong</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>" if keys else "")
+    return worst + (f"<h3>{'Some transcripts' if 'written' in keys else 'What it is surest of, right and wrong'}</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>" if keys else "")
+
+def _sounds(m: dict, folder: Path) -> str:
+    "The worst recordings with players and, of transcripts, the words of both."
+    if not m.get("heard"): return ""
+    files = [folder / "figures" / f"worst-{k}.mp3" for k in range(len(m["heard"]))]
+    return "<h3>The worst, to be heard</h3>" + heard_html([r | {"sound": base64.b64encode(f.read_bytes()).decode() if f.is_file() else ""} for r, f in zip(m["heard"], files)])
 
 def _metrics(m: dict) -> str:
     "The figures of all parts and baselines side by side, what the reader should doubt, and each class."
@@ -204,7 +210,7 @@ def write_report(
     pictures = "".join(picture_html(p.read_bytes(), "png", p.stem.replace("_", " ")) for p in sorted((folder / "figures").glob("*.png")))
     family = run.get("parent") or {}
     lines = [folder] + [p for p in [folder.parent / str(family.get("run", ""))] if family and (p / "run.json").exists()]
-    sections = {"Figures": metrics if m else "", "Texts": _shown("the texts", _texts, m), "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
+    sections = {"Figures": metrics if m else "", "Texts": _shown("the texts", _texts, m), "Recordings": _shown("the recordings", _sounds, m, folder), "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
                 "Parameters": _shown("the parameters", _parameters, run, folder), "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
                 "Environment": _table({**facts, **(run.get("code") or {}), "system": run.get("system", ""), "host": (run.get("process") or {}).get("host", ""), "working folder": run.get("working_folder", "")}),
                 "Again": _shown("the commands", _reproduce, run, folder), "The notebook": notebook if cells else ""}

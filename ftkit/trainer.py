@@ -28,15 +28,18 @@ from .backbone import _NOUNS, Data, features, lower_layers
 from .core import UsageError, build_folder, counter, fingerprint, patch_to, permutation, read_json, uniform, write_atomic, write_json
 from .runfolder import Progress, ask_stop, emit, note, run_dir, stop_asked, stop_point
 from .head import Model, joined
-from .metrics import headline, score
+from .metrics import SCORES, headline, score
 from .noises import SoundAugment
 from .params import nearest
 from .recipe import LOSS_OF, LOSSES, RECIPES, Precision, TrainConfig, pick_device, probe_precision, rate_factor
 from .speech_bodies import frame_features
 from .tokens import like_lengths, padding_share
+from .transcripts import error_rates
 from .words import TextAugment
 
 # %% ../nbs/09_trainer.ipynb #3811e478
+SCORES["transcription"] = lambda y, p, classes, n_boot, seed: error_rates(list(y), list(p), n_boot=n_boot, seed=seed)  # without capitals and punctuation
+
 @dataclasses.dataclass
 class Stage:
     "What one call of the loop trains."
