@@ -313,7 +313,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ftkit.head.Model.outputs': ('head.html#model.outputs', 'ftkit/head.py'),
                             'ftkit.head.Model.parameter_groups': ('head.html#model.parameter_groups', 'ftkit/head.py'),
                             'ftkit.head.Model.predict': ('head.html#model.predict', 'ftkit/head.py'),
-                            'ftkit.head.Model.prep': ('head.html#model.prep', 'ftkit/head.py'),
                             'ftkit.head.Model.read': ('head.html#model.read', 'ftkit/head.py'),
                             'ftkit.head.Model.targets': ('head.html#model.targets', 'ftkit/head.py'),
                             'ftkit.head.Model.told': ('head.html#model.told', 'ftkit/head.py'),

@@ -96,11 +96,7 @@ class Model(nn.Module):
             self.head = HEADS[head](self.backbone.width if task.kind == "transcription" else self.backbone.n_features, task.n_outputs, **{k: v for k, v in self.head_config.items() if k != "name"}) if isinstance(head, str) else head
         self.register_buffer("target", torch.tensor([0.0, 1.0]))  # mean and spread of a regression's training labels
 
-    @property
-    def prep(self):
-        return self.backbone.prep
-    @prep.setter
-    def prep(self, value): self.backbone.prep = value
+    prep = property(lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value))
     def forward(self, x) -> torch.Tensor:  # network input, as the prep makes it -> (B,n_outputs) before softmax or sigmoid, or (B,T,n_outputs)
         return self.decide(self.backbone.frames(x) if self.task.kind == "transcription" else self.backbone(x))
     def decide(self, f) -> torch.Tensor:  # features (B,n_features), or frames (B,T,width) with zeros behind the end -> outputs

@@ -67,6 +67,7 @@ def _head_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
     if first is not None: first.fit(known)
     return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, inputs, t.model.decide, Precision("float32", "contiguous", "a head is too small to gain"), rows)
 
+# %% ../nbs/09_trainer.ipynb #5f25af6e
 def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
