@@ -3,7 +3,7 @@ __version__ = "0.1.0"
 
 # name -> the module that defines it; imported on first use, so that `import ftkit` costs no torch
 _LAZY = {
-    "Data": "speech_data", "Augment": "augment", "TextAugment": "words", "Model": "artifact", "load_backbone": "backbone", "list_backbones": "backbone",
+    "Data": "speech_data", "Augment": "augment", "TextAugment": "words", "SoundAugment": "noises", "Model": "artifact", "load_backbone": "speech_bodies", "list_backbones": "backbone",
     "Trainer": "trainer", "TrainConfig": "recipe", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
     "run_template": "run", "list_runs": "run", "settings": "core",
 }

@@ -25,7 +25,7 @@ from .params import help_table, json_schema, params_from_text, params_from_yaml,
 from .run import cell_statuses, chosen_parameters, create_run, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Fine-tune a pretrained model on your own pictures: run a template, look at its report, use its model.")
+                  help="Fine-tune a pretrained model on your own pictures, texts or recordings: run a template, look at its report, use its model.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Template = Annotated[str, typer.Argument(help="a shipped template's name, or a notebook's path")]
 Run = Annotated[str, typer.Argument(help="a run's id, a unique part of it, 'last', or its folder")]
