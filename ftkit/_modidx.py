@@ -420,6 +420,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.noises._time_mask': ('noises.html#_time_mask', 'ftkit/noises.py'),
                               'ftkit.noises._to_power': ('noises.html#_to_power', 'ftkit/noises.py'),
                               'ftkit.noises._up_to': ('noises.html#_up_to', 'ftkit/noises.py'),
+                              'ftkit.noises._voices': ('noises.html#_voices', 'ftkit/noises.py'),
                               'ftkit.noises._white': ('noises.html#_white', 'ftkit/noises.py'),
                               'ftkit.noises.add_noise': ('noises.html#add_noise', 'ftkit/noises.py'),
                               'ftkit.noises.hear_noises': ('noises.html#hear_noises', 'ftkit/noises.py'),

@@ -138,7 +138,7 @@ def _pink(n, now):
 
 def _babble(n, now):
     one = torch.ones((), dtype=torch.float64, device=now.device)
-    return sum(_to_power(_span(wave, n, now.draw(f"babble {i}")), one) for i, wave in enumerate(now.voices()))
+    return sum((_to_power(_span(wave, n, now.draw(f"babble {i}")), one) for i, wave in enumerate(now.voices())), torch.zeros(n, device=now.device))
 
 def _files(n, now):
     flat, ends = _noise_files(now.settings.noise_folder, now.rate)
@@ -266,9 +266,8 @@ def __call__(self,
     used, out = [(f, getattr(self, name)) for name, f in SOUND_OPERATIONS.items() if getattr(self, name)], []
     for wave, i in zip(map(_as_wave, waves), ids):
         key = counter("noises", int(seed), int(epoch), int(i))
-        def voices(): return [_as_wave(w).to(wave.device) for w in others(_partners(key, int(i), rows)) if len(w)]
         if used and len(wave) and uniform(key, "changed") < self.probability:
-            now = Occasion(key, self, rate, wave.device, voices)
+            now = Occasion(key, self, rate, wave.device, functools.partial(_voices, others, rows, key, int(i), wave.device))
             for operation, amount in used: wave = operation(wave, amount, now)
             wave = wave / wave.abs().max().clamp(min=1)
         out.append(wave)
@@ -278,6 +277,8 @@ def _partners(key: int, own: int, rows) -> list[int]:
     "Row numbers of the clips that babble behind clip `own`; not that one, where there are others."
     places = [int(uniform(key, "babble", k) * len(rows)) for k in range(_BABBLE)]
     return [int(rows[(p + 1) % len(rows)] if rows[p] == own else rows[p]) for p in places]
+
+def _voices(others, rows, key: int, own: int, device) -> list[torch.Tensor]: return [_as_wave(w).to(device) for w in others(_partners(key, own, rows)) if len(w)]
 
 # %% ../nbs/04e_noises.ipynb #2f7c11ff
 _SOUND_PRESETS = {
