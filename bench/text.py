@@ -42,7 +42,7 @@ class Clock:
 def fit_ftkit(seed: int, fields: dict) -> Clock:
     from ftkit import Model, Trainer
     from ftkit.core import cache_folder
-    for part in ("features", "tokens"): shutil.rmtree(cache_folder(part), ignore_errors=True)
+    for part in ("features", "layers", "tokens"): shutil.rmtree(cache_folder(part), ignore_errors=True)
     data = rows(seed)
     ids = np.concatenate([data.train.ids, data.valid.ids])
     seen = dataclasses.replace(data, items=[data.items[i] for i in ids], hashes=[data.hashes[i] for i in ids], labels=data.labels[ids], parts=data.parts[ids])

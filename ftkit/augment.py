@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .core import counter, patch_to, permutation, uniform
+from .core import Registry, counter, patch_to, permutation, uniform
 from .image_data import Data
 from .params import Param, nearest
 
@@ -62,7 +62,7 @@ class Operation:
     setting: str | None  # field of `Augment` that holds its limit; None: only in TrivialAugment
 
 # %% ../nbs/04_augment.ipynb #ad31f7b8
-OPERATIONS: dict[str, Operation] = {}
+OPERATIONS = Registry("operation")  # name: Operation
 _KINDS = ("geometry", "colour", "pixels")
 
 def operation(
@@ -74,11 +74,7 @@ def operation(
 ):
     "Decorator: enter the function below as an operation; a name is given once."
     if kind not in _KINDS: raise ValueError(f"operation {name!r} has the kind {kind!r}; it must be one of {', '.join(_KINDS)}")
-    def enter(function):
-        if name in OPERATIONS: raise ValueError(f"operation {name!r} is entered already; choose another name")
-        OPERATIONS[name] = Operation(name, kind, function, draw, wide, name if setting == "same" else setting)
-        return function
-    return enter
+    return OPERATIONS.register(name, lambda function: Operation(name, kind, function, draw, wide, name if setting == "same" else setting))
 
 # %% ../nbs/04_augment.ipynb #23cefb80
 def _column(values, x: torch.Tensor) -> torch.Tensor:

@@ -141,7 +141,7 @@ def _keep_metrics(cell) -> None:
     else: emit("note", text="the cell tagged metrics did not end on a dict of numbers, so the run has no figures")
 
 # %% ../nbs/13b_engine.ipynb #b7011384
-USAGE_ERRORS = ("UsageError", "ParamError", "SampleError", "PictureError", "DataError", "BackboneError", "ArtifactError")
+USAGE_ERRORS = ("UsageError", "ParamError", "SampleError", "PictureError", "SoundError", "DataError", "BackboneError", "ArtifactError")
 
 def _what_failed(nb, error: BaseException, run_id: str) -> dict:
     "The failing cell, its error in one sentence, and what to do."

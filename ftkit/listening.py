@@ -82,9 +82,9 @@ def whisper_writes(
     "What the model writes that was not fine-tuned, in the language it hears."
     from transformers import AutoProcessor, WhisperForConditionalGeneration
     from ftkit.backbone import _source_of
-    body = load_backbone(name)
-    if getattr(body.body, "behind", "") != "encoder.layer_norm" or _source_of(name)[0] == "folder" and not os.path.isfile(os.path.join(folder := _source_of(name)[1], "preprocessor_config.json")): return None
-    net, ear = (c.from_pretrained(_source_of(name)[1]) for c in (WhisperForConditionalGeneration, AutoProcessor))
+    body, (source, folder) = load_backbone(name), _source_of(name)
+    if getattr(body.body, "behind", "") != "encoder.layer_norm" or source == "folder" and not os.path.isfile(os.path.join(folder, "preprocessor_config.json")): return None
+    net, ear = (c.from_pretrained(folder) for c in (WhisperForConditionalGeneration, AutoProcessor))
     net.to(device).eval()
     rows, bar, out = body.inputs(data), Progress("as it came", len(ids)), []
     for i in ids:

@@ -22,7 +22,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .core import UsageError, build_folder, cache_folder, file_sha256, settings, uniform, write_json
+from .core import Registry, UsageError, build_folder, cache_folder, file_sha256, settings, uniform, write_json
 from .runfolder import emit
 from .params import nearest
 
@@ -43,15 +43,11 @@ class Sample:
     about: str  # one line
     prepare: object = dataclasses.field(repr=False, compare=False, default=None)  # function (package file, one for each package, new folder) -> None
 
-SAMPLES: dict[str, Sample] = {}
+SAMPLES = Registry("sample")
 
 def register_sample(**entry):
     "Decorator: enter the function below into the catalogue under `name`."
-    def enter(function):
-        if entry["name"] in SAMPLES: raise UsageError(f"sample {entry['name']!r} is registered already; choose another name")
-        SAMPLES[entry["name"]] = Sample(**entry, prepare=function)
-        return function
-    return enter
+    return SAMPLES.register(entry["name"], lambda function: Sample(**entry, prepare=function))
 
 # %% ../nbs/02_samples.ipynb #dadea2bd
 def _command(

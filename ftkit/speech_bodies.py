@@ -7,7 +7,6 @@ __all__ = ['KINDS_OF_BODY', 'Mel', 'SpeechBackbone', 'WhisperFrames', 'WaveFrame
            'frame_features']
 
 # %% ../nbs/05a_speech_bodies.ipynb #5118f593
-import dataclasses
 import re
 
 import numpy as np
@@ -52,7 +51,7 @@ class SpeechBackbone(Backbone):
         "What is heard, piece behind piece; zeros behind the end."
         h, on = self._heard(**x)
         if "rows" not in x: return h
-        n, rows = torch.bincount(x["rows"], weights=x["frames"].double()).long(), x["rows"]
+        n = torch.bincount(x["rows"], weights=x["frames"].double()).long()
         out = h.new_zeros(len(n), int(n.max()), h.shape[2])
         return out.masked_scatter((torch.arange(out.shape[1], device=h.device) < n[:, None])[..., None], h[on])
     def _heard(self, frames, waves=None, below=None, **_) -> tuple[torch.Tensor, torch.Tensor]:

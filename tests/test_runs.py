@@ -121,6 +121,16 @@ def test_texts_killed_and_resumed_come_to_the_same_bits(moment, whom, whole_text
     assert weights(killed_and_resumed(moment, whom, 1, "text", TEXTS)) == weights(whole_text)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("moment, whom", [("head", "both"), ("tune", "both"), ("tune", "kernel")])
+def test_texts_whose_frozen_layers_are_computed_once_do_so_too(moment, whom, home):
+    os.environ["FTKIT_RUNS"] = str(home / "runs")
+    values = TEXTS | {"augment": "none"}  # what changes from epoch to epoch is computed from its words each time
+    folder = create_run("text", values, threads=2)
+    assert settle(folder, launch(folder)) == 0
+    assert weights(killed_and_resumed(moment, whom, 1, "text", values)) == weights(folder)
+
+
 def test_sigterm_in_mid_epoch_saves_and_can_go_on(whole, home):
     command = [sys.executable, "-m", "ftkit", "run", "image", "--threads", "2"]
     for k, v in TINY.items(): command += ["-p", k, str(v)]
