@@ -99,6 +99,7 @@ def right(model, test: list[dict], collate) -> float:
 def fit_fastai(seed: int, fields: dict) -> Clock:
     import torch
     from fastai.basics import Callback, DataLoaders, Learner
+    from fastai.callback import progress, schedule  # noqa: F401 they give the Learner no_bar and fit_one_cycle
     from fastai.text.data import SortedDL
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
     from ftkit.samples import fetch_sample

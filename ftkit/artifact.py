@@ -18,6 +18,7 @@ from . import __version__
 from .cleaning import decode
 from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
+from .decoding import Bigram
 from .head import HEADS, Model
 from .pictures import PICTURE_SUFFIXES
 from .sounds import SOUND_SUFFIXES, Clip
@@ -82,7 +83,9 @@ def save(self,
         write_json(part / "config.json", _config(self))
         write_json(part / "preprocess.json", dataclasses.asdict(self.prep))
         write_json(part / "labels.json", list(self.task.classes))
-        if self.backbone.tokenizer is not None: self.backbone.tokenizer.save_pretrained(part)
+        for own in (self.backbone.tokenizer, *([self.head.tokenizer, self.head.generation] if self.writes else [])):
+            if own is not None: own.save_pretrained(part)
+        if self.words: write_json(part / "words.json", dataclasses.asdict(self.words))
         (part / "README.md").write_text(model_card(self, metrics, facts), encoding="utf-8")
         write_json(part / "manifest.json", {f.name: file_sha256(f) for f in sorted(part.iterdir())})
     new = folder.with_name(f".{folder.name}-{os.getpid()}")
@@ -107,6 +110,7 @@ def load_model(
     tensors = load_file(folder / "model.safetensors")
     model.head.load_state_dict({k.removeprefix(_HEAD): v for k, v in tensors.items() if k.startswith(_HEAD) and k != _HEAD + "target"})
     model.target.copy_(tensors[_HEAD + "target"])
+    if (folder / "words.json").is_file(): model.words = Bigram(**read_json(folder / "words.json"))
     model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
     return model.eval()
 

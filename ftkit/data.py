@@ -193,6 +193,7 @@ class Data:
     skipped: tuple[tuple[str, str], ...] = ()  # (path, what is wrong) of files left out
     notes: tuple[str, ...] = ()  # what the reader should know
     seconds: np.ndarray | None = None  # (N,) float32 lengths of recordings
+    speakers: np.ndarray | None = None  # (N,) texts, who speaks, where that is known
 
     def __len__(self): return len(self.items)
     def rows(self, ids, name: str = "rows") -> Part:
@@ -375,9 +376,9 @@ def from_rows(cls,
     parts = _split(rows, _strata(labels, kind), shares, seed)
     if not (parts == "train").any(): raise DataError(f"no row of {source} is left for training; give more rows, or smaller valid and test shares")
     if kind == "transcription": classes = characters(labels[parts == "train"])
-    groups = np.array(list(map(str, rows.columns["group"]))) if "group" in rows.columns else None
+    groups, speakers = (np.array(list(map(str, rows.columns[c]))) if c in rows.columns else None for c in ("group", "speaker"))
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-    data = cls(rows.items, hashes, labels, Task(modality, kind, classes, rows.target), parts, seed, name, groups, sizes, tuple(skipped), (*notes, *_notes(labels, kind, classes, hashes, parts)), seconds)
+    data = cls(rows.items, hashes, labels, Task(modality, kind, classes, rows.target), parts, seed, name, groups, sizes, tuple(skipped), (*notes, *_notes(labels, kind, classes, hashes, parts)), seconds, speakers)
     hold(f"read {fingerprint([name, {k: str(v) for k, v in chosen.items()}])}", name, **data.fingerprints())
     return data
 

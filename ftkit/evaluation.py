@@ -20,10 +20,11 @@ from .core import UsageError, cache_folder, jsonable, patch_to, permutation, wri
 from .runfolder import Progress, emit, run_dir
 from .data import Part, with_letters
 from .explain import Marked, class_examples, drivers, length_error, tfidf_features
-from .listening import Heard, hear, show_by_length, spectrum_writer, whisper_writes
+from .listening import Heard, hear, noisy_predictions, show_by, spectrum_writer, whisper_writes
 from .sounds import Clip
 from .speech_bodies import load_backbone
-from .transcripts import recording_errors
+from .speech_data import show_sounds
+from .transcripts import recording_errors, show_error_by
 from .head import Model
 from .image_data import show_pictures
 from .metrics import confusion as confusion_counts
@@ -94,7 +95,7 @@ def baselines(
 def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
     "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so for 500 recordings at most."
     out, name = {}, model.backbone.name
-    if model.backbone.architecture != "log_mel:": out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
+    if model.backbone.architecture != "log_mel:" and not model.writes: out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
     texts = whisper_writes(name, part.data, part.ids, model.target.device) if model.pretrained and len(part) <= 500 else None
     return out if texts is None else out | {f"{name} as it came": texts}
 
@@ -120,6 +121,7 @@ class Report:
     gain: dict[str, Figure]  # baseline: paired difference of the headline score
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
+    noise: dict[str, Figure] = dataclasses.field(default_factory=dict)  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
     marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
 
     task = property(lambda self: self.part.data.task)
@@ -170,6 +172,13 @@ def _doubts(report: Report, data: Data) -> list[str]:
     return notes + list(data.notes)
 
 # %% ../nbs/12_evaluation.ipynb #770dfcd8
+def _with_noise(model: Model, report: Report, noise: str, n_boot: int, most: int = 200) -> dict[str, Figure]:
+    "The headline figure without noise and with more and more of it, on 200 recordings at most."
+    data, name = report.part.data, report.headline
+    at = permutation(len(report.part), data.seed, "noise")[:most]
+    said = {"clean": report.probabilities[at]} | noisy_predictions(model, data, report.part.ids[at], noise=noise)
+    return {level: score(report.task.kind, report.part.labels[at], p, report.task.classes, n_boot=n_boot)[name] for level, p in said.items()}
+
 def evaluate(
     model: Model,
     part: Part,  # usually data.test
@@ -177,6 +186,7 @@ def evaluate(
     with_baselines: bool = True,  # fit the simpler models too
     most: int = 2000,  # rows of the other parts at most, drawn at random
     n_boot: int = 1000,  # bootstrap resamples
+    noise: str = "none",  # recordings are tested with noise too: none, white, pink, babble
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
     data, kind, classes = part.data, model.task.kind, model.task.classes
@@ -194,7 +204,9 @@ def evaluate(
     report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested)
     report.notes = model.notes + _doubts(report, data)
     if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
-    if data.task.modality == "speech": report.marked = report._worst_sounds(9)
+    if data.task.modality == "speech":
+        report.marked = report._worst_sounds(9)
+        if noise != "none": report.noise = _with_noise(model, report, noise, n_boot)
     emit("evaluated", **{report.headline: report[report.headline].value})
     return report
 
@@ -298,9 +310,33 @@ def lengths(self):
     "Error against length of the texts or recordings, as a figure; None for pictures."
     if self.task.modality not in ("text", "speech"): return None
     y, p = self.part.labels, self.probabilities
-    if self.task.modality == "speech": return show_by_length(self.part.data, self.part.ids, p if self.task.kind == "transcription" else np.abs(p - y) if self.task.kind == "regression" else 1 - _row_scores(self.task.kind, y, p))
+    if self.task.modality == "speech": return show_by(self.part.data.seconds, self.part.data, self.part.ids, self._wrong())
     if self.task.kind == "regression": return length_error(self.part.data, self.part.ids, np.abs(p - y), "absolute error")
     return length_error(self.part.data, self.part.ids, 1 - _row_scores(self.task.kind, y, p))
+
+@patch_to(Report)
+def _wrong(self) -> np.ndarray:
+    "How wrong each row is; of transcriptions the texts."
+    y, p, kind = self.part.labels, self.probabilities, self.task.kind
+    return p if kind == "transcription" else np.abs(p - y) if kind == "regression" else 1 - _row_scores(kind, y, p)
+
+@patch_to(Report)
+def speakers(self):
+    "Error of each voice, as a figure; None where one voice is tested, more than twenty, or it is not known who speaks."
+    who = self.part.data.speakers
+    if who is None or not 1 < len(set(who[self.part.ids])) <= 20: return None
+    return show_by(who, self.part.data, self.part.ids, self._wrong(), "speaker")
+
+@patch_to(Report)
+def noises(self):
+    "The headline figure against the strength of noise, as a figure; None where it was not tested."
+    return show_error_by({"model": self.noise}, "signal-to-noise ratio", self.headline.replace("_", " ")) if self.noise else None
+
+@patch_to(Report)
+def spectrograms(self):
+    "Pictures of the worst recordings; None for pictures and texts."
+    if not isinstance(self.marked, Heard): return None
+    return show_sounds([self.part.data.items[self.part.ids[i]] for i in self.worst_rows(len(self.marked.rows))], [r["title"] for r in self.marked.rows], across=3)
 
 @patch_to(Report)
 def examples(self):
@@ -334,6 +370,7 @@ def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
     out = {"headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
            "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
+    if self.noise: out["noise"] = self.noise
     if isinstance(self.marked, Marked): out["worst"] = self.marked
     if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
     if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
@@ -350,7 +387,7 @@ def save(self,
     folder = Path(folder) if folder else run_dir()
     if folder is None: return None
     write_json(folder / "metrics.json", self)
-    for name in ("confusion", "calibration", "lengths", "worst"):
+    for name in ("confusion", "calibration", "lengths", "speakers", "noises", "spectrograms", "worst"):
         if hasattr(fig := getattr(self, name)(), "savefig"): save_figure(fig, name, folder)
     if isinstance(self.marked, Heard):
         for k, r in enumerate(self.marked.rows): write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))

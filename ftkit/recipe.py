@@ -60,11 +60,12 @@ class TrainConfig:
     def __post_init__(self): _check_config(self)
 
 # %% ../nbs/08a_recipe.ipynb #d8492678
-RECIPES: dict[str, dict] = {  # modality, or transcription: what differs from the defaults, which were found for pictures
+RECIPES: dict[str, dict] = {  # modality, or transcription with characters or a decoder: what differs from the defaults, which were found for pictures
     "image": {},
     "text": dict(epochs=3, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=3, body_dropout=0.0, blend=1.0),
     "speech": dict(epochs=4, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=0.7, batch_size=16),
     "transcription": dict(epochs=8, head_epochs=30, head_decay=0.01, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
+    "decoder": dict(epochs=0, head_epochs=3, head_rate=3e-5, head_decay=0.01, learning_rate=3e-5, body_rate=1.0, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
 }
 
 # %% ../nbs/08a_recipe.ipynb #3f1374ce
@@ -103,6 +104,12 @@ def _ctc(out, y, smoothing):
     n = (y >= 0).sum(1)
     loss = F.ctc_loss(out.float().log_softmax(2).transpose(0, 1), y.clamp_min(0), torch.full_like(n, out.shape[1]), n, reduction="none")
     return torch.where(loss < 1e5, loss, 0.0) / n.clamp_min(1)
+
+@register_loss("next_token")
+def _next_token(out, y, smoothing):
+    "Of a decoder: how surprised it is by each token of the true text, given those before."
+    y = y[:, :out.shape[1]]
+    return F.cross_entropy(out.transpose(1, 2), y, ignore_index=-1, reduction="none", label_smoothing=smoothing).sum(1) / (y >= 0).sum(1).clamp_min(1)
 
 LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy", "regression": "mse", "transcription": "ctc"}
 

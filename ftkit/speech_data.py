@@ -111,7 +111,7 @@ def _keep_together(rows: Rows, by: str, task: str) -> tuple[str, list[str] | Non
     "What the split goes by, put into the rows as their group; and the sentence of each row, where texts are known."
     said = rows.labels if task == "transcribe" else rows.columns.pop("text", None)
     said = None if said is None else [same_sentence(v) for v in said]
-    speakers, grouped = rows.columns.pop("speaker", None), "group" in rows.columns
+    speakers, grouped = rows.columns.get("speaker"), "group" in rows.columns
     if by not in SPLITS: raise DataError(f"split_by is {by!r}; it must be one of {', '.join(SPLITS)}")
     if grouped and by != "auto": raise DataError(f"split_by is {by!r} and a group column was given, which says the same thing; leave one of them out")
     if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it (speaker=)")

@@ -59,26 +59,29 @@ def _head_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
         heard = frame_features(t.model.backbone, t.data, t.device, rows)
         some = ids[permutation(len(ids), t.config.seed, "standardise")]
         known = torch.from_numpy(np.concatenate([heard.row(i) for i in some[:1 + np.searchsorted(np.cumsum(heard.lengths[some]), 50_000)]]))
-        rows, inputs = heard, lambda ids, epoch: heard.batch(ids, t.device)
+        rows, inputs = heard, lambda ids, epoch: (heard.batch(ids, t.device), t.targets[ids]) if t.model.writes else heard.batch(ids, t.device)
     else:
         f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, rows=rows))).to(t.device)
         rows, known = None, f[ids]
     first = next((m for m in t.model.head.modules() if hasattr(m, "fit")), None)
     if first is not None: first.fit(known)
-    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, inputs, t.model.decide, Precision("float32", "contiguous", "a head is too small to gain"), rows)
+    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, inputs, lambda x: t.model.decide(*x) if isinstance(x, tuple) else t.model.decide(x), Precision("float32", "contiguous", "a head is too small to gain"), rows)
 
 # %% ../nbs/09_trainer.ipynb #5f25af6e
 def _tune_stage(t: "Trainer", precision: Precision | None = None) -> Stage:
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
-    precision = precision or probe_precision(t.model, t.device, rows.batch(_usual(t.data.train.ids, rows.lengths, c.batch_size), t.device), c.precision)
+    known = lambda ids: {"said": t.targets[ids]} if t.model.writes else {}
+    usual = _usual(t.data.train.ids, rows.lengths, c.batch_size)
+    x = rows.batch(usual, t.device)
+    precision = precision or probe_precision(t.model, t.device, x | known(usual) if isinstance(x, dict) else x, c.precision)
     more, kind = {}, t.model.task.modality if t.augment else ""
     if kind == "text": more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}
     if kind == "speech": more = {"others": rows.waves, "rows": t.data.train.ids, "rate": t.model.prep.rate}
     def inputs(ids, epoch):
         change = (lambda raw: t.augment(raw, ids, c.seed, epoch, **more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
-        return x if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
+        return x | known(ids) if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
     return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows)
 
 def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int) -> np.ndarray:
@@ -125,7 +128,7 @@ class Trainer:
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
         self.model, self.data, self.watch = model, data, list(watch)
         self.augment = None if augment is None or augment == type(augment)() else augment
-        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["transcription" if model.task.kind == "transcription" else model.task.modality]), **fields)
+        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality]), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
         wanted = {"text": TextAugment, "speech": SoundAugment}.get(model.task.modality, Augment)
         if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {_NOUNS[model.task.modality]}; give {wanted.__name__}")
@@ -253,6 +256,9 @@ def _validate(self, s: Stage) -> dict:
     "Loss and headline metric on the validation rows, without label smoothing, which punishes a model for being rightly sure; empty without such rows."
     model, ids, kind = self.model, self.data.valid.ids, self.model.task.kind
     if not len(ids): return {}
+    if model.writes:
+        texts = model.written(self.data.valid, "validate", *([None, s.rows] if s.name == "head" else [s.rows]))
+        return {"valid_character_error": score(kind, self.data.labels[ids], texts, model.task.classes, n_boot=0)["character_error"].value}
     if s.name == "head":
         model.eval()
         with torch.inference_mode(): out = joined([model.decide(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / (4096 if s.lengths is None else 32)))])
@@ -345,7 +351,7 @@ def fit(self) -> "Trainer":
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
     self.model.to(self.device)
     self.targets = self.model.targets(self.data).to(self.device)
-    self.loss_of = LOSSES[LOSS_OF[self.model.task.kind] if c.loss == "auto" else c.loss]
+    self.loss_of = LOSSES[(self.model.head.loss if self.model.writes else LOSS_OF[self.model.task.kind]) if c.loss == "auto" else c.loss]
     note(device=f"{self.device} ({self.device_reason})", threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     emit("fit", number=self.number)
     with _saving_on_terminate():

@@ -129,6 +129,62 @@ def test_a_whisper_trains_from_what_lies_below(home, tmp_path):
     assert np.array_equal(Predictor(saved).model.predict(data.test), model.predict(data.test))
 
 
+# ---------------------------------------------------------------- texts out of outputs
+
+def test_decodings_are_kept_with_the_model(home, tmp_path):
+    data = Data.speech(home / "t.csv", task="transcribe", split_by="random")
+    model = Trainer(Model("log_mel", data.task, decoding="beam"), data, epochs=0, head_epochs=2, head_rate=1e-2, batch_size=8).fit().model
+    assert Predictor(model.save(tmp_path / "beam")).model.predict(data.test).tolist() == model.predict(data.test).tolist()
+    refused("have no spaces to part words; choose greedy or beam", lambda: Model("log_mel", data.task, decoding="words").bind(data))
+    two = Data.speech((data.items, [f"{w} {w}" for w in data.labels]), task="transcribe", split_by="random")
+    model = Trainer(Model("log_mel", two.task, decoding="words"), two, epochs=0, head_epochs=2, head_rate=1e-2, batch_size=8).fit().model
+    wrote = model.predict(two.test)
+    assert set(" ".join(wrote).split()) <= set(WORDS) and set(model.words.words) == set(WORDS)
+    assert Predictor(model.save(tmp_path / "words")).model.predict(two.test).tolist() == wrote.tolist()
+
+
+def tiny_whisper(folder: Path) -> Path:
+    "A Whisper of 32 units that knows the letters of WORDS; its weights are random."
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperConfig, WhisperForConditionalGeneration
+    import torch
+    signs = ["<end>", "<start>", "<|en|>", "<|fr|>", "<transcribe>", *" higlow", "<plain>"]
+    t = Tokenizer(models.WordLevel({s: i for i, s in enumerate(signs)}, "<end>"))
+    t.pre_tokenizer, t.decoder = pre_tokenizers.Split("", "isolated"), decoders.Fuse()
+    PreTrainedTokenizerFast(tokenizer_object=t, eos_token="<end>", pad_token="<end>", unk_token="<end>", additional_special_tokens=[*signs[:5], signs[-1]]).save_pretrained(folder)
+    torch.manual_seed(0)
+    net = WhisperForConditionalGeneration(WhisperConfig(d_model=32, encoder_layers=3, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64, vocab_size=len(signs), pad_token_id=0, bos_token_id=0,
+                                                  eos_token_id=0, decoder_start_token_id=1, max_target_positions=64))
+    net.model.decoder.embed_tokens.weight.data *= 30  # as far apart as those that were trained
+    net.save_pretrained(folder)
+    GenerationConfig(decoder_start_token_id=1, eos_token_id=0, pad_token_id=0, lang_to_id={"<|en|>": 2, "<|fr|>": 3}, task_to_id={"transcribe": 4}, no_timestamps_token_id=len(signs) - 1, suppress_tokens=[1, 2, 3, 4]).save_pretrained(folder)
+    return folder
+
+
+def test_a_decoder_learns_and_is_saved(home, tmp_path):
+    data = Data.speech(home / "t.csv", task="transcribe", split_by="random", max_seconds=20, skip_bad=True)
+    name = str(tiny_whisper(tmp_path / "tiny"))
+    model = Model(name, data.task, head="decoder")
+    trainer = Trainer(model, data, head_epochs=60, head_rate=1e-2, label_smoothing=0.0, epochs=2, learning_rate=1e-3, batch_size=8, precision="float32").fit()
+    assert model.head.language in ("en", "fr") and f"text in {model.head.language}, 13 tokens" in repr(model)
+    wrote = model.predict(data.test)
+    assert set(wrote) <= set(WORDS) and len(set(wrote)) > 1, wrote
+    first, last = trainer.history[0], trainer.history[-1]
+    assert last["train_loss"] < .5 * first["train_loss"] and "valid_character_error" in last
+    saved = model.save(tmp_path / "model")
+    assert Predictor(saved).model.predict(data.test).tolist() == wrote.tolist()
+    alone = [Predictor(saved)(str(data.items[i]))[0].label for i in data.test.ids[:3]]
+    assert alone == wrote[:3].tolist()
+    assert Model(str(saved), data.task, head="decoder", language="fr").head.prompt[1] == 3  # goes on from what was learned
+    long = Data.speech(home / "t.csv", task="transcribe", split_by="random")
+    refused("recordings to train on are longer than 30 s (first: row 47)", lambda: Model(name, long.task, head="decoder").bind(long))
+    refused("decoder writes texts, and these data have classes", lambda: Model(name, Data.speech(home / "t.csv").task, head="decoder"))
+    refused("log_mel has none; choose whisper-base", lambda: Model("log_mel", data.task, head="decoder"))
+    refused("decoding is 'beam' and the head a decoder", lambda: Model(name, data.task, head="decoder", decoding="beam"))
+    refused("language is 'en' and only the head decoder is told one", lambda: Model("log_mel", data.task, language="en"))
+    refused("decoding is 'best'; it must be one of greedy, beam, words, bigram", lambda: Model("log_mel", data.task, decoding="best"))
+
+
 # ---------------------------------------------------------------- wrong use
 
 def refused(says, what):
