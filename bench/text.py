@@ -40,6 +40,7 @@ class Clock:
 
 
 def fit_ftkit(seed: int, fields: dict) -> Clock:
+    from transformers import AutoModel, AutoTokenizer  # noqa: F401 the other sides import these before their clock starts
     from ftkit import Model, Trainer
     from ftkit.core import cache_folder
     for part in ("features", "layers", "tokens"): shutil.rmtree(cache_folder(part), ignore_errors=True)

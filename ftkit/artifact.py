@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -28,6 +29,10 @@ from .text_data import TEXT_SUFFIXES
 
 # %% ../nbs/07_artifact.ipynb #69103a00
 _HEAD = "ftkit_head."
+
+def _head_name(model: Model, name: str) -> str:
+    "What a tensor of the head is called in the file; a decoder's as transformers calls it, which can then load the whole."
+    return name.replace("net.", "decoder.", 1) if model.writes else _HEAD + name
 
 class ArtifactError(UsageError):
     "A model folder that is missing, incomplete, changed, or of another kind."
@@ -77,7 +82,7 @@ def save(self,
     if self.head_config["name"] not in HEADS:
         raise ArtifactError(f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head")
     with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
-        tensors = {k: v for k, v in self.backbone.body.state_dict().items()} | {_HEAD + k: v for k, v in self.head.state_dict().items()} | {_HEAD + "target": self.target}
+        tensors = {k: v for k, v in self.backbone.body.state_dict().items()} | {_head_name(self, k): v for k, v in self.head.state_dict().items()} | {_HEAD + "target": self.target}
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part / "model.safetensors", metadata={"format": "pt"})
         (part / "model.safetensors").chmod(0o644)  # safetensors makes it private
         write_json(part / "config.json", _config(self))
@@ -108,7 +113,7 @@ def load_model(
     head = dict(own["head"])
     model = Model(load_backbone(f"folder:{folder}"), Task(**own["task"]), head.pop("name"), **head)
     tensors = load_file(folder / "model.safetensors")
-    model.head.load_state_dict({k.removeprefix(_HEAD): v for k, v in tensors.items() if k.startswith(_HEAD) and k != _HEAD + "target"})
+    model.head.load_state_dict({k: tensors[_head_name(model, k)] for k in model.head.state_dict()})
     model.target.copy_(tensors[_HEAD + "target"])
     if (folder / "words.json").is_file(): model.words = Bigram(**read_json(folder / "words.json"))
     model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
@@ -152,7 +157,8 @@ def _pictures(inputs) -> tuple[list[str], list]:
 
 def _recordings(inputs) -> tuple[list[str], list]:
     "Names and sources of recordings; a folder stands for those in it."
-    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (isinstance(inputs, tuple) and len(inputs) == 2 and hasattr(inputs[0], "ndim") and not hasattr(inputs[1], "ndim")): inputs = [inputs]
+    if hasattr(inputs, "ndim"): raise ArtifactError("an array was given without its rate; give (array, samples a second)")
+    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (isinstance(inputs, tuple) and len(inputs) == 2 and hasattr(inputs[0], "ndim") and np.ndim(inputs[1]) == 0): inputs = [inputs]
     return _files(inputs, SOUND_SUFFIXES, "recordings")
 
 def _files(inputs, suffixes: tuple[str, ...], noun: str) -> tuple[list[str], list]:

@@ -134,11 +134,12 @@ def _torchvision(name: str, pretrained: bool) -> Backbone:
 # %% ../nbs/05_backbone.ipynb #5d7532ff
 @register_source("hf")
 def _transformers(name: str, pretrained: bool) -> Backbone:
-    from transformers import AutoConfig, AutoImageProcessor, AutoModel
+    from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as OF_TEXTS
     config = AutoConfig.from_pretrained(name)
     if config.model_type in KINDS_OF_BODY: return KINDS_OF_BODY[config.model_type](name, pretrained, config)
     if config.model_type in OF_TEXTS: return _text_body(name, pretrained, config)
+    from transformers import AutoImageProcessor, AutoModel  # here, because it loads torchvision: four seconds that texts and recordings need not wait
     body = AutoModel.from_pretrained(name) if pretrained else AutoModel.from_config(config)
     try: p = AutoImageProcessor.from_pretrained(name).to_dict()
     except (OSError, ValueError): p = {}  # a folder with weights only: the usual preprocessing of its kind

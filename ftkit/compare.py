@@ -28,9 +28,13 @@ def _figures(folder: Path) -> dict:
     return {}
 
 def _row_scores(folder: Path) -> dict[str, float]:
-    "Test row: 1 or 0 for right or wrong, or minus the absolute error of a number."
+    "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters beside the mean number of characters."
     with open(folder / "predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
     classes = [c for c in rows[0] if c.startswith("p(")]
+    if read_json(folder / "metrics.json").get("headline") == "character_error":
+        from ftkit.transcripts import recording_errors
+        e = recording_errors([r["label"] for r in rows], [r["predicted"] for r in rows])
+        return dict(zip([r["row"] for r in rows], (-e["character_edits"] / max(1e-9, e["characters"].mean())).tolist()))
     if not classes: return {r["row"]: -abs(float(r["label"]) - float(r["predicted"])) for r in rows}
     return {r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows}
 

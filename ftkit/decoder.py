@@ -59,7 +59,7 @@ class Decoder(nn.Module):
         return self.net.layer_norm(h)[:, len(prompt) - 1:] @ self.net.embed_tokens.weight.T
 
 # %% ../nbs/05b_decoder.ipynb #31c45d8f
-_TOKENS_A_SECOND = 12
+_TOKENS_A_SECOND = 50
 
 def _next(decoder: Decoder, f: torch.Tensor, given: list[int], cache) -> tuple[torch.Tensor, object]:
     "Scores (V,) of what follows the tokens that are new, and the cache of all before."
@@ -113,6 +113,8 @@ def load_decoder(
     if pretrained and not ours: net = WhisperForConditionalGeneration.from_pretrained(name, dtype=torch.float32).model.decoder
     else:
         net = WhisperDecoder(body.body.config)
-        if pretrained: net.load_state_dict({k.removeprefix("ftkit_head.net."): v for k, v in load_file(Path(name, "model.safetensors")).items() if k.startswith("ftkit_head.net.")})
+        weights = {k.removeprefix("decoder."): v for k, v in load_file(Path(name, "model.safetensors")).items() if k.startswith("decoder.")} if pretrained else {}
+        if pretrained and not weights: raise UsageError(f"{body.name} was trained with another head and has no decoder; choose the body that it was made from, or the head mlp or linear")
+        if weights: net.load_state_dict(weights)
     net.embed_tokens.weight.requires_grad_(not pretrained)
     return Decoder(net, tokenizer, generation, language)

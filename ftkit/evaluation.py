@@ -25,7 +25,7 @@ from .sounds import Clip
 from .speech_bodies import load_backbone
 from .speech_data import show_sounds
 from .transcripts import recording_errors, show_error_by
-from .head import Model
+from .head import HEADS, Model
 from .image_data import show_pictures
 from .metrics import confusion as confusion_counts
 from .metrics import Figure, expected_calibration_error, headline, paired_difference, per_class, reliability, score
@@ -95,7 +95,7 @@ def baselines(
 def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
     "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so for 500 recordings at most."
     out, name = {}, model.backbone.name
-    if model.backbone.architecture != "log_mel:" and not model.writes: out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
+    if model.backbone.architecture != "log_mel:" and not model.writes and model.head_config["name"] in HEADS: out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
     texts = whisper_writes(name, part.data, part.ids, model.target.device) if model.pretrained and len(part) <= 500 else None
     return out if texts is None else out | {f"{name} as it came": texts}
 
@@ -136,10 +136,10 @@ class Report:
         return self.figures[self.part.name][name]
 
 def _row_scores(kind: str, y, p) -> np.ndarray:
-    "Of each row, what the headline metric averages (negative squared error of numbers, negative character error of texts), so that models can be paired."
+    "Of each row, what the headline metric averages (negative squared error of numbers, of texts the wrong characters beside the mean number of characters), so that models can be paired."
     if kind == "single_label": return (p.argmax(1) == y).astype(float)
     if kind == "multi_label": return ((p > .5) == (y > .5)).mean(1)
-    if kind == "transcription": return -recording_errors(list(y), list(p))["character_error"]
+    if kind == "transcription": return -(e := recording_errors(list(y), list(p)))["character_edits"] / max(1e-9, e["characters"].mean())
     return -((p - y) ** 2)
 
 # %% ../nbs/12_evaluation.ipynb #162874a8
@@ -310,7 +310,7 @@ def lengths(self):
     "Error against length of the texts or recordings, as a figure; None for pictures."
     if self.task.modality not in ("text", "speech"): return None
     y, p = self.part.labels, self.probabilities
-    if self.task.modality == "speech": return show_by(self.part.data.seconds, self.part.data, self.part.ids, self._wrong())
+    if self.task.modality == "speech": return show_by(self.part.data.seconds, self.part.data, self.part.ids, self._wrong(), "seconds", *self._amount())
     if self.task.kind == "regression": return length_error(self.part.data, self.part.ids, np.abs(p - y), "absolute error")
     return length_error(self.part.data, self.part.ids, 1 - _row_scores(self.task.kind, y, p))
 
@@ -321,11 +321,14 @@ def _wrong(self) -> np.ndarray:
     return p if kind == "transcription" else np.abs(p - y) if kind == "regression" else 1 - _row_scores(kind, y, p)
 
 @patch_to(Report)
+def _amount(self) -> list[str]: return ["absolute error"] if self.task.kind == "regression" else []
+
+@patch_to(Report)
 def speakers(self):
     "Error of each voice, as a figure; None where one voice is tested, more than twenty, or it is not known who speaks."
     who = self.part.data.speakers
     if who is None or not 1 < len(set(who[self.part.ids])) <= 20: return None
-    return show_by(who, self.part.data, self.part.ids, self._wrong(), "speaker")
+    return show_by(who, self.part.data, self.part.ids, self._wrong(), "speaker", *self._amount())
 
 @patch_to(Report)
 def noises(self):

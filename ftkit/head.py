@@ -68,6 +68,7 @@ DECODINGS = ("greedy", "beam", "words", "bigram")
 def _check_writing(head, said: bool, decoding: str, language: str | None) -> None:
     "Refuse what only transcriptions, or only a decoder, have."
     if decoding not in DECODINGS: raise UsageError(f"decoding is {decoding!r}; it must be one of {', '.join(DECODINGS)}")
+    if decoding != "greedy" and not said: raise UsageError(f"decoding is {decoding!r}, and these data have classes or numbers, no texts; leave it at greedy, or set task to transcribe")
     if head == "decoder" and not said: raise UsageError("the head decoder writes texts, and these data have classes or numbers; set task to transcribe, or the head to linear or mlp")
     if head == "decoder" and decoding != "greedy": raise UsageError(f"decoding is {decoding!r} and the head a decoder, which writes token by token; leave decoding at greedy, or set the head to linear or mlp")
     if head != "decoder" and language: raise UsageError(f"language is {language!r} and only the head decoder is told one; characters come from the training texts")
@@ -166,9 +167,11 @@ def _bind_writing(self, data: Data) -> None:
         return
     if len(long := [i for i in ids if rows.first[i + 1] - rows.first[i] > 1]): raise UsageError(f"{len(long)} recordings to train on are longer than {self.prep.max_seconds:g} s (first: row {long[0]}), and a decoder learns a text with its whole recording; cut them in parts (start, end), or leave them out (longest)")
     if self.head.languages and not self.head.language:
-        heard, was_training = self.eval().backbone.hear(rows, ids[:8], self.target.device), self.training
+        was_training, heard = self.training, self.eval().backbone.hear(rows, ids[:8], self.target.device)
         self.head.language = self.head_config["language"] = language_of(self.head, [torch.from_numpy(np.array(heard.row(k))).to(self.target.device) for k in range(len(heard))])
         self.train(was_training)
+    used, g = set(self.head.tokens(data.labels[ids]).flatten().tolist()), self.head.generation
+    g.suppress_tokens = [t for t in getattr(g, "suppress_tokens", None) or [] if t not in used]  # what is said may be written
 
 @patch_to(Model)
 def targets(self, data: Data) -> torch.Tensor:  # (N,) int64; (N,C) or (N,) float32; or (N,L) int64, numbers of characters from 1, or tokens, -1 behind the end
@@ -248,9 +251,13 @@ def outputs(self,
 ) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
     "What the network says of each row, in canonical batches and evaluation mode."
     rows, ids = self._rows_of(what, known)
+    return self._outputs(rows, ids, precision, Progress(stage, rows.units(ids)))
+
+@patch_to(Model)
+def _outputs(self, rows, ids, precision=None, bar=None) -> torch.Tensor:
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
     self.eval().to(memory_format=torch.channels_last).backbone.attend(precision.layout if precision else "sdpa")
-    said, bar = self.task.kind == "transcription", Progress(stage, rows.units(ids))
+    said = self.task.kind == "transcription"
     with precision.autocast(device) if precision else contextlib.nullcontext():
         f = self.backbone.hear(rows, ids, device, chunk, bar) if said else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar))
     parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))] if said else [(p, 64) for p in f.split(64)] if len(ids) else []
@@ -280,7 +287,11 @@ def predict(self,
     stage: str = "predict",  # name of the progress bar
 ) -> np.ndarray:  # (N,C) float64 probabilities, (N,) numbers, or (N,) texts
     "Probabilities of the classes, the number, or the text, for each row."
-    return self.written(what, stage) if self.writes else self.told(self.outputs(what, stage), self.head_config.get("decoding", "greedy"))
+    if self.writes: return self.written(what, stage)
+    if self.task.kind != "transcription": return self.told(self.outputs(what, stage))
+    out = np.empty(len(what), object)
+    for at, some in self.blocks(what, stage): out[at] = self.told(some, self.head_config["decoding"])
+    return out
 
 @patch_to(Model)
 def told(self, outputs: torch.Tensor, decoding: str = "greedy") -> np.ndarray:  # as `outputs` gives them, one of DECODINGS -> what `predict` gives
@@ -289,10 +300,8 @@ def told(self, outputs: torch.Tensor, decoding: str = "greedy") -> np.ndarray:  
         p = self.activate(outputs).numpy()
         return p[:, 0] if self.task.kind == "regression" else p
     if decoding == "greedy": return np.array([greedy(row, self.task.classes) for row in outputs.argmax(2).numpy()], object)
-    bar, out = Progress("decode", len(outputs)), []
     more = {"words": dict(words=self.words.words), "bigram": dict(bigram=self.words)}[decoding] if decoding != "beam" else {}
-    for row in outputs: out.append(beam(row, self.task.classes, **more)); bar.update(len(out))
-    return np.array(out, object)
+    return np.array([beam(row, self.task.classes, **more) for row in outputs], object)
 
 @patch_to(Model)
 def read(self,
@@ -300,6 +309,22 @@ def read(self,
 ) -> Pictures | Pieces:
     "Inputs that belong to no data, for `predict`."
     return self.prep.read(sources, self.backbone.tokenizer)
+
+# %% ../nbs/06_head.ipynb #41624354
+@patch_to(Model)
+def blocks(self,
+    what: Part | Pieces,
+    stage: str = "predict",  # name of the progress bar
+    precision=None,  # as for `outputs`
+    known=None,  # as for `outputs`
+    size: int = 64,  # rows at a time
+):  # yields (positions (b,), outputs (b,T,n_outputs))
+    "Outputs of a transcription, of rows of like length together: those of all rows may not fit into memory."
+    rows, ids = self._rows_of(what, known)
+    bar, order = Progress(stage, len(ids)), np.argsort(-rows.lengths[ids], kind="stable")
+    for i in range(0, len(ids), size):
+        yield order[i:i + size], self._outputs(rows, ids[order[i:i + size]], precision)
+        bar.update(min(i + size, len(ids)))
 
 # %% ../nbs/06_head.ipynb #fa499e5d
 @patch_to(Model)

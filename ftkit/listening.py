@@ -85,13 +85,14 @@ def whisper_writes(
     from ftkit.backbone import _source_of
     body, (source, folder) = load_backbone(name), _source_of(name)
     if getattr(body.body, "behind", "") != "encoder.layer_norm" or source == "folder" and not os.path.isfile(os.path.join(folder, "preprocessor_config.json")): return None
-    net, ear = (c.from_pretrained(folder) for c in (WhisperForConditionalGeneration, AutoProcessor))
+    net, ear = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32), AutoProcessor.from_pretrained(folder)
     net.to(device).eval()
+    more = {"task": "transcribe"} if getattr(net.generation_config, "lang_to_id", None) else {}  # one of English only takes none
     rows, bar, out = body.inputs(data), Progress("as it came", len(ids)), []
     for i in ids:
         waves = [rows.wave(rows.stop[u - 1] if u else 0, rows.stop[u]) for u in range(rows.first[i], rows.first[i + 1])]
         x = ear.feature_extractor(waves, sampling_rate=16000, return_tensors="pt").input_features.to(device)
-        with torch.inference_mode(): said = net.generate(x, task="transcribe")
+        with torch.inference_mode(): said = net.generate(x, **more)
         out.append(" ".join(t.strip() for t in ear.tokenizer.batch_decode(said, skip_special_tokens=True)))
         bar.update(len(out))
     return np.array(out, object)
@@ -103,12 +104,13 @@ def show_by(
     ids: np.ndarray,  # row numbers
     wrong: np.ndarray,  # (n,) 1 where wrong; or texts that were written
     xlabel: str = "seconds",
+    ylabel: str = "share that is wrong",
 ):
     "Error over five classes of about equal size, or over speakers, as a figure."
     if wrong.dtype == object:
         e = recording_errors(list(data.labels[ids]), list(wrong))
         return show_error_by({"model": error_by(values[ids], e["character_error"], weights=e["characters"])}, xlabel, "character error")
-    return show_error_by({"model": error_by(values[ids], wrong)}, xlabel, "share that is wrong")
+    return show_error_by({"model": error_by(values[ids], wrong)}, xlabel, ylabel)
 
 def noisy_predictions(
     model: Model,

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
-from .core import Registry, UsageError, counter, patch_to, permutation, uniform
+from .core import Registry, UsageError, counter, fingerprint, patch_to, permutation, uniform
 from .augment import _normal
 from .params import Param, nearest
+from .runfolder import hold
 from .sounds import SOUND_SUFFIXES, look_at_sounds, waves
 from .speech_data import Players, show_sounds, sound_player
 
@@ -159,6 +160,7 @@ def _noise_files(folder: str, rate: int):
     if not items: raise UsageError(f"noise_folder is {folder!r}, which holds no recording; give a folder with files of {', '.join(SOUND_SUFFIXES[:7])} …")
     looked = look_at_sounds(items)
     if bad := [f"{Path(p).name}: {wrong}" for p, (*_, wrong) in zip(items, looked) if wrong]: raise UsageError(f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]}); remove them")
+    hold(f"noise {folder}", folder, recordings=fingerprint([sha for sha, *_ in looked]))
     return waves(items, [sha for sha, *_ in looked], rate)
 
 @sound_operation("noise")

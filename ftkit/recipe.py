@@ -102,7 +102,7 @@ def _mse(out, y, smoothing): return F.mse_loss(out[:, 0], y, reduction="none")
 def _ctc(out, y, smoothing):
     "Of all ways to spread the characters over the frames; a text that its recording is too short for counts nothing."
     n = (y >= 0).sum(1)
-    loss = F.ctc_loss(out.float().log_softmax(2).transpose(0, 1), y.clamp_min(0), torch.full_like(n, out.shape[1]), n, reduction="none")
+    loss = F.ctc_loss(out.float().log_softmax(2).transpose(0, 1), y.clamp_min(0), torch.full_like(n, out.shape[1]), n, reduction="none", zero_infinity=True)
     return torch.where(loss < 1e5, loss, 0.0) / n.clamp_min(1)
 
 @register_loss("next_token")

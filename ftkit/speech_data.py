@@ -78,8 +78,8 @@ def _read_recordings(source, task, folder, item, label, text, columns, notes: li
     raise DataError(f"{source}: no such file or folder; give a folder of class folders, a table with paths, or sample:prompts-en")
 
 # %% ../nbs/03c_speech_data.ipynb #bab44fd9
-def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool) -> tuple[list[int], list[tuple], list[tuple[str, str]]]:
-    "Good rows, what was seen of each, and the others with what is wrong; refuses them unless `skip_bad`."
+def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool, skip_long: bool = False) -> tuple[list[int], list[tuple], list[tuple[str, str]]]:
+    "Good rows, what was seen of each, and the others with what is wrong; refuses them unless `skip_bad`, or `skip_long` if that is all that is wrong."
     n, paths = len(rows.items), [v.path if isinstance(v, Clip) else v for v in rows.items]
     lost = [str(p) for p in paths if isinstance(p, str) and not os.path.isfile(p)]
     if lost and (not skip_bad or len(lost) == n):
@@ -87,13 +87,14 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     mute = [i for i, v in enumerate(rows.labels) if task == "transcribe" and _missing(v)]
     if mute and (not skip_bad or len(mute) == n):
         raise DataError(f"{len(mute)} of {n} recordings have no text in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or set skip_bad to go on without them")
-    looked, bad, mute = look_at_sounds(rows.items), {}, set(mute)
+    looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
     for i, (_, seconds, _, _, wrong) in enumerate(looked):
         if not wrong and seconds < shortest: wrong = f"it lasts {seconds:.3g} s, less than min_seconds, {shortest:g}"
-        if not wrong and longest and seconds > longest: wrong = f"it lasts {seconds:.1f} s, more than max_seconds, {longest:g}"
+        if not wrong and longest and seconds > longest: wrong = f"it lasts {seconds:.1f} s, more than max_seconds, {longest:g}"; long.add(i)
         if wrong or i in mute: bad[i] = (str(rows.items[i]) if not isinstance(rows.items[i], tuple) else f"row {i + 1}", wrong or "no text")
-    if bad and not skip_bad:
-        raise DataError(f"{len(bad)} of {n} recordings cannot be used: " + "; ".join(f"{p}: {w}" for p, w in list(bad.values())[:10]) + ("; …" if len(bad) > 10 else "")
+    refused = [bad[i] for i in bad if not (skip_long and i in long - mute)]
+    if refused and not skip_bad:
+        raise DataError(f"{len(refused)} of {n} recordings cannot be used: " + "; ".join(f"{p}: {w}" for p, w in refused[:10]) + ("; …" if len(refused) > 10 else "")
                         + "; repair or remove them, or set skip_bad to go on without them")
     if len(bad) == n: raise DataError(f"none of the {n} recordings can be used (first: {': '.join(next(iter(bad.values())))})")
     good = [i for i in range(n) if i not in bad]
@@ -161,6 +162,7 @@ def speech(cls,
     skip_bad: bool = False,  # leave out what cannot be used instead of refusing it
     min_seconds: float = 0.05,  # shorter recordings cannot be used [0..]
     max_seconds: float | None = None,  # nor can longer ones
+    skip_long: bool = False,  # leave those out instead of refusing them
 ) -> Data:
     "Recordings with a class or a text, from anywhere, with a split."
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
@@ -177,7 +179,7 @@ def _speech(cls, source, chosen: dict) -> Data:
     rows = read(source, columns)
     if chosen["test_source"] is not None: rows = append_test(rows, read(chosen["test_source"], columns | {"split": None}))
     if not rows.items: raise DataError(f"{source} has no rows; give at least two recordings with their {rows.target}s")
-    good, looked, bad = _check(rows, task, chosen["min_seconds"], chosen["max_seconds"], chosen["skip_bad"])
+    good, looked, bad = _check(rows, task, chosen["min_seconds"], chosen["max_seconds"], chosen["skip_bad"], chosen["skip_long"])
     rows, hashes = rows.take(good), [sha for sha, *_ in looked]
     if bad: notes.append(f"{len(bad)} recordings were left out (first: {bad[0][0]}: {bad[0][1]})")
     by, said = _keep_together(rows, chosen["split_by"], task)

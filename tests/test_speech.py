@@ -176,6 +176,8 @@ def test_a_decoder_learns_and_is_saved(home, tmp_path):
     alone = [Predictor(saved)(str(data.items[i]))[0].label for i in data.test.ids[:3]]
     assert alone == wrote[:3].tolist()
     assert Model(str(saved), data.task, head="decoder", language="fr").head.prompt[1] == 3  # goes on from what was learned
+    from transformers import WhisperForConditionalGeneration
+    assert np.array_equal(WhisperForConditionalGeneration.from_pretrained(saved).model.decoder.layers[1].fc1.weight.detach(), model.head.net.layers[1].fc1.weight.detach())  # another program loads the whole
     long = Data.speech(home / "t.csv", task="transcribe", split_by="random")
     refused("recordings to train on are longer than 30 s (first: row 47)", lambda: Model(name, long.task, head="decoder").bind(long))
     refused("decoder writes texts, and these data have classes", lambda: Model(name, Data.speech(home / "t.csv").task, head="decoder"))
@@ -203,8 +205,16 @@ def test_messages(home, tmp_path):
     from ftkit import Augment
     refused("augment is Augment and the data are recordings; give SoundAugment", lambda: Trainer(model, data, Augment(rotate=10)))
     refused("mixup is 0.2 and the data are recordings; only pictures can be laid over each other", lambda: Trainer(model, data, mixup=.2))
+    from ftkit.noises import SoundAugment
+    refused("augment changes the inputs of the body, and only the head is trained", lambda: Trainer(model, data, SoundAugment.preset("light"), freeze="backbone"))
+    refused("loss is 'ctc' and this head is trained by cross_entropy; leave loss at auto", lambda: Trainer(model, data, loss="ctc"))
+    refused("decoding is 'beam', and these data have classes", lambda: Model("log_mel", data.task, decoding="beam"))
+    assert len(Data.speech(home / "t.csv", max_seconds=20, skip_long=True)) == 47
+    refused("1 of 48 rows name no file", lambda: Data.speech(pd.read_csv(home / "t.csv").assign(path=lambda d: ["gone.wav", *d.path[1:]]), folder=str(home), max_seconds=20, skip_long=True))
     predictor = Predictor(model.save(tmp_path / "model"))
     (tmp_path / "text.wav").write_text("no sound"); (tmp_path / "empty.wav").write_bytes(b"")
+    refused("an array was given without its rate; give (array, samples a second)", lambda: predictor(np.zeros(16000, np.float32)))
+    assert len(predictor((np.random.default_rng(0).normal(0, .1, 16000), np.int64(16000)))) == 1
     refused("text.wav: it is no recording of a kind that can be read", lambda: predictor(tmp_path / "text.wav"))
     refused("empty.wav: it is empty (0 bytes)", lambda: predictor([str(home / "0.wav"), tmp_path / "empty.wav"]))
     (tmp_path / "nothing").mkdir()
