@@ -78,6 +78,8 @@ def _read_recordings(source, task, folder, item, label, text, columns, notes: li
     raise DataError(f"{source}: no such file or folder; give a folder of class folders, a table with paths, or sample:prompts-en")
 
 # %% ../nbs/03c_speech_data.ipynb #bab44fd9
+_LONGEST_SAID = 300.0  # seconds of a recording whose text is learned as one; more fills the memory, and teaches nothing
+
 def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool, skip_long: bool = False) -> tuple[list[int], list[tuple], list[tuple[str, str]]]:
     "Good rows, what was seen of each, and the others with what is wrong; refuses them unless `skip_bad`, or `skip_long` if that is all that is wrong."
     n, paths = len(rows.items), [v.path if isinstance(v, Clip) else v for v in rows.items]
@@ -87,10 +89,12 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     mute = [i for i, v in enumerate(rows.labels) if task == "transcribe" and _missing(v)]
     if mute and (not skip_bad or len(mute) == n):
         raise DataError(f"{len(mute)} of {n} recordings have no text in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or set skip_bad to go on without them")
+    if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out (max_seconds with skip_long; longest in the template)"
+    else: told = f"max_seconds, {longest:g}" if longest else ""
     looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
     for i, (_, seconds, _, _, wrong) in enumerate(looked):
         if not wrong and seconds < shortest: wrong = f"it lasts {seconds:.3g} s, less than min_seconds, {shortest:g}"
-        if not wrong and longest and seconds > longest: wrong = f"it lasts {seconds:.1f} s, more than max_seconds, {longest:g}"; long.add(i)
+        if not wrong and longest and seconds > longest: wrong = f"it lasts {seconds:.1f} s, more than {told}"; long.add(i)
         if wrong or i in mute: bad[i] = (str(rows.items[i]) if not isinstance(rows.items[i], tuple) else f"row {i + 1}", wrong or "no text")
     refused = [bad[i] for i in bad if not (skip_long and i in long - mute)]
     if refused and not skip_bad:
@@ -161,7 +165,7 @@ def speech(cls,
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
     skip_bad: bool = False,  # leave out what cannot be used instead of refusing it
     min_seconds: float = 0.05,  # shorter recordings cannot be used [0..]
-    max_seconds: float | None = None,  # nor can longer ones
+    max_seconds: float | None = None,  # nor can longer ones; default: 300 to transcribe, any to classify
     skip_long: bool = False,  # leave those out instead of refusing them
 ) -> Data:
     "Recordings with a class or a text, from anywhere, with a split."

@@ -129,7 +129,11 @@ def test_empty_transcripts(home, table):
     refused("48 of 48 recordings have no text", source=table.assign(text=""), folder=home, task="transcribe", skip_bad=True)
 
 
-def test_too_short_and_too_long(home, table):
+def test_too_short_and_too_long(home, table, tmp_path):
+    soundfile.write(tmp_path / "lecture.wav", np.random.default_rng(0).normal(0, .1, 8000 * 301), 8000)
+    lecture = changed(table, path=str(tmp_path / "lecture.wav"), start=None, end=None)
+    refused("it lasts 301.0 s, more than the 300 that are learned in one piece; cut it in parts (start, end), or leave it out", source=lecture, folder=home, task="transcribe")
+    assert len(Data.speech(lecture, task="transcribe", folder=str(home), max_seconds=300, skip_long=True)) == 47
     refused("it lasts 0.2 s, less than min_seconds, 0.204", source=table, folder=home, task="transcribe", min_seconds=.204)
     skips("more than max_seconds, 0.43", source=table, folder=home, task="transcribe", max_seconds=.43)
 
