@@ -40,7 +40,7 @@ class ArtifactError(UsageError):
 def _config(model: Model) -> dict:
     "config.json: transformers' own where the body is one of theirs, with ftkit's part beside it."
     own = {"version": __version__, "architecture": model.backbone.architecture, "head": model.head_config, "task": dataclasses.asdict(model.task),
-           "chunk": getattr(model, "chunk", None) or model.prep.chunk[model.target.device.type], "threads": torch.get_num_threads()}
+           "chunk": getattr(model, "chunk", None) or model.prep.chunk[model.target.device.type], "threads": torch.get_num_threads(), "pairs": model.pairs}
     theirs = model.backbone.body.config.to_dict() if model.backbone.architecture.startswith("hf:") else {}
     theirs.pop("_name_or_path", None)
     return theirs | {"ftkit": own}
@@ -117,6 +117,7 @@ def load_model(
     model.target.copy_(tensors[_HEAD + "target"])
     if (folder / "words.json").is_file(): model.words = Bigram(**read_json(folder / "words.json"))
     model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
+    model.pairs = own.get("pairs", False)
     return model.eval()
 
 # %% ../nbs/07_artifact.ipynb #6e9c5316
@@ -138,10 +139,12 @@ class Predictor:
         self.model = load_model(folder, verify).to(device)
     def __call__(self,
         inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array, rate))
+        text: str | None = None,  # a table's column with the text; default: looked for
+        second: str | None = None,  # a table's column with the second text of a pair; default: looked for if the model judges pairs
     ) -> list[Prediction]:
         "One `Prediction` an input, in their order; the same bits alone and among others."
         model = self.model
-        names, sources = {"text": _texts, "speech": _recordings}.get(model.task.modality, _pictures)(inputs)
+        names, sources = _texts(inputs, model.pairs, text, second) if model.task.modality == "text" else {"speech": _recordings}.get(model.task.modality, _pictures)(inputs)
         if not sources: return []
         rows, threads = model.read(sources), torch.get_num_threads()
         torch.set_num_threads(model.threads)  # another number of threads adds in another order
@@ -172,18 +175,34 @@ def _files(inputs, suffixes: tuple[str, ...], noun: str) -> tuple[list[str], lis
         else: names.append(str(one) if isinstance(one, (str, os.PathLike, Clip)) else str(i)); sources.append(one)
     return names, sources
 
-def _texts(inputs) -> tuple[list[str], list]:
+# %% ../nbs/07_artifact.ipynb #132f11b1
+def _texts(inputs, pairs: bool, text: str | None, second: str | None) -> tuple[list[str], list]:
     "Names and texts; a path stands for the text in it, a table for its text column, a folder for its text files."
     if isinstance(inputs, (str, os.PathLike)) or (isinstance(inputs, tuple) and len(inputs) == 2 and all(isinstance(t, str) for t in inputs)): inputs = [inputs]
     names, sources = [], []
     for one in inputs:
-        if not isinstance(one, os.PathLike): sources.append(one if isinstance(one, str) else tuple(one)); names.append(one if isinstance(one, str) else " ▸ ".join(one)); continue
-        if not Path(one).exists(): raise ArtifactError(f"{one}: no such file; give a text as str, or the path of a text file or a table")
-        files = sorted(f for f in Path(one).rglob("*") if f.suffix.lower() in TEXT_SUFFIXES) if Path(one).is_dir() else [Path(one)]
-        for f in files:
-            if f.suffix.lower() in TEXT_SUFFIXES: found = [decode(f.read_bytes(), str(f))[0]]
-            else: table = read_table(f, decode); found = [str(t) for t in table[find_column(table, None, "text", f.name)]]
-            sources += found; names += [str(f)] if len(found) == 1 else [f"{f}:{i + 1}" for i in range(len(found))]
+        if isinstance(one, os.PathLike): more, found = _texts_in(Path(one), pairs, text, second)
+        else:
+            found = [tuple(one.split("\t")) if pairs and isinstance(one, str) and one.count("\t") == 1 else one if isinstance(one, str) else tuple(one)]
+            more = [found[0] if isinstance(found[0], str) else " ▸ ".join(found[0])]
+        names += more; sources += found
+    for name, source in zip(names, sources):
+        if not "".join(source).strip(): raise ArtifactError(f"the text {name!r} is empty; there is nothing to judge")
+        if pairs != isinstance(source, tuple): raise ArtifactError(f"{name[:60]!r} is {'one text, and this model judges pairs; give (first, second), first<tab>second on the command line, or a table with its second column (--second-column, second=)' if pairs else 'a pair of texts, and this model judges single ones'}")
+    return names, sources
+
+def _texts_in(path: Path, pairs: bool, text: str | None, second: str | None) -> tuple[list[str], list]:
+    "Names and texts of a file, a table or a folder of files."
+    if not path.exists(): raise ArtifactError(f"{path}: no such file; give a text as str, or the path of a text file or a table")
+    files, names, sources = sorted(f for f in path.rglob("*") if f.suffix.lower() in TEXT_SUFFIXES) if path.is_dir() else [path], [], []
+    for f in files:
+        if f.suffix.lower() in TEXT_SUFFIXES: found = [decode(f.read_bytes(), str(f))[0]]
+        else:
+            table = read_table(f, decode)
+            if pairs and second is None: raise ArtifactError(f"{f.name}: this model judges pairs of texts; name the column with the second one (--second-column, second=)")
+            found = [str(t) for t in table[find_column(table, text, "text", f.name)]]
+            if pairs: found = list(zip(found, map(str, table[find_column(table, second, "second", f.name)])))
+        sources += found; names += [str(f)] if len(found) == 1 else [f"{f}:{i + 1}" for i in range(len(found))]
     return names, sources
 
 def _prediction(name: str, p, task: Task) -> Prediction:

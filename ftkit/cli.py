@@ -172,7 +172,7 @@ def _tell(folder: Path, as_json: bool) -> None:
     print(f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else ""))
     if row["value"] is not None:
         v = row["value"]
-        print(f"  {row['metric']} " + (f"{v['value']:.4f} ({v['low']:.4f} to {v['high']:.4f}) on the test rows" if "low" in v else str(v.get("value"))))
+        print(f"  {row['metric']} " + (f"{v['value']:.4f} ({v['low']:.4f} to {v['high']:.4f}) on the {row.get('part') or 'test'} rows" if "low" in v else str(v.get("value"))))
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
@@ -243,15 +243,20 @@ def _report(run: Run = "last"):
     print(write_report(find_run(run)))
 
 # %% ../nbs/19_cli.ipynb #d9882807
+def _looks_like_a_path(text: str) -> bool:
+    "Whether somebody who typed this meant a file: no space in it, and a suffix of texts or tables."
+    return not any(map(str.isspace, text)) and Path(text).suffix.lower() in (".txt", ".md", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
+
 @app.command("predict")
-def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, files or folders with them; - for a text a line on standard input")], as_json: Json = False):
+def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)")],
+             text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None, as_json: Json = False):
     "Say what a run's model makes of pictures, recordings or texts; one line each, tab separated."
     from ftkit.artifact import Predictor
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
     if not folder.is_dir(): raise UsageError(f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run")
-    if inputs == ["-"]: inputs = [line.rstrip("\n") for line in sys.stdin if line.strip()]
-    else: inputs = [Path(i) if len(i) < 250 and Path(i).exists() else i for i in inputs]
-    said = Predictor(folder)(inputs)
+    if inputs == ["-"]: inputs = [line.rstrip("\n") for line in sys.stdin]
+    else: inputs = [Path(i) if i and len(i) < 250 and (Path(i).exists() or _looks_like_a_path(i)) else i for i in inputs]
+    said = Predictor(folder)(inputs, text_column, second_column)
     if as_json: return _print_json(said)
     for s in said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
 

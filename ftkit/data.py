@@ -135,13 +135,15 @@ def encode_labels(
         numbers = [_number(v) for v in labels] if not isinstance(labels[0], (list, tuple, np.ndarray)) else []
         kind = "multi_label" if isinstance(labels[0], (list, tuple, np.ndarray)) else \
                "regression" if all(map(math.isfinite, numbers)) and any(n != int(n) for n in numbers) and len(set(numbers)) > 10 else "single_label"
+    if kind == "multi_label" and isinstance(labels[0], str): raise DataError(f"kind is multi_label, and {rows.target} holds one text a row ({labels[0][:40]!r}); say what separates its labels (label_separator in the template, separator= in Python), for example |")
+    if separator and kind in ("single_label", "regression"): raise DataError(f"kind is {kind} and a separator was given, which makes several labels of one; leave one of them out")
     if kind == "regression":
         y = np.array([_number(v) for v in labels], np.float32)
         bad = [str(v) for v, n in zip(labels, y) if not np.isfinite(n)]
         if bad: raise DataError(f"{len(bad)} values of {rows.target} are no numbers (first: {bad[0]!r}); correct them or choose kind='single_label'")
         return kind, (), y
     if rows.names: labels = [rows.names[int(v)] for v in labels]
-    text = lambda v: str(int(float(v))) if isinstance(v, (float, np.floating)) and v == int(v) or isinstance(v, str) and re.fullmatch(r"-?\d+\.0+", v) else str(v)
+    text = lambda v: str(int(float(v))) if isinstance(v, (float, np.floating)) and v == int(v) or isinstance(v, str) and re.fullmatch(r"-?\d+\.0+", v) else str(v).strip(" \u00a0\u3000")  # "good" and "good " look alike
     sets = [[text(v) for v in row] if kind == "multi_label" else [text(row)] for row in labels]
     found = {c for row in sets for c in row}
     if classes is None: classes = tuple(sorted(found, key=lambda c: (not math.isfinite(_number(c)), _number(c) if math.isfinite(_number(c)) else 0, c)))
@@ -345,7 +347,7 @@ def _notes(labels, kind, classes, hashes, parts) -> list[str]:
     if kind == "single_label":
         n = np.bincount(labels, minlength=len(classes))
         small = [f"{c} ({k})" for c, k in zip(classes, n) if k < 10]
-        if small: notes.append(f"fewer than 10 examples: {', '.join(small[:8])}; figures for these classes mean little")
+        if small: notes.append(f"fewer than 10 examples: {', '.join(small[:8])}{', …' if len(small) > 8 else ''}; figures for these classes mean little")
         if n.max() > 10 * max(1, n.min()): notes.append(f"unbalanced: {classes[n.argmax()]} has {n.max()} examples, {classes[n.argmin()]} {n.min()}; read balanced accuracy beside accuracy")
     if kind == "transcription" and (new := sorted(set().union(*labels[parts != "train"]) - set(classes))):
         notes.append(f"{len(new)} characters of the held-out texts are in no training text ({' '.join(new[:12])}{' …' if len(new) > 12 else ''}), so no model can learn from these data to write them")

@@ -304,7 +304,7 @@ def _result(folder: Path) -> dict | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         m = read_json(folder / "metrics.json")
         if "figures" not in m: return {"metric": next(iter(m)), "value": {"value": next(iter(m.values()))}}
-        return {"metric": m["headline"], "value": jsonable(next(iter(m["figures"].values()))[m["headline"]])}
+        return {"metric": m["headline"], "part": next(iter(m["figures"])), "value": jsonable(next(iter(m["figures"].values()))[m["headline"]])}
     return None
 
 def _drop(folder: Path, keep: str) -> None:

@@ -109,6 +109,7 @@ class Model(nn.Module):
             torch.manual_seed(seed)
             self.head = HEADS[head](self.backbone.width if said else self.backbone.n_features, task.n_outputs, **self.head_config, **more) if isinstance(head, str) else head
         self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | ({"decoding": decoding} if said else {})
+        self.pairs = False  # whether a text is judged by a second one
         self.words = None  # of the training texts, where they help to decode
         self.register_buffer("target", torch.tensor([0.0, 1.0]))  # mean and spread of a regression's training labels
 
@@ -148,6 +149,7 @@ def bind(self,
     if not self.bound:
         if self.prep.modality == data.task.modality: self.prep = self.prep.bound(data, self.asked)
         self.notes = self.backbone.inputs(data).notes(self.backbone.name)
+        self.pairs = self.task.modality == "text" and isinstance(data.items[0], tuple)
         if self.task.kind == "transcription": self._bind_writing(data)
         for said in self.notes: emit("note", text=said)
         if self.task.kind == "regression":
@@ -173,6 +175,7 @@ def _bind_writing(self, data: Data) -> None:
     used, g = set(self.head.tokens(data.labels[ids]).flatten().tolist()), self.head.generation
     g.suppress_tokens = [t for t in getattr(g, "suppress_tokens", None) or [] if t not in used]  # what is said may be written
 
+# %% ../nbs/06_head.ipynb #42598788
 @patch_to(Model)
 def targets(self, data: Data) -> torch.Tensor:  # (N,) int64; (N,C) or (N,) float32; or (N,L) int64, numbers of characters from 1, or tokens, -1 behind the end
     "The labels of all rows as the losses take them; characters that no output stands for are left out."

@@ -77,6 +77,7 @@ def _check_config(c: TrainConfig) -> None:
                         ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
     for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds"): need(getattr(c, name) >= 0, name, "at least 0")
+    need(c.freeze != "gradual" or c.epochs != 1, "epochs", "at least 2 to free layers gradually (freeze)")
     need(0 <= c.blend <= 1, "blend", "between 0 and 1")
     need(c.body_dropout is None or 0 <= c.body_dropout < 1, "body_dropout", "None, or at least 0 and below 1")
     need(0 <= c.mixup <= 10, "mixup", "between 0 and 10")

@@ -222,7 +222,7 @@ def summary(folder: Path) -> dict:
     result = run.get("result") or {}
     if not isinstance(result.get("value"), dict) or not isinstance(result["value"].get("value"), (int, float, str)): result = {}
     return {"id": run["id"], "template": (run.get("template") or {}).get("name"), "status": run["status"], "created": run.get("created"),
-            "seconds": round(_spent(run), 1) or None, "metric": result.get("metric"), "value": result.get("value"), "bytes": run.get("bytes"),
+            "seconds": round(_spent(run), 1) or None, "metric": result.get("metric"), "part": result.get("part"), "value": result.get("value"), "bytes": run.get("bytes"),
             "parent": run.get("parent"), "parameters": run.get("parameters") or {}, "error": run.get("error")}
 
 def list_runs(

@@ -9,6 +9,7 @@ __all__ = ['DataError', 'Rows', 'read_class_folders', 'read_table', 'find_column
 # %% ../nbs/02b_sources.ipynb #0f775cf8
 import dataclasses
 import gzip
+import csv
 import io
 import json
 import math
@@ -79,6 +80,29 @@ def _utf8(data: bytes, name: str, skip_bad: bool = False) -> tuple[str, str]:
     try: return data.decode("utf-8-sig"), "utf-8"
     except UnicodeDecodeError as e: raise DataError(f"{name} cannot be read ({e}); save it as UTF-8") from None
 
+# %% ../nbs/02b_sources.ipynb #838d5b09
+def _row(line: str, number: int) -> dict:
+    "A line of JSON Lines."
+    try: row = json.loads(line)
+    except ValueError as e: raise DataError(f"line {number} is no JSON ({e})") from None
+    if not isinstance(row, dict): raise DataError(f"line {number} is {line[:40]!r}; it must be an object, such as {{\"text\": \"…\", \"label\": \"…\"}}")
+    return row
+
+def _cells(text: str, kind: str, name: str):
+    "Rows of a CSV or TSV."
+    import pandas as pd
+    sep = "\t" if kind == ".tsv" else max(",;\t|", key=text.partition("\n")[0].count)
+    lines, read = [line for line in text.splitlines() if line.strip()], lambda **more: pd.read_csv(io.StringIO(text), sep=sep, dtype=str, keep_default_na=False, **more)
+    even = kind == ".tsv" and len({line.count(sep) for line in lines}) == 1  # then a quotation mark that spans lines is one that nothing closes
+    try: table = read()
+    except pd.errors.ParserError:
+        if not even: raise
+        table = None
+    if even and (table is None or len(table) < len(lines) - 1): table = read(quoting=csv.QUOTE_NONE)
+    if not isinstance(table.index, pd.RangeIndex): raise DataError(f"{name} has rows with more cells than its first line has names ({len(table.columns)}: {', '.join(map(str, table.columns))[:80]}); put texts that hold a {sep!r} into quotation marks")
+    table.columns = [str(c).strip() for c in table.columns]
+    return table
+
 # %% ../nbs/02b_sources.ipynb #555fc872
 def read_table(
     path: str | os.PathLike,
@@ -95,10 +119,8 @@ def read_table(
         if kind not in (".csv", ".tsv", ".jsonl", ".ndjson"): raise DataError(f"{path.name}: tables end in .csv, .tsv, .jsonl, .parquet or .xlsx")
         text, encoding = decode(path.read_bytes(), path.name, skip_bad)
         if kind in (".csv", ".tsv"):
-            head = text.partition("\n")[0]
-            sep = "\t" if kind == ".tsv" else max(",;\t|", key=head.count)
-            table = pd.read_csv(io.StringIO(text), sep=sep, dtype=str, keep_default_na=False)
-        else: table = pd.DataFrame([json.loads(line) for line in text.splitlines() if line.strip()])
+            table = _cells(text, kind, path.name)
+        else: table = pd.DataFrame([_row(line, i + 1) for i, line in enumerate(text.splitlines()) if line.strip()])
     except DataError: raise
     except (ValueError, OSError) as e: raise DataError(f"{path} cannot be read ({(str(e).splitlines() or ['it is empty'])[0][:160]})") from None
     table.attrs["encoding"] = encoding
@@ -116,7 +138,7 @@ def find_column(
     if name is None:
         found = [c for usual in _USUAL[role] for c in there if c.lower() == usual]
         if found: return found[0]
-        raise DataError(f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column ({role}_column in the template, {role}= in Python)")
+        raise DataError(f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column ({role}_column in the template, {role}= in Python{', --text-column for ftkit predict' if role == 'text' else ''})")
     if name in there: return name
     near = nearest(name, there)
     raise DataError(f"{where} has no column {name!r}; its columns are {', '.join(there)}" + (f"; did you mean {near!r}?" if near else ""))

@@ -33,6 +33,7 @@ def read_text_table(
     first = [plain(v) for v in table[find_column(table, text, "text", where)]]
     items = first if second is None else list(zip(first, map(plain, table[find_column(table, second, "second", where)])))
     labels, target, more = read_columns(table, label, columns, where)
+    if target in (used := [find_column(table, text, "text", where), second]) or used[0] == second: raise DataError(f"{where}: the column {target if target in used else second!r} was given twice, as text and as {'label' if target in used else 'second text'}; choose different columns")
     return Rows(items, labels, more, target)
 
 # %% ../nbs/03b_text_data.ipynb #1a56d448

@@ -173,7 +173,7 @@ def _end_epoch(self, s: Stage, record: dict) -> None:
 @patch_to(Trainer)
 def _frozen_layers(self, epoch: int) -> int:
     "Layers that are still frozen in this epoch of gradual unfreezing: fewer each epoch, none from half-time on."
-    n, half = len(set(self.model.backbone.layers().values())), max(1, self.config.epochs // 2)
+    n, half = len(set(self.model.backbone.layers().values())), max(2, math.ceil(self.config.epochs / 2))
     return max(self._lowest(), n - math.ceil(n * (epoch + 1) / half))
 
 def _freeze_batch_norm(module: nn.Module) -> None:
