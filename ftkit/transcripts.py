@@ -124,7 +124,7 @@ def aligned_html(
 ) -> str:
     "The words of both as HTML, everything escaped."
     mark = lambda form, word: word and form.format(html.escape(word))
-    return " ".join(html.escape(a) if a == b else mark(_SAID, a) + mark(_WROTE, b) for a, b in _aligned(reference, hypothesis, choices))
+    return " ".join(html.escape(a) if a == b else " ".join(filter(None, (mark(_SAID, a), mark(_WROTE, b)))) for a, b in _aligned(reference, hypothesis, choices))
 
 # %% ../nbs/08b_transcripts.ipynb #4fbea0a2
 def _bins(values, bins: int) -> tuple[list[str], np.ndarray]:
