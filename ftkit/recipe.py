@@ -205,9 +205,9 @@ def probe_precision(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seconds = []
         for o in options: seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
-    best = int(np.argmin(seconds))
+    best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))  # the usual way unless another is clearly faster: noise must not choose, as each way rounds differently
     told = ", ".join(f"{o.dtype} {o.layout} {s * 1000:.0f} ms" for o, s in zip(options, seconds))
-    found = dataclasses.replace(options[best], reason=f"fastest of {told} for a step of {'×'.join(map(str, shape))} on {kind}" + (f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long" if slower > 4 else ""))
+    found = dataclasses.replace(options[best], reason=f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'} of {told} for a step of {'×'.join(map(str, shape))} on {kind}" + (f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long" if slower > 4 else ""))
     write_json(path, dataclasses.asdict(found))
     return found
 

@@ -36,12 +36,12 @@ def home(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_folders(home, tmp_path, monkeypatch):
-    "Runs of the module in one folder; caches of its own, but for fetched samples, so that features are computed."
+    "Runs of the module in one folder; caches of its own, but for fetched samples and the probe, so that features are computed."
     monkeypatch.setenv("FTKIT_RUNS", str(home / "runs"))
-    samples = cache_folder("samples")
+    shared = {part: cache_folder(part) for part in ("samples", "precision")}  # which way of computing is fastest is measured once a machine: two measurements may choose two ways, which round differently
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
-    os.symlink(samples, tmp_path / "cache" / "samples")
+    for part, folder in shared.items(): folder.mkdir(parents=True, exist_ok=True); os.symlink(folder, tmp_path / "cache" / part)
 
 
 def weights(folder):
