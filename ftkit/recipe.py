@@ -194,9 +194,10 @@ def probe_precision(
     "The fastest way to train this model on this machine, measured once and remembered."
     x = _rounded(x)
     of = next((x[k] for k in ("input_ids", "waves") if k in x), None) if isinstance(x, dict) else x
-    shape, layouts = list((x["below"][0] if of is None else of).shape), ("sdpa", "eager") if isinstance(x, dict) else ("channels_last", "contiguous")
+    layouts = ("channels_last", "contiguous") if not isinstance(x, dict) else ("sdpa",) if "frames" in x else ("sdpa", "eager")  # plain products win on short texts; the longest recordings need gigabytes for them
+    shape = list((x["below"][0] if of is None else of).shape)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
-    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "version": 5})
+    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "version": 6})
     path = cache_folder("precision") / f"{key}.json"
     if path.exists(): return Precision(**read_json(path))
     options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) not in (("bfloat16", "contiguous"),)]

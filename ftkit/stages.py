@@ -18,6 +18,7 @@ from .core import UsageError, permutation, uniform
 from .head import Model
 from .recipe import LOSS_OF, Precision, probe_precision
 from .speech_bodies import frame_features
+from .tokens import split_batch
 
 # %% ../nbs/08c_stages.ipynb #3811e478
 @dataclasses.dataclass
@@ -52,7 +53,7 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
     known = lambda ids: {"said": t.targets[ids]} if t.model.writes else {}
-    usual = _usual(t.data.train.ids, rows.lengths, c.batch_size)
+    usual = _usual(t.data.train.ids, rows.lengths, c.batch_size, t.at_once[t.device.type])
     x = rows.batch(usual, t.device)
     precision = precision or probe_precision(t.model, t.device, x | known(usual) if isinstance(x, dict) else x, c.precision)
     more, kind = {}, t.model.task.modality if t.augment else ""
@@ -64,11 +65,13 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
         return x | known(ids) if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
     return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows)
 
-def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int) -> np.ndarray:
-    "Rows to measure a step with: eight pictures, or a batch of texts of middle length."
+def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int) -> np.ndarray:
+    "Rows to measure a step with: eight pictures, or the batch in which the middle one of all tokens is."
     if lengths is None: return ids[:8]
-    middle = max(0, (len(ids) - batch) // 2)
-    return ids[np.argsort(lengths[ids], kind="stable")][middle:middle + batch]
+    ids = ids[np.argsort(lengths[ids], kind="stable")]
+    middle = int(np.searchsorted(np.cumsum(lengths[ids]), lengths[ids].sum() / 2))
+    first = max(0, min(middle - batch // 2, len(ids) - batch))
+    return split_batch(ids[first:first + batch], lengths, most)[-1]
 
 def _loss_of(model: Model, chosen: str) -> str:
     "The loss that belongs to the head and the task, unless another one was chosen."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['POOLINGS', 'TextPrep', 'read_knowledge', 'add_facts', 'show_preparation', 'prepared', 'tokenise', 'padded_length',
-           'like_lengths', 'padding_share', 'Pieces', 'Texts', 'known_share']
+           'like_lengths', 'split_batch', 'padding_share', 'Pieces', 'Texts', 'known_share']
 
 # %% ../nbs/04c_tokens.ipynb #4c59391b
 import csv
@@ -163,14 +163,24 @@ def like_lengths(
     batches[[0, longest]] = batches[[longest, 0]]
     return batches.ravel()
 
+def split_batch(
+    ids: np.ndarray,  # (B,) row numbers
+    lengths: np.ndarray,  # (N,) tokens of each row of the data
+    most: int,  # tokens of a part, padding among them; a longer row is a part of its own [1..]
+) -> list[np.ndarray]:
+    "The same rows in parts of like length that can be computed one after the other."
+    if len(ids) * lengths[ids].max() <= most: return [ids]
+    ids, cuts = ids[np.argsort(lengths[ids], kind="stable")], [0]
+    for i, n in enumerate(lengths[ids].tolist()):
+        if i > cuts[-1] and (i + 1 - cuts[-1]) * n > most: cuts.append(i)
+    return np.split(ids, cuts[1:])
+
 def padding_share(
-    order: np.ndarray,  # (n,) row numbers, batch after batch
+    parts: list[np.ndarray],  # row numbers of what is computed at once
     lengths: np.ndarray,  # (N,) tokens of each row
-    batch: int,
 ) -> float:
-    "Share of the tokens of an epoch that are padding."
-    rows = [lengths[order[i:i + batch]] for i in range(0, len(order), batch)]
-    return 1 - sum(r.sum() for r in rows) / sum(len(r) * r.max() for r in rows)
+    "Share of the tokens that are padding."
+    return 1 - sum(lengths[p].sum() for p in parts) / sum(len(p) * lengths[p].max() for p in parts)
 
 # %% ../nbs/04c_tokens.ipynb #e79faa85
 class Pieces:

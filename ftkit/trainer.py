@@ -32,7 +32,7 @@ from .noises import SoundAugment
 from .params import nearest
 from .recipe import LOSSES, RECIPES, Precision, TrainConfig, pick_device, rate_factor
 from .stages import Stage, _head_stage, _loss_of, _tune_stage, mix_partners
-from .tokens import like_lengths, padding_share
+from .tokens import like_lengths, padding_share, split_batch
 from .transcripts import error_rates
 from .words import TextAugment
 
@@ -42,6 +42,7 @@ SCORES["transcription"] = lambda y, p, classes, n_boot, seed: error_rates(list(y
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
     count = 0  # fits of this process; names their checkpoints
+    at_once = {"cpu": 4096, "cuda": 65536, "mps": 16384}  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
 
     def __init__(self,
         model: Model,
@@ -95,7 +96,7 @@ def _loop(self, s: Stage, saved: dict) -> None:
             done = epoch * steps + step
             for group, peak in zip(optimizer.param_groups, peaks): group["lr"] = peak * rate_factor(done, s.epochs * steps, c.schedule, c.warmup)
             rows = order[step * c.batch_size:(step + 1) * c.batch_size]
-            for piece in np.array_split(rows, c.accumulate):
+            for piece in self._parts(s, rows):
                 x, goals = self._batch(s, piece, epoch)
                 with s.precision.autocast(self.device): out = s.forward(x)
                 loss = sum((share * loss_of(out.float(), y[of], c.label_smoothing)).sum() for of, share in goals) / len(rows)
@@ -144,6 +145,12 @@ def _order(self, s: Stage, epoch: int) -> np.ndarray:
     order = ids[permutation(len(ids), c.seed, s.name, epoch)]
     if s.lengths is None or len(ids) < c.batch_size: return order
     return like_lengths(order[:self.steps * c.batch_size], s.lengths, c.batch_size, c.seed, s.name, epoch, "batches")
+
+@patch_to(Trainer)
+def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
+    "The rows of a batch that are computed at once: the gradient is that of the whole batch."
+    parts, most = np.array_split(rows, self.config.accumulate), self.at_once[self.device.type]
+    return parts if s.lengths is None else [p for part in parts for p in split_batch(part, s.lengths, most)]
 
 @patch_to(Trainer)
 def _lowest(self) -> int:
@@ -337,7 +344,8 @@ def _padding(self, s: Stage) -> str:
     "What padding costs, with and without sorting."
     self.steps = len(self.data.train) // self.config.batch_size
     plain = self.data.train.ids[permutation(len(self.data.train), self.config.seed, s.name, 0)][:self.steps * self.config.batch_size]
-    return " ".join(f"{padding_share(order, s.lengths, self.config.batch_size):.1%} of the {s.rows.unit} {how}{end}" for order, how, end in ((self._order(s, 0), "in batches of like length", ","), (plain, "in random ones", "")))
+    like, random = (np.split(order, self.steps) for order in (self._order(s, 0), plain))
+    return f"{padding_share([p for rows in like for p in self._parts(s, rows)], s.lengths):.1%} of the {s.rows.unit} in batches of like length, {padding_share(random, s.lengths):.1%} in random ones"
 
 def _peak_memory() -> str:
     "The most memory this process has held, and the GPU's share of it."

@@ -18,6 +18,8 @@ from ftkit.runfolder import read_events, read_run
 TINY = {"limit": 300, "epochs": 2, "head_epochs": 10, "size": 64, "precision": "float32", "dropout": 0.2, "mixup": 0.2, "baselines": False}
 TEXTS = {"limit": 300, "epochs": 2, "head_epochs": 10, "max_length": 48, "precision": "float32", "dropout": 0.2, "body_dropout": 0.1, "augment": "strong", "baselines": False}
 
+SPEECH = {"limit": 60, "longest": 4, "batch_size": 4, "epochs": 2, "head_epochs": 6, "precision": "float32", "augment": "strong", "baselines": False, "noise": "none"}
+
 
 def ftkit(*args, cwd):
     return subprocess.run([sys.executable, "-m", "ftkit", *map(str, args)], capture_output=True, text=True, cwd=cwd, timeout=600)
@@ -129,6 +131,24 @@ def test_texts_whose_frozen_layers_are_computed_once_do_so_too(moment, whom, hom
     folder = create_run("text", values, threads=2)
     assert settle(folder, launch(folder)) == 0
     assert weights(killed_and_resumed(moment, whom, 1, "text", values)) == weights(folder)
+
+
+@pytest.fixture(scope="module")
+def whole_speech(home):
+    "The same with recordings, each changed anew in each epoch."
+    from ftkit.samples import SampleError
+    from ftkit.speech_samples import fetch_sample
+    try: fetch_sample("prompts-en")
+    except SampleError as e: pytest.skip(str(e))  # needs apt
+    os.environ["FTKIT_RUNS"] = str(home / "runs")
+    folder = create_run("speech", SPEECH, threads=2)
+    assert settle(folder, launch(folder)) == 0
+    return folder
+
+
+@pytest.mark.parametrize("moment, whom", [("tune", "both"), *(pytest.param(m, w, marks=pytest.mark.slow) for m, w in (("features", "both"), ("head", "both"), ("head", "kernel"), ("tune", "driver"), ("tune", "kernel"), ("evaluate", "both")))])
+def test_recordings_killed_and_resumed_come_to_the_same_bits(moment, whom, whole_speech):
+    assert weights(killed_and_resumed(moment, whom, 1, "speech", SPEECH)) == weights(whole_speech)
 
 
 def test_sigterm_in_mid_epoch_saves_and_can_go_on(whole, home):
