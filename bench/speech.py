@@ -4,7 +4,7 @@ Every fit runs in a process of its own, one after the other, on the same weights
 making the model to the end of its training, without imports and without predicting the test rows; ftkit's hold the frozen layers, its validation and its choice of weights. Recordings
 of more than 30 seconds (1 of 543) are left out. Caches are empty for each fit, but for decoded sounds and the precision probe, which is measured once a machine.
 Sides: ftkit (its defaults: 30 passes of the head over frames that are computed once, then 8 passes of the two layers), trainer-best (8 passes over recordings at their own length, batches of
-16 of like length, the same step sizes as ftkit's), trainer (each recording padded to 30 seconds, as the feature extractor does; one pass is timed, since eight take an hour). `--sides ftkit ftkit …`
+16 of like length, bfloat16 where the processor computes in it, the same step sizes as ftkit's), trainer (each recording padded to 30 seconds, as the feature extractor does; one pass is timed, since eight take an hour). `--sides ftkit ftkit …`
 shows the noise of the machine (A–A)."""
 import os
 
@@ -81,7 +81,7 @@ def fit_trainer(data, seed: int, padded: bool) -> dict:
     falls = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: min(1, (k + 1) / (.1 * steps)) * .5 * (1 + np.cos(np.pi * min(1, k / steps))))
     with tempfile.TemporaryDirectory() as d:
         args = TrainingArguments(d, num_train_epochs=epochs, seed=seed, report_to=[], save_strategy="no", disable_tqdm=True, use_cpu=True, remove_unused_columns=False, dataloader_drop_last=True, per_device_train_batch_size=BATCH,
-                                 **({} if padded else {"train_sampling_strategy": "group_by_length", "length_column_name": "length"}))
+                                 bf16=not padded and torch.ops.mkldnn._is_mkldnn_bf16_supported(), **({} if padded else {"train_sampling_strategy": "group_by_length", "length_column_name": "length"}))
         from datasets import Dataset
         Trainer(net, args, train_dataset=Dataset.from_list([{"row": int(i), "length": len(clips[i])} for i in data.train.ids]), data_collator=collate, optimizers=(optimizer, falls)).train()
     spent = time.perf_counter() - began[0], time.process_time() - began[1]

@@ -20,7 +20,7 @@ from .cleaning import decode
 from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
 from .decoding import Bigram
-from .head import HEADS, Model
+from .head import HEADS, Model, Span
 from .pictures import PICTURE_SUFFIXES
 from .sounds import SOUND_SUFFIXES, Clip
 from .sources import find_column, read_table
@@ -128,6 +128,7 @@ class Prediction:
     label: str  # the most probable class, all labels above one half, the number, or what is said
     probability: float | None  # of the label; None for a number or a transcript
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
+    spans: tuple[Span, ...] = ()  # of a transcript: what is said when
 
 class Predictor:
     "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
@@ -148,9 +149,9 @@ class Predictor:
         if not sources: return []
         rows, threads = model.read(sources), torch.get_num_threads()
         torch.set_num_threads(model.threads)  # another number of threads adds in another order
-        try: p = model.predict(rows)
+        try: p, spans = model.transcribe(rows, times=True) if model.task.kind == "transcription" else (model.predict(rows), [()] * len(rows))
         finally: torch.set_num_threads(threads)
-        return [_prediction(n, row, model.task) for n, row in zip(names, p)]
+        return [_prediction(n, row, model.task, tuple(s)) for n, row, s in zip(names, p, spans)]
 
 # %% ../nbs/07_artifact.ipynb #eaa36d32
 def _pictures(inputs) -> tuple[list[str], list]:
@@ -205,10 +206,10 @@ def _texts_in(path: Path, pairs: bool, text: str | None, second: str | None) -> 
         sources += found; names += [str(f)] if len(found) == 1 else [f"{f}:{i + 1}" for i in range(len(found))]
     return names, sources
 
-def _prediction(name: str, p, task: Task) -> Prediction:
+def _prediction(name: str, p, task: Task, spans: tuple = ()) -> Prediction:
     "One row of probabilities as a `Prediction`."
     if task.kind == "regression": return Prediction(name, f"{float(p):.6g}", None, {})
-    if task.kind == "transcription": return Prediction(name, str(p), None, {})
+    if task.kind == "transcription": return Prediction(name, str(p), None, {}, spans)
     shares = dict(zip(task.classes, map(float, p)))
     if task.kind == "single_label": return Prediction(name, max(shares, key=shares.get), max(shares.values()), shares)
     return Prediction(name, ", ".join(c for c, v in shares.items() if v > .5) or "none", max(shares.values()), shares)

@@ -249,7 +249,8 @@ def _looks_like_a_path(text: str) -> bool:
 
 @app.command("predict")
 def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)")],
-             text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None, as_json: Json = False):
+             text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None,
+             times: Annotated[bool, typer.Option("--times", help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second")] = False, as_json: Json = False):
     "Say what a run's model makes of pictures, recordings or texts; one line each, tab separated."
     from ftkit.artifact import Predictor
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
@@ -258,7 +259,10 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
     else: inputs = [Path(i) if i and len(i) < 250 and (Path(i).exists() or _looks_like_a_path(i)) else i for i in inputs]
     said = Predictor(folder)(inputs, text_column, second_column)
     if as_json: return _print_json(said)
-    for s in said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
+    if times and any(s.probability is not None or s.probabilities for s in said): raise UsageError("--times was given, and this model tells classes apart; only what is said has its time")
+    for s in said if times else ():
+        for w in s.spans: print(f"{s.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
+    for s in () if times else said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
 
 @app.command("backbones")
 def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or with * and ?")] = "", as_json: Json = False):

@@ -71,6 +71,10 @@ class Sounds(Pieces):
         self.ends = np.cumsum(self.sizes)
         self.lengths = np.add.reduceat(self.sizes, self.first[:-1]) if len(cuts) else np.zeros(0, int)  # frames of each row
     def __len__(self): return len(self.until)
+    def edges(self, i: int) -> np.ndarray:  # (pieces+1,)
+        "Seconds into recording i where its pieces begin, and where the last one ends."
+        return np.concatenate([[0.0], (self.stop[self.first[i]:self.first[i + 1]] - (self.until[i - 1] if i else 0)) / self.prep.rate])
+    def seconds(self, i: int) -> np.ndarray: return np.concatenate([e + np.arange(n) * self.prep.hop / self.prep.rate for e, n in zip(self.edges(i), self.sizes[self.first[i]:self.first[i + 1]])])  # (T,) where its frames begin
     def wave(self, a: int, b: int) -> np.ndarray:
         "(b-a,) float32 in [-1, 1]."
         part = self.flat[a:b]

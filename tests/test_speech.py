@@ -77,6 +77,11 @@ def test_template_on_tones(task, home, runs):
     else: assert [s["probabilities"]["high"] for s in json.loads(said.stdout)] == pytest.approx(rows["p(high)"].tolist(), abs=0, rel=1e-15)
     line = ftkit("predict", folder.name, rows.item[0], cwd=runs, FTKIT_RUNS=runs).stdout.rstrip("\n").split("\t")
     assert line[:2] == [rows.item[0], told[0]]
+    timed = ftkit("predict", folder.name, rows.item[0], "--times", cwd=runs, FTKIT_RUNS=runs)
+    if task == "classify": assert (timed.returncode, "only what is said has its time" in timed.stderr) == (2, True)
+    else:
+        words = [w.split("\t") for w in timed.stdout.splitlines()]
+        assert " ".join(w[3] for w in words) == told[0] and all(0 <= float(w[1]) < float(w[2]) <= soundfile.info(rows.item[0]).duration + .01 for w in words)
 
 
 @pytest.mark.slow
