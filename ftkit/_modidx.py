@@ -768,6 +768,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'ftkit.speech_samples._prompts': ('speech_samples.html#_prompts', 'ftkit/speech_samples.py'),
                                       'ftkit.speech_samples._resemblyzer': ('speech_samples.html#_resemblyzer', 'ftkit/speech_samples.py'),
                                       'ftkit.speech_samples._said': ('speech_samples.html#_said', 'ftkit/speech_samples.py'),
+                                      'ftkit.speech_samples._sentences': ('speech_samples.html#_sentences', 'ftkit/speech_samples.py'),
                                       'ftkit.speech_samples._spoken': ('speech_samples.html#_spoken', 'ftkit/speech_samples.py'),
                                       'ftkit.speech_samples._unpack': ('speech_samples.html#_unpack', 'ftkit/speech_samples.py'),
                                       'ftkit.speech_samples._whisper': ('speech_samples.html#_whisper', 'ftkit/speech_samples.py'),

@@ -12,6 +12,7 @@ import io
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -92,6 +93,20 @@ def _spoken(package: Path, folder: Path, language: str) -> None:
 for _l, _language in (("fr", "French"), ("es", "Spanish"), ("ru", "Russian"), ("ro", "Romanian"), ("ca", "Catalan")):
     register_sample(name=f"stamps-spoken-{_l}", holds="data", kind="speech", megabytes=161, licence="GPL-2.0-or-later", package=SAMPLES["stamps"].package, sha256=SAMPLES["stamps"].sha256,
                     about=f"{_language} captions of pictures, spoken by volunteers")(lambda package, folder, language=_l: _spoken(package, folder, language))
+
+# %% ../nbs/02d_speech_samples.ipynb #0c071834
+@register_sample(name="sentences-en", holds="data", kind="speech", megabytes=34, licence="BSD-2-Clause", package="sdist:pocketsphinx==5.1.1",
+                 sha256="675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355", about="ten English sentences of two voices, 34 seconds, to try things with on any system; 16 kHz")
+def _sentences(package, folder):
+    rows = []
+    with tarfile.open(package) as t:
+        read = lambda name: t.extractfile(f"pocketsphinx-5.1.1/test/data/{name}").read()
+        for part, listed in (("cards", "cards/cards.transcription"), ("librivox", "librivox/transcription")):
+            for text, name in re.findall(r"<s> *(.+?) *</s> *\((\S+)\)", read(listed).decode("utf-8")):
+                clip = f"{part}-{name.rpartition('-')[2]}.wav"
+                (folder / clip).write_bytes(read(f"{part}/{name}.wav"))
+                rows.append((clip, text, part))
+    _write_clips(folder, "path,text,speaker", rows)
 
 # %% ../nbs/02d_speech_samples.ipynb #753da5fa
 @register_sample(name="resemblyzer", holds="weights", kind="speech", megabytes=16, licence="Apache-2.0", package="pip:resemblyzer==0.1.4",
