@@ -70,6 +70,7 @@ def _stretched(wave: torch.Tensor, times: float, rate: int) -> torch.Tensor:
     window = torch.hann_window(width, device=wave.device)
     frames = torch.stft(wave, width, width // 4, window=window, pad_mode="constant", return_complex=True)
     at = torch.arange(0, frames.shape[1], 1 / times, dtype=torch.float64)
+    at = at[at < frames.shape[1]]  # rounding can go beyond
     before, share = at.long().to(wave.device), at.frac().float().to(wave.device)
     frames = torch.cat([frames, torch.zeros_like(frames[:, :1])], 1)
     size, phase = frames.abs(), (frames.angle() * (_TURN / (2 * math.pi))).round().long()

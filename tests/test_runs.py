@@ -18,7 +18,7 @@ from ftkit.runfolder import read_events, read_run
 TINY = {"limit": 300, "epochs": 2, "head_epochs": 10, "size": 64, "precision": "float32", "dropout": 0.2, "mixup": 0.2, "baselines": False}
 TEXTS = {"limit": 300, "epochs": 2, "head_epochs": 10, "max_length": 48, "precision": "float32", "dropout": 0.2, "body_dropout": 0.1, "augment": "strong", "baselines": False}
 
-SPEECH = {"limit": 60, "longest": 4, "batch_size": 4, "epochs": 2, "head_epochs": 6, "precision": "float32", "augment": "strong", "baselines": False, "noise": "none"}
+SPEECH = {"limit": 40, "longest": 3, "batch_size": 4, "epochs": 2, "head_epochs": 6, "precision": "float32", "augment": "strong", "baselines": False, "noise": "none"}
 
 
 def ftkit(*args, cwd):
