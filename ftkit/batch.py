@@ -24,7 +24,7 @@ from .runfolder import ask_stop, read_run, this_process
 from .params import check_params, nearest, read_params
 from .run import code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
-from .ledger import Claim, Ledger, all_claims, is_held, newest_claim
+from .ledger import Claim, Ledger, all_claims
 
 # %% ../nbs/15b_batch.ipynb #da94c4a0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
