@@ -145,6 +145,12 @@ def _tried(lines: list[dict]) -> tuple[dict, dict, set]:
         elif e["what"] == "ended": begun.discard(key); tries[key] += e.get("status") in ("failed", "lost") and not e.get("excused")
     return tries, runs, begun
 
+def _failure(run: dict | None) -> str:
+    "The first line of what a run said in the end."
+    error = (run or {}).get("error")
+    message = str(error.get("message") or error.get("name") or "") if isinstance(error, dict) else str(error or "")
+    return (message.splitlines() or [""])[0][:300]
+
 def _record(run: str | None, key: str) -> dict | None:
     "The record of a key's run; None if its folder is gone."
     folder = runs_folder() / run if run else None
@@ -159,7 +165,7 @@ def row_states(
     for row in batch.rows if rows is None else rows:
         claim = claims.get(row.key)
         run = _record((claim.run if claim else None) or runs.get(row.key), row.key)
-        unsaid = row.key in begun and run is not None and run["status"] == "failed"  # it ended when no driver was there to write it down
+        unsaid = row.key in begun and run is not None and run["status"] == "failed" and not _failure(run).startswith("the disk is full")  # it ended when no driver was there to write it down
         out.append(State(row, claim, run, tries[row.key] + unsaid))
     return out
 
@@ -213,12 +219,6 @@ def _number(figure, part: str = "value"):
     "A part of a figure that may be a bare number."
     value = figure.get(part) if isinstance(figure, dict) else figure if part == "value" else None
     return value if isinstance(value, (int, float)) else None
-
-def _failure(run: dict | None) -> str:
-    "The first line of what a run said in the end."
-    error = (run or {}).get("error")
-    message = str(error.get("message") or error.get("name") or "") if isinstance(error, dict) else str(error or "")
-    return (message.splitlines() or [""])[0][:300]
 
 @patch_to(Batch)
 def results(self,
@@ -282,7 +282,8 @@ def _panel(ax, rows: list[dict], name: str, metric: str) -> None:
     if all(isinstance(v, (int, float)) for v in low + high): ax.vlines(x, low, high, color="#9bb4d0", linewidth=1)
     ax.plot(x, y, "o", color="#0b4f9e", alpha=0.6, markersize=4)
     ax.plot(x[:1], y[:1], "o", color="#b3400a", markersize=7)
-    if number and min(values) > 0 and max(values) / min(values) >= 50: ax.set_xscale("log")
+    if number and min(values) > 0 and max(values) / min(values) >= 50: ax.set_xscale("log"); ax.minorticks_off()
+    if number and len(set(values)) < 6: ax.set_xticks(sorted(set(values)), [f"{v:g}" for v in sorted(set(values))])
     if not number: ax.set_xticks(range(len(words)), words, rotation=0 if len(words) < 4 else 60, fontsize=7)
     ax.set_xlabel(name, fontsize=9)
     ax.tick_params(labelsize=7)
@@ -309,14 +310,15 @@ def _cell(value) -> str:
     text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return html.escape(text[:200])
 
-def _links(run: str | None, page: Path) -> str:
+def _links(row: dict, page: Path) -> str:
     "Links to a run's report and notebook, relative to the page; a failed notebook opens at its cell."
-    if not run: return ""
-    folder, out = runs_folder() / run, []
+    if not row["run"]: return ""
+    folder, out = runs_folder() / row["run"], []
     for name, file in (("report", "report.html"), ("notebook", "notebook.ipynb")):
         if not (folder / file).exists(): continue
         try: path = quote(os.path.relpath(folder / file, page.absolute().parent).replace(os.sep, "/"))
         except ValueError: path = (folder / file).as_uri()  # on another drive
+        if row["status"] == "failed" and name == "notebook": path += "#papermill-error-cell"
         out.append(f"<a href='{html.escape(path, quote=True)}'>{name}</a>")
     return " ".join(out)
 
@@ -329,13 +331,14 @@ def save_html(self,
     from ftkit.report import html_page, picture_html
     rows, page = self.results(by, lowest), Path(path)
     last = list(rows[0]).index("seconds")
-    names, plain = list(rows[0])[:last], [k for k in rows[0] if k != "run"]
+    names = list(rows[0])[:last]
+    plain = ["number", *names, "seconds", "status"] + ["error"] * any(r["error"] for r in rows)
     differ = [k for k in names if k in rows[0] and k in self.rows[0].values]
     metric = next((n for n in names if n not in differ), None)
     drawn = [r for r in rows if metric and r[metric] is not None]
     picture = picture_html(small_multiples(drawn, metric, differ), "png", f"{metric} of {len(drawn)} runs against each parameter; the large point is the best run") if drawn and differ else ""
-    head = "".join(f"<th scope='col'>{html.escape(k.replace('_', ' '))}</th>" for k in [*plain, "run"])
-    body = "".join("<tr>" + "".join(f"<td>{_cell(r[k])}</td>" for k in plain) + f"<td>{_links(r['run'], page)}<br>{_cell(r['run'])}</td></tr>" for r in rows)
+    head = "".join(f"<th scope='col'>{html.escape(k.replace('_', ' '))}</th>" for k in ["run", *plain])
+    body = "".join(f"<tr><td style='white-space:nowrap' title='{_cell(r['run'])}'>{_links(r, page)}</td>" + "".join(f"<td>{_cell(r[k])}</td>" for k in plain) + "</tr>" for r in rows)
     counts = ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
     lead = f"<p class='big'>{len(rows)} runs of {html.escape(self.info['template']['name'])}: {counts}.</p>" + (f"<p>Best first by {html.escape(metric.replace('_', ' '))}.</p>" if metric else "")
     return write_atomic(page, html_page(f"Batch {self.name}", lead, {"Picture": picture, "Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"}))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ftkit.core import read_json
-from ftkit.run import run_folders, run_template
+from ftkit.run import create_run, launch, run_folders, run_template
 from ftkit.runfolder import read_run
 
 WAVE = ("rate: float = 0.1  # step size (0..1]\ndepth: int = 2  # layers [1..9]", "1 / (depth - 3)", "import numpy as np\n{'accuracy': np.float64(1 - (rate - 0.3) ** 2 - 0.01 * depth), 'loss': rate}")
@@ -121,8 +121,8 @@ def test_results_of_a_foreign_notebook_its_failure_and_again(tmp_path):
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines[0].startswith("rate,depth,loss,accuracy,seconds,status,run") and len(lines) == 5
     page = (tmp_path / "t.html").read_text()
-    assert page.count("notebook.ipynb'>") == 4 and "data:image/png" in page and "division by zero" in page
-    assert all((tmp_path / href).exists() for href in (x.split("'")[0] for x in page.split("href='")[1:]) if href.startswith("runs/"))
+    assert page.count("notebook.ipynb'>") == page.count("notebook.ipynb#papermill-error-cell'>") == 2 and "data:image/png" in page and "division by zero" in page
+    assert all((tmp_path / href).exists() for href in (x.split("'")[0].split("#")[0] for x in page.split("href='")[1:]) if href.startswith("runs/"))
     r = ftkit("compare", "--batch", "wave", "--by", "acuracy")
     assert r.returncode == 2 and "did you mean 'accuracy'" in r.stderr
     s = json.loads(ftkit("batch", "--status", "wave", "--json").stdout)
@@ -219,8 +219,13 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
         r = ftkit(*args)
         assert r.returncode == 1 and "the disk is full" in r.stderr and "go on with the same command" in r.stderr and "Traceback" not in r.stderr, r.stderr
         assert statuses()["completed"] == 2
-        r = ftkit(*args)  # still no room
-        assert r.returncode in (1, 2) and "Traceback" not in r.stderr and statuses()["completed"] == 2
+        for pages in range(7):  # no room for a line, for a claim, for a record …
+            with pytest.raises(OSError), open(small / "filler", "ab", buffering=0) as f:
+                while f.write(bytes(4096)): pass
+            os.truncate(small / "filler", max(0, (small / "filler").stat().st_size - 4096 * pages))
+            r = ftkit(*args)
+            assert r.returncode == 1 and "the disk is full" in r.stderr and "Traceback" not in r.stderr and statuses()["completed"] == 2, (pages, r.stderr)
+        (small / "filler").unlink()
         subprocess.run(["mount", "-o", "remount,size=100m", str(small)], check=True)
         r = ftkit(*args)
         assert r.returncode == 0 and said() == ["1", "2", "3", "4"] and statuses() == {"completed": 4}, r.stderr
@@ -261,3 +266,21 @@ def test_a_batch_of_2000_is_looked_at_in_seconds(tmp_path):
     assert "2000 completed of 2000 runs" in r.stdout
     assert Batch("many").results()[0]["rate"] == 0.002
     assert read_json(tmp_path / "runs" / "batches" / "many" / "batch.json")["schema"] == 1
+
+
+def test_of_two_processes_for_one_run_one_executes_it(tmp_path):
+    "As after a driver that was killed the moment it had started a run, when the next one goes on with it."
+    folder = create_run(str(notebook(tmp_path / "counted.ipynb", *COUNTED)))
+    both = [launch(folder), launch(folder)]
+    assert sorted(p.wait() for p in both) == [0, 2] and said() == ["1"] and statuses() == {"completed": 1}
+
+
+def test_a_failure_that_no_driver_saw_counts(tmp_path):
+    args = (notebook(tmp_path / "counted.ipynb", COUNTED[0], COUNTED[1] + "\n1 / 0", COUNTED[2]), "-g", "n", "1", "-p", "hold", 1, "--retries", 0)
+    first = start(*args)
+    until(said, first)
+    first.kill(); first.wait()
+    go()
+    until(lambda: statuses()["failed"])
+    finish(start(*args), 1)
+    assert said() == ["1"]
