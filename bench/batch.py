@@ -25,7 +25,7 @@ words = lambda row: [w for k, v in row.items() for w in ("-p", k, str(v).lower()
 def execute(command, runs):
     "Seconds that a command takes with a runs folder of its own."
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, *command], env=env | {"FTKIT_RUNS": str(home / runs)}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *command], env=env | {"FTKIT_RUNS": str(home / runs)}, cwd=home, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return time.perf_counter() - began
 

@@ -594,6 +594,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ftkit.pool._Driver.counts': ('pool.html#_driver.counts', 'ftkit/pool.py'),
                             'ftkit.pool._Driver.drive': ('pool.html#_driver.drive', 'ftkit/pool.py'),
                             'ftkit.pool._Driver.end': ('pool.html#_driver.end', 'ftkit/pool.py'),
+                            'ftkit.pool._Driver.is_busy': ('pool.html#_driver.is_busy', 'ftkit/pool.py'),
                             'ftkit.pool._Driver.look': ('pool.html#_driver.look', 'ftkit/pool.py'),
                             'ftkit.pool._Driver.made': ('pool.html#_driver.made', 'ftkit/pool.py'),
                             'ftkit.pool._Driver.orphan': ('pool.html#_driver.orphan', 'ftkit/pool.py'),

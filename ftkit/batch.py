@@ -95,14 +95,15 @@ def plan_batch(
     batch.info["data"], batch.rows, batch.source = batch.info["data"] | data, list(there.values()), text
     return batch, rows, told
 
+# %% ../nbs/15b_batch.ipynb #c23120f3
 def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[str, str]:
     "Fingerprints of the data that values name, as they were when the batch first had them; a change is refused."
-    words = lambda rows: {json.dumps(v): v for row in rows for v in row.values()}
-    now = {k: f for k, v in words(values).items() if (f := data_fingerprint(v, batch.info["working_folder"]))}
-    known, before = set(words(r.values for r in batch.rows)), batch.info["data"]
-    changed = [f"the data {k}" for k in before if k in known and k in words(values) and now.get(k) != before[k]] + [f"{n} (it was {batch.info['code'].get(n)} and is {code.get(n)})" for n in sorted(batch.info["code"] | code) if batch.info["code"].get(n) != code.get(n)]
+    words = {json.dumps(v): v for row in values for v in row.values()}
+    now = {k: f for k, v in words.items() if (f := data_fingerprint(v, batch.info["working_folder"]))}
+    known, before = {json.dumps(v) for r in batch.rows for v in r.values.values()}, batch.info["data"]
+    changed = [f"the data {k}" for k in before if k in known and k in words and now.get(k) != before[k]] + [f"{n} (it was {batch.info['code'].get(n)} and is {code.get(n)})" for n in sorted(batch.info["code"] | code) if batch.info["code"].get(n) != code.get(n)]
     if changed and not force: raise UsageError(f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what there was, give the new state another --name, or go on all the same with --force (what is finished stays as it is)")
-    return {k: before.get(k) if k in known else now.get(k) for k in words(values) if (before if k in known else now).get(k)}
+    return {k: before.get(k) if k in known else now.get(k) for k in words if (before if k in known else now).get(k)}
 
 # %% ../nbs/15b_batch.ipynb #9d0f1586
 def write_plan(batch: Batch) -> None:
@@ -145,6 +146,7 @@ def _tried(lines: list[dict]) -> tuple[dict, dict, set]:
         elif e["what"] == "ended": begun.discard(key); tries[key] += e.get("status") in ("failed", "lost") and not e.get("excused")
     return tries, runs, begun
 
+# %% ../nbs/15b_batch.ipynb #797ffc42
 def _failure(run: dict | None) -> str:
     "The first line of what a run said in the end."
     error = (run or {}).get("error")

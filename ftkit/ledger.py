@@ -16,7 +16,7 @@ import secrets
 import time
 from pathlib import Path
 
-from .core import jsonable, write_atomic
+from .core import jsonable, patch_to, write_atomic
 from .runfolder import HEARTBEAT_SECONDS, is_alive, this_process
 
 # %% ../nbs/15a_ledger.ipynb #bf1b3a64
@@ -35,7 +35,7 @@ class Ledger:
         **facts,  # key, run, status, try …: JSON values
     ) -> None:
         "Append one line to this driver's file."
-        line = json.dumps(jsonable({"time": round(time.time(), 3), "what": what} | facts), ensure_ascii=False, allow_nan=False)
+        line = json.dumps(jsonable({"time": round(time.time(), 6), "what": what} | facts), ensure_ascii=False, allow_nan=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab", buffering=0) as f: f.write(line.encode() + b"\n")
 
@@ -49,29 +49,33 @@ class Ledger:
                 if isinstance(e, dict) and isinstance(e.get("time"), (int, float)): out.append(e | {"by": path.stem})
         return sorted(out, key=lambda e: e["time"])
 
-    def beat(self) -> None:
-        "Say that this driver lives, and see how far its clock is ahead of the file system's."
-        if time.monotonic() - self.beaten < HEARTBEAT_SECONDS: return
-        self.beaten = time.monotonic()
-        with contextlib.suppress(OSError):
-            os.utime(self.path)
-            self.ahead = time.time() - self.path.stat().st_mtime
+# %% ../nbs/15a_ledger.ipynb #2aba3b7d
+@patch_to(Ledger)
+def beat(self) -> None:
+    "Say that this driver lives, and see how far its clock is ahead of the file system's."
+    if time.monotonic() - self.beaten < HEARTBEAT_SECONDS: return
+    self.beaten = time.monotonic()
+    with contextlib.suppress(OSError):
+        os.utime(self.path)
+        self.ahead = time.time() - self.path.stat().st_mtime
 
-    def lives(self,
-        by: str,  # a driver's name
-        process: dict,  # as `this_process` described it
-    ) -> bool:
-        "Whether that driver still works on this batch."
-        if by == self.name: return True
-        if (self.folder / "ledger" / f"{by}.left").exists(): return False
-        try: beat = (self.folder / "ledger" / f"{by}.jsonl").stat().st_mtime + self.ahead
-        except OSError: beat = None
-        return is_alive(process, beat)
+@patch_to(Ledger)
+def lives(self,
+    by: str,  # a driver's name
+    process: dict,  # as `this_process` described it
+) -> bool:
+    "Whether that driver still works on this batch."
+    if by == self.name: return True
+    if (self.folder / "ledger" / f"{by}.left").exists(): return False
+    try: beat = (self.folder / "ledger" / f"{by}.jsonl").stat().st_mtime + self.ahead
+    except OSError: beat = None
+    return is_alive(process, beat)
 
-    def leave(self) -> None:
-        "Give up all that this driver holds; a notebook's process lives on after its batch."
-        with contextlib.suppress(OSError): self.write("left")
-        with contextlib.suppress(OSError): (self.folder / "ledger" / f"{self.name}.left").touch()
+@patch_to(Ledger)
+def leave(self) -> None:
+    "Give up all that this driver holds; a notebook's process lives on after its batch."
+    with contextlib.suppress(OSError): self.write("left")
+    with contextlib.suppress(OSError): (self.folder / "ledger" / f"{self.name}.left").touch()
 
 # %% ../nbs/15a_ledger.ipynb #f6908fbc
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from .core import UsageError, patch_to, read_json, runs_folder, settings
-from .runfolder import ask_stop, is_alive, read_run, this_process
+from .runfolder import ask_stop, is_alive, lock_run, read_run, this_process
 from .run import KEEP, create_run, launch, resume_run, run_folders, settle
 from .plan import Planned
 from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
@@ -164,6 +164,7 @@ def orphan(self, key: str, since: float) -> str | None:
             if (run.get("batch"), run.get("key")) == (self.batch.name, key): return folder.name
     return None
 
+# %% ../nbs/15c_pool.ipynb #be5d4413
 @patch_to(_Driver)
 def begin(self, row: Planned) -> None:
     "Start a row's run, go on with it, or find out why not."
@@ -177,18 +178,30 @@ def begin(self, row: Planned) -> None:
     if state.status in ("queued", "running"):
         self.ledger.write("adopted", key=row.key, run=state.run["id"])
         self.running[row.key] = _Live(row, runs_folder() / state.run["id"], None)
-    elif live := self.resumed(row, state) or self.made(row, mine): self.running[row.key] = live
-    else: self.elsewhere.append(row)
+    else:
+        live = self.resumed(row, state) if state.run else None
+        if live is None and not self.is_busy(state): live = self.made(row, mine)
+        if live: self.running[row.key] = live
+        else: self.elsewhere.append(row)
 
 @patch_to(_Driver)
+def is_busy(self, state: State) -> bool:
+    "Whether some process still writes the row's run, whatever its record says: another machine's clock may be wrong, a kernel may outlive its run."
+    if not state.run: return False
+    if (lock := lock_run(runs_folder() / state.run["id"])) is None: return True
+    lock.close()
+    return read_run(runs_folder() / state.run["id"])["status"] in ("queued", "running", "completed")
+
+# %% ../nbs/15c_pool.ipynb #0622c0d0
+@patch_to(_Driver)
 def resumed(self, row: Planned, state: State) -> _Live | None:
-    "The row's run, gone on with; None if there is none, or it cannot be."
-    if not state.run: return None
+    "The row's run, gone on with; None if it cannot be."
     folder = runs_folder() / state.run["id"]
+    if self.is_busy(state): return None
     try: process = resume_run(folder, self.force, **{k: v for k, v in self.options.items() if k in ("timeout", "memory", "keep") and v is not None})
     except UsageError as e:
         if _is_full(e): raise
-        self.view.say(f"#{row.number} {row.told()}: {e}; made anew")
+        self.view.say(f"#{row.number} {row.told()}: {e}")
         return None
     self.ledger.write("resumed", key=row.key, run=folder.name, **{"try": self.tries[row.key] + 1})
     return _Live(row, folder, process)
@@ -242,6 +255,7 @@ def end(self, row: Planned, run: dict) -> None:
         if self.stop_on_failure: self.halt = self.halt or f"#{row.number} failed, and nothing is started after a failure"
     self.tell(row, run, message, again)
 
+# %% ../nbs/15c_pool.ipynb #45aaf22e
 @patch_to(_Driver)
 def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
     "A line for a run that ended."
@@ -268,6 +282,7 @@ def ask_all_to_stop(self, why: str) -> None:
             with contextlib.suppress(OSError):
                 if is_alive(p): os.kill(p["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
 
+# %% ../nbs/15c_pool.ipynb #fd938ddb
 @patch_to(_Driver)
 def take_a_step(self) -> bool:  # whether there is more to do
     "Look, start what may be started, draw."
@@ -310,6 +325,7 @@ class Outcome:
     failed: int
     left: int
 
+# %% ../nbs/15c_pool.ipynb #af458920
 def work_through(
     batch: Batch,
     rows: list[Planned] | None = None,  # of its plan; default: all
@@ -343,6 +359,7 @@ def work_through(
     driver.drive()
     return _outcome(driver, len(rows))
 
+# %% ../nbs/15c_pool.ipynb #f0748133
 def _outcome(driver: _Driver, total: int) -> Outcome:
     "How it ended, in one sentence."
     c = driver.counts()

@@ -139,6 +139,7 @@ def follow(
         if ended: return
         time.sleep(every)
 
+# %% ../nbs/13_run.ipynb #d1cec018
 def figures(
     folder: str | os.PathLike,  # a run's folder
 ) -> dict:
@@ -160,6 +161,7 @@ class Done(dict):
         error = self.get("error") or {}
         raise UsageError(f"{self['id']} is {self['status']} and has no figures: {error.get('message', '') if isinstance(error, dict) else error} (see ftkit show {self['id']})")
 
+# %% ../nbs/13_run.ipynb #4efa14fb
 def run_template(
     template: str,  # a shipped template's name, or a notebook's path
     **parameters,  # values for its parameters cell
