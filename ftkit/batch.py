@@ -48,7 +48,7 @@ class Batch:
         self._read(runs_folder() / "batches" / hits[0])
 
     def _read(self, folder: Path):
-        self.folder, self.ledger, self.info = folder, Ledger(folder), read_json(folder / "batch.json")
+        self.folder, self.ledger, self.info, self.source = folder, Ledger(folder), read_json(folder / "batch.json"), None
         params, rows = read_params(folder / "input.ipynb"), {}
         for line in (folder / "plan.jsonl").read_text(encoding="utf-8").splitlines():
             with contextlib.suppress(ValueError, KeyError):  # a torn line: the plan that wrote it is given again with the command
@@ -108,6 +108,7 @@ def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[s
 # %% ../nbs/15b_batch.ipynb #9d0f1586
 def write_plan(batch: Batch) -> None:
     "Make the batch's folder, or add to its plan what is new; of two that do so at once, one makes it and the other adds."
+    if batch.source is None: return  # read from its folder
     line = lambda r: json.dumps({"number": r.number, "key": r.key, "parameters": r.given}, ensure_ascii=False) + "\n"
     if not (batch.folder / "batch.json").exists():
         with build_folder(batch.folder) as part:

@@ -297,17 +297,17 @@ def _batch(
     p: Values = (),
     sample: Annotated[int | None, typer.Option(help="draw so many of the runs")] = None, sample_seed: Annotated[int, typer.Option(help="of that draw")] = 0,
     name: Annotated[str | None, typer.Option(help="of the batch; without it, made of the notebook and the values, so that the same command goes on")] = None,
-    jobs: Annotated[int | None, typer.Option(help="runs at a time; without it, by the number of cores")] = None, threads: Threads = None, gpu_slots: Annotated[int, typer.Option(help="runs at a time on a GPU")] = 1,
+    jobs: Annotated[int | None, typer.Option(help="runs at a time; without it, by the number of cores")] = None, threads: Annotated[int | None, typer.Option(help="CPU threads of each; without it, the cores divided by --jobs", min=1)] = None, gpu_slots: Annotated[int, typer.Option(help="runs at a time on a GPU")] = 1,
     retries: Annotated[int, typer.Option(help="how often a run that failed or was killed is gone on with")] = 1,
     timeout: Timeout = None, memory: Memory = None, keep: Keep = None, kernel: Annotated[str | None, typer.Option(help="an installed kernel's name")] = None,
     stop_on_failure: Annotated[bool, typer.Option("--stop-on-failure", help="start nothing more after a run failed for good")] = False,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="only those that failed, with tries counted afresh")] = False,
-    force: Annotated[bool, typer.Option(help="go on although code or data changed since the batch was begun")] = False,
+    force: Annotated[bool, typer.Option("--force", help="go on although code or data changed since the batch was begun")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the runs and what would be done; start and write nothing")] = False,
     status: Annotated[str | None, typer.Option(metavar="NAME", help="how far that batch is")] = None, cancel: Annotated[str | None, typer.Option(metavar="NAME", help="stop that batch where it can go on")] = None, as_json: Json = False,
 ):
     "Run a notebook many times: a grid, a table, or both; the same command goes on where it ended, and repeats nothing."
-    from ftkit.batch import Batch, plan_batch, write_plan
+    from ftkit.batch import Batch, plan_batch
     from ftkit.pool import share_cores, work_through
     if status is not None: return _print_status(status, as_json)
     if cancel is not None: return print(f"{Batch(cancel).name}: cancelled; {Batch(cancel).cancel()} runs were asked to stop; go on with the command that began it")
@@ -319,7 +319,6 @@ def _batch(
     batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p), sample, sample_seed, name, force)
     for line in told: print(line, file=sys.stderr)
     if dry_run: return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
-    write_plan(batch)
     end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force)
     if as_json: _print_json({"batch": batch.name, "folder": str(batch.folder), "outcome": vars(end), "rows": batch.results()})
     else: _print_results(batch.results(), 30)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from .core import UsageError, patch_to, read_json, runs_folder, settings
 from .runfolder import ask_stop, is_alive, lock_run, read_run, this_process
-from .run import KEEP, create_run, launch, resume_run, run_folders, settle
+from .run import KEEP, _check_kernel, create_run, launch, resume_run, run_folders, settle
 from .plan import Planned
 from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
 from .batch import Batch, State, newest_step, plan_batch, row_states, write_plan
@@ -349,7 +349,9 @@ def work_through(
         if value is not None and not value > 0: raise UsageError(f"{name} is {value}; it must be above 0")
     jobs, threads, said = share_cores(jobs, threads, gpu_slots)
     rows = batch.rows if rows is None else rows
+    _check_kernel(kernel, batch.folder / "input.ipynb" if batch.source is None else Path(batch.info["template"]["path"]))
     try:
+        write_plan(batch)
         batch.ledger.write("begun", process=batch.ledger.process, jobs=jobs, threads=threads, runs=len(rows))
         driver = _Driver(batch, rows, jobs, {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "kernel": kernel}, retries, only_failed, stop_on_failure, force, show)
     except OSError as e:
@@ -385,7 +387,6 @@ def run_batch(
     "Plan a batch, or find it again, and work through it."
     batch, rows, told = plan_batch(template, grid, table, parameters, sample, seed, name, force)
     for line in told: print(line, file=sys.stderr)
-    write_plan(batch)
     batch.outcome = work_through(batch, rows, force=force, **options)
     if batch.outcome.code == 130: raise KeyboardInterrupt(batch.outcome.said)
     return batch
