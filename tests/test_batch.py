@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ftkit.core import read_json
+from ftkit.core import file_sha256, read_json
 from ftkit.run import create_run, launch, run_folders, run_template
-from ftkit.runfolder import read_run
+from ftkit.runfolder import read_events, read_run
 
 WAVE = ("rate: float = 0.1  # step size (0..1]\ndepth: int = 2  # layers [1..9]", "1 / (depth - 3)", "import numpy as np\n{'accuracy': np.float64(1 - (rate - 0.3) ** 2 - 0.01 * depth), 'loss': rate}")
 # each execution leaves a line; from `hold` on they wait for a file
@@ -284,3 +284,16 @@ def test_a_failure_that_no_driver_saw_counts(tmp_path):
     until(lambda: statuses()["failed"])
     finish(start(*args), 1)
     assert said() == ["1"]
+
+
+@pytest.mark.slow
+def test_a_training_killed_in_the_middle_comes_to_the_same_bits():
+    tiny = [w for k, v in {"limit": 300, "epochs": 2, "head_epochs": 10, "size": 64, "precision": "float32", "dropout": 0.2, "baselines": "false"}.items() for w in ("-p", k, v)]
+    driver = start("image", "-g", "seed", "3", *tiny, "--jobs", 1, "--threads", 1)
+    folder = until(run_folders, driver)[0]
+    until(lambda: any(e["stage"] == "tune" and e.get("step", 0) >= 8 for e in read_events(folder)[0]), driver)
+    os.kill(read_run(folder)["process"]["pid"], signal.SIGKILL)
+    finish(driver)
+    assert len(ledger("resumed")) == 1 and any(e["stage"] == "resume" for e in read_events(folder)[0])
+    whole = json.loads(ftkit("run", "image", "-p", "seed", 3, *tiny, "--threads", 1, "--json").stdout)
+    assert file_sha256(folder / "model" / "model.safetensors") == file_sha256(Path(whole["model"]) / "model.safetensors")
