@@ -5,7 +5,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Data": "speech_data", "Augment": "augment", "TextAugment": "words", "SoundAugment": "noises", "Model": "artifact", "load_backbone": "speech_bodies", "list_backbones": "backbone",
     "Trainer": "trainer", "TrainConfig": "recipe", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
-    "run_template": "run", "list_runs": "run", "settings": "core",
+    "run_template": "run", "list_runs": "run", "run_batch": "pool", "Batch": "batch", "settings": "core",
 }
 __all__ = list(_LAZY)
 

@@ -214,10 +214,15 @@ def _show(run: Run = "last", as_json: Json = False):
 
 # %% ../nbs/19_cli.ipynb #1fd6c5c1
 @app.command("compare")
-def _compare(runs: Annotated[list[str], typer.Argument(help="two runs or more, as for show")], page: Annotated[Path | None, typer.Option("--html", help="also write a page of its own, with curves")] = None, as_json: Json = False):
-    "Set runs side by side: differing parameters, figures with intervals, and the paired difference on the same test rows."
+def _compare(runs: Annotated[list[str] | None, typer.Argument(help="two runs or more, as for show")] = None, batch: Annotated[str | None, typer.Option(metavar="NAME", help="all runs of this batch, best first")] = None,
+             by: Annotated[str | None, typer.Option(metavar="METRIC", help="the metric that a batch is sorted by; without it, the headline")] = None, lowest: Annotated[bool | None, typer.Option("--lowest/--highest", help="which of its values is the best; without it, by the metric's name")] = None,
+             page: Annotated[Path | None, typer.Option("--html", help="also write a page of its own, with pictures")] = None, out: Annotated[Path | None, typer.Option(help="also write a batch's table: .csv, .tsv, .parquet or .json")] = None, as_json: Json = False):
+    "Set runs side by side: differing parameters, figures with intervals, and the paired difference on the same test rows; or list all runs of a batch, best first."
+    for file in filter(None, (page, out)):
+        if file.is_dir() or not file.absolute().parent.is_dir(): raise UsageError(f"{file} is {'a folder' if file.is_dir() else 'in a folder that is not there'}; give the name of a file to write")
+    if batch is not None: return _compare_batch(batch, runs, by, lowest, page, out, as_json)
+    if not runs or by or out or lowest is not None: raise UsageError("give two runs or more; --by, --lowest and --out belong to --batch NAME")
     from ftkit.compare import compare_runs
-    if page and (page.is_dir() or not page.absolute().parent.is_dir()): raise UsageError(f"{page} is {'a folder' if page.is_dir() else 'in a folder that is not there'}; give the name of a file to write")
     found = compare_runs(list(dict.fromkeys(find_run(r) for r in runs)))
     if page: found.save_html(page)
     if as_json: return _print_json(found)
@@ -241,6 +246,84 @@ def _report(run: Run = "last"):
     "Write a run's HTML report anew and print its path."
     from ftkit.report import write_report
     print(write_report(find_run(run)))
+
+# %% ../nbs/19_cli.ipynb #018dc511
+def _shown(value) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+def _print_results(rows: list[dict], most: int | None = None) -> None:
+    "The results of a batch as a table; what failed says why."
+    columns = [k for k in rows[0] if k != "error" or any(r["error"] for r in rows)] if rows else []
+    _print_table([{k: _shown(r[k]) for k in columns} for r in rows[:most]], columns)
+    if most and len(rows) > most: print(f"… and {len(rows) - most} more")
+
+def _compare_batch(name: str, runs: list[str] | None, by: str | None, lowest: bool | None, page: Path | None, out: Path | None, as_json: bool) -> None:
+    "The results of a batch, printed and written."
+    from ftkit.batch import Batch
+    if runs: raise UsageError(f"compare takes either runs or --batch; {runs[0]} and --batch {name} were given")
+    batch = Batch(name)
+    if page: batch.save_html(page, by, lowest)
+    if out: batch.save_table(out, by, lowest)
+    if as_json: return _print_json(batch.results(by, lowest))
+    _print_results(batch.results(by, lowest))
+    for file in filter(None, (page, out)): print(file)
+
+# %% ../nbs/19_cli.ipynb #548b488b
+def _print_plan(batch, rows: list, told: list[str], as_json: bool, jobs: str) -> None:
+    "What a batch would do."
+    from ftkit.batch import row_states
+    found = [{"number": s.row.number, "what": "done" if s.status == "completed" else s.status if s.status in ("running", "queued") else "to do" if s.status == "waiting" else f"{s.status}, to do", "run": s.run["id"] if s.run else None, "parameters": s.row.given} for s in row_states(batch, rows)]
+    if as_json: return _print_json({"batch": batch.name, "told": told, "rows": found})
+    _print_table([{"": r["number"], "what": r["what"], **{k: _shown(v) for k, v in r["parameters"].items()}} for r in found], ["", "what", *dict.fromkeys(k for r in found for k in r["parameters"])])
+    todo = sum(r["what"] != "done" for r in found)
+    print(f"{batch.name}: {len(found)} runs, {todo} to do; {jobs}", file=sys.stderr)
+
+def _print_status(name: str, as_json: bool) -> None:
+    "How far a batch is."
+    from ftkit.batch import Batch
+    s = Batch(name).status()
+    if as_json: return _print_json(s)
+    print(f"{s['name']}: " + ", ".join(f"{n} {what}" for what, n in s["counts"].items()) + f" of {s['runs']} runs" + (f"; {s['a_minute']} a minute, {s['seconds_left']} s left" if s["a_minute"] else ""))
+    for d in s["drivers"]: print(f"  worked on by process {d['pid']} on {d['host']}, {d['jobs']} at a time")
+    for r in s["running"]: print(f"  #{r['number']} {' '.join(f'{k}={_shown(v)}' for k, v in r['parameters'].items())}: {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})")
+    if not s["drivers"] and s["counts"].get("completed") != s["runs"]: print("  nobody works on it now; go on with the command that began it")
+
+# %% ../nbs/19_cli.ipynb #dc2ca4e4
+@app.command("batch", context_settings={"help_option_names": ["--help", "-h"]})
+def _batch(
+    template: Annotated[str | None, typer.Argument(help="a shipped template's name, or a notebook's path")] = None,
+    g: Annotated[list[str], typer.Option("-g", "--grid", metavar="NAME V1,V2", help="values of a parameter, between commas or as a JSON list; several: all combinations")] = (),
+    table: Annotated[Path | None, typer.Option(help="a row a run, a column a parameter: .csv, .tsv, .jsonl or .parquet; together with a grid: each row with each combination")] = None,
+    p: Values = (),
+    sample: Annotated[int | None, typer.Option(help="draw so many of the runs")] = None, sample_seed: Annotated[int, typer.Option(help="of that draw")] = 0,
+    name: Annotated[str | None, typer.Option(help="of the batch; without it, made of the notebook and the values, so that the same command goes on")] = None,
+    jobs: Annotated[int | None, typer.Option(help="runs at a time; without it, by the number of cores")] = None, threads: Annotated[int | None, typer.Option(help="CPU threads of each; without it, the cores divided by --jobs", min=1)] = None, gpu_slots: Annotated[int, typer.Option(help="runs at a time on a GPU")] = 1,
+    retries: Annotated[int, typer.Option(help="how often a run that failed or was killed is gone on with")] = 1,
+    timeout: Timeout = None, memory: Memory = None, keep: Keep = None, kernel: Annotated[str | None, typer.Option(help="an installed kernel's name")] = None,
+    stop_on_failure: Annotated[bool, typer.Option("--stop-on-failure", help="start nothing more after a run failed for good")] = False,
+    only_failed: Annotated[bool, typer.Option("--only-failed", help="only those that failed, with tries counted afresh")] = False,
+    force: Annotated[bool, typer.Option("--force", help="go on although code or data changed since the batch was begun")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the runs and what would be done; start and write nothing")] = False,
+    status: Annotated[str | None, typer.Option(metavar="NAME", help="how far that batch is")] = None, cancel: Annotated[str | None, typer.Option(metavar="NAME", help="stop that batch where it can go on")] = None, as_json: Json = False,
+):
+    "Run a notebook many times: a grid, a table, or both; the same command goes on where it ended, and repeats nothing."
+    from ftkit.batch import Batch, plan_batch
+    from ftkit.pool import share_cores, work_through
+    if status is not None: return _print_status(status, as_json)
+    if cancel is not None: return print(f"{Batch(cancel).name}: cancelled; {Batch(cancel).cancel()} runs were asked to stop; go on with the command that began it")
+    if template is None: raise UsageError("give a template's name or a notebook's path; or --status NAME, --cancel NAME")
+    grid = {}
+    for n, text in (x.split("=", 1) for x in g):
+        if n in grid: raise UsageError(f"the grid names {n} twice; give all its values once: -g {n} v1,v2")
+        grid[n] = text
+    batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p), sample, sample_seed, name, force)
+    for line in told: print(line, file=sys.stderr)
+    if dry_run: return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
+    end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force)
+    if as_json: _print_json({"batch": batch.name, "folder": str(batch.folder), "outcome": vars(end), "rows": batch.results()})
+    else: _print_results(batch.results(), 30)
+    print(f"{end.said}; all results: ftkit compare --batch {batch.name}", file=sys.stderr)
+    raise SystemExit(end.code)
 
 # %% ../nbs/19_cli.ipynb #d9882807
 def _looks_like_a_path(text: str) -> bool:
@@ -305,7 +388,7 @@ def _join_parameters(argv: list[str]) -> list[str]:
     out, words = [], iter(argv)
     for word in words:
         out.append(word)
-        if word not in ("-p", "--param", "-w", "--where"): continue
+        if word not in ("-p", "--param", "-w", "--where", "-g", "--grid"): continue
         name = next(words, None)
         if name is None: raise UsageError(f"{word} needs a name and a value, for example {word} epochs 5")
         if "=" in name: out.append(name); continue

@@ -15,18 +15,10 @@ from pathlib import Path
 
 from .core import UsageError, file_sha256, jsonable, read_json, write_atomic
 from .report import curves, figure_text, html_page, picture_html
-from .run import changed_since, create_run, fork_run, launch, remove_run, settle, summary
+from .run import changed_since, create_run, figures, fork_run, launch, remove_run, settle, summary
 from .runfolder import noted, read_events, read_run
 
 # %% ../nbs/13c_compare.ipynb #06286c24
-def _figures(folder: Path) -> dict:
-    "Metric: figure (with interval) or plain number, of the part that the run was judged on."
-    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, StopIteration):
-        m = read_json(folder / "metrics.json")
-        found = next(iter(m["figures"].values())) if "figures" in m else m
-        return {k: v for k, v in found.items() if isinstance(v, (int, float)) or isinstance(v, dict) and isinstance(v.get("value"), (int, float))}
-    return {}
-
 def _row_scores(folder: Path) -> dict[str, float]:
     "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters beside the mean number of characters."
     with open(folder / "predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
@@ -88,11 +80,11 @@ def compare_runs(
     runs, facts = [read_run(f) for f in folders], [noted(f) for f in folders]
     values = [r.get("parameters") or {} for r in runs]
     names = list(dict.fromkeys(k for v in values for k in v))
-    figures = [_figures(f) for f in folders]
-    metrics = list(dict.fromkeys(k for f in figures for k in f))
+    found = [figures(f) for f in folders]
+    metrics = list(dict.fromkeys(k for f in found for k in f))
     same = [f.get("data") is not None and (f.get("data"), f.get("split")) == (facts[0].get("data"), facts[0].get("split")) for f in facts]
     return Comparison(folders, [{"id": r["id"], "status": r["status"], "seconds": summary(f)["seconds"], "parent": r.get("parent")} for f, r in zip(folders, runs)],
-                      {k: [v.get(k) for v in values] for k in names if any(v.get(k) != values[0].get(k) for v in values)}, {k: [f.get(k) for f in figures] for k in metrics},
+                      {k: [v.get(k) for v in values] for k in names if any(v.get(k) != values[0].get(k) for v in values)}, {k: [f.get(k) for f in found] for k in metrics},
                       [None] + [_difference(f, folders[0], s and same[0]) for f, s in zip(folders[1:], same[1:])])
 
 # %% ../nbs/13c_compare.ipynb #45adeb19
@@ -119,7 +111,7 @@ def _outcome(folder: Path) -> dict[str, str]:
     for part in ("data", "labels", "split"): out[part] = " ".join(str(v.get(part)) for v in read)
     model = folder / "model" / "model.safetensors"
     out["weights"] = file_sha256(model)[:16] if model.is_file() else str(facts.get("weights", ""))[:16]
-    out["metrics"] = str({k: v.get("value") if isinstance(v, dict) else v for k, v in _figures(folder).items()})
+    out["metrics"] = str({k: v.get("value") if isinstance(v, dict) else v for k, v in figures(folder).items()})
     return out
 
 # %% ../nbs/13c_compare.ipynb #5f2b95a7

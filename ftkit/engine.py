@@ -247,6 +247,7 @@ def execute_run(
     from ftkit.report import write_report
     folder = Path(folder)
     if (lock := lock_run(folder, wait=10)) is None: print(f"another process is writing {folder}"); return 2
+    if (status := read_json(folder / "run.json")["status"]) != "queued": print(f"{folder} is {status}: another process had it meanwhile"); return 2
     os.environ["FTKIT_RUN_DIR"] = str(folder)
     watch = _Watch(folder)
     for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, watch.signalled)  # also where a shell had SIGINT ignored (nohup, &)
@@ -260,7 +261,7 @@ def execute_run(
     why = stop_asked(folder) if error else None
     if why in ("timeout", "memory"): error = _limit_reached(why, watch.options, folder.name) | {k: error[k] for k in ("cell", "cell_id") if k in error}
     elif why: error = None
-    last = {"status": "failed" if error else "stopped" if why else "completed", "ended": time.time(), "error": error, "facts": noted(folder), "result": _result(folder)}
+    last = {"status": "failed" if error else "stopped" if why else "completed", "ended": time.time(), "error": error, "facts": noted(folder), "result": _result(folder), "asked": why}
     (folder / "stop").unlink(missing_ok=True)
     (folder / ".reserve").unlink(missing_ok=True)
     try:
