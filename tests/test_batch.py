@@ -297,3 +297,16 @@ def test_a_training_killed_in_the_middle_comes_to_the_same_bits():
     assert len(ledger("resumed")) == 1 and any(e["stage"] == "resume" for e in read_events(folder)[0])
     whole = json.loads(ftkit("run", "image", "-p", "seed", 3, *tiny, "--threads", 1, "--json").stdout)
     assert file_sha256(folder / "model" / "model.safetensors") == file_sha256(Path(whole["model"]) / "model.safetensors")
+
+
+def test_what_two_runs_need_is_computed_once(tmp_path, monkeypatch):
+    "Both begin at the same time with an empty cache; one computes, the other waits for it."
+    from ftkit.core import cache_folder
+    samples = cache_folder("samples")
+    monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "samples").symlink_to(samples)
+    done = ftkit("batch", "image", "-g", "head_rate", "0.001,0.003", "-p", "limit", 400, "-p", "size", 128, "-p", "freeze", "backbone", "-p", "head_epochs", 3, "-p", "baselines", "false", "--jobs", 2, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    stages = [Counter(e["stage"] for e in read_events(folder)[0]) for folder in run_folders()]
+    assert len(stages) == 2 and sorted(bool(s["features"]) for s in stages) == [False, True] and sorted(bool(s["decode"]) for s in stages) == [False, True], stages
