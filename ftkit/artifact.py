@@ -129,6 +129,7 @@ class Prediction:
     probability: float | None  # of the label; None for a number or a transcript
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
     spans: tuple[Span, ...] = ()  # of a transcript: what is said when
+    note: str = ""  # why it may mean nothing: a recording that is silent, or nearly so
 
 class Predictor:
     "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
@@ -151,7 +152,8 @@ class Predictor:
         torch.set_num_threads(model.threads)  # another number of threads adds in another order
         try: p, spans = model.transcribe(rows, times=True) if model.task.kind == "transcription" else (model.predict(rows), [()] * len(rows))
         finally: torch.set_num_threads(threads)
-        return [_prediction(n, row, model.task, tuple(s)) for n, row, s in zip(names, p, spans)]
+        said = [_prediction(n, row, model.task, tuple(s)) for n, row, s in zip(names, p, spans)]
+        return [dataclasses.replace(s, note=_quiet(rows, i)) for i, s in enumerate(said)] if model.task.modality == "speech" else said
 
 # %% ../nbs/07_artifact.ipynb #eaa36d32
 def _pictures(inputs) -> tuple[list[str], list]:
@@ -159,10 +161,16 @@ def _pictures(inputs) -> tuple[list[str], list]:
     if isinstance(inputs, (str, os.PathLike, bytes)) or hasattr(inputs, "mode") or (hasattr(inputs, "ndim") and inputs.ndim < 4): inputs = [inputs]
     return _files(inputs, PICTURE_SUFFIXES, "pictures")
 
+def _quiet(rows, i: int) -> str:
+    "A word on a recording in which next to nothing can be heard."
+    wave, = rows.waves([i])
+    loudest = float(np.abs(wave).max(initial=0))
+    return "" if loudest > 1e-3 else "it is silent" if not loudest else f"it is nearly silent: its loudest sample is {-20 * np.log10(loudest):.0f} dB below full scale"
+
 def _recordings(inputs) -> tuple[list[str], list]:
     "Names and sources of recordings; a folder stands for those in it."
     if hasattr(inputs, "ndim"): raise ArtifactError("an array was given without its rate; give (array, samples a second)")
-    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (isinstance(inputs, tuple) and len(inputs) == 2 and hasattr(inputs[0], "ndim") and np.ndim(inputs[1]) == 0): inputs = [inputs]
+    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (isinstance(inputs, tuple) and len(inputs) == 2 and np.ndim(inputs[1]) == 0 and not isinstance(inputs[0], (str, os.PathLike, bytes, Clip, tuple)) and not isinstance(inputs[1], (str, os.PathLike, bytes, Clip))): inputs = [inputs]
     return _files(inputs, SOUND_SUFFIXES, "recordings")
 
 def _files(inputs, suffixes: tuple[str, ...], noun: str) -> tuple[list[str], list]:
@@ -170,7 +178,7 @@ def _files(inputs, suffixes: tuple[str, ...], noun: str) -> tuple[list[str], lis
     names, sources = [], []
     for i, one in enumerate(inputs):
         if isinstance(one, (str, os.PathLike)) and os.path.isdir(one):
-            files = sorted(f for f in Path(one).rglob("*") if f.suffix.lower() in suffixes)
+            files = sorted(f for f in Path(one).rglob("*") if f.suffix.lower() in suffixes and not any(p.startswith(".") for p in f.relative_to(one).parts))
             if not files: raise ArtifactError(f"{one} has no {noun} in it; files that count end in {', '.join(suffixes[:4])} …")
             names += map(str, files); sources += files
         else: names.append(str(one) if isinstance(one, (str, os.PathLike, Clip)) else str(i)); sources.append(one)

@@ -171,8 +171,8 @@ def _tell(folder: Path, as_json: bool) -> None:
     if as_json: return _print_json(row | {"seconds_by_stage": stage_seconds(folder), "cells": cell_statuses(folder), "facts": noted(folder), **paths})
     print(f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else ""))
     if row["value"] is not None:
-        v = row["value"]
-        print(f"  {row['metric']} " + (f"{v['value']:.4f} ({v['low']:.4f} to {v['high']:.4f}) on the {row.get('part') or 'test'} rows" if "low" in v else str(v.get("value"))))
+        v, number = row["value"], lambda x: f"{x:.4f}" if isinstance(x, (int, float)) else str(x)  # nan is a text in JSON
+        print(f"  {row['metric']} " + (f"{number(v['value'])} ({number(v['low'])} to {number(v['high'])}) on the {row.get('part') or 'test'} rows" if "low" in v else str(v.get("value"))))
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
@@ -341,10 +341,13 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
     if inputs == ["-"]: inputs = [line.rstrip("\n") for line in sys.stdin]
     else: inputs = [Path(i) if i and len(i) < 250 and (Path(i).exists() or _looks_like_a_path(i)) else i for i in inputs]
     said = Predictor(folder)(inputs, text_column, second_column)
+    for s in said:
+        if s.note: print(f"{s.input}: {s.note}", file=sys.stderr)
     if as_json: return _print_json(said)
     if times and any(s.probability is not None or s.probabilities for s in said): raise UsageError("--times was given, and this model tells classes apart; only what is said has its time")
     for s in said if times else ():
         for w in s.spans: print(f"{s.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
+        if not s.spans: print(f"{s.input}\t\t\t")  # it was read, and nothing is said in it
     for s in () if times else said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
 
 @app.command("backbones")

@@ -19,25 +19,25 @@ from .run import changed_since, create_run, figures, fork_run, launch, remove_ru
 from .runfolder import noted, read_events, read_run
 
 # %% ../nbs/13c_compare.ipynb #06286c24
-def _row_scores(folder: Path) -> dict[str, float]:
-    "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters beside the mean number of characters."
+def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
+    "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters; for these also how many there are."
     with open(folder / "predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
     classes = [c for c in rows[0] if c.startswith("p(")]
     if read_json(folder / "metrics.json").get("headline") == "character_error":
         from ftkit.transcripts import recording_errors
         e = recording_errors([r["label"] for r in rows], [r["predicted"] for r in rows])
-        return dict(zip([r["row"] for r in rows], (-e["character_edits"] / max(1e-9, e["characters"].mean())).tolist()))
-    if not classes: return {r["row"]: -abs(float(r["label"]) - float(r["predicted"])) for r in rows}
-    return {r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows}
+        return dict(zip([r["row"] for r in rows], (-e["character_edits"]).tolist())), e["characters"].tolist()
+    if not classes: return {r["row"]: -abs(float(r["label"]) - float(r["predicted"])) for r in rows}, None
+    return {r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows}, None
 
 def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
     "Paired difference a - b of correctness or of negative absolute error, with its interval."
     if not same_rows: return None
     from ftkit.metrics import paired_difference
     with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):  # no predictions, or damaged ones
-        mine, theirs = _row_scores(a), _row_scores(b)
+        (mine, lengths), (theirs, _) = _row_scores(a), _row_scores(b)
         if mine.keys() != theirs.keys(): return None
-        return dataclasses.asdict(paired_difference([mine[r] for r in mine], [theirs[r] for r in mine])) | {"rows": len(mine)}
+        return dataclasses.asdict(paired_difference([mine[r] for r in mine], [theirs[r] for r in mine], lengths=lengths)) | {"rows": len(mine)}
     return None
 
 # %% ../nbs/13c_compare.ipynb #eae4586c

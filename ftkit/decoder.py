@@ -61,6 +61,13 @@ class Decoder(nn.Module):
 # %% ../nbs/05b_decoder.ipynb #31c45d8f
 _TOKENS_A_SECOND = 50
 
+def _loop(out: list[int]) -> int:
+    "How long the pattern is that the text ends in again and again; 0 if it does not: a few tokens eight times, more of them four times."
+    for n in range(1, len(out) // 4 + 1):
+        times = 8 if n < 3 else 4
+        if len(out) >= n * times and out[-n * times:] == out[-n:] * times: return n * (times - 1)
+    return 0
+
 def _next(decoder: Decoder, f: torch.Tensor, given: list[int], cache) -> tuple[torch.Tensor, object]:
     "Scores (V,) of what follows the tokens that are new, and the cache of all before."
     out = decoder.net(input_ids=torch.tensor([given], device=f.device), encoder_hidden_states=f[None], past_key_values=cache, use_cache=True)
@@ -81,6 +88,7 @@ def write(
         given = [int(score.argmax())]
         if given[0] == g.eos_token_id: break
         out += given
+        if back := _loop(out): out = out[:-back]; break  # a decoder that hears nothing more repeats itself to the end
     return decoder.tokenizer.decode(out, skip_special_tokens=True).strip()
 
 @torch.inference_mode()

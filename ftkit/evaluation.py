@@ -142,6 +142,14 @@ def _row_scores(kind: str, y, p) -> np.ndarray:
     if kind == "transcription": return -(e := recording_errors(list(y), list(p)))["character_edits"] / max(1e-9, e["characters"].mean())
     return -((p - y) ** 2)
 
+def _gain(kind: str, y, p, q) -> Figure:
+    "Paired difference of two models' headline metric on the same rows."
+    lengths = None
+    if kind == "transcription":
+        n = recording_errors(list(y), list(y))["characters"]
+        lengths = n / max(1e-9, n.mean())  # as `_row_scores` divides
+    return paired_difference(_row_scores(kind, y, p), _row_scores(kind, y, q), lengths=lengths)
+
 # %% ../nbs/12_evaluation.ipynb #162874a8
 def _worth(report: Report) -> str:
     "One sentence: was fine-tuning worth it?"
@@ -199,7 +207,7 @@ def evaluate(
         if len(other) > most: other = data.rows(other.ids[permutation(len(other), data.seed, "evaluate")[:most]], name)
         figures[name] = score(kind, other.labels, model.predict(other, stage=f"on {name}"), classes, n_boot=n_boot)
     others = baselines(model, part) if with_baselines else {}
-    gain = {n: paired_difference(_row_scores(kind, part.labels, p), _row_scores(kind, part.labels, q)) for n, q in others.items()}
+    gain = {n: _gain(kind, part.labels, p, q) for n, q in others.items()}
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
     report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested)
     report.notes = model.notes + _doubts(report, data)

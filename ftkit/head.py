@@ -158,6 +158,11 @@ def bind(self,
         self.bound = True
     return self
 
+def _too_short(rows, ids: np.ndarray, said: list[np.ndarray], data: Data) -> list[str]:
+    "A note if texts have more characters than their recordings have frames, two of the same taking one more."
+    short = [i for i, s in zip(ids, said) if rows.lengths[i] < len(s) + (np.diff(s) == 0).sum()]
+    return [f"{len(short)} of {len(ids)} training recordings are too short for their text, and nothing is learned from them (first: {data.items[short[0]]}, {data.seconds[short[0]]:.1f} s for {len(data.labels[short[0]])} characters); perhaps the table is out of step with the files"] if short else []
+
 @patch_to(Model)
 def _bind_writing(self, data: Data) -> None:
     "Find the language a decoder writes, or count the words that help to decode."
@@ -166,6 +171,7 @@ def _bind_writing(self, data: Data) -> None:
         if self.head_config["decoding"] in ("words", "bigram"):
             if " " not in self.task.classes: raise UsageError(f"decoding is {self.head_config['decoding']!r} and the training texts have no spaces to part words; choose greedy or beam")
             self.words = word_bigrams([data.labels[i] for i in ids])
+        self.notes += _too_short(rows, ids, encode([data.labels[i] for i in ids], self.task.classes), data)
         return
     if len(long := [i for i in ids if rows.first[i + 1] - rows.first[i] > 1]): raise UsageError(f"{len(long)} recordings to train on are longer than {self.prep.max_seconds:g} s (first: row {long[0]}), and a decoder learns a text with its whole recording; cut them in parts (start, end), or leave them out (longest)")
     if self.head.languages and not self.head.language:
@@ -265,6 +271,7 @@ def _outputs(self, rows, ids, precision=None, bar=None) -> torch.Tensor:
         f = self.backbone.hear(rows, ids, device, chunk, bar) if said else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar))
     parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))] if said else [(p, 64) for p in f.split(64)] if len(ids) else []
     with torch.inference_mode(): out = [self.decide(_filled(p, n)[None] if said else _filled(p, n))[:len(p)].float().cpu() for p, n in ((p.to(device), n) for p, n in parts)]
+    for o, i in zip(out, ids) if said and " " in self.task.classes else (): _part_words(o[0], rows.sizes[rows.first[i]:rows.first[i + 1]], self.task.classes.index(" ") + 1)
     self.train(was_training)
     return joined(out) if out else torch.zeros(0, self.task.n_outputs)
 
@@ -276,6 +283,13 @@ def _filled(x: torch.Tensor, n: int) -> torch.Tensor:
 def _nothing(out: torch.Tensor) -> torch.Tensor:
     "Outputs (n_outputs,) that say for certain: no character."
     return torch.full(out.shape[-1:], -1e6, dtype=out.dtype, device=out.device).index_fill(0, torch.tensor(0, device=out.device), 0.0)
+
+@torch.inference_mode()
+def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
+    "Say a space in the last frame of each piece but the last, in place: pieces are cut at pauses, and the body hears none at its end. A list of words in which that ends no word leaves it out."
+    at = np.cumsum(sizes)[:-1] - 1
+    out[at] = -1e6
+    out[at, 0], out[at, space] = -5.0, 0.0
 
 def joined(outs: list[torch.Tensor]) -> torch.Tensor:  # (B,n_outputs), or (B,T,n_outputs) with different T -> all rows
     "Outputs of some rows after those of others; recordings that are shorter end in nothing."

@@ -17,7 +17,7 @@ import regex
 from .core import UsageError
 from .cleaning import cjk_share, is_word, split_words
 from .data import spoken, with_letters
-from .metrics import Figure, _figure, _resamples
+from .metrics import Figure, bootstrap_rate
 
 # %% ../nbs/08b_transcripts.ipynb #7e08ee0b
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +75,6 @@ def recording_errors(
     return out | dict(word_error=edits.sum(1) / np.maximum(words, 1), character_error=out["character_edits"] / np.maximum(characters, 1))
 
 # %% ../nbs/08b_transcripts.ipynb #12485476
-def _rate(edits: np.ndarray, lengths: np.ndarray, n_boot: int, seed: int) -> Figure:
-    "Sum of `edits` over sum of `lengths`, both (N,), resampled by row."
-    edits, lengths = np.float64(edits), np.float64(lengths)
-    parts = [(w @ edits, w @ lengths) for w in (w.astype(np.float64) for w in _resamples(np.ones(len(edits), np.int64), n_boot, seed))]
-    top, bottom = map(np.concatenate, zip(*parts))
-    return _figure(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0), len(edits))
-
 def error_rates(
     references: list[str],  # N texts that were said
     hypotheses: list[str],  # N texts that a model wrote
@@ -94,7 +87,7 @@ def error_rates(
     e = recording_errors(references, hypotheses, choices)
     kinds = ("substitutions", "insertions", "deletions")
     edits = {"character_error": e["character_edits"], "word_error": sum(e[k] for k in kinds)} | {k: e[k] for k in kinds}
-    return {k: _rate(v, e["characters" if k == "character_error" else "words"], n_boot, seed) for k, v in edits.items()}
+    return {k: bootstrap_rate(v, e["characters" if k == "character_error" else "words"], n_boot, seed) for k, v in edits.items()}
 
 # %% ../nbs/08b_transcripts.ipynb #5e07c6d0
 def _aligned(reference: str, hypothesis: str, choices: Normalisation) -> list[tuple[str, str]]:
@@ -151,7 +144,7 @@ def error_by(
     rates, weights = np.float64(rates), np.ones(len(values)) if weights is None else np.float64(weights)
     if not len(values) == len(rates) == len(weights): raise UsageError(f"{len(values)} values, {len(rates)} rates and {len(weights)} weights were given; there must be one of each a recording")
     names, into = _bins(values, bins)
-    return {name: _rate((rates * weights)[into == k], weights[into == k], n_boot, seed) for k, name in enumerate(names) if (into == k).any()}
+    return {name: bootstrap_rate((rates * weights)[into == k], weights[into == k], n_boot, seed) for k, name in enumerate(names) if (into == k).any()}
 
 # %% ../nbs/08b_transcripts.ipynb #af68338d
 @with_letters
