@@ -291,7 +291,7 @@ def in_turn(
     lock = None if final.is_dir() else _locked(final.with_name(f".{final.name}.lock"))
     try: yield
     finally:
-        if lock and final.is_dir(): os.unlink(lock.name)  # nobody looks for it any more
+        if lock and final.is_dir(): pathlib.Path(lock.name).unlink(missing_ok=True)  # nobody looks for it any more
         if lock: lock.close()
 
 def _locked(path: pathlib.Path):
