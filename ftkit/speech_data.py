@@ -184,14 +184,14 @@ def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[
     if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it (speaker_column in the template, speaker= in Python)")
     if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it (text_column in the template, text= in Python)")
     if by != "auto" and ("time" in rows.columns or "split" in rows.columns and not wanted):
-        raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column or a second source'} already says which part each row is in; leave one of them out")
+        raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in; leave split_by out")
     if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(_missing, speakers)): raise DataError(f"{sum(map(_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or choose split_by='sentence' or 'random'")
-    kinds = {k: list(map(str, v)) for k, v in (("speaker", speakers), ("sentence", said)) if v}
+    kinds = {k: list(map(str, v)) for k, v in (("speaker", speakers), ("sentence", said)) if v and not (k == "speaker" and any(map(_missing, v)))}
     few = {k: n for k, v in kinds.items() if (n := len({v[i] for i in ids})) <= len(wanted) and ids}
     if by in few: raise DataError(f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; choose split_by='random'{' or sentence' * (by == 'speaker')}, or set {_and(wanted, 'or')} to 0")
-    if by == "auto": by = "group" if grouped else next((k for k in kinds if k not in few), "random")
+    if auto := by == "auto": by = "group" if grouped else next((k for k in kinds if k not in few), "random")
     if by in kinds: rows.columns["group"] = kinds[by]
-    return by, said, {k: n for k, n in few.items() if by not in ("group", k) and not (by == "speaker")}
+    return by, said, {k: n for k, n in few.items() if auto and by not in ("group", "speaker")}
 
 # %% ../nbs/03c_speech_data.ipynb #c260fae0
 _BY = {"group": "by the group column", "speaker": "by speaker: no voice is in two parts", "sentence": "by sentence: recordings of the same sentence are in one part", "random": "at random"}

@@ -1,4 +1,5 @@
 """Recordings as a person has them: broken, silent, long, odd formats, manifests with mistakes; splits without leaks."""
+import dataclasses
 import io
 import os
 import subprocess
@@ -13,6 +14,7 @@ import soundfile
 
 from ftkit import Data
 from ftkit.data import DataError
+from ftkit.noises import SoundAugment
 from ftkit.sounds import Clip, SoundError, look_at_sounds, open_sound
 from ftkit.speech_data import same_sentence
 
@@ -283,7 +285,7 @@ def test_what_an_own_split_shares(home, table):
     second = Data.speech(parts[:42], "transcribe", folder=home, speaker="who", test_source=parts[::4])
     assert any(n == "valid was dealt from the training rows by speaker" for n in second.notes) and any("9 of 12 test recordings are of a voice" in n for n in second.notes), second.notes
     assert any("1 classes have no training row (new)" in n for n in Data.speech(parts[:42], folder=home, label="mood", test_source=parts[42:].assign(mood="new")).notes)
-    refused("split_by is 'speaker', and a split column or a second source already says", source=parts, folder=home, task="transcribe", speaker="who", split="part", split_by="speaker", valid=0)
+    refused("split_by is 'speaker', and a split column, folders called train and test, or a second source already says", source=parts, folder=home, task="transcribe", speaker="who", split="part", split_by="speaker", valid=0)
     refused("all 48 rows of the split column are test, and none is train", source=parts.assign(part="test"), folder=home, task="transcribe", split="part")
 
 
@@ -294,6 +296,18 @@ def test_parts_that_overlap_in_two_parts_of_the_split(home, table):
     assert any("split by sentence" in n and "name the speaker column" in n for n in said)
     apart = spans.assign(end=[i * .03 + .03 for i in range(12)])
     assert not any("overlap" in n for n in Data.speech(apart, "transcribe", folder=home, min_seconds=.01).notes)
+
+
+def test_missing_speakers_do_not_matter_where_the_split_is_given(home, table):
+    parts = changed(table.assign(part=["train"] * 36 + ["valid"] * 6 + ["test"] * 6), who=None)
+    assert len(Data.speech(parts, "transcribe", folder=home, speaker="who", split="part")) == 48
+
+
+def test_the_names_of_changes_stand_where_people_read():
+    root = Path(__file__).resolve().parents[1]
+    for place in ("README.md", "templates/speech.ipynb"):
+        text = (root / place).read_text(encoding="utf-8")
+        assert not [f.name for f in dataclasses.fields(SoundAugment) if f"`{f.name}`" not in text], f"{place} must name every field of SoundAugment"
 
 
 def test_empty_classes(home, table):
