@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'PARTS', 'SHOWS', 'Task', 'stratified_split', 'grouped_split', 'time_split', 'spoken', 'characters',
-           'encode_labels', 'Part', 'Data', 'read_hub', 'read_elsewhere', 'check_shares', 'append_test', 'with_letters']
+           'encode_labels', 'Part', 'Data', 'read_hub', 'read_elsewhere', 'check_shares', 'append_test', 'limited',
+           'with_letters']
 
 # %% ../nbs/03_data.ipynb #005b8d36
 import dataclasses
@@ -81,6 +82,9 @@ def grouped_split(
         gain = (np.minimum(table[g], np.maximum(missing, 0)) / np.maximum(table.sum(0), 1)).sum(1)
         best = int(np.argmax(gain + 1e-9 * missing.sum(1)))
         part[g], missing[best] = list(shares)[best], missing[best] - table[g]
+    for name in shares:  # where groups are few, a part that is wanted gets the smallest that another can spare
+        of = [[g for g in order if part[g] == p] for p in shares]
+        if shares[name] > 0 and name not in part and len(most := max(of, key=len)) > 1: part[most[-1]] = name
     return part[index]
 
 # %% ../nbs/03_data.ipynb #b8c7d0b3
@@ -291,6 +295,7 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
         unknown = sorted(set(names) - set(_SPLIT_NAMES))
         if unknown: raise DataError(f"the split column holds {', '.join(map(repr, unknown[:5]))}; it may hold train, valid and test")
         parts = np.array([_SPLIT_NAMES[n] for n in names], "<U5")
+        if "train" not in parts: raise DataError(f"all {len(parts)} rows of the split column are {' or '.join(sorted(set(parts)))}, and none is train; mark rows to learn from, or leave the column out")
         missing = {p: s for p, s in shares.items() if s and p not in parts}
         if not missing and "time" in rows.columns: raise DataError("a split column and a time column were given, and the first already names all parts; leave one of them out")
         train = parts == "train"
@@ -338,7 +343,7 @@ def check_shares(valid: float, test: float) -> None:
 def append_test(rows: Rows, more: Rows) -> Rows:
     "The rows with a second source behind them, all of it test."
     columns = {k: rows.columns[k] + more.columns[k] for k in rows.columns if k in more.columns}
-    own = [v if v != "test" else "train" for v in rows.columns.get("split", ["train"] * len(rows.items))]
+    own = [v if str(v).strip().lower() not in ("test", "testing") else "train" for v in rows.columns.get("split", ["train"] * len(rows.items))]
     return Rows(rows.items + more.items, rows.labels + more.labels, columns | {"split": own + ["test"] * len(more.items)}, rows.target, rows.names)
 
 def _notes(labels, kind, classes, hashes, parts) -> list[str]:
@@ -349,6 +354,11 @@ def _notes(labels, kind, classes, hashes, parts) -> list[str]:
         small = [f"{c} ({k})" for c, k in zip(classes, n) if k < 10]
         if small: notes.append(f"fewer than 10 examples: {', '.join(small[:8])}{', …' if len(small) > 8 else ''}; figures for these classes mean little")
         if n.max() > 10 * max(1, n.min()): notes.append(f"unbalanced: {classes[n.argmax()]} has {n.max()} examples, {classes[n.argmin()]} {n.min()}; read balanced accuracy beside accuracy")
+    parts = np.asarray(parts)
+    if kind in ("single_label", "multi_label"):
+        has = lambda on: (labels if kind == "multi_label" else np.eye(len(classes), dtype=np.float32)[labels])[on].any(0)
+        if new := [c for c, learned, held in zip(classes, has(parts == "train"), has(parts != "train")) if held and not learned]:
+            notes.append(f"{len(new)} classes have no training row ({', '.join(new[:8])}{', …' if len(new) > 8 else ''}), so no model can learn them from these data, and their rows count as mistakes")
     if kind == "transcription" and (new := sorted(set().union(*labels[parts != "train"]) - set(classes))):
         notes.append(f"{len(new)} characters of the held-out texts are in no training text ({' '.join(new[:12])}{' …' if len(new) > 12 else ''}), so no model can learn from these data to write them")
     trained = {h for h, p in zip(hashes, parts) if p == "train"}
@@ -356,6 +366,14 @@ def _notes(labels, kind, classes, hashes, parts) -> list[str]:
     return notes
 
 # %% ../nbs/03_data.ipynb #c78d855f
+def limited(
+    n: int,  # rows
+    seed: int,
+    limit: int | None,  # use at most this many
+) -> list[int]:  # numbers of those used, ascending
+    "Rows drawn at random."
+    return sorted(permutation(n, seed, "limit")[:limit]) if limit and limit < n else list(range(n))
+
 @patch_to(Data, kind=classmethod)
 def from_rows(cls,
     modality: str,  # as in Task
@@ -370,9 +388,9 @@ def from_rows(cls,
 ) -> Data:
     "Labels understood, rows dealt to parts."
     seed, limit = chosen["seed"], chosen["limit"]
-    keep = sorted(permutation(len(rows.items), seed, "limit")[:limit]) if limit and limit < len(rows.items) else range(len(rows.items))
-    rows, hashes, sizes = rows.take(keep), [hashes[i] for i in keep], None if sizes is None else sizes[list(keep)]
-    if seconds is not None: seconds = np.asarray(seconds, np.float32)[list(keep)]
+    keep = limited(len(rows.items), seed, limit)
+    rows, hashes, sizes = rows.take(keep), [hashes[i] for i in keep], None if sizes is None else sizes[keep]
+    if seconds is not None: seconds = np.asarray(seconds, np.float32)[keep]
     kind, classes, labels = encode_labels(rows, chosen["kind"], chosen["separator"])
     shares = {"valid": chosen["valid"]} if chosen["test_source"] is not None else {"test": chosen["test"], "valid": chosen["valid"]}
     parts = _split(rows, _strata(labels, kind), shares, seed)

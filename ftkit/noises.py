@@ -17,8 +17,8 @@ import torch
 from scipy.fft import next_fast_len
 
 from .core import Registry, UsageError, counter, fingerprint, patch_to, permutation, uniform
-from .augment import _normal
-from .params import Param, nearest
+from .augment import _normal, from_preset
+from .params import Param
 from .runfolder import hold
 from .sounds import SOUND_SUFFIXES, look_at_sounds, waves
 from .speech_data import Players, show_sounds, sound_player
@@ -291,9 +291,7 @@ def preset(cls,
     **changes,  # fields of `SoundAugment` that differ from it
 ) -> SoundAugment:
     "A set of settings by name."
-    if name in _SOUND_PRESETS: return cls(**_SOUND_PRESETS[name] | changes)
-    near = nearest(name, _SOUND_PRESETS)
-    raise UsageError(f"there is no preset {name!r}; there are {', '.join(_SOUND_PRESETS)}" + (f"; did you mean {near!r}?" if near else ""))
+    return from_preset(cls, _SOUND_PRESETS, name, changes)
 
 # %% ../nbs/04e_noises.ipynb #72d23cea
 def _before_after(augment, waves, ids, n, seed, titles, more) -> list[tuple[str, torch.Tensor]]:

@@ -12,28 +12,53 @@ import html
 import io
 import math
 import os
+import re
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 
+from .cleaning import decode
 from .core import patch_to
-from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, spoken, with_letters
+from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, limited, spoken, with_letters
+from .samples import SAMPLES
 from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
-from .sources import _USUAL, DataError, Rows, find_column, read_class_folders, read_columns, read_table
+from .sources import _SPLIT_NAMES, DataError, Rows, find_column, read_class_folders, read_columns, read_table, usual_column
 from .speech_samples import fetch_sample
 from .text_data import Data
 
 # %% ../nbs/03c_speech_data.ipynb #33b9efd4
 TASKS = ("classify", "transcribe")
-_ASIDE = ("speaker", "start", "end")  # columns that are used wherever they are
+_ASIDE = ("speaker", "start", "end", "duration")  # columns that are used wherever they are
 
-def _second(value, role: str, row: int) -> float | None:
+def _aside(table, columns: dict, taken, where: str) -> dict[str, str | None]:
+    "The columns with these roles: those that were named, else those with a usual name."
+    found = {role: columns.get(role) or usual_column(table, role, taken) for role in _ASIDE}
+    if not found["end"] and (offset := next((c for c in map(str, table.columns) if c.lower() == "offset" and c not in taken and c != found["start"]), None)):
+        if str(found["start"]).lower() == "onset": found["end"] = offset
+        elif found["duration"] and not found["start"]: found["start"] = offset
+        else: raise DataError(f"{where} has a column {offset!r}, which may say where a part starts or where it ends; call it start or end, or end= in Python")
+    if found["end"] or not found["start"]: found["duration"] = None  # without a start it is the length of the file
+    return found
+
+def _second(value, column: str, row: int) -> float | None:
     "A cell of seconds; nothing is None."
     if _missing(value): return None
-    if not math.isfinite(n := _number(value)): raise DataError(f"the column {role!r} holds {value!r} in row {row + 1}; give seconds, such as 12.5, or nothing")
-    return n
+    number = _number(value.strip().replace(",", ".") if isinstance(value, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", value) else value)
+    if not math.isfinite(number): raise DataError(f"the column {column!r} holds {value!r} in row {row + 1}; give seconds, such as 12.5, or nothing")
+    return number
 
+def _one_text_a_file(items: list, texts: list, where: str) -> None:
+    "Refuse rows that give the same whole file different texts."
+    said: dict[str, dict] = {}
+    for path, text in zip(items, texts):
+        if isinstance(path, str) and not _missing(text): said.setdefault(path, {})[spoken(text)] = None
+    if several := {p: list(t) for p, t in said.items() if len(t) > 1}:
+        first, texts = next(iter(several.items()))
+        raise DataError(f"{where}: {len(several)} files have rows with different texts, of which each would be said by the whole file (first: {first}: {', '.join(repr(t[:30]) for t in texts[:3])}"
+                        f"{' …' if len(texts) > 3 else ''}); say in seconds which part is meant, in columns called start and end (or start and duration; start= and end= in Python), or leave one row a file")
+
+# %% ../nbs/03c_speech_data.ipynb #de55f4df
 def read_manifest(
     table,  # DataFrame
     folder: Path,  # where relative paths count from
@@ -45,19 +70,41 @@ def read_manifest(
     where: str,  # for messages
 ) -> Rows:
     "One row a recording, or a part of one."
-    columns = columns | {role: columns.get(role) or (role if role in table.columns else None) for role in _ASIDE}
-    usual = next((c for n in _USUAL["transcript"] for c in table.columns if str(c).lower() == n), None)
-    text = find_column(table, text, "transcript", where) if text or task == "transcribe" else usual
+    text = find_column(table, text, "transcript", where) if text or task == "transcribe" else usual_column(table, "transcript")
+    columns = columns | _aside(table, columns, {item, text, *([label] if isinstance(label, str) else label or ())}, where)
     labels, target, more = read_columns(table, text if task == "transcribe" else label, columns, where)
     if text and text != target: more["text"] = list(table[text])
-    items = [str(folder / str(v)) for v in table[find_column(table, item, "recording", where)]]
-    spans = [[_second(v, role, i) for i, v in enumerate(more.pop(role, [None] * len(items)))] for role in ("start", "end")]
-    return Rows([p if (start, end) == (None, None) else Clip(p, start, end) for p, start, end in zip(items, *spans)], labels, more, target)
+    paths = [str(folder / os.path.expanduser(str(v).strip())) for v in table[find_column(table, item, "recording", where)]]
+    starts, ends, lasts = ([_second(v, columns[role], i) for i, v in enumerate(more.pop(role, [None] * len(paths)))] for role in _ASIDE[1:])
+    ends = [end if last is None else (start or 0) + last for start, end, last in zip(starts, ends, lasts)]
+    items = [p if (start, end) == (None, None) else Clip(p, start, end) for p, start, end in zip(paths, starts, ends)]
+    if task == "transcribe": _one_text_a_file(items, labels, where)
+    return Rows(items, labels, more, target)
 
 # %% ../nbs/03c_speech_data.ipynb #72c5d5da
-def _read_recordings(source, task, folder, item, label, text, columns, notes: list) -> Rows:
+_COLUMNS = {"item": "path_column", "label": "label_column", "text": "text_column", "speaker": "speaker_column", "start": "", "end": "", "group": "group_column", "time": "", "split": "split_column"}
+
+def _no_columns(source, chosen: dict) -> None:
+    "Refuse names of columns where there is no table."
+    folder = isinstance(source, (str, os.PathLike))
+    if hasattr(source, "columns") or folder and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir()): return
+    given = [f"{k}={chosen[k]!r}" + (f" ({_COLUMNS[k]} in the template)" if _COLUMNS[k] else "") for k in _COLUMNS if chosen[k] is not None]
+    if given: raise DataError(f"{', '.join(given)} was given, which names a column of a table, and {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it out, or give a table with a path in each row")
+
+def _of_sample(name: str) -> Path:
+    "The folder of a sample of recordings; others are refused."
+    sample = SAMPLES[name] if name in SAMPLES else None
+    if sample and sample.holds != "data": raise DataError(f"sample:{name} is no data but a pretrained body; choose it by backbone = {name!r}, and as data for example sample:prompts-en")
+    if sample and sample.kind != "speech":
+        what = {"text": "texts", "image": "pictures"}.get(sample.kind, sample.kind)
+        raise DataError(f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data sample:{name}")
+    return fetch_sample(name)
+
+# %% ../nbs/03c_speech_data.ipynb #52442255
+def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
-    manifest = lambda table, base, where, label: read_manifest(table, Path(folder or base), task, item, label, text, columns, where)
+    task, label = chosen["task"], chosen["label"]
+    manifest = lambda table, base, where, label: read_manifest(table, Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, where)
     if hasattr(source, "columns"): return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
         items, labels = map(list, source)
@@ -65,7 +112,7 @@ def _read_recordings(source, task, folder, item, label, text, columns, notes: li
         return Rows([str(v) if isinstance(v, os.PathLike) else v for v in items], labels, target="text" if task == "transcribe" else "label")
     path = Path(source).expanduser()
     if str(source).startswith("sample:"):
-        path = fetch_sample(str(source).removeprefix("sample:"))
+        path = _of_sample(str(source).removeprefix("sample:"))
         table = read_table(path / "clips.csv")
         if task == "classify" and not label and "family" in table.columns:
             table, whole, label = table[table["family"] != ""], len(table), "family"
@@ -74,28 +121,34 @@ def _read_recordings(source, task, folder, item, label, text, columns, notes: li
     if path.is_dir():
         if task == "classify": return read_class_folders(path, SOUND_SUFFIXES, "recordings")
         raise DataError(f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: data='transcripts.csv', folder='{path}'")
-    if path.is_file(): return manifest(read_table(path), path.parent, path.name, label)
+    if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
+        raise DataError(f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}")
+    if path.is_file():
+        table = read_table(path, decode, chosen["skip_bad"])
+        if table.attrs.get("encoding", "utf-8") != "utf-8": notes.append(f"{path.name} was read as {table.attrs['encoding']}; look whether its letters are right")
+        return manifest(table, path.parent, path.name, label)
     raise DataError(f"{source}: no such file or folder; give a folder of class folders, a table with paths, or sample:prompts-en")
 
 # %% ../nbs/03c_speech_data.ipynb #bab44fd9
 _LONGEST_SAID = 300.0  # seconds of a recording whose text is learned as one; more fills the memory, and teaches nothing
 
-def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool, skip_long: bool = False) -> tuple[list[int], list[tuple], list[tuple[str, str]]]:
+def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool, skip_long: bool = False, unlabelled: bool = False) -> tuple[list[int], list[tuple], list[tuple[str, str]]]:
     "Good rows, what was seen of each, and the others with what is wrong; refuses them unless `skip_bad`, or `skip_long` if that is all that is wrong."
     n, paths = len(rows.items), [v.path if isinstance(v, Clip) else v for v in rows.items]
     lost = [str(p) for p in paths if isinstance(p, str) and not os.path.isfile(p)]
     if lost and (not skip_bad or len(lost) == n):
         raise DataError(f"{len(lost)} of {n} rows name no file (first: {', '.join(list(dict.fromkeys(lost))[:3])}); correct the paths, or the folder they count from (folder=)")
-    mute = [i for i, v in enumerate(rows.labels) if task == "transcribe" and _missing(v)]
+    what = "text" if task == "transcribe" else "label"
+    mute = [] if unlabelled else [i for i, v in enumerate(rows.labels) if _missing(v)]
     if mute and (not skip_bad or len(mute) == n):
-        raise DataError(f"{len(mute)} of {n} recordings have no text in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or set skip_bad to go on without them")
+        raise DataError(f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or set skip_bad to go on without them")
     if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out (max_seconds with skip_long; longest in the template)"
-    else: told = f"max_seconds, {longest:g}" if longest else ""
+    else: told = f"max_seconds, {longest:g} (longest in the template)" if longest else ""
     looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
     for i, (_, seconds, _, _, wrong) in enumerate(looked):
         if not wrong and seconds < shortest: wrong = f"it lasts {seconds:.3g} s, less than min_seconds, {shortest:g}"
         if not wrong and longest and seconds > longest: wrong = f"it lasts {seconds:.1f} s, more than {told}"; long.add(i)
-        if wrong or i in mute: bad[i] = (str(rows.items[i]) if not isinstance(rows.items[i], tuple) else f"row {i + 1}", wrong or "no text")
+        if wrong or i in mute: bad[i] = (str(rows.items[i]) if not isinstance(rows.items[i], tuple) else f"row {i + 1}", wrong or f"no {what}")
     refused = [bad[i] for i in bad if not (skip_long and i in long - mute)]
     if refused and not skip_bad:
         raise DataError(f"{len(refused)} of {n} recordings cannot be used: " + "; ".join(f"{p}: {w}" for p, w in refused[:10]) + ("; …" if len(refused) > 10 else "")
@@ -107,36 +160,74 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
 # %% ../nbs/03c_speech_data.ipynb #aa02c353
 SPLITS = ("auto", "speaker", "sentence", "random")
 
+def _and(names, word: str = "and") -> str: return f" {word} ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+
 def same_sentence(text) -> str:
     "What two transcripts of one sentence have in common."
     text = spoken(text).lower()
     return " ".join("".join(c for c in text if unicodedata.category(c)[0] not in "PS").split()) or text
 
-def _keep_together(rows: Rows, by: str, task: str) -> tuple[str, list[str] | None]:
-    "What the split goes by, put into the rows as their group; and the sentence of each row, where texts are known."
+def _to_deal(rows: Rows, chosen: dict) -> tuple[list[int], list[str]]:
+    "The rows that are dealt to parts, and to which parts beside training."
+    ids, wanted = limited(len(rows.items), chosen["seed"], chosen["limit"]), [p for p in PARTS[1:] if chosen[p] and not (p == "test" and chosen["test_source"] is not None)]
+    if "split" not in rows.columns: return ids, wanted
+    own = {i: _SPLIT_NAMES.get(str(rows.columns["split"][i]).strip().lower()) for i in ids}
+    return [i for i in ids if own[i] == "train"], [p for p in wanted if p not in own.values()]
+
+def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[str]) -> tuple[str, list[str] | None, dict[str, int]]:
+    "What the split goes by, put into the rows as their group; the sentence of each row, where texts are known; and of what there were too few to go by."
     said = rows.labels if task == "transcribe" else rows.columns.pop("text", None)
     said = None if said is None else [same_sentence(v) for v in said]
     speakers, grouped = rows.columns.get("speaker"), "group" in rows.columns
     if by not in SPLITS: raise DataError(f"split_by is {by!r}; it must be one of {', '.join(SPLITS)}")
     if grouped and by != "auto": raise DataError(f"split_by is {by!r} and a group column was given, which says the same thing; leave one of them out")
-    if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it (speaker=)")
-    if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it (text=)")
-    if by == "auto": by = "group" if grouped else "speaker" if speakers else "sentence" if said else "random"
-    if by == "speaker" and any(map(_missing, speakers)): raise DataError(f"{sum(map(_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or choose split_by='sentence' or 'random'")
-    if by in ("speaker", "sentence"): rows.columns["group"] = list(map(str, speakers)) if by == "speaker" else said
-    return by, said
+    if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it (speaker_column in the template, speaker= in Python)")
+    if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it (text_column in the template, text= in Python)")
+    if by != "auto" and ("time" in rows.columns or "split" in rows.columns and not wanted):
+        raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in; leave split_by out")
+    if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(_missing, speakers)): raise DataError(f"{sum(map(_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or choose split_by='sentence' or 'random'")
+    kinds = {k: list(map(str, v)) for k, v in (("speaker", speakers), ("sentence", said)) if v and not (k == "speaker" and any(map(_missing, v)))}
+    few = {k: n for k, v in kinds.items() if (n := len({v[i] for i in ids})) <= len(wanted) and ids}
+    if by in few: raise DataError(f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; choose split_by='random'{' or sentence' * (by == 'speaker')}, or set {_and(wanted, 'or')} to 0")
+    if auto := by == "auto": by = "group" if grouped else next((k for k in kinds if k not in few), "random")
+    if by in kinds: rows.columns["group"] = kinds[by]
+    return by, said, {k: n for k, n in few.items() if auto and by not in ("group", "speaker")}
 
 # %% ../nbs/03c_speech_data.ipynb #c260fae0
 _BY = {"group": "by the group column", "speaker": "by speaker: no voice is in two parts", "sentence": "by sentence: recordings of the same sentence are in one part", "random": "at random"}
 
-def _split_notes(data: Data, by: str | None, said: dict[str, str]) -> list[str]:
-    "How the parts were made (`by` is None where a column said it), and what they share all the same."
-    notes = [] if by is None else [f"split {_BY[by]}"]
-    if by == "random": notes[0] += "; where a voice has several recordings, name the speaker column: a voice in training and test makes the figures too good"
-    short = [p for p in PARTS if not (data.parts == p).any()]
-    if short and by in ("speaker", "group", "sentence"): notes.append(f"no rows for {' and '.join(short)}: there are only {len(set(data.groups))} {by}s to deal")
+def _how_dealt(data: Data, by: str, few: dict[str, int], wanted: list[str], own: bool) -> str:
+    "How the rows were dealt that no column dealt."
+    note = f"{_and(wanted)} {'were' if len(wanted) > 1 else 'was'} dealt from the training rows {_BY[by].partition(':')[0]}" if own else f"split {_BY[by]}"
+    if few and wanted: note += f"; not by {_and(list(few), 'or')}, of which there {'are' if max(few.values()) > 1 else 'is'} only {_and(list(map(str, few.values())))}, too few for {_and(['train', *wanted])} to have one each"
+    if by in ("random", "sentence") and data.speakers is None:
+        note += "; where a voice has several recordings, name the speaker column (speaker_column in the template, speaker= in Python): a voice in training and test makes the figures too good"
+    return note
+
+def _overlaps(data: Data) -> list[str]:
+    "The rows that overlap in time with a row of the same file in another part of the split."
+    files, found = {}, []
+    for item, part in zip(data.items, data.parts):
+        if isinstance(item, (str, Clip)):
+            clip = item if isinstance(item, Clip) else Clip(item)
+            files.setdefault(clip.path, []).append((clip.start or 0, math.inf if clip.end is None else clip.end, part, str(item)))
+    for rows in files.values():
+        ends: dict[str, float] = {}
+        for start, end, part, name in sorted(rows):
+            if any(last > start + .01 for other, last in ends.items() if other != part): found.append(name)
+            ends[part] = max(end, ends.get(part, 0))
+    return found
+
+# %% ../nbs/03c_speech_data.ipynb #83f3f298
+def _split_notes(data: Data, said: dict[str, str], short: list[str]) -> list[str]:
+    "What the parts share all the same, and which of those that were wanted is empty."
+    notes, n = [], len(data.test)
+    if short := [p for p in short if not (data.parts == p).any()]: notes.append(f"no rows for {_and(short)}: there are only {f'{len(set(data.groups))} groups' if data.groups is not None else f'{len(data)} recordings'} to deal")
     trained = {said[data.hashes[i]] for i in data.train.ids} if said else set()
-    if twice := sum(said[data.hashes[i]] in trained for i in data.test.ids) if said else 0: notes.append(f"{twice} of {len(data.test)} test recordings say a sentence that a training recording says too")
+    if twice := sum(said[data.hashes[i]] in trained for i in data.test.ids) if said else 0: notes.append(f"{twice} of {n} test recordings say a sentence that a training recording says too")
+    heard = set(data.speakers[data.train.ids]) - {"", "None", "nan", "<NA>"} if data.speakers is not None else set()
+    if again := sum(data.speakers[i] in heard for i in data.test.ids) if heard else 0: notes.append(f"{again} of {n} test recordings are of a voice that is in training too; the figures are too good for new voices")
+    if both := _overlaps(data): notes.append(f"{len(both)} recordings overlap in time with another of the same file that is in another part of the split (first: {both[0]}); correct start and end, or keep each file together by a group column")
     if long := int((data.seconds > 30).sum()): notes.append(f"{long} recordings are longer than 30 s (longest {data.seconds.max():.0f} s); most speech bodies read no more than that at once")
     return notes
 
@@ -149,20 +240,20 @@ def speech(cls,
     item: str | None = None,  # the table's column with the path; default: looked for
     label: str | list[str] | None = None,  # the table's column with the class, or several columns of 0 and 1
     text: str | None = None,  # the table's column with what is said; default: looked for
-    speaker: str | None = None,  # column that says who speaks; default: speaker, if there is one
-    start: str | None = None,  # column with the second a part begins at; default: start, if there is one
-    end: str | None = None,  # column with the second it ends at; default: end, if there is one
+    speaker: str | None = None,  # column that says who speaks; default: one with a usual name, such as speaker
+    start: str | None = None,  # column with the second a part begins at; default: one with a usual name, such as start or onset
+    end: str | None = None,  # column with the second it ends at; default: end or another usual name, or start and duration
     kind: str = "auto",  # to classify: one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
     time: str | None = None,  # column to split by: the latest rows are the test
     split: str | None = None,  # column that says train, valid or test
-    split_by: str = "auto",  # one of SPLITS: what stays in one part; auto takes the first that is known
+    split_by: str = "auto",  # one of SPLITS: what stays in one part; auto takes the first that is known, and of which there are enough
     test_source=None,  # a second source, all of it test
     valid: float = 0.15,  # share of the rows [0..1)
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
-    limit: int | None = None,  # use at most this many rows, drawn at random [1..]
+    limit: int | None = None,  # use at most this many rows, drawn at random [2..]
     skip_bad: bool = False,  # leave out what cannot be used instead of refusing it
     min_seconds: float = 0.05,  # shorter recordings cannot be used [0..]
     max_seconds: float | None = None,  # nor can longer ones; default: 300 to transcribe, any to classify
@@ -172,6 +263,7 @@ def speech(cls,
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
     if task not in TASKS: raise DataError(f"task is {task!r}; it must be one of {', '.join(TASKS)}")
     if (kind == "transcription") != (task == "transcribe") and kind != "auto": raise DataError(f"task is {task!r} and kind is {kind!r}; to transcribe leave kind out")
+    if limit is not None and limit < 2: raise DataError(f"limit is {limit}; it must be at least 2: one recording to learn from, one to look at")
     check_shares(valid, test)
     return _speech(cls, source, chosen | ({"kind": "transcription"} if task == "transcribe" else {}))
 
@@ -179,16 +271,20 @@ def speech(cls,
 def _speech(cls, source, chosen: dict) -> Data:
     "What `Data.speech` gives, from its arguments by name."
     columns, notes, task = {k: chosen[k] for k in ("speaker", "start", "end", "group", "time", "split")}, [], chosen["task"]
-    read = lambda source, columns: _read_recordings(source, task, *[chosen[k] for k in ("folder", "item", "label", "text")], columns, notes)
+    _no_columns(source, chosen)
+    read = lambda source, columns: _read_recordings(source, chosen, columns, notes)
     rows = read(source, columns)
     if chosen["test_source"] is not None: rows = append_test(rows, read(chosen["test_source"], columns | {"split": None}))
     if not rows.items: raise DataError(f"{source} has no rows; give at least two recordings with their {rows.target}s")
-    good, looked, bad = _check(rows, task, chosen["min_seconds"], chosen["max_seconds"], chosen["skip_bad"], chosen["skip_long"])
+    good, looked, bad = _check(rows, task, chosen["min_seconds"], chosen["max_seconds"], chosen["skip_bad"], chosen["skip_long"], bool(chosen["separator"]) or chosen["kind"] == "multi_label")
     rows, hashes = rows.take(good), [sha for sha, *_ in looked]
     if bad: notes.append(f"{len(bad)} recordings were left out (first: {bad[0][0]}: {bad[0][1]})")
-    by, said = _keep_together(rows, chosen["split_by"], task)
+    ids, wanted = _to_deal(rows, chosen)
+    by, said, few = _keep_together(rows, chosen["split_by"], task, ids, wanted)
     data = cls.from_rows("speech", rows, hashes, source, chosen, seconds=np.array([s for _, s, *_ in looked]), skipped=bad, notes=tuple(notes))
-    data.notes += tuple(_split_notes(data, None if {"split", "time"} & set(rows.columns) else by, dict(zip(hashes, said or ()))))
+    own = "split" in rows.columns
+    if "time" not in rows.columns and (wanted or not own): data.notes += (_how_dealt(data, by, few, wanted, own),)
+    data.notes += tuple(_split_notes(data, dict(zip(hashes, said or ())), wanted))
     return data
 
 # %% ../nbs/03c_speech_data.ipynb #7c01f510

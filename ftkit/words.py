@@ -14,9 +14,10 @@ from collections.abc import Iterable
 import numpy as np
 import regex
 
+from .augment import from_preset
 from .core import Registry, UsageError, counter, patch_to, permutation, uniform
 from .cleaning import NEGATIONS, cjk_share, function_words, is_word, split_words
-from .params import Param, nearest
+from .params import Param
 
 # %% ../nbs/04a_words.ipynb #a3e245b5
 @dataclasses.dataclass(frozen=True)
@@ -240,9 +241,7 @@ def preset(cls,
     **changes,  # fields of `TextAugment` that differ from it
 ) -> TextAugment:
     "A set of settings by name."
-    if name in _TEXT_PRESETS: return cls(**_TEXT_PRESETS[name] | changes)
-    near = nearest(name, _TEXT_PRESETS)
-    raise UsageError(f"there is no preset {name!r}; there are {', '.join(_TEXT_PRESETS)}" + (f"; did you mean {near!r}?" if near else ""))
+    return from_preset(cls, _TEXT_PRESETS, name, changes)
 
 # %% ../nbs/04a_words.ipynb #db84515b
 def show_texts(

@@ -1,4 +1,5 @@
 """Recordings as a person has them: broken, silent, long, odd formats, manifests with mistakes; splits without leaks."""
+import dataclasses
 import io
 import os
 import subprocess
@@ -13,6 +14,7 @@ import soundfile
 
 from ftkit import Data
 from ftkit.data import DataError
+from ftkit.noises import SoundAugment
 from ftkit.sounds import Clip, SoundError, look_at_sounds, open_sound
 from ftkit.speech_data import same_sentence
 
@@ -38,6 +40,16 @@ def home(tmp_path_factory):
         soundfile.write(folder / f"{i}.wav", tone(200 + 7 * i, .2 + i / 200), 16000)
         rows.append({"path": f"{i}.wav", "text": WORDS[i % 12] + (". " if i % 2 else "!"), "who": f"voice {i // 12}", "mood": ["glad", "sad"][i % 2]})
     pd.DataFrame(rows).to_csv(folder / "all.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    "Folders of two classes, which are the moods of the table."
+    folder = tmp_path_factory.mktemp("moods")
+    for mood in ("glad", "sad"):
+        (folder / mood).mkdir()
+        for i in range(3): soundfile.write(folder / mood / f"{i}.wav", tone(2000 + 100 * i + len(mood)), 16000)
     return folder
 
 
@@ -225,7 +237,97 @@ def test_choices_that_contradict(home, table):
     refused("split_by is 'sentence' and a group column was given", source=table, folder=home, task="transcribe", split_by="sentence", group="who")
     refused("split_by is 'voice'; it must be one of auto, speaker, sentence, random", source=table, folder=home, task="transcribe", split_by="voice")
     refused("1 of 48 rows have no speaker", source=changed(table, who=None), folder=home, task="transcribe", speaker="who")
-    assert any("there are only 2 speakers to deal" in n for n in Data.speech(table[:24], "transcribe", folder=home, speaker="who").notes)
+    refused("split_by is 'speaker' and there are only 2 speakers, so train, valid and test cannot have one each", "split_by='random' or sentence", source=table[:24], folder=home, task="transcribe", speaker="who", split_by="speaker")
+    refused("limit is 1; it must be at least 2", source=table, folder=home, task="transcribe", limit=1)
+
+
+@pytest.mark.parametrize("people", [1, 2])
+@pytest.mark.parametrize("seed", range(3))
+def test_few_voices_leave_no_part_empty(people, seed, home, table):
+    given = dict(task="transcribe", folder=home, seed=seed)
+    few = table[:12 * people].rename(columns={"who": "Speaker"})
+    data = Data.speech(few, **given)
+    assert min(len(data.part(p)) for p in ("train", "valid", "test")) > 0 and not any("no rows" in n for n in data.notes)
+    assert any(n.startswith("split by sentence") and f"not by speaker, of which there {'are' if people > 1 else 'is'} only {people}, too few for train, valid and test" in n for n in data.notes), data.notes
+    assert any("test recordings are of a voice that is in training too" in n for n in data.notes)
+    same = Data.speech(few.assign(text=[f"take {i % 2}" for i in range(len(few))]), **given)
+    assert any(n.startswith("split at random; not by speaker or sentence") for n in same.notes) and not any("name the speaker column" in n for n in same.notes)
+    alone = Data.speech(few, **given, test=0)
+    assert not len(alone.test) and len(alone.valid) and not any("no rows" in n for n in alone.notes)
+    assert any(n.startswith("split by speaker" if people == 2 else "split by sentence") for n in alone.notes)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_three_voices_are_enough_for_three_parts(seed, home, table):
+    data = Data.speech(table[:26], "transcribe", folder=home, speaker="who", seed=seed)
+    assert [len(voices(data, p)) for p in ("train", "valid", "test")] == [1, 1, 1]
+
+
+def test_names_of_columns_in_any_letters(home, table):
+    named = table[:12].rename(columns={"path": "Path", "text": "Transcript"}).assign(Start_Time="0,05", END="0,15", Client_ID=[f"v{i % 6}" for i in range(12)])
+    data = Data.speech(named, "transcribe", folder=home)
+    assert all(c.start == .05 and c.end == .15 for c in data.items) and set(data.seconds) == {np.float32(.1)} and len(set(data.speakers)) == 6
+    refused("1 files have rows with different texts", "'one!', 'two.'", "start and end", source=table[:2].assign(path="0.wav"), folder=home, task="transcribe")
+
+
+def test_columns_without_a_table(tones, home, table):
+    refused("speaker='who' (speaker_column in the template)", "names a column of a table", "is a folder; leave it out", source=tones, speaker="who")
+    refused("label='mood' (label_column in the template), group='who' (group_column in the template) was given", source=tones, label="mood", group="who")
+    refused("there is a list of recordings", source=([str(home / "0.wav")], ["a"]), text="what")
+    assert len(Data.speech(table, folder=home, label="mood", test_source=tones, text="text").test) == 6
+
+
+def test_what_an_own_split_shares(home, table):
+    parts = table.assign(part=["train"] * 42 + ["test"] * 6)
+    data = Data.speech(parts, "transcribe", folder=home, speaker="who", split="part", split_by="sentence")
+    assert any(n == "valid was dealt from the training rows by sentence" for n in data.notes), data.notes
+    assert "6 of 6 test recordings are of a voice that is in training too; the figures are too good for new voices" in data.notes
+    second = Data.speech(parts[:42], "transcribe", folder=home, speaker="who", test_source=parts[::4])
+    assert any(n == "valid was dealt from the training rows by speaker" for n in second.notes) and any("9 of 12 test recordings are of a voice" in n for n in second.notes), second.notes
+    assert any("1 classes have no training row (new)" in n for n in Data.speech(parts[:42], folder=home, label="mood", test_source=parts[42:].assign(mood="new")).notes)
+    refused("split_by is 'speaker', and a split column, folders called train and test, or a second source already says", source=parts, folder=home, task="transcribe", speaker="who", split="part", split_by="speaker", valid=0)
+    refused("all 48 rows of the split column are test, and none is train", source=parts.assign(part="test"), folder=home, task="transcribe", split="part")
+
+
+def test_parts_that_overlap_in_two_parts_of_the_split(home, table):
+    spans = table[:12].assign(path="47.wav", start=[i * .03 for i in range(12)], end=[i * .03 + .1 for i in range(12)])
+    said = Data.speech(spans, "transcribe", folder=home).notes
+    assert any("recordings overlap in time with another of the same file that is in another part of the split (first: " in n and "47.wav [" in n for n in said), said
+    assert any("split by sentence" in n and "name the speaker column" in n for n in said)
+    apart = spans.assign(end=[i * .03 + .03 for i in range(12)])
+    assert not any("overlap" in n for n in Data.speech(apart, "transcribe", folder=home, min_seconds=.01).notes)
+
+
+def test_missing_speakers_do_not_matter_where_the_split_is_given(home, table):
+    parts = changed(table.assign(part=["train"] * 36 + ["valid"] * 6 + ["test"] * 6), who=None)
+    assert len(Data.speech(parts, "transcribe", folder=home, speaker="who", split="part")) == 48
+
+
+def test_the_names_of_changes_stand_where_people_read():
+    root = Path(__file__).resolve().parents[1]
+    for place in ("README.md", "templates/speech.ipynb"):
+        text = (root / place).read_text(encoding="utf-8")
+        assert not [f.name for f in dataclasses.fields(SoundAugment) if f"`{f.name}`" not in text], f"{place} must name every field of SoundAugment"
+
+
+def test_empty_classes(home, table):
+    refused("1 of 48 recordings have no label in 'mood' (first: row 5)", "set skip_bad", source=changed(table, mood=None), folder=home, label="mood")
+    skips("no label", source=changed(table, mood=" "), folder=home, label="mood")
+    assert len(Data.speech(changed(table.assign(mood="a|b"), mood=""), folder=home, label="mood", separator="|")) == 48
+
+
+def test_what_is_no_data_of_recordings(home):
+    refused("sample:movie holds texts, not recordings", "ftkit run text -p data sample:movie", source="sample:movie", task="transcribe")
+    refused("0.wav is one recording; data must be a table", "ftkit predict last 0.wav", source=home / "0.wav", task="transcribe")
+
+
+@pytest.mark.parametrize("encoding, suffix", [("utf-16", ".tsv"), ("cp1252", ".csv"), ("utf-8-sig", ".csv")])
+def test_manifests_as_spreadsheets_write_them(encoding, suffix, home, table, tmp_path):
+    table = table.assign(path=[f" {home / p} " for p in table.path], text=[f"Grüße, schöne Straße {t}" for t in table.text], start="0,05", end="0,15")
+    table.to_csv(tmp_path / f"t{suffix}", index=False, sep="\t" if suffix == ".tsv" else ";", encoding=encoding)
+    data = Data.speech(tmp_path / f"t{suffix}", "transcribe")
+    assert len(data) == 48 and data.labels[0] == "Grüße, schöne Straße one!" and data.items[0].start == .05
+    assert any("was read as" in n for n in data.notes) == (encoding != "utf-8-sig")
 
 
 def test_characters_are_those_of_training(home, table):
