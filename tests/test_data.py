@@ -451,6 +451,7 @@ def test_the_same_content_elsewhere_has_the_same_fingerprint(tmp_path):
 WRITER = textwrap.dedent("""
     import hashlib, json, os, sys, time
     from pathlib import Path
+    import ftkit.core
     from ftkit import pictures
     sources, together, mode = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     gate, real, calls = Path(sys.argv[4]), pictures.open_picture, [0]
@@ -465,6 +466,7 @@ WRITER = textwrap.dedent("""
         return real(*args, **kwargs)
 
     pictures.open_picture = open_picture
+    if mode == "unlocked": ftkit.core._locked = lambda path: None  # a file system without locks
     out = pictures.pixels(sources, [f"hash of {s}" for s in sources], 16)
     print(json.dumps([hashlib.sha256(out.tobytes()).hexdigest(), calls[0]]))
 """)
@@ -481,7 +483,7 @@ def writers(n, sources, tmp_path, mode="write", **env):
 @pytest.mark.parametrize("n", [2, 4])
 def test_processes_that_write_one_entry_at_once(tmp_path, fresh_cache, n):
     sources = [picture(tmp_path / "p" / f"{i}.png", seed=i) for i in range(12)]
-    gate, started = writers(n, sources, tmp_path)
+    gate, started = writers(n, sources, tmp_path, "unlocked")
     said = [p.communicate(timeout=60) for p in started]
     assert [p.returncode for p in started] == [0] * n, said
     told = [json.loads(out) for out, _ in said]
@@ -489,6 +491,16 @@ def test_processes_that_write_one_entry_at_once(tmp_path, fresh_cache, n):
     assert len({sha for sha, _ in told}) == 1 and not list(fresh_cache.rglob("*.part")) and len(list(fresh_cache.rglob("pixels.npy"))) == 1
     _, (again,) = writers(1, sources, tmp_path, "again")
     assert json.loads(again.communicate(timeout=60)[0]) == [told[0][0], 0], "the next one reads what is there"
+
+
+def test_of_processes_that_need_one_entry_one_makes_it(tmp_path, fresh_cache):
+    sources = [picture(tmp_path / "p" / f"{i}.png", seed=i) for i in range(12)]
+    gate, (first,) = writers(1, sources, tmp_path, "wait")
+    wait_for(gate, first)
+    others = [writers(1, sources, tmp_path, f"other {i}")[1][0] for i in range(2)]
+    for other in others: assert "waiting for it" in other.stderr.readline()
+    (gate / "go").touch()
+    assert [json.loads(p.communicate(timeout=60)[0])[1] for p in (first, *others)] == [12, 0, 0]
 
 
 def test_a_full_cache_spares_what_another_process_is_writing(tmp_path, fresh_cache, monkeypatch):
