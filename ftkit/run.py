@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['KEEP', 'list_templates', 'template_path', 'code_fingerprint', 'create_run', 'launch', 'follow', 'figures', 'Done',
            'run_template', 'settle', 'stop_run', 'run_folders', 'find_run', 'summary', 'list_runs', 'remove_sockets',
-           'changed_since', 'resume_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run',
-           'chosen_parameters', 'cell_statuses', 'stage_seconds']
+           'changed_since', 'resume_run', 'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes',
+           'remove_run', 'chosen_parameters', 'cell_statuses', 'stage_seconds']
 
 # %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
@@ -282,7 +282,15 @@ def resume_run(
     force: bool = False,  # also where code or data changed
     **options,  # of `create_run`, to be changed: timeout, memory, keep, threads
 ) -> subprocess.Popen:
-    "Make a run that ended early ready to go on, and launch it."
+    "Go on with a run that ended early."
+    return launch(requeue_run(folder, force, **options), force)
+
+def requeue_run(
+    folder: str | os.PathLike,  # a run's folder
+    force: bool = False,  # as for `resume_run`
+    **options,
+) -> Path:  # the folder
+    "Make a run that ended early ready to go on."
     folder, run = Path(folder).resolve(), read_run(folder)
     if run["status"] in ("queued", "running"): raise UsageError(f"{run['id']} is {run['status']} (process {run['process'].get('pid')} on {run['process'].get('host')}); stop it first: ftkit stop {run['id']}")
     if run["status"] == "completed": raise UsageError(f"{run['id']} is completed; there is nothing left to do. Run it anew with: ftkit verify {run['id']}, or ftkit run")
@@ -298,7 +306,7 @@ def resume_run(
         threads = (run.get("options") or {}).get("threads") or noted(folder).get("threads")  # the same bits need the same number
         run |= {"status": "queued", "error": None, "spent": _spent(run), "started": None, "ended": None, "process": this_process(), "heartbeat": time.time(), "options": (run.get("options") or {}) | {"threads": threads} | options, "resumed": [*run.get("resumed", []), time.time()]}
         write_json(folder / "run.json", run)
-    return launch(folder, force)
+    return folder
 
 # %% ../nbs/13_run.ipynb #a49379cf
 def checkpoints(
