@@ -117,7 +117,7 @@ class _Driver:
         self.hopeless_too = only_failed
         self.todo, self.elsewhere, self.running = collections.deque(s.row for s in again if s.status != "completed"), [], {}
         self.done, self.ended, self.failed, self.stopped, self.before = 0, 0, [], [], sum(s.status == "completed" for s in states)
-        self.halt, self.signals, self.heard, self.began, self.view, self.looked = None, 0, 0, time.monotonic(), _View(show), 0.0
+        self.halt, self.troubled, self.signals, self.heard, self.began, self.view, self.looked = None, None, 0, 0, time.monotonic(), _View(show), 0.0
         self.cancel_before = self.cancel_flag()
 
     def cancel_flag(self) -> str:
@@ -271,12 +271,17 @@ def ask_all_to_stop(self, why: str) -> None:
     self.halt = why
     self.view.say(f"{why}: stopping all where they can go on; once more stops them at once" if self.signals == 1 else "stopping at once")
     for live in list(self.running.values()):
+        if live.process and self.place.take_back(live.folder, live.process): continue
         if self.signals == 1: ask_stop(live.folder, "stop"); continue
         run = read_run(live.folder)
         for p in (run.get("process") or {}, run.get("kernel") or {}, this_process(live.process.pid) if live.process and live.process.pid else {}):
             if p.get("pid") == os.getpid() or p.get("host") != self.ledger.process["host"]: continue
             with contextlib.suppress(OSError):
                 if is_alive(p): os.kill(p["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+        if live.process and live.process.pid is None: live.process = None  # from here on its record says how it is
+        if run["status"] == "running" and (run.get("process") or {}).get("host") != self.ledger.process["host"]:
+            self.view.say(f"#{live.row.number} executes on {run['process'].get('host')} and stops there where it can go on ({run['id']})")
+            self.stopped.append(self.running.pop(live.row.key).row)
 
 # %% ../nbs/15d_pool.ipynb #fd938ddb
 @patch_to(_Driver)
@@ -287,8 +292,9 @@ def take_a_step(self) -> bool:  # whether there is more to do
     if self.heard > self.signals: self.ask_all_to_stop("stopped")
     elif not self.signals and self.cancel_flag() != self.cancel_before: self.heard = 1; self.ask_all_to_stop("cancelled")
     if self.elsewhere and time.monotonic() - self.looked > 1: self.todo.extend(self.elsewhere); self.elsewhere, self.looked = [], time.monotonic()
+    why = self.waits()
     for _ in range(len(self.todo)):
-        if self.halt or len(self.running) >= self.jobs: break
+        if self.halt or why or len(self.running) >= self.jobs: break
         row = self.todo.popleft()
         try: self.begin(row)
         except (OSError, UsageError) as e:
@@ -297,6 +303,18 @@ def take_a_step(self) -> bool:  # whether there is more to do
             self.halt = f"the disk is full ({e}); make room" if _is_full(e) else str(e)
     self.view.draw(lambda: view_lines(self.batch.name, self.counts(), self.ended, time.monotonic() - self.began, [f"#{x.row.number} {x.row.told()}: {newest_step(x.folder) or 'starting'}" for x in self.running.values()]))
     return bool(self.running) or not self.halt and bool(self.todo or self.elsewhere)
+
+@patch_to(_Driver)
+def waits(self) -> str | None:
+    "Why nothing can be started now; after a while that is the end, and what no worker has begun is taken back."
+    if not (why := self.place.trouble()) or self.halt: self.troubled = why; return why
+    if why != self.troubled: self.view.say(f"{why}; waiting for it up to {_span(self.place.patience)}")
+    self.troubled = why
+    if time.monotonic() - self.place.good > self.place.patience:
+        self.halt = why
+        for live in self.running.values():
+            if live.process and not self.place.take_back(live.folder, live.process): live.process = None  # it executes, and its record says how it is
+    return why
 
 @patch_to(_Driver)
 def drive(self) -> None:
@@ -349,7 +367,7 @@ def work_through(
     if resources and not (cluster or settings()["cluster"].value): raise UsageError(f"resources are {resources} and there is no cluster; give its address, or --gpu-slots for this machine")
     rows = batch.rows if rows is None else rows
     _check_kernel(kernel, batch.folder / "input.ipynb" if batch.source is None else Path(batch.info["template"]["path"]))
-    place, jobs, threads, said = _place(cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots)
+    place, jobs, threads, said = _place(cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots, force)
     try:
         write_plan(batch)
         batch.ledger.write("begun", process=batch.ledger.process, jobs=jobs, threads=threads, runs=len(rows), cluster=place.address)
@@ -362,12 +380,12 @@ def work_through(
     return _outcome(driver, len(rows))
 
 # %% ../nbs/15d_pool.ipynb #f0748133
-def _place(cluster: str | None, resources: dict | None, jobs: int | None, threads: int | None, gpu_slots: int) -> tuple:
+def _place(cluster: str | None, resources: dict | None, jobs: int | None, threads: int | None, gpu_slots: int, force: bool) -> tuple:
     "Where runs are executed, how many at a time, with how many threads, and how it is said."
     if not cluster: return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
     share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
-    place = DaskCluster(cluster, resources)
-    jobs, threads = min(jobs or place.slots, place.slots), threads or place.threads
+    place = DaskCluster(cluster, resources, force)
+    jobs, threads = jobs or place.slots, threads or place.threads  # more jobs than slots wait for workers to come
     return place, jobs, threads, f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each, on {place.said}"
 
 def _outcome(driver: _Driver, total: int) -> Outcome:

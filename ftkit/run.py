@@ -178,7 +178,8 @@ def run_template(
 def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     "Wait for a run's process and complete its record if it could not."
     code, run = process.wait(), read_run(folder)
-    if is_alive(run.get("process") or {}) and run["process"].get("pid") not in (process.pid, os.getpid()): return code  # another process has it now
+    now = run.get("process") or {}
+    if is_alive(now, run.get("heartbeat")) and (now.get("host") != this_process()["host"] or now.get("pid") not in (process.pid, os.getpid())): return code  # another process has it now
     if run["status"] not in ("queued", "running", "lost"): return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
     if code < 0: status, name, said = "lost", "the run's process was killed", f"signal {-code} ended it (the system does so when memory runs out)"
     else:

@@ -1,17 +1,15 @@
-"""A batch on a Dask cluster of two workers in processes of their own, reached by address: the same table, also when a worker is killed."""
+"""A batch on a Dask cluster of two workers in processes of their own, reached by address: the same table, whoever is killed."""
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_batch import COUNTED, WAVE, ftkit, go, notebook, own_folders, said, start, until  # noqa: F401 own_folders is a fixture
+from test_batch import COUNTED, WAVE, finish, ftkit, go, ledger, notebook, own_folders, said, start, statuses, until  # noqa: F401 own_folders is a fixture
 
-from ftkit.core import read_json
 from ftkit.run import run_folders
 from ftkit.runfolder import read_run
 
@@ -21,7 +19,7 @@ DASK = [sys.executable, "-m", "dask"]
 
 @pytest.fixture
 def cluster(tmp_path):
-    "Address of a scheduler, its two workers, and how to start another."
+    "Address of a scheduler, its two workers, how to start another, and the scheduler."
     told, started = tmp_path / "scheduler.json", []
     def begin(*args): started.append(subprocess.Popen([*DASK, *args, "--no-dashboard"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)); return started[-1]
     begin("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(told))
@@ -30,45 +28,95 @@ def cluster(tmp_path):
     workers = [worker(), worker()]
     from distributed import Client
     with Client(address, set_as_default=False) as c: c.wait_for_workers(2, timeout=60)
-    yield address, workers, worker
-    for p in started:
-        if p.poll() is None: p.terminate()
-        p.wait()
+    yield address, workers, worker, started[0]
+    for p in started: p.kill()  # also those that a test suspended
+    for p in started: p.wait(timeout=20)
 
 
-def results(name): return {json.dumps([r["rate"], r["depth"]]): {k: v for k, v in r.items() if k not in ("seconds", "run")} for r in json.loads(ftkit("compare", "--batch", name, "--json").stdout)["rows"]}
+def by_n(): return {r["parameters"]["n"]: r for r in map(read_run, run_folders())}
+
+
+@pytest.fixture
+def counted(tmp_path):
+    "Starts drivers on six runs, of which those from the third on wait for `go`; whatever a test leaves is ended."
+    drivers, code = [], "import sys; from ftkit.cluster import DaskCluster; DaskCluster.patience = 2; from ftkit.cli import main; sys.exit(main())"
+    def begin(address, *more):
+        drivers.append(subprocess.Popen([sys.executable, "-c", code, "batch", *map(str, (*begin.args, "--cluster", address, *more))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)))
+        return drivers[-1]
+    begin.args = notebook(tmp_path / "c.ipynb", *COUNTED), "-g", "n", "1,2,3,4,5,6", "-p", "hold", 3, "--name", "c"
+    yield begin
+    go()
+    for d in drivers: d.kill(); d.wait(timeout=20)
+
+
+def results(name): return {json.dumps([r["rate"], r["depth"]]): {k: v for k, v in r.items() if k not in ("seconds", "run")} for r in json.loads(ftkit("compare", "--batch", name, "--json").stdout)}
 
 
 def test_a_cluster_gives_the_table_that_this_machine_gives(cluster, tmp_path):
-    wave, grid = notebook(tmp_path / "wave.ipynb", *WAVE), ("-g", "rate", "0.1,0.2,0.3,0.4", "-g", "depth", "1,2,3", "--threads", 1, "--retries", 0)
+    wave, grid = notebook(tmp_path / "wave.ipynb", *WAVE), ("-g", "rate", "0.1,0.3", "-g", "depth", "1,2,3", "--threads", 1, "--retries", 0)
     here, there = ftkit("batch", wave, *grid, "--name", "here", "--jobs", 2), ftkit("batch", wave, *grid, "--name", "there", "--cluster", cluster[0])
     assert (here.returncode, there.returncode) == (1, 1), (here.stderr, there.stderr)  # depth 3 divides by zero
     assert "2 at a time, 1 thread each, on 2 workers" in there.stderr
     found = results("there")
-    assert len(found) == 12 and Counter(r["status"] for r in found.values()) == {"completed": 8, "failed": 4} and found == results("here")
+    assert len(found) == 6 and Counter(r["status"] for r in found.values()) == {"completed": 4, "failed": 2} and found == results("here")
     assert {read_run(f)["options"]["threads"] for f in run_folders()} == {1}
 
 
-def test_a_worker_is_killed_in_the_middle(cluster, tmp_path):
-    "Its run outlives it and is waited for by the other one; another run is killed with its worker, and goes on."
-    address, workers, worker = cluster
-    driver = start(notebook(tmp_path / "c.ipynb", *COUNTED), "-g", "n", "1,2,3,4,5,6", "-p", "hold", 3, "--cluster", address, "--name", "c")
+def test_workers_are_killed_in_the_middle(cluster, counted):
+    "The first one's run outlives it and is waited for; the second one's is killed too, and goes on elsewhere."
+    address, workers, worker, _ = cluster
+    driver = counted(address)
     until(lambda: {"3", "4"} <= set(said()), driver)
-    of = {read_run(f)["parameters"]["n"]: read_run(f) for f in run_folders()}
+    of = by_n()
     parent = {n: int(Path(f"/proc/{of[n]['process']['pid']}/stat").read_text().rpartition(")")[2].split()[1]) for n in (3, 4)}
     first, second = ({w.pid: w for w in workers}[parent[n]] for n in (3, 4))
     first.kill()
-    new = worker()
-    time.sleep(2)
-    os.kill(of[4]["process"]["pid"], signal.SIGKILL)
     second.kill()
+    os.kill(of[4]["process"]["pid"], signal.SIGKILL)
+    worker()
     until(lambda: said().count("4") == 2, driver)
-    assert new.poll() is None
     go()
-    out, err = driver.communicate(timeout=120)
-    assert driver.returncode == 0, err
+    finish(driver)
     assert Counter(said()) == Counter({"1": 1, "2": 1, "3": 1, "4": 2, "5": 1, "6": 1})
-    assert {read_json(f / "run.json")["status"] for f in run_folders()} == {"completed"} and len(run_folders()) == 6
+    assert statuses() == {"completed": 6}
+
+
+def test_the_driver_is_killed_and_another_one_comes(cluster, counted):
+    first = counted(cluster[0])
+    until(lambda: {"3", "4"} <= set(said()), first)
+    first.kill()
+    second = counted(cluster[0])
+    until(lambda: len(ledger("adopted")) == 2, second)
+    go()
+    finish(second)
+    assert Counter(said()) == Counter("123456") and statuses() == {"completed": 6}
+
+
+@pytest.mark.parametrize("what", ["scheduler killed", "scheduler suspended", "workers killed"])
+def test_the_cluster_goes(what, cluster, counted):
+    "What executes is waited for, what waits is taken back, and the command ends; elsewhere it goes on."
+    address, workers, _, scheduler = cluster
+    driver = counted(address, "--jobs", 3)
+    until(lambda: {"3", "4"} <= set(said()) and len(run_folders()) == 5, driver)  # the fifth waits for a worker
+    for p in workers if what == "workers killed" else [scheduler]: p.send_signal(signal.SIGSTOP if "suspended" in what else signal.SIGKILL)
+    until(lambda: statuses()["stopped"] == 1, driver)
+    assert statuses() == {"completed": 2, "running": 2, "stopped": 1} and driver.poll() is None
+    go()
+    out, err = finish(driver, 1)
+    assert ("has 0 workers" if what == "workers killed" else "is gone or does not answer") in err and "4 of 6 runs are completed, 2 are left; go on with the same command" in err, err
+    finish(start(*counted.args, "--jobs", 2))
+    assert Counter(said()) == Counter("123456") and statuses() == {"completed": 6}
+
+
+def test_stopped_on_a_cluster_it_goes_on(cluster, counted):
+    driver = counted(cluster[0], "--jobs", 3)
+    until(lambda: {"3", "4"} <= set(said()) and len(run_folders()) == 5, driver)
+    driver.send_signal(signal.SIGINT)
+    out, err = finish(driver, 130)
+    assert statuses() == {"completed": 2, "stopped": 3} and "2 of 6 runs are completed, 4 are left" in err, err
+    go()
+    finish(counted(cluster[0]))
+    assert Counter(said()) == Counter("12345634") and statuses() == {"completed": 6}
 
 
 def test_addresses_and_resources_that_are_not_there(cluster, tmp_path):
