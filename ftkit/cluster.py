@@ -127,17 +127,16 @@ class DaskCluster:
 class Task:
     "A run on a worker, where a process would be."
     pid = None
-    def __init__(self, folder: Path, token: str, future): self.folder, self.token, self.future, self.over, self.looked, self.lost = folder, token, future, False, 0.0, None
+    def __init__(self, folder: Path, token: str, future): self.folder, self.token, self.future, self.over, self.looked, self.ended = folder, token, future, False, 0.0, None
 
     def poll(self) -> int | None:
         "0 when it is over, by what the scheduler says or by the run's record."
         now = time.monotonic()
         if self.over or self.future.done(): return 0
         if now - self.looked < 1: return None
-        self.looked, run = now, read_run(self.folder)
-        if run["status"] in ("completed", "failed", "stopped"): return 0
-        self.lost = (self.lost or now) if run["status"] == "lost" else None
-        return 0 if self.lost and now - self.lost > 10 else None  # a worker that lives says why within that time
+        self.looked = now
+        self.ended = None if read_run(self.folder)["status"] in ("queued", "running") else self.ended or now
+        return 0 if self.ended and now - self.ended > 10 else None  # a worker that lives says so within that time
 
 # %% ../nbs/15c_cluster.ipynb #f672a933
 @patch_to(DaskCluster)
