@@ -52,13 +52,14 @@ def counted(tmp_path):
 def results(name): return {json.dumps([r["rate"], r["depth"]]): {k: v for k, v in r.items() if k not in ("seconds", "run")} for r in json.loads(ftkit("compare", "--batch", name, "--json").stdout)}
 
 
-def test_a_cluster_gives_the_table_that_this_machine_gives(cluster, tmp_path):
-    wave, grid = notebook(tmp_path / "wave.ipynb", *WAVE), ("-g", "rate", "0.1,0.3", "-g", "depth", "1,2,3", "--threads", 1, "--retries", 0)
+@pytest.mark.parametrize("rates", ["0.1,0.3", pytest.param("0.1,0.2,0.3,0.4,0.5,0.6", marks=pytest.mark.slow)])
+def test_a_cluster_gives_the_table_that_this_machine_gives(rates, cluster, tmp_path):
+    wave, grid, n = notebook(tmp_path / "wave.ipynb", *WAVE), ("-g", "rate", rates, "-g", "depth", "1,3", "--threads", 1, "--retries", 0), rates.count(",") + 1
     here, there = ftkit("batch", wave, *grid, "--name", "here", "--jobs", 2), ftkit("batch", wave, *grid, "--name", "there", "--cluster", cluster[0])
     assert (here.returncode, there.returncode) == (1, 1), (here.stderr, there.stderr)  # depth 3 divides by zero
     assert "2 at a time, 1 thread each, on 2 workers" in there.stderr
     found = results("there")
-    assert len(found) == 6 and Counter(r["status"] for r in found.values()) == {"completed": 4, "failed": 2} and found == results("here")
+    assert len(found) == 2 * n and Counter(r["status"] for r in found.values()) == {"completed": n, "failed": n} and found == results("here")
     assert {read_run(f)["options"]["threads"] for f in run_folders()} == {1}
 
 
@@ -92,7 +93,7 @@ def test_the_driver_is_killed_and_another_one_comes(cluster, counted):
     assert Counter(said()) == Counter("123456") and statuses() == {"completed": 6}
 
 
-@pytest.mark.parametrize("what", ["scheduler killed", "scheduler suspended", "workers killed"])
+@pytest.mark.parametrize("what", ["scheduler killed", *(pytest.param(w, marks=pytest.mark.slow) for w in ("scheduler suspended", "workers killed"))])
 def test_the_cluster_goes(what, cluster, counted):
     "What executes is waited for, what waits is taken back, and the command ends; elsewhere it goes on."
     address, workers, _, scheduler = cluster
