@@ -288,12 +288,13 @@ def _print_status(name: str, as_json: bool) -> None:
     for r in s["running"]: print(f"  #{r['number']} {' '.join(f'{k}={_shown(v)}' for k, v in r['parameters'].items())}: {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})")
     if not s["drivers"] and s["counts"].get("completed") != s["runs"]: print("  nobody works on it now; go on with the command that began it")
 
-# %% ../nbs/19_cli.ipynb #dc2ca4e4
+# %% ../nbs/19_cli.ipynb #5ce1f93e
 def _amounts(text: str | None) -> dict[str, float]:
     "NAME=AMOUNT,… as Dask's --resources has it."
     try: return {name.strip(): float(n) for name, n in (x.split("=") for x in (text or "").split(",") if x.strip())}
     except ValueError: raise UsageError(f"resources were given {text!r}; write them like GPU=1, or GPU=1,MEMORY=4e9") from None
 
+# %% ../nbs/19_cli.ipynb #dc2ca4e4
 @app.command("batch", context_settings={"help_option_names": ["--help", "-h"]})
 def _batch(
     template: Annotated[str | None, typer.Argument(help="a shipped template's name, or a notebook's path")] = None,

@@ -94,36 +94,32 @@ class DaskCluster:
         try: self.client = Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError, ImportError) as e: raise UsageError(f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786") from None
         try: self.greet(force)
+        except TimeoutError as e: self.leave(); raise UsageError(f"the scheduler at {address} does not answer ({e})") from None
         except BaseException: self.leave(); raise
         self.good, self.looked, self.found = time.monotonic(), time.monotonic(), None
 
-    def able(self) -> dict:
-        "Workers that have the resources."
-        workers = _within(5, lambda: self.client.scheduler_info(n_workers=-1))["workers"]
-        able = {a: w for a, w in workers.items() if all(w.get("resources", {}).get(k, 0) >= v for k, v in self.resources.items())}
-        if not able: raise UsageError(f"the scheduler at {self.address} has {len(workers)} workers" + (f", none with {self.resources}; start them with --resources" if workers else f"; start one on each machine: dask worker {self.address} --nthreads 1"))
-        return able
+# %% ../nbs/15c_cluster.ipynb #5f50bf7e
+@patch_to(DaskCluster)
+def able(self) -> dict:
+    "Workers that have the resources."
+    workers = _within(5, lambda: self.client.scheduler_info(n_workers=-1))["workers"]
+    able = {a: w for a, w in workers.items() if all(w.get("resources", {}).get(k, 0) >= v for k, v in self.resources.items())}
+    if not able: raise UsageError(f"the scheduler at {self.address} has {len(workers)} workers" + (f", none with {self.resources}; start them with --resources" if workers else f"; start one on each machine: dask worker {self.address} --nthreads 1"))
+    return able
 
-    def greet(self, force: bool) -> None:
-        "How many runs the workers have room for, with how many threads; those with other code are refused."
-        able, mine = self.able(), code_fingerprint()
-        try: said = _within(60, lambda: self.client.run(_greet, workers=list(able)))
-        except Exception as e: raise UsageError(f"the workers at {self.address} cannot execute ftkit ({type(e).__name__}: {str(e)[:200]}); install the same ftkit on each machine") from None
-        strange = [f"{a} has {found}" for a, (_, code) in said.items() if (found := _differs(mine, code))]
-        if strange and not force: raise UsageError(f"{len(strange)} of {len(able)} workers have other code: {strange[0]}; install the same there, or give --force")
-        self.slots = sum(min([w["nthreads"], *(int(w["resources"][k] // v) for k, v in self.resources.items())]) for w in able.values())
-        self.threads = max(1, min(said[a][0] // max(1, w["nthreads"]) for a, w in able.items()))
-        self.said = f"{len(able)} worker{'s' * (len(able) > 1)} with room for {self.slots} run{'s' * (self.slots > 1)} at {self.address}"
+@patch_to(DaskCluster)
+def greet(self, force: bool) -> None:
+    "How many runs the workers have room for, with how many threads; those with other code are refused."
+    able, mine = self.able(), code_fingerprint()
+    try: said = _within(60, lambda: self.client.run(_greet, workers=list(able)))
+    except Exception as e: raise UsageError(f"the workers at {self.address} cannot execute ftkit ({type(e).__name__}: {str(e)[:200]}); install the same ftkit on each machine") from None
+    strange = [f"{a} has {found}" for a, (_, code) in said.items() if (found := _differs(mine, code))]
+    if strange and not force: raise UsageError(f"{len(strange)} of {len(able)} workers have other code: {strange[0]}; install the same there, or give --force")
+    self.slots = sum(min([w["nthreads"], *(int(w["resources"][k] // v) for k, v in self.resources.items())]) for w in able.values())
+    self.threads = max(1, min(said[a][0] // max(1, w["nthreads"]) for a, w in able.items()))
+    self.said = f"{len(able)} worker{'s' * (len(able) > 1)} with room for {self.slots} run{'s' * (self.slots > 1)} at {self.address}"
 
-    def start(self, folder: Path, force: bool = False) -> "Task":
-        token = f"{folder.name}-{secrets.token_hex(3)}"
-        if not _write_waiting(folder, None, process=this_process() | {"token": token}): raise UsageError(f"{folder} is not as this process left it; see ftkit show {folder.name}")
-        try: return Task(folder, token, self.client.submit(run_on_worker, str(folder), token, force, key=token, pure=False, resources=self.resources))
-        except Exception as e: raise UsageError(f"the scheduler at {self.address} takes no task ({e})") from None
-
-    def leave(self) -> None:
-        with contextlib.suppress(Exception): _within(10, self.client.close)  # the scheduler may be gone first
-
+# %% ../nbs/15c_cluster.ipynb #c866a099
 class Task:
     "A run on a worker, where a process would be."
     pid = None
@@ -137,6 +133,17 @@ class Task:
         self.looked = now
         self.ended = None if read_run(self.folder)["status"] in ("queued", "running") else self.ended or now
         return 0 if self.ended and now - self.ended > 10 else None  # a worker that lives says so within that time
+
+@patch_to(DaskCluster)
+def start(self, folder: Path, force: bool = False) -> "Task":
+    token = f"{folder.name}-{secrets.token_hex(3)}"
+    if not _write_waiting(folder, None, process=this_process() | {"token": token}): raise UsageError(f"{folder} is not as this process left it; see ftkit show {folder.name}")
+    try: return Task(folder, token, self.client.submit(run_on_worker, str(folder), token, force, key=token, pure=False, resources=self.resources))
+    except Exception as e: raise UsageError(f"the scheduler at {self.address} takes no task ({e})") from None
+
+@patch_to(DaskCluster)
+def leave(self) -> None:
+    with contextlib.suppress(Exception): _within(10, self.client.close)  # the scheduler may be gone first
 
 # %% ../nbs/15c_cluster.ipynb #f672a933
 @patch_to(DaskCluster)

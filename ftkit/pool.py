@@ -316,6 +316,7 @@ def waits(self) -> str | None:
             if live.process and not self.place.take_back(live.folder, live.process): live.process = None  # it executes, and its record says how it is
     return why
 
+# %% ../nbs/15d_pool.ipynb #4ea5a880
 @patch_to(_Driver)
 def drive(self) -> None:
     "Work until all is done, or nothing more may be started."
