@@ -288,6 +288,12 @@ def _print_status(name: str, as_json: bool) -> None:
     for r in s["running"]: print(f"  #{r['number']} {' '.join(f'{k}={_shown(v)}' for k, v in r['parameters'].items())}: {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})")
     if not s["drivers"] and s["counts"].get("completed") != s["runs"]: print("  nobody works on it now; go on with the command that began it")
 
+# %% ../nbs/19_cli.ipynb #5ce1f93e
+def _amounts(text: str | None) -> dict[str, float]:
+    "NAME=AMOUNT,… as Dask's --resources has it."
+    try: return {name.strip(): float(n) for name, n in (x.split("=") for x in (text or "").split(",") if x.strip())}
+    except ValueError: raise UsageError(f"resources were given {text!r}; write them like GPU=1, or GPU=1,MEMORY=4e9") from None
+
 # %% ../nbs/19_cli.ipynb #dc2ca4e4
 @app.command("batch", context_settings={"help_option_names": ["--help", "-h"]})
 def _batch(
@@ -298,6 +304,7 @@ def _batch(
     sample: Annotated[int | None, typer.Option(help="draw so many of the runs")] = None, sample_seed: Annotated[int, typer.Option(help="of that draw")] = 0,
     name: Annotated[str | None, typer.Option(help="of the batch; without it, made of the notebook and the values, so that the same command goes on")] = None,
     jobs: Annotated[int | None, typer.Option(help="runs at a time; without it, by the number of cores")] = None, threads: Annotated[int | None, typer.Option(help="CPU threads of each; without it, the cores divided by --jobs", min=1)] = None, gpu_slots: Annotated[int, typer.Option(help="runs at a time on a GPU")] = 1,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler whose workers execute the runs, for example tcp://10.0.0.1:8786")] = None, resources: Annotated[str | None, typer.Option(metavar="GPU=1", help="what a run takes of a worker that was started with --resources")] = None,
     retries: Annotated[int, typer.Option(help="how often a run that failed or was killed is gone on with")] = 1,
     timeout: Timeout = None, memory: Memory = None, keep: Keep = None, kernel: Annotated[str | None, typer.Option(help="an installed kernel's name")] = None,
     stop_on_failure: Annotated[bool, typer.Option("--stop-on-failure", help="start nothing more after a run failed for good")] = False,
@@ -319,7 +326,7 @@ def _batch(
     batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p), sample, sample_seed, name, force)
     for line in told: print(line, file=sys.stderr)
     if dry_run: return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
-    end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force)
+    end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force, cluster=cluster, resources=_amounts(resources))
     if as_json: _print_json({"batch": batch.name, "folder": str(batch.folder), "outcome": vars(end), "rows": batch.results()})
     else: _print_results(batch.results(), 30)
     print(f"{end.said}; all results: ftkit compare --batch {batch.name}", file=sys.stderr)

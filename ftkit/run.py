@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['KEEP', 'list_templates', 'template_path', 'code_fingerprint', 'create_run', 'launch', 'follow', 'figures', 'Done',
            'run_template', 'settle', 'stop_run', 'run_folders', 'find_run', 'summary', 'list_runs', 'remove_sockets',
-           'changed_since', 'resume_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run',
-           'chosen_parameters', 'cell_statuses', 'stage_seconds']
+           'changed_since', 'resume_run', 'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes',
+           'remove_run', 'chosen_parameters', 'cell_statuses', 'stage_seconds']
 
 # %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
@@ -178,7 +178,8 @@ def run_template(
 def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     "Wait for a run's process and complete its record if it could not."
     code, run = process.wait(), read_run(folder)
-    if is_alive(run.get("process") or {}) and run["process"].get("pid") not in (process.pid, os.getpid()): return code  # another process has it now
+    now = run.get("process") or {}
+    if is_alive(now, run.get("heartbeat")) and (now.get("host") != this_process()["host"] or now.get("pid") not in (process.pid, os.getpid())): return code  # another process has it now
     if run["status"] not in ("queued", "running", "lost"): return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
     if code < 0: status, name, said = "lost", "the run's process was killed", f"signal {-code} ended it (the system does so when memory runs out)"
     else:
@@ -282,7 +283,15 @@ def resume_run(
     force: bool = False,  # also where code or data changed
     **options,  # of `create_run`, to be changed: timeout, memory, keep, threads
 ) -> subprocess.Popen:
-    "Make a run that ended early ready to go on, and launch it."
+    "Go on with a run that ended early."
+    return launch(requeue_run(folder, force, **options), force)
+
+def requeue_run(
+    folder: str | os.PathLike,  # a run's folder
+    force: bool = False,  # as for `resume_run`
+    **options,
+) -> Path:  # the folder
+    "Make a run that ended early ready to go on."
     folder, run = Path(folder).resolve(), read_run(folder)
     if run["status"] in ("queued", "running"): raise UsageError(f"{run['id']} is {run['status']} (process {run['process'].get('pid')} on {run['process'].get('host')}); stop it first: ftkit stop {run['id']}")
     if run["status"] == "completed": raise UsageError(f"{run['id']} is completed; there is nothing left to do. Run it anew with: ftkit verify {run['id']}, or ftkit run")
@@ -298,7 +307,7 @@ def resume_run(
         threads = (run.get("options") or {}).get("threads") or noted(folder).get("threads")  # the same bits need the same number
         run |= {"status": "queued", "error": None, "spent": _spent(run), "started": None, "ended": None, "process": this_process(), "heartbeat": time.time(), "options": (run.get("options") or {}) | {"threads": threads} | options, "resumed": [*run.get("resumed", []), time.time()]}
         write_json(folder / "run.json", run)
-    return launch(folder, force)
+    return folder
 
 # %% ../nbs/13_run.ipynb #a49379cf
 def checkpoints(
