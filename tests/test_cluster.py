@@ -82,6 +82,7 @@ def test_workers_are_killed_in_the_middle(cluster, counted):
     assert statuses() == {"completed": 6}
 
 
+@pytest.mark.slow
 def test_the_driver_is_killed_and_another_one_comes(cluster, counted):
     first = counted(cluster[0])
     until(lambda: {"3", "4"} <= set(said()), first)
@@ -93,7 +94,8 @@ def test_the_driver_is_killed_and_another_one_comes(cluster, counted):
     assert Counter(said()) == Counter("123456") and statuses() == {"completed": 6}
 
 
-@pytest.mark.parametrize("what", ["scheduler killed", *(pytest.param(w, marks=pytest.mark.slow) for w in ("scheduler suspended", "workers killed"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["scheduler killed", "scheduler suspended", "workers killed"])
 def test_the_cluster_goes(what, cluster, counted):
     "What executes is waited for, what waits is taken back, and the command ends; elsewhere it goes on."
     address, workers, _, scheduler = cluster
