@@ -102,7 +102,7 @@ def test_the_cluster_goes(what, cluster, counted):
     driver = counted(address, "--jobs", 3)
     until(lambda: len(said()) == 4 and len(run_folders()) == 5, driver)  # the fifth waits for a worker
     for p in workers if what == "workers killed" else [scheduler]: p.send_signal(signal.SIGSTOP if "suspended" in what else signal.SIGKILL)
-    until(lambda: statuses() == {"completed": 2, "running": 2, "stopped": 1}, driver)
+    until(lambda: statuses() == {"completed": 2, "running": 2, "stopped": 1}, driver, seconds=400)  # DaskCluster.patience is 300, where Dask's client does not give up before
     go()
     out, err = finish(driver, 1)
     assert ("has 0 workers" if what == "workers killed" else "is gone or does not answer") in err and "4 of 6 runs are completed, 2 are left; go on with the same command" in err, err
