@@ -184,6 +184,7 @@ class Part:
         "(n,) int64, (n,C) or (n,) float32, or (n,) texts, as the task says."
         return self.data.labels[self.ids]
 
+# %% ../nbs/03_data.ipynb #8d44111d
 @dataclasses.dataclass(repr=False)
 class Data:
     "Labelled examples with a split and a fingerprint."

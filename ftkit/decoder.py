@@ -91,6 +91,7 @@ def write(
         if back := _loop(out): out = out[:-back]; break  # a decoder that hears nothing more repeats itself to the end
     return decoder.tokenizer.decode(out, skip_special_tokens=True).strip()
 
+# %% ../nbs/05b_decoder.ipynb #7bbb2680
 @torch.inference_mode()
 def language_of(
     decoder: Decoder,

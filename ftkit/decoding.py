@@ -107,6 +107,7 @@ def _rules(words, bigram: Bigram | None, weight: float, bonus: float):
         return weight * bigram.log_probability(word, before[0] if before else "") + bonus if bigram else 0.0
     return may, last_word
 
+# %% ../nbs/05c_decoding.ipynb #8fbb4c55
 def _search(log_p: np.ndarray, characters, width: int, may, last_word) -> dict[str, tuple[float, float]]:
     "Text: the logarithm of its paths' probability and what its whole words add, for the `width` best."
     beams, added = {"": (0.0, -math.inf)}, {"": 0.0}  # text: log probability of its paths that end in a blank, and in its last character

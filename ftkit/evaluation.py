@@ -303,6 +303,7 @@ def _worst_sounds(self, n: int) -> Heard:
     name = lambda i: "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
     return hear(data, ids, [("" if writes else f"{_told(self, k)} · ") + f"{data.seconds[i]:.1f} s{name(i)}" for k, i in zip(rows, ids)], [self.probabilities[k] for k in rows] if writes else None)
 
+# %% ../nbs/12_evaluation.ipynb #f88e8fb6
 @patch_to(Report)
 def worst(self,
     n: int = 9,  # how many; of texts the 9 that were explained, of recordings the 9 that can be heard
@@ -343,6 +344,7 @@ def noises(self):
     "The headline figure against the strength of noise, as a figure; None where it was not tested."
     return show_error_by({"model": self.noise}, "signal-to-noise ratio", self.headline.replace("_", " ")) if self.noise else None
 
+# %% ../nbs/12_evaluation.ipynb #49077070
 @patch_to(Report)
 def spectrograms(self):
     "Pictures of the worst recordings; None for pictures and texts."

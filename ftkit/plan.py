@@ -147,6 +147,7 @@ def _records(table) -> tuple[list[dict], bool, str]:
     if hasattr(table, "to_dict"): return table.to_dict("records"), False, "the table"
     return [dict(r) for r in table], False, "the table"
 
+# %% ../nbs/15_plan.ipynb #1eea8c83
 def plan_rows(
     params: list[Param],  # of the notebook
     grid: dict | None = None,  # name: values, or a text as `grid_values` takes it

@@ -185,6 +185,7 @@ def _rounded(x):
     pad = lambda t: F.pad(t, (0, 0) * (t.ndim - 2) + (0, more))
     return {k: (pad(v[0]), v[1]) if k == "below" else v if k == "rows" else pad(v) for k, v in x.items()}
 
+# %% ../nbs/08a_recipe.ipynb #6b320c0c
 def probe_precision(
     model: Model,  # left exactly as it is
     device: torch.device,
