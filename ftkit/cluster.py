@@ -173,6 +173,6 @@ def trouble(self) -> str | None:
         self.able()
         self.good, self.found = time.monotonic(), None
     except UsageError as e: self.found = str(e)
-    except Exception: self.found = f"the scheduler at {self.address} is gone or does not answer"
+    except Exception as e: self.found = f"the scheduler at {self.address} is gone or does not answer ({str(e).partition(chr(10))[0][:100] or type(e).__name__})"  # of many kinds, as Dask has them; what was found is told
     self.looked = time.monotonic()
     return self.found
