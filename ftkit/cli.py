@@ -19,10 +19,10 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .core import UsageError, jsonable, settings
+from .core import UsageError, jsonable, say, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
-from .run import cell_statuses, chosen_parameters, create_run, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
+from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Fine-tune a pretrained model on your own pictures, texts or recordings: run a template, look at its report, use its model.")
@@ -68,7 +68,7 @@ def _facts(e: dict) -> str:
 def _line(e: dict) -> str | None:
     "An event as a plain line, if it is worth one."
     stage, step, of = e.get("stage"), e.get("step"), e.get("of")
-    if stage in ("ended", "facts", "made", "fit", "fitted"): return None
+    if stage in ("ended", "facts", "made", "fit", "fitted", "needs"): return None
     if "train_loss" in e: return f"{stage}: {_facts(e)}"
     if stage not in ("cell", "head", "tune") and step is not None and step == of: return f"{stage}: {of:,} in {e.get('seconds', 0):.1f} s"
     if stage == "broken": return f"the checkpoint {e['checkpoint']} cannot be read ({e['why']}); going on from the one before it"
@@ -79,17 +79,17 @@ def _left(e: dict) -> str:
     speed = e["step"] / e["seconds"] if e.get("seconds") else 0
     return f"{speed:.3g} steps/s, {(e['of'] - e['step']) / speed:.0f} s left" if speed else ""
 
-def _watch_plain(events) -> None:
+def _watch_plain(events, run: str) -> None:
     "A line for what is worth one, and for a long stage one every half minute."
     told = time.monotonic()
     for e in events:
-        if line := _line(e): print(line, file=sys.stderr, flush=True); told = time.monotonic()
+        if line := _line(e): say(line, run=run, event=e); told = time.monotonic()
         elif e.get("of") and e.get("stage") != "cell" and time.monotonic() - told > 30:
-            print(f"{e['stage']}: step {e['step']} of {e['of']}, {_left(e)}, {_facts(e)}", file=sys.stderr, flush=True)
+            say(f"{e['stage']}: step {e['step']} of {e['of']}, {_left(e)}, {_facts(e)}", run=run, event=e)
             told = time.monotonic()
 
 # %% ../nbs/19_cli.ipynb #052afe7c
-def _watch_bars(events) -> None:
+def _watch_bars(events, run: str) -> None:
     "A bar for each stage."
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -107,11 +107,11 @@ def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0) -> None:
     def stop(number, frame):
         ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
         stop.times += 1
-        print("stopping where it can go on; once more stops at once" if stop.times == 1 else "stopping at once", file=sys.stderr, flush=True)
+        say("stopping where it can go on; once more stops at once" if stop.times == 1 else "stopping at once", run=folder.name)
         for _ in range(2 if stop.times > 1 else 0):
             with contextlib.suppress(OSError): os.kill(process.pid, signal.SIGTERM)
     stop.times, before = 0, {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
-    (_watch_bars if sys.stderr.isatty() else _watch_plain)(follow(folder, process, offset=offset))
+    (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(follow(folder, process, offset=offset), folder.name)
     code = settle(folder, process)
     for n, handler in before.items(): signal.signal(n, handler)
     _tell(folder, as_json)
@@ -133,12 +133,15 @@ def _run(
     template: Template,
     p: Values = (),
     f: Annotated[list[Path], typer.Option("-f", "--file", help="parameters from a YAML or JSON file; may be given several times")] = (),
+    then: Annotated[list[str], typer.Option("--then", metavar="TEMPLATE", help="a notebook that runs when this one is completed, with the -p and -f behind it; there, run:NAME/FILE is a file of the step whose notebook is called NAME; may be given several times")] = (),
     threads: Threads = None,
     kernel: Annotated[str | None, typer.Option(help="an installed kernel's name; without it, the notebook's own")] = None,
     timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False,
 ):
     "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
-    folder = create_run(template, _given(template_path(template), p, f), threads, kernel, timeout, memory, keep or "best")
+    from ftkit.chain import create_chain
+    steps = [(template, p, f)] + [(s["template"], s["p"], map(Path, s["f"])) for s in map(json.loads, then)]
+    folder = create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best")[-1]
     _to_the_end(folder, launch(folder), as_json)
 
 @app.command("resume")
@@ -177,7 +180,7 @@ def _tell(folder: Path, as_json: bool) -> None:
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
     if run.get("parameters") is not None and (run["status"] in ("stopped", "lost") or run["status"] == "failed" and not (isinstance(error, dict) and error.get("usage"))): print(f"  go on with: ftkit resume {row['id']}")
-    if error: print(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), file=sys.stderr)
+    if error: say(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), "error", run=row["id"], status=run["status"])
 
 # %% ../nbs/19_cli.ipynb #89595e8f
 @app.command("runs")
@@ -204,9 +207,11 @@ def _rm(runs: Annotated[list[str], typer.Argument(help="runs, as for show")], ye
 @app.command("show")
 def _show(run: Run = "last", as_json: Json = False):
     "Show what a run came to, the parameters that were chosen, and its cells."
+    from ftkit.chain import needed_ids
     folder = find_run(run)
     _tell(folder, as_json)
     if as_json: return
+    for other in needed_ids(read_run(folder)): print(f"  needs     {other}")
     chosen, all_of_them = chosen_parameters(folder), read_run(folder).get("parameters") or {}
     _print_table([{"chosen": k, "value": json.dumps(v, ensure_ascii=False)} for k, v in chosen.items()], ["chosen", "value"])
     if rest := len(all_of_them) - len(chosen): print(f"and {rest} parameters as they come (all of them with --json)")
@@ -234,7 +239,7 @@ def _compare(runs: Annotated[list[str] | None, typer.Argument(help="two runs or 
 def _verify(run: Run = "last", as_json: Json = False):
     "Execute a run again and name the first thing that differs."
     from ftkit.compare import verify_run
-    said = verify_run(find_run(run), watch=lambda folder, process: _watch_plain(follow(folder, process)))
+    said = verify_run(find_run(run), watch=lambda folder, process: _watch_plain(follow(folder, process), folder.name))
     if as_json: _print_json({"first": said.first, "rows": said.rows, "again": said.again})
     else:
         _print_table([r | {"": "same" if r["same"] else "differs"} for r in said.rows], ["name", "", *([] if said.first is None else ["before", "now"])])
@@ -324,12 +329,12 @@ def _batch(
         if n in grid: raise UsageError(f"the grid names {n} twice; give all its values once: -g {n} v1,v2")
         grid[n] = text
     batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p), sample, sample_seed, name, force)
-    for line in told: print(line, file=sys.stderr)
+    for line in told: say(line, batch=batch.name)
     if dry_run: return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
     end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force, cluster=cluster, resources=_amounts(resources))
     if as_json: _print_json({"batch": batch.name, "folder": str(batch.folder), "outcome": vars(end), "rows": batch.results()})
     else: _print_results(batch.results(), 30)
-    print(f"{end.said}; all results: ftkit compare --batch {batch.name}", file=sys.stderr)
+    say(f"{end.said}; all results: ftkit compare --batch {batch.name}", "error" if end.code else "info", batch=batch.name, **{k: v for k, v in vars(end).items() if k != "said"})
     raise SystemExit(end.code)
 
 # %% ../nbs/19_cli.ipynb #d9882807
@@ -393,28 +398,31 @@ def _cache(clear: Annotated[bool, typer.Option(help="remove everything but fetch
 def _options(version: Annotated[bool, typer.Option("--version", help="print the version")] = False):
     if version: print(__version__); raise typer.Exit()
 
+def _next(words, option: str, needs: str) -> str:
+    if (word := next(words, None)) is None: raise UsageError(f"{option} needs {needs}")
+    return word
+
 def _join_parameters(argv: list[str]) -> list[str]:
-    "`-p NAME VALUE` as `-p NAME=VALUE`, because typer's repeated options take one word; that form works too."
-    out, words = [], iter(argv)
+    "`-p NAME VALUE` as `-p NAME=VALUE`, because typer's repeated options take one word; that form works too. `--then` takes the -p and -f behind it."
+    out, words, then = [], iter(argv), []
     for word in words:
-        out.append(word)
+        if word == "--then": then.append({"template": _next(words, "--then", "a notebook"), "p": [], "f": []}); continue
+        if then and word in ("-f", "--file"): then[-1]["f"].append(_next(words, word, "a file")); continue
+        if not (then and word in ("-p", "--param")): out.append(word)
         if word not in ("-p", "--param", "-w", "--where", "-g", "--grid"): continue
-        name = next(words, None)
-        if name is None: raise UsageError(f"{word} needs a name and a value, for example {word} epochs 5")
-        if "=" in name: out.append(name); continue
-        value = next(words, None)
-        if value is None: raise UsageError(f"{word} {name} needs a value: {word} {name} VALUE")
-        out.append(f"{name}={value}")
-    return out
+        name = _next(words, word, f"a name and a value, for example {word} epochs 5")
+        given = name if "=" in name else f"{name}={_next(words, f'{word} {name}', f'a value: {word} {name} VALUE')}"
+        (then[-1]["p"] if then and word in ("-p", "--param") else out).append(given)
+    return out + [w for step in then for w in ("--then", json.dumps(step))]
 
 def main() -> None:
     "The console script: wrong use is one sentence on stderr and exit code 2."
     try: app(_join_parameters(sys.argv[1:]), prog_name="ftkit")
     except UsageError as e:
-        print(f"ftkit: {e}", file=sys.stderr)
+        say(f"ftkit: {e}", "error")
         raise SystemExit(2) from None
     except BrokenPipeError: raise SystemExit(0) from None
     except OSError as e:
         if e.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC): raise
-        print(f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room", file=sys.stderr)
+        say(f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room", "error")
         raise SystemExit(2) from None

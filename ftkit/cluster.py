@@ -14,9 +14,9 @@ import threading
 import time
 from pathlib import Path
 
-from .core import UsageError, patch_to, read_json, write_json
-from .runfolder import lock_run, read_run, this_process
-from .run import code_fingerprint, launch, settle
+from .core import UsageError, patch_to
+from .runfolder import read_run, this_process
+from .run import change_queued, code_fingerprint, launch, settle
 
 # %% ../nbs/15c_cluster.ipynb #c0acd68a
 def cores() -> int:
@@ -53,12 +53,7 @@ def run_on_worker(
 
 def _write_waiting(folder: Path, token: str | None, **fields) -> bool:
     "Change the record of a run that waits with this token; False if it does not."
-    waits = lambda run: run["status"] == "queued" and (run.get("process") or {}).get("token") == token
-    if not waits(read_json(folder / "run.json")) or (lock := lock_run(folder, wait=10)) is None: return False
-    with lock:
-        if not waits(run := read_json(folder / "run.json")): return False
-        write_json(folder / "run.json", run | fields)
-    return True
+    return change_queued(folder, lambda run: (run.get("process") or {}).get("token") == token, **fields)
 
 def _differs(before: dict, now: dict) -> str:
     "What of two fingerprints of code is not the same, in words."

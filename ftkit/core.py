@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['UsageError', 'patch_to', 'Registry', 'Setting', 'settings', 'runs_folder', 'cache_folder', 'cache_sizes',
            'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256',
-           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'build_folder', 'in_turn']
+           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'say', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
 import contextlib
 import dataclasses
+import datetime
 import difflib
 import hashlib
 import json
@@ -76,6 +77,7 @@ _SETTINGS = {  # name: (default, help)
     "device": ("auto", "auto, cpu, cuda, cuda:1, mps"),
     "workers": (0, "threads that decode pictures; 0 means one for each core"),
     "cluster": ("", "address of a Dask scheduler for batches"),
+    "log": ("text", "text, or json: what goes on as one JSON object a line, for programs that collect logs"),
     "upload_limit_mb": (200, "largest upload the server accepts [MB]"),
 }
 
@@ -85,9 +87,10 @@ def _typed(name: str, text: str, default, where: str):
     try:
         if isinstance(default, bool):
             return {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}[text.strip().lower()]
+        if name == "log" and text.strip() not in ("text", "json"): raise ValueError
         return type(default)(text.strip())
     except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(default)]
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text or json"}[type(default)]
         raise UsageError(f"setting {name!r} is {text!r} in {where}; it must be {kind}") from None
 
 def settings(
@@ -256,6 +259,18 @@ def read_json(path: str | os.PathLike):
     try: return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f"{path} is not readable JSON ({e})") from None
 
+# %% ../nbs/00_core.ipynb #7771904c
+def say(
+    message: str,  # one sentence
+    level: str = "info",  # "info" or "error"
+    **facts,  # run, batch, status …: JSON values, for programs
+) -> None:
+    "A line on standard error, or with the setting `log = json` one JSON object with time (UTC), level, message and facts."
+    as_json = False
+    with contextlib.suppress(UsageError): as_json = settings()["log"].value == "json"
+    if as_json: message = json.dumps({"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), "level": level, "message": message.strip()} | jsonable(facts), ensure_ascii=False)
+    print(message, file=sys.stderr, flush=True)
+
 # %% ../nbs/00_core.ipynb #0a23a55c
 def _flush(path: pathlib.Path) -> None:
     "Have a file's bytes on the disk before its name is: a machine that loses power must not leave an empty file under a good name."
@@ -303,6 +318,6 @@ def _locked(path: pathlib.Path):
     while True:
         try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB); return file
         except BlockingIOError:
-            if not told and time.monotonic() - began > 2: told = True; print(f"another process is making {path.name[1:-5][:40]} in {path.parent.name}; waiting for it", file=sys.stderr, flush=True)
+            if not told and time.monotonic() - began > 2: told = True; say(f"another process is making {path.name[1:-5][:40]} in {path.parent.name}; waiting for it")
             time.sleep(0.1)
         except OSError: file.close(); return None

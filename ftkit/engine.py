@@ -26,6 +26,7 @@ from nbclient.exceptions import CellExecutionError
 from .core import json_text, jsonable, patch_to, read_json, write_atomic, write_json
 from .runfolder import HEARTBEAT_SECONDS, RunStopped, ask_stop, emit, lock_run, noted, read_events, stop_asked, this_process
 from .run import folder_bytes
+from .chain import complete_needs, with_paths
 
 # %% ../nbs/13c_engine.ipynb #56c62254
 @functools.cache
@@ -169,7 +170,7 @@ class _Watch(threading.Thread):
     def __init__(self, folder: Path):
         super().__init__(daemon=True)
         self.folder, self.lock, self.over, self.data = folder, threading.Lock(), threading.Event(), read_json(folder / "run.json")
-        self.options, self.km, self.asked, self.interrupted, self.hurry, self.started, self.beaten = self.data.get("options") or {}, None, None, False, 0, time.monotonic(), 0.0
+        self.options, self.km, self.asked, self.interrupted, self.hurry, self.started, self.beaten = self.data.get("options") or {}, None, None, False, 0, float("inf"), 0.0  # its time begins when what it needs is there
 
     def write(self, **fields):
         "Change the record, whole."
@@ -250,11 +251,12 @@ def execute_run(
     if (status := read_json(folder / "run.json")["status"]) != "queued": print(f"{folder} is {status}: another process had it meanwhile"); return 2
     os.environ["FTKIT_RUN_DIR"] = str(folder)
     watch = _Watch(folder)
+    queued_by = watch.data.get("process") or {}
     for s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, watch.signalled)  # also where a shell had SIGINT ignored (nohup, &)
     with contextlib.suppress(OSError): (folder / ".reserve").write_bytes(bytes(2_000_000))  # room for the last words on a full disk
     watch.write(status="running", started=time.time(), process=this_process(), error=None)
     watch.start()
-    nb, error = _execute(folder, watch, lock)
+    nb, error = _execute(folder, watch, lock, queued_by)
     watch.over.set()
     watch.join()
     if not (folder / "input.ipynb").exists(): print(f"{folder} was removed while it ran"); return 1
@@ -274,16 +276,19 @@ def execute_run(
     return {"completed": 0, "stopped": 130}.get(last["status"], 2 if error and error["usage"] else 1)
 
 # %% ../nbs/13c_engine.ipynb #f4e045a9
-def _execute(folder: Path, watch: _Watch, lock) -> tuple:
+def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
     "The notebook as far as it came, and what was wrong."
     from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
     nb, output = None, folder / "notebook.ipynb"
     try:
+        if complete_needs(watch.data | {"process": queued_by}, bool(os.environ.get("FTKIT_FORCE"))) > 1: watch.write(started=time.time())  # what others took is theirs
+        watch.started = time.monotonic()
+        values = with_paths(watch.data["parameters"])
         nb = load_notebook_node(str(folder / "input.ipynb"))
         kernel = watch.options.get("kernel") or nb.metadata.get("kernelspec", {}).get("name") or "python3"
-        nb = remove_error_markers(prepare_notebook_metadata(parameterize_notebook(nb, watch.data["parameters"], kernel_name=kernel, engine_name="ftkit"), "input.ipynb", "notebook.ipynb"))
+        nb = remove_error_markers(prepare_notebook_metadata(parameterize_notebook(nb, values, kernel_name=kernel, engine_name="ftkit"), "input.ipynb", "notebook.ipynb"))
         FtkitEngine.execute_notebook(nb, kernel, output_path=str(output), progress_bar=False, watch=watch, start={} if os.name == "nt" else {"pass_fds": (lock.fileno(),)})
         raise_for_execution_errors(nb, None)
         for cell in nb.cells:  # papermill takes sys.exit(0) for a good end

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .core import UsageError, fingerprint, permutation, runs_folder, uniform
 from .params import Param, ParamError, check_params, nearest
+from .run import whole_ids
 
 # %% ../nbs/15_plan.ipynb #acd71edc
 def _plain(param: Param, value):
@@ -177,7 +178,7 @@ def plan_rows(
 def _without_repetition(params: list[Param], given: list[dict]) -> tuple[list[tuple[dict, dict]], list[str]]:
     "Runs with the same values once, and a word on it."
     found = {}
-    for g in given:
+    for g in map(whole_ids, given):
         values = check_params(params, g)
         found.setdefault(json.dumps(values, sort_keys=True), (g, values))
     again = len(given) - len(found)

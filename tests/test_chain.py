@@ -1,0 +1,108 @@
+"""Notebooks that need what others made: chained, killed in the middle, and gone on with as one."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ftkit import run_template
+from ftkit.run import run_folders
+from ftkit.runfolder import read_events, read_run
+from test_batch import command, ftkit, go, notebook, own_folders, said, until  # noqa: F401  own_folders is used by all
+
+SAY = "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write('{}\\n')\n"
+MAKE = ("n: int = 3  # numbers [1..]", SAY.format("make") + "here = os.environ['FTKIT_RUN_DIR']\nopen(here + '/numbers.txt', 'w').write(' '.join(map(str, range(n))))", "{'n': n}")
+SQUARE = ("data: str = ''  # a file of numbers", SAY.format("square") + "open(os.environ['FTKIT_RUN_DIR'] + '/squares.txt', 'w').write(' '.join(str(int(x) ** 2) for x in open(data).read().split()))\nwhile not os.path.exists(os.environ['SAID'] + '.go'): time.sleep(0.05)", "{'squared': 1}")
+TOTAL = ("data: str = ''", SAY.format("total") + "found = sum(map(int, open(data).read().split()))", "{'total': found}")
+
+
+@pytest.fixture
+def steps(tmp_path):
+    for name, cells in (("make", MAKE), ("square", SQUARE), ("total", TOTAL)): notebook(tmp_path / f"{name}.ipynb", *cells)
+    return ("make.ipynb", "-p", "n", 4, "--then", "square.ipynb", "-p", "data", "run:make/numbers.txt", "--then", "total.ipynb", "-p", "data", "run:square/squares.txt")
+
+
+def statuses(): return {f.name.split("-")[1]: read_run(f)["status"] for f in run_folders()}
+
+
+def kill(process: dict):
+    "A process and its group, as a machine that goes down takes them."
+    for pid in (process or {}).get("pid"), :
+        if pid: os.killpg(os.getpgid(pid), signal.SIGKILL)
+
+
+def test_three_notebooks_are_killed_in_the_middle_and_go_on_as_one(steps):
+    driver = subprocess.Popen(command("run", *steps), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until(lambda: said() == ["make", "square"], driver)
+    last = next(f for f in run_folders() if "total" in f.name)
+    os.killpg(driver.pid, signal.SIGKILL)
+    for f in run_folders():
+        run = read_run(f)
+        for p in (run["process"], run.get("kernel")):
+            if run["status"] == "running" and p: kill(p)
+    until(lambda: statuses() == {"make": "completed", "square": "lost", "total": "lost"})
+    go()
+    done = ftkit("resume", last.name, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["value"] == {"value": 14} and statuses() == {k: "completed" for k in ("make", "square", "total")}
+    assert said() == ["make", "square", "square", "total"] and len(run_folders()) == 3  # what was finished was not executed again
+    shown = ftkit("show", last.name).stdout
+    assert all(f"needs     {f.name}" in shown for f in run_folders() if f != last)
+
+
+def test_a_chain_goes_on_when_its_terminal_is_gone(steps):
+    "Only the command is killed: the last run's process does the rest."
+    driver = subprocess.Popen(command("run", *steps), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: said() == ["make", "square"], driver)
+    driver.kill(); driver.wait()
+    go()
+    until(lambda: statuses() == {k: "completed" for k in ("make", "square", "total")})
+    assert said() == ["make", "square", "total"]
+
+
+def test_a_chain_stops_and_fails_as_one(steps, tmp_path):
+    driver = subprocess.Popen(command("run", *steps), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    until(lambda: said() == ["make", "square"], driver)
+    driver.send_signal(signal.SIGINT)
+    out, err = driver.communicate(timeout=60)
+    assert driver.returncode == 130 and statuses() == {"make": "completed", "square": "stopped", "total": "stopped"}, err
+    (run_folders()[-1] / "numbers.txt").write_text("1 two")  # somebody spoils what the second one reads
+    r = ftkit("resume", "total")
+    assert r.returncode != 0 and "changed since this run began" in r.stderr and "total.ipynb" not in r.stderr, r.stderr
+    assert statuses()["total"] == "failed"
+    r = ftkit("resume", "total", "--force")
+    assert r.returncode == 1 and "square" in r.stderr and "invalid literal" in r.stderr
+    (run_folders()[-1] / "numbers.txt").write_text("1 2")
+    go()
+    assert ftkit("resume", "total", "--force").returncode == 0 and json.loads((next(f for f in run_folders() if "total" in f.name) / "metrics.json").read_text()) == {"total": 5}
+
+
+def test_what_cannot_be_chained_is_refused_and_leaves_nothing(steps):
+    for args, why in (((*steps[:3], 4, "--then", "square.ipynb", "-p", "data", "run:nobody/numbers.txt"), "no run"), ((*steps, "-p", "dat", "x"), "dat"), ((*steps, "--then"), "--then needs"), (("make.ipynb", "--then", "gone.ipynb"), "no such notebook")):
+        r = ftkit("run", *args)
+        assert r.returncode == 2 and why in r.stderr and "Traceback" not in r.stderr and not run_folders(), (args, r.stderr)
+
+
+def test_a_notebook_is_a_function_and_a_batch_takes_what_it_made(steps):
+    go()
+    made = run_template("make.ipynb", n=5)
+    squares = run_template("square.ipynb", data=made.file("numbers.txt"))
+    assert run_template("total.ipynb", data=squares.file("squares.txt")).metrics == {"total": 30}
+    r = ftkit("batch", "total.ipynb", "-g", "data", f"run:make/numbers.txt,run:{squares['id'][-6:]}/squares.txt", "--json")
+    assert r.returncode == 0, r.stderr
+    rows = json.loads(r.stdout)["rows"]
+    assert {x["data"]: x["total"] for x in rows} == {f"run:{made['id']}/numbers.txt": 10, f"run:{squares['id']}/squares.txt": 30}
+
+
+def test_what_goes_on_is_said_as_json_lines(steps, monkeypatch):
+    monkeypatch.setenv("FTKIT_LOG", "json")
+    go()
+    for r in (ftkit("run", *steps), ftkit("batch", "make.ipynb", "-g", "n", "1,2"), ftkit("run", "make.ipynb", "-p", "n", "0")):
+        lines = [json.loads(line) for line in r.stderr.splitlines()]
+        assert lines and all({"time", "level", "message"} <= set(x) for x in lines)
+        assert any(x["level"] == "error" for x in lines) == (r.returncode != 0)
+        if "batch" in lines[0]: assert [x["status"] for x in lines if "status" in x] == ["completed"] * 2 and lines[-1]["done"] == 2
