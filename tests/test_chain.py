@@ -3,15 +3,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
 from ftkit import run_template
 from ftkit.run import run_folders
-from ftkit.runfolder import read_events, read_run
+from ftkit.runfolder import read_run
 from test_batch import command, ftkit, go, notebook, own_folders, said, until  # noqa: F401  own_folders is used by all
 
 SAY = "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write('{}\\n')\n"
@@ -31,8 +28,7 @@ def statuses(): return {f.name.split("-")[1]: read_run(f)["status"] for f in run
 
 def kill(process: dict):
     "A process and its group, as a machine that goes down takes them."
-    for pid in (process or {}).get("pid"), :
-        if pid: os.killpg(os.getpgid(pid), signal.SIGKILL)
+    os.killpg(os.getpgid(process["pid"]), signal.SIGKILL)
 
 
 def test_three_notebooks_are_killed_in_the_middle_and_go_on_as_one(steps):
