@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .core import UsageError, build_folder, file_sha256, fingerprint, patch_to, read_json, runs_folder, write_atomic, write_json
-from .runfolder import ask_stop, read_run, this_process
+from .runfolder import ask_stop, file_clock, read_run, this_process
 from .params import check_params, nearest, read_params
 from .run import code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
@@ -192,7 +192,7 @@ def newest_step(folder: str | os.PathLike) -> str:
 @patch_to(Batch)
 def status(self) -> dict:
     "How far the batch is, for programs and for people elsewhere."
-    lines, states, now = self.ledger.read(), row_states(self), time.time()
+    lines, states, now = self.ledger.read(), row_states(self), file_clock(self.folder)
     drivers = [{"name": e["by"], **{k: e["process"].get(k) for k in ("host", "pid")}, "since": e["time"], "jobs": e.get("jobs")} for e in lines if e["what"] == "begun" and self.ledger.lives(e["by"], e["process"])]
     since = min((d["since"] for d in drivers), default=now)
     ended = sum(e["what"] == "ended" and e["time"] >= since for e in lines)

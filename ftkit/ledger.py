@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from .core import jsonable, patch_to, write_atomic
-from .runfolder import HEARTBEAT_SECONDS, is_alive, this_process
+from .runfolder import HEARTBEAT_SECONDS, file_clock, is_alive, silent_seconds, this_process
 
 # %% ../nbs/15a_ledger.ipynb #bf1b3a64
 class Ledger:
@@ -25,7 +25,7 @@ class Ledger:
     def __init__(self,
         folder: str | os.PathLike,  # the batch's folder
     ):
-        self.folder, self.process, self.ahead, self.beaten = Path(folder), this_process(), 0.0, 0.0
+        self.folder, self.process, self.beaten = Path(folder), this_process(), 0.0
         host = re.sub(r"[^A-Za-z0-9]+", "-", self.process["host"])[:40]
         self.name = f"{host}-{self.process['pid']}-{self.process['process_start'] or int(time.time())}-{secrets.token_hex(2)}"
         self.path = self.folder / "ledger" / f"{self.name}.jsonl"
@@ -35,8 +35,8 @@ class Ledger:
         **facts,  # key, run, status, try …: JSON values
     ) -> None:
         "Append one line to this driver's file."
-        line = json.dumps(jsonable({"time": round(time.time(), 6), "what": what} | facts), ensure_ascii=False, allow_nan=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(jsonable({"time": round(file_clock(self.path.parent), 6), "what": what} | facts), ensure_ascii=False, allow_nan=False)
         with open(self.path, "ab", buffering=0) as f: f.write(line.encode() + b"\n")
 
     def read(self) -> list[dict]:
@@ -52,12 +52,10 @@ class Ledger:
 # %% ../nbs/15a_ledger.ipynb #2aba3b7d
 @patch_to(Ledger)
 def beat(self) -> None:
-    "Say that this driver lives, and see how far its clock is ahead of the file system's."
+    "Say that this driver lives."
     if time.monotonic() - self.beaten < HEARTBEAT_SECONDS: return
     self.beaten = time.monotonic()
-    with contextlib.suppress(OSError):
-        os.utime(self.path)
-        self.ahead = time.time() - self.path.stat().st_mtime
+    with contextlib.suppress(OSError): os.utime(self.path)
 
 @patch_to(Ledger)
 def lives(self,
@@ -67,9 +65,7 @@ def lives(self,
     "Whether that driver still works on this batch."
     if by == self.name: return True
     if (self.folder / "ledger" / f"{by}.left").exists(): return False
-    try: beat = (self.folder / "ledger" / f"{by}.jsonl").stat().st_mtime + self.ahead
-    except OSError: beat = None
-    return is_alive(process, beat)
+    return is_alive(process, silent_seconds(self.folder / "ledger" / f"{by}.jsonl"))
 
 @patch_to(Ledger)
 def leave(self) -> None:
@@ -124,7 +120,7 @@ def take_claim(
     before: Claim | None = None,  # the key's newest claim, whose driver is gone
 ) -> Claim | None:  # None: another was quicker
     "Claim a key, together with the run that it already has."
-    made = Claim(key, before.number + 1 if before else 1, ledger.name, ledger.process, before.run if before else None, time.time())
+    made = Claim(key, before.number + 1 if before else 1, ledger.name, ledger.process, before.run if before else None, file_clock(ledger.folder))
     return made if _create(_path(ledger.folder, key, made.number), json.dumps(dataclasses.asdict(made))) else None
 
 def hold_run(ledger: Ledger, claim: Claim, run: str) -> Claim:
@@ -150,4 +146,4 @@ def all_claims(ledger: Ledger) -> dict[str, Claim]:
 
 def is_held(ledger: Ledger, claim: Claim) -> bool:
     "Whether a living driver has it."
-    return ledger.lives(claim.by, claim.process) if claim.by else time.time() - ledger.ahead - claim.made < 60
+    return ledger.lives(claim.by, claim.process) if claim.by else file_clock(ledger.folder) - claim.made < 60

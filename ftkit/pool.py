@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from .core import UsageError, patch_to, read_json, runs_folder, say, settings
-from .runfolder import ask_stop, is_alive, lock_run, read_run, this_process
+from .runfolder import ask_stop, file_clock, is_alive, lock_run, read_run, this_process
 from .run import KEEP, _check_kernel, create_run, requeue_run, run_folders
 from .plan import Planned
 from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
@@ -134,7 +134,7 @@ def claim(self, row: Planned) -> tuple[State, Claim | None]:
     before = newest_claim(self.ledger, row.key)
     state = self.state(row, before)
     if state.status == "completed" or before and before.by != self.ledger.name and is_held(self.ledger, before): return state, None
-    if before and before.by != self.ledger.name and before.made > time.time() - (time.monotonic() - self.began): self.tries[row.key] = row_states(self.batch, [row])[0].tries
+    if before and before.by != self.ledger.name and before.made > file_clock(self.batch.folder) - (time.monotonic() - self.began): self.tries[row.key] = row_states(self.batch, [row])[0].tries
     if state.exhausted(self.retries) and not (self.hopeless_too and self.tries[row.key] == 0): return state, None
     if before and before.by == self.ledger.name: return state, before
     if (mine := take_claim(self.ledger, row.key, before)) is None: return dataclasses.replace(state, claim=Claim(row.key, 0)), None

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from . import __version__
 from .core import UsageError, file_sha256, fingerprint, jsonable, read_json, runs_folder, settings, write_atomic, write_json
-from .runfolder import STATUSES, append_event, ask_stop, is_alive, lock_run, new_run_id, noted, read_events, read_run, this_process
+from .runfolder import STATUSES, append_event, ask_stop, is_alive, lock_run, new_run_id, noted, read_events, read_run, silent_seconds, this_process
 from .params import check_params, nearest, read_params
 
 # %% ../nbs/13_run.ipynb #2eddc371
@@ -209,7 +209,7 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     "Wait for a run's process and complete its record if it could not."
     code, run = process.wait(), read_run(folder)
     now = run.get("process") or {}
-    if is_alive(now, run.get("heartbeat")) and (now.get("host") != this_process()["host"] or now.get("pid") not in (process.pid, os.getpid())): return code  # another process has it now
+    if is_alive(now, silent_seconds(folder / "run.json")) and (now.get("host") != this_process()["host"] or now.get("pid") not in (process.pid, os.getpid())): return code  # another process has it now
     if run["status"] not in ("queued", "running", "lost"): return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
     if code < 0: status, name, said = "lost", "the run's process was killed", f"signal {-code} ended it (the system does so when memory runs out)"
     else:

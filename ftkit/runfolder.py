@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STATUSES', 'HEARTBEAT_SECONDS', 'LOST_AFTER_SECONDS', 'new_run_id', 'run_dir', 'append_event', 'emit', 'read_events',
-           'note', 'noted', 'hold', 'boot_id', 'process_start', 'this_process', 'is_alive', 'read_run', 'lock_run',
-           'RunStopped', 'ask_stop', 'stop_asked', 'stop_point', 'Progress']
+           'note', 'noted', 'hold', 'boot_id', 'process_start', 'this_process', 'file_clock', 'silent_seconds',
+           'is_alive', 'read_run', 'lock_run', 'RunStopped', 'ask_stop', 'stop_asked', 'stop_point', 'Progress']
 
 # %% ../nbs/00a_runfolder.ipynb #01564bff
 import contextlib
@@ -17,6 +17,7 @@ import secrets
 import shutil
 import socket
 import sys
+import tempfile
 import time
 
 from .core import UsageError, jsonable, read_json
@@ -119,13 +120,36 @@ def this_process(
     "What identifies a process: host, boot, number, start."
     return {"host": socket.gethostname(), "boot_id": boot_id(), "pid": pid or os.getpid(), "process_start": process_start(pid)}
 
+# %% ../nbs/00a_runfolder.ipynb #7ecc3e45
+_AHEAD = {}  # device: (seconds that this machine's clock is ahead of the file system's, when that was measured)
+
+def file_clock(
+    folder: str | os.PathLike,  # where a file may be written for a moment; elsewhere this machine's clock has to do
+) -> float:  # seconds since 1970
+    "Now, by the clock that gives the folder's files their times."
+    with contextlib.suppress(OSError):
+        device = os.stat(folder).st_dev
+        if device not in _AHEAD or time.monotonic() - _AHEAD[device][1] > 600:
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as f:
+                f.write(b"0")
+                _AHEAD[device] = time.time() - os.fstat(f.fileno()).st_mtime, time.monotonic()
+        return time.time() - _AHEAD[device][0]
+    return time.time()
+
+def silent_seconds(
+    path: str | os.PathLike,  # a file that somebody writes to say that he lives
+) -> float:
+    "Seconds since a file was written; endless if it is gone."
+    try: return file_clock(os.path.dirname(path)) - os.stat(path).st_mtime
+    except OSError: return float("inf")
+
 # %% ../nbs/00a_runfolder.ipynb #06e97a41
 def is_alive(
     p: dict,  # as `this_process` described it
-    beat: float | None = None,  # its last heartbeat, seconds since 1970; needed for other hosts
+    silent: float = float("inf"),  # seconds since it said so; needed for other hosts
 ) -> bool:
     "Whether that process still is that process."
-    fresh = isinstance(beat, (int, float)) and time.time() - beat < LOST_AFTER_SECONDS
+    fresh = silent < LOST_AFTER_SECONDS
     if p.get("host") != socket.gethostname(): return fresh
     if p.get("boot_id") != boot_id(): return False
     start = process_start(p.get("pid"))
@@ -141,7 +165,7 @@ def read_run(
         if not isinstance(run, dict) or run.get("status") not in list(STATUSES): raise ValueError(f"{folder / 'run.json'} does not hold a record")
     except (OSError, ValueError) as e: return _well_formed(_recovered(folder)) | {"id": folder.name, "status": "lost", "error": f"its record cannot be read: {e}"}
     run = _well_formed(run)
-    if run["status"] in ("queued", "running") and not is_alive(run.get("process") or {}, run.get("heartbeat")): run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
+    if run["status"] in ("queued", "running") and not is_alive(run.get("process") or {}, silent_seconds(folder / "run.json")): run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
     return run | {"id": folder.name}
 
 _FORMS = {(int, float): ("created", "started", "ended", "heartbeat", "bytes", "spent"), dict: ("template", "parameters", "options", "settings", "code", "process", "kernel", "facts", "result", "parent"), str: ("status", "working_folder", "system"), (dict, str): ("error",), list: ("resumed",)}

@@ -38,9 +38,16 @@ def command(*args): return [sys.executable, "-m", "ftkit", *map(str, args)]
 def ftkit(*args): return subprocess.run(command(*args), capture_output=True, text=True, timeout=300)
 
 
-def start(*args):
+def machine(folder, name, hours):
+    "Environment of another machine: all Python processes in it have its name and a clock that is `hours` wrong; files have the true time, as on a file server."
+    (folder / name).mkdir()
+    (folder / name / "sitecustomize.py").write_text(f"import socket, time\ntime.time = lambda now=time.time: now() + {hours} * 3600\nsocket.gethostname = lambda: {name!r}\n")
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(folder / name), os.environ.get("PYTHONPATH"))))}
+
+
+def start(*args, env=None):
     "A driver in the background; SIGINT reaches it as in a terminal."
-    return subprocess.Popen(command("batch", *args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    return subprocess.Popen(command("batch", *args), env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def until(happened, process=None, seconds=90):
@@ -88,6 +95,8 @@ def test_plans_are_shown_without_writing_anything(tmp_path):
     import pandas as pd
     pd.DataFrame({"depth": [1, None], "rate": [0.1, 0.2]}).to_parquet("t.parquet")
     assert [x["parameters"] for x in json.loads(ftkit("batch", wave, "--table", "t.parquet", "--dry-run", "--json").stdout)["rows"]] == [{"depth": 1, "rate": 0.1}, {"rate": 0.2}]
+    (tmp_path / "p.yaml").write_text("depth: 4\n")
+    assert [x["parameters"] for x in json.loads(ftkit("batch", wave, "-f", "p.yaml", "-g", "rate", "0.1", "--dry-run", "--json").stdout)["rows"]] == [{"depth": 4, "rate": 0.1}]
     assert not (tmp_path / "runs").exists()
 
 
@@ -162,6 +171,20 @@ def test_a_run_that_is_killed_is_gone_on_with_and_one_told_to_end_waits_for_its_
     assert Counter(said()) == {"1": 2, "2": 2} and statuses() == {"completed": 2}
     assert sorted((e["status"], e["excused"]) for e in ledger("ended")) == [("completed", False)] * 2 + [("lost", False), ("stopped", True)]
     assert "lost" in err and "tried again" in err
+
+
+def test_machines_whose_clocks_differ_share_a_batch(tmp_path):
+    "An hour fast and an hour slow: neither takes the other for dead, and each run is executed once."
+    args = notebook(tmp_path / "c.ipynb", *COUNTED), "-g", "n", "1,2,3,4,5,6", "-p", "hold", 3, "--jobs", 1, "--name", "c"
+    both = [start(*args, env=machine(tmp_path, name, hours)) for name, hours in (("east", 1), ("west", -1))]
+    until(lambda: {"1", "2", "3", "4"} <= set(said()), both[0])
+    time.sleep(3)
+    go()
+    for p in both: finish(p)
+    runs = [read_run(f) for f in run_folders()]
+    assert Counter(said()) == Counter("123456") and statuses() == {"completed": 6} and {r["process"]["host"] for r in runs} == {"east", "west"}
+    assert max(r["ended"] for r in runs) - min(r["ended"] for r in runs) > 7000  # by their own clocks
+    assert len(ledger("claimed")) == 6 and max(e["time"] for e in ledger()) - min(e["time"] for e in ledger()) < 600  # by the file system's
 
 
 def test_two_drivers_share_a_batch(tmp_path):

@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_batch import COUNTED, WAVE, finish, ftkit, go, ledger, notebook, own_folders, said, start, statuses, until  # noqa: F401 own_folders is a fixture
+from test_batch import COUNTED, WAVE, finish, ftkit, go, ledger, machine, notebook, own_folders, said, start, statuses, until  # noqa: F401 own_folders is a fixture
 
 from ftkit.run import run_folders
 from ftkit.runfolder import read_run
@@ -21,10 +22,10 @@ DASK = [sys.executable, "-m", "dask"]
 def cluster(tmp_path):
     "Address of a scheduler, its two workers, how to start another, and the scheduler."
     told, started = tmp_path / "scheduler.json", []
-    def begin(*args): started.append(subprocess.Popen([*DASK, *args, "--no-dashboard"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)); return started[-1]
+    def begin(*args, env=None): started.append(subprocess.Popen([*DASK, *args, "--no-dashboard"], cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)); return started[-1]
     begin("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(told))
     address = json.loads(until(lambda: told.exists() and told.read_text(), started[0]))["address"]
-    def worker(*more): return begin("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path / "dask"), *more)
+    def worker(*more, env=None): return begin("worker", address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path / "dask"), *more, env=env)
     workers = [worker(), worker()]
     from distributed import Client
     with Client(address, set_as_default=False) as c: c.wait_for_workers(2, timeout=60)
@@ -80,6 +81,23 @@ def test_workers_are_killed_in_the_middle(cluster, counted):
     finish(driver)
     assert Counter(said()) == Counter({"1": 1, "2": 1, "3": 1, "4": 2, "5": 1, "6": 1})
     assert statuses() == {"completed": 6}
+
+
+def test_workers_whose_clocks_differ(cluster, counted, tmp_path):
+    "An hour fast and an hour slow, on machines of other names than the driver's."
+    address, workers, worker, _ = cluster
+    for w in workers: w.kill()
+    for name, hours in (("east", 1), ("west", -1)): worker(env=machine(tmp_path, name, hours))
+    from distributed import Client
+    with Client(address, set_as_default=False) as c: until(lambda: len(c.scheduler_info(n_workers=-1)["workers"]) == 2 and c.run(lambda: __import__("socket").gethostname()))
+    driver = counted(address)
+    until(lambda: {"3", "4"} <= set(said()), driver)
+    time.sleep(15)  # longer than a run may be silent before its driver wonders
+    assert statuses()["running"] == 2
+    go()
+    finish(driver)
+    assert Counter(said()) == Counter("123456") and statuses() == {"completed": 6} and {r["process"]["host"] for r in by_n().values()} == {"east", "west"}
+    assert not [e for e in ledger("ended") if e["status"] != "completed"]
 
 
 @pytest.mark.slow
