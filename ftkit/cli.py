@@ -122,9 +122,8 @@ def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0) -> None:
 def _given(path: Path, p: list[str], f: list[Path] = ()) -> dict:
     "Parameters from files and the command line, typed by the notebook's own cell."
     params, given = read_params(path), {}
-    for file in f:
-        full = params_from_yaml(params, file)
-        given |= {k: v for k, v in full.items() if k not in given or v != {q.name: q.default for q in params}[k]}
+    defaults = {q.name: q.default for q in params}
+    for file in f: given |= {k: v for k, v in params_from_yaml(params, file).items() if v != defaults[k]}
     texts = dict(x.split("=", 1) for x in p)
     named = params_from_text(params, texts)
     return given | {k: named[k] for k in texts}
