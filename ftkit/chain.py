@@ -25,13 +25,16 @@ def needed_ids(
 
 def needs(
     run: dict,  # a run's record
+    found: dict | None = None,  # those that are known already, by id
 ) -> list[Path]:  # folders, each before those that need it
     "The runs that must be completed before this one, with those that they need."
-    found = {}
+    found = {} if found is None else found
     for other in needed_ids(run):
+        if other in found: continue
         folder = runs_folder() / other
         if not (folder / "run.json").exists(): raise UsageError(f"{run.get('id', 'the run')} needs the run {other}, which is gone; start a new run with one that is there")
-        if other not in found: found |= {f.name: f for f in needs(read_run(folder))} | {other: folder}
+        needs(read_run(folder), found)
+        found[other] = folder
     return list(found.values())
 
 def with_paths(
