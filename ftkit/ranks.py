@@ -111,7 +111,7 @@ def gathered(self,
         dist.all_reduce(bits)
     return bits.cpu().view(torch.float32).numpy()
 
-# %% ../nbs/08d_ranks.ipynb #9af81159
+# %% ../nbs/08d_ranks.ipynb #16003668
 @patch_to(Ranks)
 def from_first(self,
     make,  # function () -> what JSON can hold; only rank 0 calls it
@@ -138,7 +138,7 @@ def spread(self, tensors: dict[str, torch.Tensor]) -> None:
             if same.data_ptr() != t.data_ptr(): t.copy_(same)
 
 @patch_to(Ranks)
-def stop_point(self) -> None:
+def stop_together(self) -> None:
     "Raise `RunStopped` on all ranks if any of them was asked to stop."
     import torch.distributed as dist
     if self.size == 1: return stop_point()
