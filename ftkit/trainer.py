@@ -259,7 +259,7 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
     tensors |= self.ranks.random_states() | {"loss_sum": loss_sum.reshape(1)}
     state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size}
     if not self.ranks.rank: self._write(folder, f"{0 if s.name == 'head' else 1}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
-    self.ranks.stop_point()
+    self.ranks.stop_together()
     return time.time()
 
 @patch_to(Trainer)
