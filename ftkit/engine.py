@@ -245,7 +245,7 @@ def _of_ranks(watch: _Watch, error: dict, why: str | None) -> tuple[dict, str | 
     until = time.monotonic() + (RECORD_SECONDS if why == "terminate" or name == "RankLost" else 0)
     while not (gone := lost_rank(run, watch.rank, watch.ranks)) and time.monotonic() < until: time.sleep(0.2)
     if gone: return error | {"name": "RankLost", "message": f"{gone}; go on with: torchrun --nproc-per-node {watch.ranks} -m ftkit resume {run.name}", "usage": False}, None
-    return error | ({"message": f"rank {watch.rank} of {watch.ranks}: {error['message']}"} if name == "DeadKernelError" else {}), why
+    return error | ({"message": f"rank {watch.rank} of {watch.ranks}: {error['message']}"} if name == "DeadKernelError" and not watch.rank else {}), why
 
 def _held_bytes(kernel: dict | None) -> int:
     "Resident memory of a kernel and the processes it started."
@@ -286,7 +286,7 @@ def execute_run(
         if last["status"] == "completed": _drop(folder, watch.options.get("keep"))
         if not watch.rank: emit("report"); write_report(folder, watch.data | last)
     except Exception: traceback.print_exc()  # to the log: a run is not lost for want of a report
-    watch.write(**last, bytes=folder_bytes(folder))
+    watch.write(**last, bytes=folder_bytes(folder) - folder_bytes(folder / "ranks"))  # those of other ranks are about to shrink
     emit("ended", status=last["status"])
     return {"completed": 0, "stopped": 130}.get(last["status"], 2 if error and error["usage"] else 1)
 
