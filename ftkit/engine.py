@@ -210,9 +210,9 @@ def limits(self) -> bool:
 @patch_to(_Watch)
 def look(self) -> None:
     "Whether another rank of the run is gone: the kernel has a while to say so itself, then it is ended, because it cannot go on."
-    if self.ranks == 1 or not lost_rank(run_of(self.folder), self.rank, self.ranks, ("failed", "lost") + ("stopped",) * (not stop_asked(self.folder))): return
-    self.gone = self.gone or time.monotonic()
-    if time.monotonic() - self.gone > RANK_SECONDS: self.signal("SIGKILL")
+    gone = self.ranks > 1 and lost_rank(run_of(self.folder), self.rank, self.ranks, ("failed", "lost") + ("stopped",) * (not stop_asked(self.folder)))
+    self.gone = (self.gone or time.monotonic()) if gone else None
+    if gone and time.monotonic() - self.gone > RANK_SECONDS: self.signal("SIGKILL")
 
 @patch_to(_Watch)
 def stop(self) -> None:

@@ -306,7 +306,7 @@ def requeue_run(
     if (lock := lock_run(folder, wait=10)) is None: raise UsageError(f"another process is still writing {folder}; wait for it, or end it")
     with lock:
         if read_run(folder)["status"] in ("queued", "running", "completed"): raise UsageError(f"{run['id']} was just gone on with by another process; see ftkit show {run['id']}")
-        run.pop("ranks", None)  # this time one process, unless `torchrun` says otherwise
+        for name in ("ranks", "asked"): run.pop(name, None)  # this time one process, unless `torchrun` says otherwise
         (folder / "stop").unlink(missing_ok=True)
         remove_sockets(folder)
         append_event(folder, "resumed", was=run["status"])
