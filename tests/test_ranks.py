@@ -28,18 +28,19 @@ model.save(run_dir() / "model")"""
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory): return tmp_path_factory.mktemp("ranks")
-
-
-@pytest.fixture(autouse=True)
-def own_folders(home, monkeypatch):
-    monkeypatch.setenv("FTKIT_RUNS", str(home / "runs"))
+def home(tmp_path_factory):
+    "A folder with the notebook, runs, and caches of its own but for fetched samples and the probe."
+    home = tmp_path_factory.mktemp("ranks")
     shared = {part: cache_folder(part) for part in ("samples", "precision")}
-    monkeypatch.setenv("FTKIT_CACHE", str(home / "cache"))
-    for part, folder in shared.items():
-        if not (home / "cache" / part).exists(): (home / "cache").mkdir(exist_ok=True); os.symlink(folder, home / "cache" / part)
+    (home / "cache").mkdir()
+    for part, folder in shared.items(): os.symlink(folder, home / "cache" / part)
     cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": ["parameters"] * (i == 0)}, "source": s, "outputs": [], "execution_count": None} for i, s in enumerate((PARAMETERS, TRAIN))]
     (home / "films.ipynb").write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5}))
+    with pytest.MonkeyPatch.context() as m:
+        m.delenv("FTKIT_RUN_DIR", raising=False)
+        m.setenv("FTKIT_RUNS", str(home / "runs"))
+        m.setenv("FTKIT_CACHE", str(home / "cache"))
+        yield home
 
 
 def command(ranks, *args):
@@ -77,7 +78,7 @@ def weights(folder): return hashlib.sha256((folder / "model" / "model.safetensor
 def losses(folder): return [(e["stage"], e["epoch"], e["train_loss"], e["valid_loss"]) for e in read_events(folder)[0] if "train_loss" in e]
 
 
-def assert_alike(one, two, tolerance=1e-5):
+def assert_alike(one, two, tolerance=1e-4):  # AdamW makes whole steps of the smallest gradients, so the last digits of a sum grow
     assert [x[:2] for x in losses(one)] == [x[:2] for x in losses(two)] and losses(one)
     for a, b in zip(losses(one), losses(two)): assert a[2:] == pytest.approx(b[2:], rel=tolerance), (a, b)
     a, b = ({k: v["value"] for k, v in read_json(f / "metrics.json")["figures"]["test"].items()} for f in (one, two))
@@ -87,7 +88,6 @@ def assert_alike(one, two, tolerance=1e-5):
 @pytest.fixture(scope="module")
 def two(home):
     "A run of two ranks that nobody disturbed."
-    os.environ["FTKIT_RUNS"] = str(home / "runs")
     return run(2, "films.ipynb", home=home)
 
 
@@ -103,7 +103,7 @@ def killed(home, rank, whom, *args):
     before = set(run_folders())
     process = subprocess.Popen(command(2, "run", "films.ipynb", "-p", "pause", "true", *args, "--threads", 1), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
     folder = until(lambda: set(run_folders()) - before, process).pop()
-    until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 1 and "train_loss" in e for e in read_events(folder)[0]), process)
+    until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 2 for e in read_events(folder)[0]), process)
     kill(folder / "ranks" / "1" if rank else folder, whom)
     began = time.time()
     out, err = process.communicate(timeout=120)
@@ -169,7 +169,7 @@ def test_torchrun_may_try_again_by_itself(two, home):
     before = set(run_folders())
     process = subprocess.Popen([*command(2, "run", "films.ipynb", "-p", "pause", "true", "--threads", 1)[:4], "--max-restarts", "1", *command(2, "run", "films.ipynb", "-p", "pause", "true", "--threads", 1)[4:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
     folder = until(lambda: set(run_folders()) - before, process).pop()
-    until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 1 and "train_loss" in e for e in read_events(folder)[0]), process)
+    until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 2 for e in read_events(folder)[0]), process)
     kill(folder / "ranks" / "1", "kernel")
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
@@ -184,6 +184,6 @@ def test_ranks_may_have_no_rows_of_a_batch(home):
 @pytest.mark.slow
 def test_pictures_with_frozen_statistics_and_mixup(home):
     tiny = [w for k, v in {"limit": 200, "epochs": 2, "head_epochs": 4, "size": 64, "precision": "float32", "mixup": 0.2, "accumulate": 2, "baselines": "false"}.items() for w in ("-p", k, v)]
-    assert_alike(run(1, "image", *tiny, home=home), run(2, "image", *tiny, home=home), 1e-4)
+    assert_alike(run(1, "image", *tiny, home=home), run(2, "image", *tiny, home=home), 1e-3)
     r = ftkit(2, "run", "image", *tiny, "-p", "batch_norm", "trained", home=home)
     assert r.returncode == 1 and 'choose batch_norm = "frozen"' in r.stderr and read_run(run_folders()[0])["error"]["usage"]
