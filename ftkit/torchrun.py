@@ -68,7 +68,7 @@ def make_rank(
         write_json(folder / "run.json", record)
     return folder
 
-# %% ../nbs/13e_torchrun.ipynb #a236376b
+# %% ../nbs/13e_torchrun.ipynb #1b1db26c
 def together(
     make,  # function () -> the folder of a queued run; only rank 0 calls it
 ) -> Path:  # the folder that this process executes
@@ -94,6 +94,7 @@ def _leave() -> None:
     time.sleep(2)
     raise SystemExit(2)
 
+# %% ../nbs/13e_torchrun.ipynb #97fd5b81
 def _make_first(store, make, ranks: int) -> Path:
     "Rank 0's part: make the run, tell the others, and wait until they are ready."
     before = _store("all")
