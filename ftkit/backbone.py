@@ -268,17 +268,20 @@ def in_chunks(
     device: torch.device | str = "cpu",
     chunk: int | None = None,  # default: the prep's for the device
     progress: Progress | None = None,
+    ranks=None,  # a `Ranks`, whose processes share the batches out
 ) -> np.ndarray:  # (B, k) float32
     "Apply `forward` in canonical batches, and pool the inputs of each row."
     device = torch.device(device)
     out, done = None, 0
     with torch.inference_mode():
-        for at, x in rows.canonical(ids, chunk or rows.prep.chunk[device.type], device):
-            f = forward(x)[:len(at)].float().cpu().numpy()
-            if out is None: out = np.zeros((rows.units(ids), f.shape[1]), np.float32)
-            out[at] = f
+        for k, (at, x) in enumerate(rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)):
+            if not ranks or ranks.mine(k):
+                f = forward(x)[:len(at)].float().cpu().numpy()
+                if out is None: out = np.zeros((rows.units(ids), f.shape[1]), np.float32)
+                out[at] = f
             done += len(at)
             if progress: progress.update(done)
+    if ranks: out = ranks.gathered(out, rows.units(ids))
     return np.zeros((0, 0), np.float32) if out is None else rows.pool(out, ids)
 
 # %% ../nbs/05_backbone.ipynb #a222a2df
@@ -383,16 +386,17 @@ def fill_frames(
     device: torch.device,
     chunk: int | None = None,  # default: the prep's for the device
     progress: Progress | None = None,
+    ranks=None,  # as for `in_chunks`; `held` is zero at first
 ) -> np.ndarray:  # `held`
     "What `forward` makes of each token or frame, in canonical batches."
     sizes, done = rows.sizes[rows._of(ids)], 0
     ends = np.cumsum(sizes)
     with torch.inference_mode():
-        for at, x in rows.canonical(ids, chunk or rows.prep.chunk[device.type], device):
-            for u, h in zip(at, forward(x).float().cpu().numpy()): held[ends[u] - sizes[u]:ends[u]] = h[:sizes[u]]
+        for k, (at, x) in enumerate(rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)):
+            for u, h in zip(at, forward(x).float().cpu().numpy()) if not ranks or ranks.mine(k) else (): held[ends[u] - sizes[u]:ends[u]] = h[:sizes[u]]
             done += len(at)
             if progress: progress.update(done)
-    return held
+    return ranks.gathered(held, len(held)) if ranks else held
 
 def held_frames(backbone: Backbone, data: Data, rows: Pieces, device: torch.device, forward, width: int, folder: str, key: dict) -> np.ndarray:
     "What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names the weights."

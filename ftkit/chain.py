@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from .core import UsageError, file_sha256, fingerprint, runs_folder
-from .runfolder import RunStopped, ask_stop, emit, hold, read_events, read_run, run_dir, stop_asked, this_process
+from .runfolder import RunStopped, ask_stop, emit, hold, read_events, read_run, run_dir, stop_asked, this_process, world
 from .run import change_queued, create_run, holds, in_values, launch, requeue_run, settle, template_path
 
 # %% ../nbs/13a_chain.ipynb #d9af0b0e
@@ -88,6 +88,7 @@ def _complete(folder: Path, run: dict, force: bool) -> None:
 
 def _begun(folder: Path, run: dict, force: bool):
     "The process that now executes a run, if it is this one's turn to start it."
+    if world()[1] > 1: raise UsageError(f"this run needs {folder.name}, which is {read_run(folder)['status']}, and torchrun's processes start no other runs; complete it first, without torchrun: ftkit resume {folder.name}")
     if change_queued(folder, lambda there: there.get("process") == run.get("process"), process=this_process(), heartbeat=time.time()): return launch(folder, force)
     if read_run(folder)["status"] in ("queued", "running", "completed"): return None
     try: return launch(requeue_run(folder, force), force)

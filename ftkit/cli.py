@@ -22,7 +22,8 @@ from . import __version__
 from .core import UsageError, jsonable, say, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
-from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, resume_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
+from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
+from .torchrun import together, wait_for_run
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Fine-tune a pretrained model on your own pictures, texts or recordings: run a template, look at its report, use its model.")
@@ -114,6 +115,7 @@ def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0) -> None:
     stop.times, before = 0, {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
     (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(follow(folder, process, offset=offset), folder.name)
     code = settle(folder, process)
+    wait_for_run(folder, code)
     for n, handler in before.items(): signal.signal(n, handler)
     _tell(folder, as_json)
     raise SystemExit(code)
@@ -141,15 +143,19 @@ def _run(
     "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
     from ftkit.chain import create_chain
     steps = [(template, p, f)] + [(s["template"], s["p"], map(Path, s["f"])) for s in map(json.loads, then)]
-    folder = create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best")[-1]
+    folder = together(lambda: create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best")[-1])
     _to_the_end(folder, launch(folder), as_json)
 
 @app.command("resume")
 def _resume(run: Run = "last", force: Annotated[bool, typer.Option(help="also where code or data changed since")] = False, threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False):
     "Go on with a run that was stopped, lost or failed, to the result it would have had."
-    folder = find_run(run)
-    offset = (folder / "events.jsonl").stat().st_size if (folder / "events.jsonl").exists() else 0
-    _to_the_end(folder, resume_run(folder, force, **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None}), as_json, offset)
+    told = []  # bytes of events that were there before
+    def make():
+        events = find_run(run) / "events.jsonl"
+        told.append(events.stat().st_size if events.exists() else 0)
+        return requeue_run(events.parent, force, **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None})
+    folder = together(make)
+    _to_the_end(folder, launch(folder, force), as_json, sum(told))
 
 @app.command("stop")
 def _stop(run: Run = "last"):
@@ -163,7 +169,7 @@ def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its f
     "Start a new run from a checkpoint of an old one that kept all, with other parameters from there on."
     parent = find_run(run)
     if at is None: raise UsageError("--at is missing; " + steps_to_fork(parent))
-    folder = fork_run(parent, at, _given(parent / "input.ipynb", p), **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None})
+    folder = together(lambda: fork_run(parent, at, _given(parent / "input.ipynb", p), **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None}))
     _to_the_end(folder, launch(folder), as_json)
 
 # %% ../nbs/19_cli.ipynb #d043b555
@@ -179,7 +185,7 @@ def _tell(folder: Path, as_json: bool) -> None:
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
-    if run.get("parameters") is not None and (run["status"] in ("stopped", "lost") or run["status"] == "failed" and not (isinstance(error, dict) and error.get("usage"))): print(f"  go on with: ftkit resume {row['id']}")
+    if run.get("parameters") is not None and (run["status"] in ("stopped", "lost") or run["status"] == "failed" and not (isinstance(error, dict) and error.get("usage"))): print("  go on with: " + (f"torchrun --nproc-per-node {run['ranks']} -m " if run.get("ranks", 1) > 1 else "") + f"ftkit resume {row['id']}")
     if error: say(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), "error", run=row["id"], status=run["status"])
 
 # %% ../nbs/19_cli.ipynb #89595e8f
@@ -417,12 +423,16 @@ def _join_parameters(argv: list[str]) -> list[str]:
 
 def main() -> None:
     "The console script: wrong use is one sentence on stderr and exit code 2."
-    try: app(_join_parameters(sys.argv[1:]), prog_name="ftkit")
-    except UsageError as e:
-        say(f"ftkit: {e}", "error")
-        raise SystemExit(2) from None
-    except BrokenPipeError: raise SystemExit(0) from None
-    except OSError as e:
-        if e.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC): raise
-        say(f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room", "error")
-        raise SystemExit(2) from None
+    with contextlib.ExitStack() as quiet:
+        if os.environ.get("TORCHELASTIC_RUN_ID") and os.environ.get("RANK", "0") != "0":  # rank 0 speaks for all that torchrun started
+            nothing = quiet.enter_context(open(os.devnull, "w"))
+            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr): quiet.enter_context(redirect(nothing))
+        try: app(_join_parameters(sys.argv[1:]), prog_name="ftkit")
+        except UsageError as e:
+            say(f"ftkit: {e}", "error")
+            raise SystemExit(2) from None
+        except BrokenPipeError: raise SystemExit(0) from None
+        except OSError as e:
+            if e.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC): raise
+            say(f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room", "error")
+            raise SystemExit(2) from None

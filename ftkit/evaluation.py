@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from .backbone import Data, features
 from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
-from .runfolder import Progress, emit, run_dir
+from .runfolder import Progress, emit, run_dir, run_of, world
 from .data import Part, with_letters
 from .explain import Marked, class_examples, drivers, length_error, tfidf_features
 from .listening import Heard, hear, noisy_predictions, show_by, spectrum_writer, whisper_writes
@@ -105,9 +105,9 @@ def count_test_use(
     model_hash: str,  # of the weights
 ) -> int:
     "How many distinct models, this one included, were evaluated on these test rows over all runs."
-    marks = (run_dir().parent if run_dir() else cache_folder("unrecorded")) / ".tested" / f"{data.fingerprint}-{data.split_fingerprint}"
-    write_atomic(marks / model_hash[:16], "")
-    return sum(1 for _ in marks.iterdir())
+    marks = (run_of(run_dir()).parent if run_dir() else cache_folder("unrecorded")) / ".tested" / f"{data.fingerprint}-{data.split_fingerprint}"
+    if world()[0] == 0: write_atomic(marks / model_hash[:16], "")  # the ranks of a run evaluate one model
+    return len({model_hash[:16]}.union(p.name for p in marks.iterdir() if p.is_file())) if marks.is_dir() else 1
 
 # %% ../nbs/12_evaluation.ipynb #ff8a0894
 @dataclasses.dataclass(repr=False)

@@ -252,6 +252,11 @@ def _rows_of(self, what, known=None) -> tuple:
     return known or self.backbone.inputs(what.data), what.ids
 
 @patch_to(Model)
+def _shared(self, what):
+    "Of a training that several ranks share (08d), these: they share the rows of data, never inputs that belong to none."
+    return getattr(self, "ranks", None) if isinstance(what, Part) else None
+
+@patch_to(Model)
 def outputs(self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
@@ -260,15 +265,15 @@ def outputs(self,
 ) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
     "What the network says of each row, in canonical batches and evaluation mode."
     rows, ids = self._rows_of(what, known)
-    return self._outputs(rows, ids, precision, Progress(stage, rows.units(ids)))
+    return self._outputs(rows, ids, precision, Progress(stage, rows.units(ids)), self._shared(what))
 
 @patch_to(Model)
-def _outputs(self, rows, ids, precision=None, bar=None) -> torch.Tensor:
+def _outputs(self, rows, ids, precision=None, bar=None, ranks=None) -> torch.Tensor:
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
     self.eval().to(memory_format=torch.channels_last).backbone.attend(precision.layout if precision else "sdpa")
     said = self.task.kind == "transcription"
     with precision.autocast(device) if precision else contextlib.nullcontext():
-        f = self.backbone.hear(rows, ids, device, chunk, bar) if said else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar))
+        f = self.backbone.hear(rows, ids, device, chunk, bar, ranks) if said else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks))
     parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))] if said else [(p, 64) for p in f.split(64)] if len(ids) else []
     with torch.inference_mode(): out = [self.decide(_filled(p, n)[None] if said else _filled(p, n))[:len(p)].float().cpu() for p, n in ((p.to(device), n) for p, n in parts)]
     for o, i in zip(out, ids) if said and " " in self.task.classes else (): _part_words(o[0], rows.sizes[rows.first[i]:rows.first[i + 1]], self.task.classes.index(" ") + 1)
@@ -336,7 +341,7 @@ def blocks(self,
     rows, ids = self._rows_of(what, known)
     bar, order = Progress(stage, len(ids)), np.argsort(-rows.lengths[ids], kind="stable")
     for i in range(0, len(ids), size):
-        yield order[i:i + size], self._outputs(rows, ids[order[i:i + size]], precision)
+        yield order[i:i + size], self._outputs(rows, ids[order[i:i + size]], precision, ranks=self._shared(what))
         bar.update(min(i + size, len(ids)))
 
 # %% ../nbs/06_head.ipynb #fa499e5d

@@ -10,6 +10,7 @@ __all__ = ['OPTIMISERS', 'SCHEDULES', 'RECIPES', 'LOSSES', 'register_loss', 'LOS
 import copy
 import dataclasses
 import math
+import os
 import platform
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 
 from .core import Registry, UsageError, cache_folder, fingerprint, read_json, settings, write_json
 from .head import Model
+from .runfolder import world
 
 # %% ../nbs/08a_recipe.ipynb #26b8c3d2
 OPTIMISERS = ("adamw", "sgd")
@@ -131,13 +133,21 @@ def rate_factor(
 def pick_device() -> tuple[torch.device, str]:
     "The device to compute on, and why."
     wanted = settings()["device"]
+    if wanted.value == "cuda" and world()[1] > 1: return _own_gpu()
     if wanted.value != "auto":
         try: torch.zeros(1, device=wanted.value)
         except (RuntimeError, AssertionError, NotImplementedError) as e: raise UsageError(f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); choose auto or cpu") from None
         return torch.device(wanted.value), f"chosen by {wanted.source}"
-    if torch.cuda.is_available(): return torch.device("cuda"), torch.cuda.get_device_name()
+    if torch.cuda.is_available(): return _own_gpu() if world()[1] > 1 else (torch.device("cuda"), torch.cuda.get_device_name())
     if torch.backends.mps.is_available(): return torch.device("mps"), "Apple GPU"
     return torch.device("cpu"), f"no GPU is visible; {torch.get_num_threads()} threads"
+
+def _own_gpu() -> tuple[torch.device, str]:
+    "The GPU of this rank, made the current one."
+    local, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if int(os.environ["LOCAL_WORLD_SIZE"]) > there: raise UsageError(f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has {there} GPU{'s' * (there > 1)}; start one for each (torchrun --nproc-per-node {there}), or set device = cpu")
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local), torch.cuda.get_device_name(local)
 
 @dataclasses.dataclass(frozen=True)
 class Precision:

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['KEEP', 'RUN_FILE', 'list_templates', 'template_path', 'code_fingerprint', 'in_values', 'whole_ids', 'holds',
            'create_run', 'launch', 'follow', 'figures', 'Done', 'run_template', 'settle', 'stop_run', 'change_queued',
-           'run_folders', 'find_run', 'summary', 'list_runs', 'remove_sockets', 'changed_since', 'resume_run',
-           'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run', 'chosen_parameters',
-           'cell_statuses', 'stage_seconds']
+           'run_folders', 'find_run', 'summary', 'list_runs', 'socket_name', 'remove_sockets', 'changed_since',
+           'resume_run', 'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run',
+           'chosen_parameters', 'cell_statuses', 'stage_seconds']
 
 # %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
@@ -27,7 +27,7 @@ from pathlib import Path
 
 from . import __version__
 from .core import UsageError, file_sha256, fingerprint, jsonable, read_json, runs_folder, settings, write_atomic, write_json
-from .runfolder import STATUSES, append_event, ask_stop, is_alive, lock_run, new_run_id, noted, read_events, read_run, silent_seconds, this_process
+from .runfolder import STATUSES, append_event, ask_stop, is_alive, lock_run, new_run_id, noted, read_events, read_run, run_of, silent_seconds, this_process
 from .params import check_params, nearest, read_params
 
 # %% ../nbs/13_run.ipynb #2eddc371
@@ -133,11 +133,12 @@ _SECRET = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "CR
 
 def _environment(folder: Path) -> dict[str, str]:
     "What the run's process inherits; hub tokens stay, since loading a private body needs one, all other secrets go."
-    env = {k: v for k, v in os.environ.items() if not any(s in k.upper() for s in _SECRET) or k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")}
+    env = {k: v for k, v in os.environ.items() if k not in ("FTKIT_RANK", "FTKIT_RANKS") and (not any(s in k.upper() for s in _SECRET) or k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))}
     run = read_run(folder)
     options, device = run.get("options") or {}, (run.get("settings") or {}).get("device") or ["auto"]  # the same bits need the same device
     threads = {name: str(options["threads"]) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if options.get("threads")}
-    return env | threads | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(folder.parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    ranks = {"FTKIT_RANK": str(run.get("rank", 0)), "FTKIT_RANKS": str(run["ranks"])} if run.get("ranks", 1) > 1 else {}
+    return env | threads | ranks | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(run_of(folder).parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 def launch(
     folder: str | os.PathLike,  # a run's folder
@@ -309,9 +310,13 @@ def list_runs(
     return rows
 
 # %% ../nbs/13_run.ipynb #d6e9b815
+def socket_name(folder: Path) -> str:
+    "What tells the sockets of a run, or of one of its ranks, from those of others."
+    return folder.name[-6:] if run_of(folder) == folder else f"{run_of(folder).name[-6:]}r{folder.name}"
+
 def remove_sockets(folder: Path) -> None:
     "Remove the sockets of a kernel that was killed with the process that would have done so."
-    for left in Path(tempfile.gettempdir()).glob(f"ftk-{folder.name[-6:]}-*"): shutil.rmtree(left, ignore_errors=True)
+    for left in Path(tempfile.gettempdir()).glob(f"ftk-{socket_name(folder)}-*"): shutil.rmtree(left, ignore_errors=True)
 
 def changed_since(run: dict, folder: Path) -> list[str]:
     "What of a run's code is not as it was when it was made, in words."
@@ -345,6 +350,7 @@ def requeue_run(
     if (lock := lock_run(folder, wait=10)) is None: raise UsageError(f"another process is still writing {folder}; wait for it, or end it")
     with lock:
         if read_run(folder)["status"] in ("queued", "running", "completed"): raise UsageError(f"{run['id']} was just gone on with by another process; see ftkit show {run['id']}")
+        for name in ("ranks", "asked"): run.pop(name, None)  # this time one process, unless `torchrun` says otherwise
         (folder / "stop").unlink(missing_ok=True)
         remove_sockets(folder)
         append_event(folder, "resumed", was=run["status"])

@@ -189,10 +189,11 @@ def hear(self,
     device: torch.device | str = "cpu",
     chunk: int | None = None,  # default: the prep's for the device
     progress: Progress | None = None,
+    ranks=None,  # as for `in_chunks`
 ) -> Frames:  # of these rows, in their order
     "Frames in canonical batches: those of a row depend on itself alone."
     n = rows.lengths[np.asarray(ids, int)]
-    return Frames(fill_frames(np.zeros((int(n.sum()), self.width), np.float32), rows, ids, lambda x: self._heard(**x)[0], torch.device(device), chunk, progress), n)
+    return Frames(fill_frames(np.zeros((int(n.sum()), self.width), np.float32), rows, ids, lambda x: self._heard(**x)[0], torch.device(device), chunk, progress, ranks), n)
 
 def frame_features(
     backbone: SpeechBackbone,

@@ -53,9 +53,10 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
     known = lambda ids: {"said": t.targets[ids]} if t.model.writes else {}
-    usual = _usual(t.data.train.ids, rows.lengths, c.batch_size, t.at_once[t.device.type])
+    usual = _usual(t.data.train.ids, rows.lengths, -(-c.batch_size // t.ranks.size), t.at_once[t.device.type])
     x = rows.batch(usual, t.device)
-    precision = precision or probe_precision(t.model, t.device, x | known(usual) if isinstance(x, dict) else x, c.precision)
+    probe = lambda: dataclasses.asdict(probe_precision(t.model, t.device, x | known(usual) if isinstance(x, dict) else x, c.precision))
+    precision = precision or Precision(**t.ranks.from_first(probe))
     more, kind = {}, t.model.task.modality if t.augment else ""
     if kind == "text": more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}
     if kind == "speech": more = {"others": rows.waves, "rows": t.data.train.ids, "rate": t.model.prep.rate}

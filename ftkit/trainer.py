@@ -24,12 +24,13 @@ from torch import nn
 
 from .augment import Augment
 from .backbone import _NOUNS, Data, lower_layers
-from .core import UsageError, build_folder, counter, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
-from .runfolder import Progress, ask_stop, emit, note, run_dir, stop_asked, stop_point
+from .core import UsageError, build_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
+from .runfolder import Progress, ask_stop, emit, note, run_dir, run_of, stop_asked
 from .head import Model, joined
 from .metrics import SCORES, headline, score
 from .noises import SoundAugment
 from .params import nearest
+from .ranks import Ranks, check_batch_norm, join_ranks
 from .recipe import LOSSES, RECIPES, Precision, TrainConfig, pick_device, rate_factor
 from .stages import Stage, _head_stage, _loss_of, _tune_stage, mix_partners
 from .tokens import like_lengths, padding_share, split_batch
@@ -67,6 +68,7 @@ class Trainer:
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
         self.known, self.history, self.best, self.seconds, self.copies, self.written = None, [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
+        self.ranks = Ranks()  # alone; `fit` looks whether others train the same run
         model.bind(data)
 
     def __repr__(self):
@@ -77,8 +79,7 @@ class Trainer:
 @patch_to(Trainer)
 def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
-    c, model, ids = self.config, self.model, self.data.train.ids
-    y, loss_of = self.targets, self.loss_of
+    c, model, ids, y, loss_of = self.config, self.model, self.data.train.ids, self.targets, self.loss_of
     model.freeze("backbone" if s.name == "head" else self._lowest())
     optimizer = self._optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay))
     peaks = [g["lr"] for g in optimizer.param_groups]
@@ -96,21 +97,23 @@ def _loop(self, s: Stage, saved: dict) -> None:
             done = epoch * steps + step
             for group, peak in zip(optimizer.param_groups, peaks): group["lr"] = peak * rate_factor(done, s.epochs * steps, c.schedule, c.warmup)
             rows = order[step * c.batch_size:(step + 1) * c.batch_size]
-            for piece in self._parts(s, rows):
+            if self.ranks.rank: loss_sum = torch.zeros_like(loss_sum)  # rank 0 has what was summed so far
+            for piece in self._parts(s, self.ranks.part(rows)):
                 x, goals = self._batch(s, piece, epoch)
                 with s.precision.autocast(self.device): out = s.forward(x)
                 loss = sum((share * loss_of(out.float(), y[of], c.label_smoothing)).sum() for of, share in goals) / len(rows)
                 loss.backward()
                 loss_sum += loss.detach()
+            loss_sum, due = self.ranks.add([p for g in optimizer.param_groups for p in g["params"]], loss_sum, self._due(saved_at))
             if c.clip: nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], c.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             bar.update(done + 1, epoch=epoch + 1, loss=lambda total=loss_sum, n=step + 1: (total / n).item(), rate=optimizer.param_groups[-1]["lr"])
-            if step + 1 < steps and self._due(saved_at): saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
+            if due and step + 1 < steps: saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
         self._end_epoch(s, {"stage": s.name, "epoch": epoch + 1, "train_loss": (loss_sum / steps).item()})
         step0, loss_sum = 0, torch.zeros((), device=self.device)
         over = epoch + 1 == s.epochs or bool(c.patience and s.name == "tune" and self.best and len(self.history) - 1 - self.best["index"] >= c.patience)
-        if over or s.name == "tune" or self._due(saved_at): saved_at = self._checkpoint(s, optimizer, s.epochs if over else epoch + 1, 0, loss_sum)
+        if over or due or s.name == "tune": saved_at = self._checkpoint(s, optimizer, s.epochs if over else epoch + 1, 0, loss_sum)
         if over: break
 
 # %% ../nbs/09_trainer.ipynb #ea327de6
@@ -150,6 +153,7 @@ def _order(self, s: Stage, epoch: int) -> np.ndarray:
 def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
     "The rows of a batch that are computed at once: the gradient is that of the whole batch."
     parts, most = np.array_split(rows, self.config.accumulate), self.at_once[self.device.type]
+    parts = [p for p in parts if len(p)]  # of a small batch a rank may have few rows, or none
     return parts if s.lengths is None else [p for part in parts for p in split_batch(part, s.lengths, most)]
 
 @patch_to(Trainer)
@@ -171,7 +175,8 @@ def _end_epoch(self, s: Stage, record: dict) -> None:
     "Validate, remember, tell, and keep the weights if they are the best so far."
     if not math.isfinite(record["train_loss"]):
         raise FloatingPointError(f"the loss became {record['train_loss']} in epoch {record['epoch']} of stage {s.name}; lower its rate (now {s.rate:g}) or set precision to float32")
-    record |= self._validate(s)
+    figures = self._validate(s)
+    record |= self.ranks.from_first(lambda: figures)
     self.history.append(record)
     emit(s.name, **{k: v for k, v in record.items() if k != "stage"})
     self._keep_best(record)
@@ -231,7 +236,7 @@ def _folder(self) -> Path | None:
     "Where this fit's checkpoints are: named by its number in the process and by everything its result depends on."
     if run_dir() is None: return None
     what = {"config": dataclasses.asdict(self.config) | {"checkpoint_seconds": 0}, "augment": dataclasses.asdict(self.augment) if self.augment else None} | self._given()
-    return run_dir() / "checkpoints" / f"{self.number}-{fingerprint(what)}"
+    return run_of(run_dir()) / "checkpoints" / f"{self.number}-{fingerprint(what)}"
 
 @patch_to(Trainer)
 def _given(self) -> dict[str, str]:
@@ -251,18 +256,22 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
     if (folder := self._folder()) is None: return time.time()
     tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
     tensors |= {f"optimizer.{i}.{k}": v.contiguous() for i, state in optimizer.state_dict()["state"].items() for k, v in state.items() if isinstance(v, torch.Tensor)}
-    tensors |= {"random.cpu": torch.get_rng_state(), "loss_sum": loss_sum.reshape(1)}
-    if self.device.type == "cuda": tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision)}
-    for name in self.copies.keys() - self.written: write_atomic(folder / f"{name}.safetensors", save(self.copies[name])); self.written.add(name)
-    with build_folder(folder / f"{0 if s.name == 'head' else 1}-{s.name}-{epoch * self.steps + step:08}") as part:
+    tensors |= self.ranks.random_states() | {"loss_sum": loss_sum.reshape(1)}
+    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size}
+    if not self.ranks.rank: self._write(folder, f"{0 if s.name == 'head' else 1}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
+    self.ranks.stop_together()
+    return time.time()
+
+@patch_to(Trainer)
+def _write(self, folder: Path, name: str, tensors: dict, state: dict) -> None:
+    "One checkpoint, and the weights it needs; those that nothing needs any more are removed."
+    for copy in self.copies.keys() - self.written: write_atomic(folder / f"{copy}.safetensors", save(self.copies[copy])); self.written.add(copy)
+    with build_folder(folder / name) as part:
         save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
         write_json(part / "state.json", state)
     for old in _checkpoints(folder)[:-2]:
         if os.environ.get("FTKIT_KEEP") != "all" or read_json(old / "state.json")["step"]: shutil.rmtree(old, ignore_errors=True)
     for old in sorted(folder.glob("best-*"))[:-2] if os.environ.get("FTKIT_KEEP") != "all" else (): old.unlink()
-    stop_point()
-    return time.time()
 
 def _checkpoints(folder: Path) -> list[Path]:
     "A fit's checkpoints, oldest first."
@@ -273,7 +282,7 @@ def _checkpoints(folder: Path) -> list[Path]:
 def _restore(self, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
     "Epoch, step and summed loss to go on from; the optimiser and random state are set as they were."
     if not saved:
-        torch.manual_seed(counter(self.config.seed, "stage", *[h["stage"] for h in self.history]) & 0x7FFFFFFF)
+        self.ranks.seed(self.config.seed, "stage", *[h["stage"] for h in self.history])
         return 0, 0, torch.zeros((), device=self.device)
     tensors, groups = saved["tensors"], optimizer.state_dict()
     for name, value in tensors.items():
@@ -283,8 +292,7 @@ def _restore(self, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
     optimizer.load_state_dict(groups)
     for p, state in optimizer.state.items():  # moments lie in memory as their parameter does: the fused step walks both side by side
         for k, v in state.items(): state[k] = torch.empty_like(p).copy_(v) if v.shape == p.shape else v
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors: torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+    self.ranks.set_random(tensors, self.config.seed, "stage", saved["stage"], saved["epoch"], saved["step"])
     return saved["epoch"], saved["step"], tensors["loss_sum"].reshape(()).to(self.device)
 
 @patch_to(Trainer)
@@ -307,13 +315,18 @@ def fit(self) -> "Trainer":
     self.number, c = Trainer.count, self.config
     names = (["head"] if c.head_epochs else []) + (["tune"] if self._tunes() else [])
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
+    self.ranks = join_ranks(self.device)
+    self.model.ranks = self.ranks if self.ranks.size > 1 else None  # which then share its predictions out too
+    check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
     self.model.to(self.device)
     self.targets = self.model.targets(self.data).to(self.device)
     self.loss_of = LOSSES[_loss_of(self.model, c.loss)]
-    note(device=f"{self.device} ({self.device_reason})", threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
+    note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     emit("fit", number=self.number)
     with _saving_on_terminate():
-        saved = self._found()
+        saved = {} if self.ranks.rank else self._found()
+        name = self.ranks.from_first(lambda: saved.get("name"))
+        if self.ranks.rank and name: saved = self._read(self._folder() / name)
         if saved.get("stage") not in names: saved = {}
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
@@ -334,6 +347,7 @@ def _run_stage(self, name: str, saved: dict) -> None:
         self.precision = stage.precision
         note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
         if stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
+        self.ranks.spread(self.model.state_dict())
         self._loop(stage, saved)
     if name == "tune" and c.blend < 1: self._blend()
     self.seconds[name] = round(before + time.time() - started, 2)
@@ -366,18 +380,21 @@ def _found(self) -> dict:
         self._check_fork(read_json(_checkpoints(forked)[-1] / "state.json"))
         os.replace(forked, folder)
     for path in reversed(_checkpoints(folder)):
-        try:
-            saved = read_json(path / "state.json") | {"tensors": load_file(path / "state.safetensors")}
-            for name in [_best_name(best) for best in [saved["best"]] if best] + ["start"] * (saved["stage"] == "tune"): load_file(folder / f"{name}.safetensors")
-            self.model.load_state_dict({k.removeprefix("model."): v for k, v in saved["tensors"].items() if k.startswith("model.")})
+        try: return self._read(path)
         except (OSError, ValueError, KeyError, SafetensorError) as e:
             emit("broken", checkpoint=path.name, why=f"{type(e).__name__}: {e}"[:300])
             shutil.rmtree(path)
-            continue
-        self.history, self.best, self.seconds = saved["history"], saved["best"], saved["seconds"]
-        emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
-        return saved
     return {}
+
+@patch_to(Trainer)
+def _read(self, path: Path) -> dict:
+    "A checkpoint, with its weights in the model."
+    saved = read_json(path / "state.json") | {"name": path.name, "tensors": load_file(path / "state.safetensors")}
+    for name in [_best_name(best) for best in [saved["best"]] if best] + ["start"] * (saved["stage"] == "tune"): load_file(path.parent / f"{name}.safetensors")
+    self.model.load_state_dict({k.removeprefix("model."): v for k, v in saved["tensors"].items() if k.startswith("model.")})
+    self.history, self.best, self.seconds = saved["history"], saved["best"], saved["seconds"]
+    emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
+    return saved
 
 @patch_to(Trainer)
 def _check_fork(self, saved: dict) -> None:

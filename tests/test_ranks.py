@@ -1,0 +1,189 @@
+"""One run that several processes train: the figures are those of one process, and a rank that dies is named and costs nothing."""
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ftkit.core import cache_folder, read_json
+from ftkit.run import run_folders
+from ftkit.runfolder import read_events, read_run
+
+PARAMETERS = "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained [0..]"
+TRAIN = """import time
+from ftkit import Data, Model, Trainer, evaluate
+from ftkit.runfolder import run_dir
+text = ["a joy to see", "a bore", "well made", "much too long for what it says", "I laughed", "I slept"]
+films = Data.text(([f"film {i}: {text[i % 6]}{', and again' * (i % 4)}" for i in range(120)], [["good", "bad"][i % 2] for i in range(120)]))
+model = Model("all-MiniLM-L6-v2", films.task, dropout=dropout, max_length=24)
+slowly = [lambda record: time.sleep(0.5 * pause)]
+Trainer(model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, body_dropout=dropout, precision="float32", keep="last", watch=slowly).fit()
+report = evaluate(model, films.test, with_baselines=False, n_boot=20)
+report.save()
+model.save(run_dir() / "model")"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    "A folder with the notebook, runs, and caches of its own but for fetched samples and the probe."
+    home = tmp_path_factory.mktemp("ranks")
+    shared = {part: cache_folder(part) for part in ("samples", "precision")}
+    (home / "cache").mkdir()
+    for part, folder in shared.items(): os.symlink(folder, home / "cache" / part)
+    cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": ["parameters"] * (i == 0)}, "source": s, "outputs": [], "execution_count": None} for i, s in enumerate((PARAMETERS, TRAIN))]
+    (home / "films.ipynb").write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5}))
+    with pytest.MonkeyPatch.context() as m:
+        m.delenv("FTKIT_RUN_DIR", raising=False)
+        m.setenv("FTKIT_RUNS", str(home / "runs"))
+        m.setenv("FTKIT_CACHE", str(home / "cache"))
+        yield home
+
+
+def command(ranks, *args):
+    "ftkit as one process, or as several that torchrun starts."
+    begin = [sys.executable, "-m"] if ranks == 1 else [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", ranks, "-m"]
+    return [*map(str, begin), "ftkit", *map(str, args)]
+
+
+def ftkit(ranks, *args, home): return subprocess.run(command(ranks, *args), capture_output=True, text=True, timeout=300, cwd=home)
+
+
+def run(ranks, *args, home):
+    "The folder of a run that came to its end."
+    before = set(run_folders())
+    done = ftkit(ranks, "run", *args, "--threads", 1, home=home)
+    assert done.returncode == 0, done.stderr
+    made = set(run_folders()) - before
+    assert len(made) == 1, made
+    return made.pop()
+
+
+def until(happened, process=None, seconds=120):
+    "Wait until `happened()` is true."
+    end = time.time() + seconds
+    while not (found := happened()):
+        assert time.time() < end, "it never happened"
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    return found
+
+
+def weights(folder): return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+def losses(folder): return [(e["stage"], e["epoch"], e["train_loss"], e["valid_loss"]) for e in read_events(folder)[0] if "train_loss" in e]
+
+
+def assert_alike(one, two, tolerance=1e-4):  # AdamW makes whole steps of the smallest gradients, so the last digits of a sum grow
+    assert [x[:2] for x in losses(one)] == [x[:2] for x in losses(two)] and losses(one)
+    for a, b in zip(losses(one), losses(two)): assert a[2:] == pytest.approx(b[2:], rel=tolerance), (a, b)
+    a, b = ({k: v["value"] for k, v in read_json(f / "metrics.json")["figures"]["test"].items()} for f in (one, two))
+    assert a == pytest.approx(b, rel=10 * tolerance)
+
+
+@pytest.fixture(scope="module")
+def two(home):
+    "A run of two ranks that nobody disturbed."
+    return run(2, "films.ipynb", home=home)
+
+
+def kill(folder, whom):
+    "SIGKILL to the kernel of a rank, or to the process that executes it."
+    process = read_run(folder)["process"]["pid"]
+    kernels = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True).stdout.split()
+    for pid in {"kernel": kernels, "driver": [process]}[whom]: os.kill(int(pid), signal.SIGKILL)
+
+
+def killed(home, rank, whom, *args):
+    "A run of two ranks of which one was killed in mid-tune: its folder, what torchrun's processes said, and how long it took them."
+    before = set(run_folders())
+    process = subprocess.Popen(command(2, "run", "films.ipynb", "-p", "pause", "true", *args, "--threads", 1), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
+    folder = until(lambda: set(run_folders()) - before, process).pop()
+    until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 2 for e in read_events(folder)[0]), process)
+    kill(folder / "ranks" / "1" if rank else folder, whom)
+    began = time.time()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, (out, err)
+    return folder, out + err, time.time() - began
+
+
+def test_two_ranks_train_as_one_process_does(two, home):
+    one = run(1, "films.ipynb", home=home)
+    assert_alike(one, two)
+    assert read_run(two)["ranks"] == 2 and read_run(two)["status"] == "completed" and "2 ranks" in read_run(two)["facts"]["device"] and "ranks" not in read_run(one)
+    assert (two / "report.html").exists() and (two / "ranks" / "1" / "notebook.ipynb").exists()
+    assert not (two / "ranks" / "1" / "report.html").exists() and not (two / "ranks" / "1" / "model").exists()
+    rows = json.loads(ftkit(1, "runs", "--json", home=home).stdout)
+    assert {r["id"] for r in rows} == {f.name for f in run_folders()} and not any(r["id"] in ("0", "1") for r in rows)
+    assert len(list((home / "runs" / ".tested").glob("*/*"))) == len({weights(one), weights(two)}) and not (two / ".tested").exists()
+    r = ftkit(1, "verify", two.name, home=home)
+    assert r.returncode == 2 and "was trained by 2 ranks" in r.stderr
+
+
+def test_a_rank_that_dies_is_named_and_costs_nothing(two, home):
+    folder, said, seconds = killed(home, 1, "kernel")
+    error = read_run(folder)["error"]
+    assert read_run(folder)["status"] == "failed" and error["name"] == "RankLost" and seconds < 60
+    assert error["message"].startswith("rank 1 of 2 is gone (the kernel died") and f"torchrun --nproc-per-node 2 -m ftkit resume {folder.name}" in error["message"] and error["message"] in said
+    done = ftkit(2, "resume", folder.name, home=home)
+    assert done.returncode == 0 and "going on in stage tune" in done.stderr and done.stderr.count("going on in stage tune") == 1, done.stderr
+    assert weights(folder) == weights(two) and read_run(folder)["status"] == "completed" and read_run(folder)["ranks"] == 2
+
+
+def test_what_is_refused_is_said_once_and_leaves_nothing(home):
+    before = run_folders()
+    r = ftkit(2, "run", "films.ipynb", "-p", "batch", 0, home=home)
+    assert r.returncode == 1 and r.stderr.count("ftkit: batch is 0") == 1 and run_folders() == before, r.stderr
+    r = subprocess.run(command(1, "run", "films.ipynb"), capture_output=True, text=True, cwd=home, env=os.environ | {"WORLD_SIZE": "2", "RANK": "0"})
+    assert r.returncode == 2 and "start all ranks with: torchrun" in r.stderr and run_folders() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank, whom", [(0, "kernel"), (0, "driver"), (1, "kernel"), (1, "driver")])
+def test_with_dropout_they_go_on_to_the_same_bits(rank, whom, home):
+    undisturbed = run(2, "films.ipynb", "-p", "dropout", 0.2, home=home)
+    folder, said, seconds = killed(home, rank, whom, "-p", "dropout", 0.2)
+    assert seconds < 60 and read_run(folder)["status"] == ("lost" if (rank, whom) == (0, "driver") else "failed"), read_run(folder)["error"]
+    if rank: assert read_run(folder)["error"]["message"].startswith("rank 1 of 2 is gone")
+    else: assert read_run(folder / "ranks" / "1")["error"]["message"].startswith("rank 0 of 2 is gone")
+    done = ftkit(2, "resume", folder.name, home=home)
+    assert done.returncode == 0, done.stderr
+    assert weights(folder) == weights(undisturbed)
+
+
+@pytest.mark.slow
+def test_what_two_ranks_began_one_process_ends(two, home):
+    folder, *_ = killed(home, 1, "kernel")
+    done = ftkit(1, "resume", folder.name, home=home)
+    assert done.returncode == 0, done.stderr
+    assert_alike(two, folder)
+    assert "ranks" not in read_run(folder)
+
+
+@pytest.mark.slow
+def test_torchrun_may_try_again_by_itself(two, home):
+    before = set(run_folders())
+    process = subprocess.Popen([*command(2, "run", "films.ipynb", "-p", "pause", "true", "--threads", 1)[:4], "--max-restarts", "1", *command(2, "run", "films.ipynb", "-p", "pause", "true", "--threads", 1)[4:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
+    folder = until(lambda: set(run_folders()) - before, process).pop()
+    until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 2 for e in read_events(folder)[0]), process)
+    kill(folder / "ranks" / "1", "kernel")
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert set(run_folders()) - before == {folder} and len(read_run(folder)["resumed"]) == 1 and weights(folder) == weights(two)
+
+
+@pytest.mark.slow
+def test_ranks_may_have_no_rows_of_a_batch(home):
+    assert_alike(*(run(n, "films.ipynb", "-p", "batch", 2, home=home) for n in (1, 3)))
+
+
+@pytest.mark.slow
+def test_pictures_with_frozen_statistics_and_mixup(home):
+    tiny = [w for k, v in {"limit": 200, "epochs": 2, "head_epochs": 4, "size": 64, "precision": "float32", "mixup": 0.2, "accumulate": 2, "baselines": "false"}.items() for w in ("-p", k, v)]
+    assert_alike(run(1, "image", *tiny, home=home), run(2, "image", *tiny, home=home), 1e-3)
+    r = ftkit(2, "run", "image", *tiny, "-p", "batch_norm", "trained", home=home)
+    assert r.returncode == 1 and 'choose batch_norm = "frozen"' in r.stderr and read_run(run_folders()[0])["error"]["usage"]
