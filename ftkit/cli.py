@@ -314,7 +314,7 @@ def _batch(
     p: Values = (), f: Files = (),
     sample: Annotated[int | None, typer.Option(help="draw so many of the runs")] = None, sample_seed: Annotated[int, typer.Option(help="of that draw")] = 0,
     name: Annotated[str | None, typer.Option(help="of the batch; without it, made of the notebook and the values, so that the same command goes on")] = None,
-    jobs: Annotated[int | None, typer.Option(help="runs at a time; without it, by the number of cores")] = None, threads: Annotated[int | None, typer.Option(help="CPU threads of each; without it, the cores divided by --jobs", min=1)] = None, gpu_slots: Annotated[int, typer.Option(help="runs at a time on a GPU")] = 1,
+    jobs: Annotated[int | None, typer.Option(help="runs at a time; without it, by the number of cores")] = None, threads: Annotated[int | None, typer.Option(help="CPU threads of each; without it, the cores divided by --jobs", min=1)] = None, gpu_slots: Annotated[int, typer.Option(help="runs at a time on each GPU")] = 1,
     cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler whose workers execute the runs, for example tcp://10.0.0.1:8786")] = None, resources: Annotated[str | None, typer.Option(metavar="GPU=1", help="what a run takes of a worker that was started with --resources")] = None,
     retries: Annotated[int, typer.Option(help="how often a run that failed or was killed is gone on with")] = 1,
     timeout: Timeout = None, memory: Memory = None, keep: Keep = None, kernel: Annotated[str | None, typer.Option(help="an installed kernel's name")] = None,

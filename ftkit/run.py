@@ -143,13 +143,14 @@ def _environment(folder: Path) -> dict[str, str]:
 def launch(
     folder: str | os.PathLike,  # a run's folder
     force: bool = False,  # go on although the data changed
+    **env: str,  # more of its environment
 ) -> subprocess.Popen:
     "Start the process that executes the run; its own output goes to log.txt."
     folder = Path(folder).resolve()
     code = "import sys; from ftkit.engine import execute_run; sys.exit(execute_run(sys.argv[1]))"
     own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
     with open(folder / "log.txt", "ab") as log:
-        return subprocess.Popen([sys.executable, "-c", code, str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(folder) | ({"FTKIT_FORCE": "1"} if force else {}), cwd=read_json(folder / "run.json")["working_folder"], **own_group)
+        return subprocess.Popen([sys.executable, "-c", code, str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(folder) | ({"FTKIT_FORCE": "1"} if force else {}) | env, cwd=read_json(folder / "run.json")["working_folder"], **own_group)
 
 # %% ../nbs/13_run.ipynb #a6e4e640
 def follow(
