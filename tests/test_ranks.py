@@ -1,5 +1,4 @@
 """One run that several processes train: the figures are those of one process, and a rank that dies is named and costs nothing."""
-import hashlib
 import json
 import os
 import signal
@@ -9,22 +8,21 @@ import time
 
 import pytest
 
-from ftkit.core import cache_folder, read_json
-from ftkit.run import run_folders
+from ftkit.compare import verify_run
+from ftkit.core import UsageError, cache_folder
+from ftkit.run import figures, list_runs, run_folders
 from ftkit.runfolder import read_events, read_run
 
 PARAMETERS = "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained [0..]"
 TRAIN = """import time
 from ftkit import Data, Model, Trainer, evaluate
-from ftkit.runfolder import run_dir
 text = ["a joy to see", "a bore", "well made", "much too long for what it says", "I laughed", "I slept"]
 films = Data.text(([f"film {i}: {text[i % 6]}{', and again' * (i % 4)}" for i in range(120)], [["good", "bad"][i % 2] for i in range(120)]))
 model = Model("all-MiniLM-L6-v2", films.task, dropout=dropout, max_length=24)
-slowly = [lambda record: time.sleep(0.5 * pause)]
-Trainer(model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, body_dropout=dropout, precision="float32", keep="last", watch=slowly).fit()
-report = evaluate(model, films.test, with_baselines=False, n_boot=20)
-report.save()
-model.save(run_dir() / "model")"""
+slowly = [lambda record: time.sleep(pause and record["stage"] == "tune")]
+fit = Trainer(model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, body_dropout=dropout, precision="float32", keep="last", watch=slowly).fit()
+report = evaluate(model, films.test, (), with_baselines=False, n_boot=2)"""
+FIGURES = '{k: float(v.value) for k, v in report.figures["test"].items()}'
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def home(tmp_path_factory):
     shared = {part: cache_folder(part) for part in ("samples", "precision")}
     (home / "cache").mkdir()
     for part, folder in shared.items(): os.symlink(folder, home / "cache" / part)
-    cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": ["parameters"] * (i == 0)}, "source": s, "outputs": [], "execution_count": None} for i, s in enumerate((PARAMETERS, TRAIN))]
+    cells = [{"cell_type": "code", "id": f"c{i}", "metadata": {"tags": tags}, "source": s, "outputs": [], "execution_count": None} for i, (s, *tags) in enumerate(((PARAMETERS, "parameters"), (TRAIN,), (FIGURES, "metrics")))]
     (home / "films.ipynb").write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5}))
     with pytest.MonkeyPatch.context() as m:
         m.delenv("FTKIT_RUN_DIR", raising=False)
@@ -72,16 +70,20 @@ def until(happened, process=None, seconds=120):
     return found
 
 
-def weights(folder): return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
+def weights(folder): return read_run(folder)["facts"]["weights"]  # their SHA-256
 
 
 def losses(folder): return [(e["stage"], e["epoch"], e["train_loss"], e["valid_loss"]) for e in read_events(folder)[0] if "train_loss" in e]
 
 
-def assert_alike(one, two, tolerance=1e-4):  # AdamW makes whole steps of the smallest gradients, so the last digits of a sum grow
-    assert [x[:2] for x in losses(one)] == [x[:2] for x in losses(two)] and losses(one)
-    for a, b in zip(losses(one), losses(two)): assert a[2:] == pytest.approx(b[2:], rel=tolerance), (a, b)
-    a, b = ({k: v["value"] for k, v in read_json(f / "metrics.json")["figures"]["test"].items()} for f in (one, two))
+def assert_close(one, two, tolerance=1e-4):  # AdamW makes whole steps of the smallest gradients, so the last digits of a sum grow
+    assert [x[:2] for x in one] == [x[:2] for x in two] and one
+    for a, b in zip(one, two): assert a[2:] == pytest.approx(b[2:], rel=tolerance), (a, b)
+
+
+def assert_alike(one, two, tolerance=1e-4):
+    assert_close(losses(one), losses(two), tolerance)
+    a, b = ({k: v["value"] if isinstance(v, dict) else v for k, v in figures(f).items()} for f in (one, two))
     assert a == pytest.approx(b, rel=10 * tolerance)
 
 
@@ -112,34 +114,38 @@ def killed(home, rank, whom, *args):
 
 
 def test_two_ranks_train_as_one_process_does(two, home):
-    one = run(1, "films.ipynb", home=home)
-    assert_alike(one, two)
-    assert read_run(two)["ranks"] == 2 and read_run(two)["status"] == "completed" and "2 ranks" in read_run(two)["facts"]["device"] and "ranks" not in read_run(one)
-    assert (two / "report.html").exists() and (two / "ranks" / "1" / "notebook.ipynb").exists()
-    assert not (two / "ranks" / "1" / "report.html").exists() and not (two / "ranks" / "1" / "model").exists()
-    rows = json.loads(ftkit(1, "runs", "--json", home=home).stdout)
-    assert {r["id"] for r in rows} == {f.name for f in run_folders()} and not any(r["id"] in ("0", "1") for r in rows)
-    assert len(list((home / "runs" / ".tested").glob("*/*"))) == len({weights(one), weights(two)}) and not (two / ".tested").exists()
-    r = ftkit(1, "verify", two.name, home=home)
-    assert r.returncode == 2 and "was trained by 2 ranks" in r.stderr
+    tell = f"import json; print(json.dumps([[[h['stage'], h['epoch'], h['train_loss'], h['valid_loss']] for h in fit.history], {FIGURES}]))"
+    done = subprocess.run([sys.executable, "-c", "\n".join((PARAMETERS, TRAIN, tell))], capture_output=True, text=True, cwd=home, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    one = json.loads(done.stdout.splitlines()[-1])
+    assert_close([tuple(x) for x in one[0]], losses(two))
+    assert one[1] == pytest.approx(figures(two), rel=1e-4)
+    assert read_run(two)["ranks"] == 2 and read_run(two)["status"] == "completed" and "2 ranks" in read_run(two)["facts"]["device"]
+    assert (two / "report.html").exists() and (two / "ranks" / "1" / "notebook.ipynb").exists() and not (two / "ranks" / "1" / "report.html").exists()
+    assert [r["id"] for r in list_runs()] == [two.name] and len(list((home / "runs" / ".tested").glob("*/*"))) == 1 and not (two / ".tested").exists()
+    with pytest.raises(UsageError, match="was trained by 2 ranks"): verify_run(two)
 
 
-def test_a_rank_that_dies_is_named_and_costs_nothing(two, home):
+def test_a_rank_that_dies_is_named(home):
     folder, said, seconds = killed(home, 1, "kernel")
     error = read_run(folder)["error"]
     assert read_run(folder)["status"] == "failed" and error["name"] == "RankLost" and seconds < 60
     assert error["message"].startswith("rank 1 of 2 is gone (the kernel died") and f"torchrun --nproc-per-node 2 -m ftkit resume {folder.name}" in error["message"] and error["message"] in said
-    done = ftkit(2, "resume", folder.name, home=home)
-    assert done.returncode == 0 and "going on in stage tune" in done.stderr and done.stderr.count("going on in stage tune") == 1, done.stderr
-    assert weights(folder) == weights(two) and read_run(folder)["status"] == "completed" and read_run(folder)["ranks"] == 2
 
 
 def test_what_is_refused_is_said_once_and_leaves_nothing(home):
     before = run_folders()
     r = ftkit(2, "run", "films.ipynb", "-p", "batch", 0, home=home)
-    assert r.returncode == 1 and r.stderr.count("ftkit: batch is 0") == 1 and run_folders() == before, r.stderr
+    assert r.returncode == 1 and r.stderr.count("ftkit: batch was given 0") == 1 and run_folders() == before, r.stderr
     r = subprocess.run(command(1, "run", "films.ipynb"), capture_output=True, text=True, cwd=home, env=os.environ | {"WORLD_SIZE": "2", "RANK": "0"})
     assert r.returncode == 2 and "start all ranks with: torchrun" in r.stderr and run_folders() == before
+
+
+@pytest.mark.slow
+def test_a_rank_that_dies_costs_nothing(two, home):
+    folder, *_ = killed(home, 1, "kernel")
+    done = ftkit(2, "resume", folder.name, home=home)
+    assert done.returncode == 0 and done.stderr.count("going on in stage tune") == 1, done.stderr
+    assert weights(folder) == weights(two) and read_run(folder)["status"] == "completed" and read_run(folder)["ranks"] == 2
 
 
 @pytest.mark.slow
@@ -184,6 +190,8 @@ def test_ranks_may_have_no_rows_of_a_batch(home):
 @pytest.mark.slow
 def test_pictures_with_frozen_statistics_and_mixup(home):
     tiny = [w for k, v in {"limit": 200, "epochs": 2, "head_epochs": 4, "size": 64, "precision": "float32", "mixup": 0.2, "accumulate": 2, "baselines": "false"}.items() for w in ("-p", k, v)]
-    assert_alike(run(1, "image", *tiny, home=home), run(2, "image", *tiny, home=home), 1e-3)
+    made = run(2, "image", *tiny, home=home)
+    assert_alike(run(1, "image", *tiny, home=home), made, 1e-3)
+    assert not (made / "ranks" / "1" / "model").exists() and (made / "model").is_dir()
     r = ftkit(2, "run", "image", *tiny, "-p", "batch_norm", "trained", home=home)
     assert r.returncode == 1 and 'choose batch_norm = "frozen"' in r.stderr and read_run(run_folders()[0])["error"]["usage"]
