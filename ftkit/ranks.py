@@ -48,7 +48,7 @@ class Ranks:
         said = gone or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
         return RankLost(f"{said}; go on with: torchrun --nproc-per-node {self.size} -m ftkit resume {run_of(folder).name}")
 
-# %% ../nbs/08d_ranks.ipynb #1343fd24
+# %% ../nbs/08d_ranks.ipynb #0e3d2c8a
 def join_ranks(
     device: torch.device,  # that this process computes on
 ) -> Ranks:
@@ -58,7 +58,10 @@ def join_ranks(
     ranks = Ranks(rank, size, device)
     if size == 1 or dist.is_initialized(): return ranks
     if os.environ.get("LOCAL_WORLD_SIZE") == str(size): os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")  # of one machine: nothing listens outside
-    with ranks._together(): dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=size, timeout=datetime.timedelta(seconds=GROUP_SECONDS))
+    wait, again = datetime.timedelta(seconds=GROUP_SECONDS), os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    with ranks._together():
+        held = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, wait_for_workers=False, timeout=wait)  # torchrun's, which outlives its restarts with all that was written there
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=dist.PrefixStore(f"ftkit/{run_of(run_dir()).name}/{again}", held), rank=rank, world_size=size, timeout=wait)
     return ranks
 
 def check_batch_norm(

@@ -148,17 +148,20 @@ def test_a_rank_that_dies_costs_nothing(two, home):
     assert weights(folder) == weights(two) and read_run(folder)["status"] == "completed" and read_run(folder)["ranks"] == 2
 
 
+@pytest.fixture(scope="module")
+def two_with_dropout(home): return run(2, "films.ipynb", "-p", "dropout", 0.2, home=home)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rank, whom", [(0, "kernel"), (0, "driver"), (1, "kernel"), (1, "driver")])
-def test_with_dropout_they_go_on_to_the_same_bits(rank, whom, home):
-    undisturbed = run(2, "films.ipynb", "-p", "dropout", 0.2, home=home)
+def test_with_dropout_they_go_on_to_the_same_bits(rank, whom, two_with_dropout, home):
     folder, said, seconds = killed(home, rank, whom, "-p", "dropout", 0.2)
     assert seconds < 60 and read_run(folder)["status"] == ("lost" if (rank, whom) == (0, "driver") else "failed"), read_run(folder)["error"]
     if rank: assert read_run(folder)["error"]["message"].startswith("rank 1 of 2 is gone")
     else: assert read_run(folder / "ranks" / "1")["error"]["message"].startswith("rank 0 of 2 is gone")
     done = ftkit(2, "resume", folder.name, home=home)
     assert done.returncode == 0, done.stderr
-    assert weights(folder) == weights(undisturbed)
+    assert weights(folder) == weights(two_with_dropout)
 
 
 @pytest.mark.slow
@@ -173,7 +176,8 @@ def test_what_two_ranks_began_one_process_ends(two, home):
 @pytest.mark.slow
 def test_torchrun_may_try_again_by_itself(two, home):
     before = set(run_folders())
-    process = subprocess.Popen([*command(2, "run", "films.ipynb", "-p", "pause", "true", "--threads", 1)[:4], "--max-restarts", "1", *command(2, "run", "films.ipynb", "-p", "pause", "true", "--threads", 1)[4:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
+    words = command(2, "run", "films.ipynb", "-p", "pause", "true", "--threads", 1)
+    process = subprocess.Popen([*words[:4], "--max-restarts", "1", *words[4:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
     folder = until(lambda: set(run_folders()) - before, process).pop()
     until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 2 for e in read_events(folder)[0]), process)
     kill(folder / "ranks" / "1", "kernel")
