@@ -1,9 +1,10 @@
 """Many runs three ways: python bench/batch.py [RUNS]
 
-The first RUNS (default 60, all) of a grid of 3 rates × 4 label smoothings × 5 seeds of the image template on `digits`, the body frozen, its features in the cache, one thread a run: `ftkit batch` with 2 jobs, one `ftkit run` after the other, and a plain loop of papermill over the same notebook. The share of a kernel's start is what notebooks that do nothing take."""
+The first RUNS (default 60, all) of a grid of 3 rates × 4 label smoothings × 5 seeds of the image template on `digits`, the body frozen, its features in the cache, one thread a run: `ftkit batch` with 2 jobs, one `ftkit run` after the other, and a plain loop of papermill over the same notebook, in rounds: the 12 runs of a seed each way. The share of a kernel's start is what notebooks that do nothing take."""
 import itertools
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -23,30 +24,32 @@ words = lambda row: [w for k, v in row.items() for w in ("-p", k, str(v).lower()
 
 
 def execute(command, runs):
-    "Seconds that a command takes with a runs folder of its own."
-    began = time.perf_counter()
+    "Seconds that a command takes with a runs folder of its own, and seconds of CPU of all its processes."
+    began, spent = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, *command], env=env | {"FTKIT_RUNS": str(home / runs)}, cwd=home, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return time.perf_counter() - began
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter() - began, now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime
 
 
-def told(what, seconds):
-    print(f"{what}: {seconds:.1f} s, {seconds / len(rows):.2f} s a run", flush=True)
-    return seconds
-
-
-(home / "table.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
 singly = "import json, subprocess, sys\nfor words in json.loads(sys.argv[1]): subprocess.run([sys.executable, '-m', 'ftkit', 'run', 'image', '--threads', '1', *words], check=True, capture_output=True)"
 papermill = "import json, sys, papermill\nfor i, row in enumerate(open(sys.argv[1])): papermill.execute_notebook(sys.argv[2], f'{sys.argv[3]}/{i}.ipynb', json.loads(row), progress_bar=False)"
-for seed in sorted({r["seed"] for r in rows}): execute(["-c", singly, json.dumps([words(rows[0] | {"seed": seed})])], "before")
-print(f"{len(rows)} runs with their features in the cache; load {os.getloadavg()[0]:.1f}", flush=True)
-pool = told("ftkit batch, 2 at a time", execute(["-m", "ftkit", "batch", "image", "--table", str(home / "table.jsonl"), "--jobs", "2", "--threads", "1"], "pool"))
-single = told("one ftkit run after the other", execute(["-c", singly, json.dumps([words(r) for r in rows])], "single"))
-plain = told("a plain loop of papermill", execute(["-c", papermill, str(home / "table.jsonl"), str(template_path("image")), str(home)], "plain"))
-print(f"the batch is {single / pool:.2f} times as fast as single runs, and {plain / pool:.2f} times as fast as papermill's loop")
+for seed in grid["seed"]: execute(["-c", singly, json.dumps([words(rows[0] | {"seed": seed})])], "before")
+print(f"{len(rows)} runs with their features in the cache, {len(grid['seed'])} rounds of the three ways; seconds (CPU seconds)", flush=True)
+ways, rounds = ("ftkit batch, 2 at a time", "one ftkit run after the other", "a plain loop of papermill"), []
+for seed in grid["seed"]:
+    some, table = [r for r in rows if r["seed"] == seed], home / f"{seed}.jsonl"
+    if not some: continue
+    table.write_text("".join(json.dumps(r) + "\n" for r in some))
+    took = [execute(["-m", "ftkit", "batch", "image", "--table", str(table), "--jobs", "2", "--threads", "1"], "pool"), execute(["-c", singly, json.dumps([words(r) for r in some])], "single"), execute(["-c", papermill, str(table), str(template_path("image")), str(home)], "plain")]
+    rounds.append(took)
+    print(f"{len(some)} runs: " + "; ".join(f"{way} {wall:.1f} ({cpu:.1f})" for way, (wall, cpu) in zip(ways, took)) + f"; load {os.getloadavg()[1]:.1f}", flush=True)
+pool, single, plain = (sum(r[k][0] for r in rounds) for k in range(3))
+for k, way in enumerate(ways): print(f"{way}: {sum(r[k][0] for r in rounds):.1f} s, {sum(r[k][0] for r in rounds) / len(rows):.2f} s a run, {sum(r[k][1] for r in rounds) / len(rows):.2f} s of CPU")
+print(f"the batch is {single / pool:.2f} times as fast as single runs (rounds: {', '.join(f'{r[1][0] / r[0][0]:.2f}' for r in rounds)}), and {plain / pool:.2f} times as fast as papermill's loop ({', '.join(f'{r[2][0] / r[0][0]:.2f}' for r in rounds)})")
 
 cell = {"cell_type": "code", "id": "a", "metadata": {"tags": ["parameters"]}, "source": "n: int = 1", "outputs": [], "execution_count": None}
 write_json(home / "nothing.ipynb", {"cells": [cell], "metadata": {"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5})
-nothing = execute(["-m", "ftkit", "batch", str(home / "nothing.ipynb"), "-g", "n", ",".join(map(str, range(len(rows)))), "--jobs", "2"], "nothing")
+nothing = execute(["-m", "ftkit", "batch", str(home / "nothing.ipynb"), "-g", "n", ",".join(map(str, range(len(rows)))), "--jobs", "2"], "nothing")[0]
 runs = [json.loads(p.read_text()) for p in (home / "pool").glob("2*/run.json")]
 print(f"a run takes {statistics.median(r['ended'] - r['started'] for r in runs):.2f} s (median) beside another; notebooks that do nothing take {nothing / len(rows):.2f} s each, {nothing / pool:.0%} of the batch")
