@@ -76,6 +76,7 @@ _SETTINGS = {  # name: (default, help)
     "cache_limit_gb": (20.0, "oldest cache entries go when the cache is larger [GB]"),
     "device": ("auto", "auto, cpu, cuda, cuda:1, mps"),
     "workers": (0, "threads that decode pictures; 0 means one for each core"),
+    "jobs": (0, "runs that JupyterLab starts at a time; 0 means half of the cores"),
     "cluster": ("", "address of a Dask scheduler for batches"),
     "log": ("text", "text, or json: what goes on as one JSON object a line, for programs that collect logs"),
     "upload_limit_mb": (200, "largest upload the server accepts [MB]"),

@@ -286,9 +286,9 @@ def _spent(run: dict) -> float:
     ended = run.get("ended") or (time.time() if run["status"] == "running" else run.get("heartbeat") or 0)
     return (run.get("spent") or 0) + (ended - run["started"] if run.get("started") else 0)
 
-def summary(folder: Path) -> dict:
+def summary(folder: Path, run: dict | None = None) -> dict:
     "A run as one row of a table: id, template, status, times, size, headline figure, parameters."
-    run = read_run(folder)
+    run = run or read_run(folder)
     result = run.get("result") or {}
     if not isinstance(result.get("value"), dict) or not isinstance(result["value"].get("value"), (int, float, str)): result = {}
     return {"id": run["id"], "template": (run.get("template") or {}).get("name"), "status": run["status"], "created": run.get("created"),
