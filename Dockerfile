@@ -8,6 +8,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY ftkit ftkit
 COPY templates templates
+COPY jupyter-config jupyter-config
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
     && useradd --create-home --uid 1000 ftkit && install -d -o ftkit /data
 USER 1000

@@ -20,3 +20,13 @@ def __getattr__(name):
 
 def __dir__():
     return sorted([*globals(), *_LAZY])
+
+
+def _jupyter_server_extension_points():
+    "Told to Jupyter servers: where the routes are added."
+    return [{"module": "ftkit"}]
+
+
+def _load_jupyter_server_extension(server):
+    from ftkit.server import load
+    load(server)

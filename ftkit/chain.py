@@ -86,6 +86,7 @@ def _complete(folder: Path, run: dict, force: bool) -> None:
     said = f": {error.get('message')}" if isinstance(error, dict) else f": {error}" if error else ""
     raise NeedFailed(f"{name} ({folder.name}), which this run needs, is {there['status']}{said}")
 
+# %% ../nbs/13a_chain.ipynb #f69b61b6
 def _begun(folder: Path, run: dict, force: bool):
     "The process that now executes a run, if it is this one's turn to start it."
     if world()[1] > 1: raise UsageError(f"this run needs {folder.name}, which is {read_run(folder)['status']}, and torchrun's processes start no other runs; complete it first, without torchrun: ftkit resume {folder.name}")

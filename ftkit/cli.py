@@ -404,6 +404,7 @@ def _cache(clear: Annotated[bool, typer.Option(help="remove everything but fetch
 def _options(version: Annotated[bool, typer.Option("--version", help="print the version")] = False):
     if version: print(__version__); raise typer.Exit()
 
+# %% ../nbs/19_cli.ipynb #8bf2e492
 def _next(words, option: str, needs: str) -> str:
     if (word := next(words, None)) is None: raise UsageError(f"{option} needs {needs}")
     return word

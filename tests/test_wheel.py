@@ -58,7 +58,8 @@ def test_what_the_wheel_holds(wheel):
         meta = {n.split("/", 1)[1]: z.read(n).decode() for n in held if n.split("/")[0].endswith(".dist-info")}
     ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ftkit").glob("*.py")} | {f"ftkit/templates/{p.name}" for p in (ROOT / "templates").glob("*.ipynb")}
     assert "ftkit/templates/image.ipynb" in ours and not ours - set(held), f"the wheel lacks {sorted(ours - set(held))}"
-    extra = {n for n in held if n not in ours and not n.split("/")[0].endswith(".dist-info") and not n.endswith("/.keep")}
+    assert any(n.endswith(".data/data/etc/jupyter/jupyter_server_config.d/ftkit.json") for n in held), "Jupyter servers find the extension by this file"
+    extra = {n for n in held if n not in ours and ".data/data/etc/jupyter" not in n and not n.split("/")[0].endswith(".dist-info") and not n.endswith("/.keep")}
     assert not extra, f"the wheel holds {sorted(extra)}, which nothing needs"
     assert max(held.values()) < 300_000 and sum(held.values()) < 2_000_000
     assert "Apache License" in meta["licenses/LICENSE"] and "Root-Is-Purelib: true" in meta["WHEEL"]
