@@ -15,5 +15,4 @@ USER 1000
 WORKDIR /data
 # /data is the folder that all machines share: mount it
 ENV FTKIT_RUNS=/data/runs FTKIT_CACHE=/data/cache FTKIT_LOG=json
-ENTRYPOINT ["ftkit"]
-CMD ["--help"]
+CMD ["ftkit", "--help"]

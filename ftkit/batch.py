@@ -50,7 +50,7 @@ class Batch:
     def _read(self, folder: Path):
         self.folder, self.ledger, self.info, self.source = folder, Ledger(folder), read_json(folder / "batch.json"), None
         params, rows = read_params(folder / "input.ipynb"), {}
-        for line in (folder / "plan.jsonl").read_text(encoding="utf-8").splitlines():
+        for line in (folder / "plan.jsonl").read_text(encoding="utf-8").split("\n"):
             with contextlib.suppress(ValueError, KeyError):  # a torn line: the plan that wrote it is given again with the command
                 r = json.loads(line)
                 rows.setdefault(r["key"], Planned(r["number"], r["key"], r["parameters"], check_params(params, r["parameters"])))
@@ -230,6 +230,8 @@ def _number(figure, part: str = "value"):
     value = figure.get(part) if isinstance(figure, dict) else figure if part == "value" else None
     return value if isinstance(value, (int, float)) else None
 
+_COLUMNS = ("seconds", "status", "run", "number", "error")
+
 @patch_to(Batch)
 def results(self,
     by: str | None = None,  # a metric; default: the headline of most runs
@@ -243,7 +245,7 @@ def results(self,
     if by is not None and names and by not in names: raise UsageError(f"no run has a metric {by!r}; there are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(by, names)) else ""))
     by = by or next((m for m, _ in headlines.most_common() if m in names), names[0] if names else None)
     differ = [k for k in (states[0].row.values if states else {}) if any(s.row.values[k] != states[0].row.values[k] for s in states)]
-    taken, sign = {*differ, "seconds", "status", "run", "number", "error"}, 1 if (lower_is_better(by or "") if lowest is None else lowest) else -1
+    taken, sign = {*differ, *_COLUMNS}, 1 if (lower_is_better(by or "") if lowest is None else lowest) else -1
     column = lambda m: f"{m} (figure)" if m in taken else m
     def place(pair):
         s, f = pair
@@ -252,7 +254,7 @@ def results(self,
     rows = []
     for s, f in sorted(zip(states, found), key=place):
         figure = f.get(by)
-        row = {k: s.row.values[k] for k in differ} | ({column(by): _number(figure)} if by else {}) | ({f"{by} {end}": _number(figure, end) for end in ("low", "high")} if any(isinstance(g.get(by), dict) for g in found) else {})
+        row = {f"{k} (parameter)" if k in _COLUMNS else k: s.row.values[k] for k in differ} | ({column(by): _number(figure)} if by else {}) | ({f"{by} {end}": _number(figure, end) for end in ("low", "high")} if any(isinstance(g.get(by), dict) for g in found) else {})
         row |= {column(m): _number(f.get(m)) for m in names if m != by}
         rows.append(row | {"seconds": summary(runs_folder() / s.run["id"])["seconds"] if s.run else None, "status": s.status, "run": s.run["id"] if s.run else None, "number": s.row.number, "error": _failure(s.run) if s.status in ("failed", "lost") else ""})
     return rows

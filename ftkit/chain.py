@@ -82,6 +82,7 @@ def _complete(folder: Path, run: dict, force: bool) -> None:
     if run_dir() and stop_asked(run_dir()): raise RunStopped("asked to stop")
     there = read_run(folder)
     if there["status"] == "completed": return
+    if process is None: return _complete(folder, run, force)  # whoever executed it gave up, so it is this one's turn
     error = there.get("error")
     said = f": {error.get('message')}" if isinstance(error, dict) else f": {error}" if error else ""
     raise NeedFailed(f"{name} ({folder.name}), which this run needs, is {there['status']}{said}")
@@ -92,7 +93,7 @@ def _begun(folder: Path, run: dict, force: bool):
     if world()[1] > 1: raise UsageError(f"this run needs {folder.name}, which is {read_run(folder)['status']}, and torchrun's processes start no other runs; complete it first, without torchrun: ftkit resume {folder.name}")
     if change_queued(folder, lambda there: there.get("process") == run.get("process"), process=this_process(), heartbeat=time.time()): return launch(folder, force)
     if read_run(folder)["status"] in ("queued", "running", "completed"): return None
-    try: return launch(requeue_run(folder, force), force)
+    try: return launch(requeue_run(folder, force, **{k: v for k, v in (run.get("options") or {}).items() if k in ("timeout", "memory") and v and folder.name in (run.get("after") or [])}), force)
     except UsageError:
         if read_run(folder)["status"] not in ("queued", "running", "completed"): raise
         return None  # another was quicker

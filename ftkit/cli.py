@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -117,6 +118,8 @@ def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0) -> None:
     code = settle(folder, process)
     wait_for_run(folder, code)
     for n, handler in before.items(): signal.signal(n, handler)
+    row = summary(folder)
+    if settings()["log"].value == "json": say(f"{row['id']}: {row['status']}", "info" if row["status"] == "completed" else "error", run=row["id"], **{k: row[k] for k in ("status", "seconds", "metric", "value")})
     _tell(folder, as_json)
     raise SystemExit(code)
 
@@ -124,8 +127,7 @@ def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0) -> None:
 def _given(path: Path, p: list[str], f: list[Path] = ()) -> dict:
     "Parameters from files and the command line, typed by the notebook's own cell."
     params, given = read_params(path), {}
-    defaults = {q.name: q.default for q in params}
-    for file in f: given |= {k: v for k, v in params_from_yaml(params, file).items() if v != defaults[k]}
+    for file in f: given |= params_from_yaml(params, file, only_given=True)
     texts = dict(x.split("=", 1) for x in p)
     named = params_from_text(params, texts)
     return given | {k: named[k] for k in texts}
@@ -197,7 +199,7 @@ def _runs(limit: Annotated[int, typer.Option(help="newest so many; 0 for all", m
     if as_json: return _print_json(rows)
     if not rows: print("no runs; start one with: ftkit run image", file=sys.stderr)
     for r in rows:
-        r |= {"value": f"{r['value']['value']:.4f}" if isinstance(r["value"], dict) and isinstance(r["value"].get("value"), float) else "", "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "", "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
+        r |= {"value": f"{r['value']['value']:.4f}" if isinstance(r["value"], dict) and isinstance(r["value"].get("value"), float) else r["value"].get("value", "") if isinstance(r["value"], dict) else "", "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "", "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
               "forked from": f"{r['parent']['run']} at {r['parent']['at']}" if r["parent"] else ""}
     _print_table(rows, ["id", "status", "seconds", "metric", "value", "MB"] + ["forked from"] * any(r["parent"] for r in rows))
 
@@ -287,7 +289,7 @@ def _print_plan(batch, rows: list, told: list[str], as_json: bool, jobs: str) ->
     if as_json: return _print_json({"batch": batch.name, "told": told, "rows": found})
     _print_table([{"": r["number"], "what": r["what"], **{k: _shown(v) for k, v in r["parameters"].items()}} for r in found], ["", "what", *dict.fromkeys(k for r in found for k in r["parameters"])])
     todo = sum(r["what"] != "done" for r in found)
-    print(f"{batch.name}: {len(found)} runs, {todo} to do; {jobs}", file=sys.stderr)
+    say(f"{batch.name}: {len(found)} runs, {todo} to do; {jobs}", batch=batch.name)
 
 def _print_status(name: str, as_json: bool) -> None:
     "How far a batch is."
@@ -409,9 +411,14 @@ def _next(words, option: str, needs: str) -> str:
     if (word := next(words, None)) is None: raise UsageError(f"{option} needs {needs}")
     return word
 
+def _apart(word: str) -> list[str]:
+    "--param=n=5 and -pn=5 as two words."
+    found = re.fullmatch(r"(--(?:then|param|file|where|grid))=(.+)|(-[pfwg])([^-].*)", word, re.S)
+    return [w for w in found.groups() if w] if found else [word]
+
 def _join_parameters(argv: list[str]) -> list[str]:
     "`-p NAME VALUE` as `-p NAME=VALUE`, because typer's repeated options take one word; that form works too. `--then` takes the -p and -f behind it."
-    out, words, then = [], iter(argv), []
+    out, words, then = [], iter([w for word in argv for w in _apart(word)]), []
     for word in words:
         if word == "--then": then.append({"template": _next(words, "--then", "a notebook"), "p": [], "f": []}); continue
         if then and word in ("-f", "--file"): then[-1]["f"].append(_next(words, word, "a file")); continue
@@ -434,6 +441,6 @@ def main() -> None:
             raise SystemExit(2) from None
         except BrokenPipeError: raise SystemExit(0) from None
         except OSError as e:
-            if e.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC): raise
+            if e.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST): raise
             say(f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room", "error")
             raise SystemExit(2) from None

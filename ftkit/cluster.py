@@ -22,8 +22,12 @@ from .run import change_queued, code_fingerprint, launch, settle
 
 # %% ../nbs/15c_cluster.ipynb #c0acd68a
 def cores() -> int:
-    "CPU cores that this process may use."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    "CPU cores that this process may use, also by a container's limit."
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        there = min(there, max(1, int(quota) // int(period)))  # ValueError: "max"
+    return there
 
 def gpus() -> list[str]:  # as CUDA_VISIBLE_DEVICES names them
     "The GPUs that runs may compute on, found without loading a library."

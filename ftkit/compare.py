@@ -13,9 +13,9 @@ import html
 import os
 from pathlib import Path
 
-from .core import UsageError, file_sha256, jsonable, read_json, write_atomic
+from .core import UsageError, file_sha256, jsonable, read_json, runs_folder, write_atomic
 from .report import curves, figure_text, html_page, picture_html
-from .run import changed_since, create_run, figures, fork_run, launch, remove_run, settle, summary
+from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, settle, summary
 from .runfolder import noted, read_events, read_run
 
 # %% ../nbs/13d_compare.ipynb #06286c24
@@ -93,7 +93,7 @@ def _claims(folder: Path, run: dict) -> dict[str, tuple]:
     made = next((e["record"] for e in read_events(folder)[0] if e.get("stage") == "made"), {})
     values, then, executed = run.get("parameters") or {}, made.get("parameters") or {}, {}
     with contextlib.suppress(OSError, ValueError, KeyError): executed = read_json(folder / "notebook.ipynb")["metadata"]["papermill"]["parameters"]
-    changed = [k for k in values | then if values.get(k) != then.get(k) or executed and executed.get(k) != values.get(k)]
+    changed = [k for k in values | then if values.get(k) != then.get(k) or executed and executed.get(k) not in (values.get(k), in_values(values.get(k), lambda run, file: str((runs_folder() / run / file).resolve())))]
     seed, others = [k for k in changed if k == "seed"], [k for k in changed if k != "seed"]
     told = lambda names, source: ", ".join(f"{k}={source.get(k)!r}" for k in names) or "as recorded"
     code = changed_since(run, folder)
@@ -101,7 +101,7 @@ def _claims(folder: Path, run: dict) -> dict[str, tuple]:
     versions = [c for c in code if c not in own]
     threads = (run.get("options") or {}).get("threads")
     return {"parameters": (told(others, then | executed), told(others, values)), "seed": (told(seed, then | executed), told(seed, values)), "code": ("as recorded", "; ".join(own) or "as recorded"),
-            "versions": ("as recorded", "; ".join(versions) or "as recorded"), "threads": (noted(folder).get("threads"), threads or noted(folder).get("threads"))}
+            "versions": ("as recorded", "; ".join(versions) or "as recorded"), "threads": (noted(folder).get("threads") or threads, threads or noted(folder).get("threads"))}
 
 # %% ../nbs/13d_compare.ipynb #3da43e6f
 def _outcome(folder: Path) -> dict[str, str]:
@@ -109,6 +109,7 @@ def _outcome(folder: Path) -> dict[str, str]:
     facts, out = noted(folder), {}
     read = [v for k, v in facts.items() if k.startswith("read ") and isinstance(v, dict)]
     for part in ("data", "labels", "split"): out[part] = " ".join(str(v.get(part)) for v in read)
+    out["needed"] = " ".join(facts.get("needed", {}).values())
     model = folder / "model" / "model.safetensors"
     out["weights"] = file_sha256(model)[:16] if model.is_file() else str(facts.get("weights", ""))[:16]
     out["metrics"] = str({k: v.get("value") if isinstance(v, dict) else v for k, v in figures(folder).items()})

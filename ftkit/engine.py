@@ -136,9 +136,10 @@ def _keep_metrics(cell) -> None:
     folder = os.environ.get("FTKIT_RUN_DIR")
     texts = ["".join(o["data"].get("text/plain", "")) for o in cell.outputs if o.output_type == "execute_result"]
     if not folder or not texts or (Path(folder) / "metrics.json").exists(): return
-    try: found = ast.literal_eval(re.sub(r"np\.\w+\((-?[\w.+-]+)\)", r"\1", texts[-1]))
+    plain = re.sub(r"np\.\w+\((-?[\w.+-]+)\)", r"\1", texts[-1])
+    try: found = ast.literal_eval(re.sub(r"(?<=[:,\s])(-?(?:nan|inf))(?=\s*[,}])", r"'\1'", plain))
     except (ValueError, SyntaxError): found = None
-    if isinstance(found, dict) and all(isinstance(v, (int, float, str)) for v in found.values()): write_json(Path(folder) / "metrics.json", {str(k): v for k, v in found.items()})
+    if isinstance(found, dict) and all(isinstance(v, (int, float, str)) or isinstance(v, dict) and isinstance(v.get("value"), (int, float)) for v in found.values()): write_json(Path(folder) / "metrics.json", {str(k): v for k, v in found.items()})
     else: emit("note", text="the cell tagged metrics did not end on a dict of numbers, so the run has no figures")
 
 # %% ../nbs/13c_engine.ipynb #b7011384
@@ -326,7 +327,7 @@ def _result(folder: Path) -> dict | None:
     "The headline figure of the run, for tables of runs."
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         m = read_json(folder / "metrics.json")
-        if "figures" not in m: return {"metric": next(iter(m)), "value": {"value": next(iter(m.values()))}}
+        if "figures" not in m: return {"metric": next(iter(m)), "value": value if isinstance(value := next(iter(m.values())), dict) else {"value": value}}
         return {"metric": m["headline"], "part": next(iter(m["figures"])), "value": jsonable(next(iter(m["figures"].values()))[m["headline"]])}
     return None
 

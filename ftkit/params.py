@@ -385,15 +385,17 @@ def _yaml(text: str) -> dict:
 def params_from_yaml(
     params: list[Param],
     path: str | os.PathLike,  # a YAML or JSON file that maps names to values
-) -> dict:  # all parameters, in the cell's order
+    only_given: bool = False,  # leave out those that the file does not name
+) -> dict:  # parameters, in the cell's order
     "The same from a file's mapping, each scalar read by its parameter's type."
     path = pathlib.Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() != ".json": return _gather(params, _yaml(text), _from_node)
+        chosen = lambda given, read: {k: v for k, v in _gather(params, given, read).items() if not only_given or k in given}
+        if path.suffix.lower() != ".json": return chosen(_yaml(text), _from_node)
         given = json.loads(text, object_pairs_hook=_pairs)
         if type(given) is not dict: raise ParamError("it holds no mapping; allowed is one object of names and values; rewrite it so")
-        return _gather(params, given, _from_json)
+        return chosen(given, _from_json)
     except ParamError as e: raise ParamError("\n".join(f"{path.name}: {line}" for line in str(e).split("\n"))) from None
     except OSError as e: raise ParamError(f"{path.name} cannot be read ({e.strerror or e}); give the path of a YAML or JSON file") from None
     except ValueError as e: raise ParamError(f"{path.name} cannot be read ({e}); allowed is YAML or, in a .json file, JSON, in UTF-8; correct it") from None

@@ -17,9 +17,16 @@ from pathlib import Path
 
 from .core import UsageError, fingerprint, permutation, runs_folder, uniform
 from .params import Param, ParamError, check_params, nearest
-from .run import whole_ids
+from .run import RUN_FILE, in_values, whole_ids
 
 # %% ../nbs/15_plan.ipynb #acd71edc
+def _settled(name: str, value):
+    "The value with whole ids of the runs it means; `last` would be another one when the same plan is made again."
+    def refuse(run, file):
+        if run == "last": raise UsageError(f"{name}: run:last/{file} would mean another run when this plan goes on; name the run by its id")
+    in_values(value, refuse)
+    return whole_ids({name: value})[name]
+
 def typed_value(
     param: Param,
     value,  # from Python, JSON or Parquet
@@ -62,7 +69,7 @@ def _read_csv(path: Path) -> list[dict]:
 
 def _read_json_lines(path: Path) -> list[dict]:
     rows = []
-    for number, line in enumerate((text for text in path.read_text(encoding="utf-8-sig").splitlines() if text.strip()), 1):
+    for number, line in enumerate((text for text in path.read_text(encoding="utf-8-sig").split("\n") if text.strip()), 1):
         try: rows.append(json.loads(line))
         except ValueError: rows.append(None)
         if not isinstance(rows[-1], dict): raise UsageError(f"{path}, row {number} is not a JSON object; a row is one object of parameters on a line")
@@ -100,8 +107,8 @@ def _check_rows(params: list[Param], rows: list[dict], texts: bool, where: str) 
         values, errors = {}, []
         for name, value in row.items():
             if name not in known or _empty(value): continue
-            try: values[name] = known[name].from_text(value) if texts else typed_value(known[name], value)
-            except ParamError as e: errors.append(str(e))
+            try: values[name] = _settled(name, known[name].from_text(value) if texts else typed_value(known[name], value))
+            except UsageError as e: errors.append(str(e))
         good.append(values)
         bad += bool(errors)
         if errors and bad <= SHOWN: wrong.append(f"row {number}: {'; '.join(errors)}")
@@ -137,8 +144,9 @@ def _typed_grid(params: list[Param], grid: dict) -> tuple[dict, list[str]]:
             near = nearest(str(name), known)
             wrong.append(f"the grid names {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'choose one'}; allowed are {', '.join(known)}")
             continue
-        try: found = grid_values(known[name], values) if isinstance(values, str) else [typed_value(known[name], v) for v in values]
-        except ParamError as e: wrong.append(f"the grid of {name}: {e}"); continue
+        try: found = [_settled(name, v) for v in (grid_values(known[name], values) if isinstance(values, str) else [typed_value(known[name], v) for v in values])]
+        except UsageError as e: wrong.append(f"the grid of {name}: {e}"); continue
+        except TypeError: wrong.append(f"the grid of {name} is {values!r}; give a list of values"); continue
         if found: good[name] = [v for i, v in enumerate(found) if v not in found[:i]]
         else: wrong.append(f"the grid of {name} is empty; give values: {name} v1,v2")
     return good, wrong
@@ -164,8 +172,8 @@ def plan_rows(
     rows, texts, where = _records(table)
     grid, wrong = _typed_grid(params, grid or {})
     rows, bad = _check_rows(params, rows, texts, where)
-    try: check_params(params, parameters or {})
-    except ParamError as e: bad += str(e).splitlines()
+    try: parameters = {k: _settled(k, check_params(params, {k: v})[k]) for k, v in (parameters or {}).items()}
+    except UsageError as e: bad += str(e).splitlines()
     sources = {"-p": set(parameters or {}), "the grid": set(grid), where: {n for r in rows for n in r}}
     for (a, mine), (b, others) in itertools.combinations(sources.items(), 2):
         bad += [f"{name} is set by {a} and by {b}; leave one out" for name in sorted(mine & others)]
@@ -181,7 +189,7 @@ def plan_rows(
 def _without_repetition(params: list[Param], given: list[dict]) -> tuple[list[tuple[dict, dict]], list[str]]:
     "Runs with the same values once, and a word on it."
     found = {}
-    for g in map(whole_ids, given):
+    for g in given:
         values = check_params(params, g)
         found.setdefault(json.dumps(values, sort_keys=True), (g, values))
     again = len(given) - len(found)
@@ -200,7 +208,8 @@ def data_fingerprint(
     if value.startswith("sample:"):
         from ftkit.speech_samples import SAMPLES
         return fingerprint([SAMPLES[value[7:]].package, SAMPLES[value[7:]].sha256]) if value[7:] in SAMPLES else None
-    path = os.path.join(base, os.path.expanduser(value))
+    run = RUN_FILE.fullmatch(value)
+    path = runs_folder() / run[1] / run[2] if run else os.path.join(base, os.path.expanduser(value))
     try: seen = os.stat(path)
     except (OSError, ValueError): return None
     return fingerprint(sorted(_files(path)) if os.path.isdir(path) else [seen.st_size, seen.st_mtime_ns])

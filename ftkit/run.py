@@ -71,7 +71,7 @@ def _check_kernel(name: str | None, source: Path) -> None:
     if wanted not in there: raise UsageError(f"the kernel {wanted!r} is not installed; there are {', '.join(there)}; choose one with --kernel, or install it")
 
 # %% ../nbs/13_run.ipynb #39f4afba
-RUN_FILE = re.compile(r"run:([^/\s]+)/(.+)")  # run:ID/FILE, a value that means something of another run
+RUN_FILE = re.compile(r"run:(\S[^/\n]*)/(.+)")  # run:ID/FILE, a value that means something of another run
 
 def in_values(value, change):
     "`value` with `change` applied to each text that means something of another run, also within lists and dicts."

@@ -3,12 +3,15 @@ import json
 import os
 import signal
 import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from ftkit import run_template
 from ftkit.run import run_folders
-from ftkit.runfolder import read_run
+from ftkit.runfolder import read_events, read_run
 from test_batch import command, ftkit, go, notebook, own_folders, said, until  # noqa: F401  own_folders is used by all
 
 SAY = "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write('{}\\n')\n"
@@ -102,3 +105,40 @@ def test_what_goes_on_is_said_as_json_lines(steps, monkeypatch):
         assert lines and all({"time", "level", "message"} <= set(x) for x in lines)
         assert any(x["level"] == "error" for x in lines) == (r.returncode != 0)
         if "batch" in lines[0]: assert [x["status"] for x in lines if "status" in x] == ["completed"] * 2 and lines[-1]["done"] == 2
+
+
+def test_a_run_that_waits_takes_over_and_a_file_that_changed_is_seen(steps, tmp_path):
+    "Two runs need one that was not finished: whoever began it is killed, and the other goes on with it."
+    Path("my square.ipynb").write_text(Path("square.ipynb").read_text())
+    made = run_template("make.ipynb", n=3)
+    code = "import sys; from ftkit.run import create_run; print(create_run('my square.ipynb', {'data': sys.argv[1]}))"  # by a process that is gone
+    square = Path(subprocess.run([sys.executable, "-c", code, made.file("numbers.txt")], capture_output=True, text=True, check=True).stdout.strip())
+    both = [subprocess.Popen(command("run", "total.ipynb", "-p", "data", f"run:{square.name}/squares.txt"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    until(lambda: said() == ["make", "square"] and sum("executed elsewhere" in str(read_events(f)[0]) for f in run_folders()) == 1)
+    waits = next(f for f in run_folders() if "executed elsewhere" in str(read_events(f)[0]))
+    begun = next(f for f in run_folders() if "runs first" in str(read_events(f)[0]))
+    kill(read_run(begun)["process"])
+    until(lambda: read_run(square).get("kernel"))
+    for p in ("process", "kernel"): kill(read_run(square)[p])
+    go()
+    until(lambda: read_run(waits)["status"] == "completed")
+    for p in both: p.communicate(timeout=60)
+    assert Counter(said()) == {"make": 1, "square": 2, "total": 1}
+    grid = ("batch", "total.ipynb", "-p", "data", f"run:{square.name}/squares.txt", "--name", "b")
+    assert ftkit(*grid).returncode == 0
+    v = ftkit("verify", waits.name)
+    assert v.returncode == 0, v.stdout
+    (square / "squares.txt").write_text("7")
+    r = ftkit(*grid)
+    assert r.returncode == 2 and "changed" in r.stderr
+    r = ftkit("batch", "total.ipynb", "-g", "data", f"run:last/x,run:nobody/x,run:{made['id']}/x", "--dry-run")
+    assert r.returncode == 2 and "name the run by its id" in r.stderr
+
+
+def test_a_chain_with_a_limit_goes_on_with_a_higher_one(steps):
+    r = ftkit("run", *steps, "--timeout", 5)
+    assert r.returncode == 1 and "longer than the 5 s" in r.stderr, r.stderr
+    go()
+    assert ftkit("resume", "last", "--timeout", 60).returncode == 0
+    Path("nan.ipynb").write_text(Path("make.ipynb").read_text().replace("{'n': n}", "{'n': n, 'x': float('nan'), 'y': {'value': 1.5, 'low': 1.0, 'high': 2.0}}"))
+    assert run_template("nan.ipynb").metrics == {"n": 3, "y": 1.5}
