@@ -148,6 +148,7 @@ def _run(
     folder = together(lambda: create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best")[-1])
     _to_the_end(folder, launch(folder), as_json)
 
+# %% ../nbs/19_cli.ipynb #98490427
 @app.command("resume")
 def _resume(run: Run = "last", force: Annotated[bool, typer.Option(help="also where code or data changed since")] = False, threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False):
     "Go on with a run that was stopped, lost or failed, to the result it would have had."

@@ -109,8 +109,7 @@ class Model(nn.Module):
             torch.manual_seed(seed)
             self.head = HEADS[head](self.backbone.width if said else self.backbone.n_features, task.n_outputs, **self.head_config, **more) if isinstance(head, str) else head
         self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | ({"decoding": decoding} if said else {})
-        self.pairs = False  # whether a text is judged by a second one
-        self.words = None  # of the training texts, where they help to decode
+        self.pairs, self.words = False, None  # whether a text is judged by a second one; words of the training texts, where they help to decode
         self.register_buffer("target", torch.tensor([0.0, 1.0]))  # mean and spread of a regression's training labels
 
     prep = property(lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value))
@@ -256,6 +255,7 @@ def _shared(self, what):
     "Of a training that several ranks share (08d), these: they share the rows of data, never inputs that belong to none."
     return getattr(self, "ranks", None) if isinstance(what, Part) else None
 
+# %% ../nbs/06_head.ipynb #30baf9d9
 @patch_to(Model)
 def outputs(self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them

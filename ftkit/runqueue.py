@@ -90,12 +90,14 @@ class RunQueue:
         self.turn()
         return folder
 
-    def stop(self, folder: Path) -> str:  # its status now
-        "Ask a run to stop where it can go on, or take it off the queue; nobody waits."
-        if change_queued(folder, lambda run: run.get("queue"), status="stopped", ended=time.time(), error=None): return "stopped"
-        if (run := read_run(folder))["status"] not in ("queued", "running"): raise UsageError(f"{run['id']} is {run['status']}; there is nothing to stop")
-        ask_stop(folder)
-        return read_run(folder)["status"]
+# %% ../nbs/15e_runqueue.ipynb #591ccdb7
+@patch_to(RunQueue)
+def stop(self, folder: Path) -> str:  # its status now
+    "Ask a run to stop where it can go on, or take it off the queue; nobody waits."
+    if change_queued(folder, lambda run: run.get("queue"), status="stopped", ended=time.time(), error=None): return "stopped"
+    if (run := read_run(folder))["status"] not in ("queued", "running"): raise UsageError(f"{run['id']} is {run['status']}; there is nothing to stop")
+    ask_stop(folder)
+    return read_run(folder)["status"]
 
 # %% ../nbs/15e_runqueue.ipynb #235e2603
 @patch_to(RunQueue)

@@ -165,6 +165,7 @@ class _Run(_Handler):
     @web.authenticated
     async def get(self, name: str): await self.answer(run_told, self.root, name)
 
+# %% ../nbs/18_server.ipynb #dad93285
 class _Events(_Handler):
     @web.authenticated
     async def get(self, name: str):

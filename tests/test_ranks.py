@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from test_batch import until
 
 from ftkit.compare import verify_run
 from ftkit.core import UsageError, cache_folder
@@ -58,16 +59,6 @@ def run(ranks, *args, home):
     made = set(run_folders()) - before
     assert len(made) == 1, made
     return made.pop()
-
-
-def until(happened, process=None, seconds=120):
-    "Wait until `happened()` is true."
-    end = time.time() + seconds
-    while not (found := happened()):
-        assert time.time() < end, "it never happened"
-        assert process is None or process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    return found
 
 
 def weights(folder): return read_run(folder)["facts"]["weights"]  # their SHA-256
