@@ -71,12 +71,13 @@ def plan_batch(
     seed: int = 0,
     name: str | None = None,  # of the batch; default: made of the notebook and the values
     force: bool = False,  # go on although code or data changed since the batch was begun
+    working_folder: str | os.PathLike | None = None,  # of the runs; default: that of this process
 ) -> tuple[Batch, list[Planned], list[str]]:  # the batch, this plan's rows, and what the person should know
     "The batch that a plan means, with the runs it has so far; nothing is written."
     source = template_path(template)
     text = source.read_bytes()
     chosen, told = plan_rows(read_params(source), grid, table, parameters, sample, seed)
-    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": os.getcwd(), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}}
+    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}}
     name = name or f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], [v for _, v in chosen]])[:6]}"
     if not _NAME.fullmatch(name): raise UsageError(f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one")
     batch = Batch.__new__(Batch)

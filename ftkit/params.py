@@ -159,13 +159,14 @@ class Param:
     low_open: bool = False  # the lower end itself is not allowed
     high_open: bool = False  # the upper end itself is not allowed
     optional: bool = False  # None is allowed; always so when it is the default
+    group: str = ""  # heading that it stands under
 
     def __post_init__(self):
         if type(self.name) is not str or not self.name.isidentifier() or keyword.iskeyword(self.name) or self.name.startswith("_"):
             raise ParamError(f"{_show(self.name)} was given as a parameter's name; allowed is a Python name without a leading underscore; rename it")
         if type(self.type) is not str or self.type not in _LIKE:
             raise ParamError(f"{self.name} was given the type {_show(self.type)}; allowed are {_TYPES}; choose one of them")
-        settled = dict(_settle(self), help=" ".join(self.help.split()), optional=self.optional or self.default is None)
+        settled = dict(_settle(self), help=" ".join(self.help.split()), group=" ".join(self.group.split()), optional=self.optional or self.default is None)
         for field, value in settled.items(): object.__setattr__(self, field, value)
         object.__setattr__(self, "default", self.check(self.default))
 
@@ -231,7 +232,7 @@ _GRAMMAR = "one `name: type = literal  # help [allowed]` a line"
 def _at(number: int, line: str, why: str, do: str) -> ParamError:
     return ParamError(f"line {number}: {_show(line.strip())} {why}; allowed is {_GRAMMAR}; {do}")
 
-def _declared(node: ast.stmt, line: str, comment: str) -> Param:
+def _declared(node: ast.stmt, line: str, comment: str, group: str) -> Param:
     "The parameter that one statement declares."
     number, kind = node.lineno, getattr(node, "annotation", None)
     if isinstance(node, ast.Assign): raise _at(number, line, "has no type", "write one name with its type")
@@ -243,7 +244,7 @@ def _declared(node: ast.stmt, line: str, comment: str) -> Param:
     try: default = ast.literal_eval(node.value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         raise _at(number, line, "has a value that must be computed", "write the result itself") from None
-    try: return Param(node.target.id, kind, default, **_comment(comment, kind))
+    try: return Param(node.target.id, kind, default, group=group, **_comment(comment, kind))
     except ParamError as e: raise ParamError(f"line {number}: {e}") from None
 
 # %% ../nbs/01_params.ipynb #00e140df
@@ -252,7 +253,7 @@ def parse_params(
 ) -> list[Param]:  # in the cell's order
     "The parameters that a cell declares; nothing is executed."
     source = source.replace("\r\n", "\n").replace("\r", "\n")
-    lines, out, ended = source.split("\n"), {}, 0
+    lines, out, ended, group = source.split("\n"), {}, 0, ""
     try:
         body = ast.parse(source).body
         tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT]
@@ -262,11 +263,13 @@ def parse_params(
     except (ValueError, tokenize.TokenError, RecursionError, MemoryError) as e:
         raise ParamError(f"line 1: the cell cannot be read ({type(e).__name__}); allowed is {_GRAMMAR}; make it simpler") from None
     comments = {t.start[0]: t.string.lstrip("#") for t in tokens}
+    alone = [t.start[0] for t in tokens if not t.line[:t.start[1]].strip() and "=" not in t.string]  # not a parameter that was switched off
     for node in body:
         number, line = node.lineno, lines[node.lineno - 1]
         if number <= ended: raise _at(number, line, "holds two statements", "give each its own line")
+        group = next((comments[a] for a in alone if ended < a < number), group)
         ended = node.end_lineno
-        param = _declared(node, line, comments.get(ended, ""))
+        param = _declared(node, line, comments.get(ended, ""), group)
         if param.name in out: raise _at(number, line, "declares a name again", f"rename or remove it; the first {param.name} stays")
         out[param.name] = param
     return list(out.values())
@@ -407,11 +410,12 @@ def to_source(
     values: dict,  # name: value; defaults for the rest
 ) -> str:
     "A parameters cell with `values` as its defaults."
-    values, lines = check_params(params, values), []
+    values, lines, group = check_params(params, values), [], ""
     for p in params:
+        if p.group != group: lines.append(f"# {(group := p.group)}")
         comment = " ".join(filter(None, (p.help, _bracket(p))))
         lines.append(f"{p.name}: {p.type} = {values[p.name]!r}" + (comment and f"  # {comment}"))
-        same = dataclasses.replace(p, default=values[p.name], optional=values[p.name] is None)
+        same = dataclasses.replace(p, default=values[p.name], optional=values[p.name] is None, group="")
         try: back = parse_params(lines[-1])
         except ParamError: back = []
         if back != [same]:
@@ -424,7 +428,7 @@ def json_schema(
     params: list[Param],
     title: str = "Parameters",
 ) -> dict:
-    "A JSON Schema (2020-12) of an object with these parameters, in the cell's order."
+    "A JSON Schema (2020-12) of an object with these parameters, in the cell's order; `group` and `allowed` are for forms."
     names, properties = {"bool": "boolean", "int": "integer", "float": "number", "str": "string", "list": "array", "dict": "object"}, {}
     for p in params:
         kind = "dict" if p.type == "dict" else _element(p.type) or ("float" if (p.low, p.high) != (None, None) else None)
@@ -436,7 +440,9 @@ def json_schema(
         if p.optional:
             value["type"] = [value["type"], "null"]
             if "enum" in value: value["enum"].append(None)
-        properties[p.name] = {**value, "default": p.check(p.default), **({"description": p.help} if p.help else {})}
+        if p.type == "str" and p.choices is None and re.search(r"(^|_)(data|file|folder|dir|path)$", p.name): value["format"] = "path"
+        more = {"description": p.help, "group": p.group, "allowed": p.allowed()}
+        properties[p.name] = {**value, "default": p.check(p.default), **{k: v for k, v in more.items() if v}}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, "type": "object"}
     return {**head, "properties": properties, "additionalProperties": False}
 

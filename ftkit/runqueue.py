@@ -63,8 +63,13 @@ class RunQueue:
         jobs: int | None = None,  # runs at a time [1..]; default: the setting `jobs`, and without it half of the cores
     ):
         self.index = index or RunIndex()
-        self.jobs = jobs or settings()["jobs"].value or max(1, cores() // 2)
+        self.jobs = jobs or self.usual()
         self.started, self.drivers, self.lock = [], [], threading.Lock()
+
+    @staticmethod
+    def usual() -> int:
+        "Runs at a time where nobody says."
+        return settings()["jobs"].value or max(1, cores() // 2)
 
     def add(self,
         template: str,  # a shipped template's name, or a notebook's path

@@ -378,3 +378,13 @@ def test_keep_report_keeps_no_model(home):
     folder = Path(json.loads(r.stdout)["report"]).parent
     assert not (folder / "model").exists() and not (folder / "checkpoints").exists() and (folder / "report.html").exists()
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_a_kernel_that_ends_at_once_loses_nothing(thread, tmp_path):
+    left = f"import atexit, threading, time  # with ftkit\nleft = open({str(tmp_path / 'left.txt')!r}, 'w'); _ = left.write('open')\n_ = atexit.register(lambda: open({str(tmp_path / 'exit.txt')!r}, 'w').write('exit'))"
+    waits = f"def late():\n    time.sleep(1.5)\n    open({str(tmp_path / 'late.txt')!r}, 'w').write('late')\nthreading.Thread(target=late).start()" if thread else "1"
+    folder = create_run(notebook(tmp_path / "a.ipynb", left, waits))
+    assert settle(folder, launch(folder)) == 0
+    said = [(tmp_path / f"{name}.txt").read_text() for name in ("left", "exit", "late")[: 2 + thread]]
+    assert said == ["open", "exit", "late"][: 2 + thread]

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 from test_batch import notebook, until
 
+from ftkit.params import parse_params
 from ftkit.runfolder import read_run
 
 TOKEN = "let-me-in"
@@ -104,7 +105,7 @@ def test_events_come_within_two_seconds_and_can_be_gone_on_with(server, tmp_path
 
 
 ROUTES = [("GET", r) for r in ("templates", "templates/image", "schema?template=image", "runs", "runs/RUN", "runs/RUN/events", "runs/RUN/report", "runs/RUN/model", "compare?runs=RUN,RUN", "batches", "batches/b")] + \
-    [("POST", r) for r in ("validate", "runs", "runs/RUN/stop", "runs/RUN/resume", "batches")] + [("DELETE", "batches/b")]
+    [("POST", r) for r in ("validate", "runs", "runs/RUN/stop", "runs/RUN/resume", "batches", "notebook", "settings")] + [("DELETE", "batches/b")]
 
 
 def test_nobody_enters_without_a_token_or_writes_without_xsrf(server):
@@ -151,15 +152,27 @@ def test_values_stay_values(server, tmp_path):
     status, told = server.post("runs", {"template": "work/held.ipynb", "parameters": {"n": "x"}})
     assert status == 400 and told["message"].startswith("n: ")
     schema = server.get("schema?template=work/held.ipynb")[1]
-    assert schema["values"] == {"go": "", "n": 1} and schema["schema"]["properties"]["n"]["maximum"] == 9 and schema["schema"]["properties"]["go"]["description"] == "a file to wait for"
+    assert list(schema["options"]["properties"])[0] == "threads" and schema["folder"] == "work" and schema["schema"]["properties"]["n"]["maximum"] == 9 and schema["schema"]["properties"]["go"]["description"] == "a file to wait for"
     assert server.post("runs", [1])[0] == 400
+    made = server.post("notebook", {"template": "work/held.ipynb", "parameters": {"go": evil}})[1]
+    assert parse_params("".join(made["cells"][0]["source"]))[0].default == evil
+    assert "threads" in server.post("validate", {"template": "work/held.ipynb", "options": {"threads": 0}})[1]["wrong"]
     until(lambda: server.get(f"runs/{name}")[1]["status"] == "stopped")
+
+
+def test_settings_of_the_panel(server):
+    assert server.post("settings", {"jobs": 3, "runs": "kept"})[1] == {"jobs": 3, "runs": str(server.root / "kept")}
+    name = begin(server)
+    assert (server.root / "kept" / name / "run.json").exists()
+    for wrong in ({"jobs": 0}, {"runs": "../elsewhere"}, {"color": "red"}): assert server.post("settings", wrong)[0] == 400, wrong
+    assert server.post("settings", {})[1]["runs"] == str(server.root / "runs")
 
 
 def test_a_batch_is_planned_begun_and_watched(server):
     plan = {"template": "work/held.ipynb", "grid": {"n": "1,2,3"}, "name": "three"}
     assert server.post("batches", plan)[1]["runs"] == 3 and not server.get("batches")[1]
-    status, told = server.post("batches", plan | {"grid": {"n": "1,12"}})
+    assert "[1..9]" in server.post("batches", plan | {"grid": {"n": "1,12"}})[1]["wrong"]["n"]
+    status, told = server.post("batches", plan | {"grid": {"n": "1,12"}, "start": True})
     assert status == 400 and "[1..9]" in told["message"]
     assert server.post("batches", plan | {"start": True, "jobs": 2})[0] == 200
     until(lambda: server.get("batches")[1] and server.get("batches/three")[1]["counts"] == {"completed": 3})
