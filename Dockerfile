@@ -5,7 +5,7 @@ WORKDIR /opt/ftkit
 # the libraries change seldom and weigh 7 GB, ftkit changes often and weighs 1 MB: a layer each
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY ftkit ftkit
 COPY templates templates
 COPY jupyter-config jupyter-config

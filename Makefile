@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check lock lab bench wheel clean
+.PHONY: help setup demo test test-slow check lock lab labextension bench wheel clean
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,10 +28,18 @@ $(READY): | $(BIN)/python
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
+# the JupyterLab extension, which needs Node; without it everything else works
+LAB := ftkit/labextension/package.json
+$(LAB): $(shell find labextension -type f ! -path '*/node_modules/*' ! -path '*/lib/*') | setup
+	cd labextension && npm install --no-audit --no-fund --silent && npm run --silent build
+	$(PIP) install --no-deps --no-build-isolation -e .
+
+labextension: $(LAB)  ## build the JupyterLab extension
+
 demo: setup  ## train the image template on its sample; prints the paths of notebook, report and model
 	$(BIN)/ftkit run image
 
-test: check  ## everything but what takes minutes or needs a GPU: check, ruff, the notebooks, pytest
+test: check $(if $(shell command -v npm),$(LAB))  ## everything but what takes minutes or needs a GPU: check, ruff, the notebooks, pytest
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/nbdev-test --n-workers 2
 	$(BIN)/python -m pytest -m "not slow and not gpu"
@@ -58,7 +66,7 @@ lock: | $(BIN)/python  ## write requirements.lock anew from pyproject.toml; vers
 	@test -x $(BIN)/uv || $(PIP) install uv
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header --extra dev --extra hub pyproject.toml -o requirements.lock
 
-lab: setup  ## JupyterLab in this folder
+lab: setup $(if $(shell command -v npm),$(LAB))  ## JupyterLab in this folder, with the panel where Node is there to build it
 	$(BIN)/jupyter lab
 
 bench: setup  ## the comparisons of bench/, one after the other; hours on a laptop

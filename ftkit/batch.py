@@ -48,9 +48,12 @@ class Batch:
         self._read(runs_folder() / "batches" / hits[0])
 
     def _read(self, folder: Path):
-        self.folder, self.ledger, self.info, self.source = folder, Ledger(folder), read_json(folder / "batch.json"), None
-        params, rows = read_params(folder / "input.ipynb"), {}
-        for line in (folder / "plan.jsonl").read_text(encoding="utf-8").split("\n"):
+        self.folder, self.ledger, self.source, rows = folder, Ledger(folder), None, {}
+        try:
+            self.info, params, lines = read_json(folder / "batch.json"), read_params(folder / "input.ipynb"), (folder / "plan.jsonl").read_text(encoding="utf-8").split("\n")
+            if not {"template", "working_folder", "data", "code"} <= set(self.info): raise ValueError("batch.json lacks entries")
+        except (OSError, ValueError, TypeError) as e: raise UsageError(f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}") from None
+        for line in lines:
             with contextlib.suppress(ValueError, KeyError):  # a torn line: the plan that wrote it is given again with the command
                 r = json.loads(line)
                 rows.setdefault(r["key"], Planned(r["number"], r["key"], r["parameters"], check_params(params, r["parameters"])))

@@ -23,7 +23,7 @@ from . import __version__
 from .core import UsageError, jsonable, say, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
-from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
+from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, run_folders, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 from .torchrun import together, wait_for_run
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -207,7 +207,11 @@ def _runs(limit: Annotated[int, typer.Option(help="newest so many; 0 for all", m
 @app.command("rm")
 def _rm(runs: Annotated[list[str], typer.Argument(help="runs, as for show")], yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False):
     "Remove runs with all they hold."
+    from ftkit.chain import needed_ids
     folders = [find_run(r) for r in runs]
+    others = [(r["id"], needed_ids(r)) for f in run_folders() if f not in folders and (r := read_run(f))["status"] != "completed"]
+    for f in folders:
+        if by := [i for i, needs in others if f.name in needs]: print(f"{f.name} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot go on without it", file=sys.stderr)
     if not yes:
         if not sys.stdin.isatty(): raise UsageError(f"{len(folders)} run{'s' * (len(folders) > 1)} would be removed; say --yes to do so without being asked")
         typer.confirm("\n".join(f.name for f in folders) + "\nremove?", abort=True)

@@ -20,6 +20,7 @@ import numpy as np
 
 from .core import fingerprint, patch_to, permutation, settings, uniform
 from .runfolder import hold
+from .decisions import apply_decisions
 from .sources import _SPLIT_NAMES, DataError, Rows
 
 # %% ../nbs/03_data.ipynb #da1f981d
@@ -395,6 +396,11 @@ def from_rows(cls,
     kind, classes, labels = encode_labels(rows, chosen["kind"], chosen["separator"])
     shares = {"valid": chosen["valid"]} if chosen["test_source"] is not None else {"test": chosen["test"], "valid": chosen["valid"]}
     parts = _split(rows, _strata(labels, kind), shares, seed)
+    if chosen.get("decisions"):  # after the split, which stays as it was
+        keep, rows, told = apply_decisions(rows, hashes, chosen["decisions"])
+        parts, hashes, sizes, seconds = parts[keep], [hashes[i] for i in keep], None if sizes is None else sizes[keep], None if seconds is None else seconds[keep]
+        kind, classes, labels = encode_labels(rows, kind, chosen["separator"])
+        notes = (*notes, told)
     if not (parts == "train").any(): raise DataError(f"no row of {source} is left for training; give more rows, or smaller valid and test shares")
     if kind == "transcription": classes = characters(labels[parts == "train"])
     groups, speakers = (np.array(list(map(str, rows.columns[c]))) if c in rows.columns else None for c in ("group", "speaker"))

@@ -20,6 +20,7 @@ from .core import UsageError, cache_folder, jsonable, patch_to, permutation, wri
 from .runfolder import Progress, emit, run_dir, run_of, world
 from .data import Part, with_letters
 from .explain import Marked, class_examples, drivers, length_error, tfidf_features
+from .cases import losses, worst_cases
 from .listening import Heard, hear, noisy_predictions, show_by, spectrum_writer, whisper_writes
 from .sounds import Clip
 from .speech_bodies import load_backbone
@@ -122,6 +123,7 @@ class Report:
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
     noise: dict[str, Figure] = dataclasses.field(default_factory=dict)  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
     marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
 
     task = property(lambda self: self.part.data.task)
@@ -200,16 +202,17 @@ def evaluate(
     data, kind, classes = part.data, model.task.kind, model.task.classes
     if not len(part): raise UsageError(f"the part {part.name!r} has no rows; give a part with rows, or split the data with test above 0")
     p = model.predict(part, stage="evaluate")
-    figures = {part.name: score(kind, part.labels, p, classes, n_boot=n_boot)}
+    figures, said = {part.name: score(kind, part.labels, p, classes, n_boot=n_boot)}, {}
     for name in beside:
         other = data.part(name)
         if not len(other) or name == part.name: continue
         if len(other) > most: other = data.rows(other.ids[permutation(len(other), data.seed, "evaluate")[:most]], name)
-        figures[name] = score(kind, other.labels, model.predict(other, stage=f"on {name}"), classes, n_boot=n_boot)
+        said[name] = other, model.predict(other, stage=f"on {name}")
+        figures[name] = score(kind, other.labels, said[name][1], classes, n_boot=n_boot)
     others = baselines(model, part) if with_baselines else {}
     gain = {n: _gain(kind, part.labels, p, q) for n, q in others.items()}
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
-    report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested)
+    report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested, beside=said)
     report.notes = model.notes + _doubts(report, data)
     if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
     if data.task.modality == "speech":
@@ -275,11 +278,7 @@ def worst_rows(self,
     n: int = 9,  # how many
 ) -> np.ndarray:  # (n,) positions among the rows of the part
     "The rows the model was most wrong about, worst first."
-    y, p = self.part.labels, self.probabilities
-    if self.task.kind == "single_label": loss = -np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))
-    elif self.task.kind == "multi_label": loss = -np.log(np.maximum(np.where(y > .5, p, 1 - p), 1e-12)).sum(1)
-    elif self.task.kind == "transcription": loss = (e := recording_errors(list(y), list(p)))["character_edits"] * e["character_error"]  # short ones with one wrong letter are not the worst
-    else: loss = np.abs(p - y)
+    loss = losses(self.task.kind, self.part.labels, self.probabilities)
     return np.argsort(-loss, kind="stable")[:n]
 
 def _told(report: Report, i: int) -> str:
@@ -396,7 +395,7 @@ def to_json(self) -> dict:
 def save(self,
     folder: str | Path | None = None,  # default: the run's folder; without one, nothing is written
 ) -> Path | None:
-    "Write metrics.json, predictions.csv, the figures and sounds."
+    "Write metrics.json, predictions.csv, the figures and sounds, and the cases to look through."
     folder = Path(folder) if folder else run_dir()
     if folder is None: return None
     write_json(folder / "metrics.json", self)
@@ -409,6 +408,8 @@ def save(self,
     table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
     table = table.assign(predicted=p) if p.ndim == 1 else table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
+    cases = [c for part, said in [*self.beside.values(), (self.part, self.probabilities)] for c in worst_cases(part, said)]
+    write_json(folder / "cases.json", {"kind": self.task.kind, "modality": self.task.modality, "classes": self.task.classes, "cases": cases})
     return folder
 
 # %% ../nbs/12_evaluation.ipynb #0c896130

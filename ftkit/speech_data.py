@@ -254,6 +254,7 @@ def speech(cls,
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [2..]
+    decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
     skip_bad: bool = False,  # leave out what cannot be used instead of refusing it
     min_seconds: float = 0.05,  # shorter recordings cannot be used [0..]
     max_seconds: float | None = None,  # nor can longer ones; default: 300 to transcribe, any to classify

@@ -1,4 +1,33 @@
+import os
+import shutil
+
 import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        assert not os.environ.get("CI"), "CI installs Chromium (see .ci/run), and it is not there"
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield b
+        b.close()
+
+
+@pytest.fixture
+def lab(browser, tmp_path, monkeypatch):
+    "A JupyterLab of its own."
+    from lab import start_lab
+    monkeypatch.setenv("FTKIT_RUNS", "")  # given back after the test
+    monkeypatch.chdir(tmp_path)
+    server = start_lab(tmp_path / "root")
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

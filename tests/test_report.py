@@ -1,5 +1,4 @@
 """The report in a browser: no request beyond the file, no console error, readable wide and narrow, and by those who do not see it."""
-import os
 import shutil
 import subprocess
 import tarfile
@@ -8,21 +7,6 @@ import pytest
 
 from ftkit.core import write_json
 from ftkit.report import write_report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        assert not os.environ.get("CI"), "CI installs Chromium (see .ci/run), and it is not there"
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield b
-        b.close()
 
 
 @pytest.fixture(scope="module")

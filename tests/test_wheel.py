@@ -56,10 +56,12 @@ def test_what_the_wheel_holds(wheel):
     with zipfile.ZipFile(wheel) as z:
         held = {i.filename: i.file_size for i in z.infolist()}
         meta = {n.split("/", 1)[1]: z.read(n).decode() for n in held if n.split("/")[0].endswith(".dist-info")}
-    ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ftkit").glob("*.py")} | {f"ftkit/templates/{p.name}" for p in (ROOT / "templates").glob("*.ipynb")}
+    ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ftkit").glob("*.py")} | {f"ftkit/templates/{p.name}" for p in (ROOT / "templates").glob("*.ipynb")} | {f"ftkit/static/{p.name}" for p in (ROOT / "ftkit" / "static").iterdir()}
     assert "ftkit/templates/image.ipynb" in ours and not ours - set(held), f"the wheel lacks {sorted(ours - set(held))}"
     assert any(n.endswith(".data/data/etc/jupyter/jupyter_server_config.d/ftkit.json") for n in held), "Jupyter servers find the extension by this file"
-    extra = {n for n in held if n not in ours and ".data/data/etc/jupyter" not in n and not n.split("/")[0].endswith(".dist-info") and not n.endswith("/.keep")}
+    built, packed = ROOT / "ftkit" / "labextension", {n.split("/share/jupyter/labextensions/ftkit/")[1] for n in held if "/share/jupyter/labextensions/ftkit/" in n}
+    assert packed == {p.relative_to(built).as_posix() for p in built.rglob("*") if p.is_file()}, "the JupyterLab extension is in the wheel if it was built"
+    extra = {n for n in held if n not in ours and ".data/data/" not in n and not n.split("/")[0].endswith(".dist-info") and not n.endswith("/.keep")}
     assert not extra, f"the wheel holds {sorted(extra)}, which nothing needs"
     assert max(held.values()) < 300_000 and sum(held.values()) < 2_000_000
     assert "Apache License" in meta["licenses/LICENSE"] and "Root-Is-Purelib: true" in meta["WHEEL"]

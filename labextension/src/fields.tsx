@@ -1,0 +1,140 @@
+// A form out of a schema; the server says what is wrong with a value.
+import React, { useId, useState } from 'react';
+
+import { Kit } from './kit';
+import { Property, Values, valueText } from './server';
+
+const kinds = (property: Property) => [property.type ?? []].flat();
+
+/** What is sent for the text in a field: the server reads it as the command line would. */
+function meant(property: Property, text: string): unknown {
+  if (text === '' && kinds(property).includes('null')) return null;
+  return kinds(property).includes('boolean') ? text === 'true' : text;
+}
+
+interface FieldProps {
+  kit: Kit;
+  name: string;
+  property: Property;
+  given: unknown; // undefined: the default
+  wrong?: string;
+  change: (value: unknown) => void; // undefined: back to the default
+}
+
+function Control({ id, about, name, property, given, wrong, change }: FieldProps & { id: string; about: string }): JSX.Element {
+  const value = given === undefined ? property.default : given;
+  const common = { id, 'aria-describedby': about, 'aria-invalid': wrong !== undefined, title: property.allowed };
+  if (property.enum) {
+    const texts = property.enum.map(v => JSON.stringify(v));
+    const current = texts.indexOf(JSON.stringify(value));
+    return (
+      <select {...common} className="jp-mod-styled" value={current} onChange={e => change(property.enum![Number(e.target.value)])}>
+        {current < 0 && <option value={-1}>{valueText(value)}</option>}
+        {property.enum.map((v, i) => (
+          <option key={i} value={i}>
+            {v === null ? '–' : valueText(v)}
+          </option>
+        ))}
+      </select>
+    );
+  }
+  if (property.type === 'boolean') return <input {...common} type="checkbox" checked={value === true} onChange={e => change(e.target.checked)} />;
+  const wide = kinds(property).some(k => k === 'string' || k === 'object' || k === 'array');
+  return (
+    <input
+      {...common}
+      type="text"
+      name={name}
+      className={`jp-mod-styled ${wide ? 'ftkit-wide' : ''}`}
+      inputMode={wide ? 'text' : 'decimal'}
+      spellCheck={false}
+      placeholder={kinds(property).includes('null') ? '–' : ''}
+      value={valueText(value)}
+      onChange={e => change(meant(property, e.target.value))}
+    />
+  );
+}
+
+function Field(props: FieldProps): JSX.Element {
+  const { kit, name, property, given, wrong, change } = props;
+  const id = useId();
+  return (
+    <div className={`ftkit-field ${wrong ? 'ftkit-wrong' : ''}`} data-parameter={name}>
+      <label htmlFor={id}>{name}</label>
+      <span className="ftkit-control">
+        <Control {...props} id={id} about={`${id}about`} />
+        {property.format === 'path' && (
+          <button
+            className="jp-mod-styled"
+            aria-label={kit.trans.__('Choose a file or folder for %1', name)}
+            onClick={async () => {
+              const path = await kit.pickPath();
+              if (path !== null) change(path);
+            }}
+          >
+            {kit.trans.__('Browse…')}
+          </button>
+        )}
+        {given !== undefined && (
+          <button className="ftkit-plain" aria-label={kit.trans.__('Reset %1 to %2', name, valueText(property.default) || '–')} title={kit.trans.__('Reset')} onClick={() => change(undefined)}>
+            ↺
+          </button>
+        )}
+      </span>
+      <div id={`${id}about`} className="ftkit-help">
+        {wrong && (
+          <div role="alert" className="ftkit-error">
+            {wrong}
+          </div>
+        )}
+        {property.description} <span className="ftkit-quiet">{property.allowed}</span>
+      </div>
+    </div>
+  );
+}
+
+interface FieldsProps {
+  kit: Kit;
+  properties: Record<string, Property>;
+  given: Values;
+  wrong: Record<string, string>;
+  change: (given: Values) => void;
+}
+
+/** Fields in the groups of the parameters cell; the first is open, and any that holds something wrong. */
+export function Fields({ kit, properties, given, wrong, change }: FieldsProps): JSX.Element {
+  const [words, setWords] = useState('');
+  const found = Object.entries(properties).filter(([name, p]) => `${name} ${p.description}`.toLowerCase().includes(words.toLowerCase()));
+  const groups = new Map<string, [string, Property][]>();
+  for (const entry of found) groups.set(entry[1].group ?? '', [...(groups.get(entry[1].group ?? '') ?? []), entry]);
+  const set = (name: string, value: unknown) => {
+    const { [name]: _, ...others } = given;
+    change(value === undefined ? others : { ...others, [name]: value });
+  };
+  const told = (entries: [string, Property][]) => {
+    const changed = entries.filter(([name]) => name in given).length;
+    return changed ? kit.trans.__('%1, %2 changed', entries.length, changed) : String(entries.length);
+  };
+  return (
+    <div className="ftkit-fields">
+      {Object.keys(properties).length > 12 && (
+        <input type="search" className="jp-mod-styled ftkit-wide" placeholder={kit.trans.__('Find a parameter')} aria-label={kit.trans.__('Find a parameter')} value={words} onChange={e => setWords(e.target.value)} />
+      )}
+      {[...groups].map(([group, entries], i) => {
+        const fields = entries.map(([name, property]) => (
+          <Field key={name} kit={kit} name={name} property={property} given={given[name]} wrong={wrong[name]} change={value => set(name, value)} />
+        ));
+        if (groups.size === 1 && !group) return fields;
+        const open = i === 0 || words !== '' || entries.some(([name]) => name in wrong);
+        return (
+          <details key={group} open={open || undefined}>
+            <summary>
+              {group || kit.trans.__('Parameters')} <span className="ftkit-quiet">({told(entries)})</span>
+            </summary>
+            {fields}
+          </details>
+        );
+      })}
+    </div>
+  );
+}
