@@ -59,6 +59,7 @@ def curve_points(events: list[dict]) -> dict[str, list[tuple[float, float]]]:  #
     "Losses and metrics of a run: the steps of all stages one after the other, an epoch's figures at its last step."
     found, before, stage, steps, latest = {}, 0, None, 0, 0
     for e in events:
+        if e["stage"] in ("made", "facts", "cell"): continue
         values = {k: v for k, v in e.items() if k not in _NO_CURVE and type(v) in (int, float) and abs(v) < 1e300}
         if not values: continue
         if e["stage"] != stage: before, stage, steps, latest = before + steps, e["stage"], 0, 0

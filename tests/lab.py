@@ -55,7 +55,10 @@ def start_lab(root):
     (root / "work").mkdir(parents=True)
     notebook(root / "work" / "steps.ipynb", *STEPS)
     os.chdir(root)
-    return Server(root, "jupyterlab", extra={"LabApp.news_url": "None", "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}).start()
+    settings = root.parent / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')  # nothing is asked of the network
+    return Server(root, "jupyterlab").start()
 
 
 def new_run(lab, template, **parameters):

@@ -9,7 +9,8 @@ export interface Line {
   points: [number, number][]; // step, value
 }
 
-const NO_CURVE = new Set(['time', 'step', 'of', 'seconds', 'epoch', 'rate', 'number', 'elapsed']);
+const NO_CURVE = new Set(['time', 'step', 'of', 'seconds', 'epoch', 'rate', 'number']);
+const NO_STAGE = new Set(['made', 'facts', 'cell']);
 
 /** Lines by what they show: steps of all stages one after the other; an epoch's figures stand at its last step. */
 export function lines(events: RunEvent[]): Line[] {
@@ -19,6 +20,7 @@ export function lines(events: RunEvent[]): Line[] {
   let steps = 0;
   let latest = 0;
   for (const e of events) {
+    if (NO_STAGE.has(e.stage)) continue;
     const values = Object.entries(e).filter(([k, v]) => !NO_CURVE.has(k) && typeof v === 'number' && Number.isFinite(v)) as [string, number][];
     if (!values.length) continue;
     if (e.stage !== stage) [before, stage, steps, latest] = [before + steps, e.stage, 0, 0];

@@ -2,7 +2,7 @@
 import React, { useRef, useState } from 'react';
 
 import { Kit, usePoll } from './kit';
-import { Row, ask, figureText, isLive, query, timeText } from './server';
+import { Row, ask, errorText, figureText, query, timeText } from './server';
 
 const HIGH = 64; // pixels of a row
 const MARKS: Record<string, string> = { queued: '◷', running: '▶', completed: '✓', failed: '✗', stopped: '■', lost: '?' };
@@ -92,7 +92,7 @@ export function Panel({ kit }: { kit: Kit }): JSX.Element {
                   <Status kit={kit} status={row.status} /> <b>{row.template}</b>
                 </span>
                 <span className="ftkit-line">
-                  {isLive(row.status) && row.progress ? <Progress row={row} /> : row.metric && `${row.metric.replace('_', ' ')} ${figureText(row.value)}`}
+                  {row.progress ? <Progress row={row} /> : row.metric ? `${row.metric.replace('_', ' ')} ${figureText(row.value)}` : errorText(row.error)}
                 </span>
                 <span className="ftkit-line ftkit-quiet">
                   {when(row)} · {timeText(row.seconds)}

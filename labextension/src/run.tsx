@@ -4,7 +4,7 @@ import React, { useRef, useState } from 'react';
 import { Curves, lines } from './curves';
 import { Kit, attempt, usePoll } from './kit';
 import { Progress, Status, when } from './panel';
-import { Run, RunEvent, Values, address, ask, figureText, isLive, query, timeText, valueText } from './server';
+import { Run, RunEvent, Values, address, ask, errorText, figureText, isLive, query, timeText, valueText } from './server';
 
 export interface Events {
   events: RunEvent[];
@@ -29,7 +29,6 @@ export function Table({ values, head }: { values: [string, React.ReactNode][]; h
 }
 
 const texts = (values: Values): [string, string][] => Object.entries(values).map(([k, v]) => [k, valueText(v) || '–']);
-const errorText = (error: Run['error']) => (typeof error === 'string' ? error : error?.message ?? '');
 
 function Buttons({ kit, run, again }: { kit: Kit; run: Run; again: () => Promise<void> }): JSX.Element {
   const { trans } = kit;
@@ -126,7 +125,7 @@ export function RunView({ kit, id }: { kit: Kit; id: string }): JSX.Element {
           <div className="ftkit-tables">
             {Object.keys(run.figures).length > 0 && <Table head={trans.__('Figures')} values={Object.entries(run.figures).map(([k, v]) => [k, figureText(v)])} />}
             <Table head={trans.__('Chosen parameters')} values={texts(run.chosen)} />
-            <Table head={trans.__('Stages')} values={Object.entries(run.stages).map(([k, v]) => [k, timeText(v)])} />
+            {Object.keys(run.stages).length > 0 && <Table head={trans.__('Stages')} values={Object.entries(run.stages).map(([k, v]) => [k, timeText(v)])} />}
             <Table
               head={trans.__('Cells')}
               values={run.cells.map((c, i) => [`${i + 1}`, <span key={c.id} className={`ftkit-cell-${c.status}`}>{`${trans.__(c.status)} ${timeText(c.seconds)}  ${c.source.slice(0, 60)}`}</span>])}

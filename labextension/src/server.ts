@@ -28,12 +28,12 @@ export interface Row {
   metric: string | null;
   value: Figure | null;
   parameters: Values;
+  error: { message?: string } | string | null;
   progress?: RunEvent | null;
 }
 
 export interface Run extends Row {
   chosen: Values;
-  error: { message?: string } | string | null;
   cells: { id: string; source: string; status: string; seconds: number | null }[];
   figures: Record<string, Figure | number>;
   stages: Record<string, number>;
@@ -100,5 +100,7 @@ export function timeText(seconds: number | null | undefined): string {
   const minutes = Math.floor(seconds / 60);
   return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+export const errorText = (error: Row['error']) => (typeof error === 'string' ? error : error?.message ?? '');
 
 export const valueText = (value: unknown) => (value === null || value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value));
