@@ -129,3 +129,17 @@ def test_a_full_environment_trains(wheel, tmp_path_factory):
     told = json.loads(out)
     assert told["status"] == "completed" and Path(told["report"]).stat().st_size > 10_000 and (work / "runs").is_dir()
     assert (Path(told["model"]) / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_the_wheel_brings_the_extension_to_an_environment_without_node(wheel, tmp_path):
+    pins = tmp_path / "pins.txt"
+    pins.write_text("".join(f"{n}=={v}\n" for n, v in PINS.items()), encoding="utf-8")
+    programs = environment(tmp_path / "venv", "-c", pins, "jupyterlab", "typer", "rich", "pyyaml", "psutil")
+    done(sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", programs / "python", "install", "--quiet", "--no-deps", wheel, cwd=tmp_path)
+    found = {}
+    for what in ("labextension", "server extension"):
+        r = call(programs / "jupyter", *what.split(), "list", cwd=tmp_path, PATH=str(programs), HOME=str(tmp_path))
+        found[what] = re.sub(r"\x1b\[\d+m", "", r.stdout + r.stderr)
+    assert re.search(r"ftkit v[\d.]+ enabled OK", found["labextension"]), found["labextension"]
+    assert re.search(r"ftkit [\d.]+ OK", found["server extension"]), found["server extension"]
