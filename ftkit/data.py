@@ -376,6 +376,7 @@ def limited(
     "Rows drawn at random."
     return sorted(permutation(n, seed, "limit")[:limit]) if limit and limit < n else list(range(n))
 
+# %% ../nbs/03_data.ipynb #c24a7f9d
 @patch_to(Data, kind=classmethod)
 def from_rows(cls,
     modality: str,  # as in Task

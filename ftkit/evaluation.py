@@ -137,6 +137,7 @@ class Report:
         "A figure of the rows reported on, by name."
         return self.figures[self.part.name][name]
 
+# %% ../nbs/12_evaluation.ipynb #c9e378e7
 def _row_scores(kind: str, y, p) -> np.ndarray:
     "Of each row, what the headline metric averages (negative squared error of numbers, of texts the wrong characters beside the mean number of characters), so that models can be paired."
     if kind == "single_label": return (p.argmax(1) == y).astype(float)

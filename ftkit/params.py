@@ -172,8 +172,7 @@ class Param:
 
     def allowed(self) -> str:
         "What may be given, in words."
-        limits = _bracket(self) and f"{', each' if self.type.startswith('list') else ''} in {_bracket(self)}"
-        return _WORDS[self.type] + limits + (" or none" if self.optional else "")
+        return _WORDS[self.type] + (_bracket(self) and f"{', each' if self.type.startswith('list') else ''} in {_bracket(self)}") + (" or none" if self.optional else "")
 
     def check(self, value):
         "`value` as an exact builtin of the parameter's type, copied; the one change is int to float."

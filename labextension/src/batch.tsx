@@ -1,6 +1,7 @@
 // Many runs of one notebook: a grid over its schema, and the results as a table.
 import React, { useEffect, useState } from 'react';
 
+import { Help, Trouble } from './fields';
 import { Args, Kit, attempt, usePoll } from './kit';
 import { TemplateChoice, useForm } from './new';
 import { Status } from './panel';
@@ -42,14 +43,7 @@ function GridRow({ kit, name, property, text, wrong, change }: { kit: Kit; name:
           ✕
         </button>
       </span>
-      <div className="ftkit-help">
-        {wrong && (
-          <div role="alert" className="ftkit-error">
-            {wrong}
-          </div>
-        )}
-        {property.description} <span className="ftkit-quiet">{property.allowed}</span>
-      </div>
+      <Help property={property} wrong={wrong} />
     </div>
   );
 }
@@ -82,11 +76,7 @@ function NewBatch({ kit, args, keep }: { kit: Kit; args: BatchArgs; keep: (args:
   return (
     <>
       <TemplateChoice kit={kit} template={template} change={template => keep({ ...args, template, grid: {} })} />
-      {(trouble || problem) && (
-        <div role="alert" className="ftkit-error">
-          {trouble || problem}
-        </div>
-      )}
+      <Trouble said={trouble || problem} />
       {form && (
         <>
           <div className="ftkit-fields">
@@ -135,11 +125,7 @@ function Results({ kit, name }: { kit: Kit; name: string }): JSX.Element {
   return (
     <div ref={place}>
       <h2>{name}</h2>
-      {trouble && (
-        <div role="alert" className="ftkit-error">
-          {trouble}
-        </div>
-      )}
+      <Trouble said={trouble} />
       {batch && (
         <>
           <p role="status">

@@ -2,6 +2,7 @@
 import React, { useState } from 'react';
 
 import { Curves, Line, isLoss, lines } from './curves';
+import { Trouble } from './fields';
 import { Kit, usePoll } from './kit';
 import { Events } from './run';
 import { Comparison, ask, figureText, isLive, query, timeText, valueText } from './server';
@@ -37,11 +38,7 @@ export function CompareView({ kit, ids }: { kit: Kit; ids: string[] }): JSX.Elem
   return (
     <div className="ftkit-view" ref={place}>
       <h1>{trans.__('Compare %1 runs', ids.length)}</h1>
-      {trouble && (
-        <div role="alert" className="ftkit-error">
-          {trouble}
-        </div>
-      )}
+      <Trouble said={trouble} />
       {found && (
         <>
           <div className="ftkit-scroll">

@@ -12,6 +12,22 @@ function meant(property: Property, text: string): unknown {
   return kinds(property).includes('boolean') ? text === 'true' : text;
 }
 
+/** What is wrong, for eyes and for screen readers. */
+export const Trouble = ({ said }: { said?: string }) =>
+  said ? (
+    <div role="alert" className="ftkit-error">
+      {said}
+    </div>
+  ) : null;
+
+/** What a parameter is for and what it takes. */
+export const Help = ({ id, property, wrong }: { id?: string; property: Property; wrong?: string }) => (
+  <div id={id} className="ftkit-help">
+    <Trouble said={wrong} />
+    {property.description} <span className="ftkit-quiet">{property.allowed}</span>
+  </div>
+);
+
 interface FieldProps {
   kit: Kit;
   name: string;
@@ -81,14 +97,7 @@ function Field(props: FieldProps): JSX.Element {
           </button>
         )}
       </span>
-      <div id={`${id}about`} className="ftkit-help">
-        {wrong && (
-          <div role="alert" className="ftkit-error">
-            {wrong}
-          </div>
-        )}
-        {property.description} <span className="ftkit-quiet">{property.allowed}</span>
-      </div>
+      <Help id={`${id}about`} property={property} wrong={wrong} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 // The view of a run that is to be: a form out of the notebook's schema.
 import React, { useEffect, useState } from 'react';
 
-import { Fields } from './fields';
+import { Fields, Trouble } from './fields';
 import { Args, Kit, attempt } from './kit';
 import { Form, ask, query } from './server';
 
@@ -72,11 +72,7 @@ export function NewRun({ kit, args, keep }: { kit: Kit; args: NewArgs; keep: (ar
     <div className="ftkit-view">
       <h1>{trans.__('New run')}</h1>
       <TemplateChoice kit={kit} template={template} change={template => keep({ ...args, template, given: {} })} />
-      {trouble && (
-        <div role="alert" className="ftkit-error">
-          {trouble}
-        </div>
-      )}
+      <Trouble said={trouble} />
       {form && (
         <>
           <div className="ftkit-bar ftkit-sticky">

@@ -2,6 +2,7 @@
 import React, { useRef, useState } from 'react';
 
 import { Curves, lines } from './curves';
+import { Trouble } from './fields';
 import { Kit, attempt, usePoll } from './kit';
 import { Progress, Status, when } from './panel';
 import { Run, RunEvent, Values, address, ask, errorText, figureText, isLive, query, timeText, valueText } from './server';
@@ -100,11 +101,7 @@ export function RunView({ kit, id }: { kit: Kit; id: string }): JSX.Element {
   const said = run && errorText(run.error);
   return (
     <div className="ftkit-view" ref={place}>
-      {trouble && (
-        <div role="alert" className="ftkit-error">
-          {trouble}
-        </div>
-      )}
+      <Trouble said={trouble} />
       {run && (
         <>
           <h1>
