@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from .augment import to_device
 from .core import patch_to
 from .image_data import Data
 from .pictures import PictureError, open_picture, square
@@ -34,14 +35,14 @@ class Prep:
         x: torch.Tensor,  # (B,3,H,W) uint8, or float in [0, 255]
     ) -> torch.Tensor:  # (B,3,H,W) float32
         "Scale to the mean and spread of the pretraining."
-        mean, std = (torch.tensor(v, device=x.device).view(1, -1, 1, 1) * 255 for v in (self.mean, self.std))
+        mean, std = (to_device(np.float32(v), x.device).view(1, -1, 1, 1) * 255 for v in (self.mean, self.std))
         return (x.float() - mean) / std
 
 # %% ../nbs/04b_inputs.ipynb #6e6ef9ec
 class Pictures:
     "Pictures as a network reads them."
     lengths = None  # all alike
-    noun = "pictures"
+    noun, there = "pictures", None
     def __init__(self,
         x: np.ndarray,  # (N,3,size,size) uint8, may be memory-mapped
         prep: Prep,
@@ -52,8 +53,13 @@ class Pictures:
         device: torch.device,
         change=None,  # function (B,3,H,W) uint8 on the device -> the same: augmentation
     ) -> torch.Tensor:  # (B,3,H,W) float32 on the device
-        x = torch.from_numpy(self.x[np.asarray(ids)]).to(device, non_blocking=True)
+        x = self._taken(np.asarray(ids), torch.device(device))
         return self.prep(change(x) if change else x)
+    def _taken(self, ids: np.ndarray, device: torch.device) -> torch.Tensor:
+        "Some pictures as bytes (B,3,H,W) on the device; a GPU holds them all where they fill no more than a third of what is free there."
+        if device.type == "cuda" and self.there is None and len(self.x): self.there = _moved(self.x, device) if self.x.nbytes < torch.cuda.mem_get_info(device)[0] / 3 else False
+        if device.type != "cuda" or self.there is False: return to_device(self.x[ids], device)
+        return self.there[to_device(ids, device)]
     def canonical(self, ids: np.ndarray, chunk: int, device):
         "Pieces of the rows: (positions, how many of them count, network input)."
         ids = np.asarray(ids)
@@ -63,6 +69,13 @@ class Pictures:
     def units(self, ids) -> int: return len(ids)  # how many inputs of the body the rows are
     def pool(self, f: np.ndarray, ids) -> np.ndarray: return f  # one input is one row
     def notes(self, name: str) -> list[str]: return []
+
+# %% ../nbs/04b_inputs.ipynb #1300818e
+def _moved(x: np.ndarray, device: torch.device) -> torch.Tensor:
+    "The array on the device, copied in blocks of 64 rows: it may be memory-mapped and larger than memory."
+    there = torch.empty(x.shape, dtype=torch.uint8, device=device)
+    for i in range(0, len(x), 64): there[i:i + 64] = torch.from_numpy(np.array(x[i:i + 64]))
+    return there
 
 # %% ../nbs/04b_inputs.ipynb #cdef0c4d
 def input_size(

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['OPTIMISERS', 'SCHEDULES', 'RECIPES', 'LOSSES', 'register_loss', 'LOSS_OF', 'TrainConfig', 'rate_factor',
-           'pick_device', 'Precision', 'probe_precision']
+           'pick_device', 'Precision', 'compiled', 'probe_precision', 'probe_compile', 'same_bits']
 
 # %% ../nbs/08a_recipe.ipynb #cef421ff
+import contextlib
 import copy
 import dataclasses
 import math
@@ -22,6 +23,8 @@ from torch.nn import functional as F
 from .core import Registry, UsageError, cache_folder, fingerprint, read_json, settings, write_json
 from .head import Model
 from .runfolder import world
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product; without it no product counts as deterministic
 
 # %% ../nbs/08a_recipe.ipynb #26b8c3d2
 OPTIMISERS = ("adamw", "sgd")
@@ -56,6 +59,8 @@ class TrainConfig:
     blend: float = 0.4  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
     keep: str = "best"  # "best" epoch by validation loss, or the "last"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
+    compile: str = "auto"  # the network as compiled kernels (torch.compile): "on", "off", or "auto", for pictures on a GPU where the training is long enough to get the time back
+    deterministic: bool = False  # on a GPU: only kernels that give the same bits each time; a CPU does that anyway
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
     seed: int = 0  # of order, augmentation and dropout
 
@@ -76,7 +81,7 @@ def _check_config(c: TrainConfig) -> None:
     def need(ok, name, allowed):
         if not ok: raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
     for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
-                        ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16"))):
+                        ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "on", "off"))):
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
     for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds"): need(getattr(c, name) >= 0, name, "at least 0")
     need(c.freeze != "gradual" or c.epochs != 1, "epochs", "at least 2 to free layers gradually (freeze)")
@@ -104,9 +109,11 @@ def _mse(out, y, smoothing): return F.mse_loss(out[:, 0], y, reduction="none")
 @register_loss("ctc")
 def _ctc(out, y, smoothing):
     "Of all ways to spread the characters over the frames; a text that its recording is too short for counts nothing."
+    if torch.are_deterministic_algorithms_enabled(): out, y, there = out.cpu(), y.cpu(), out.device  # its gradient on a GPU has no such kernel
+    else: there = out.device
     n = (y >= 0).sum(1)
     loss = F.ctc_loss(out.float().log_softmax(2).transpose(0, 1), y.clamp_min(0), torch.full_like(n, out.shape[1]), n, reduction="none", zero_infinity=True)
-    return torch.where(loss < 1e5, loss, 0.0) / n.clamp_min(1)
+    return (torch.where(loss < 1e5, loss, 0.0) / n.clamp_min(1)).to(there)
 
 @register_loss("next_token")
 def _next_token(out, y, smoothing):
@@ -155,6 +162,7 @@ class Precision:
     dtype: str  # "float32" or "bfloat16" (under autocast)
     layout: str  # pictures: "channels_last" or "contiguous"; texts: how attention is computed, "sdpa" or "eager"
     reason: str
+    compiled: bool = False  # by torch.compile
 
     @property
     def memory_format(self): return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
@@ -172,10 +180,14 @@ def _emulated(device: torch.device) -> float:
         return min(times)
     return seconds(torch.bfloat16) / seconds(torch.float32)
 
+def compiled(net: torch.nn.Module, lengths: bool):  # the network, whether its inputs differ in length -> what computes the same faster
+    return torch.compile(net, dynamic=lengths or None)
+
 def _seconds_a_step(model: Model, x, precision: Precision, device: torch.device, best: float = math.inf) -> float:
     "The faster of two training steps after one to warm up, in seconds; that one alone where it takes four times the best."
     net = copy.deepcopy(model).train().to(device, memory_format=precision.memory_format)
     net.backbone.attend(precision.layout)
+    if precision.compiled: net = compiled(net, isinstance(x, dict))
     x, times = x if isinstance(x, dict) else x.to(device, memory_format=precision.memory_format), []
     for _ in range(3):
         started = time.perf_counter()
@@ -228,3 +240,41 @@ def _cpu_name() -> str:
     info = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return names[0] if names else platform.processor()
+
+# %% ../nbs/08a_recipe.ipynb #5bdca288
+def probe_compile(
+    model: Model,  # left exactly as it is
+    device: torch.device,
+    x,  # a network input
+    found: Precision,
+    steps: float,  # how many steps like this one are to come
+    choice: str = "auto",  # "auto", "on" or "off"
+) -> Precision:  # `found`, and whether to compile
+    "Whether compiling the network pays for a training of this length."
+    fits = not (isinstance(x, dict) and {"below", "said"} & x.keys())  # those come through hooks, which compile anew each time
+    if choice == "off" or not fits or choice == "auto" and (device.type != "cuda" or isinstance(x, dict)): return found
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        plain, started = _seconds_a_step(model, x, found, device), time.time()
+        if choice == "auto" and plain * steps < 300: return found
+        try: fast = _seconds_a_step(model, x, dataclasses.replace(found, compiled=True), device)
+        except Exception as e: return dataclasses.replace(found, reason=f"{found.reason}; it could not be compiled ({type(e).__name__}: {str(e).strip().splitlines()[0][:120]})")  # no compiler, or a part it does not know
+    return dataclasses.replace(found, compiled=choice == "on" or fast < 0.95 * plain, reason=f"{found.reason}; compiled in {time.time() - started:.0f} s, a step takes {fast * 1000:.0f} ms instead of {plain * 1000:.0f}")
+
+# %% ../nbs/08a_recipe.ipynb #a33af744
+@contextlib.contextmanager
+def same_bits(
+    on: bool,
+    device: torch.device,
+):
+    "While it lasts, a GPU computes only what comes out the same each time (PyTorch's notes on reproducibility)."
+    if not on or device.type != "cuda": yield; return
+    before, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # no kernel of ours reads what it has not written
+    try: yield
+    except RuntimeError as e:
+        if "deterministic" not in str(e): raise
+        raise UsageError(f"deterministic is on, and this model needs what a GPU cannot compute so ({str(e).splitlines()[0][:160]}); set deterministic to false, choose another body, or device cpu") from None
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filled

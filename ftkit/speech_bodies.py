@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .augment import to_device
 from .backbone import KINDS_OF_BODY, Backbone, BackboneError, Data, _blocks, fill_frames, held_frames, list_backbones, load_backbone, register_source, tensors_hash  # noqa: F401 others import from here
 from .core import patch_to
 from .params import nearest  # noqa: F401
@@ -180,7 +181,7 @@ class Frames:
     def batch(self, ids: np.ndarray, device) -> torch.Tensor:  # (B,T,F), zeros behind the end
         out = np.zeros((len(ids), int(self.lengths[ids].max()), self.held.shape[1]), np.float32)
         for o, i in zip(out, ids): o[:self.lengths[i]] = self.row(i)
-        return torch.from_numpy(out).to(device, non_blocking=True)
+        return to_device(out, device)
 
 @patch_to(SpeechBackbone)
 def hear(self,

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from .augment import to_device
 from .core import UsageError, patch_to
 from .sounds import SoundError, open_sound
 from .speech_data import Data
@@ -85,14 +86,14 @@ class Sounds(Pieces):
 @patch_to(Sounds)
 def _part(self, pieces: np.ndarray, length: int, device) -> dict:
     "Some pieces as the network takes them, of so many frames: waves (B,N), or what the lowest layers made of them, and how many frames each has."
-    length, kept = min(length, int(self.prep.frames(self.prep.longest))), {"frames": torch.from_numpy(self.sizes[pieces]).to(device)}
+    length, kept = min(length, int(self.prep.frames(self.prep.longest))), {"frames": to_device(self.sizes[pieces], device)}
     if self.below is not None: return {"below": self._known(pieces, length, device)} | kept
     x = np.zeros((len(pieces), self.prep.samples(length)), np.float32)
     for row, i in zip(x, pieces):
         wave = self.wave(self.stop[i - 1] if i else 0, self.stop[i])
         if self.prep.normalise: wave = (wave - wave.mean(dtype=np.float64)) / np.sqrt(wave.var(dtype=np.float64) + 1e-7)
         row[:len(wave)] = wave
-    return {"waves": torch.from_numpy(x).to(device, non_blocking=True)} | kept
+    return {"waves": to_device(x, device)} | kept
 
 @patch_to(Sounds)
 def batch(self,
@@ -108,7 +109,7 @@ def batch(self,
     pieces, owner = self._of(ids), np.repeat(np.arange(len(ids)), self.first[ids + 1] - self.first[ids])
     longest = int(self.sizes[pieces].max())
     x = self._part(pieces, padded_length(longest) if torch.device(device).type == "cuda" else longest, device)
-    return x | ({"rows": torch.from_numpy(owner).to(device)} if len(pieces) > len(ids) else {})
+    return x | ({"rows": to_device(owner, device)} if len(pieces) > len(ids) else {})
 
 # %% ../nbs/04d_speech_inputs.ipynb #1f52c70d
 @patch_to(SpeechPrep)

@@ -16,7 +16,7 @@ from torch import nn
 from .backbone import features
 from .core import UsageError, permutation, uniform
 from .head import Model
-from .recipe import LOSS_OF, Precision, probe_precision
+from .recipe import LOSS_OF, Precision, compiled, probe_compile, probe_precision
 from .speech_bodies import frame_features
 from .tokens import split_batch
 
@@ -53,9 +53,12 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
     rows, c = t._rows(), t.config
     _set_dropout(t.model.freeze(t._lowest()).backbone, c.body_dropout)
     known = lambda ids: {"said": t.targets[ids]} if t.model.writes else {}
-    usual = _usual(t.data.train.ids, rows.lengths, -(-c.batch_size // t.ranks.size), t.at_once[t.device.type])
+    usual = _usual(t.data.train.ids, rows.lengths, -(-c.batch_size // t.ranks.size), t.at_once[t.device.type], t.device.type == "cuda")
     x = rows.batch(usual, t.device)
-    probe = lambda: dataclasses.asdict(probe_precision(t.model, t.device, x | known(usual) if isinstance(x, dict) else x, c.precision))
+    def probe():
+        like = x | known(usual) if isinstance(x, dict) else x
+        found = probe_precision(t.model, t.device, like, c.precision)
+        return dataclasses.asdict(probe_compile(t.model, t.device, like, found, c.epochs * len(t.data.train) / len(usual), c.compile))
     precision = precision or Precision(**t.ranks.from_first(probe))
     more, kind = {}, t.model.task.modality if t.augment else ""
     if kind == "text": more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}
@@ -64,11 +67,11 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
         change = (lambda raw: t.augment(raw, ids, c.seed, epoch, **more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
         return x | known(ids) if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
-    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, t.model, precision, rows)
+    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, compiled(t.model, isinstance(x, dict)) if precision.compiled else t.model, precision, rows)
 
-def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int) -> np.ndarray:
-    "Rows to measure a step with: eight pictures, or the batch in which the middle one of all tokens is."
-    if lengths is None: return ids[:8]
+def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False) -> np.ndarray:
+    "Rows to measure a step with: eight pictures (on a GPU a batch), or the batch in which the middle one of all tokens is."
+    if lengths is None: return ids[:batch if gpu else 8]
     ids = ids[np.argsort(lengths[ids], kind="stable")]
     middle = int(np.searchsorted(np.cumsum(lengths[ids]), lengths[ids].sum() / 2))
     first = max(0, min(middle - batch // 2, len(ids) - batch))

@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from .augment import to_device
 from .cleaning import Clean, decode
 from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation
 from .runfolder import Progress
@@ -210,7 +211,7 @@ class Pieces:
         held, layers = self.below
         h = np.zeros((len(units), length, held.shape[1]), np.float32)
         for row, u in zip(h, units): row[:self.sizes[u]] = held[self.ends[u] - self.sizes[u]:self.ends[u]]
-        return torch.from_numpy(h).to(device, non_blocking=True), layers
+        return to_device(h, device), layers
 
 # %% ../nbs/04c_tokens.ipynb #9d809fa8
 class Texts(Pieces):
@@ -242,7 +243,7 @@ class Texts(Pieces):
         for row, on, t in zip(tokens, mask, lists): row[:len(t)] = t; on[:len(t)] = 1
         x = {"input_ids": tokens, "attention_mask": mask}
         if kinds: x["token_type_ids"] = np.stack([np.pad(np.asarray(k, np.int64), (0, length - len(k))) for k in kinds])
-        return {k: torch.from_numpy(v).to(device, non_blocking=True) for k, v in x.items()}
+        return {k: to_device(v, device) for k, v in x.items()}
 
 # %% ../nbs/04c_tokens.ipynb #e422aea9
 @patch_to(Texts)
@@ -259,7 +260,7 @@ def batch(self,
     else:
         units, owner = self._of(ids), np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids])
         x = self._part(units, length(self.sizes[units].max()), device)
-    if len(owner) > len(ids): x["rows"] = torch.from_numpy(owner).to(device)
+    if len(owner) > len(ids): x["rows"] = to_device(owner, device)
     return x
 
 # %% ../nbs/04c_tokens.ipynb #a46d122e

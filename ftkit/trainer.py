@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import nn
 
-from .augment import Augment
+from .augment import Augment, to_device
 from .backbone import _NOUNS, Data, lower_layers
 from .core import UsageError, build_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
 from .runfolder import Progress, ask_stop, emit, note, run_dir, run_of, stop_asked
@@ -31,7 +31,7 @@ from .metrics import SCORES, headline, score
 from .noises import SoundAugment
 from .params import nearest
 from .ranks import Ranks, check_batch_norm, join_ranks
-from .recipe import LOSSES, RECIPES, Precision, TrainConfig, pick_device, rate_factor
+from .recipe import LOSSES, RECIPES, Precision, TrainConfig, pick_device, rate_factor, same_bits
 from .stages import Stage, _head_stage, _loss_of, _tune_stage, mix_partners
 from .tokens import like_lengths, padding_share, split_batch
 from .transcripts import error_rates
@@ -101,7 +101,7 @@ def _loop(self, s: Stage, saved: dict) -> None:
             for piece in self._parts(s, self.ranks.part(rows)):
                 x, goals = self._batch(s, piece, epoch)
                 with s.precision.autocast(self.device): out = s.forward(x)
-                loss = sum((share * loss_of(out.float(), y[of], c.label_smoothing)).sum() for of, share in goals) / len(rows)
+                loss = sum((share * loss_of(out.float(), y[to_device(of, self.device)], c.label_smoothing)).sum() for of, share in goals) / len(rows)
                 loss.backward()
                 loss_sum += loss.detach()
             loss_sum, due = self.ranks.add([p for g in optimizer.param_groups for p in g["params"]], loss_sum, self._due(saved_at))
@@ -136,7 +136,7 @@ def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, 
     x = s.inputs(rows, epoch)
     if not self.config.mixup or s.name != "tune": return x, [(rows, 1.0)]
     other, share = mix_partners(rows, self.data.train.ids, self.config.mixup, self.config.seed, epoch)
-    share = torch.from_numpy(share).to(self.device)
+    share = to_device(share, self.device)
     column = share.view(-1, *[1] * (x.ndim - 1))
     return x * column + s.inputs(other, epoch) * (1 - column), [(rows, share), (other, 1 - share)]
 
@@ -323,7 +323,7 @@ def fit(self) -> "Trainer":
     self.loss_of = LOSSES[_loss_of(self.model, c.loss)]
     note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     emit("fit", number=self.number)
-    with _saving_on_terminate():
+    with _saving_on_terminate(), same_bits(c.deterministic, self.device):
         saved = {} if self.ranks.rank else self._found()
         name = self.ranks.from_first(lambda: saved.get("name"))
         if self.ranks.rank and name: saved = self._read(self._folder() / name)
