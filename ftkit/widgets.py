@@ -76,7 +76,7 @@ def _plot(title: str, curves: dict) -> str:
     at = lambda p: f"{40 + (p[0] - x0) / (x1 - x0 or 1) * (_WIDE - 48):.0f},{_HIGH - 18 - (p[1] - y0) / (y1 - y0 or 1) * (_HIGH - 28):.0f}"
     shades = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b"]
     drawn = "".join(f"<polyline fill='none' stroke='{shades[i % 6]}' stroke-width='1.6' points='{' '.join(map(at, c if len(c) > 1 else c * 2))}'/>" for i, c in enumerate(curves.values()))
-    named = "".join(f"<text x='{44 + 110 * (i % 3)}' y='{10 + 11 * (i // 3)}' fill='{shades[i % 6]}'>{html.escape(k.replace('_', ' '))} {c[-1][1]:.4g}</text>" for i, (k, c) in enumerate(curves.items()))
+    named = "".join(f"<text x='{44 + 160 * (i % 2)}' y='{10 + 11 * (i // 2)}' fill='{shades[i % 6]}'>{html.escape(k.replace('_', ' '))} {c[-1][1]:.4g}</text>" for i, (k, c) in enumerate(curves.items()))
     return (f"<svg viewBox='0 0 {_WIDE} {_HIGH}' width='{_WIDE}' height='{_HIGH}' role='img' aria-label='{html.escape(title, quote=True)}' font-size='10' style='color: inherit'><path d='M40 14V{_HIGH - 18}H{_WIDE - 4}' fill='none' stroke='currentColor' opacity='.4'/>"
             f"<g fill='currentColor'><text x='36' y='20' text-anchor='end'>{y1:.3g}</text><text x='36' y='{_HIGH - 18}' text-anchor='end'>{y0:.3g}</text><text x='{_WIDE - 6}' y='{_HIGH - 4}' text-anchor='end'>{x1:g}</text></g>{drawn}{named}</svg>")
 
