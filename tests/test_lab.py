@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from lab import ROOT, RUN_BUTTON, Page, new_run
+from lab import ROOT, RUN_BUTTON, STEPS, Page, new_run
 from test_batch import notebook, until
 from test_server import TOKEN
 
@@ -123,6 +123,22 @@ def test_toolbar_of_a_foreign_notebook_and_tagging_of_one_without_a_cell(browser
     page.page.get_by_role("button", name="Tag the cell").click(timeout=10_000)
     page.field("n").wait_for()
     until(lambda: read_json(lab.root / "plain.ipynb")["cells"][0]["metadata"].get("tags") == ["parameters"])
+    page.close()
+
+
+def test_a_name_with_html_shows_as_text(browser, lab):
+    name = "<img src=x onerror=alert(1)><b>bold"
+    notebook(lab.root / f"{name}.ipynb", *STEPS)
+    page = Page(browser, lab)
+    asked = []
+    page.page.on("dialog", lambda d: (asked.append(d.message), d.dismiss()))
+    run = new_run(lab, f"{name}.ipynb", n=2)
+    page.panel()
+    row = page.page.locator(f"[data-run='{run}']")
+    row.get_by_text(name).wait_for()
+    row.get_by_role("button").first.click()
+    page.status("completed", 60)
+    assert name in page.view().inner_text() and page.page.locator(".ftkit-panel img, .lm-DockPanel .ftkit img").count() == 0 and not asked
     page.close()
 
 
