@@ -175,6 +175,7 @@ def _doubts(report: Report, data: Data) -> list[str]:
         notes.append(f"over {baseline}: {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}), paired on the same rows{sure}")
     train = report.figures.get("train", {}).get(name)
     if train and (train.value - own.value if higher else own.value - train.value) > max(.1, 2 * (own.high - own.low)): notes.append(f"training rows score {train.value:.3f}: the model knows them by heart; more data or augmentation would help")
+    notes += [f"without the rows that are the same as training rows, or nearly so: {f[name]}" for n, f in report.figures.items() if n.endswith(" leaked")]
     if report.part.name in ("train", "valid"): notes.append(f"there are no test rows: these figures are of the {report.part.name} rows, which the model has seen, and too good")
     if len(report.part) < 100: notes.append(f"{len(report.part)} rows are few; the interval is wide, compare models by cross-validation")
     if report.tested_models and report.tested_models > 1: notes.append(f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is")
@@ -210,6 +211,8 @@ def evaluate(
         if len(other) > most: other = data.rows(other.ids[permutation(len(other), data.seed, "evaluate")[:most]], name)
         said[name] = other, model.predict(other, stage=f"on {name}")
         figures[name] = score(kind, other.labels, said[name][1], classes, n_boot=n_boot)
+    leaked = data.leaked(part) if part.name != "train" else np.zeros(len(part), bool)
+    if leaked.any() and not leaked.all(): figures[f"{part.name} without {leaked.sum()} leaked"] = score(kind, part.labels[~leaked], p[~leaked], classes, n_boot=n_boot)
     others = baselines(model, part) if with_baselines else {}
     gain = {n: _gain(kind, part.labels, p, q) for n, q in others.items()}
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None

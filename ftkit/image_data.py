@@ -68,6 +68,7 @@ def image(cls,
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
+    near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
     skip_bad: bool = False,  # leave unreadable pictures out instead of refusing them
 ) -> Data:

@@ -254,6 +254,7 @@ def speech(cls,
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [2..]
+    near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
     skip_bad: bool = False,  # leave out what cannot be used instead of refusing it
     min_seconds: float = 0.05,  # shorter recordings cannot be used [0..]

@@ -93,6 +93,7 @@ def text(cls,
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
+    near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
     skip_bad: bool = False,  # leave out empty texts and lines in another encoding instead of refusing them
 ) -> Data:
