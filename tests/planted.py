@@ -1,0 +1,166 @@
+"Faults planted on purpose in a sample, so that what the gate finds can be counted: `plant(\"stamps\", folder, seed)`; python tests/planted.py stamps digits movie --seeds 0 1 2"
+import argparse
+import hashlib
+import io
+import json
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageEnhance
+
+from ftkit.alike import alike, groups_of
+from ftkit.pictures import open_picture
+from ftkit.speech_data import Data
+
+SHARES = {"exact": .05, "near": .05, "across": .03, "flipped": .08, "broken": .02, "outlier": .02, "personal": .02}
+
+
+def near_picture(image: Image.Image, rng) -> Image.Image:
+    kind = rng.choice(["jpeg", "resize", "crop", "brightness"])
+    if kind == "jpeg":
+        image.save(b := io.BytesIO(), "JPEG", quality=int(rng.integers(30, 96)))
+        return Image.open(b).convert("RGB")
+    if kind == "resize":
+        s = float(np.exp(rng.uniform(np.log(.5), np.log(2))))
+        return image.resize((max(2, round(image.width * s)), max(2, round(image.height * s))), rng.choice([Image.BILINEAR, Image.BICUBIC, Image.LANCZOS]))
+    if kind == "crop":
+        left, top, right, bottom = rng.uniform(0, .05, 4) * [image.width, image.height, image.width, image.height]  # up to a tenth of each side
+        return image.crop((round(left), round(top), max(round(left) + 1, round(image.width - right)), max(round(top) + 1, round(image.height - bottom))))
+    return ImageEnhance.Brightness(image).enhance(1 + float(rng.choice([-1, 1]) * rng.uniform(.03, .2)))
+
+
+def near_text(text: str, words: list[str], rng) -> str:
+    kind = rng.choice(["letters", "word", "case", "punctuation", "spaces"])
+    if kind == "letters":
+        letters = list(text)
+        for _ in range(max(1, int(len(letters) * rng.uniform(0, .1)))):
+            at, how = int(rng.integers(len(letters))), rng.integers(3)
+            if how == 0: letters[at] = rng.choice(list("abcdefghijklmnopqrstuvwxyz"))
+            elif how == 1: letters.insert(at, rng.choice(list("abcdefghijklmnopqrstuvwxyz")))
+            elif len(letters) > 1: del letters[at]
+        return "".join(letters)
+    if kind == "word":
+        parts = text.split(" ")
+        parts[int(rng.integers(len(parts)))] = str(rng.choice(words))
+        return " ".join(parts)
+    if kind == "case": return text.upper() if rng.integers(2) else text.lower()
+    if kind == "punctuation": return text.replace(",", " -").replace(".", "!") + " ..."
+    return "  ".join(text.split(" ")) + " "
+
+
+def luhn(digits: str) -> str:
+    total = sum(n - 9 * (n > 9) for n in (int(d) * (2 - k % 2) for k, d in enumerate(reversed(digits))))
+    return digits + str(-total % 10)
+
+
+def personal(rng) -> str:
+    d = lambda n: "".join(map(str, rng.integers(0, 10, n)))
+    kind = rng.integers(5)
+    if kind == 0: return f"write to {rng.choice(['anna', 'li.wei', 'j_smith', 'o.petrov'])}{d(2)}@{rng.choice(['mail', 'post', 'firma'])}.{rng.choice(['com', 'org', 'co.uk', 'cn'])}"
+    if kind == 1: return f"call {rng.choice(['+49 30 ', '+1 415 555 ', '+86 138 '])}{d(4)} {d(4)}"
+    if kind == 2: return f"phone {rng.choice(['138', '159', '186'])}{d(8)}"
+    if kind == 3: card = luhn("4" + d(14)); return f"card {' '.join(card[i:i + 4] for i in range(0, 16, 4))}"
+    first = f"{rng.choice(['110105', '310101', '440305'])}19{rng.integers(50, 99)}{rng.integers(1, 13):02}{rng.integers(1, 28):02}{d(3)}"
+    return "number " + first + "10X98765432"[sum(int(c) * (2 ** (17 - k) % 11) for k, c in enumerate(first)) % 11]
+
+
+def plant(sample: str, folder: Path, seed: int, limit: int | None = None) -> tuple[Path, dict]:
+    "A table in the folder, and for each fault the rows (numbers in the table) or pairs of rows that have it."
+    kind = "text" if sample in ("movie", "amazon", "reviews-zh") else "image"
+    data = getattr(Data, kind)(f"sample:{sample}", limit=limit, near="as_is")
+    rng, n, classes = np.random.default_rng([seed, 11]), len(data), data.task.classes
+    order = rng.permutation(n)
+    natural = groups_of(alike(kind, data.items, data.hashes, data.sizes)[0], n)  # what the sample has of its own is counted apart
+    take = {name: order[a:b] for name, a, b in (lambda e: [(k, e[i], e[i + 1]) for i, k in enumerate(SHARES)])([0, *np.cumsum([int(s * n) for s in SHARES.values()])])}
+    rows = [{"item": data.items[i], "label": data.label_text(i), "split": str(rng.choice(["train", "valid", "test"], p=[.7, .15, .15]))} for i in range(n)]
+    truth = {k: [] for k in SHARES} | {"natural": natural.tolist()}
+    words = [w for t in (data.items[:500] if kind == "text" else ()) for w in t.split(" ")]
+    change = (lambda v: near_text(v, words, rng)) if kind == "text" else (lambda v: near_picture(open_picture(v), rng))
+    for fault in ("exact", "near", "across"):
+        for i in take[fault]:
+            new = dict(rows[i], item=change(rows[i]["item"]) if fault == "near" or fault == "across" and rng.integers(2) else rows[i]["item"])
+            if fault == "across": new["split"] = str(rng.choice([p for p in ("train", "valid", "test") if p != rows[i]["split"]]))
+            truth[fault].append((int(i), len(rows)))
+            rows.append(new)
+    for i in take["flipped"]:
+        rows[i]["label"] = str(rng.choice([c for c in classes if c != rows[i]["label"]]))
+        truth["flipped"].append(int(i))
+    for i in take["outlier"]:
+        rows[i]["item"] = "".join(rng.choice(list("bcdfghjklmnpqrstvwxz "), int(rng.integers(30, 90)))) if kind == "text" else Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+        truth["outlier"].append(int(i))
+    if kind == "text":
+        for i in take["personal"]: rows[i]["item"] += " " + personal(rng); truth["personal"].append(int(i))
+        table = folder / "texts.csv"
+        pd.DataFrame([{"text": r["item"], "label": r["label"], "split": r["split"]} for r in rows]).to_csv(table, index=False)
+        return table, truth
+    for k, r in enumerate(rows):
+        picture = open_picture(r["item"])
+        r["path"] = f"{k:05}.{'jpg' if k % 3 == 0 and min(picture.size) > 32 else 'png'}"
+        same = next((rows[i]["path"] for i, j in truth["exact"] + truth["across"] if j == k and rows[i]["item"] is r["item"]), None)
+        if same: r["path"] = f"{k:05}{Path(same).suffix}"; (folder / r["path"]).write_bytes((folder / same).read_bytes())
+        else: picture.save(folder / r["path"])
+    for k, i in enumerate(take["broken"]):
+        f = folder / rows[i]["path"]
+        f.write_bytes(f.read_bytes()[:max(20, f.stat().st_size // 3)] if k % 2 else b"this is no picture")
+        truth["broken"].append(int(i))
+    table = folder / "labels.csv"
+    pd.DataFrame([{"path": r["path"], "label": r["label"], "split": r["split"]} for r in rows]).to_csv(table, index=False)
+    return table, truth
+
+
+def counted(found, truth: dict, table: Path) -> dict[str, tuple[float, float, int]]:
+    "Recall, precision and number planted, of each fault."
+    from itertools import combinations
+    data = found.data
+    rows = pd.read_csv(table, keep_default_na=False)
+    number = {r["path"] if "path" in r else None: k for k, r in rows.iterrows()} if "path" in rows else {}
+    kept = [number[Path(str(i)).name] for i in data.items] if number else None
+    if kept is None:  # texts: what is left out is left out in order
+        kept, at = [], 0
+        for item in data.items:
+            while rows["text"][at] != item: at += 1
+            kept.append(at); at += 1
+    pairs = lambda *names: {(kept[a], kept[b]) for f in found.findings if f.what in names for a, b in combinations(sorted(f.rows), 2)}
+    of = lambda what: {kept[f.rows[0]] for f in found.findings if f.what == what}
+    def rate(planted, seen, among=None):
+        planted, seen = set(planted), set(seen)
+        return round(len(planted & seen) / max(1, len(planted)), 3), round(len(seen & (among or planted)) / max(1, len(seen)), 3), len(planted)
+    content = lambda k: hashlib.sha256((table.parent / rows["path"][k]).read_bytes()).hexdigest() if number else rows["text"][k]
+    broken = set(truth["broken"])
+    origin = {j: i for f in ("exact", "near", "across") for i, j in truth[f]}
+    root = lambda k: truth["natural"][origin.get(k, k)] if truth["natural"][origin.get(k, k)] >= 0 else -2 - origin.get(k, k)
+    own = lambda found: {p for p in found if p in planted_pairs or root(p[0]) != root(p[1])}  # without those that are alike in the sample itself, and copies of one row among themselves
+    planted_pairs = {p for f in ("exact", "near", "across") for p in truth[f]}
+    copies = [p for f in ("exact", "near", "across") for p in truth[f] if p[0] not in broken and p[1] not in broken]
+    same = [p for p in copies if content(p[0]) == content(p[1])]
+    close = [p for p in copies if content(p[0]) != content(p[1])]
+    out = {"exact": rate(same, {p for p in pairs("exact copies", "copies that disagree", "near-copies") if content(p[0]) == content(p[1])}),
+           "near": rate(close, own({p for p in pairs("near-copies", "copies that disagree") if content(p[0]) != content(p[1])})),
+           "across": rate(truth["across"], own(pairs("copies across parts")), set(copies)),
+           "flipped": rate(truth["flipped"], of("suspected label")),
+           "outlier": rate(truth["outlier"], of("outlier"))}
+    if truth["broken"]: out["broken"] = rate(truth["broken"], {number[Path(f.told.partition(": ")[0]).name] for f in found.findings if f.what == "unreadable"})
+    if truth["personal"]: out["personal"] = rate(truth["personal"], of("personal data"))
+    return out
+
+
+def measured(sample: str, seed: int, limit: int | None = None, deep: bool = True) -> dict:
+    from ftkit.quality import check
+    with tempfile.TemporaryDirectory() as d:
+        table, truth = plant(sample, Path(d), seed, limit)
+        data = getattr(Data, "image" if table.name == "labels.csv" else "text")(table, split="split", skip_bad=True, near="as_is")
+        return counted(check(data, deep), truth, table)
+
+
+if __name__ == "__main__":
+    ask = argparse.ArgumentParser(description=__doc__)
+    ask.add_argument("samples", nargs="*", default=["stamps", "digits", "movie"])
+    ask.add_argument("--seeds", type=int, nargs="*", default=[random.randrange(10**6) for _ in range(3)])
+    ask.add_argument("--limit", type=int)
+    args = ask.parse_args()
+    for sample in args.samples:
+        for seed in args.seeds: print(sample, seed, json.dumps(measured(sample, seed, args.limit)), file=sys.stdout, flush=True)
