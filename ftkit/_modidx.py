@@ -971,6 +971,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.server._Validate.post': ('server.html#_validate.post', 'ftkit/server.py'),
                               'ftkit.server._batch_called': ('server.html#_batch_called', 'ftkit/server.py'),
                               'ftkit.server._estimate': ('server.html#_estimate', 'ftkit/server.py'),
+                              'ftkit.server._exact': ('server.html#_exact', 'ftkit/server.py'),
                               'ftkit.server._packed': ('server.html#_packed', 'ftkit/server.py'),
                               'ftkit.server._runs_below': ('server.html#_runs_below', 'ftkit/server.py'),
                               'ftkit.server._title': ('server.html#_title', 'ftkit/server.py'),

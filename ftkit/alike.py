@@ -93,7 +93,7 @@ def _aligned(
 def _tiny(p, q) -> float:  # two grey pictures
     "The best correlation of one with the other brought to its size."
     one = lambda a, b: float(_toned(*(np.asarray(v, np.float32)[None] for v in (a, b)))[0])
-    if p.size != q.size: return max(one(a if a.size == b.size else a.resize(b.size, how), b) for a, b in ((p, q), (q, p)) for how in (1, 2, 3))  # Lanczos, bilinear, bicubic
+    if p.size != q.size: return max(one(a if a.size == b.size else a.resize(b.size, how), b) for a, b in ((p, q), (q, p)) for how in (1, 2, 3)) - .006  # Lanczos, bilinear, bicubic; stricter, as one of them fits exactly
     return one(p, q)
 
 def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) uint8 twice -> (P,) bool
@@ -224,7 +224,7 @@ def alike(
     for i, h in enumerate(hashes): first.setdefault(h, i)
     equal = np.array([(first[h], i) for i, h in enumerate(hashes) if first[h] != i], np.int64).reshape(-1, 2)
     own = np.array(list(first.values()), np.int64)
-    final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": 4})
+    final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": 5})
     with in_turn(final):
         if not (final / "pairs.npz").exists():
             some, names = [items[i] for i in own], [hashes[i] for i in own]

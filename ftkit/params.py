@@ -233,17 +233,19 @@ def _at(number: int, line: str, why: str, do: str) -> ParamError:
 
 def _declared(node: ast.stmt, line: str, comment: str, group: str) -> Param:
     "The parameter that one statement declares."
-    number, kind = node.lineno, getattr(node, "annotation", None)
-    if isinstance(node, ast.Assign): raise _at(number, line, "has no type", "write one name with its type")
-    if not isinstance(node, ast.AnnAssign) or not node.simple: raise _at(number, line, "is not a parameter", "move it to another cell")
+    number, kind, optional = node.lineno, getattr(node, "annotation", None), False
+    target = node.target if isinstance(node, ast.AnnAssign) and node.simple else node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+    if not isinstance(target, ast.Name): raise _at(number, line, "is not a parameter", "move it to another cell")
+    if isinstance(kind, ast.BinOp) and isinstance(kind.op, ast.BitOr) and isinstance(kind.right, ast.Constant) and kind.right.value is None: kind, optional = kind.left, True
     if isinstance(kind, ast.Name): kind = kind.id
     elif isinstance(kind, ast.Subscript) and isinstance(kind.value, ast.Name) and isinstance(kind.slice, ast.Name): kind = f"{kind.value.id}[{kind.slice.id}]"
-    if kind not in _LIKE: raise _at(number, line, "has an unknown type", f"use one of {_TYPES}; a default of None makes it optional")
+    if kind is not None and kind not in _LIKE: raise _at(number, line, "has an unknown type", f"use one of {_TYPES}; a default of None makes it optional")
     if node.value is None: raise _at(number, line, "has no value", "write its default")
     try: default = ast.literal_eval(node.value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         raise _at(number, line, "has a value that must be computed", "write the result itself") from None
-    try: return Param(node.target.id, kind, default, group=group, **_comment(comment, kind))
+    if kind is None and (kind := type(default).__name__) not in _LIKE: raise _at(number, line, "has no type, and its value tells none", "write its type")
+    try: return Param(target.id, kind, default, group=group, optional=optional, **_comment(comment, kind))
     except ParamError as e: raise ParamError(f"line {number}: {e}") from None
 
 # %% ../nbs/01_params.ipynb #00e140df

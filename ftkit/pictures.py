@@ -166,7 +166,7 @@ def pixels(
                 def one(i): out[i] = square(open_picture(sources[i], at_least=size), size, fit, interpolation, background).transpose(2, 0, 1)
                 bar = Progress("decode", len(sources))
                 with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-                    for n, _ in enumerate(pool.map(one, range(len(sources)))): bar.update(n + 1, pixels=size)
+                    for n, _ in enumerate(pool.map(one, range(len(sources)))): bar.update(n + 1, pixels=f"{size}")
                 out.flush()
                 del out
     os.utime(final)  # the time of last use decides what leaves a full cache first

@@ -134,8 +134,10 @@ def _labels(data: Data, seen: Seen):
     sure = right >= .85  # else most of what it contradicts are its own mistakes
     for i in find_label_issues(data.labels, p, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1):
         new = int(p[i].argmax())
+        if p[i, new] - p[i, data.labels[i]] < .45: continue  # not sure enough to be worth a look
         yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {p[i, data.labels[i]]:.0%}; it is right about {right:.0%} of all", "relabel" if sure else "flag", "likely" if sure else "look", data.task.classes[new], float(p[i, new] - p[i, data.labels[i]]))
 
+# %% ../nbs/11d_quality.ipynb #3cd7f907
 @register_check("outliers", deep=True)
 def _outliers(data: Data, seen: Seen):
     "Rows far from all others."

@@ -133,6 +133,12 @@ def events_told(
     return {"events": found, "offset": offset, "status": read_run(folder)["status"]}
 
 # %% ../nbs/18_server.ipynb #9d77b552
+def _exact(value):
+    "Whole numbers that a browser would round are sent as text, which every field takes."
+    if type(value) is int and abs(value) > 2**53: return str(value)
+    if isinstance(value, dict): return {k: _exact(v) for k, v in value.items()}
+    return [_exact(v) for v in value] if isinstance(value, list) else value
+
 class _Handler(APIHandler):
     "Answers with JSON; wrong use is 400 with the sentence that says why."
     auth_resource = "ftkit"
@@ -154,7 +160,7 @@ class _Handler(APIHandler):
     async def answer(self, work, *args, **more):
         try: found = await asyncio.to_thread(work, *args, **more)
         except UsageError as e: self.set_status(400); found = {"message": str(e)}
-        self.finish(json.dumps(jsonable(found)))
+        self.finish(json.dumps(_exact(jsonable(found))))
 
 # %% ../nbs/18_server.ipynb #b7052770
 class _Templates(_Handler):
@@ -272,6 +278,8 @@ class _Settings(_Handler):
         "Runs at a time, and the runs folder below the root; what is empty is as settings.ini has it."
         values, wrong = checked(_SETTINGS, given)
         if wrong: raise UsageError("\n".join(wrong.values()))
+        runs = Path(values.get("runs") or ".")
+        if runs.is_absolute() or inside(self.root, values.get("runs") or "").is_file(): raise UsageError(f"the runs folder was given as {runs}; allowed is a folder below the server's, such as work/runs")
         os.environ["FTKIT_RUNS"] = str(inside(self.root, values["runs"])) if values.get("runs") else self.runs
         self.queue.jobs = values.get("jobs") or self.queue.usual()
         return {"jobs": self.queue.jobs, "runs": str(runs_folder())}
@@ -294,7 +302,7 @@ class _Batches(_Handler):
         options, others = checked(_POOL, {k: v for k in ("jobs", "threads", "retries") if (v := given.get(k)) is not None})
         if (wrong or others) and given.get("start"): raise UsageError("\n".join((others | wrong).values()))
         if wrong or others: return {"name": "", "runs": 0, "told": [], "rows": [], "wrong": others | wrong}
-        folder = working_folder(self.root, template)
+        folder, options = working_folder(self.root, template), {"jobs": self.queue.jobs} | options
         plan = {"template": str(path), "grid": grid, "parameters": given.get("parameters") or {}, "name": given.get("name") or None}
         batch, rows, told = plan_batch(**plan, working_folder=folder)
         if given.get("start"):

@@ -126,6 +126,37 @@ def test_toolbar_of_a_foreign_notebook_and_tagging_of_one_without_a_cell(browser
     page.close()
 
 
+def test_paths_count_from_the_notebook_a_group_stays_open_and_a_batch_takes_the_values_along(browser, lab):
+    (lab.root / "sub ö").mkdir()
+    (lab.root / "sub ö" / "near.txt").write_text("x")
+    notebook(lab.root / "sub ö" / "deep.ipynb", "# first\nn = 3  # [1..9]\n# second\nrate: float = 0.1  # (0..1]\nown_file = 'none'  # a file\nbig = 9007199254740995", "open(own_file).read()", "{'n': n}")
+    page = Page(browser, lab, path="lab/tree/sub ö/deep.ipynb")
+    page.page.locator(RUN_BUTTON).first.click()
+    page.set("rate", "abc")
+    page.field("rate").get_by_role("alert").wait_for()
+    page.field("rate").locator("input").fill("0.01")
+    page.field("rate").get_by_role("alert").wait_for(state="detached")
+    assert page.field("rate").is_visible() and page.field("rate").locator("input").evaluate("e => e === document.activeElement")
+    page.page.get_by_role("button", name="Choose a file or folder for own_file").click()
+    page.page.locator(".jp-Dialog .jp-DirListing-item", has_text="near.txt").click(timeout=10_000)
+    page.page.locator(".jp-Dialog .jp-mod-accept").click()
+    assert page.field("own_file").locator("input").input_value() == "near.txt"
+    page.button("Run in background").dblclick()
+    page.status("completed", 60)
+    run, = (lab.root / "runs").glob("2*-deep-*")
+    page.button("Run again with changes").click()
+    page.field("big").wait_for(state="attached")
+    assert read_run(run)["parameters"]["big"] == 9007199254740995 and page.field("big").locator("input").input_value() == "9007199254740995"
+    page.button("Batch…").click()
+    page.view().get_by_text("rate = 0.01").wait_for()
+    page.view().get_by_label("Add a parameter").select_option("n")
+    page.field("n").locator("input").fill("1,2")
+    page.view().get_by_role("button", name="Start 2 runs").click()
+    page.view().get_by_text("2 completed").wait_for(timeout=60_000)
+    assert page.view().get_by_role("alert").count() == 0 and {json.loads((r / "run.json").read_text())["parameters"]["rate"] for r in (lab.root / "runs").glob("2*-deep-*")} == {0.01}
+    page.close()
+
+
 def test_a_name_with_html_shows_as_text(browser, lab):
     name = "<img src=x onerror=alert(1)><b>bold"
     notebook(lab.root / f"{name}.ipynb", *STEPS)

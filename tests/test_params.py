@@ -293,9 +293,9 @@ def test_notebooks(tmp_path):
 
 @pytest.mark.parametrize("line", [
     "%matplotlib inline", "!ls", "x?", "%%time", "import os", "if True: x: int = 1", "for i in []: pass", "'docstring'", "pass", "x: int = 1; y: int = 2",
-    "x = 3", "x: int", "x: int = y", "x: int = 1 + 1", "x: int = int(3)", "x: str = f'{1}'", "x: int = 1 if 1 else 2", "x, y = 1, 2", "x.y: int = 1",
+    "x = None", "x = (1,)", "x = y = 3", "x: int", "x: int = y", "x: int = 1 + 1", "x: int = int(3)", "x: str = f'{1}'", "x: int = 1 if 1 else 2", "x, y = 1, 2", "x.y: int = 1",
     "x[0]: int = 1", "(x): int = 1", "_x: int = 1", "class: int = 1", "None: int = 1", "x: int = 1\nx: int = 1",
-    "x: int | None = 3", "x: Literal['a'] = 'a'", "x: List[int] = []", "x: list[list] = []", "x: 'int' = 1", "x: tuple = (1,)",
+    "x: int | str = 3", "x: Literal['a'] = 'a'", "x: List[int] = []", "x: list[list] = []", "x: 'int' = 1", "x: tuple = (1,)",
     "x: list = (1,)", "x: list = {1}", "x: str = b'a'", "x: float = 1j", "x: int = 1.0", "x: int = True", "x: bool = 1", "x: float = 1e999",
     "x: float = -1e999", "x: dict = {1: 2}", "x: dict = {[]: 1}", "x: int = 0  # [1..]", "x: float = 0  # (0..1]", "x: list[int] = [1, 0]  # [1..]",
     "x: list[str] = ['a', 'z']  # {a, b}", "x: str = 'a'  # {b, c}", "x: int = 1  # {1, b}", "x: int = 1  # [0..1.5]",

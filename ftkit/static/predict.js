@@ -12,6 +12,19 @@ function wav(blocks, rate) {
   return view.buffer;
 }
 
+const MOST = 8e6; // bytes: Jupyter servers drop the connection at a message of 10 MB
+
+/** The file, or a large picture in fewer pixels; null if it is too large to be sent. */
+async function fitting(file) {
+  if (file.size <= MOST) return file;
+  const picture = await createImageBitmap(file).catch(() => null);
+  if (!picture) return null;
+  const scale = Math.min(1, 2048 / Math.max(picture.width, picture.height));
+  const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) });
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return new Promise(done => canvas.toBlob(done, "image/jpeg", 0.95));
+}
+
 function render({ model, el }) {
   const make = (tag, props = {}, ...inside) => {
     const e = Object.assign(document.createElement(tag), props);
@@ -34,9 +47,10 @@ function render({ model, el }) {
   };
   const take = async file => {
     if (!file) return;
-    if (file.size > 50e6) { out.textContent = `${file.name} has ${(file.size / 1e6).toFixed(0)} MB; at most 50 are taken here`; return; }
     show(file, file.name);
-    send(file.name, await file.arrayBuffer());
+    const small = await fitting(file);
+    if (!small) { out.textContent = `${file.name} has ${(file.size / 1e6).toFixed(0)} MB; at most ${MOST / 1e6} can be sent to the kernel; use ftkit predict`; return; }
+    send(file.name, await small.arrayBuffer());
   };
   if (modality === "text") {
     const box = make("textarea", { rows: 3, ariaLabel: "A text to judge", placeholder: "Type a text", style: "width: 100%" });

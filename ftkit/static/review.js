@@ -68,14 +68,14 @@ function render({ model, el }) {
     card,
     said,
     make("div", {}, button("← Back", "Left arrow", () => go(-1)), button("Keep", "K", () => decide("keep")), button("Drop", "D", () => decide("drop")), button("Relabel", "R: as the box says", () => decide("relabel")), label, button("Next →", "Right arrow", () => go(1))),
-    make("small", { textContent: "Keys: K keep, D drop, R relabel as the box says, ← → move, 1 to 9 the classes in their order." }),
+    make("small", { textContent: "Keys: K keep, D drop, R relabel as the box says, ← → move, a digit the class of that name, else the class in that place." }),
     status
   );
   el.addEventListener("keydown", e => {
     if (["INPUT", "SELECT"].includes(e.target.tagName) || e.ctrlKey || e.metaKey || e.altKey) return;
     const classes = model.get("classes");
     const act = { k: () => decide("keep"), d: () => decide("drop"), r: () => decide("relabel"), ArrowLeft: () => go(-1), ArrowRight: () => go(1) }[e.key.length === 1 ? e.key.toLowerCase() : e.key];
-    const named = /^[1-9]$/.test(e.key) && classes[Number(e.key) - 1];
+    const named = /^[0-9]$/.test(e.key) && (classes.includes(e.key) ? e.key : !classes.some(c => /^[0-9]$/.test(c)) && classes[Number(e.key) - 1]); // a class that is called 3 is meant by 3
     if (named) {
       label.value = named;
       decide("relabel");

@@ -1,5 +1,5 @@
 // Many runs of one notebook: a grid over its schema, and the results as a table.
-import React, { useEffect, useState } from 'react';
+import React, { useEffect, useRef, useState } from 'react';
 
 import { Help, Trouble } from './fields';
 import { Args, Kit, attempt, usePoll } from './kit';
@@ -51,10 +51,12 @@ function GridRow({ kit, name, property, text, wrong, change }: { kit: Kit; name:
 function NewBatch({ kit, args, keep }: { kit: Kit; args: BatchArgs; keep: (args: BatchArgs) => void }): JSX.Element {
   const { trans } = kit;
   const { template, grid, jobs } = args;
+  const given = args.given ?? {}; // a view of an earlier version has none
   const [form, trouble] = useForm(template);
   const [plan, setPlan] = useState<Plan>();
   const [problem, setProblem] = useState('');
-  const body = { template, grid, jobs: jobs || null };
+  const fixed = Object.fromEntries(Object.entries(given).filter(([name]) => !(name in grid)));
+  const body = { template, grid, parameters: fixed, jobs: jobs || null };
   useEffect(() => {
     setPlan(undefined);
     if (!template) return;
@@ -64,7 +66,7 @@ function NewBatch({ kit, args, keep }: { kit: Kit; args: BatchArgs; keep: (args:
     };
     const timer = window.setTimeout(() => ask<Plan>('batches', body).then(found => checked(found, ''), e => checked(undefined, e.message)), 300);
     return () => window.clearTimeout(timer);
-  }, [template, grid, jobs]);
+  }, [template, grid, given, jobs]);
   const properties = form?.schema.properties ?? {};
   const rest = Object.keys(properties).filter(name => !(name in grid));
   const set = (name: string, text?: string) => {
@@ -75,22 +77,35 @@ function NewBatch({ kit, args, keep }: { kit: Kit; args: BatchArgs; keep: (args:
   const ready = plan && !Object.keys(wrong).length && plan.runs > 0;
   return (
     <>
-      <TemplateChoice kit={kit} template={template} change={template => keep({ ...args, template, grid: {} })} />
+      <TemplateChoice kit={kit} template={template} change={template => keep({ ...args, template, grid: {}, given: {} })} />
       <Trouble said={trouble || problem} />
       {form && (
         <>
           <div className="ftkit-fields">
             {Object.entries(grid).map(([name, text]) => properties[name] && <GridRow key={name} kit={kit} name={name} property={properties[name]} text={text} wrong={wrong[name]} change={t => set(name, t)} />)}
           </div>
+          {Object.keys(fixed).length > 0 && (
+            <p>
+              {trans.__('The same in all runs:')} {Object.entries(fixed).map(([name, value]) => `${name} = ${valueText(value) || '–'}`).join(', ')}{' '}
+              <button className="jp-mod-styled" onClick={() => keep({ ...args, given: {} })}>
+                {trans.__('Leave these out')}
+              </button>
+            </p>
+          )}
+          {Object.entries(wrong)
+            .filter(([name]) => !(name in grid))
+            .map(([name, said]) => (
+              <Trouble key={name} said={said} />
+            ))}
           <div className="ftkit-bar">
-            <select className="jp-mod-styled" aria-label={trans.__('Add a parameter')} value="" onChange={e => set(e.target.value, valueText(properties[e.target.value].default))}>
+            <select className="jp-mod-styled" aria-label={trans.__('Add a parameter')} value="" onChange={e => set(e.target.value, valueText(given[e.target.value] ?? properties[e.target.value].default))}>
               <option value="">{trans.__('Add a parameter…')}</option>
               {rest.map(name => (
                 <option key={name}>{name}</option>
               ))}
             </select>
             <label>
-              {trans.__('Runs at a time')} <input type="text" inputMode="numeric" size={3} className="jp-mod-styled" value={jobs} placeholder="1" onChange={e => keep({ ...args, jobs: e.target.value })} />
+              {trans.__('Runs at a time')} <input type="text" inputMode="numeric" size={3} className="jp-mod-styled" value={jobs} placeholder="1" title={trans.__('Empty: one after the other')} onChange={e => keep({ ...args, jobs: e.target.value })} />
             </label>
             <button
               className="jp-mod-styled jp-mod-accept"
@@ -111,11 +126,18 @@ function Results({ kit, name }: { kit: Kit; name: string }): JSX.Element {
   const { trans } = kit;
   const [batch, setBatch] = useState<Batch>();
   const [trouble, setTrouble] = useState('');
+  const misses = useRef(0);
   const place = usePoll(
     kit,
     async () => {
       if (batch?.name === name && !batch.drivers.length && !batch.counts.running && !batch.counts.waiting) return;
-      await ask<Batch>(`batches/${encodeURIComponent(name)}`).then(setBatch, e => setTrouble(e.message));
+      try {
+        setBatch(await ask<Batch>(`batches/${encodeURIComponent(name)}`));
+        setTrouble('');
+        misses.current = 0;
+      } catch (e) {
+        if (++misses.current > 3) setTrouble((e as Error).message); // its driver makes it a moment after it was asked for
+      }
     },
     [name]
   );

@@ -1,8 +1,8 @@
 // A form out of a schema; the server says what is wrong with a value.
-import React, { useId, useState } from 'react';
+import React, { useEffect, useId, useState } from 'react';
 
 import { Kit } from './kit';
-import { Property, Values, valueText } from './server';
+import { Property, Values, pathFrom, valueText } from './server';
 
 const kinds = (property: Property) => [property.type ?? []].flat();
 
@@ -32,6 +32,7 @@ interface FieldProps {
   kit: Kit;
   name: string;
   property: Property;
+  folder: string; // that paths count from
   given: unknown; // undefined: the default
   wrong?: string;
   change: (value: unknown) => void; // undefined: back to the default
@@ -55,6 +56,9 @@ function Control({ id, about, name, property, given, wrong, change }: FieldProps
     );
   }
   if (property.type === 'boolean') return <input {...common} type="checkbox" checked={value === true} onChange={e => change(e.target.checked)} />;
+  const text = valueText(value);
+  if (typeof value === 'string' && /\n/.test(text + valueText(property.default)))
+    return <textarea {...common} name={name} className="jp-mod-styled ftkit-wide" rows={Math.min(8, text.split('\n').length + 1)} spellCheck={false} value={text} onChange={e => change(e.target.value)} />;
   const wide = kinds(property).some(k => k === 'string' || k === 'object' || k === 'array');
   return (
     <input
@@ -65,14 +69,14 @@ function Control({ id, about, name, property, given, wrong, change }: FieldProps
       inputMode={wide ? 'text' : 'decimal'}
       spellCheck={false}
       placeholder={kinds(property).includes('null') ? '–' : ''}
-      value={valueText(value)}
+      value={text}
       onChange={e => change(meant(property, e.target.value))}
     />
   );
 }
 
 function Field(props: FieldProps): JSX.Element {
-  const { kit, name, property, given, wrong, change } = props;
+  const { kit, name, property, folder, given, wrong, change } = props;
   const id = useId();
   return (
     <div className={`ftkit-field ${wrong ? 'ftkit-wrong' : ''}`} data-parameter={name}>
@@ -85,7 +89,7 @@ function Field(props: FieldProps): JSX.Element {
             aria-label={kit.trans.__('Choose a file or folder for %1', name)}
             onClick={async () => {
               const path = await kit.pickPath();
-              if (path !== null) change(path);
+              if (path !== null) change(pathFrom(folder, path));
             }}
           >
             {kit.trans.__('Browse…')}
@@ -105,13 +109,30 @@ function Field(props: FieldProps): JSX.Element {
 interface FieldsProps {
   kit: Kit;
   properties: Record<string, Property>;
+  folder: string; // that paths count from
   given: Values;
   wrong: Record<string, string>;
   change: (given: Values) => void;
 }
 
+/** A heading with its fields; what must be seen opens it, and only a person closes it. */
+function Group({ first, must, title, told, children }: { first: boolean; must: boolean; title: string; told: string; children: React.ReactNode }): JSX.Element {
+  const [open, setOpen] = useState(first);
+  useEffect(() => {
+    if (must) setOpen(true);
+  }, [must]);
+  return (
+    <details open={open} onToggle={e => setOpen(e.currentTarget.open)}>
+      <summary>
+        {title} <span className="ftkit-quiet">({told})</span>
+      </summary>
+      {children}
+    </details>
+  );
+}
+
 /** Fields in the groups of the parameters cell; the first is open, and any that holds something wrong. */
-export function Fields({ kit, properties, given, wrong, change }: FieldsProps): JSX.Element {
+export function Fields({ kit, properties, folder, given, wrong, change }: FieldsProps): JSX.Element {
   const [words, setWords] = useState('');
   const found = Object.entries(properties).filter(([name, p]) => `${name} ${p.description}`.toLowerCase().includes(words.toLowerCase()));
   const groups = new Map<string, [string, Property][]>();
@@ -131,17 +152,13 @@ export function Fields({ kit, properties, given, wrong, change }: FieldsProps): 
       )}
       {[...groups].map(([group, entries], i) => {
         const fields = entries.map(([name, property]) => (
-          <Field key={name} kit={kit} name={name} property={property} given={given[name]} wrong={wrong[name]} change={value => set(name, value)} />
+          <Field key={name} kit={kit} name={name} property={property} folder={folder} given={given[name]} wrong={wrong[name]} change={value => set(name, value)} />
         ));
         if (groups.size === 1 && !group) return fields;
-        const open = i === 0 || words !== '' || entries.some(([name]) => name in wrong);
         return (
-          <details key={group} open={open || undefined}>
-            <summary>
-              {group || kit.trans.__('Parameters')} <span className="ftkit-quiet">({told(entries)})</span>
-            </summary>
+          <Group key={group} first={i === 0} must={words !== '' || entries.some(([name]) => name in wrong)} title={group || kit.trans.__('Parameters')} told={told(entries)}>
             {fields}
-          </details>
+          </Group>
         );
       })}
     </div>

@@ -143,8 +143,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         panel.content.activeCellIndex = wrong;
         await panel.content.scrollToItem(wrong, 'smart');
       },
-      saveNotebook: async (title, content) => {
-        const path = await freeName(browser?.model.path ?? '', title);
+      saveNotebook: async (title, content, folder) => {
+        const path = await freeName(folder === '.' ? '' : folder ?? browser?.model.path ?? '', title);
         await contents.save(path, { type: 'notebook', format: 'json', content });
         documents.openOrReveal(path);
       },
@@ -189,7 +189,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       icon: runIcon,
       execute: args => open({ kind: 'new', template: String(args.template ?? ''), given: (args.parameters ?? {}) as Values, options: {} })
     });
-    commands.addCommand('ftkit:batches', { label: trans.__('Batches'), execute: () => open({ kind: 'batch', template: '', grid: {}, jobs: '', name: '' }) });
+    commands.addCommand('ftkit:batches', { label: trans.__('Batches'), execute: () => open({ kind: 'batch', template: '', grid: {}, given: {}, jobs: '', name: '' }) });
     commands.addCommand('ftkit:show-runs', { label: trans.__('Show Runs'), execute: () => shell.activateById('ftkit-runs') });
     commands.addCommand('ftkit:copy-template', {
       label: args => String(args.title ?? trans.__('Copy a template')),

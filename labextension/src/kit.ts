@@ -10,7 +10,7 @@ export type Args = { key?: string } & (
   | { kind: 'new'; template: string; given: Values; options: Values }
   | { kind: 'run'; id: string }
   | { kind: 'compare'; ids: string[] }
-  | { kind: 'batch'; template: string; grid: Record<string, string>; jobs: string; name: string }
+  | { kind: 'batch'; template: string; grid: Record<string, string>; given: Values; jobs: string; name: string }
 );
 
 export interface Kit {
@@ -19,7 +19,7 @@ export interface Kit {
   open: (args: Args) => void;
   pickPath: () => Promise<string | null>; // below the server's folder
   openNotebook: (path: string, failing: boolean) => Promise<void>;
-  saveNotebook: (title: string, content: object) => Promise<void>; // under a free name, where the file browser is
+  saveNotebook: (title: string, content: object, folder?: string) => Promise<void>; // under a free name; default: where the file browser is
   openReport: (id: string) => void;
 }
 

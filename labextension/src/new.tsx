@@ -67,7 +67,13 @@ export function NewRun({ kit, args, keep }: { kit: Kit; args: NewArgs; keep: (ar
     return () => window.clearTimeout(timer);
   }, [template, given, options]);
   const strangers = Object.entries(wrong).filter(([name]) => form && !(name in form.schema.properties) && !(name in form.options.properties));
-  const stop = !form || Object.keys(wrong).length > 0;
+  const [busy, setBusy] = useState(false); // a second click starts nothing
+  const stop = !form || busy || Object.keys(wrong).length > 0;
+  const begin = async () => {
+    setBusy(true);
+    await attempt(kit, async () => kit.open({ kind: 'run', id: (await ask<{ id: string }>('runs', body)).id }));
+    setBusy(false);
+  };
   return (
     <div className="ftkit-view">
       <h1>{trans.__('New run')}</h1>
@@ -79,18 +85,18 @@ export function NewRun({ kit, args, keep }: { kit: Kit; args: NewArgs; keep: (ar
             <button
               className="jp-mod-styled jp-mod-accept"
               disabled={stop}
-              onClick={() => attempt(kit, async () => kit.open({ kind: 'run', id: (await ask<{ id: string }>('runs', body)).id }))}
+              onClick={() => void begin()}
             >
               {trans.__('Run in background')}
             </button>
             <button
               className="jp-mod-styled"
               disabled={stop}
-              onClick={() => attempt(kit, async () => kit.saveNotebook(form.title, await ask('notebook', body)))}
+              onClick={() => attempt(kit, async () => kit.saveNotebook(form.title, await ask('notebook', body), form.folder))}
             >
               {trans.__('Open as notebook with these values')}
             </button>
-            <button className="jp-mod-styled" onClick={() => kit.open({ kind: 'batch', template, grid: {}, jobs: '', name: '' })}>
+            <button className="jp-mod-styled" onClick={() => kit.open({ kind: 'batch', template, grid: {}, given, jobs: '', name: '' })}>
               {trans.__('Batch…')}
             </button>
             <span className="ftkit-quiet">{Object.keys(wrong).length ? trans.__('Mend what is marked: %1', Object.keys(wrong).join(', ')) : form.estimate}</span>
@@ -103,9 +109,9 @@ export function NewRun({ kit, args, keep }: { kit: Kit; args: NewArgs; keep: (ar
               </button>
             </div>
           ))}
-          <p className="ftkit-quiet">{trans.__('Relative paths count from %1.', form.folder || '/')}</p>
-          <Fields kit={kit} properties={form.schema.properties} given={given} wrong={wrong} change={given => keep({ ...args, given })} />
-          <Fields kit={kit} properties={form.options.properties} given={options} wrong={wrong} change={options => keep({ ...args, options })} />
+          <p className="ftkit-quiet">{['', '.'].includes(form.folder) ? trans.__('Relative paths count from the folder of this server.') : trans.__('Relative paths count from the folder %1', form.folder)}</p>
+          <Fields kit={kit} properties={form.schema.properties} folder={form.folder} given={given} wrong={wrong} change={given => keep({ ...args, given })} />
+          <Fields kit={kit} properties={form.options.properties} folder={form.folder} given={options} wrong={wrong} change={options => keep({ ...args, options })} />
         </>
       )}
     </div>

@@ -71,7 +71,7 @@ export function Panel({ kit }: { kit: Kit }): JSX.Element {
         <button className="jp-mod-styled jp-mod-accept" onClick={() => kit.open({ kind: 'new', template: '', given: {}, options: {} })}>
           {trans.__('New run')}
         </button>
-        <button className="jp-mod-styled" onClick={() => kit.open({ kind: 'batch', template: '', grid: {}, jobs: '', name: '' })}>
+        <button className="jp-mod-styled" onClick={() => kit.open({ kind: 'batch', template: '', grid: {}, given: {}, jobs: '', name: '' })}>
           {trans.__('Batches')}
         </button>
         <button className="jp-mod-styled" disabled={marked.length < 2} title={trans.__('Mark two runs or more')} onClick={() => kit.open({ kind: 'compare', ids: marked })}>

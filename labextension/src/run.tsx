@@ -13,14 +13,14 @@ export interface Events {
   status: string;
 }
 
-export function Table({ values, head }: { values: [string, React.ReactNode][]; head: string }): JSX.Element {
+export function Table({ values, head, plain }: { values: [string, React.ReactNode][]; head: string; plain?: boolean }): JSX.Element {
   return (
     <table className="ftkit-table">
       <caption>{head}</caption>
       <tbody>
         {values.map(([name, value]) => (
           <tr key={name}>
-            <th scope="row">{name.replace(/_/g, ' ')}</th>
+            <th scope="row">{plain ? name : name.replace(/_/g, ' ')}</th>
             <td>{value}</td>
           </tr>
         ))}
@@ -65,7 +65,7 @@ function Buttons({ kit, run, again }: { kit: Kit; run: Run; again: () => Promise
         title={notebook ? '' : trans.__('There is none below the folder of this server')}
         onClick={() => attempt(kit, () => kit.openNotebook(notebook, true))}
       >
-        {run.status === 'failed' ? trans.__('Open notebook at the failing cell') : trans.__('Open notebook')}
+        {run.status === 'failed' && run.cells.some(c => c.status === 'failed') ? trans.__('Open notebook at the failing cell') : trans.__('Open notebook')}
       </button>
       <button className="jp-mod-styled" disabled={!run.has.report} onClick={() => kit.openReport(run.id)}>
         {trans.__('Open report')}
@@ -86,11 +86,16 @@ export function RunView({ kit, id }: { kit: Kit; id: string }): JSX.Element {
   const [trouble, setTrouble] = useState('');
   const offset = useRef(0);
   const status = useRef('');
+  const asked = useRef(0);
   const look = async () => {
     try {
       const found = await ask<Events>(`runs/${id}/events${query({ offset: offset.current })}`);
       if (found.events.length) setEvents(before => [...before, ...found.events]);
-      if (found.events.length || found.status !== status.current) setRun(await ask<Run>(`runs/${id}`));
+      const late = isLive(found.status) && Date.now() - asked.current > 3000; // a silent cell: its time goes on
+      if (found.events.length || found.status !== status.current || late) {
+        asked.current = Date.now();
+        setRun(await ask<Run>(`runs/${id}`));
+      }
       [offset.current, status.current] = [found.offset, found.status];
       setTrouble('');
     } catch (e) {
@@ -121,7 +126,7 @@ export function RunView({ kit, id }: { kit: Kit; id: string }): JSX.Element {
           <Curves kit={kit} found={lines(events)} />
           <div className="ftkit-tables">
             {Object.keys(run.figures).length > 0 && <Table head={trans.__('Figures')} values={Object.entries(run.figures).map(([k, v]) => [k, figureText(v)])} />}
-            <Table head={trans.__('Chosen parameters')} values={texts(run.chosen)} />
+            <Table head={trans.__('Chosen parameters')} values={texts(run.chosen)} plain />
             {Object.keys(run.stages).length > 0 && <Table head={trans.__('Stages')} values={Object.entries(run.stages).map(([k, v]) => [k, timeText(v)])} />}
             <Table
               head={trans.__('Cells')}
@@ -130,7 +135,7 @@ export function RunView({ kit, id }: { kit: Kit; id: string }): JSX.Element {
           </div>
           <details>
             <summary>{trans.__('All parameters')}</summary>
-            <Table head="" values={texts(run.parameters)} />
+            <Table head="" values={texts(run.parameters)} plain />
           </details>
           <details>
             <summary>{trans.__('What the run told')}</summary>

@@ -85,6 +85,14 @@ export async function ask<T>(path: string, body?: object, method = body ? 'POST'
 export const query = (values: Record<string, string | number>) =>
   '?' + Object.entries(values).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join('&');
 
+/** A path below the server's folder, as it is written from a folder below it. */
+export function pathFrom(folder: string, path: string): string {
+  const [from, to] = [folder, path].map(p => p.split('/').filter(part => part && part !== '.'));
+  let same = 0;
+  while (same < from.length && same < to.length && from[same] === to[same]) same++;
+  return [...from.slice(same).map(() => '..'), ...to.slice(same)].join('/') || '.';
+}
+
 export const isLive = (status: string) => status === 'running' || status === 'queued';
 
 export function figureText(figure: Figure | number | null | undefined): string {
