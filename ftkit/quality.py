@@ -19,7 +19,7 @@ import numpy as np
 from .alike import alike, groups_of
 from .backbone import _BODIES, features
 from .cases import shown
-from .core import Registry, UsageError, build_folder, patch_to, permutation, write_atomic
+from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
 from .data import Data
 from .decisions import Decision, decide
 from .params import nearest
@@ -239,6 +239,7 @@ class Quality:
         return "\n".join([f"{len(self.data):,} rows, {len(self.findings)} findings", *(f"  {r}" for r in rows), *(f"  {n}" for n in self.notes)])
     def to_json(self): return {"source": self.data.source, "rows": len(self.data), "fingerprint": self.data.fingerprint, "counts": self.counts(), "notes": self.notes, "findings": [dataclasses.asdict(f) for f in self.findings]}
 
+# %% ../nbs/11d_quality.ipynb #e34cb3cd
 def check(
     data: Data,
     deep: bool = True,  # also what needs a pretrained body: suspected labels, outliers
@@ -250,11 +251,16 @@ def check(
         near = nearest(unknown[0], list(CHECKS))
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
-    for c in CHECKS.values():
-        if data.task.modality not in c.modalities or only and c.name not in only or c.deep and not deep: continue
-        try: found += sorted(c.function(data, seen), key=lambda f: -f.score)
+    wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": 1})
+    kept = cache_folder("quality") / f"{key}.json"
+    if kept.exists(): return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in read_json(kept)], [])
+    new = []
+    for c in wanted:
+        try: new += sorted(c.function(data, seen), key=lambda f: -f.score)
         except UsageError as e: notes.append(f"{c.name} were not checked: {e}")  # a body that is not there; the rest can still be told
-    return Quality(data, found, notes)
+    if not notes and all(c.function.__module__ == "ftkit.quality" for c in wanted): write_json(kept, [dataclasses.asdict(f) for f in new])
+    return Quality(data, found + new, notes)
 
 # %% ../nbs/11d_quality.ipynb #a0ae3b8a
 def _evidence(data: Data, i: int) -> str:

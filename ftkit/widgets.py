@@ -11,6 +11,7 @@ import contextlib
 import html
 import json
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -107,15 +108,15 @@ def _memory(run: dict) -> str:
     with contextlib.suppress(psutil.Error, KeyError, TypeError): return f"{psutil.Process(run['kernel']['pid']).memory_info().rss / 1e9:.2f} GB"
     return ""
 
-def _watch(folder: Path, update, every: float) -> threading.Thread:
-    "Call `update` with the run's picture until it has ended; of the same pictures one is enough."
+def _watch(folder: Path, update, every: float, over=lambda: None) -> threading.Thread:
+    "Call `update` with the run's picture until it has ended, then `over`; of the same pictures one is enough."
     def look():
         seen, before = _Seen(folder), None
         while True:
             ended, now = read_run(folder)["status"] not in ("queued", "running"), seen.html()
             if now != before: update(now)
             before = now
-            if ended: return
+            if ended: return over()
             time.sleep(every)
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -131,8 +132,9 @@ def live(
     handle = display(HTML(_Seen(folder).html()), display_id=True)
     update = (lambda text: handle.update(HTML(text))) if handle else (lambda text: None)
     if not is_watched(): _watch(folder, update, every).join(); return
-    _watch(folder, update, every)
-    if read_run(folder)["status"] in ("queued", "running"): display(_stop_button(folder))
+    button = _stop_button(folder)
+    _watch(folder, update, every, button.close)
+    if read_run(folder)["status"] in ("queued", "running"): display(button)
 
 def _stop_button(folder: Path):
     "Asks the run to stop where it can go on."
@@ -234,8 +236,8 @@ def run(self) -> str:
     folder = create_run(str(self.path), self.values())
     launch(folder)
     picture = w.HTML()
-    _watch(folder, lambda text: setattr(picture, "value", text), 1.0)
-    self.below.children = [picture, _stop_button(folder)]
+    self.below.children = [picture, button := _stop_button(folder)]
+    _watch(folder, lambda text: setattr(picture, "value", text), 1.0, button.close)
     return f"{folder.name} has begun; live('{folder.name}') shows it again, later or elsewhere"
 
 def param_form(
@@ -314,7 +316,7 @@ class PredictBox(anywidget.AnyWidget):
     def take(self, message: dict, buffers=()) -> None:
         "Judge one input."
         try: p, = self.predictor([message["text"]] if "text" in message else [bytes(buffers[0])])
-        except (UsageError, ValueError) as e: self.result = {"wrong": str(e)}; return
+        except (UsageError, ValueError) as e: self.result = {"wrong": re.sub(r" ?<_io[^>]*>", "", str(e)).replace("BytesIO", message.get("name", "it"))}; return
         best = sorted(p.probabilities.items(), key=lambda item: -item[1])[:8]
         self.result = {"label": p.label, "scores": [[k, float(v)] for k, v in best], "note": p.note}
 

@@ -112,7 +112,7 @@ function NewBatch({ kit, args, keep }: { kit: Kit; args: BatchArgs; keep: (args:
               disabled={!ready}
               onClick={() => attempt(kit, async () => keep({ ...args, name: (await ask<Plan>('batches', { ...body, start: true })).name }))}
             >
-              {plan ? trans.__('Start %1 runs', plan.runs) : trans.__('Start')}
+              {plan ? trans._n('Start %1 run', 'Start %1 runs', plan.runs) : trans.__('Start')}
             </button>
             <span className="ftkit-quiet">{plan?.told.join(' ')}</span>
           </div>

@@ -1,7 +1,7 @@
 // What JupyterLab is told: launcher, panel, views, commands, settings. All that is known of runs is asked of the server.
 import { ILayoutRestorer, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Dialog, ICommandPalette, MainAreaWidget, WidgetTracker, showDialog } from '@jupyterlab/apputils';
-import { PathExt } from '@jupyterlab/coreutils';
+import { PageConfig, PathExt, URLExt } from '@jupyterlab/coreutils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { FileDialog, IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
@@ -102,7 +102,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const tracker = new WidgetTracker<MainAreaWidget<View>>({ namespace: 'ftkit' });
     let refresh = 1;
 
-    const open = (args: Args, activate = true): MainAreaWidget<View> => {
+    const open = (args: Args, activate = true): MainAreaWidget<View> | undefined => {
+      if (app.name !== 'JupyterLab') {
+        // Jupyter Notebook has no place for views: JupyterLab shows the notebook, with the panel beside it
+        window.open(URLExt.join(PageConfig.getBaseUrl(), 'lab', ...(args.kind === 'new' && args.template.endsWith('.ipynb') ? ['tree', URLExt.encodeParts(args.template)] : [])));
+        return undefined;
+      }
       const same = tracker.find(w => w.content.key === (args.key ?? keyOf(args)));
       if (same) {
         shell.activateById(same.id);

@@ -78,9 +78,9 @@ export function Panel({ kit }: { kit: Kit }): JSX.Element {
           {trans.__('Compare (%1)', marked.length)}
         </button>
       </div>
-      <input type="search" className="jp-mod-styled ftkit-wide" placeholder={trans.__('Filter: words of a status, template or value')} aria-label={trans.__('Filter the runs')} value={words} onChange={e => setWords(e.target.value)} />
+      <input type="search" className="jp-mod-styled ftkit-wide" placeholder={trans.__('Filter: status, name, value')} aria-label={trans.__('Filter the runs')} value={words} onChange={e => setWords(e.target.value)} />
       <div className="ftkit-quiet" role="status">
-        {trouble || (page && trans.__('%1 runs, %2 running, %3 queued', page.total, page.running, page.queued))}
+        {trouble || (page && trans._n('%1 run, %2 running, %3 queued', '%1 runs, %2 running, %3 queued', page.total, page.running, page.queued))}
       </div>
       <div className="ftkit-list" ref={list} onScroll={scrolled} role="list" aria-label={trans.__('Runs')}>
         <div style={{ height: (page?.total ?? 0) * HIGH, position: 'relative' }}>
