@@ -134,7 +134,7 @@ def _labels(data: Data, seen: Seen):
     sure = right >= .85  # else most of what it contradicts are its own mistakes
     for i in find_label_issues(data.labels, p, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1):
         new = int(p[i].argmax())
-        if p[i, new] - p[i, data.labels[i]] < .45: continue  # not sure enough to be worth a look
+        if p[i, new] - p[i, data.labels[i]] < .4: continue  # not sure enough to be worth a look
         yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {p[i, data.labels[i]]:.0%}; it is right about {right:.0%} of all", "relabel" if sure else "flag", "likely" if sure else "look", data.task.classes[new], float(p[i, new] - p[i, data.labels[i]]))
 
 # %% ../nbs/11d_quality.ipynb #3cd7f907
@@ -252,7 +252,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": 1})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": 2})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in read_json(kept)], [])
     new = []
