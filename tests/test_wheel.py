@@ -134,7 +134,8 @@ def test_a_full_environment_trains(wheel, tmp_path_factory):
 @pytest.mark.slow
 def test_the_wheel_brings_the_extension_to_an_environment_without_node(wheel, tmp_path):
     pins = tmp_path / "pins.txt"
-    pins.write_text("".join(f"{n}=={v}\n" for n, v in PINS.items()), encoding="utf-8")
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins.write_text("\n".join(re.findall(r"^[\w.-]+==[^\s\\]+(?: ; [^\\\n]+)?", lock, re.M)), encoding="utf-8")  # with their markers: some have a version for each Python
     programs = environment(tmp_path / "venv", "-c", pins, "jupyterlab", "typer", "rich", "pyyaml", "psutil")
     done(sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", programs / "python", "install", "--quiet", "--no-deps", wheel, cwd=tmp_path)
     found = {}
