@@ -191,6 +191,7 @@ def _with_noise(model: Model, report: Report, noise: str, n_boot: int, most: int
     said = {"clean": report.probabilities[at]} | noisy_predictions(model, data, report.part.ids[at], noise=noise)
     return {level: score(report.task.kind, report.part.labels[at], p, report.task.classes, n_boot=n_boot)[name] for level, p in said.items()}
 
+# %% ../nbs/12_evaluation.ipynb #ccfa0cbd
 def evaluate(
     model: Model,
     part: Part,  # usually data.test

@@ -11,6 +11,7 @@ import html
 import os
 import re
 import shutil
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def register_check(
     "Decorator: the function below is a check; a name is given once."
     return CHECKS.register(name, lambda function: Check(name, tuple(modalities), deep, function))
 
+# %% ../nbs/11d_quality.ipynb #bba7f71d
 class Seen:
     "What several checks need of the data, each computed once."
     def __init__(self, data: Data, backbone: str | None = None):
@@ -159,7 +161,7 @@ def _place(path) -> bool:
     from PIL import Image
     try:
         with Image.open(path) as image: return bool(image.getexif().get_ifd(0x8825))
-    except Exception: return False  # no file, or none with such a note
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error): return False  # its notes are damaged: they tell no place
 
 @register_check("pictures", ("image",))
 def _pictures(data: Data, seen: Seen):

@@ -77,6 +77,7 @@ def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, g
     first = max(0, min(middle - batch // 2, len(ids) - batch))
     return split_batch(ids[first:first + batch], lengths, most)[-1]
 
+# %% ../nbs/08c_stages.ipynb #37307e2b
 def _loss_of(model: Model, chosen: str) -> str:
     "The loss that belongs to the head and the task, unless another one was chosen."
     own = model.head.loss if model.writes else LOSS_OF[model.task.kind]
