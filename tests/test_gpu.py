@@ -6,7 +6,7 @@ import torch
 from ftkit import Augment, Data, Model, TextAugment, Trainer
 from ftkit.core import UsageError
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module")
