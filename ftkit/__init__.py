@@ -3,7 +3,8 @@ __version__ = "0.1.0"
 
 # name -> the module that defines it; imported on first use, so that `import ftkit` costs no torch
 _LAZY = {
-    "Data": "speech_data", "Augment": "augment", "TextAugment": "words", "SoundAugment": "noises", "Model": "artifact", "load_backbone": "speech_bodies", "list_backbones": "backbone",
+    "Data": "table_data", "Augment": "augment", "TextAugment": "words", "SoundAugment": "noises", "TableAugment": "table_augment", "table_body": "table_bodies", "Classical": "classical",
+    "compare_models": "comparison", "fit_model": "comparison", "Model": "artifact", "load_backbone": "speech_bodies", "list_backbones": "backbone",
     "Trainer": "trainer", "TrainConfig": "recipe", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
     "run_template": "run", "list_runs": "run", "run_batch": "pool", "Batch": "batch", "settings": "core",
 }

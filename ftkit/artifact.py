@@ -7,6 +7,7 @@ __all__ = ['ArtifactError', 'model_card', 'load_model', 'Prediction', 'Predictor
 
 # %% ../nbs/07_artifact.ipynb #465994ac
 import dataclasses
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from . import __version__
+from .classical import Classical
 from .cleaning import decode
 from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
 from .data import Task
@@ -25,6 +27,8 @@ from .pictures import PICTURE_SUFFIXES
 from .sounds import SOUND_SUFFIXES, Clip
 from .sources import find_column, read_table
 from .speech_bodies import load_backbone
+from .table_data import read_rows
+from .tables import TablePrep
 from .text_data import TEXT_SUFFIXES
 
 # %% ../nbs/07_artifact.ipynb #69103a00
@@ -45,7 +49,7 @@ def _config(model: Model) -> dict:
     theirs.pop("_name_or_path", None)
     return theirs | {"ftkit": own}
 
-_EXAMPLES = {"text": "a text", "speech": "recording.wav"}
+_EXAMPLES = {"text": "a text", "speech": "recording.wav", "tabular": "rows.csv"}
 
 def _tag(task: Task) -> str:
     "What the hub calls it."
@@ -69,6 +73,27 @@ def model_card(
     return "\n".join(lines)
 
 # %% ../nbs/07_artifact.ipynb #1995d12e
+def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: dict | None, config: dict, fill) -> Path:
+    "A model folder with what all have and what `fill` (of the new folder) writes; whole or absent."
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
+        raise ArtifactError(f"{folder} holds other things than a model; choose another folder")
+    with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
+        fill(part)
+        write_json(part / "config.json", config)
+        write_json(part / "preprocess.json", dataclasses.asdict(model.prep))
+        write_json(part / "labels.json", list(model.task.classes))
+        (part / "README.md").write_text(model_card(model, metrics, facts), encoding="utf-8")
+        write_json(part / "manifest.json", {f.name: file_sha256(f) for f in sorted(part.iterdir())})
+    new = folder.with_name(f".{folder.name}-{os.getpid()}")
+    if folder.exists(): shutil.rmtree(folder)
+    os.replace(new, folder)
+    return folder
+
+def _write_tensors(path: Path, tensors: dict) -> None:
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors makes it private
+
 @patch_to(Model)
 def save(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
@@ -76,33 +101,52 @@ def save(self,
     facts: dict | None = None,  # data, fingerprint, training: for the model card
 ) -> Path:
     "Write the model folder; it is whole or absent."
-    folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
-        raise ArtifactError(f"{folder} holds other things than a model; choose another folder")
     if self.head_config["name"] not in HEADS:
         raise ArtifactError(f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head")
-    with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
-        tensors = {k: v for k, v in self.backbone.body.state_dict().items()} | {_head_name(self, k): v for k, v in self.head.state_dict().items()} | {_HEAD + "target": self.target}
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part / "model.safetensors", metadata={"format": "pt"})
-        (part / "model.safetensors").chmod(0o644)  # safetensors makes it private
-        write_json(part / "config.json", _config(self))
-        write_json(part / "preprocess.json", dataclasses.asdict(self.prep))
-        write_json(part / "labels.json", list(self.task.classes))
+    def fill(part):
+        _write_tensors(part / "model.safetensors", {k: v for k, v in self.backbone.body.state_dict().items()} | {_head_name(self, k): v for k, v in self.head.state_dict().items()} | {_HEAD + "target": self.target})
         for own in (self.backbone.tokenizer, *([self.head.tokenizer, self.head.generation] if self.writes else [])):
             if own is not None: own.save_pretrained(part)
         if self.words: write_json(part / "words.json", dataclasses.asdict(self.words))
-        (part / "README.md").write_text(model_card(self, metrics, facts), encoding="utf-8")
-        write_json(part / "manifest.json", {f.name: file_sha256(f) for f in sorted(part.iterdir())})
-    new = folder.with_name(f".{folder.name}-{os.getpid()}")
-    if folder.exists(): shutil.rmtree(folder)
-    os.replace(new, folder)
-    return folder
+    return _write_model(self, folder, metrics, facts, _config(self), fill)
+
+# %% ../nbs/07_artifact.ipynb #d278aad9
+_PARTS = ("numpy.dtype", "sklearn.tree._tree.Tree", "sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree", "sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.metrics._dist_metrics.EuclideanDistance32",
+          "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "functools.partial", "sklearn.utils.validation.check_array")  # beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any other function would be named
+
+@patch_to(Classical)
+def save(self,
+    folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
+    metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows, for the model card
+    facts: dict | None = None,  # data, fingerprint, training: for the model card
+) -> Path:
+    "Write the model folder: model.skops, and the body's weights where it learns from features of one."
+    import skops.io
+    if self.pipeline is None: raise ArtifactError(f"{self.name} was not fitted; call fit(data) first")
+    def fill(part):
+        skops.io.dump(self.pipeline, part / "model.skops")
+        if self.body is not None:
+            _write_tensors(part / "model.safetensors", self.body.body.state_dict())
+            if self.body.tokenizer is not None: self.body.tokenizer.save_pretrained(part)
+    theirs = self.body.body.config.to_dict() if self.body and self.body.architecture.startswith("hf:") else {}
+    own = {"version": __version__, "method": self.name, "seed": self.seed, "task": dataclasses.asdict(self.task), "architecture": self.body and self.body.architecture, "threads": self.threads, "seconds": self.seconds}
+    return _write_model(self, folder, metrics, facts, theirs | {"ftkit": own}, fill)
+
+def _load_classical(folder: Path, own: dict) -> Classical:
+    "A model of scikit-learn; only of parts that are known."
+    import skops.io
+    foreign = sorted(set(skops.io.get_untrusted_types(file=folder / "model.skops")) - set(_PARTS))
+    if foreign: raise ArtifactError(f"{folder / 'model.skops'} holds {foreign[0]}, which no model of ftkit has; it is not loaded")
+    model = Classical(own["method"], Task(**own["task"]), load_backbone(f"folder:{folder}") if own["architecture"] else None, seed=own["seed"])
+    model.pipeline, model.threads, model.seconds = skops.io.load(folder / "model.skops", trusted=list(_PARTS)), own["threads"], own["seconds"]
+    if model.body is None: model.prep = TablePrep(**read_json(folder / "preprocess.json"))
+    return model
 
 # %% ../nbs/07_artifact.ipynb #74bba032
 def load_model(
     folder: str | os.PathLike,  # a model folder, or a run's folder that has one
     verify: bool = True,  # compare all hashes with the manifest
-) -> Model:
+) -> Model | Classical:
     "The model that was saved, with its weights, preprocessing and labels."
     folder = Path(folder) / "model" if (Path(folder) / "model" / "manifest.json").is_file() else Path(folder)
     if not (folder / "manifest.json").is_file(): raise ArtifactError(f"{folder} is no model folder (it has no manifest.json); give the folder that Model.save wrote, or a run's")
@@ -110,6 +154,7 @@ def load_model(
         if not (folder / name).is_file(): raise ArtifactError(f"{folder} is incomplete: {name} is missing; copy the whole folder again")
         if file_sha256(folder / name) != sha: raise ArtifactError(f"{folder / name} is not the file that was saved (its SHA-256 differs from manifest.json); copy it again, or load with verify=False if you changed it")
     own = read_json(folder / "config.json").get("ftkit")
+    if "method" in own: return _load_classical(folder, own)
     head = dict(own["head"])
     model = Model(load_backbone(f"folder:{folder}"), Task(**own["task"]), head.pop("name"), **head)
     tensors = load_file(folder / "model.safetensors")
@@ -138,16 +183,16 @@ class Predictor:
         device: str = "cpu",
         verify: bool = True,  # compare all hashes with the manifest
     ):
-        self.model = load_model(folder, verify).to(device)
+        self.model = load_model(folder, verify).to(device)  # scikit-learn's stay where they are
     def __call__(self,
-        inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array, rate))
+        inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array, rate)), or rows (dictionaries, their JSON, a DataFrame, paths of tables)
         text: str | None = None,  # a table's column with the text; default: looked for
         second: str | None = None,  # a table's column with the second text of a pair; default: looked for if the model judges pairs
     ) -> list[Prediction]:
         "One `Prediction` an input, in their order; the same bits alone and among others."
         model = self.model
-        names, sources = _texts(inputs, model.pairs, text, second) if model.task.modality == "text" else {"speech": _recordings}.get(model.task.modality, _pictures)(inputs)
-        if not sources: return []
+        names, sources = _texts(inputs, model.pairs, text, second) if model.task.modality == "text" else {"speech": _recordings, "tabular": _tables}.get(model.task.modality, _pictures)(inputs)
+        if not len(sources): return []
         rows, threads = model.read(sources), torch.get_num_threads()
         torch.set_num_threads(model.threads)  # another number of threads adds in another order
         try: p, spans = model.transcribe(rows, times=True) if model.task.kind == "transcription" else (model.predict(rows), [()] * len(rows))
@@ -221,3 +266,23 @@ def _prediction(name: str, p, task: Task, spans: tuple = ()) -> Prediction:
     shares = dict(zip(task.classes, map(float, p)))
     if task.kind == "single_label": return Prediction(name, max(shares, key=shares.get), max(shares.values()), shares)
     return Prediction(name, ", ".join(c for c, v in shares.items() if v > .5) or "none", max(shares.values()), shares)
+
+# %% ../nbs/07_artifact.ipynb #02da804c
+def _tables(inputs):
+    "Names, and a table of all rows that were given."
+    import pandas as pd
+    if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)): inputs = [inputs]
+    names, parts = [], []
+    for k, one in enumerate(inputs):
+        if isinstance(one, bytes): one = one.decode("utf-8", "replace")
+        if isinstance(one, str) and one.lstrip().startswith(("{", "[")):
+            try: one = json.loads(one)
+            except ValueError as e: raise ArtifactError(f"{one[:60]!r} is no JSON ({e}); give a row like {{\"age\": 31, \"town\": \"Rome\"}}") from None
+        if isinstance(one, (str, os.PathLike)):
+            if not Path(one).is_file(): raise ArtifactError(f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON")
+            table, name = read_rows(Path(one)).rename(columns=lambda c: str(c).strip()), str(one)
+        elif isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()): table, name = pd.DataFrame([one]), ""
+        else: table, name = one if hasattr(one, "columns") else pd.DataFrame(one), ""
+        names += [f"{name}:{i + 1}" if name else str(k + i) for i in range(len(table))]
+        parts.append(table)
+    return names, pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else []

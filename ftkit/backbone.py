@@ -25,7 +25,7 @@ from .runfolder import Progress
 from .inputs import Pictures, Prep
 from .params import nearest
 from .samples import SampleError
-from .speech_samples import SAMPLES, fetch_sample
+from .table_samples import SAMPLES, fetch_sample
 from .text_data import Data
 from .tokens import Pieces, TextPrep
 
@@ -33,8 +33,8 @@ from .tokens import Pieces, TextPrep
 class BackboneError(UsageError):
     "A body that is unknown, whose weights cannot be had, or that reads something else."
 
-_NOUNS = {"image": "pictures", "text": "texts", "speech": "recordings"}
-_BODIES = {"image": "efficientnet_lite0", "text": "all-MiniLM-L6-v2", "speech": "whisper-base"}  # what to take without a hub
+_NOUNS = {"image": "pictures", "text": "texts", "speech": "recordings", "tabular": "tables"}
+_BODIES = {"image": "efficientnet_lite0", "text": "all-MiniLM-L6-v2", "speech": "whisper-base"}  # what to take without a hub; of tables table_body makes one (05e)
 
 def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
     "SHA-256 over names and bytes, in name order."
@@ -93,7 +93,7 @@ def weights_hash(self) -> str:
 @patch_to(Backbone)
 def check(self, modality: str) -> None:
     "Refuse data of another kind."
-    if self.prep.modality != modality: raise BackboneError(f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]}; choose {_BODIES[modality]}")
+    if self.prep.modality != modality: raise BackboneError(f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]}; choose {_BODIES.get(modality, 'table_body(...)')}")
 
 @patch_to(Backbone)
 def _pooled(self, rows: torch.Tensor | None = None, below: tuple | None = None, **x) -> torch.Tensor:

@@ -34,6 +34,7 @@ SIDE = 96  # pixels of a thumbnail
 def shown(item, modality: str) -> dict:
     "What a person needs to see of an example."
     if modality == "text": return {"text": (item if isinstance(item, str) else " ▸ ".join(item))[:2000]}
+    if modality == "tabular": return {"text": "; ".join(f"{k} {f'{v:.6g}' if isinstance(v, float) else v}" for k, v in item.items() if v is not None and v == v)[:2000]}
     if modality == "speech": return {"sound": str(item.path), "start": item.start, "end": item.end} if isinstance(item, Clip) else {"sound": str(item)}
     picture = open_picture(item, at_least=SIDE)
     picture.thumbnail((SIDE, SIDE))

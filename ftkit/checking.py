@@ -22,7 +22,7 @@ def guess_kind(
     from ftkit.pictures import PICTURE_SUFFIXES
     from ftkit.sounds import SOUND_SUFFIXES
     from ftkit.sources import find_column, read_table, usual_column
-    from ftkit.speech_samples import SAMPLES
+    from ftkit.table_samples import SAMPLES
     from ftkit.text_data import TEXT_SUFFIXES
     of = {s: kind for kind, suffixes in (("image", PICTURE_SUFFIXES), ("speech", SOUND_SUFFIXES), ("text", TEXT_SUFFIXES)) for s in suffixes}
     name, path = source.removeprefix("sample:"), Path(source).expanduser()

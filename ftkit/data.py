@@ -422,7 +422,7 @@ def from_rows(cls,
     seed, limit = chosen["seed"], chosen["limit"]
     if chosen.get("near", "as_is") not in NEAR: raise DataError(f"near is {chosen['near']!r}; it must be one of {', '.join(NEAR)}")
     keep = limited(len(rows.items), seed, limit)
-    rows, hashes, sizes = rows.take(keep), [hashes[i] for i in keep], None if sizes is None else sizes[keep]
+    if len(keep) < len(hashes): rows, hashes, sizes = rows.take(keep), [hashes[i] for i in keep], None if sizes is None else sizes[keep]
     if seconds is not None: seconds = np.asarray(seconds, np.float32)[keep]
     kind, classes, labels = encode_labels(rows, chosen["kind"], chosen["separator"])
     shares = {"valid": chosen["valid"]} if chosen["test_source"] is not None else {"test": chosen["test"], "valid": chosen["valid"]}

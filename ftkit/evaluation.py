@@ -26,6 +26,7 @@ from .sounds import Clip
 from .speech_bodies import load_backbone
 from .speech_data import show_sounds
 from .transcripts import recording_errors, show_error_by
+from .classical import Classical
 from .head import HEADS, Model
 from .image_data import show_pictures
 from .metrics import confusion as confusion_counts
@@ -74,16 +75,17 @@ def _constant(data: Data, n: int) -> np.ndarray:
     return np.tile(hot.mean(0), (n, 1))
 
 def baselines(
-    model: Model,  # fine-tuned; its body is loaded anew as it was before
+    model: Model | Classical,  # fine-tuned; its body is loaded anew as it was before
     part: Part,  # rows to predict
 ) -> dict[str, np.ndarray]:  # name: (n,C) probabilities or (n,) numbers
     "Predictions of the three simpler models; with facts in the prep, also of the frozen body without them."
-    data, out, device = part.data, {}, model.target.device
+    data, out, device = part.data, {}, model.target.device if hasattr(model, "target") else "cpu"
     if data.task.kind == "transcription": return _other_writers(model, part)
     bar = Progress("baselines", 3)
     out["majority" if data.task.classes else "mean"] = _constant(data, len(part)); bar.update(1)
     if data.task.modality == "text": out["tf-idf + linear"] = linear_baseline(tfidf_features(data), data, part.ids)
     elif data.task.modality == "speech": out["log-mel statistics + linear"] = linear_baseline(features(load_backbone("log_mel"), data, device), data, part.ids)
+    elif data.task.modality == "tabular": return out | _simpler_tables(model, part, bar)
     else: out["linear on raw pixels"] = linear_baseline(data.pixels(16).reshape(len(data), -1) / 255, data, part.ids)
     bar.update(2)
     if model.pretrained:
@@ -99,6 +101,13 @@ def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
     if model.backbone.architecture != "log_mel:" and not model.writes and model.head_config["name"] in HEADS: out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
     texts = whisper_writes(name, part.data, part.ids, model.target.device) if model.pretrained and len(part) <= 500 else None
     return out if texts is None else out | {f"{name} as it came": texts}
+
+def _simpler_tables(model, part: Part, bar: Progress) -> dict[str, np.ndarray]:
+    "Of tables: a linear model and boosted trees, as they come, unless that is what the model is."
+    own, text = getattr(model, "name", ""), next((f.body for f in model.prep.features if f.body), None)
+    out = {n: Classical(n, part.data.task, text_backbone=text).fit(part.data).predict(part) for n in ("ridge", "gradient_boosting") if n != own}
+    bar.update(3)
+    return out
 
 # %% ../nbs/12_evaluation.ipynb #49f25d6e
 def count_test_use(
@@ -123,6 +132,7 @@ class Report:
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
     noise: dict[str, Figure] = dataclasses.field(default_factory=dict)  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    target: dict | None = None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
     beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
     marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
 
@@ -161,13 +171,15 @@ def _worth(report: Report) -> str:
     if not others: return ""
     best = (max if higher else min)(others, key=others.get)
     gain, said = report.gain[best], f"{best}, the best simpler model ({others[best]:.3f})"
-    if gain.low > 0: return f"fine-tuning was worth it: it is better than {said}"
-    return f"fine-tuning was not worth it: {said} is better, and cheaper to make" if gain.high < 0 else f"it is not shown that fine-tuning was worth it: the difference to {said} may be chance"
+    what = "this model" if report.task.modality == "tabular" else "fine-tuning"
+    if gain.low > 0: return f"{what} was worth it: it is better than {said}"
+    return f"{what} was not worth it: {said} is better" + ", and cheaper to make" * (what == "fine-tuning") if gain.high < 0 else f"it is not shown that {what} was worth it: the difference to {said} may be chance"
 
 def _doubts(report: Report, data: Data) -> list[str]:
     "Sentences that a careful reader would write beside the figures."
     notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
     own = report.figures[report.part.name][name]
+    if report.target: notes.append(report.target["told"])
     if worth := _worth(report): notes.append(worth)
     for baseline, difference in report.gain.items():
         if baseline in ("majority", "mean"): continue
@@ -183,6 +195,14 @@ def _doubts(report: Report, data: Data) -> list[str]:
     if facts in report.baselines: notes.append(f"facts put behind the texts: a frozen body with a linear model has {report.baselines['frozen body + linear'][name]} with them and {report.baselines[facts][name]} without")
     return notes + list(data.notes)
 
+def _aim(report: Report, target: float) -> dict:
+    "Whether the headline figure reaches a target, and whether that may be chance."
+    f, (name, higher) = report[report.headline], headline(report.task.kind)
+    over = lambda v: v >= target if higher else v <= target
+    reached, sure, out = over(f.value), over(f.low if higher else f.high), not over(f.high if higher else f.low)
+    told = "reached, by all of its interval" if sure else "reached, but its interval does not exclude less" if reached else "not reached, by none of its interval" if out else "not reached, but its interval does not exclude it"
+    return {"target": target, "reached": bool(reached), "sure": bool(sure), "told": f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g}; {f} is {told}"}
+
 # %% ../nbs/12_evaluation.ipynb #770dfcd8
 def _with_noise(model: Model, report: Report, noise: str, n_boot: int, most: int = 200) -> dict[str, Figure]:
     "The headline figure without noise and with more and more of it, on 200 recordings at most."
@@ -193,13 +213,14 @@ def _with_noise(model: Model, report: Report, noise: str, n_boot: int, most: int
 
 # %% ../nbs/12_evaluation.ipynb #ccfa0cbd
 def evaluate(
-    model: Model,
+    model: Model | Classical,
     part: Part,  # usually data.test
     beside: tuple[str, ...] = ("train", "valid"),  # other parts to give figures for
     with_baselines: bool = True,  # fit the simpler models too
     most: int = 2000,  # rows of the other parts at most, drawn at random
     n_boot: int = 1000,  # bootstrap resamples
     noise: str = "none",  # recordings are tested with noise too: none, white, pink, babble
+    target: float | None = None,  # what the headline figure is to reach, such as accuracy 0.9
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
     data, kind, classes = part.data, model.task.kind, model.task.classes
@@ -218,6 +239,7 @@ def evaluate(
     gain = {n: _gain(kind, part.labels, p, q) for n, q in others.items()}
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
     report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested, beside=said)
+    if target is not None: report.target = _aim(report, target)
     report.notes = model.notes + _doubts(report, data)
     if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
     if data.task.modality == "speech":
@@ -312,9 +334,12 @@ def _worst_sounds(self, n: int) -> Heard:
 def worst(self,
     n: int = 9,  # how many; of texts the 9 that were explained, of recordings the 9 that can be heard
 ):
-    "The worst rows: what they are, what was said and how surely. Pictures as a figure, texts with the words that drove it, recordings with players."
+    "The worst rows: what they are, what was said and how surely. Pictures as a figure, rows of a table as a DataFrame, texts with the words that drove it, recordings with players."
     if self.marked is not None: return self.marked
     rows, data = self.worst_rows(n), self.part.data
+    if data.task.modality == "tabular":
+        table = data.show_rows(self.part.ids[rows])
+        return table.rename(columns={table.columns[0]: "truth → said"}).assign(**{"truth → said": [_told(self, i) for i in rows]})
     return show_pictures([data.items[self.part.ids[i]] for i in rows], [_told(self, i) for i in rows], across=min(len(rows), 5) or 1, side=1.7)
 
 # %% ../nbs/12_evaluation.ipynb #015a5a04
@@ -388,6 +413,7 @@ def to_json(self) -> dict:
     out = {"headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
            "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
     if self.noise: out["noise"] = self.noise
+    if self.target: out["target"] = self.target
     if isinstance(self.marked, Marked): out["worst"] = self.marked
     if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
     if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
@@ -412,6 +438,7 @@ def save(self,
     data, p = self.part.data, self.probabilities
     table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
     table = table.assign(predicted=p) if p.ndim == 1 else table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
+    if data.task.modality == "tabular": table = table.drop(columns="item").join(data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)")
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
     cases = [c for part, said in [*self.beside.values(), (self.part, self.probabilities)] for c in worst_cases(part, said)]
     write_json(folder / "cases.json", {"kind": self.task.kind, "modality": self.task.modality, "classes": self.task.classes, "cases": cases})

@@ -17,7 +17,7 @@ from .core import patch_to, permutation
 from .data import SHOWS, Data, append_test, check_shares, read_elsewhere
 from .pictures import PICTURE_SUFFIXES, look_at_files, open_picture, pixels
 from .sources import DataError, Rows, read_arrays, read_class_folders, read_picture_table
-from .speech_samples import fetch_sample
+from .table_samples import fetch_sample
 
 # %% ../nbs/03a_image_data.ipynb #bd787ff9
 def _read_pictures(source, folder, item, label, columns) -> Rows:

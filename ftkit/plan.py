@@ -206,7 +206,7 @@ def data_fingerprint(
         return fingerprint(found) if any(found) else None
     if not isinstance(value, str) or not value or "\0" in value: return None
     if value.startswith("sample:"):
-        from ftkit.speech_samples import SAMPLES
+        from ftkit.table_samples import SAMPLES
         return fingerprint([SAMPLES[value[7:]].package, SAMPLES[value[7:]].sha256]) if value[7:] in SAMPLES else None
     run = RUN_FILE.fullmatch(value)
     path = runs_folder() / run[1] / run[2] if run else os.path.join(base, os.path.expanduser(value))

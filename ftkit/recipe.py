@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OPTIMISERS', 'SCHEDULES', 'RECIPES', 'LOSSES', 'register_loss', 'LOSS_OF', 'TrainConfig', 'rate_factor',
-           'pick_device', 'Precision', 'compiled', 'probe_precision', 'probe_compile', 'same_bits']
+           'pick_device', 'Precision', 'compiled', 'laid_out', 'probe_precision', 'probe_compile', 'same_bits']
 
 # %% ../nbs/08a_recipe.ipynb #cef421ff
 import contextlib
@@ -69,6 +69,7 @@ class TrainConfig:
 # %% ../nbs/08a_recipe.ipynb #d8492678
 RECIPES: dict[str, dict] = {  # modality, or transcription with characters or a decoder: what differs from the defaults, which were found for pictures
     "image": {},
+    "tabular": dict(epochs=60, head_epochs=0, batch_size=64, learning_rate=1e-3, body_rate=1.0, layer_decay=1.0, weight_decay=1e-2, warmup=0.05, schedule="cosine", frozen_layers=0, blend=1.0, patience=15, label_smoothing=0.0),
     "text": dict(epochs=3, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=3, body_dropout=0.0, blend=1.0),
     "speech": dict(epochs=4, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=0.7, batch_size=16),
     "transcription": dict(epochs=8, head_epochs=30, head_decay=0.01, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
@@ -183,12 +184,16 @@ def _emulated(device: torch.device) -> float:
 def compiled(net: torch.nn.Module, lengths: bool):  # the network, whether its inputs differ in length -> what computes the same faster
     return torch.compile(net, dynamic=lengths or None)
 
+def laid_out(x: torch.Tensor, precision: Precision) -> torch.Tensor:
+    "Pictures in memory as the precision says; rows of a table have no such choice."
+    return x.contiguous(memory_format=precision.memory_format) if x.ndim == 4 else x
+
 def _seconds_a_step(model: Model, x, precision: Precision, device: torch.device, best: float = math.inf) -> float:
     "The faster of two training steps after one to warm up, in seconds; that one alone where it takes four times the best."
     net = copy.deepcopy(model).train().to(device, memory_format=precision.memory_format)
     net.backbone.attend(precision.layout)
     if precision.compiled: net = compiled(net, isinstance(x, dict))
-    x, times = x if isinstance(x, dict) else x.to(device, memory_format=precision.memory_format), []
+    x, times = x if isinstance(x, dict) else laid_out(x.to(device), precision), []
     for _ in range(3):
         started = time.perf_counter()
         with precision.autocast(device): out = net(x).float()
@@ -217,13 +222,13 @@ def probe_precision(
     "The fastest way to train this model on this machine, measured once and remembered."
     x = _rounded(x)
     of = next((x[k] for k in ("input_ids", "waves") if k in x), None) if isinstance(x, dict) else x
-    layouts = ("channels_last", "contiguous") if not isinstance(x, dict) else ("sdpa",) if "frames" in x else ("sdpa", "eager")  # plain products win on short texts; the longest recordings need gigabytes for them
+    layouts = ("channels_last", "contiguous")[x.ndim < 4:] if not isinstance(x, dict) else ("sdpa",) if "frames" in x else ("sdpa", "eager")  # plain products win on short texts; the longest recordings need gigabytes for them
     shape = list((x["below"][0] if of is None else of).shape)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
     key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "version": 6})
     path = cache_folder("precision") / f"{key}.json"
     if path.exists(): return Precision(**read_json(path))
-    options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) not in (("bfloat16", "contiguous"),)]
+    options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1]
     slower = _emulated(device) if dtype == "auto" else 1
     if slower > 4: options = [o for o in options if o.dtype == "float32"]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -40,7 +40,7 @@ class Rows:
 
     def take(self, ids) -> "Rows":
         "Some of the rows, by number."
-        return Rows([self.items[i] for i in ids], [self.labels[i] for i in ids], {k: [c[i] for i in ids] for k, c in self.columns.items()}, self.target, self.names)
+        return Rows(self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids], [self.labels[i] for i in ids], {k: [c[i] for i in ids] for k, c in self.columns.items()}, self.target, self.names)
 
 # %% ../nbs/02b_sources.ipynb #a47ba5d2
 _SPLIT_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid", "test": "test", "testing": "test"}

@@ -24,7 +24,7 @@ from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, li
 from .samples import SAMPLES
 from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
 from .sources import _SPLIT_NAMES, DataError, Rows, find_column, read_class_folders, read_columns, read_table, usual_column
-from .speech_samples import fetch_sample
+from .table_samples import fetch_sample
 from .text_data import Data
 
 # %% ../nbs/03c_speech_data.ipynb #33b9efd4

@@ -16,8 +16,9 @@ from torch import nn
 from .backbone import features
 from .core import UsageError, permutation, uniform
 from .head import Model
-from .recipe import LOSS_OF, Precision, compiled, probe_compile, probe_precision
+from .recipe import LOSS_OF, Precision, compiled, laid_out, probe_compile, probe_precision
 from .speech_bodies import frame_features
+from .tables import classes_of
 from .tokens import split_batch
 
 # %% ../nbs/08c_stages.ipynb #3811e478
@@ -62,11 +63,12 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
     precision = precision or Precision(**t.ranks.from_first(probe))
     more, kind = {}, t.model.task.modality if t.augment else ""
     if kind == "text": more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}
+    if kind == "tabular": more = {"rows": rows, "labels": classes_of(t.data), "among": t.data.train.ids}
     if kind == "speech": more = {"others": rows.waves, "rows": t.data.train.ids, "rate": t.model.prep.rate}
     def inputs(ids, epoch):
         change = (lambda raw: t.augment(raw, ids, c.seed, epoch, **more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
-        return x | known(ids) if isinstance(x, dict) else x.contiguous(memory_format=precision.memory_format)
+        return x | known(ids) if isinstance(x, dict) else laid_out(x, precision)
     return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, compiled(t.model, isinstance(x, dict)) if precision.compiled else t.model, precision, rows)
 
 def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False) -> np.ndarray:

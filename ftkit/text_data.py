@@ -15,7 +15,7 @@ from .core import patch_to
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .image_data import Data
 from .sources import DataError, Rows, find_column, read_class_folders, read_columns, read_table
-from .speech_samples import fetch_sample
+from .table_samples import fetch_sample
 
 # %% ../nbs/03b_text_data.ipynb #085a0e4d
 TEXT_SUFFIXES = (".txt", ".md")

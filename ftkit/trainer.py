@@ -33,6 +33,7 @@ from .params import nearest
 from .ranks import Ranks, check_batch_norm, join_ranks
 from .recipe import LOSSES, RECIPES, Precision, TrainConfig, pick_device, rate_factor, same_bits
 from .stages import Stage, _head_stage, _loss_of, _tune_stage, mix_partners
+from .table_augment import TableAugment
 from .tokens import like_lengths, padding_share, split_batch
 from .transcripts import error_rates
 from .words import TextAugment
@@ -48,22 +49,23 @@ class Trainer:
     def __init__(self,
         model: Model,
         data: Data,
-        augment: Augment | TextAugment | SoundAugment | None = None,  # applied to training rows only
+        augment: Augment | TextAugment | SoundAugment | TableAugment | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
+        record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
         **fields,  # fields of TrainConfig
     ):
         unknown = [f for f in fields if f not in TrainConfig.__dataclass_fields__]
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
-        self.model, self.data, self.watch = model, data, list(watch)
+        self.model, self.data, self.watch, self.record = model, data, list(watch), record
         self.augment = None if augment is None or augment == type(augment)() else augment
         self.config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality]), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
-        wanted = {"text": TextAugment, "speech": SoundAugment}.get(model.task.modality, Augment)
+        wanted = {"text": TextAugment, "speech": SoundAugment, "tabular": TableAugment}.get(model.task.modality, Augment)
         if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {_NOUNS[model.task.modality]}; give {wanted.__name__}")
-        if model.task.modality != "image" and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are {_NOUNS[model.task.modality]}; only pictures can be laid over each other, set mixup to 0")
+        if model.task.modality in ("text", "speech") and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are {_NOUNS[model.task.modality]}; only pictures and rows of tables can be laid over each other, set mixup to 0")
         if self.augment is not None and not self._tunes() and model.task.modality != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; set epochs above 0 and free some layers of the body, or set augment to none")
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
@@ -138,7 +140,8 @@ def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, 
     other, share = mix_partners(rows, self.data.train.ids, self.config.mixup, self.config.seed, epoch)
     share = to_device(share, self.device)
     column = share.view(-1, *[1] * (x.ndim - 1))
-    return x * column + s.inputs(other, epoch) * (1 - column), [(rows, share), (other, 1 - share)]
+    y = s.inputs(other, epoch)
+    return s.rows.mix(x, y, column, (self.config.seed, epoch, rows)) if hasattr(s.rows, "mix") else x * column + y * (1 - column), [(rows, share), (other, 1 - share)]
 
 # %% ../nbs/09_trainer.ipynb #7f204f1c
 @patch_to(Trainer)
@@ -234,7 +237,7 @@ def _blocks(self, s: Stage, ids: np.ndarray):
 @patch_to(Trainer)
 def _folder(self) -> Path | None:
     "Where this fit's checkpoints are: named by its number in the process and by everything its result depends on."
-    if run_dir() is None: return None
+    if run_dir() is None or not self.record: return None
     what = {"config": dataclasses.asdict(self.config) | {"checkpoint_seconds": 0}, "augment": dataclasses.asdict(self.augment) if self.augment else None} | self._given()
     return run_of(run_dir()) / "checkpoints" / f"{self.number}-{fingerprint(what)}"
 
@@ -311,7 +314,7 @@ def _best_name(best: dict) -> str:
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
-    Trainer.count += 1
+    Trainer.count += self.record
     self.number, c = Trainer.count, self.config
     names = (["head"] if c.head_epochs else []) + (["tune"] if self._tunes() else [])
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
@@ -321,8 +324,8 @@ def fit(self) -> "Trainer":
     self.model.to(self.device)
     self.targets = self.model.targets(self.data).to(self.device)
     self.loss_of = LOSSES[_loss_of(self.model, c.loss)]
-    note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
-    emit("fit", number=self.number)
+    if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
+    if self.record: emit("fit", number=self.number)
     with _saving_on_terminate(), same_bits(c.deterministic, self.device):
         saved = {} if self.ranks.rank else self._found()
         name = self.ranks.from_first(lambda: saved.get("name"))
@@ -331,7 +334,7 @@ def fit(self) -> "Trainer":
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
     self.model.freeze("none").eval()
-    note(weights=self.model.weights_hash(), peak_memory=_peak_memory())
+    if self.record: note(weights=self.model.weights_hash(), peak_memory=_peak_memory())
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
 
@@ -345,8 +348,8 @@ def _run_stage(self, name: str, saved: dict) -> None:
     if not saved or saved["epoch"] < (c.head_epochs if name == "head" else c.epochs):
         stage = (_head_stage if name == "head" else _tune_stage)(self, self.precision)
         self.precision = stage.precision
-        note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
-        if stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
+        if self.record: note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
+        if self.record and stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
         self.ranks.spread(self.model.state_dict())
         self._loop(stage, saved)
     if name == "tune" and c.blend < 1: self._blend()
