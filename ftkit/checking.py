@@ -46,6 +46,7 @@ def check_data(
     label: Annotated[str | None, typer.Option(help="a table's column with the label; without it, looked for")] = None,
     item: Annotated[str | None, typer.Option(help="a table's column with the text or the path; without it, looked for")] = None,
     task: Annotated[str | None, typer.Option(help="of recordings: classify or transcribe; without it, what the table has")] = None,
+    where: Annotated[str | None, typer.Option(help="only rows of the table for which this holds, for example \"stars >= 3\"")] = None,
     limit: Annotated[int | None, typer.Option(help="at most so many rows, drawn at random", min=2)] = None,
     fast: Annotated[bool, typer.Option(help="without a pretrained body: no suspected labels, no outliers")] = False,
     backbone: Annotated[str | None, typer.Option(help="that body; without it, the usual one")] = None,
@@ -65,7 +66,7 @@ def check_data(
     kind = kind or guess_kind(data)
     if kind not in ("image", "text", "speech"): raise UsageError(f"kind is {kind!r}; it must be image, text or speech")
     more = {"item" if kind != "text" else "text": item, "label": label} | ({"task": task or _task(data, label)} if kind == "speech" else {})
-    found = check(getattr(Data, kind)(data, limit=limit, skip_bad=True, near="as_is", **more), not fast, backbone)
+    found = check(getattr(Data, kind)(data, where=where, limit=limit, skip_bad=True, near="as_is", **more), not fast, backbone)
     if out: found.write_decisions(out, fixes) if out.suffix == ".csv" else found.clean(out, fixes)
     if page: write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
     print(json_text(found.to_json()) if as_json else f"{found}" + "".join(f"\n  {what:<9} {Path(p).resolve()}" for what, p in (("cleaned", out), ("page", page)) if p))

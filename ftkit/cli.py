@@ -431,7 +431,7 @@ def _join_parameters(argv: list[str]) -> list[str]:
         if word == "--then": then.append({"template": _next(words, "--then", "a notebook"), "p": [], "f": []}); continue
         if then and word in ("-f", "--file"): then[-1]["f"].append(_next(words, word, "a file")); continue
         if not (then and word in ("-p", "--param")): out.append(word)
-        if word not in ("-p", "--param", "-w", "--where", "-g", "--grid"): continue
+        if word not in ("-p", "--param", "-w", "--where", "-g", "--grid") or argv[:1] == ["check"]: continue  # there --where is one condition
         name = _next(words, word, f"a name and a value, for example {word} epochs 5")
         given = name if "=" in name else f"{name}={_next(words, f'{word} {name}', f'a value: {word} {name} VALUE')}"
         (then[-1]["p"] if then and word in ("-p", "--param") else out).append(given)

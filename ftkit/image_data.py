@@ -16,22 +16,23 @@ import numpy as np
 from .core import patch_to, permutation
 from .data import SHOWS, Data, append_test, check_shares, read_elsewhere
 from .pictures import PICTURE_SUFFIXES, look_at_files, open_picture, pixels
-from .sources import DataError, Rows, read_arrays, read_class_folders, read_picture_table
+from .sources import DataError, Rows, filter_rows, read_arrays, read_class_folders, read_picture_table, read_table
 from .table_samples import fetch_sample
 
 # %% ../nbs/03a_image_data.ipynb #bd787ff9
-def _read_pictures(source, folder, item, label, columns) -> Rows:
-    "Rows of any source of pictures."
-    if not isinstance(source, (str, os.PathLike)):
-        return read_picture_table(source, Path(folder or "."), item, label, columns, "the table") if hasattr(source, "columns") else read_arrays(source)
-    text, path = str(source), Path(source).expanduser()
+def _read_pictures(source, folder, item, label, columns, where: str | None = None, notes: list | None = None) -> Rows:
+    "Rows of any source of pictures; of a table those for which `where` holds."
+    of_table = lambda table, base, name: read_picture_table(filter_rows(table, where, name, notes), Path(base), item, label, columns, name)
+    if hasattr(source, "columns"): return of_table(source, folder or ".", "the table")
+    text, path = str(source), Path(source).expanduser() if isinstance(source, (str, os.PathLike)) else None
+    if path and path.is_file() and path.suffix != ".npz" and "idx3" not in path.name: return of_table(read_table(path), folder or path.parent, path.name)
+    filter_rows(None, where, text if path else "what was given")
+    if path is None: return read_arrays(source)
     if text.startswith("sample:"):
         path = fetch_sample(text.removeprefix("sample:"))
         return read_arrays(path / "images.npz") if (path / "images.npz").exists() else read_class_folders(path, PICTURE_SUFFIXES)
     if path.is_dir(): return read_class_folders(path, PICTURE_SUFFIXES)
-    if path.suffix == ".npz" or "idx3" in path.name: return read_arrays(path)
-    if path.is_file(): return read_picture_table(path, Path(folder) if folder else path.parent, item, label, columns, path.name)
-    return read_elsewhere(text, read_arrays, "a folder of class folders, a table, sample:digits")
+    return read_arrays(path) if path.suffix == ".npz" or "idx3" in path.name else read_elsewhere(text, read_arrays, "a folder of class folders, a table, sample:digits")
 
 # %% ../nbs/03a_image_data.ipynb #9cab1f70
 def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[str], list[tuple[int, int]], list[tuple[str, str]]]:
@@ -58,6 +59,7 @@ def image(cls,
     folder: str | None = None,  # where a table's relative paths count from; default: the table's own folder
     item: str | None = None,  # the table's column that names the picture
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
+    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -76,12 +78,12 @@ def image(cls,
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
     check_shares(valid, test)
     columns = {"group": group, "time": time, "split": split}
-    rows = _read_pictures(source, folder, item, label, columns)
-    if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}))
+    rows = _read_pictures(source, folder, item, label, columns, where, notes := [])
+    if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}, where, notes))
     if not rows.items: raise DataError(f"{source} has no rows; give at least two labelled pictures")
     good, hashes, sizes, bad = _look(rows, skip_bad)
     if not good: raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
-    return cls.from_rows("image", rows.take(good), hashes, source, chosen, np.array(sizes), bad, (f"{len(bad)} unreadable pictures were left out",) if bad else ())
+    return cls.from_rows("image", rows.take(good), hashes, source, chosen, np.array(sizes), bad, (*notes, *[f"{len(bad)} unreadable pictures were left out"] * bool(bad)))
 
 # %% ../nbs/03a_image_data.ipynb #a50b2210
 def show_pictures(

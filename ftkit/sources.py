@@ -4,17 +4,22 @@
 
 # %% auto #0
 __all__ = ['DataError', 'Rows', 'read_class_folders', 'read_table', 'usual_column', 'find_column', 'read_columns',
-           'read_picture_table', 'read_idx', 'read_arrays']
+           'read_picture_table', 'filter_rows', 'read_idx', 'read_arrays']
 
 # %% ../nbs/02b_sources.ipynb #0f775cf8
-import dataclasses
-import gzip
+import ast
 import csv
+import dataclasses
+import functools
+import gzip
 import io
 import json
 import math
+import operator
 import os
+import re
 import struct
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -191,7 +196,7 @@ _FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "x": True, "0": Fal
 def _flag(value, column: str) -> bool:
     "A cell of a column of 0 and 1."
     try: return _FLAGS[str(value).strip().lower()]
-    except KeyError: raise DataError(f"the column {column!r} holds {value!r}; a label column of several may hold 1, 0, true, false, yes, no, x or nothing") from None
+    except KeyError: raise DataError(f"the column {column!r} holds {value!r}; such a column may hold 1, 0, true, false, yes, no, x or nothing") from None
 
 def read_columns(
     table,  # DataFrame
@@ -224,6 +229,101 @@ def read_picture_table(
     rows = Rows(paths, [labels[i] for i in index], {role: [values[i] for i in index] for role, values in more.items()}, target)
     if len(index) > len(set(index)): rows.columns.setdefault("group", [str(i) for i in index])
     return rows
+
+# %% ../nbs/02b_sources.ipynb #96228fac
+_ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod}
+_ORDER = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge}
+_COMPARED = _ORDER | {ast.Eq: operator.eq, ast.NotEq: operator.ne}
+
+def _uses(node, wrong) -> list[tuple[str, str]]:
+    "(name, as what it is compared: number, text, flag or nothing) of each column in a condition; `wrong` makes the error for all that is none."
+    if isinstance(node, ast.BoolOp): return [u for v in node.values for u in _uses(v, wrong)]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.Invert)): return _uses(node.operand, wrong)
+    if isinstance(node, ast.Name): return [(node.id, "flag")]
+    if not isinstance(node, ast.Compare): raise wrong(f"{ast.unparse(node)} is no comparison")
+    leaves = [node.left]
+    for op, side in zip(node.ops, node.comparators):
+        if not isinstance(op, (*_COMPARED, ast.In, ast.NotIn)): raise wrong("is and is not do not compare values")
+        if (listed := isinstance(side, (ast.List, ast.Tuple))) != isinstance(op, (ast.In, ast.NotIn)): raise wrong("in and not in take a list, for example ['en', 'de'], other comparisons a value")
+        if listed and len(node.ops) > 1: raise wrong("in and not in stand alone, joined to others by and")
+        leaves += side.elts if listed else [side]
+    parts = [n for leaf in leaves for n in ast.walk(leaf) if not isinstance(n, (ast.Load, ast.operator, ast.unaryop))]
+    sums = [n for n in parts if isinstance(n, ast.BinOp) and type(n.op) in _ARITHMETIC or isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub)]
+    for n in parts:
+        if not (n in sums or isinstance(n, ast.Name) or isinstance(n, ast.Constant) and type(n.value) in (str, int, float, bool)): raise wrong(f"{ast.unparse(n)} is not allowed")
+    values = {type(n.value) for n in parts if isinstance(n, ast.Constant)}
+    number = bool(sums or values & {int, float} or not values and any(type(op) in _ORDER for op in node.ops))
+    if number + len(values & {str, bool}) > 1: raise wrong(f"{ast.unparse(node)} compares with values of several kinds")
+    return [(n.id, "number" if number else "text" if str in values else "flag" if bool in values else "") for n in parts if isinstance(n, ast.Name)]
+
+# %% ../nbs/02b_sources.ipynb #9b707889
+def _condition(where: str, columns: list[str], wrong) -> tuple[ast.expr, dict[str, str]]:
+    "A condition whose names are those of columns, and as what each of these is compared."
+    quoted = []
+    def plain(m) -> str:
+        if m[1] is None: return {"&": " and ", "|": " or "}.get(m[0], m[0])
+        quoted.append(m[1])
+        return f" quoted_{len(quoted) - 1}_ "
+    try: tree = ast.parse(re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`([^`]*)`|&|\|", plain, where).strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e: raise wrong(f"it cannot be read ({str(e).partition(' (<')[0] or 'too deep'})") from None
+    there = {unicodedata.normalize("NFKC", c): c for c in columns}
+    column = {f"quoted_{k}_": c if c in columns else None for k, c in enumerate(quoted)}
+    kinds: dict[str, set[str]] = {}
+    for name, kind in _uses(tree.body, wrong):
+        if (found := column.get(name) if name in column else there.get(name)) is None:
+            asked = quoted[int(name.split("_")[1])] if name in column else name
+            near = nearest(asked, columns)
+            raise wrong(f"there is no column {asked!r} among {', '.join(columns[:20])}" + (f"; did you mean {near!r}?" if near else ""))
+        column[name] = found
+        kinds.setdefault(found, set()).update({kind} - {""})
+    if both := [c for c, k in kinds.items() if len(k) > 1]: raise wrong(f"the column {both[0]!r} is compared as {' and as '.join(sorted(kinds[both[0]]))}")
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Name): n.id = column[n.id]
+    return tree.body, {c: "".join(k) for c, k in kinds.items()}
+
+def _met(node, cells: dict):
+    "A checked condition worked out on columns with missing values: (N,) booleans, some missing."
+    of = lambda n: _met(n, cells)
+    if isinstance(node, ast.Constant): return node.value
+    if isinstance(node, ast.Name): return cells[node.id]
+    if isinstance(node, ast.BoolOp): return functools.reduce(operator.and_ if isinstance(node.op, ast.And) else operator.or_, map(of, node.values))
+    if isinstance(node, ast.UnaryOp): return -of(node.operand) if isinstance(node.op, ast.USub) else ~of(node.operand)
+    if isinstance(node, ast.BinOp): return _ARITHMETIC[type(node.op)](of(node.left), of(node.right))
+    if type(node.ops[0]) in _COMPARED:
+        sides = [of(n) for n in (node.left, *node.comparators)]
+        return functools.reduce(operator.and_, (_COMPARED[type(op)](a, b).astype("boolean") for op, a, b in zip(node.ops, sides, sides[1:])))
+    left = of(node.left)
+    met = left.isin([of(n) for n in node.comparators[0].elts]).astype("boolean").mask(left.isna())
+    return ~met if isinstance(node.ops[0], ast.NotIn) else met
+
+# %% ../nbs/02b_sources.ipynb #ca452bd8
+def filter_rows(
+    table,  # DataFrame; None where there is no table
+    where: str | None,  # a condition on its columns; names with spaces in backquotes; None keeps all
+    name: str,  # of the table, for messages
+    notes: list | None = None,  # how many were kept is added here
+):  # DataFrame
+    "The rows of a table for which a condition holds."
+    import pandas as pd
+    if where is None or not where.strip(): return table
+    wrong = lambda what: DataError(f"where is {where!r}: {what}; compare columns with numbers or texts, and join comparisons by and, or, not: stars >= 3 and language in ['en', 'de']")
+    if table is None: raise DataError(f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out, or give a table")
+    tree, used = _condition(where, list(map(str, table.columns)), wrong)
+    if not used: raise wrong("it names no column")
+    def read(column: str, kind: str):
+        cells = table[column]
+        if kind == "number": return pd.to_numeric(cells, errors="coerce").astype("Float64")
+        if kind == "flag": return cells.astype("boolean") if cells.dtype == bool else pd.Series([_flag(v, column) for v in cells], table.index, "boolean")
+        return cells.astype("string") if cells.dtype == object or isinstance(cells.dtype, (pd.StringDtype, pd.CategoricalDtype)) else cells
+    try: met = _met(tree, {c: read(c, kind) for c, kind in used.items()})
+    except DataError: raise
+    except Exception as e: raise wrong(f"it cannot be worked out ({(str(e).splitlines() or [type(e).__name__])[0][:120]})") from None  # pandas raises many types
+    met = np.asarray(met.fillna(False), bool)
+    if not met.any(): raise wrong(f"none of {len(table)} rows of {name} meets it; there are for example " + "; ".join(f"{c} {', '.join(map(repr, list(dict.fromkeys(map(str, table[c])))[:4]))}" for c in used))
+    if notes is not None: notes.append(f"{met.sum():,} of {len(table):,} rows of {name} are kept: {where.strip()}")
+    kept = table[met].reset_index(drop=True)
+    kept.attrs = dict(table.attrs)
+    return kept
 
 # %% ../nbs/02b_sources.ipynb #3685cb6b
 def read_idx(path: str | os.PathLike) -> np.ndarray:

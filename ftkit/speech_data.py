@@ -23,7 +23,7 @@ from .core import patch_to
 from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, limited, spoken, with_letters
 from .samples import SAMPLES
 from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
-from .sources import _SPLIT_NAMES, DataError, Rows, find_column, read_class_folders, read_columns, read_table, usual_column
+from .sources import _SPLIT_NAMES, DataError, Rows, filter_rows, find_column, read_class_folders, read_columns, read_table, usual_column
 from .table_samples import fetch_sample
 from .text_data import Data
 
@@ -104,9 +104,11 @@ def _of_sample(name: str) -> Path:
 def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
     task, label = chosen["task"], chosen["label"]
-    manifest = lambda table, base, where, label: read_manifest(table, Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, where)
+    where = chosen.get("where")
+    manifest = lambda table, base, name, label: read_manifest(filter_rows(table, where, name, notes), Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, name)
     if hasattr(source, "columns"): return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
+        filter_rows(None, where, "what was given")
         items, labels = map(list, source)
         if len(items) != len(labels): raise DataError(f"{len(items)} recordings and {len(labels)} labels were given; there must be one label a recording")
         return Rows([str(v) if isinstance(v, os.PathLike) else v for v in items], labels, target="text" if task == "transcribe" else "label")
@@ -119,6 +121,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
             if len(table) < whole: notes.append(f"{whole - len(table)} recordings that belong to no family were left out")
         return manifest(table, path, str(source), label)
     if path.is_dir():
+        filter_rows(None, where, path)
         if task == "classify": return read_class_folders(path, SOUND_SUFFIXES, "recordings")
         raise DataError(f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: data='transcripts.csv', folder='{path}'")
     if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
@@ -243,6 +246,7 @@ def speech(cls,
     speaker: str | None = None,  # column that says who speaks; default: one with a usual name, such as speaker
     start: str | None = None,  # column with the second a part begins at; default: one with a usual name, such as start or onset
     end: str | None = None,  # column with the second it ends at; default: end or another usual name, or start and duration
+    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # to classify: one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part

@@ -23,7 +23,7 @@ from .core import patch_to, uniform
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .speech_data import Data
 from .params import nearest
-from .sources import DataError, Rows, find_column, read_columns, read_table
+from .sources import DataError, Rows, filter_rows, find_column, read_columns, read_table
 from .table_samples import fetch_sample
 
 # %% ../nbs/03d_table_data.ipynb #0e1c5466
@@ -240,9 +240,7 @@ def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -
 # %% ../nbs/03d_table_data.ipynb #5267612a
 def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -> Rows:
     "Columns told apart: the label, those that split, those to learn from."
-    if chosen["where"]:
-        before, table = len(table), filter_rows(table, chosen["where"], where)
-        notes.append(f"{len(table):,} of {before:,} rows are used: {chosen['where']}")
+    table = filter_rows(table, chosen["where"], where, notes)
     label = _label_column(table, chosen["label"], where)
     roles = {r: chosen[r] for r in ("group", "time", "split") if chosen[r]}
     labels, target, columns = read_columns(table, label, roles, where)

@@ -14,7 +14,7 @@ from .cleaning import cjk_share, decode
 from .core import patch_to
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .image_data import Data
-from .sources import DataError, Rows, find_column, read_class_folders, read_columns, read_table
+from .sources import DataError, Rows, filter_rows, find_column, read_class_folders, read_columns, read_table
 from .table_samples import fetch_sample
 
 # %% ../nbs/03b_text_data.ipynb #085a0e4d
@@ -49,12 +49,13 @@ def _read_files(folder: Path, notes: list, skip_bad: bool) -> Rows:
     notes += [f"{len(v)} files were read as {k} (first: {v[0]})" for k, v in odd.items()]
     return rows
 
-def _read_texts(source, text, second, label, columns, notes: list, skip_bad: bool) -> Rows:
-    "Rows of any source of texts; what the reader should know is added to `notes`."
-    of_table = lambda table, where: read_text_table(table, text, second, label, columns, where)
+def _read_texts(source, text, second, label, columns, notes: list, skip_bad: bool, where: str | None = None) -> Rows:
+    "Rows of any source of texts, of a table those for which `where` holds; what the reader should know is added to `notes`."
+    of_table = lambda table, name: read_text_table(filter_rows(table, where, name, notes), text, second, label, columns, name)
     if hasattr(source, "columns"): return of_table(source, "the table")
     if hasattr(source, "to_pandas"): return of_table(source.to_pandas(), "the data set")
     if not isinstance(source, (str, os.PathLike)):
+        filter_rows(None, where, "what was given")
         items, labels = map(list, source)
         if len(items) != len(labels): raise DataError(f"{len(items)} texts and {len(labels)} labels were given; there must be one label a text")
         return Rows(items, labels)
@@ -63,7 +64,7 @@ def _read_texts(source, text, second, label, columns, notes: list, skip_bad: boo
         table = read_table(fetch_sample(str(source).removeprefix("sample:")) / "texts.csv")
         columns |= {"group": columns.get("group") or ("group" if "group" in table.columns else None)}
         return of_table(table, str(source))
-    if path.is_dir(): return _read_files(path, notes, skip_bad)
+    if path.is_dir(): filter_rows(None, where, path); return _read_files(path, notes, skip_bad)
     if path.is_file():
         table = read_table(path, decode, skip_bad)
         if table.attrs.get("encoding", "utf-8") != "utf-8": notes.append(f"{path.name} was read as {table.attrs['encoding']}; look whether its letters are right")
@@ -82,6 +83,7 @@ def text(cls,
     text: str | None = None,  # the table's column with the text; default: looked for
     second: str | None = None,  # column with a second text that the first is judged by
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
+    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -101,8 +103,8 @@ def text(cls,
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
     check_shares(valid, test)
     columns, notes = {"group": group, "time": time, "split": split}, []
-    rows = _read_texts(source, text, second, label, columns, notes, skip_bad)
-    if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad))
+    rows = _read_texts(source, text, second, label, columns, notes, skip_bad, where)
+    if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad, where))
     if not rows.items: raise DataError(f"{source} has no rows; give at least two labelled texts")
     if leave_out: rows = _without_labels(rows, leave_out)
     rows, skipped = _without_empty(rows, skip_bad)

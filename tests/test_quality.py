@@ -67,3 +67,14 @@ def test_wrong_use_is_told(tmp_path):
     (tmp_path / "empty").mkdir()
     assert "say --kind" in told("empty", cwd=tmp_path, code=2)
     with pytest.raises(DataError, match="together, as_is"): Data.text((["a b c", "d e f"], ["x", "y"]), near="apart")
+
+
+def test_a_condition_chooses_rows_of_the_table(tmp_path):
+    texts = [" ".join("".join("aeioubdgklmnprst"[j] for j in np.random.default_rng([i, k]).integers(0, 16, 5)) for k in range(9)) for i in range(40)]
+    pd.DataFrame({"text": texts, "label": ["a", "b"] * 20, "stars": list(range(39)) + ["?"]}).to_csv(tmp_path / "t.csv", index=False)
+    data = Data.text(tmp_path / "t.csv", where="stars >= 9 and label in ['a', 'b']")
+    assert len(data) == 30 and data.notes[0] == "30 of 40 rows of t.csv are kept: stars >= 9 and label in ['a', 'b']" and data.fingerprint != Data.text(tmp_path / "t.csv").fingerprint
+    assert json.loads(told("t.csv", "--fast", "--json", "--where", "stars >= 9", cwd=tmp_path))["rows"] == 30
+    assert "did you mean 'stars'" in told("t.csv", "--where", "star > 1", cwd=tmp_path, code=2)
+    assert len(Data.speech("sample:prompts-en", "transcribe", where="text >= 'm'")) < len(Data.speech("sample:prompts-en", "transcribe"))
+    with pytest.raises(DataError, match="chooses rows of a table"): Data.text((texts, ["a", "b"] * 20), where="stars > 1")
