@@ -112,10 +112,10 @@ def save(self,
 
 # %% ../nbs/07_artifact.ipynb #d278aad9
 _PARTS = ("numpy.dtype", "sklearn.tree._tree.Tree", "sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree", "sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.metrics._dist_metrics.EuclideanDistance32",
-          "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "functools.partial", "sklearn.utils.validation.check_array")  # beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any other function would be named
+          "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "functools.partial", "sklearn.utils.validation.check_array", "sklearn.model_selection._split.KFold", "sklearn.model_selection._split.StratifiedKFold")  # beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any other function would be named
 
-@patch_to(Classical)
-def save(self,
+@patch_to(Classical, name="save")
+def _save_classical(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
     metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows, for the model card
     facts: dict | None = None,  # data, fingerprint, training: for the model card

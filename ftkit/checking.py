@@ -18,10 +18,10 @@ from .core import UsageError, json_text, write_atomic
 def guess_kind(
     source: str,  # as the readers take it
 ) -> str:
-    "image, text or speech."
+    "image, text, speech or tabular."
     from ftkit.pictures import PICTURE_SUFFIXES
     from ftkit.sounds import SOUND_SUFFIXES
-    from ftkit.sources import find_column, read_table, usual_column
+    from ftkit.sources import read_table, usual_column
     from ftkit.table_samples import SAMPLES
     from ftkit.text_data import TEXT_SUFFIXES
     of = {s: kind for kind, suffixes in (("image", PICTURE_SUFFIXES), ("speech", SOUND_SUFFIXES), ("text", TEXT_SUFFIXES)) for s in suffixes}
@@ -29,11 +29,12 @@ def guess_kind(
     if source.startswith("sample:") and name in SAMPLES: return SAMPLES[name].kind
     if path.is_dir(): names = [f.name for _, f in zip(range(20_000), path.rglob("*"))]
     elif path.suffix == ".npz" or "idx3" in path.name: return "image"
+    elif path.suffix.lower() in (".db", ".sqlite", ".sqlite3"): return "tabular"
     elif path.is_file():
         table = read_table(path)
         column = usual_column(table, "item") or usual_column(table, "recording")
         names = [str(v) for v in table[column][:200]] if column else []
-        if not any(Path(n).suffix.lower() in of for n in names): return find_column(table, None, "text", path.name) and "text"
+        if not any(Path(n).suffix.lower() in of for n in names): return "text" if usual_column(table, "text") else "tabular"
     else: return "image"  # its reader says what is wrong, or asks a hub
     found = Counter(of[s] for s in (Path(n).suffix.lower() for n in names) if s in of)
     if not found: raise UsageError(f"{source} holds no pictures, recordings or texts that can be told by their names; say --kind image, text or speech")
@@ -42,7 +43,7 @@ def guess_kind(
 # %% ../nbs/18a_checking.ipynb #0dd8cda0
 def check_data(
     data: Annotated[str, typer.Argument(help="a folder of class folders, a table, or sample:NAME")],
-    kind: Annotated[str | None, typer.Option(help="image, text or speech; without it, seen from the files")] = None,
+    kind: Annotated[str | None, typer.Option(help="image, text, speech or tabular; without it, seen from the files")] = None,
     label: Annotated[str | None, typer.Option(help="a table's column with the label; without it, looked for")] = None,
     item: Annotated[str | None, typer.Option(help="a table's column with the text or the path; without it, looked for")] = None,
     task: Annotated[str | None, typer.Option(help="of recordings: classify or transcribe; without it, what the table has")] = None,
@@ -50,7 +51,7 @@ def check_data(
     limit: Annotated[int | None, typer.Option(help="at most so many rows, drawn at random", min=2)] = None,
     fast: Annotated[bool, typer.Option(help="without a pretrained body: no suspected labels, no outliers")] = False,
     backbone: Annotated[str | None, typer.Option(help="that body; without it, the usual one")] = None,
-    fix: Annotated[str | None, typer.Option(help="of the cleaned copy or the decisions: drop, keep_one, relabel, scrub, with commas between them")] = None,
+    fix: Annotated[str | None, typer.Option(help="of the cleaned copy or the decisions: drop, keep_one, relabel, scrub, impute, unify, with commas between them")] = None,
     out: Annotated[Path | None, typer.Option(help="a folder to make with the cleaned copy, or a decisions .csv")] = None,
     page: Annotated[Path | None, typer.Option(help="write what was found as a page of HTML, with the rows themselves")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
@@ -58,15 +59,15 @@ def check_data(
     "Look for copies, wrong labels, faults and personal data before training; make a cleaned copy."
     from ftkit.quality import FIXES, check
     from ftkit.report import html_page
-    from ftkit.speech_data import Data
+    from ftkit.table_data import Data
     if (fix is None) != (out is None): raise UsageError("fix and out belong together: fix says what to mend, out where the mended copy goes")
     fixes = tuple(f.strip() for f in fix.split(",")) if fix else ()
     if wrong := [f for f in fixes if f not in FIXES]: raise UsageError(f"there is no fix {wrong[0]!r}; there are {', '.join(FIXES)}")
     if out and out.suffix != ".csv" and out.exists(): raise UsageError(f"{out} is there already; name a folder that is not")
     kind = kind or guess_kind(data)
-    if kind not in ("image", "text", "speech"): raise UsageError(f"kind is {kind!r}; it must be image, text or speech")
-    more = {"item" if kind != "text" else "text": item, "label": label} | ({"task": task or _task(data, label)} if kind == "speech" else {})
-    found = check(getattr(Data, kind)(data, where=where, limit=limit, skip_bad=True, near="as_is", **more), not fast, backbone)
+    if kind not in ("image", "text", "speech", "tabular"): raise UsageError(f"kind is {kind!r}; it must be image, text, speech or tabular")
+    more = {"label": label} | ({"near": "as_is", "item" if kind != "text" else "text": item} if kind != "tabular" else {}) | ({"task": task or _task(data, label)} if kind == "speech" else {})
+    found = check(getattr(Data, kind)(data, where=where, limit=limit, skip_bad=True, **more), not fast, backbone)
     if out: found.write_decisions(out, fixes) if out.suffix == ".csv" else found.clean(out, fixes)
     if page: write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
     print(json_text(found.to_json()) if as_json else f"{found}" + "".join(f"\n  {what:<9} {Path(p).resolve()}" for what, p in (("cleaned", out), ("page", page)) if p))

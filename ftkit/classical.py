@@ -22,7 +22,7 @@ from .params import nearest
 from .runfolder import Progress
 from .speech_bodies import load_backbone
 from .table_data import Data
-from .tables import TablePrep, fit_prep
+from .tables import fit_prep
 
 # %% ../nbs/06a_classical.ipynb #452914b1
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ __all__ = ['model_names', 'fit_model', 'Comparison', 'held_out', 'compare_models
 # %% ../nbs/10_comparison.ipynb #e8000ef7
 import dataclasses
 import html
-import json
 import math
 import time
 
@@ -18,7 +17,7 @@ from .artifact import Model
 from .classical import METHODS, Classical
 from .core import UsageError, cache_folder, fingerprint, in_turn, jsonable, patch_to, read_json, write_json
 from .data import _strata, stratified_split
-from .metrics import Figure, headline, score
+from .metrics import headline, score
 from .params import nearest
 from .runfolder import Progress, emit, stop_point
 from .table_bodies import BODIES, table_body

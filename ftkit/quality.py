@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .alike import alike, groups_of
+from .alike import alike, by_chance, groups_of
 from .backbone import _BODIES, features
 from .cases import shown
+from .classical import Classical
 from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
-from .data import Data
+from .table_data import Data
 from .decisions import Decision, decide
 from .params import nearest
 from .personal import find_personal, scrub
@@ -30,9 +31,11 @@ from .pictures import open_picture
 from .runfolder import Progress
 from .sounds import Clip, open_sound
 from .speech_bodies import load_backbone
+from .table_faults import far_numbers, mended, missing_cells, odd_columns, personal_cells, telling_columns, variants
+from .tables import fit_prep
 
 # %% ../nbs/11d_quality.ipynb #bb79931f
-FIXES = {"drop": "leave the rows out", "keep_one": "leave all out but one, a test row if there is one", "relabel": "give them the label that is named", "scrub": "put [e-mail], [card] … in the place of personal data", "flag": "nothing: a person must look"}
+FIXES = {"drop": "leave the rows out", "keep_one": "leave all out but one, a test row if there is one", "relabel": "give them the label that is named", "scrub": "put [e-mail], [card] … in the place of personal data", "impute": "fill the cells: the median, or the commonest category, of the training rows", "unify": "write the category as most rows do", "flag": "nothing: a person must look"}
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -57,7 +60,7 @@ CHECKS = Registry("check")  # name: Check
 
 def register_check(
     name: str,
-    modalities: tuple[str, ...] = ("image", "text", "speech"),
+    modalities: tuple[str, ...] = ("image", "text", "speech", "tabular"),
     deep: bool = False,  # needs features
 ):
     "Decorator: the function below is a check; a name is given once."
@@ -67,12 +70,13 @@ def register_check(
 class Seen:
     "What several checks need of the data, each computed once."
     def __init__(self, data: Data, backbone: str | None = None):
-        self.data, self.backbone, self.held = data, backbone or _BODIES[data.task.modality], {}
+        self.data, self.backbone, self.held = data, backbone or _BODIES.get(data.task.modality, ""), {}
     def alike(self) -> tuple[np.ndarray, np.ndarray]:  # as `ftkit.alike.alike`
         if "alike" not in self.held: self.held["alike"] = alike(self.data.task.modality, self.data.items, self.data.hashes, self.data.sizes)
         return self.held["alike"]
     def features(self) -> np.ndarray:  # (N,F) float32
         if "features" not in self.held:
+            if self.data.task.modality == "tabular": prep = fit_prep(self.data); self.held["features"] = prep.spread(prep.encode(self.data.items.frame)); return self.held["features"]
             body = load_backbone(self.backbone)
             body.prep = body.prep.bound(self.data, {}) if hasattr(body.prep, "bound") else body.prep
             self.held["features"] = np.asarray(features(body, self.data))
@@ -90,6 +94,7 @@ def _disagree(data: Data, rows) -> bool:
 def _copies(data: Data, seen: Seen):
     "Groups of rows that are the same, or nearly so."
     pairs, likeness = seen.alike()
+    plain = by_chance(data.items.frame) if data.task.modality == "tabular" else np.zeros(len(data), bool)
     for name, own in (("exact copies", pairs[likeness == 1]), ("near-copies", pairs)):
         group = groups_of(own, len(data))
         best = {int(g): likeness[(group[pairs[:, 0]] == g) & (likeness < 1)].max(initial=0) for g in set(group) - {-1}} if name == "near-copies" else {}
@@ -97,6 +102,7 @@ def _copies(data: Data, seen: Seen):
             rows = tuple(np.flatnonzero(group == g).tolist())
             if name == "near-copies" and len({data.hashes[i] for i in rows}) == 1: continue  # told as exact ones
             told = f"{len(rows)} rows are {'the same' if name == 'exact copies' else f'nearly the same (likeness {best[g]:.3f})'}, {_parts_of(data, rows)}"
+            if plain[rows[0]]: yield Finding("equal rows", rows, told + "; with so few columns that may be chance"); continue
             if _disagree(data, rows): yield Finding("copies that disagree", rows, told + "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows})), "flag", "wrong", score=best.get(g, 1.0))
             else: yield Finding(name, rows, told, "keep_one", "wrong" if name == "exact copies" else "likely", score=best.get(g, 1.0))
             if len(set(data.parts[list(rows)])) > 1: yield Finding("copies across parts", rows, told, "keep_one", "wrong", score=best.get(g, 1.0))
@@ -127,12 +133,18 @@ def held_out_probabilities(
             out[np.ix_(rest, model.classes_)] = model.predict_proba(x[rest])
     return out / out.sum(1, keepdims=True)
 
+def _held_out_rows(data: Data) -> np.ndarray:
+    "The same for rows of a table, by a random forest: what counts there is which columns meet."
+    out = np.full((len(data), len(data.task.classes)), 1e-6)
+    for fold in data.folds(min(5, len(data))): out[fold.test.ids] += Classical("random_forest", data.task).fit(fold, fold.train.ids).predict(fold.test)
+    return out / out.sum(1, keepdims=True)
+
 @register_check("labels", deep=True)
 def _labels(data: Data, seen: Seen):
     "Labels that a linear model on features contradicts."
     if data.task.kind != "single_label" or np.bincount(data.labels).min() < 2: return
     from cleanlab.filter import find_label_issues
-    p = held_out_probabilities(data, seen.features())
+    p = _held_out_rows(data) if data.task.modality == "tabular" else held_out_probabilities(data, seen.features())
     right = float((p.argmax(1) == data.labels).mean())
     sure = right >= .85  # else most of what it contradicts are its own mistakes
     for i in find_label_issues(data.labels, p, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1):
@@ -141,7 +153,7 @@ def _labels(data: Data, seen: Seen):
         yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {p[i, data.labels[i]]:.0%}; it is right about {right:.0%} of all", "relabel" if sure else "flag", "likely" if sure else "look", data.task.classes[new], float(p[i, new] - p[i, data.labels[i]]))
 
 # %% ../nbs/11d_quality.ipynb #3cd7f907
-@register_check("outliers", deep=True)
+@register_check("outliers", ("image", "text", "speech"), deep=True)
 def _outliers(data: Data, seen: Seen):
     "Rows far from all others."
     x = np.asarray(seen.features(), np.float32)
@@ -220,6 +232,13 @@ def _recordings(data: Data, seen: Seen):
         if length > high + 3 * (high - low) or length < low - 3 * (high - low): yield one("unusual length", f"{data.seconds[i]:.2f} s, where {float(np.median(data.seconds)):.2f} s is usual", abs(length - (high + low) / 2))
         bar.update(i + 1)
 
+# %% ../nbs/11d_quality.ipynb #9ee3ba24
+@register_check("tables", ("tabular",))
+def _tables(data: Data, seen: Seen):
+    "Faults of columns and cells (06b)."
+    for found in (telling_columns, odd_columns, variants, personal_cells, missing_cells, far_numbers):
+        for what, rows, told, fix, severity, score in found(data): yield Finding(what, tuple(map(int, rows)), told, fix, severity, score=score)
+
 # %% ../nbs/11d_quality.ipynb #655b6be4
 CLOSE = 0.05  # 1 - cosine of features
 
@@ -296,7 +315,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": 3})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": 5})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}
@@ -372,27 +391,42 @@ def _as_file(item, to: Path, scrubbed: bool) -> None:
     if scrubbed or not isinstance(item, (str, os.PathLike)): open_picture(item).save(to)
     else: shutil.copyfile(item, to)
 
+def _exactly(data: Data, i: int) -> str:
+    "A row's label as a file holds it."
+    return f"{data.labels[i]:.9g}" if data.task.kind == "regression" else data.label_text(i)
+
+def _clean_table(data: Data, decided: dict, fix: tuple[str, ...], out: Path) -> list[tuple]:
+    "Write table.csv and return what was done to cells."
+    frame, cells = mended(data, fix)
+    frame = frame.assign(**{data.task.target: [decided[i].label if i in decided and decided[i].what == "relabel" else _exactly(data, i) for i in range(len(data))], "split": data.parts}, **({"group": data.groups} if data.groups is not None else {}))
+    stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
+    write_atomic(out / "table.csv", frame.iloc[stay].to_csv(index=False))
+    gone = set(range(len(data))) - set(stay)
+    return [(i + 1, f"{c}: {was}"[:200], what, data.label_text(i), f"{c}: {now}"[:200]) for i, c, what, was, now in cells if i not in gone]
+
+# %% ../nbs/11d_quality.ipynb #e1b3796f
 @patch_to(Quality)
 def clean(self,
     folder: str | os.PathLike,  # is made; must not be there
-    fix: tuple[str, ...] = ("drop", "keep_one"),  # which of FIXES to apply
+    fix: tuple[str, ...] = ("drop", "keep_one"),  # which of FIXES to apply; impute and unify: of tables
 ) -> Path:
-    "A cleaned copy: class folders of pictures or recordings, or texts.csv; and changes.csv, which says what was done."
+    "A cleaned copy: pictures or recordings with labels.csv, texts.csv, or table.csv; and changes.csv, which says what was done."
     import pandas as pd
     data, decided, folder = self.data, self.decisions(fix), Path(folder)
     if folder.exists(): raise UsageError(f"{folder} is there already; name a folder that is not")
     if data.task.kind not in ("single_label", "regression") or data.task.modality == "speech" and any(isinstance(i, Clip) for i in data.items): raise UsageError(f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (write_decisions)")
     scrubbed = {i for f in self.findings if f.fix == "scrub" and "scrub" in fix for i in f.rows}
-    label, rows, changes = lambda i: decided[i].label if i in decided else data.label_text(i), [], [(i + 1, str(data.items[i])[:200], d.what, d.was, d.label) for i, d in sorted(decided.items())]
-    changes += [(i + 1, str(data.items[i])[:200], "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
+    label, rows, changes = lambda i: decided[i].label if i in decided else _exactly(data, i), [], [(i + 1, str(data.items[i])[:200], d.what, d.was, d.label) for i, d in sorted(decided.items())]
+    if data.task.modality != "tabular": changes += [(i + 1, str(data.items[i])[:200], "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
     with build_folder(folder) as out:
-        for i, item in enumerate(data.items):
+        if data.task.modality == "tabular": changes += _clean_table(data, decided, fix, Path(out))
+        for i, item in enumerate(data.items) if data.task.modality != "tabular" else ():
             if i in decided and decided[i].what == "drop": continue
             if data.task.modality == "text": rows.append({"text": scrub(item) if i in scrubbed else item, "label": label(i), "split": data.parts[i]})
             else:
                 name = f"{i + 1:06}-{Path(item).name}" if isinstance(item, (str, os.PathLike)) else f"{i + 1:06}.png"
                 _as_file(item, Path(out) / "data" / name, i in scrubbed)
                 rows.append({"path": f"data/{name}", "label": label(i), "split": data.parts[i]})
-        write_atomic(Path(out) / ("texts.csv" if data.task.modality == "text" else "labels.csv"), pd.DataFrame(rows).to_csv(index=False))
+        if rows: write_atomic(Path(out) / ("texts.csv" if data.task.modality == "text" else "labels.csv"), pd.DataFrame(rows).to_csv(index=False))
         write_atomic(Path(out) / "changes.csv", pd.DataFrame(changes, columns=["row", "item", "what", "was", "label"]).to_csv(index=False))
     return folder

@@ -258,7 +258,7 @@ def stop_point() -> None:
 class Progress:
     "A stage that counts to `of`: events for the run, a bar for the person in front of it."
     def __init__(self,
-        stage: str,  # shown in front of the bar
+        stage: str,  # shown in front of the bar; an empty one is silent
         of: int,  # how many steps there will be
         show: bool = True,  # draw a bar when not in a run
     ):
@@ -272,6 +272,7 @@ class Progress:
     ) -> None:
         "Say how far it is; at most five times a second, and always at the end."
         now, self.step = time.time(), step
+        if not self.stage: return
         if now - self.told < 0.2 and step < self.of: return
         self.told, self.facts = now, {k: v() if callable(v) else v for k, v in facts.items()}
         emit(self.stage, step=step, of=self.of, seconds=round(now - self.started, 3), **self.facts)

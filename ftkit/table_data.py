@@ -10,7 +10,6 @@ import contextlib
 import csv
 import dataclasses
 import hashlib
-import os
 import re
 import sqlite3
 from pathlib import Path
@@ -222,7 +221,7 @@ def _frame_of(source, chosen: dict, limit: int | None):
 
 def _checked(table, where: str):
     "The table without columns that are called the same, which nobody could tell apart."
-    table = table.rename(columns=lambda c: str(c).strip())
+    table = table.rename(columns=lambda c: str(c).strip()).reset_index(drop=True)
     if len(twice := table.columns[table.columns.duplicated()]): raise DataError(f"{where} has the column {twice[0]!r} {(table.columns == twice[0]).sum()} times; give each column a name of its own")
     if not len(table): raise DataError(f"{where} has no rows; it must have at least two")
     return table

@@ -9,7 +9,6 @@ __all__ = ['column_importance', 'show_importance', 'show_dependence', 'readable'
 # %% ../nbs/11e_table_report.ipynb #628af601
 import numpy as np
 
-from .classical import Classical
 from .core import UsageError, permutation
 from .data import Part, with_letters
 from .metrics import bootstrap_mean, headline, score
@@ -28,7 +27,7 @@ def column_importance(
     ids = part.ids[permutation(len(part), data.seed, "importance")[:most]]
     frame, y = data.items.frame.iloc[ids].reset_index(drop=True), data.labels[ids]
     columns, rows = list(dict.fromkeys(f.name for f in model.prep.features)), []
-    judged = lambda table: score(kind, y, model.predict(model.read(table), "importance"), model.task.classes, n_boot=0)[metric].value * (1 if higher else -1)
+    judged = lambda table: score(kind, y, model.predict(model.read(table), ""), model.task.classes, n_boot=0)[metric].value * (1 if higher else -1)
     bar, base = Progress("importance", len(columns) * repeats), judged(frame)
     for c in columns:
         falls = []
@@ -73,7 +72,7 @@ def show_dependence(
     for ax, c in zip(axes[0], columns):
         seen, number = part.data.items.frame[c].dropna(), frame[c].dtype.kind == "f"
         values = np.unique(np.quantile(seen, np.linspace(.02, .98, points))) if number else list(seen.value_counts().index[:8])
-        said = [p if p.ndim == 1 else p[:, at] for v in values for p in [model.predict(model.read(frame.assign(**{c: v})), "dependence")]]
+        said = [p if p.ndim == 1 else p[:, at] for v in values for p in [model.predict(model.read(frame.assign(**{c: v})), "")]]
         mean, (low, high) = np.mean(said, 1), np.quantile(said, [.1, .9], 1)
         if number: ax.plot(values, mean); ax.fill_between(values, low, high, alpha=.15)
         else: ax.errorbar(range(len(values)), mean, [mean - low, high - mean], fmt="o"); ax.set_xticks(range(len(values)), [str(v)[:14] for v in values], rotation=60, ha="right", fontsize=7)
@@ -105,7 +104,7 @@ def show_tree(
     import matplotlib.pyplot as plt
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, plot_tree
     number, data = model.task.kind == "regression", part.data
-    said = lambda p: model.predict(p, "tree") if number else model.predict(p, "tree").argmax(1)
+    said = lambda p: model.predict(p, "") if number else model.predict(p, "").argmax(1)
     asked = lambda p: readable(model.prep, data.items.frame.iloc[p.ids])
     x = asked(data.train)
     tree = (DecisionTreeRegressor if number else DecisionTreeClassifier)(max_depth=depth, min_samples_leaf=max(1, len(x) // 50), random_state=0).fit(x, said(data.train))

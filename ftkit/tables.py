@@ -16,11 +16,10 @@ import torch
 from .augment import to_device
 from .backbone import in_chunks
 from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation, uniform
-from .data import Part
 from .runfolder import Progress
 from .speech_bodies import load_backbone
 from .table_augment import TableAugment
-from .table_data import Cells, Data, as_cells
+from .table_data import Data, as_cells
 
 # %% ../nbs/05d_tables.ipynb #72dc9bfd
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +135,14 @@ def decode(self,
         elif f.kind != "text": out[str(f)] = np.round(v.astype(float) * f.spread + f.mean, 6)
         k += f.width
     return pd.DataFrame(out)
+
+@patch_to(TablePrep)
+def spread(self,
+    x: np.ndarray,  # (N,F) as `encode` makes them
+) -> np.ndarray:  # (N,G) float32: numbers, 0 where missing; then 0 and 1 for each code of each category
+    "Inputs in which rows can be near one another."
+    hot = [np.eye(n, dtype=np.float32)[c.astype(int)] for n, c in zip(self.sizes, x[:, self.n_numbers:].T)]
+    return np.concatenate([np.nan_to_num(x[:, :self.n_numbers]), *hot], 1)
 
 # %% ../nbs/05d_tables.ipynb #d2ad5f19
 class Tables:
