@@ -27,6 +27,7 @@ from .pictures import PICTURE_SUFFIXES
 from .sounds import SOUND_SUFFIXES, Clip
 from .sources import find_column, read_table
 from .speech_bodies import load_backbone
+from .table_bodies import BODIES  # noqa: F401 the source of bodies for tables
 from .table_data import read_rows
 from .tables import TablePrep
 from .text_data import TEXT_SUFFIXES

@@ -48,6 +48,7 @@ def _dummy(number, seed, n):
     from sklearn.dummy import DummyClassifier, DummyRegressor
     return DummyRegressor() if number else DummyClassifier(strategy="prior")
 
+# %% ../nbs/06a_classical.ipynb #75c84234
 def _inner(number: bool, seed: int):
     "Three folds in random order: tables are often sorted."
     from sklearn.model_selection import KFold, StratifiedKFold
@@ -140,6 +141,7 @@ class Classical:
         return f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}" + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
     def to(self, device): return self
 
+# %% ../nbs/06a_classical.ipynb #ccaed393
 @patch_to(Classical)
 def fit(self,
     data: Data,

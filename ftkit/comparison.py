@@ -70,12 +70,12 @@ def _with_valid(fold: Data, seed: int) -> Data:
 
 def _one_fold(name: str, fold: Data, options: dict) -> dict:
     "What a model says of a fold's test rows, and what it took; from the cache if it was said before."
-    key = fingerprint({"name": name, "data": fold.fingerprint, "split": fold.split_fingerprint, "columns": [dataclasses.asdict(c) for c in fold.items.columns] if fold.task.modality == "tabular" else [], "options": {k: str(v) for k, v in options.items()}, "version": 4})
+    key = fingerprint({"name": name, "data": fold.fingerprint, "split": fold.split_fingerprint, "columns": [dataclasses.asdict(c) for c in fold.items.columns] if fold.task.modality == "tabular" else [], "options": {k: str(v) for k, v in options.items() if k != "network" or name not in METHODS}, "version": 4})
     path = cache_folder("folds") / f"{key}.json"
     with in_turn(path):
         if not path.exists():
             started = time.perf_counter()
-            model = fit_model(name, fold if name in METHODS else _with_valid(fold, options["seed"]), record=False, **options)
+            model = fit_model(name, fold if name in METHODS else _with_valid(fold, options["seed"]), record=False, **{k: v for k, v in options.items() if k != "network"}, **(options["network"] if name not in METHODS else {}))
             fitted, test = time.perf_counter(), fold.part("test")
             p, chunk = model.predict(test), getattr(model, "chunk", None) or model.prep.chunk["cpu"]
             write_json(path, {"ids": test.ids.tolist(), "said": p.tolist(), "fit": fitted - started, "predict": (time.perf_counter() - fitted) / (-(-len(test) // chunk) * chunk)})  # a last, smaller batch takes as long as a whole one
@@ -138,10 +138,12 @@ def held_out(
     seed: int = 0,
     backbone: str | None = None,  # as for `compare_models`
     text_backbone: str | None = None,
+    network: dict | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # (n,) row numbers: training and validation rows; (n,C) probabilities, or (n,) numbers
     "What models of that name say of rows they have not seen; after `compare_models` from its cache."
-    return np.flatnonzero(data.parts != "test"), _all_folds(name, _learnable(data).folds(k, seed), {"seed": seed, "backbone": backbone, "text_backbone": text_backbone})[0]
+    return np.flatnonzero(data.parts != "test"), _all_folds(name, _learnable(data).folds(k, seed), {"seed": seed, "backbone": backbone, "text_backbone": text_backbone, "network": network or {}})[0]
 
+# %% ../nbs/10_comparison.ipynb #309135a2
 def compare_models(
     data: Data,
     models: list[str] = (),  # names; default: all there are
@@ -149,6 +151,7 @@ def compare_models(
     seed: int = 0,
     backbone: str | None = None,  # of pictures, texts and recordings: the body whose features are learned from
     text_backbone: str | None = None,  # of tables: a body for columns of texts
+    network: dict | None = None,  # what `fit_model` takes of networks: augment, body, fields of TrainConfig
     n_boot: int = 1000,  # bootstrap resamples of the interval over rows
 ) -> Comparison:
     "Each model on the same folds of the training and validation rows."
@@ -160,7 +163,7 @@ def compare_models(
     if kind not in ("single_label", "regression"): raise UsageError(f"models are compared on one label or a number, and the task is {kind}")
     folds, bar, rows = learn.folds(k, seed), Progress("compare", len(names) * k), []
     for m, name in enumerate(names):
-        said, told = _all_folds(name, folds, {"seed": seed, "backbone": backbone, "text_backbone": text_backbone}, lambda i: bar.update(m * k + i, model=name))  # noqa: B023
+        said, told = _all_folds(name, folds, {"seed": seed, "backbone": backbone, "text_backbone": text_backbone, "network": network or {}}, lambda i: bar.update(m * k + i, model=name))  # noqa: B023
         scores = [score(kind, learn.labels[ids], said[ids], data.task.classes, n_boot=0)[metric].value for ids in (np.array(t["ids"]) for t in told)]
         rows.append({"model": name, "score": float(np.mean(scores)), "error": float(np.std(scores, ddof=1) / math.sqrt(k)), "interval": score(kind, learn.labels, said, data.task.classes, n_boot=n_boot)[metric],
                      "fit": float(np.median([t["fit"] for t in told])), "predict": float(np.median([t["predict"] for t in told])), "folds": scores})
@@ -185,12 +188,12 @@ def _judged(rows: list[dict], metric: str, higher: bool, k: int, n: int, seconds
 def plot(self):
     "Score against the time of a fit, as a figure; what lies right of the line is within one standard error of the best."
     import matplotlib.pyplot as plt
-    fig, ax = plt.subplots(figsize=(6, .32 * len(self.rows) + 1.2), layout="constrained")
+    fig, ax = plt.subplots(figsize=(6, .32 * len(self.rows) + 1.4), layout="constrained")
     rows, best = self.rows[::-1], self.row(self.best)
     colours = ["tab:green" if r["model"] == self.chosen else "tab:blue" if r["model"] == self.best else "grey" for r in rows]
     for i, (r, c) in enumerate(zip(rows, colours)): ax.errorbar(r["score"], i, xerr=r["error"], fmt="o", color=c, capsize=3)
     ax.axvline(best["score"] - (1 if self.higher else -1) * best["error"], color="grey", lw=.8, ls="--")
     ax.set_yticks(range(len(rows)), [f"{r['model']}  {r['fit']:.2g} s" for r in rows], fontsize=8)
-    ax.set_xlabel(f"{self.headline.replace('_', ' ')}, mean of {self.k} folds ± standard error; green: chosen, blue: best")
+    ax.set_xlabel(f"{self.headline.replace('_', ' ')}, mean of {self.k} folds ± standard error\ngreen: chosen, blue: best", fontsize=9)
     plt.close(fig)
     return fig

@@ -18,7 +18,7 @@ import unicodedata
 
 import numpy as np
 
-from .alike import alike, groups_of
+from .alike import alike, by_chance, groups_of
 from .core import fingerprint, patch_to, permutation, settings, uniform
 from .runfolder import hold
 from .decisions import apply_decisions
@@ -228,7 +228,8 @@ def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
     "Which rows of a part are the same as a training row, or nearly so."
     trained = {h for h, p in zip(self.hashes, self.parts) if p == "train"}
     groups = set(self.near[self.parts == "train"]) - {-1} if self.near is not None else ()
-    return np.array([self.hashes[i] in trained or bool(groups) and self.near[i] in groups for i in part.ids], bool)
+    plain = by_chance(self.items.frame) if hasattr(self.items, "frame") else np.zeros(len(self), bool)  # rows of a narrow table
+    return np.array([not plain[i] and (self.hashes[i] in trained or bool(groups) and self.near[i] in groups) for i in part.ids], bool)
 
 # %% ../nbs/03_data.ipynb #0ef9fb47
 @patch_to(Data, kind=property, name="fingerprint")

@@ -95,6 +95,7 @@ def baselines(
     bar.update(3)
     return out
 
+# %% ../nbs/12_evaluation.ipynb #d29cab73
 def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
     "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so for 500 recordings at most."
     out, name = {}, model.backbone.name

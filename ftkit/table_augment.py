@@ -44,6 +44,7 @@ class TableAugment:
             x = torch.where(each("blank") < self.blank, torch.where(torch.arange(x.shape[1], device=x.device) < n, torch.nan, (each("unseen") < .5).float()), x)
         return x
 
+# %% ../nbs/04f_table_augment.ipynb #9f6c2fef
 def _partners(draws: Draws, labels: np.ndarray, among: np.ndarray) -> np.ndarray:
     "For each row another training row of its class."
     order = among[np.argsort(labels[among], kind="stable")]

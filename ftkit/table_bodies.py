@@ -50,6 +50,7 @@ class TableMLP(nn.Module):
         for layer in self.layers: h = layer(h)
         return h
 
+# %% ../nbs/05e_table_bodies.ipynb #b40482a7
 class FeatureTokenizer(nn.Module):
     "A token for each column, and one more that gathers what the others say."
     def __init__(self, numbers: int, sizes: tuple[int, ...], width: int = 64, layers: int = 3, dropout: float = 0.1):

@@ -23,7 +23,7 @@ def missing_cells(
     frame = data.items.frame
     for c in frame.columns:
         if n := int((gone := frame[c].isna().to_numpy()).sum()): yield "missing cells", np.flatnonzero(gone), f"{c}: {n} of {len(frame)} cells are missing ({n / len(frame):.0%})", "impute", "likely" if n > len(frame) / 2 else "look", n / len(frame)
-    for i in np.flatnonzero(frame.isna().mean(1) > .5): yield "mostly empty row", [i], f"{frame.iloc[i].isna().sum()} of its {len(frame.columns)} cells are missing", "drop", "likely", 1.0
+    for i in np.flatnonzero(frame.isna().mean(axis=1) > .5): yield "mostly empty row", [i], f"{frame.iloc[i].isna().sum()} of its {len(frame.columns)} cells are missing", "drop", "likely", 1.0
 
 def far_numbers(data: Data):
     "Numbers far from all others of their column."
@@ -83,6 +83,7 @@ def telling_columns(
     for c, share in told.items():
         if share >= at_least: yield "column that tells the label", [], f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards, leave it out (leave_out)", "flag", "wrong", share
 
+# %% ../nbs/06b_table_faults.ipynb #f5db169b
 def odd_columns(data: Data):
     "Columns that are not learned from, that say what another says, or that hold a mixture."
     cells = data.items

@@ -7,6 +7,8 @@ __all__ = ['column_importance', 'show_importance', 'show_dependence', 'readable'
            'show_threshold', 'half_width', 'show_intervals']
 
 # %% ../nbs/11e_table_report.ipynb #628af601
+import re
+
 import numpy as np
 
 from .core import UsageError, permutation
@@ -110,7 +112,8 @@ def show_tree(
     tree = (DecisionTreeRegressor if number else DecisionTreeClassifier)(max_depth=depth, min_samples_leaf=max(1, len(x) // 50), random_state=0).fit(x, said(data.train))
     share = tree.score(asked(part), said(part))
     fig, ax = plt.subplots(figsize=(1.7 * 2 ** depth, 1.3 * depth + 1.2), layout="constrained")
-    plot_tree(tree, feature_names=list(x.columns), class_names=None if number else [model.task.classes[i] for i in tree.classes_], filled=True, impurity=False, proportion=True, precision=2, fontsize=8, ax=ax)
+    nodes = plot_tree(tree, feature_names=list(x.columns), class_names=None if number else [model.task.classes[i] for i in tree.classes_], filled=True, impurity=False, proportion=True, precision=2, fontsize=8, ax=ax)
+    for node in nodes: node.set_text(re.sub(r"^(.*) is (.*) <= 0\.5", r"\1 is not \2", node.get_text()).replace("<=", "≤"))
     ax.set_title(f"on {part.name} rows this tree {'explains' if number else 'says the same as the model of'} {share:.0%}{' of what the model says' if number else ''}", fontsize=9)
     plt.close(fig)
     return fig
@@ -167,10 +170,10 @@ def show_threshold(
     c = classes.index(positive) if positive else 1
     t, tried, cost = best_threshold(known[0] == c, known[1][:, c], miss, alarm)
     at = lambda cut: (miss * ((part.labels == c) & (p[:, c] < cut)) + alarm * ((part.labels != c) & (p[:, c] >= cut))).astype(float)
-    fig, ax = plt.subplots(figsize=(5.2, 2.6), layout="constrained")
+    fig, ax = plt.subplots(figsize=(5.2, 2.9), layout="constrained")
     ax.plot(tried, cost); ax.axvline(t, color="tab:green"); ax.axvline(.5, color="grey", ls="--", lw=.8)
     ax.set(xlabel=f"probability from which {classes[c]} is said", ylabel="cost a row, out of fold")
-    ax.set_title(f"from {t:.2f}: {bootstrap_mean(at(t))} a {part.name} row; from 0.50: {bootstrap_mean(at(.5))}", fontsize=9)
+    ax.set_title(f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(.5))} from 0.50", fontsize=9)
     plt.close(fig)
     return fig
 
@@ -199,6 +202,6 @@ def show_intervals(
     ax.scatter(p, error, s=7); ax.axhline(0, color="grey", lw=.8)
     for side in (-wide, wide): ax.axhline(side, color="tab:green", lw=1)
     ax.set(xlabel=f"predicted {part.data.task.target}", ylabel="true − predicted")
-    ax.set_title(f"± {wide:.4g} is to hold {level:.0%}, and holds {bootstrap_mean((np.abs(error) <= wide).astype(float))} of {len(part)} {part.name} rows", fontsize=9)
+    ax.set_title(f"± {wide:.4g} is to hold {level:.0%}, and holds\n{bootstrap_mean((np.abs(error) <= wide).astype(float))} of {len(part)} {part.name} rows", fontsize=9)
     plt.close(fig)
     return fig

@@ -55,7 +55,7 @@ class TablePrep:
 
 # %% ../nbs/05d_tables.ipynb #9cc5e37b
 _PARTS_OF_DATES = {"time": lambda d: d.to_numpy().astype("datetime64[s]").astype(float) / 86400, "year": lambda d: d.dt.year, "month": lambda d: d.dt.month, "day": lambda d: d.dt.day,
-                   "weekday": lambda d: d.dt.dayofweek, "hour": lambda d: d.dt.hour}
+                   "weekday": lambda d: d.dt.day_of_week, "hour": lambda d: d.dt.hour}
 
 def _date_part(dates, part: str) -> np.ndarray:
     "(N,) numbers, nan where the date is missing."
@@ -122,6 +122,7 @@ def encode(self,
         k += f.width
     return out
 
+# %% ../nbs/05d_tables.ipynb #6f914df3
 @patch_to(TablePrep)
 def decode(self,
     x: np.ndarray,  # (N,F) as `encode` makes them
@@ -179,6 +180,7 @@ class Tables:
         "Categories with more levels than are learned."
         return [f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told apart" for f in self.prep.categories if len(f.levels) >= 250]
 
+# %% ../nbs/05d_tables.ipynb #bc94a284
 @patch_to(TablePrep)
 def bound(self, data: Data, asked: dict) -> TablePrep:
     "As it is: `fit_prep` has seen the training rows."
