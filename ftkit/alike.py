@@ -7,6 +7,7 @@ __all__ = ['NEAR_PICTURE', 'NEAR_TINY', 'NEAR_TEXT', 'NEAR_SOUND', 'alike_pictur
            'alike_rows', 'alike', 'groups_of']
 
 # %% ../nbs/02g_alike.ipynb #b8aa8346
+import functools
 import os
 import unicodedata
 
@@ -90,12 +91,30 @@ def _aligned(
         scale, shift = np.clip(scale + step[:2], .89, 1.02), np.clip(shift + step[2:4], -2.5, 2.5)
 
 # %% ../nbs/02g_alike.ipynb #7c60349b
+@functools.cache
+def _jpeg_steps() -> np.ndarray:  # (66,8,8), of qualities 30 to 95
+    "How coarsely JPEG rounds the brightness's frequencies."
+    usual = np.array([16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99])
+    return np.stack([((usual * (5000 // q if q < 50 else 200 - 2 * q) + 50) // 100).clip(1, 255) for q in range(30, 96)]).reshape(-1, 8, 8)
+
+def _saved_again(a: np.ndarray, b: np.ndarray) -> bool:  # (H,W) grey levels twice
+    "Whether `b` is to the last level what JPEG makes of `a` at some quality."
+    from scipy.fft import dctn, idctn
+    (h, w), steps = a.shape, _jpeg_steps()
+    whole = np.pad(a, ((0, -h % 8), (0, -w % 8)), mode="edge") - 128
+    blocks = whole.reshape(len(whole) // 8, 8, -1, 8).swapaxes(1, 2)  # (H/8,W/8,8,8)
+    made = idctn(np.rint(dctn(blocks, axes=(2, 3), norm="ortho") / steps[:, None, None]) * steps[:, None, None], axes=(3, 4), norm="ortho")
+    made = made.swapaxes(2, 3).reshape(len(steps), *whole.shape)[:, :h, :w] + 128
+    return bool(np.abs(made.clip(0, 255) - b).max((1, 2)).min() <= 2)
+
 def _tiny(p, q) -> float:  # two grey pictures
-    "The best correlation of one with the other brought to its size."
+    "The best correlation of one with the other brought to its size; small ones that JPEG made of one another are nearly the same anyway."
     one = lambda a, b: float(_toned(*(np.asarray(v, np.float32)[None] for v in (a, b)))[0])
     if p.size != q.size: return max(one(a if a.size == b.size else a.resize(b.size, how), b) for a, b in ((p, q), (q, p)) for how in (1, 2, 3)) - .006  # Lanczos, bilinear, bicubic; stricter, as one of them fits exactly
-    return one(p, q)
+    found, a, b = one(p, q), np.asarray(p, np.float32), np.asarray(q, np.float32)
+    return max(found, NEAR_TINY) if .9 < found < NEAR_TINY and (_saved_again(a, b) or _saved_again(b, a)) else found
 
+# %% ../nbs/02g_alike.ipynb #2048b354
 def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) uint8 twice -> (P,) bool
     "Whether the tints of 16 fields differ by less than 16 levels in the mean, brightness aside: a red flag is no copy of a green one."
     a, b = (v.reshape(len(v), 3, 4, 8, 4, 8).mean((3, 5), dtype=np.float32) for v in (a, b))
@@ -250,6 +269,8 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
+_VERSION = 6  # of what counts as alike; what is cached under another is worked out again
+
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"
     items: list,
@@ -261,7 +282,7 @@ def alike(
     for i, h in enumerate(hashes): first.setdefault(h, i)
     equal = np.array([(first[h], i) for i, h in enumerate(hashes) if first[h] != i], np.int64).reshape(-1, 2)
     own = np.array(list(first.values()), np.int64)
-    final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": 6 if modality == "tabular" else 5})
+    final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": _VERSION})
     with in_turn(final):
         if not (final / "pairs.npz").exists():
             some, names = [] if modality == "tabular" else [items[i] for i in own], [hashes[i] for i in own]

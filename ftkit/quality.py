@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .alike import alike, by_chance, groups_of
+from .alike import _VERSION, alike, by_chance, groups_of
 from .backbone import _BODIES, features
 from .cases import shown
 from .classical import Classical
@@ -315,7 +315,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": 5})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [6, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}

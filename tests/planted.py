@@ -4,17 +4,21 @@ import hashlib
 import io
 import json
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import soundfile
 from PIL import Image, ImageEnhance
 
 from ftkit.alike import alike, groups_of
 from ftkit.pictures import open_picture
+from ftkit.sounds import open_sound
 from ftkit.speech_data import Data
+from ftkit.speech_samples import SAMPLES
 
 SHARES = {"exact": .05, "near": .05, "across": .03, "flipped": .08, "broken": .02, "outlier": .02, "personal": .02}
 
@@ -31,6 +35,17 @@ def near_picture(image: Image.Image, rng) -> Image.Image:
         left, top, right, bottom = rng.uniform(0, .05, 4) * [image.width, image.height, image.width, image.height]  # up to a tenth of each side
         return image.crop((round(left), round(top), max(round(left) + 1, round(image.width - right)), max(round(top) + 1, round(image.height - bottom))))
     return ImageEnhance.Brightness(image).enhance(1 + float(rng.choice([-1, 1]) * rng.uniform(.03, .2)))
+
+
+def near_sound(path: str, rng) -> tuple[np.ndarray, int, str]:
+    "Samples, how many a second, and the format to write them in."
+    wave, rate, kind = open_sound(path, 16000), 16000, rng.choice(["gain", "flac", "ogg", "rate", "trim"])
+    if kind == "gain":
+        gain = 10 ** (float(rng.choice([-1, 1]) * rng.uniform(1, 6)) / 20)
+        wave = (wave * gain).clip(-1, 1)
+    if kind == "rate": wave, rate = open_sound(path, 8000), 8000  # read again, it is brought to 16,000
+    if kind == "trim": cut = int(rng.uniform(.005, .05) * rate); wave = wave[cut:] if rng.integers(2) else wave[:-cut]
+    return wave, rate, kind if kind in ("flac", "ogg") else "wav"
 
 
 def near_text(text: str, words: list[str], rng) -> str:
@@ -70,8 +85,8 @@ def personal(rng) -> str:
 
 def plant(sample: str, folder: Path, seed: int, limit: int | None = None) -> tuple[Path, dict]:
     "A table in the folder, and for each fault the rows (numbers in the table) or pairs of rows that have it."
-    kind = "text" if sample in ("movie", "amazon", "reviews-zh") else "image"
-    data = getattr(Data, kind)(f"sample:{sample}", limit=limit, near="as_is")
+    kind = SAMPLES[sample].kind
+    data = getattr(Data, kind)(f"sample:{sample}", limit=limit, near="as_is")  # recordings: the families of prompts
     rng, n, classes = np.random.default_rng([seed, 11]), len(data), data.task.classes
     order = rng.permutation(n)
     natural = groups_of(alike(kind, data.items, data.hashes, data.sizes)[0], n)  # what the sample has of its own is counted apart
@@ -79,7 +94,9 @@ def plant(sample: str, folder: Path, seed: int, limit: int | None = None) -> tup
     rows = [{"item": data.items[i], "label": data.label_text(i), "split": str(rng.choice(["train", "valid", "test"], p=[.7, .15, .15]))} for i in range(n)]
     truth = {k: [] for k in SHARES} | {"natural": natural.tolist()}
     words = [w for t in (data.items[:500] if kind == "text" else ()) for w in t.split(" ")]
-    change = (lambda v: near_text(v, words, rng)) if kind == "text" else (lambda v: near_picture(open_picture(v), rng))
+    change = {"text": lambda v: near_text(v, words, rng), "speech": lambda v: near_sound(v, rng), "image": lambda v: near_picture(open_picture(v), rng)}[kind]
+    strange = {"text": lambda: "".join(rng.choice(list("bcdfghjklmnpqrstvwxz "), int(rng.integers(30, 90)))), "speech": lambda: (rng.normal(0, .1, int(rng.integers(8000, 32000))).astype(np.float32), 16000, "wav"),
+               "image": lambda: Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))}[kind]
     for fault in ("exact", "near", "across"):
         for i in take[fault]:
             new = dict(rows[i], item=change(rows[i]["item"]) if fault == "near" or fault == "across" and rng.integers(2) else rows[i]["item"])
@@ -90,7 +107,7 @@ def plant(sample: str, folder: Path, seed: int, limit: int | None = None) -> tup
         rows[i]["label"] = str(rng.choice([c for c in classes if c != rows[i]["label"]]))
         truth["flipped"].append(int(i))
     for i in take["outlier"]:
-        rows[i]["item"] = "".join(rng.choice(list("bcdfghjklmnpqrstvwxz "), int(rng.integers(30, 90)))) if kind == "text" else Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+        rows[i]["item"] = strange()
         truth["outlier"].append(int(i))
     if kind == "text":
         for i in take["personal"]: rows[i]["item"] += " " + personal(rng); truth["personal"].append(int(i))
@@ -98,14 +115,16 @@ def plant(sample: str, folder: Path, seed: int, limit: int | None = None) -> tup
         pd.DataFrame([{"text": r["item"], "label": r["label"], "split": r["split"]} for r in rows]).to_csv(table, index=False)
         return table, truth
     for k, r in enumerate(rows):
-        picture = open_picture(r["item"])
-        r["path"] = f"{k:05}.{'jpg' if k % 3 == 0 and min(picture.size) > 32 else 'png'}"
+        picture = open_picture(r["item"]) if kind == "image" else None
+        r["path"] = f"{k:05}.{'jpg' if k % 3 == 0 and min(picture.size) > 32 else 'png'}" if picture else f"{k:05}.{r['item'][2] if isinstance(r['item'], tuple) else Path(r['item']).suffix[1:]}"
         same = next((rows[i]["path"] for i, j in truth["exact"] + truth["across"] if j == k and rows[i]["item"] is r["item"]), None)
         if same: r["path"] = f"{k:05}{Path(same).suffix}"; (folder / r["path"]).write_bytes((folder / same).read_bytes())
-        else: picture.save(folder / r["path"])
+        elif picture: picture.save(folder / r["path"])
+        elif isinstance(r["item"], tuple): soundfile.write(folder / r["path"], *r["item"][:2])
+        else: shutil.copyfile(r["item"], folder / r["path"])
     for k, i in enumerate(take["broken"]):
         f = folder / rows[i]["path"]
-        f.write_bytes(f.read_bytes()[:max(20, f.stat().st_size // 3)] if k % 2 else b"this is no picture")
+        f.write_bytes(f.read_bytes()[:max(20, f.stat().st_size // 3)] if k % 2 else b"this is no picture and no sound")
         truth["broken"].append(int(i))
     table = folder / "labels.csv"
     pd.DataFrame([{"path": r["path"], "label": r["label"], "split": r["split"]} for r in rows]).to_csv(table, index=False)
@@ -152,7 +171,7 @@ def measured(sample: str, seed: int, limit: int | None = None, deep: bool = True
     from ftkit.quality import check
     with tempfile.TemporaryDirectory() as d:
         table, truth = plant(sample, Path(d), seed, limit)
-        data = getattr(Data, "image" if table.name == "labels.csv" else "text")(table, split="split", skip_bad=True, near="as_is")
+        data = getattr(Data, SAMPLES[sample].kind)(table, split="split", skip_bad=True, near="as_is")
         return counted(check(data, deep), truth, table)
 
 

@@ -13,7 +13,7 @@ from planted import measured, plant
 from ftkit.data import DataError
 from ftkit.speech_data import Data
 
-BARS = {"stamps": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5)}, "digits": {"exact": (1, 1), "broken": (1, 1), "flipped": (.7, .5)}, "movie": {"exact": (1, 1), "near": (.95, .95), "personal": (.95, .9)}}
+BARS = {"stamps": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5)}, "digits": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5)}, "movie": {"exact": (1, 1), "near": (.95, .95), "personal": (.95, .9)}, "prompts-en": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1)}}
 
 
 def told(*words, cwd, code=0):
@@ -22,7 +22,7 @@ def told(*words, cwd, code=0):
     return r.stdout if not code else r.stderr
 
 
-@pytest.mark.parametrize("sample, limit, deep", [("movie", 1500, False), ("digits", None, True)])
+@pytest.mark.parametrize("sample, limit, deep", [("movie", 1500, False), ("digits", None, True), ("prompts-en", None, False)])
 def test_planted_faults_are_found(sample, limit, deep):
     found = measured(sample, 5, limit, deep)
     for fault, bars in BARS[sample].items():
