@@ -110,10 +110,12 @@ def estimator(
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
     if name not in METHODS: raise UsageError(f"there is no model {name!r}; there are {', '.join(METHODS)}" + (f"; did you mean {near!r}?" if (near := nearest(name, list(METHODS))) else ""))
     last, categories = METHODS[name].make(number, seed, n), list(range(n_numbers, n_numbers + n_categories))
-    if METHODS[name].codes: return Pipeline([("model", last.set_params(categorical_features=categories or None))])
+    if METHODS[name].codes:  # histograms know 255 categories: the rarest become one
+        few = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=250)
+        return Pipeline(([("inputs", ColumnTransformer([("numbers", "passthrough", list(range(n_numbers))), ("categories", few, categories)]))] if categories else []) + [("model", last.set_params(categorical_features=categories or None))])
     numbers = Pipeline([("gaps", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)), ("scale", StandardScaler())])
     spread = ColumnTransformer([("numbers", numbers, list(range(n_numbers)))] * (n_numbers > 0) + [("categories", OneHotEncoder(handle_unknown="ignore"), categories)] * (n_categories > 0))
     return Pipeline([("inputs", spread), ("model", last)])

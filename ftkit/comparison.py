@@ -39,8 +39,10 @@ def model_names(modality: str) -> tuple[str, ...]:
     "Models for a kind of data, the simplest first."
     return (*METHODS, *(BODIES if modality == "tabular" else ()))
 
+_TRAIN = {"factorisation_machine": dict(learning_rate=5e-3, weight_decay=.1)}  # what differs from the recipe of tables
+
 def fit_model(
-    name: str,  # a method of scikit-learn, or mlp or feature_tokenizer for tables
+    name: str,  # a method of scikit-learn, or mlp, factorisation_machine or feature_tokenizer for tables
     data: Data,  # its training rows are learned from; of networks the validation rows say when to stop, of others they are learned from too
     backbone: str | None = None,  # of pictures, texts and recordings: the body whose features are learned from
     text_backbone: str | None = None,  # of tables: a body for columns of texts
@@ -48,12 +50,13 @@ def fit_model(
     record: bool = True,  # as of `Trainer`
     augment=None,  # a TableAugment, of networks
     body: dict | None = None,  # width, layers and dropout of a network
-    **train,  # fields of TrainConfig, of networks
+    **train,  # fields of TrainConfig, of networks; None: as the recipe has it
 ) -> Model | Classical:
     "A fitted model by name."
     if name not in (names := model_names(data.task.modality)): raise UsageError(f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else ""))
     if name in METHODS: return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
     model = Model(table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}), data.task, seed=seed)
+    train = _TRAIN.get(name, {}) | {k: v for k, v in train.items() if v is not None}
     Trainer(model, data, augment, record=record, seed=seed, **train).fit()
     return model
 
@@ -70,7 +73,7 @@ def _with_valid(fold: Data, seed: int) -> Data:
 
 def _one_fold(name: str, fold: Data, options: dict) -> dict:
     "What a model says of a fold's test rows, and what it took; from the cache if it was said before."
-    key = fingerprint({"name": name, "data": fold.fingerprint, "split": fold.split_fingerprint, "columns": [dataclasses.asdict(c) for c in fold.items.columns] if fold.task.modality == "tabular" else [], "options": {k: str(v) for k, v in options.items() if k != "network" or name not in METHODS}, "version": 4})
+    key = fingerprint({"name": name, "data": fold.fingerprint, "split": fold.split_fingerprint, "columns": [dataclasses.asdict(c) for c in fold.items.columns] if fold.task.modality == "tabular" else [], "options": {k: str(v) for k, v in options.items() if k != "network" or name not in METHODS}, "version": 5})
     path = cache_folder("folds") / f"{key}.json"
     with in_turn(path):
         if not path.exists():

@@ -102,7 +102,7 @@ def _copies(data: Data, seen: Seen):
             rows = tuple(np.flatnonzero(group == g).tolist())
             if name == "near-copies" and len({data.hashes[i] for i in rows}) == 1: continue  # told as exact ones
             told = f"{len(rows)} rows are {'the same' if name == 'exact copies' else f'nearly the same (likeness {best[g]:.3f})'}, {_parts_of(data, rows)}"
-            if plain[rows[0]]: yield Finding("equal rows", rows, told + "; with so few columns that may be chance"); continue
+            if plain[rows[0]] and name == "exact copies": yield Finding("equal rows", rows, told + "; with so few columns that may be chance"); continue
             if _disagree(data, rows): yield Finding("copies that disagree", rows, told + "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows})), "flag", "wrong", score=best.get(g, 1.0))
             else: yield Finding(name, rows, told, "keep_one", "wrong" if name == "exact copies" else "likely", score=best.get(g, 1.0))
             if len(set(data.parts[list(rows)])) > 1: yield Finding("copies across parts", rows, told, "keep_one", "wrong", score=best.get(g, 1.0))

@@ -54,8 +54,8 @@ for _name, _label, _about in (("breast_cancer", "diagnosis", "569 tumours, 30 me
                               ("wine", "cultivar", "178 wines, 13 measures; which of three cultivars")): _of_sklearn(_name, _label, _about)
 
 # %% ../nbs/02i_table_samples.ipynb #76546f78
-@register_sample(name="preferences", holds="data", kind="tabular", megabytes=0, licence="CC0-1.0", package="", sha256="", about="8,000 made-up answers of 300 customers on 120 products; liked or not")
-def _preferences(package, folder, customers: int = 300, products: int = 120, answers: int = 8000, tastes: int = 5):
+@register_sample(name="preferences", holds="data", kind="tabular", megabytes=0, licence="CC0-1.0", package="", sha256="", about="10,000 made-up answers of 200 customers on 100 products; liked or not")
+def _preferences(package, folder, customers: int = 200, products: int = 100, answers: int = 10_000, tastes: int = 3):
     u = lambda *keys: uniform("preferences", *keys)
     taste = lambda who, k: [2 * u(who, k, t) - 1 for t in range(tastes)]
     likes, are = {c: taste("customer", c) for c in range(customers)}, {p: taste("product", p) for p in range(products)}

@@ -65,7 +65,7 @@ def fit_prep(
     data: Data,  # a table
     ids: np.ndarray | None = None,  # rows to learn from; default: the training rows
     text_backbone: str | None = None,  # a body for columns of texts, which are left out without one
-    max_levels: int = 250,  # categories of a column that are learned, the commonest; the others are one [1..]
+    max_levels: int = 1000,  # categories of a column that are learned, the commonest; the others are one [1..]
 ) -> TablePrep:
     "Scales and levels of the given rows."
     cells, ids = data.items, data.train.ids if ids is None else ids
@@ -178,7 +178,7 @@ class Tables:
     def pool(self, f: np.ndarray, ids) -> np.ndarray: return f
     def notes(self, name: str) -> list[str]:
         "Categories with more levels than are learned."
-        return [f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told apart" for f in self.prep.categories if len(f.levels) >= 250]
+        return [f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told apart" for f in self.prep.categories if len(f.levels) >= 1000]
 
 # %% ../nbs/05d_tables.ipynb #bc94a284
 @patch_to(TablePrep)
