@@ -97,15 +97,18 @@ def _copies(data: Data, seen: Seen):
     plain = by_chance(data.items.frame) if data.task.modality == "tabular" else np.zeros(len(data), bool)
     for name, own in (("exact copies", pairs[likeness == 1]), ("near-copies", pairs)):
         group = groups_of(own, len(data))
-        best = {int(g): likeness[(group[pairs[:, 0]] == g) & (likeness < 1)].max(initial=0) for g in set(group) - {-1}} if name == "near-copies" else {}
-        for g in sorted(set(group.tolist()) - {-1}):
-            rows = tuple(np.flatnonzero(group == g).tolist())
+        best = np.zeros(len(data))
+        np.maximum.at(best, group[pairs[:, 0]], np.where(likeness < 1, likeness, 0))
+        order = np.flatnonzero(group >= 0)
+        order = order[np.argsort(group[order], kind="stable")]
+        for some in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else ():
+            rows, sure = tuple(some.tolist()), float(best[group[some[0]]]) if name == "near-copies" else 1.0
             if name == "near-copies" and len({data.hashes[i] for i in rows}) == 1: continue  # told as exact ones
-            told = f"{len(rows)} rows are {'the same' if name == 'exact copies' else f'nearly the same (likeness {best[g]:.3f})'}, {_parts_of(data, rows)}"
+            told = f"{len(rows)} rows are {'the same' if name == 'exact copies' else f'nearly the same (likeness {sure:.3f})'}, {_parts_of(data, rows)}"
             if plain[rows[0]] and name == "exact copies": yield Finding("equal rows", rows, told + "; with so few columns that may be chance"); continue
-            if _disagree(data, rows): yield Finding("copies that disagree", rows, told + "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows})), "flag", "wrong", score=best.get(g, 1.0))
-            else: yield Finding(name, rows, told, "keep_one", "wrong" if name == "exact copies" else "likely", score=best.get(g, 1.0))
-            if len(set(data.parts[list(rows)])) > 1: yield Finding("copies across parts", rows, told, "keep_one", "wrong", score=best.get(g, 1.0))
+            if _disagree(data, rows): yield Finding("copies that disagree", rows, told + "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows})), "flag", "wrong", score=sure)
+            else: yield Finding(name, rows, told, "keep_one", "wrong" if name == "exact copies" else "likely", score=sure)
+            if len(set(data.parts[list(rows)])) > 1: yield Finding("copies across parts", rows, told, "keep_one", "wrong", score=sure)
 
 @register_check("classes")
 def _classes(data: Data, seen: Seen):
@@ -144,13 +147,14 @@ def _labels(data: Data, seen: Seen):
     "Labels that a linear model on features contradicts."
     if data.task.kind != "single_label" or np.bincount(data.labels).min() < 2: return
     from cleanlab.filter import find_label_issues
+    from sklearn.metrics import cohen_kappa_score
     p = _held_out_rows(data) if data.task.modality == "tabular" else held_out_probabilities(data, seen.features())
     right = float((p.argmax(1) == data.labels).mean())
-    sure = right >= .85  # else most of what it contradicts are its own mistakes
+    able = cohen_kappa_score(data.labels, p.argmax(1)) >= .65  # else most of what it contradicts are its own mistakes
     for i in find_label_issues(data.labels, p, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1):
         new = int(p[i].argmax())
-        if p[i, new] - p[i, data.labels[i]] < .4: continue  # not sure enough to be worth a look
-        yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {p[i, data.labels[i]]:.0%}; it is right about {right:.0%} of all", "relabel" if sure else "flag", "likely" if sure else "look", data.task.classes[new], float(p[i, new] - p[i, data.labels[i]]))
+        if (margin := float(p[i, new] - p[i, data.labels[i]])) < .4: continue  # not sure enough to be worth a look
+        yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {p[i, data.labels[i]]:.0%}; it is right about {right:.0%} of all", *(("relabel", "likely") if able and margin >= .7 else ("flag", "look")), data.task.classes[new], margin)
 
 # %% ../nbs/11d_quality.ipynb #3cd7f907
 @register_check("outliers", ("image", "text", "speech"), deep=True)
@@ -161,7 +165,8 @@ def _outliers(data: Data, seen: Seen):
     k = max(10, len(among) // 25)  # strangers may be of one kind: they are looked for up to the 25th part of the rows
     if len(x) < 3 * k: return
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    squares = np.concatenate([np.partition(2 - 2 * b @ x[among].T, k, axis=1)[:, k] for b in np.array_split(x, 1 + len(x) // 512)])
+    some = x[among].T.copy()
+    squares = np.concatenate([np.partition(2 - 2 * b @ some, k, axis=1)[:, k].copy() for b in np.array_split(x, 1 + len(x) // 512)])  # a copy: a column of it would keep all of it in memory
     far = np.log(np.maximum(squares, 1e-9)) / 2
     low, high = np.quantile(far, [.25, .75])
     for i in np.argsort(-far)[:max(3, len(x) // 33)]:  # no more than people look through
@@ -290,6 +295,7 @@ class Quality:
             row = out.setdefault(f.what, {"findings": 0, "rows": set(), "severity": f.severity, "fix": f.fix})
             row["findings"] += 1
             row["rows"] |= set(f.rows)
+            if f.fix not in row["fix"].split(", "): row["fix"] += f", {f.fix}"
         return {what: row | {"rows": len(row["rows"])} for what, row in sorted(out.items(), key=lambda kv: (("wrong", "likely", "look").index(kv[1]["severity"]), -kv[1]["findings"]))}
     def of(self, what: str) -> list[Finding]: return [f for f in self.findings if f.what == what]
     def __repr__(self):
@@ -315,7 +321,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [6, _VERSION]})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [7, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}

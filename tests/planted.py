@@ -1,5 +1,6 @@
 "Faults planted on purpose in a sample, so that what the gate finds can be counted: `plant(\"stamps\", folder, seed)`; python tests/planted.py stamps digits movie --seeds 0 1 2"
 import argparse
+import dataclasses
 import hashlib
 import io
 import json
@@ -83,15 +84,16 @@ def personal(rng) -> str:
     return "number " + first + "10X98765432"[sum(int(c) * (2 ** (17 - k) % 11) for k, c in enumerate(first)) % 11]
 
 
-def plant(sample: str, folder: Path, seed: int, limit: int | None = None) -> tuple[Path, dict]:
-    "A table in the folder, and for each fault the rows (numbers in the table) or pairs of rows that have it."
+def plant(sample: str, folder: Path, seed: int, limit: int | None = None, rows_of=None) -> tuple[Path, dict]:
+    "A table in the folder, and for each fault the rows (numbers in the table) or pairs of rows that have it; of `rows_of`, a Data, or else of the sample dealt anew."
     kind = SAMPLES[sample].kind
-    data = getattr(Data, kind)(f"sample:{sample}", limit=limit, near="as_is")  # recordings: the families of prompts
+    data = rows_of or getattr(Data, kind)(f"sample:{sample}", limit=limit, near="as_is")  # recordings: the families of prompts
     rng, n, classes = np.random.default_rng([seed, 11]), len(data), data.task.classes
     order = rng.permutation(n)
     natural = groups_of(alike(kind, data.items, data.hashes, data.sizes)[0], n)  # what the sample has of its own is counted apart
     take = {name: order[a:b] for name, a, b in (lambda e: [(k, e[i], e[i + 1]) for i, k in enumerate(SHARES)])([0, *np.cumsum([int(s * n) for s in SHARES.values()])])}
-    rows = [{"item": data.items[i], "label": data.label_text(i), "split": str(rng.choice(["train", "valid", "test"], p=[.7, .15, .15]))} for i in range(n)]
+    rows = [{"item": data.items[i], "label": data.label_text(i), "split": str(data.parts[i]) if rows_of else str(rng.choice(["train", "valid", "test"], p=[.7, .15, .15]))} for i in range(n)]
+    parts = [p for p in ("train", "valid", "test") if not rows_of or p in data.parts]
     truth = {k: [] for k in SHARES} | {"natural": natural.tolist()}
     words = [w for t in (data.items[:500] if kind == "text" else ()) for w in t.split(" ")]
     change = {"text": lambda v: near_text(v, words, rng), "speech": lambda v: near_sound(v, rng), "image": lambda v: near_picture(open_picture(v), rng)}[kind]
@@ -100,7 +102,7 @@ def plant(sample: str, folder: Path, seed: int, limit: int | None = None) -> tup
     for fault in ("exact", "near", "across"):
         for i in take[fault]:
             new = dict(rows[i], item=change(rows[i]["item"]) if fault == "near" or fault == "across" and rng.integers(2) else rows[i]["item"])
-            if fault == "across": new["split"] = str(rng.choice([p for p in ("train", "valid", "test") if p != rows[i]["split"]]))
+            if fault == "across": new["split"] = str(rng.choice([p for p in parts if p != rows[i]["split"]]))
             truth[fault].append((int(i), len(rows)))
             rows.append(new)
     for i in take["flipped"]:
@@ -175,11 +177,41 @@ def measured(sample: str, seed: int, limit: int | None = None, deep: bool = True
         return counted(check(data, deep), truth, table)
 
 
+def some(data, ids):
+    "Some rows of a Data."
+    ids = np.asarray(ids)
+    return dataclasses.replace(data, items=[data.items[i] for i in ids], hashes=[data.hashes[i] for i in ids], labels=data.labels[ids], parts=data.parts[ids], near=None, groups=None, skipped=(), sizes=None if data.sizes is None else data.sizes[ids])
+
+
+def effect(sample: str, seed: int, limit: int | None = None) -> dict[str, float]:
+    "Accuracy on the same clean test rows, which the gate never sees, of a linear model on a frozen body: learned from planted, cleaned and original rows."
+    from ftkit.evaluation import linear_baseline
+    from ftkit.quality import Seen, check
+    read = lambda source, **more: getattr(Data, SAMPLES[sample].kind)(source, seed=seed, **more)
+    whole = read(f"sample:{sample}", limit=limit, test=.3)
+    known = dict(zip(whole.hashes, Seen(whole).features()))
+    with tempfile.TemporaryDirectory() as d:
+        table, _ = plant(sample, Path(d), seed, rows_of=some(whole, np.flatnonzero(whole.parts != "test")))
+        planted = read(table, split="split", skip_bad=True, near="as_is", test=0)
+        found = check(planted)
+        made = found.clean(Path(d) / "clean", ("drop", "keep_one", "relabel", "scrub"))
+        cleaned = read(made / table.name, split="split", near="as_is", test=0)
+        out = {"changed": len(pd.read_csv(made / "changes.csv"))}
+        for name, data in {"planted": planted, "cleaned": cleaned, "original": some(whole, np.flatnonzero(whole.parts != "test"))}.items():
+            if new := [i for i, h in enumerate(data.hashes) if h not in known]: known |= dict(zip([data.hashes[i] for i in new], Seen(some(data, new)).features()))
+            assert data.task.classes == whole.task.classes
+            both = dataclasses.replace(data, items=data.items + [whole.items[i] for i in whole.test.ids], hashes=data.hashes + [whole.hashes[i] for i in whole.test.ids], labels=np.concatenate([data.labels, whole.test.labels]), parts=np.concatenate([data.parts, whole.parts[whole.test.ids]]), near=None, sizes=None)
+            p = linear_baseline(np.stack([known[h] for h in both.hashes]), both, both.test.ids)
+            out |= {name: round(float((p.argmax(1) == whole.test.labels).mean()), 4), f"{name} rows": len(data)}
+    return out
+
+
 if __name__ == "__main__":
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument("samples", nargs="*", default=["stamps", "digits", "movie"])
     ask.add_argument("--seeds", type=int, nargs="*", default=[random.randrange(10**6) for _ in range(3)])
     ask.add_argument("--limit", type=int)
+    ask.add_argument("--effect", action="store_true", help="what the faults and their cleaning do to accuracy, instead of what is found")
     args = ask.parse_args()
     for sample in args.samples:
-        for seed in args.seeds: print(sample, seed, json.dumps(measured(sample, seed, args.limit)), file=sys.stdout, flush=True)
+        for seed in args.seeds: print(sample, seed, json.dumps((effect if args.effect else measured)(sample, seed, args.limit)), file=sys.stdout, flush=True)
