@@ -20,7 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ftkit import Data, Model, Trainer
 
 PEAK = {"H100": 989e12, "H200": 989e12}  # dense bfloat16 FLOP/s
-WAYS = {"ftkit": {"compile": "off"}, "ftkit, compiled": {"compile": "on"}, "ftkit, deterministic": {"compile": "off", "deterministic": True}}
+WAYS = {"ftkit, autocast": {"compile": "off", "half_body": "off"}, "ftkit": {"compile": "off", "half_body": "on"}, "ftkit, autocast, compiled": {"compile": "on", "half_body": "off"}, "ftkit, compiled": {"compile": "on", "half_body": "on"},
+        "ftkit, deterministic": {"compile": "off", "half_body": "on", "deterministic": True}}
 CUDA = torch.cuda.is_available()
 SMALL = not CUDA  # a trial on a CPU: does every side run?
 

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['OPTIMISERS', 'SCHEDULES', 'RECIPES', 'LOSSES', 'register_loss', 'LOSS_OF', 'TrainConfig', 'rate_factor',
-           'pick_device', 'Precision', 'compiled', 'laid_out', 'probe_precision', 'probe_compile', 'same_bits']
+           'pick_device', 'Precision', 'compiled', 'laid_out', 'HalfBody', 'may_halve', 'probe_precision',
+           'probe_compile', 'same_bits']
 
 # %% ../nbs/08a_recipe.ipynb #cef421ff
 import contextlib
@@ -59,6 +60,7 @@ class TrainConfig:
     blend: float = 0.4  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
     keep: str = "best"  # "best" epoch by validation loss, or the "last"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
+    half_body: str = "auto"  # in bfloat16: the body's weights in bfloat16 too, beside their float32 masters: "on", "off", or "auto", on a GPU where it is faster
     compile: str = "auto"  # the network as compiled kernels (torch.compile): "on", "off", or "auto", for pictures on a GPU where the training is long enough to get the time back
     deterministic: bool = False  # on a GPU: only kernels that give the same bits each time; a CPU does that anyway
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
@@ -82,7 +84,7 @@ def _check_config(c: TrainConfig) -> None:
     def need(ok, name, allowed):
         if not ok: raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
     for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
-                        ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "on", "off"))):
+                        ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "on", "off")), ("half_body", ("auto", "on", "off"))):
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
     for name in ("epochs", "head_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds"): need(getattr(c, name) >= 0, name, "at least 0")
     need(c.freeze != "gradual" or c.epochs != 1, "epochs", "at least 2 to free layers gradually (freeze)")
@@ -164,10 +166,11 @@ class Precision:
     layout: str  # pictures: "channels_last" or "contiguous"; texts: how attention is computed, "sdpa" or "eager"
     reason: str
     compiled: bool = False  # by torch.compile
+    copied: bool = False  # the body computes with a copy of its weights in bfloat16 (`HalfBody`)
 
     @property
     def memory_format(self): return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
-    def autocast(self, device): return torch.autocast(device.type, torch.bfloat16, enabled=self.dtype == "bfloat16")
+    def autocast(self, device): return torch.autocast(device.type, torch.bfloat16, enabled=self.dtype == "bfloat16" and not self.copied)
 
 # %% ../nbs/08a_recipe.ipynb #671b8805
 def _emulated(device: torch.device) -> float:
@@ -188,11 +191,43 @@ def laid_out(x: torch.Tensor, precision: Precision) -> torch.Tensor:
     "Pictures in memory as the precision says; rows of a table have no such choice."
     return x.contiguous(memory_format=precision.memory_format) if x.ndim == 4 else x
 
+# %% ../nbs/08a_recipe.ipynb #97bf2693
+class HalfBody:
+    "A model whose body computes with a copy of its weights in bfloat16."
+    def __init__(self,
+        model: Model,
+        precision: Precision,
+    ):
+        self.model, self.net = model, copy.deepcopy(model.backbone).to(torch.bfloat16)
+        self.run = compiled(self.net, False) if precision.compiled else self.net
+        self.masters, self.copies = list(model.backbone.parameters()), list(self.net.parameters())
+        self.follow()
+    def __call__(self, x):
+        half = lambda v: v.to(torch.bfloat16) if torch.is_tensor(v) and v.is_floating_point() else v
+        return self.model.decide(self.run({k: half(v) for k, v in x.items()} if isinstance(x, dict) else half(x)).float())
+    @torch.no_grad()
+    def follow(self) -> None:
+        "Take over the masters' weights and what is frozen."
+        torch._foreach_copy_(self.copies, self.masters)
+        for c, m in zip(self.copies, self.masters): c.requires_grad_(m.requires_grad)
+        for c, m in zip(self.net.modules(), self.model.backbone.modules()): c.training = m.training
+    @torch.no_grad()
+    def collect(self) -> None:
+        "Add the copies' gradients to those of the masters."
+        for c, m in zip(self.copies, self.masters):
+            if c.grad is not None: m.grad = c.grad.float() if m.grad is None else m.grad.add_(c.grad)
+            c.grad = None
+
+def may_halve(model: Model, x) -> bool:
+    "Whether the body can compute so: no batch statistics, and nothing that hears or writes."
+    return not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.backbone.modules()) and not (isinstance(x, dict) and {"frames", "waves", "said"} & x.keys()) and model.task.kind != "transcription"
+
+# %% ../nbs/08a_recipe.ipynb #f63bd418
 def _seconds_a_step(model: Model, x, precision: Precision, device: torch.device, best: float = math.inf) -> float:
     "The faster of two training steps after one to warm up, in seconds; that one alone where it takes four times the best."
     net = copy.deepcopy(model).train().to(device, memory_format=precision.memory_format)
     net.backbone.attend(precision.layout)
-    if precision.compiled: net = compiled(net, isinstance(x, dict))
+    net = HalfBody(net, precision) if precision.copied else compiled(net, isinstance(x, dict)) if precision.compiled else net
     x, times = x if isinstance(x, dict) else laid_out(x.to(device), precision), []
     for _ in range(3):
         started = time.perf_counter()
@@ -218,6 +253,7 @@ def probe_precision(
     device: torch.device,
     x,  # a network input: what is measured depends on its shape alone
     dtype: str = "auto",  # "auto", "float32" or "bfloat16"
+    half_body: str = "auto",  # "auto", "on" or "off"
 ) -> Precision:
     "The fastest way to train this model on this machine, measured once and remembered."
     x = _rounded(x)
@@ -225,17 +261,20 @@ def probe_precision(
     layouts = ("channels_last", "contiguous")[x.ndim < 4:] if not isinstance(x, dict) else ("sdpa",) if "frames" in x else ("sdpa", "eager")  # plain products win on short texts; the longest recordings need gigabytes for them
     shape = list((x["below"][0] if of is None else of).shape)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
-    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "version": 6})
+    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "half_body": half_body, "version": 7})
     path = cache_folder("precision") / f"{key}.json"
     if path.exists(): return Precision(**read_json(path))
     options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1]
+    if half_body != "off" and may_halve(model, x) and (device.type == "cuda" or half_body == "on"):
+        halves = [dataclasses.replace(o, copied=True) for o in options if o.dtype == "bfloat16" and o.layout != "eager"]
+        options = halves if half_body == "on" and halves else options + halves
     slower = _emulated(device) if dtype == "auto" else 1
     if slower > 4: options = [o for o in options if o.dtype == "float32"]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seconds = []
         for o in options: seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
     best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))  # the usual way unless another is clearly faster: noise must not choose, as each way rounds differently
-    told = ", ".join(f"{o.dtype} {o.layout} {s * 1000:.0f} ms" for o, s in zip(options, seconds))
+    told = ", ".join(f"{o.dtype}{' weights' * o.copied} {o.layout} {s * 1000:.0f} ms" for o, s in zip(options, seconds))
     found = dataclasses.replace(options[best], reason=f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'} of {told} for a step of {'×'.join(map(str, shape))} on {kind}" + (f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long" if slower > 4 else ""))
     write_json(path, dataclasses.asdict(found))
     return found

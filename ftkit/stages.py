@@ -16,7 +16,7 @@ from torch import nn
 from .backbone import features
 from .core import UsageError, permutation, uniform
 from .head import Model
-from .recipe import LOSS_OF, Precision, compiled, laid_out, probe_compile, probe_precision
+from .recipe import LOSS_OF, HalfBody, Precision, compiled, laid_out, probe_compile, probe_precision
 from .speech_bodies import frame_features
 from .tables import classes_of
 from .tokens import split_batch
@@ -32,8 +32,16 @@ class Stage:
     inputs: object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
     forward: object  # function tensor -> (B,n_outputs)
     precision: Precision
+    copy: HalfBody | None = None  # what computes in the body's place
     rows: object = None  # all rows of the data as the body, or the head, reads them; None: features
     lengths = property(lambda self: getattr(self.rows, "lengths", None))  # (N,) tokens or frames of each row of the data; None: all alike
+
+    def backward(self, loss: torch.Tensor) -> None:
+        "Gradients of the model's own parameters, whatever computed."
+        loss.backward()
+        if self.copy: self.copy.collect()
+    def follow(self) -> None:
+        if self.copy: self.copy.follow()
 
 def _head_stage(t, precision: Precision | None = None) -> Stage:  # t: the Trainer
     rows, ids, inputs = t._rows() if t._tunes() else None, t.data.train.ids, lambda ids, epoch: f[ids]
@@ -47,7 +55,7 @@ def _head_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
         rows, known = None, f[ids]
     first = next((m for m in t.model.head.modules() if hasattr(m, "fit")), None)
     if first is not None: first.fit(known)
-    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, inputs, lambda x: t.model.decide(*x) if isinstance(x, tuple) else t.model.decide(x), Precision("float32", "contiguous", "a head is too small to gain"), rows)
+    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, inputs, lambda x: t.model.decide(*x) if isinstance(x, tuple) else t.model.decide(x), Precision("float32", "contiguous", "a head is too small to gain"), rows=rows)
 
 # %% ../nbs/08c_stages.ipynb #5f25af6e
 def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Trainer
@@ -58,7 +66,7 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
     x = rows.batch(usual, t.device)
     def probe():
         like = x | known(usual) if isinstance(x, dict) else x
-        found = probe_precision(t.model, t.device, like, c.precision)
+        found = probe_precision(t.model, t.device, like, c.precision, c.half_body)
         return dataclasses.asdict(probe_compile(t.model, t.device, like, found, c.epochs * len(t.data.train) / len(usual), c.compile))
     precision = precision or Precision(**t.ranks.from_first(probe))
     more, kind = {}, t.model.task.modality if t.augment else ""
@@ -69,7 +77,8 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
         change = (lambda raw: t.augment(raw, ids, c.seed, epoch, **more)) if epoch is not None and t.augment else None
         x = rows.batch(ids, t.device, change)
         return x | known(ids) if isinstance(x, dict) else laid_out(x, precision)
-    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, compiled(t.model, isinstance(x, dict)) if precision.compiled else t.model, precision, rows)
+    half = HalfBody(t.model, precision) if precision.copied else None
+    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, half or (compiled(t.model, isinstance(x, dict)) if precision.compiled else t.model), precision, half, rows)
 
 def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False) -> np.ndarray:
     "Rows to measure a step with: eight pictures (on a GPU a batch), or the batch in which the middle one of all tokens is."

@@ -92,8 +92,7 @@ def _loop(self, s: Stage, saved: dict) -> None:
     for epoch in range(epoch0, s.epochs):
         if s.name == "tune" and c.freeze == "gradual": model.freeze(self._frozen_layers(epoch))
         model.train().to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
-        if s.name == "tune": model.backbone.attend(s.precision.layout)
-        if s.name == "tune" and c.batch_norm == "frozen": _freeze_batch_norm(model.backbone)
+        if s.name == "tune": self._as_tuned(s)
         order = self._order(s, epoch)
         for step in range(step0, steps):
             done = epoch * steps + step
@@ -104,12 +103,13 @@ def _loop(self, s: Stage, saved: dict) -> None:
                 x, goals = self._batch(s, piece, epoch)
                 with s.precision.autocast(self.device): out = s.forward(x)
                 loss = sum((share * loss_of(out.float(), y[to_device(of, self.device)], c.label_smoothing)).sum() for of, share in goals) / len(rows)
-                loss.backward()
+                s.backward(loss)
                 loss_sum += loss.detach()
             loss_sum, due = self.ranks.add([p for g in optimizer.param_groups for p in g["params"]], loss_sum, self._due(saved_at))
             if c.clip: nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], c.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            s.follow()
             bar.update(done + 1, epoch=epoch + 1, loss=lambda total=loss_sum, n=step + 1: (total / n).item(), rate=optimizer.param_groups[-1]["lr"])
             if due and step + 1 < steps: saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
         self._end_epoch(s, {"stage": s.name, "epoch": epoch + 1, "train_loss": (loss_sum / steps).item()})
@@ -195,6 +195,13 @@ def _freeze_batch_norm(module: nn.Module) -> None:
     "Keep the statistics of the pretraining; scale and shift are still trained."
     for m in module.modules():
         if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
+
+@patch_to(Trainer)
+def _as_tuned(self, s: Stage) -> None:
+    "The body as it is while it is trained: its attention, its batch statistics, and the copy that computes for it."
+    self.model.backbone.attend(s.precision.layout)
+    if self.config.batch_norm == "frozen": _freeze_batch_norm(self.model.backbone)
+    s.follow()
 
 # %% ../nbs/09_trainer.ipynb #cf3b1e89
 @patch_to(Trainer)
@@ -420,7 +427,7 @@ def _blend(self) -> None:
     "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
     start, share = self._kept("start"), self.config.blend
     self.model.load_state_dict({k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v for k, v in self.model.state_dict().items()})
-    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, 0.0, None, None, self.precision, self._rows()))
+    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, 0.0, None, None, self.precision, rows=self._rows()))
     self.history.append(record)
     self._keep_best(record)
 

@@ -106,3 +106,16 @@ def test_compiled_and_resumed(kind, digits, films, tmp_path, monkeypatch):
     with pytest.raises(Interrupt): make(watch=[interrupt("tune", 2)]).fit()
     Trainer.count = first
     assert make().fit().model.weights_hash() == whole.model.weights_hash()
+
+
+@pytest.mark.parametrize("compile", ["off", "on"])
+def test_weights_in_bfloat16_learn_as_well_and_resume(compile, films, tmp_path, monkeypatch):
+    make = lambda half="on", **k: texts(films, half_body=half, precision="bfloat16", checkpoint_seconds=0, head_epochs=0, epochs=3, frozen_layers=0, body_dropout=.1, **{"compile": compile} | k)
+    whole, usual = make().fit(), make("off", compile="off").fit()
+    assert whole.precision.copied and not usual.precision.copied and next(whole.model.parameters()).dtype == torch.float32
+    assert abs(whole.best["valid_loss"] - usual.best["valid_loss"]) < .1
+    monkeypatch.setenv("FTKIT_RUN_DIR", str(tmp_path))
+    first = Trainer.count
+    with pytest.raises(Interrupt): make(watch=[interrupt("tune", 2)]).fit()
+    Trainer.count = first
+    assert make().fit().model.weights_hash() == whole.model.weights_hash()
