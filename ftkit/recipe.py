@@ -215,7 +215,7 @@ class HalfBody:
     def collect(self) -> None:
         "Add the copies' gradients to those of the masters."
         for c, m in zip(self.copies, self.masters):
-            if c.grad is not None: m.grad = c.grad.float() if m.grad is None else m.grad.add_(c.grad)
+            if c.grad is not None: m.grad = torch.empty_like(m).copy_(c.grad) if m.grad is None else m.grad.add_(c.grad)  # laid out as the weights are: the fused step asks for that
             c.grad = None
 
 def may_halve(model: Model, x) -> bool:
