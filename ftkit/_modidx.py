@@ -573,6 +573,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.inputs.Prep.bound': ('inputs.html#prep.bound', 'ftkit/inputs.py'),
                               'ftkit.inputs.Prep.inputs': ('inputs.html#prep.inputs', 'ftkit/inputs.py'),
                               'ftkit.inputs.Prep.read': ('inputs.html#prep.read', 'ftkit/inputs.py'),
+                              'ftkit.inputs._let_go': ('inputs.html#_let_go', 'ftkit/inputs.py'),
                               'ftkit.inputs._moved': ('inputs.html#_moved', 'ftkit/inputs.py'),
                               'ftkit.inputs.input_size': ('inputs.html#input_size', 'ftkit/inputs.py')},
             'ftkit.ledger': { 'ftkit.ledger.Claim': ('ledger.html#claim', 'ftkit/ledger.py'),

@@ -7,6 +7,7 @@ __all__ = ['Prep', 'Pictures', 'input_size']
 
 # %% ../nbs/04b_inputs.ipynb #a469461d
 import dataclasses
+import mmap
 from typing import ClassVar
 
 import numpy as np
@@ -66,11 +67,17 @@ class Pictures:
         for i in range(0, len(ids), chunk):
             at = np.arange(i, min(i + chunk, len(ids)))
             yield at, self.batch(np.resize(ids[at], chunk), device).contiguous(memory_format=torch.channels_last)
+            if i // chunk % 32 == 31: _let_go(self.x)
     def units(self, ids) -> int: return len(ids)  # how many inputs of the body the rows are
     def pool(self, f: np.ndarray, ids) -> np.ndarray: return f  # one input is one row
     def notes(self, name: str) -> list[str]: return []
 
 # %% ../nbs/04b_inputs.ipynb #1300818e
+def _let_go(x: np.ndarray) -> None:
+    "The pages read of a memory-mapped array leave the process: 20,000 pictures would be 3 GB; they are read again when they are needed."
+    file = getattr(x, "_mmap", None)
+    if hasattr(file, "madvise") and hasattr(mmap, "MADV_DONTNEED"): file.madvise(mmap.MADV_DONTNEED)
+
 def _moved(x: np.ndarray, device: torch.device) -> torch.Tensor:
     "The array on the device, copied in blocks of 64 rows: it may be memory-mapped and larger than memory."
     there = torch.empty(x.shape, dtype=torch.uint8, device=device)
