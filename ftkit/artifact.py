@@ -175,7 +175,7 @@ class Prediction:
     probability: float | None  # of the label; None for a number or a transcript
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
     spans: tuple[Span, ...] = ()  # of a transcript: what is said when
-    note: str = ""  # why it may mean nothing: a recording that is silent, or nearly so
+    note: str = ""  # why it may mean nothing: a recording that is silent, or nearly so; cells that could not be read, or were not seen in training
 
 class Predictor:
     "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
@@ -199,7 +199,8 @@ class Predictor:
         try: p, spans = model.transcribe(rows, times=True) if model.task.kind == "transcription" else (model.predict(rows), [()] * len(rows))
         finally: torch.set_num_threads(threads)
         said = [_prediction(n, row, model.task, tuple(s)) for n, row, s in zip(names, p, spans)]
-        return [dataclasses.replace(s, note=_quiet(rows, i)) for i, s in enumerate(said)] if model.task.modality == "speech" else said
+        if model.task.modality not in ("speech", "tabular"): return said
+        return [dataclasses.replace(s, note=rows.told[i] if model.task.modality == "tabular" else _quiet(rows, i)) for i, s in enumerate(said)]
 
 # %% ../nbs/07_artifact.ipynb #eaa36d32
 def _pictures(inputs) -> tuple[list[str], list]:
@@ -281,9 +282,9 @@ def _tables(inputs):
             except ValueError as e: raise ArtifactError(f"{one[:60]!r} is no JSON ({e}); give a row like {{\"age\": 31, \"town\": \"Rome\"}}") from None
         if isinstance(one, (str, os.PathLike)):
             if not Path(one).is_file(): raise ArtifactError(f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON")
-            table, name = read_rows(Path(one)).rename(columns=lambda c: str(c).strip()), str(one)
+            table, name = read_rows(Path(one)), str(one)
         elif isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()): table, name = pd.DataFrame([one]), ""
         else: table, name = one if hasattr(one, "columns") else pd.DataFrame(one), ""
-        names += [f"{name}:{i + 1}" if name else str(k + i) for i in range(len(table))]
+        names += [f"{name}:{i + 1}" if name else str(k + i + 1) for i in range(len(table))]
         parts.append(table)
     return names, pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else []

@@ -19,6 +19,7 @@ def guess_kind(
     source: str,  # as the readers take it
 ) -> str:
     "image, text, speech or tabular."
+    from ftkit.cleaning import decode
     from ftkit.pictures import PICTURE_SUFFIXES
     from ftkit.sounds import SOUND_SUFFIXES
     from ftkit.sources import read_table, usual_column
@@ -31,7 +32,7 @@ def guess_kind(
     elif path.suffix == ".npz" or "idx3" in path.name: return "image"
     elif path.suffix.lower() in (".db", ".sqlite", ".sqlite3"): return "tabular"
     elif path.is_file():
-        table = read_table(path)
+        table = read_table(path, decode)
         column = usual_column(table, "item") or usual_column(table, "recording")
         names = [str(v) for v in table[column][:200]] if column else []
         if not any(Path(n).suffix.lower() in of for n in names): return "text" if usual_column(table, "text") else "tabular"
@@ -68,10 +69,15 @@ def check_data(
     if kind not in ("image", "text", "speech", "tabular"): raise UsageError(f"kind is {kind!r}; it must be image, text, speech or tabular")
     more = {"label": label} | ({"near": "as_is", "item" if kind != "text" else "text": item} if kind != "tabular" else {}) | ({"task": task or _task(data, label)} if kind == "speech" else {})
     found = check(getattr(Data, kind)(data, where=where, limit=limit, skip_bad=True, **more), not fast, backbone)
-    if out: found.write_decisions(out, fixes) if out.suffix == ".csv" else found.clean(out, fixes)
+    left, decided = 0, bool(out and out.suffix == ".csv")
+    if out:
+        if decided: left = found.write_decisions(out, fixes)
+        else: found.clean(out, fixes)
     if page: write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
-    print(json_text(found.to_json()) if as_json else f"{found}" + "".join(f"\n  {what:<9} {Path(p).resolve()}" for what, p in (("cleaned", out), ("page", page)) if p))
+    print(json_text(found.to_json()) if as_json else f"{found}" + "".join(f"\n  {what:<9} {Path(p).resolve()}" for what, p in (("decisions" if decided else "cleaned", out), ("page", page)) if p)
+          + (f"\n  {left} copies are equal to another row, and decisions cannot part them; a cleaned copy can (--out FOLDER)" if left else "") + ("\n  its column split says which part a row was in: go on with -p split_column " + ("split" if "split" not in found.data.items.raw.columns else "ftkit_split") if out and not decided and kind == "tabular" else ""))
 
+# %% ../nbs/18a_checking.ipynb #77979291
 def _task(data: str, label: str | None) -> str:
     "Of recordings: to transcribe where there is a text and no label."
     from ftkit.sources import read_table, usual_column

@@ -28,7 +28,7 @@ from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, l
 from .torchrun import together, wait_for_run
 
 app = typer.Typer(name="ftkit", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Fine-tune a pretrained model on your own pictures, texts or recordings: run a template, look at its report, use its model.")
+                  help="Fine-tune a pretrained model on your own pictures, texts, recordings or tables: run a template, look at its report, use its model.")
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Template = Annotated[str, typer.Argument(help="a shipped template's name, or a notebook's path")]
 Run = Annotated[str, typer.Argument(help="a run's id, a unique part of it, 'last', or its folder")]
@@ -357,10 +357,10 @@ def _looks_like_a_path(text: str) -> bool:
     return not any(map(str.isspace, text)) and Path(text).suffix.lower() in (".txt", ".md", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
 @app.command("predict")
-def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)")],
+def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, tables or a row as JSON, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)")],
              text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None,
              times: Annotated[bool, typer.Option("--times", help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second")] = False, as_json: Json = False):
-    "Say what a run's model makes of pictures, recordings or texts; one line each, tab separated."
+    "Say what a run's model makes of pictures, recordings, texts or rows of a table; one line each, tab separated."
     from ftkit.artifact import Predictor
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
     if not folder.is_dir(): raise UsageError(f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run")

@@ -102,7 +102,7 @@ class Comparison:
         "As a DataFrame, the best first."
         import pandas as pd
         ms = lambda v: f"{v * 1e6:.3g} µs"
-        return pd.DataFrame([{"model": r["model"], self.headline.replace("_", " "): f"{r['score']:.4g} ± {r['error']:.2g}", "95 % over rows": f"{r['interval'].low:.4g} to {r['interval'].high:.4g}", "worse than the best by": "" if r["model"] == self.best else f"{r['worse']:.3g} (p {r['p']:.2g})",
+        return pd.DataFrame([{"model": r["model"], self.headline.replace("_", " "): f"{r['score']:.4g} ± {r['error']:.2g}", "95 % over rows": f"{r['interval'].low:.4g} to {r['interval'].high:.4g}", "worse than the best by": "" if r["model"] == self.best else f"{r['worse']:.3g}" + (f" (p {r['p']:.2g})" if r["p"] == r["p"] else ""),
                               "fit": f"{r['fit']:.3g} s", "predict a row": ms(r["predict"]), "": ", ".join((["best"] if r["model"] == self.best else []) + (["chosen"] if r["model"] == self.chosen else []))} for r in self.rows]).set_index("model")
     def __repr__(self): return f"{self.table().to_string()}\n{self.told}"
     def _repr_html_(self): return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
@@ -112,7 +112,7 @@ class Comparison:
     def told(self) -> str:
         "What follows, in a sentence."
         b, c = self.row(self.best), self.row(self.chosen)
-        start = f"{self.k} folds of {self.n:,} rows, none of them test rows; ± is the standard error of the mean over folds. "
+        start = f"{self.k} folds of {self.n:,} rows, none of them test rows; ± is the standard error of the mean over folds, p is corrected for the number of comparisons. "
         if self.best == self.chosen: return start + f"{self.best} is the best, and no simpler one lies within its standard error."
         return start + f"{self.best} has the best mean; {self.chosen} is the simplest within one standard error of it, is fitted in {c['fit'] / max(b['fit'], 1e-9):.2g} and predicts in {c['predict'] / max(b['predict'], 1e-12):.2g} times its time."
 
@@ -120,7 +120,7 @@ def _corrected_p(d: np.ndarray, test_share: float) -> float:
     "Two-sided p of a mean difference (k,) over folds whose training rows overlap."
     from scipy.stats import t
     k, spread = len(d), d.std(ddof=1)
-    if spread == 0: return 1.0 if d.mean() == 0 else 0.0
+    if spread == 0: return 1.0 if d.mean() == 0 else math.nan  # nothing to judge by
     return float(2 * t.sf(abs(d.mean()) / (spread * math.sqrt(1 / k + test_share / (1 - test_share))), k - 1))
 
 # %% ../nbs/10_comparison.ipynb #be024609
@@ -158,11 +158,12 @@ def compare_models(
     n_boot: int = 1000,  # bootstrap resamples of the interval over rows
 ) -> Comparison:
     "Each model on the same folds of the training and validation rows."
-    names, started = list(dict.fromkeys(models)) or list(model_names(data.task.modality)), time.perf_counter()
+    names, started = list(dict.fromkeys([models] if isinstance(models, str) else models)) or list(model_names(data.task.modality)), time.perf_counter()
     known = model_names(data.task.modality)
     if unknown := [n for n in names if n not in known]: raise UsageError(f"there is no model {unknown[0]!r} for {data.task.modality} data; there are {', '.join(known)}" + (f"; did you mean {near!r}?" if (near := nearest(unknown[0], list(known))) else ""))
     kind, learn = data.task.kind, _learnable(data)
     metric, higher = headline(kind)
+    if not 2 <= k <= len(learn) or data.task.classes and np.bincount(learn.labels).max() < 2: raise UsageError(f"{k} folds were asked for, and {len(learn)} rows are no test rows; choose 2 to {len(learn)} folds, and have at least two rows of a class")
     if kind not in ("single_label", "regression"): raise UsageError(f"models are compared on one label or a number, and the task is {kind}")
     folds, bar, rows = learn.folds(k, seed), Progress("compare", len(names) * k), []
     for m, name in enumerate(names):
@@ -180,7 +181,7 @@ def _judged(rows: list[dict], metric: str, higher: bool, k: int, n: int, seconds
     for r in rows:
         d = sign * (np.array(best["folds"]) - np.array(r["folds"]))
         r["worse"], r["p"] = float(d.mean()), _corrected_p(d, 1 / k) if r is not best else 1.0
-    others, most = sorted(rows[1:], key=lambda r: r["p"]), 0.0
+    others, most = sorted((r for r in rows[1:] if r["p"] == r["p"]), key=lambda r: r["p"]), 0.0
     for i, r in enumerate(others): r["p"] = most = max(most, min(1.0, r["p"] * (len(others) - i)))  # Holm
     chosen = min((r for r in rows if sign * (best["score"] - r["score"]) <= best["error"]), key=lambda r: list(order).index(r["model"]))
     emit("compared", best=best["model"], chosen=chosen["model"], **{metric: best["score"]})

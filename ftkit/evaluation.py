@@ -185,7 +185,7 @@ def _doubts(report: Report, data: Data) -> list[str]:
     for baseline, difference in report.gain.items():
         if baseline in ("majority", "mean"): continue
         sure = "" if difference.low > 0 else "; the interval includes 0, so a gain is not shown" if difference.high >= 0 else "; it is worse"
-        notes.append(f"over {baseline}: {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}), paired on the same rows{sure}")
+        notes.append(f"over {baseline}: {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}){' in squared error' if report.task.kind == 'regression' else ''}, paired on the same rows{sure}")
     train = report.figures.get("train", {}).get(name)
     if train and (train.value - own.value if higher else own.value - train.value) > max(.1, 2 * (own.high - own.low)): notes.append(f"training rows score {train.value:.3f}: the model knows them by heart; more data or augmentation would help")
     notes += [f"without the rows that are the same as training rows, or nearly so: {f[name]}" for n, f in report.figures.items() if n.endswith(" leaked")]
@@ -201,7 +201,7 @@ def _aim(report: Report, target: float) -> dict:
     f, (name, higher) = report[report.headline], headline(report.task.kind)
     over = lambda v: v >= target if higher else v <= target
     reached, sure, out = over(f.value), over(f.low if higher else f.high), not over(f.high if higher else f.low)
-    told = "reached, by all of its interval" if sure else "reached, but its interval does not exclude less" if reached else "not reached, by none of its interval" if out else "not reached, but its interval does not exclude it"
+    told = "of rows that the model has seen, and says nothing of it" if report.part.name in ("train", "valid") else "reached, by all of its interval" if sure else "reached, but its interval does not exclude less" if reached else "not reached, by none of its interval" if out else "not reached, but its interval does not exclude it"
     return {"target": target, "reached": bool(reached), "sure": bool(sure), "told": f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g}; {f} is {told}"}
 
 # %% ../nbs/12_evaluation.ipynb #770dfcd8

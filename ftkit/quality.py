@@ -24,7 +24,7 @@ from .cases import shown
 from .classical import Classical
 from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
 from .table_data import Data
-from .decisions import Decision, decide
+from .decisions import Decision, decide, start_decisions
 from .params import nearest
 from .personal import find_personal, scrub
 from .pictures import open_picture
@@ -299,7 +299,7 @@ class Quality:
         return {what: row | {"rows": len(row["rows"])} for what, row in sorted(out.items(), key=lambda kv: (("wrong", "likely", "look").index(kv[1]["severity"]), -kv[1]["findings"]))}
     def of(self, what: str) -> list[Finding]: return [f for f in self.findings if f.what == what]
     def __repr__(self):
-        rows = [f"{w}: {c['findings']} ({c['rows']} rows), {c['severity']}; {c['fix']}" for w, c in self.counts().items()]
+        rows = [f"{w}: {c['findings']} ({c['rows']} rows), {c['severity']}; {c['fix']}" + (f" ({'; '.join(f.told for f in self.of(w)[:2])[:160]})" if self.data.task.modality == "tabular" and c["findings"] <= 12 else "") for w, c in self.counts().items()]
         return "\n".join([f"{len(self.data):,} rows, {len(self.findings)} findings", *(f"  {r}" for r in rows), *([f"  {self.how_diverse()}"] if self.diversity else []), *(f"  {n}" for n in self.notes)])
     def how_diverse(self) -> str:
         "One line on diversity; empty without features."
@@ -372,7 +372,7 @@ def decisions(self,
 ) -> dict[int, Decision]:  # row: what to do with it
     "What the fixes come to, row by row; dropping goes before relabelling."
     fix, data, out = _fixes(fix), self.data, {}
-    one = lambda i, what, label="": Decision(data.hashes[i][:16], what, label, data.label_text(i), str(data.items[i])[:200])
+    one = lambda i, what, label="": Decision(data.hashes[i][:16], what, label, data.label_text(i), _named(data, i, False))
     for f in self.findings:
         if f.fix not in fix: continue
         if f.fix == "relabel": out.setdefault(f.rows[0], one(f.rows[0], "relabel", f.label))
@@ -383,12 +383,14 @@ def decisions(self,
     return out
 
 @patch_to(Quality)
-def write_decisions(self, path, fix: tuple[str, ...] = ("drop", "keep_one")) -> Path:  # a decisions.csv, made or added to
+def write_decisions(self, path, fix: tuple[str, ...] = ("drop", "keep_one")) -> int:  # a decisions.csv, made or added to -> how many copies could not be decided
     "Write the decisions; equal copies share their content, so a file of decisions cannot part them: for those make a cleaned copy."
-    twice = Counter(self.data.hashes)
+    twice, left = Counter(self.data.hashes), 0
+    start_decisions(path)
     for i, d in self.decisions(fix).items():
         if twice[self.data.hashes[i]] == 1: decide(path, d)
-    return Path(path)
+        else: left += 1
+    return left
 
 # %% ../nbs/11d_quality.ipynb #ac4895e0
 def _as_file(item, to: Path, scrubbed: bool) -> None:
@@ -402,13 +404,23 @@ def _exactly(data: Data, i: int) -> str:
     return f"{data.labels[i]:.9g}" if data.task.kind == "regression" else data.label_text(i)
 
 def _clean_table(data: Data, decided: dict, fix: tuple[str, ...], out: Path) -> list[tuple]:
-    "Write table.csv and return what was done to cells."
-    frame, cells = mended(data, fix)
-    frame = frame.assign(**{data.task.target: [decided[i].label if i in decided and decided[i].what == "relabel" else _exactly(data, i) for i in range(len(data))], "split": data.parts}, **({"group": data.groups} if data.groups is not None else {}))
+    "Write table.csv, the table as it was read but for what is mended, and return what was done to cells."
+    raw, (_, cells) = data.items.raw.astype(object).copy(), mended(data, fix)
+    for i, c, _, _, now in cells: raw.loc[i, c] = now
+    for i, d in decided.items():
+        if d.what == "relabel": raw.loc[i, data.task.target] = d.label
+    own = "split" if "split" not in raw.columns else "ftkit_split"
+    raw[own] = data.parts
     stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
-    write_atomic(out / "table.csv", frame.iloc[stay].to_csv(index=False))
+    write_atomic(out / "table.csv", raw.iloc[stay].to_csv(index=False))
     gone = set(range(len(data))) - set(stay)
-    return [(i + 1, f"{c}: {was}"[:200], what, data.label_text(i), f"{c}: {now}"[:200]) for i, c, what, was, now in cells if i not in gone]
+    return [(i + 1, f"{c}: {was if what != 'scrub' else '(scrubbed)'}"[:200], what, data.label_text(i), f"{c}: {now}"[:200]) for i, c, what, was, now in cells if i not in gone]
+
+def _named(data: Data, i: int, scrubbed: bool) -> str:
+    "A row as a person knows it again, without personal data where they are scrubbed."
+    item = data.items[i]
+    text = shown(item, "tabular")["text"] if data.task.modality == "tabular" else str(item)
+    return (scrub(text) if scrubbed and data.task.modality in ("text", "tabular") else text)[:200]
 
 # %% ../nbs/11d_quality.ipynb #e1b3796f
 @patch_to(Quality)
@@ -422,8 +434,8 @@ def clean(self,
     if folder.exists(): raise UsageError(f"{folder} is there already; name a folder that is not")
     if data.task.kind not in ("single_label", "regression") or data.task.modality == "speech" and any(isinstance(i, Clip) for i in data.items): raise UsageError(f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (write_decisions)")
     scrubbed = {i for f in self.findings if f.fix == "scrub" and "scrub" in fix for i in f.rows}
-    label, rows, changes = lambda i: decided[i].label if i in decided else _exactly(data, i), [], [(i + 1, str(data.items[i])[:200], d.what, d.was, d.label) for i, d in sorted(decided.items())]
-    if data.task.modality != "tabular": changes += [(i + 1, str(data.items[i])[:200], "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
+    label, rows, changes = lambda i: decided[i].label if i in decided else _exactly(data, i), [], [(i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label) for i, d in sorted(decided.items())]
+    if data.task.modality != "tabular": changes += [(i + 1, _named(data, i, True), "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
     with build_folder(folder) as out:
         if data.task.modality == "tabular": changes += _clean_table(data, decided, fix, Path(out))
         for i, item in enumerate(data.items) if data.task.modality != "tabular" else ():

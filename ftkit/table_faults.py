@@ -44,6 +44,10 @@ def _ways(data: Data):
 
 def variants(data: Data):
     "Categories that are the same but for capitals, spaces or punctuation."
+    groups = {}
+    for k, name in enumerate(data.task.classes): groups.setdefault("".join(ch for ch in name.casefold() if ch.isalnum()), []).append(k)
+    for same in groups.values():
+        if len(same) > 1 and data.task.kind == "single_label": yield "labels written in two ways", np.flatnonzero(np.isin(data.labels, same)), f"{data.task.target}: {', '.join(repr(data.task.classes[k]) for k in same)} are classes of their own", "flag", "wrong", 1.0
     for c, (level, n), rest in _ways(data): yield "written in two ways", np.flatnonzero(data.items.frame[c].isin(rest)), f"{c}: {', '.join(map(repr, rest[:4]))} beside {level!r} ({n} rows)", "unify", "likely", 1.0
 
 def personal_cells(data: Data):
@@ -80,6 +84,8 @@ def telling_columns(
     for f in prep.features:
         if f.width == 1: told[f.name] = max(told.get(f.name, 0.0), _alone(x[:, [k]], y, data.task.kind == "regression"))
         k += f.width
+    for c in data.items.columns:  # that a cell is filled in at all may tell as much
+        if (gone := data.items.frame[c.name].isna().to_numpy()[ids]).any() and not gone.all(): told[c.name] = max(told.get(c.name, 0.0), _alone(gone[:, None].astype(float), y, data.task.kind == "regression"))
     for c, share in told.items():
         if share >= at_least: yield "column that tells the label", [], f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards, leave it out (leave_out)", "flag", "wrong", share
 

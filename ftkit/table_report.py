@@ -51,7 +51,7 @@ def show_importance(
     table = table.head(most)[::-1]
     fig, ax = plt.subplots(figsize=(6, .3 * len(table) + .9), layout="constrained")
     ax.barh(table["column"], table["importance"], xerr=table["spread"], color="tab:blue", ecolor="grey")
-    ax.set_xlabel(f"{metric.replace('_', ' ')} lost when the column is shuffled")
+    ax.set_xlabel(f"how much worse the {metric.replace('_', ' ')} is when the column is shuffled")
     plt.close(fig)
     return fig
 
@@ -68,16 +68,17 @@ def show_dependence(
     "The mean prediction over the values of each column, as a figure."
     import matplotlib.pyplot as plt
     columns, classes = list(columns or dict.fromkeys(f.name for f in model.prep.features))[:4], model.task.classes
-    if classes and target is not None and target not in classes: raise UsageError(f"target is {target!r}; the classes are {', '.join(classes)}")
+    if classes and target is not None and target not in classes: raise UsageError(f"{target!r} was given as the class to draw; the classes are {', '.join(classes)}")
     at, frame = classes.index(target) if target else -1, part.data.items.frame.iloc[part.ids[permutation(len(part), part.data.seed, "dependence")[:most]]].reset_index(drop=True)
     fig, axes = plt.subplots(1, len(columns), figsize=(2.7 * len(columns) + .5, 2.6), layout="constrained", squeeze=False, sharey=True)
     for ax, c in zip(axes[0], columns):
-        seen, number = part.data.items.frame[c].dropna(), frame[c].dtype.kind == "f"
-        values = np.unique(np.quantile(seen, np.linspace(.02, .98, points))) if number else list(seen.value_counts().index[:8])
+        seen, number = part.data.items.frame[c].dropna(), frame[c].dtype.kind in "fM"
+        values = np.unique(seen.quantile(np.linspace(.02, .98, points), interpolation="nearest")) if number else list(seen.value_counts().index[:8])
         said = [p if p.ndim == 1 else p[:, at] for v in values for p in [model.predict(model.read(frame.assign(**{c: v})), "")]]
         mean, (low, high) = np.mean(said, 1), np.quantile(said, [.1, .9], 1)
         if number: ax.plot(values, mean); ax.fill_between(values, low, high, alpha=.15)
-        else: ax.errorbar(range(len(values)), mean, [mean - low, high - mean], fmt="o"); ax.set_xticks(range(len(values)), [str(v)[:14] for v in values], rotation=60, ha="right", fontsize=7)
+        else: ax.vlines(range(len(values)), low, high); ax.plot(range(len(values)), mean, "o"); ax.set_xticks(range(len(values)), [str(v)[:14] for v in values], rotation=60, ha="right", fontsize=7)
+        if frame[c].dtype.kind == "M": ax.tick_params(axis="x", labelrotation=60, labelsize=7)
         ax.set_xlabel(c)
     axes[0, 0].set_ylabel(f"probability of {classes[at]}" if classes else model.task.target)
     plt.close(fig)
@@ -114,7 +115,7 @@ def show_tree(
     fig, ax = plt.subplots(figsize=(1.7 * 2 ** depth, 1.3 * depth + 1.2), layout="constrained")
     nodes = plot_tree(tree, feature_names=list(x.columns), class_names=None if number else [model.task.classes[i] for i in tree.classes_], filled=True, impurity=False, proportion=True, precision=2, fontsize=8, ax=ax)
     for node in nodes: node.set_text(re.sub(r"^(.*) is (.*) <= 0\.5", r"\1 is not \2", node.get_text()).replace("<=", "≤"))
-    ax.set_title(f"on {part.name} rows this tree {'explains' if number else 'says the same as the model of'} {share:.0%}{' of what the model says' if number else ''}", fontsize=9)
+    ax.set_title(f"this tree {'explains' if number else 'agrees with the model on'} {share:.0%} of {'what the model says of ' if number else ''}the {part.name} rows", fontsize=9)
     plt.close(fig)
     return fig
 

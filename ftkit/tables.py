@@ -15,11 +15,12 @@ import torch
 
 from .augment import to_device
 from .backbone import in_chunks
+from .cells import known_cells
 from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation, uniform
 from .runfolder import Progress
 from .speech_bodies import load_backbone
 from .table_augment import TableAugment
-from .table_data import Data, as_cells
+from .table_data import Data
 
 # %% ../nbs/05d_tables.ipynb #72dc9bfd
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +149,7 @@ def spread(self,
 # %% ../nbs/05d_tables.ipynb #d2ad5f19
 class Tables:
     "Rows as a network reads them."
-    lengths, noun = None, "rows"
+    lengths, noun, told = None, "rows", ()  # told: what could not be read of each row
     def __init__(self,
         x: np.ndarray,  # (N,F) float32
         prep: TablePrep,
@@ -189,22 +190,36 @@ def bound(self, data: Data, asked: dict) -> TablePrep:
 @patch_to(TablePrep)
 def inputs(self, data: Data, tokenizer=None) -> Tables:
     "All rows of the data."
-    return Tables(self.encode(self.typed(data.items.frame, data.source)), self)
+    kinds = {c.name: c.kind for c in data.items.columns}
+    if all(kinds.get(f.name) == f.kind for f in self.features): return Tables(self.encode(data.items.frame), self)
+    return self.read(data.items.frame)
 
 @patch_to(TablePrep)
 def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, or a list of dictionaries
-    "Rows that belong to no data."
+    "Rows that belong to no data; what could not be read, or was never seen in training, is told of each."
     import pandas as pd
-    return Tables(self.encode(self.typed(sources if hasattr(sources, "columns") else pd.DataFrame(list(sources)), "the table")), self)
+    table = (sources if hasattr(sources, "columns") else pd.DataFrame(list(sources))).rename(columns=lambda c: " ".join(str(c).split())).reset_index(drop=True)
+    features = {f.name: f for f in self.features}
+    if lost := [n for n in features if n not in table.columns]: raise UsageError(f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}")
+    held, told = {}, [[] for _ in range(len(table))]
+    for name, f in features.items():
+        held[name], odd = known_cells(table[name], f.kind, f.form)
+        for i in np.flatnonzero(odd): told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")
+        if f.kind == "category":
+            held[name] = _same_truths(held[name], f.levels)
+            for i in np.flatnonzero(held[name].notna() & ~held[name].isin(f.levels)): told[i].append(f"{name}: {held[name].iloc[i][:40]!r} was not seen in training")
+    rows = Tables(self.encode(pd.DataFrame(held)), self)
+    rows.told = ["; ".join(t) for t in told]
+    return rows
 
-@patch_to(TablePrep)
-def typed(self, frame, where: str):  # DataFrame, and for messages -> DataFrame of the model's columns, each in its type
-    "Cells of any table as the model was trained with them."
-    kinds, forms = {f.name: f.kind for f in self.features}, {f.name: f.form for f in self.features}
-    if lost := [n for n in kinds if n not in frame.columns]: raise UsageError(f"{where} has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, frame.columns))[:300]}")
-    typed = {"number": "f", "date": "M"}
-    plain = [n for n, k in kinds.items() if frame[n].dtype.kind != typed.get(k) and not (k in ("category", "text") and frame[n].dtype == object)]
-    return frame[list(kinds)] if not plain else as_cells(frame[list(kinds)], kinds, where, forms).frame
+def _same_truths(cells, levels: tuple[str, ...]):
+    "Truth values as the training table wrote them."
+    for yes, no in (("true", "false"), ("yes", "no"), ("1", "0"), ("y", "n")):
+        if set(levels) <= {yes, no, yes.upper(), no.upper(), yes.title(), no.title()} and levels:
+            own = {v.lower(): v for v in levels}
+            known = {w: own.get(t) for t, words in ((yes, ("true", "yes", "1", "y")), (no, ("false", "no", "0", "n"))) for w in words}
+            return cells.map(lambda v: v if v is None or v in levels else known.get(str(v).lower()) or v)  # noqa: B023
+    return cells
 
 # %% ../nbs/05d_tables.ipynb #c6be5af7
 def show_table_changes(

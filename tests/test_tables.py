@@ -128,7 +128,7 @@ BAD = {
     "infinite": (lambda t: t.assign(age=[np.inf] + list(range(len(t) - 1))), {"label": "bought"}, "are infinite (first: row 1)"),
     "names twice": (lambda t: t.rename(columns={"town": "age"}), {"label": "bought"}, "has the column 'age' 2 times"),
     "no rows": (lambda t: t.iloc[:0], {"label": "bought"}, "no rows"),
-    "labels missing": (lambda t: t.assign(bought=t["bought"].where(t.index > 4)), {"label": "bought"}, "5 of 240 rows have no bought (first: row 1)"),
+    "labels missing": (lambda t: t.assign(bought=t["bought"].where(t.index > 4)), {"label": "bought"}, "5 of 240 rows have no bought (first: row 1"),
     "unknown kind": (lambda t: t, {"label": "bought", "columns": {"age": "numeric"}}, "must be one of number, category"),
     "unknown column": (lambda t: t, {"label": "bought", "columns": {"agee": "number"}}, "did you mean 'age'"),
     "no number": (lambda t: t, {"label": "bought", "columns": {"town": "number"}}, "none of its cells is one"),
@@ -151,7 +151,22 @@ def test_odd_tables_are_understood(people):
     assert [str(d)[:10] for d in dates[:3]] == ["2026-01-02", "2026-11-27", "2026-11-27"]
     many = Data.tabular(pd.DataFrame({"town": [f"t{i % 40000}" for i in range(80000)], "y": ["a", "b"] * 40000}), label="y", columns={"town": "category"})
     model = Classical("ridge", many.task).fit(many)
-    assert len(model.prep.features[0].levels) == 250 and "more categories than are learned" in " ".join(model.prep.inputs(many).notes(""))
+    assert len(model.prep.features[0].levels) == 1000 and "more categories than are learned" in " ".join(model.prep.inputs(many).notes(""))
+
+
+def test_a_german_table_is_read_as_meant_and_its_model_reads_new_rows_so(tmp_path):
+    rng = np.random.default_rng(2)
+    euro = rng.uniform(1, 9000, 200)
+    written = [f"{int(v // 1000)}.{int(v % 1000):03},{int(v * 100 % 100):02}" if v >= 1000 else f"{v:.2f}".replace(".", ",") for v in euro]
+    table = pd.DataFrame({"Umsatz, netto": written, "Datum": pd.date_range("2021-08-01", periods=200).strftime("%d.%m.%y"), "bezahlt": rng.choice(["True", "False"], 200), "Gewinn": [f"{v / 10:.1f}".replace(".", ",") for v in euro]})
+    table.to_csv(tmp_path / "de.csv", sep=";", index=False, encoding="latin-1")
+    data = Data.tabular(tmp_path / "de.csv", label="Gewinn")
+    assert data.task.kind == "regression" and {c.name: c.kind for c in data.items.columns} == {"Umsatz, netto": "number", "Datum": "date", "bezahlt": "category"}
+    assert np.allclose(data.items.frame["Umsatz, netto"], [int(v * 100) / 100 if v >= 1000 else round(v, 2) for v in euro], atol=.011)
+    assert data.items.frame["Datum"].is_monotonic_increasing
+    model = fit_model("linear", data)
+    new = model.read(pd.DataFrame({"Umsatz, netto": ["1.346,73", "viel"], "Datum": ["07.08.22"] * 2, "bezahlt": [True, 0]}))
+    assert new.told == ["", "Umsatz, netto: 'viel' is no number"] and abs(model.predict(new)[0] - 134.67) < 2
 
 
 def test_what_cannot_be_read_is_told(tmp_path):
@@ -187,5 +202,13 @@ def test_the_gate_leaves_the_original_as_it_was_and_mends_a_copy(tmp_path, peopl
     assert hashlib.sha256((tmp_path / "odd.csv").read_bytes()).hexdigest() == before
     clean = pd.read_csv(tmp_path / "clean" / "table.csv")
     assert len(clean) == 240 and set(clean["town"]) == {"Rome", "Oslo", "Lima"} and not clean["age"].isna().any() and "@" not in " ".join(clean["mail"].astype(str))
-    assert set(pd.read_csv(tmp_path / "clean" / "changes.csv")["what"]) == {"impute", "unify", "scrub", "drop"}
+    changes = pd.read_csv(tmp_path / "clean" / "changes.csv")
+    assert set(changes["what"]) == {"impute", "unify", "scrub", "drop"} and "@" not in (tmp_path / "clean" / "changes.csv").read_text()
+    before, after = (pd.read_csv(tmp_path / f, dtype=str, keep_default_na=False) for f in ("odd.csv", "clean/table.csv"))
+    changed = {(r - 1, v.partition(":")[0]) for r, v, w in zip(changes["row"], changes["label"].astype(str), changes["what"]) if w != "drop"}
+    kept = before.drop(index=[r - 1 for r in changes["row"][changes["what"] == "drop"]])
+    for c in before.columns:
+        for (i, was), now in zip(kept[c].items(), after[c]): assert was == now or (i, c) in changed, (i, c, was, now)
+    again = Data.tabular(tmp_path / "clean" / "table.csv", label="bought", split="split")
+    assert [c.name for c in again.items.columns] == ["number", "age", "town", "joined", "mail"]
     assert "<script" not in (tmp_path / "found.html").read_text() and read_rows(tmp_path / "odd.csv").shape == (242, 6)
