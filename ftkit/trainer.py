@@ -32,7 +32,7 @@ from .noises import SoundAugment
 from .params import nearest
 from .ranks import Ranks, check_batch_norm, join_ranks
 from .recipe import LOSSES, RECIPES, Precision, TrainConfig, pick_device, rate_factor, same_bits
-from .stages import Stage, _head_stage, _loss_of, _tune_stage, mix_partners
+from .stages import Stage, _head_stage, _loss_of, _tune_stage, class_weighted, mix_partners
 from .table_augment import TableAugment
 from .tokens import like_lengths, padding_share, split_batch
 from .transcripts import error_rates
@@ -170,6 +170,7 @@ def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
     "The optimiser over the model's groups, fused where the device has it."
     groups = [{k: v for k, v in g.items() if k != "names"} for g in groups]
     if self.config.optimizer == "sgd": return torch.optim.SGD(groups, lr=1e-3, momentum=self.config.momentum, nesterov=self.config.momentum > 0)
+    if self.config.optimizer != "adamw": return getattr(torch.optim, self.config.optimizer)(groups, lr=1e-3)
     return torch.optim.AdamW(groups, lr=1e-3, fused=self.device.type in ("cpu", "cuda"))
 
 # %% ../nbs/09_trainer.ipynb #a13ab57e
@@ -330,7 +331,7 @@ def fit(self) -> "Trainer":
     check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
     self.model.to(self.device)
     self.targets = self.model.targets(self.data).to(self.device)
-    self.loss_of = LOSSES[_loss_of(self.model, c.loss)]
+    self.loss_of = class_weighted(LOSSES[_loss_of(self.model, c.loss)], c.class_weights, self.model.task, self.data.train.labels)
     if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     if self.record: emit("fit", number=self.number)
     with _saving_on_terminate(), same_bits(c.deterministic, self.device):

@@ -1,0 +1,88 @@
+"A training that is killed at any step goes on to the same bits, whatever is switched on: the matrix of options."
+import random
+
+import numpy as np
+import pytest
+
+from ftkit import Augment, Data, Model, TableAugment, Trainer
+from ftkit.recipe import OPTIMISERS
+from ftkit.table_bodies import table_body
+
+OPTIONS = {  # fields of TrainConfig, or what else is on
+    "plain": {}, "dropout": {"body_dropout": .3}, "augmentation": {"augment": True}, "mixup": {"mixup": .4}, "accumulation": {"accumulate": 3}, "early stopping": {"patience": 2}, "no best": {"keep": "last", "patience": None},
+    "blend": {"blend": .7}, "bfloat16": {"precision": "bfloat16"}, "bfloat16 weights": {"precision": "bfloat16", "half_body": "on"}, "class weights, focal": {"class_weights": "auto", "loss": "focal"}, "head first": {"head_epochs": 3},
+    "smoothing, decay": {"label_smoothing": .1, "weight_decay": .1}, "one cycle": {"schedule": "one_cycle"}, "gradual": {"freeze": "gradual"}, "all at once": {"augment": True, "mixup": .4, "body_dropout": .3, "accumulate": 2, "precision": "bfloat16", "head_epochs": 2},
+} | {f"optimizer {o}": {"optimizer": o} for o in OPTIMISERS}
+
+
+class Killed(Exception): pass
+
+
+@pytest.fixture(scope="module")
+def people(): return Data.tabular("sample:titanic", limit=320)
+
+
+@pytest.fixture(scope="module")
+def digits(): return Data.image("sample:digits", limit=96)
+
+
+def of_tables(data, **options):
+    augment = TableAugment(noise=.1, swap=.1, blank=.05) if options.pop("augment", False) else None
+    return Trainer(Model(table_body("mlp", data, width=32, layers=2), data.task, head="mlp", width=16, dropout=.1), data, augment, **(dict(epochs=4, batch_size=48, checkpoint_seconds=0) | options))
+
+
+def of_pictures(data, **options):
+    augment = Augment.preset("light", fill=0) if options.pop("augment", False) else None
+    return Trainer(Model("timm:resnet10t", data.task, pretrained=False, size=64, dropout=.1), data, augment, **(dict(epochs=3, head_epochs=0, batch_size=16, checkpoint_seconds=0) | options))
+
+
+def killed_at(make, step, folder, monkeypatch):
+    "The weights' hash of a training that is killed after a checkpoint, and gone on with."
+    folder.mkdir()
+    monkeypatch.setenv("FTKIT_RUN_DIR", str(folder))
+    first, written, save = Trainer.count, [], Trainer._checkpoint
+    def once(self, *args):
+        out = save(self, *args)
+        written.append(1)
+        if len(written) == step: raise Killed
+        return out
+    with monkeypatch.context() as m:
+        m.setattr(Trainer, "_checkpoint", once)
+        try: make().fit()
+        except Killed: pass
+    Trainer.count = first  # as in a new process
+    found = make().fit().model.weights_hash()
+    monkeypatch.delenv("FTKIT_RUN_DIR")
+    return found, len(written)
+
+
+def matrix(make, data, options, times, tmp_path, monkeypatch):
+    whole = make(data, **options).fit().model.weights_hash()
+    assert make(data, **options).fit().model.weights_hash() == whole
+    steps = sorted(random.sample(range(1, 12), times))  # other ones each time: any of them must do
+    for step in steps:
+        found, written = killed_at(lambda: make(data, **options), step, tmp_path / str(step), monkeypatch)
+        assert found == whole, f"killed after checkpoint {step} of those written: another model ({steps})"
+        assert written == step
+
+
+@pytest.mark.parametrize("name", ["all at once", "optimizer NAdam", "class weights, focal"])
+def test_tables_resume_to_the_same_bits(name, people, tmp_path, monkeypatch): matrix(of_tables, people, OPTIONS[name], 2, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_resumes_to_the_same_bits(name, people, tmp_path, monkeypatch): matrix(of_tables, people, OPTIONS[name], 3, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in OPTIONS if n not in ("bfloat16 weights", "head first", "class weights, focal") and not n.startswith("optimizer") or n in ("optimizer sgd", "optimizer Adam")])
+def test_pictures_resume_to_the_same_bits(name, digits, tmp_path, monkeypatch): matrix(of_pictures, digits, OPTIONS[name], 3, tmp_path, monkeypatch)
+
+
+def test_a_number_with_its_losses_and_the_optimisers_learn():
+    data = Data.tabular("sample:diabetes")
+    mean = float(np.sqrt(((data.test.labels - data.train.labels.mean()) ** 2).mean()))
+    for how in ({"loss": "huber"}, *({"optimizer": o, "learning_rate": r} for o, r in (("Adam", 1e-3), ("RMSprop", 1e-3), ("Adagrad", 1e-2)))):
+        model = Trainer(Model(table_body("mlp", data, width=64), data.task), data, epochs=15, **how).fit().model
+        assert float(np.sqrt(((model.predict(data.test) - data.test.labels) ** 2).mean())) < .9 * mean, how
