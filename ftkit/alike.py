@@ -244,7 +244,7 @@ def _marks(values) -> np.ndarray:  # Series -> (N,) uint64, equal for cells that
 def _telling(frame) -> tuple[np.ndarray, np.ndarray, float]:
     "Marks of the cells (N,F); nats that each tells (N,F); and from how many nats on two rows of so many are not equal by chance."
     marks = np.stack([_marks(frame[c]) * np.uint64(2 * k + 1) for k, c in enumerate(frame.columns)], 1)
-    rare = np.stack([np.log(len(frame) / np.maximum(1, np.bincount(at)[at] - 1)) for at in (np.unique(m, return_inverse=True)[1] for m in marks.T)], 1)
+    rare = np.stack([np.log(len(frame) / np.maximum(1, np.bincount(at)[at] - 1)) for at in (np.unique(m, return_inverse=True)[1] for m in marks.T)], 1) * ~frame.isna().to_numpy()  # that two cells are missing says nothing
     return marks, rare, float(np.log(len(frame) ** 2 / 2 / .05))
 
 def by_chance(
@@ -269,7 +269,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 6  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 7  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"

@@ -1,6 +1,7 @@
 "Tables as a person uses them: the run, the command line, the gate; columns that leak, bad input, nothing learned from the test."
 import hashlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from ftkit.table_data import Data, read_rows
 
 
 def ftkit(*words, cwd, code=0, **more):
-    r = subprocess.run([sys.executable, "-m", "ftkit", *map(str, words)], cwd=cwd, capture_output=True, text=True, **more)
+    r = subprocess.run([sys.executable, "-m", "ftkit", *map(str, words)], cwd=cwd, capture_output=True, text=True, env=os.environ | {"FTKIT_RUNS": str(cwd / "runs")}, **more)
     assert r.returncode == code, r.stderr
     return r.stdout if not code else r.stderr
 
