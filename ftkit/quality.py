@@ -123,7 +123,7 @@ def _classes(data: Data, seen: Seen):
 def held_out_probabilities(
     data: Data,  # of single labels
     x: np.ndarray,  # (N,F) features
-    k: int = 5,  # folds
+    k: int = 10,  # folds
 ) -> np.ndarray:  # (N,C): of each row, said by a linear model that has not seen it
     "Logistic regression on standardised features, rows that are alike in one fold."
     from sklearn.linear_model import LogisticRegression
@@ -153,7 +153,7 @@ def _labels(data: Data, seen: Seen):
     able = cohen_kappa_score(data.labels, p.argmax(1)) >= .65  # else most of what it contradicts are its own mistakes
     for i in find_label_issues(data.labels, p, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1):
         new = int(p[i].argmax())
-        if (margin := float(p[i, new] - p[i, data.labels[i]])) < .4: continue  # not sure enough to be worth a look
+        if (margin := float(p[i, new] - p[i, data.labels[i]])) < .24: continue  # not sure enough to be worth a look
         yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {p[i, data.labels[i]]:.0%}; it is right about {right:.0%} of all", *(("relabel", "likely") if able and margin >= .7 else ("flag", "look")), data.task.classes[new], margin)
 
 # %% ../nbs/11d_quality.ipynb #3cd7f907
@@ -321,7 +321,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [7, _VERSION]})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [9, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}
