@@ -85,7 +85,7 @@ def _plain_dates(dates):  # Series of datetimes -> without a zone
 # %% ../nbs/02j_cells.ipynb #d9e88fe2
 def plain_cell(v):
     "A cell as the name of a category, None where it is missing."
-    if v is None or v is not v or isinstance(v, float) and np.isnan(v): return None
+    if v is None or isinstance(v, float) and np.isnan(v): return None
     if isinstance(v, (bool, np.bool_)): return "true" if v else "false"
     if isinstance(v, (float, np.floating)) and float(v).is_integer(): return str(int(v))
     text = " ".join(str(v).split())
