@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import math
 import os
-import shutil
 import signal
 import threading
 import time
@@ -18,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
 from torch import nn
 
 from .augment import Augment, to_device
 from .backbone import _NOUNS, Data, lower_layers
-from .core import UsageError, build_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
+from .checkpoints import Checkpoints
+from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, ask_stop, emit, note, run_dir, run_of, stop_asked
 from .head import Model, joined
 from .metrics import SCORES, headline, score
@@ -69,7 +67,7 @@ class Trainer:
         if self.augment is not None and not self._tunes() and model.task.modality != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; set epochs above 0 and free some layers of the body, or set augment to none")
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
-        self.known, self.history, self.best, self.seconds, self.copies, self.written = None, [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
+        self.known, self.history, self.best, self.seconds, self.saved = None, [], {}, {}, Checkpoints()
         self.ranks = Ranks()  # alone; `fit` looks whether others train the same run
         model.bind(data)
 
@@ -264,29 +262,15 @@ def _due(self, saved_at: float) -> bool:
 @patch_to(Trainer)
 def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> float:
     "Save, leave if the run was asked to stop, and return the time."
-    if (folder := self._folder()) is None: return time.time()
+    if self.saved.folder is None: return time.time()
     tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
     tensors |= {f"optimizer.{i}.{k}": v.contiguous() for i, state in optimizer.state_dict()["state"].items() for k, v in state.items() if isinstance(v, torch.Tensor)}
     tensors |= self.ranks.random_states() | {"loss_sum": loss_sum.reshape(1)}
-    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size}
-    if not self.ranks.rank: self._write(folder, f"{0 if s.name == 'head' else 1}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
+    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size,
+             "copies": [_best_name(b) for b in [self.best] if b] + ["start"] * (s.name == "tune")}
+    if not self.ranks.rank: self.saved.write(f"{0 if s.name == 'head' else 1}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
     self.ranks.stop_together()
     return time.time()
-
-@patch_to(Trainer)
-def _write(self, folder: Path, name: str, tensors: dict, state: dict) -> None:
-    "One checkpoint, and the weights it needs; those that nothing needs any more are removed."
-    for copy in self.copies.keys() - self.written: write_atomic(folder / f"{copy}.safetensors", save(self.copies[copy])); self.written.add(copy)
-    with build_folder(folder / name) as part:
-        save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
-        write_json(part / "state.json", state)
-    for old in _checkpoints(folder)[:-2]:
-        if os.environ.get("FTKIT_KEEP") != "all" or read_json(old / "state.json")["step"]: shutil.rmtree(old, ignore_errors=True)
-    for old in sorted(folder.glob("best-*"))[:-2] if os.environ.get("FTKIT_KEEP") != "all" else (): old.unlink()
-
-def _checkpoints(folder: Path) -> list[Path]:
-    "A fit's checkpoints, oldest first."
-    return sorted(folder.glob("[01]-*-[0-9]*"))
 
 # %% ../nbs/09_trainer.ipynb #0dae0934
 @patch_to(Trainer)
@@ -312,7 +296,7 @@ def _keep_best(self, record: dict) -> None:
     by = "valid_character_error" if self.model.task.kind == "transcription" else "valid_loss"
     if self.config.keep == "last" or by not in record or record[by] >= self.best.get(by, math.inf): return
     self.best = {"index": len(self.history) - 1, **record}
-    self._keep(_best_name(self.best))
+    self.saved.keep(_best_name(self.best), self.model.state_dict())
 
 def _best_name(best: dict) -> str:
     "Of the kept weights: one for each best epoch, because an older checkpoint may need an older best."
@@ -324,6 +308,7 @@ def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
     Trainer.count += self.record
     self.number, c = Trainer.count, self.config
+    self.saved = Checkpoints(self._folder())
     names = (["head"] if c.head_epochs else []) + (["tune"] if self._tunes() else [])
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
     self.ranks = join_ranks(self.device)
@@ -337,7 +322,7 @@ def fit(self) -> "Trainer":
     with _saving_on_terminate(), same_bits(c.deterministic, self.device):
         saved = {} if self.ranks.rank else self._found()
         name = self.ranks.from_first(lambda: saved.get("name"))
-        if self.ranks.rank and name: saved = self._read(self._folder() / name)
+        if self.ranks.rank and name: saved = self._taken(self.saved.read(name))
         if saved.get("stage") not in names: saved = {}
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
@@ -351,7 +336,7 @@ def fit(self) -> "Trainer":
 def _run_stage(self, name: str, saved: dict) -> None:
     "One stage, from its start or from what was saved of it."
     c, started, before = self.config, time.time(), self.seconds.get(name, 0)
-    if name == "tune" and not saved: self._load_best(); self._keep("start")
+    if name == "tune" and not saved: self._load_best(); self.saved.keep("start", self.model.state_dict())
     self.precision = Precision(**saved["precision"]) if saved else None
     if not saved or saved["epoch"] < (c.head_epochs if name == "head" else c.epochs):
         stage = (_head_stage if name == "head" else _tune_stage)(self, self.precision)
@@ -385,23 +370,17 @@ def _peak_memory() -> str:
 @patch_to(Trainer)
 def _found(self) -> dict:
     "The state to go on from, with the weights in the model; empty for a training that starts."
-    if (folder := self._folder()) is None: return {}
+    if (folder := self.saved.folder) is None: return {}
     forked = folder.with_name(f"{self.number}-fork")
     if forked.is_dir() and not folder.exists():
-        self._check_fork(read_json(_checkpoints(forked)[-1] / "state.json"))
+        self._check_fork(read_json(Checkpoints(forked).all()[-1] / "state.json"))
         os.replace(forked, folder)
-    for path in reversed(_checkpoints(folder)):
-        try: return self._read(path)
-        except (OSError, ValueError, KeyError, SafetensorError) as e:
-            emit("broken", checkpoint=path.name, why=f"{type(e).__name__}: {e}"[:300])
-            shutil.rmtree(path)
-    return {}
+    return self._taken(self.saved.newest())
 
 @patch_to(Trainer)
-def _read(self, path: Path) -> dict:
-    "A checkpoint, with its weights in the model."
-    saved = read_json(path / "state.json") | {"name": path.name, "tensors": load_file(path / "state.safetensors")}
-    for name in [_best_name(best) for best in [saved["best"]] if best] + ["start"] * (saved["stage"] == "tune"): load_file(path.parent / f"{name}.safetensors")
+def _taken(self, saved: dict) -> dict:
+    "What was saved, with its weights in the model."
+    if not saved: return saved
     self.model.load_state_dict({k.removeprefix("model."): v for k, v in saved["tensors"].items() if k.startswith("model.")})
     self.history, self.best, self.seconds = saved["history"], saved["best"], saved["seconds"]
     emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
@@ -426,7 +405,7 @@ class _saving_on_terminate:
 @patch_to(Trainer)
 def _blend(self) -> None:
     "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
-    start, share = self._kept("start"), self.config.blend
+    start, share = self.saved.kept("start"), self.config.blend
     self.model.load_state_dict({k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v for k, v in self.model.state_dict().items()})
     record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, 0.0, None, None, self.precision, rows=self._rows()))
     self.history.append(record)
@@ -435,18 +414,7 @@ def _blend(self) -> None:
 @patch_to(Trainer)
 def _load_best(self) -> None:
     "Put the kept epoch's weights into the model; without validation rows these are the last."
-    if self.best: self.model.load_state_dict(self._kept(_best_name(self.best)))
-
-@patch_to(Trainer)
-def _keep(self, name: str) -> None:
-    "Keep a copy of the weights in memory, one of each kind; the next checkpoint writes it."
-    weights = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in self.model.state_dict().items()}
-    self.copies = {k: v for k, v in self.copies.items() if k[:4] != name[:4]} | {name: weights}
-
-@patch_to(Trainer)
-def _kept(self, name: str) -> dict[str, torch.Tensor]:
-    "The copy of that name, from memory or from a checkpoint."
-    return self.copies[name] if name in self.copies else load_file(self._folder() / f"{name}.safetensors")
+    if self.best: self.model.load_state_dict(self.saved.kept(_best_name(self.best)))
 
 # %% ../nbs/09_trainer.ipynb #a34b0ce5
 @patch_to(Trainer)
