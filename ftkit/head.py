@@ -205,7 +205,8 @@ def freeze(self,
     layers = self.backbone.layers()
     if what not in ("backbone", "none") and not isinstance(what, int): raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
     below = {"backbone": len(layers) + 1, "none": 0}.get(what, what)
-    for name, p in self.backbone.body.named_parameters(): p.requires_grad_(layers[name] >= below)
+    few = any(".lora_" in name for name in layers)  # adapters (06c): then the body's own weights stay
+    for name, p in self.backbone.body.named_parameters(): p.requires_grad_(layers[name] >= below and (not few or ".lora_" in name))
     self.frozen_body = what == "backbone"
     return self
 
