@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from .adapters import add_adapters, merge_adapters, merged_state
+from .artifact import load_model
 from .augment import Augment, to_device
 from .averages import Average
 from .backbone import _NOUNS, Data, lower_layers
@@ -30,6 +31,7 @@ from .fitting import check_choices, first_not_finite, peak_memory, plot_history
 from .head import Model, joined
 from .metrics import SCORES, headline, score
 from .noises import SoundAugment
+from .own_networks import OWN, as_model
 from .params import nearest
 from .ranks import Ranks, check_batch_norm, join_ranks
 from .recipe import LOSSES, RECIPES, Precision, TrainConfig, make_optimizer, penalise, pick_device, plateau_falls, rate_factor, same_bits
@@ -48,12 +50,12 @@ class Trainer:
     at_once = {"cpu": 4096, "cuda": 65536, "mps": 16384}  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
 
     def __init__(self,
-        model: Model,
+        model: Model | nn.Module,  # or a network of your own (06e)
         data: Data,
         augment: Augment | TextAugment | SoundAugment | TableAugment | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
-        teacher: Model | None = None,  # of the same task: its answers are learned too
+        teacher: Model | str | None = None,  # of the same task, or its folder: its answers are learned too
         metric=None,  # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each epoch
         record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
         **fields,  # fields of TrainConfig
@@ -62,9 +64,11 @@ class Trainer:
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
+        own, model = {} if isinstance(model, Model) else OWN, as_model(model, data)
+        teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
         self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
         self.augment = None if augment is None or augment == type(augment)() else augment
-        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality]), **fields)
+        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality] | own), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
         check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
@@ -359,14 +363,7 @@ def fit(self) -> "Trainer":
     self.saved = Checkpoints(self._folder())
     names = ["contrast"] * bool(c.contrast_epochs) + ["head"] * bool(c.head_epochs) + ["tune"] * self._tunes()
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
-    self.ranks = join_ranks(self.device)
-    self.model.ranks = self.ranks if self.ranks.size > 1 else None  # which then share its predictions out too
-    if c.contrast_epochs and self.ranks.size > 1: raise UsageError(f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set only its own part of a batch against each other; train in one process, without torchrun")
-    check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
-    self.model.to(self.device)
-    self.targets = self.model.targets(self.data).to(self.device)
-    self.loss_of = class_weighted(LOSSES[_loss_of(self.model, c.loss)], c.class_weights, self.model.task, self.data.train.labels)
-    self.answers = teacher_answers(self.teacher, self.data, self.device) if self.teacher is not None else None
+    self._prepare()
     if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     if self.record: emit("fit", number=self.number)
     with saving_on_terminate(), same_bits(c.deterministic, self.device):
@@ -382,6 +379,19 @@ def fit(self) -> "Trainer":
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
 
+@patch_to(Trainer)
+def _prepare(self) -> None:
+    "What all stages need: the ranks, the targets and the loss."
+    c = self.config
+    self.ranks = join_ranks(self.device)
+    self.model.ranks = self.ranks if self.ranks.size > 1 else None  # which then share its predictions out too
+    if c.contrast_epochs and self.ranks.size > 1: raise UsageError(f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set only its own part of a batch against each other; train in one process, without torchrun")
+    check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
+    self.model.to(self.device)
+    self.targets = self.model.targets(self.data).to(self.device)
+    self.loss_of = class_weighted(LOSSES[_loss_of(self.model, c.loss)], c.class_weights, self.model.task, self.data.train.labels)
+    self.answers = teacher_answers(self.teacher, self.data, self.device) if self.teacher is not None else None
+
 # %% ../nbs/09_trainer.ipynb #d776e934
 @patch_to(Trainer)
 def _run_stage(self, name: str, saved: dict) -> None:
@@ -392,7 +402,7 @@ def _run_stage(self, name: str, saved: dict) -> None:
     if name == "tune" and not saved: self._adapt()
     self.precision = Precision(**saved["precision"]) if saved else None
     if not saved or saved["epoch"] < {"contrast": c.contrast_epochs, "head": c.head_epochs, "tune": c.epochs}[name]:
-        stage = {"contrast": _contrast_stage, "head": _head_stage, "tune": _tune_stage}[name](self, self.precision)
+        stage = self._stage(name, self.precision)
         self.precision = stage.precision
         if self.record: note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
         if self.record and stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
@@ -401,6 +411,10 @@ def _run_stage(self, name: str, saved: dict) -> None:
     elif name == "tune" and (c.ema or c.swa): self.average = Average(self.model).load(saved["tensors"], saved)
     if name == "tune": self._settle()
     self.seconds[name] = round(before + time.time() - self.began, 2)
+
+@patch_to(Trainer)
+def _stage(self, name: str, precision: Precision | None = None) -> Stage:
+    return {"contrast": _contrast_stage, "head": _head_stage, "tune": _tune_stage}[name](self, precision)
 
 @patch_to(Trainer)
 def _adapt(self) -> None:
