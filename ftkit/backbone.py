@@ -303,12 +303,13 @@ def features(
     device: torch.device | str = "cpu",
     size: int | None = None,  # pixels a side of pictures; default: the body's own
     rows: Pictures | Pieces | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    also: dict | None = None,  # what else the rows depend on, such as an augmentation
 ) -> np.ndarray:  # (N, n_features) float32, memory-mapped, one row for each row of the data
     "What the frozen body makes of every row, computed once for all runs, folds and trials."
     if size: backbone.prep = dataclasses.replace(backbone.prep, size=size)
     device = torch.device(device)
     key = fingerprint({"rows": data.hashes, "weights": backbone.weights_hash(), "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2})
+                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2} | (also or {}))
     final = cache_folder("features") / f"{key}-{backbone.n_features}"
     with in_turn(final):
         if not (final / "features.npy").exists():
