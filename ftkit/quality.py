@@ -216,7 +216,7 @@ def _pictures(data: Data, seen: Seen):
         if a.std() < 2: yield one("empty picture", f"all of it is nearly the same grey (spread {a.std():.1f} of 255)", "drop", "likely")
         elif np.quantile(a, .99) < 40: yield one("dark picture", f"99 % of it are darker than {np.quantile(a, .99):.0f} of 255")
         elif np.quantile(a, .01) > 215: yield one("bright picture", f"99 % of it are brighter than {np.quantile(a, .01):.0f} of 255")
-        elif (next_ := _grain(grey)) < .2: yield one("outlier", f"it is noise: its pixels tell nothing of the next ones (correlation {next_:.2f})", score=100.0)
+        elif (next_ := _grain(grey)) < .2: yield one("outlier", f"it is noise: its pixels tell nothing of the next ones (correlation {next_:.2f})", "drop", "likely", 100.0)
         if min(w, h) < 16 <= usual / 2: yield one("tiny picture", f"{w}×{h} pixels, where {usual:.0f} are usual")
         if max(w, h) > 4 * min(w, h): yield one("long picture", f"{w}×{h} pixels")
         if isinstance(item, (str, os.PathLike)) and _place(item): yield one("place in a picture", "the file tells where it was taken (GPS)", "scrub", "likely")
@@ -345,7 +345,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [10, _VERSION]})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [11, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}
