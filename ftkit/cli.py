@@ -361,7 +361,7 @@ def _looks_like_a_path(text: str) -> bool:
 def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, tables or a row as JSON, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)")],
              text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None,
              times: Annotated[bool, typer.Option("--times", help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second")] = False, as_json: Json = False):
-    "Say what a run's model makes of pictures, recordings, texts or rows of a table; one line each, tab separated."
+    "Say what a run's model makes of pictures, recordings, texts or rows of a table; one line each, tab separated: a class and its probability, or a number and the interval around it."
     from ftkit.artifact import Predictor
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
     if not folder.is_dir(): raise UsageError(f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run")
@@ -375,7 +375,7 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
     for s in said if times else ():
         for w in s.spans: print(f"{s.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
         if not s.spans: print(f"{s.input}\t\t\t")  # it was read, and nothing is said in it
-    for s in () if times else said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
+    for s in () if times else said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}") + "".join(f"\t{v:.6g}" for v in s.interval))
 
 @app.command("backbones")
 def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or with * and ?")] = "", as_json: Json = False):
