@@ -303,6 +303,11 @@ def _features_at(backbone: Backbone, data: Data, device: torch.device) -> Path:
                        "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2})
     return cache_folder("features") / f"{key}-{backbone.n_features}"
 
+def _frames_at(backbone: Backbone, data: Data, device: torch.device, folder: str, key: dict) -> Path:
+    "Where the cache keeps what `held_frames` gives."
+    return cache_folder(folder) / fingerprint({"rows": data.hashes, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
+                                               "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 2} | key)
+
 def features(
     backbone: Backbone,
     data: Data,
@@ -401,11 +406,6 @@ def fill_frames(
             done += len(at)
             if progress: progress.update(done)
     return ranks.gathered(held, len(held)) if ranks else held
-
-def _frames_at(backbone: Backbone, data: Data, device: torch.device, folder: str, key: dict) -> Path:
-    "Where the cache keeps what `held_frames` gives."
-    return cache_folder(folder) / fingerprint({"rows": data.hashes, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                                               "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 2} | key)
 
 def held_frames(backbone: Backbone, data: Data, rows: Pieces, device: torch.device, forward, width: int, folder: str, key: dict) -> np.ndarray:
     "What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names the weights."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate']
 
-# %% ../nbs/10a_estimation.ipynb #4fd7b81a
+# %% ../nbs/10a_estimation.ipynb #3f227fc4
 import copy
 import dataclasses
 import html
@@ -23,7 +23,7 @@ from .stages import Stage, _loss_of, _tune_stage, class_weighted
 from .tokens import padded_length
 from .trainer import Trainer, _peak_memory
 
-# %% ../nbs/10a_estimation.ipynb #223c0fac
+# %% ../nbs/10a_estimation.ipynb #6f0733c3
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
     "The middle one of up to five calls after one to warm up; fewer where they are long."
     times = []
@@ -56,7 +56,7 @@ def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forwa
         none, each = _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
         return float(((none + each * lengths) * batches).sum())
 
-# %% ../nbs/10a_estimation.ipynb #37d727f7
+# %% ../nbs/10a_estimation.ipynb #b6a7846b
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
@@ -93,7 +93,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
     return out
 
-# %% ../nbs/10a_estimation.ipynb #11f94475
+# %% ../nbs/10a_estimation.ipynb #e023e7ba
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -131,7 +131,7 @@ def _spell(seconds: float) -> str:
     "Seconds as people say them."
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
-# %% ../nbs/10a_estimation.ipynb #cfb19262
+# %% ../nbs/10a_estimation.ipynb #9e415c4e
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
     def __init__(self, trainer: Trainer):
@@ -149,6 +149,7 @@ class _Ahead:
     def pass_of(self, rows, ids, forward) -> float:
         with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward)
 
+# %% ../nbs/10a_estimation.ipynb #ff8cfe55
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
@@ -174,7 +175,7 @@ def _features(a: _Ahead) -> None:
     a.add("frames" if writes else "features", len(a.ids), a.noun, 0.0 if there.exists() else a.pass_of(rows, a.ids, forward), "in the cache" if there.exists() else "kept in the cache")
     a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
 
-# %% ../nbs/10a_estimation.ipynb #dcdaf878
+# %% ../nbs/10a_estimation.ipynb #3f37898a
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     "The head on features, of which some numbers stand in the place."
     t, c = a.t, a.c
@@ -215,7 +216,7 @@ def _validation(a: _Ahead, s: Stage) -> float:
     a.model.train(False)
     return took
 
-# %% ../nbs/10a_estimation.ipynb #e1b4f974
+# %% ../nbs/10a_estimation.ipynb #7811c477
 def _tune_stage_ahead(a: _Ahead) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
@@ -249,7 +250,7 @@ def _after(a: _Ahead, evaluation: bool) -> None:
     once = a.pass_of(a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
     a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
 
-# %% ../nbs/10a_estimation.ipynb #b1e59023
+# %% ../nbs/10a_estimation.ipynb #7d379e0e
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict
