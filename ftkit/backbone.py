@@ -308,6 +308,7 @@ def _frames_at(backbone: Backbone, data: Data, device: torch.device, folder: str
     return cache_folder(folder) / fingerprint({"rows": data.hashes, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
                                                "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 2} | key)
 
+# %% ../nbs/05_backbone.ipynb #158986c0
 def features(
     backbone: Backbone,
     data: Data,
