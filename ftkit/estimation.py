@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate']
 
-# %% ../nbs/10a_estimation.ipynb #3f227fc4
+# %% ../nbs/10a_estimation.ipynb #697f5b9e
 import copy
 import dataclasses
 import html
@@ -23,7 +23,7 @@ from .stages import Stage, _loss_of, _tune_stage, class_weighted
 from .tokens import padded_length
 from .trainer import Trainer, _peak_memory
 
-# %% ../nbs/10a_estimation.ipynb #6f0733c3
+# %% ../nbs/10a_estimation.ipynb #e94f0ac6
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
     "The middle one of up to five calls after one to warm up; fewer where they are long."
     times = []
@@ -56,7 +56,7 @@ def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forwa
         none, each = _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
         return float(((none + each * lengths) * batches).sum())
 
-# %% ../nbs/10a_estimation.ipynb #b6a7846b
+# %% ../nbs/10a_estimation.ipynb #a3bc789b
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
@@ -93,7 +93,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
     return out
 
-# %% ../nbs/10a_estimation.ipynb #e023e7ba
+# %% ../nbs/10a_estimation.ipynb #b40c7545
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -131,11 +131,12 @@ def _spell(seconds: float) -> str:
     "Seconds as people say them."
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
-# %% ../nbs/10a_estimation.ipynb #9e415c4e
+# %% ../nbs/10a_estimation.ipynb #b73bc162
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
-    def __init__(self, trainer: Trainer):
+    def __init__(self, trainer: Trainer, cached: bool = True):
         t = self.t = copy.copy(trainer)
+        self.cached = cached
         self.model, self.data, self.c, self.device = t.model, t.data, t.config, t.device
         self.body, self.ids, self.table, self.memory = t.model.backbone, np.arange(len(t.data)), [], {"head": 0.0, "tune": 0.0}
         t.model.to(t.device)
@@ -149,7 +150,7 @@ class _Ahead:
     def pass_of(self, rows, ids, forward) -> float:
         with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward)
 
-# %% ../nbs/10a_estimation.ipynb #ff8cfe55
+# %% ../nbs/10a_estimation.ipynb #94b4ef6b
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
@@ -159,7 +160,7 @@ def _frozen_layers(a: _Ahead) -> None:
     if forward is None or not width or size > most: return
     of = a.body.layers()
     low = tensors_hash({name: p for name, p in a.body.body.named_parameters() if of[name] < layers})
-    there = (_frames_at(a.body, a.data, a.device, "layers", {"weights": low, "layers": layers}) / "frames.npy").exists()
+    there = (_frames_at(a.body, a.data, a.device, "layers", {"weights": low, "layers": layers}) / "frames.npy").exists() and a.cached
     a.add("frozen layers", len(a.ids), a.noun, 0.0 if there else a.pass_of(a.plain, a.ids, forward), "in the cache" if there else f"{size / 1e6:.0f} MB are kept in the cache")
     a.rows = a.t.known = copy.copy(a.plain)
     a.rows.below = np.zeros((int(a.plain.ends[-1]), width), np.float32), layers
@@ -172,10 +173,11 @@ def _features(a: _Ahead) -> None:
         there, size = _frames_at(a.body, a.data, a.device, "frames", {"weights": a.body.weights_hash(), "body": a.body.architecture}) / "frames.npy", int(rows.ends[-1]) * a.body.width * 4
     else: there, size = _features_at(a.body, a.data, a.device) / "features.npy", len(a.ids) * a.body.n_features * 4
     forward = (lambda x: a.body._heard(**x)[0]) if writes else a.body
-    a.add("frames" if writes else "features", len(a.ids), a.noun, 0.0 if there.exists() else a.pass_of(rows, a.ids, forward), "in the cache" if there.exists() else "kept in the cache")
+    known = there.exists() and a.cached
+    a.add("frames" if writes else "features", len(a.ids), a.noun, 0.0 if known else a.pass_of(rows, a.ids, forward), "in the cache" if known else "kept in the cache")
     a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
 
-# %% ../nbs/10a_estimation.ipynb #3f37898a
+# %% ../nbs/10a_estimation.ipynb #bf02327c
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     "The head on features, of which some numbers stand in the place."
     t, c = a.t, a.c
@@ -216,11 +218,11 @@ def _validation(a: _Ahead, s: Stage) -> float:
     a.model.train(False)
     return took
 
-# %% ../nbs/10a_estimation.ipynb #7811c477
-def _tune_stage_ahead(a: _Ahead) -> tuple[int, object]:  # parameters that are trained, a network input
+# %% ../nbs/10a_estimation.ipynb #59616e92
+def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
-    s = _tune_stage(t)
+    s = _tune_stage(t, precision)
     if (probed := time.perf_counter() - started) > 1: a.notes = [f"{_spell(probed)} went into finding the fastest precision, which is kept for the training: {s.precision.dtype}, {s.precision.layout}"]
     did, each = _measured(a, s, 3)
     a.add("tune", c.epochs * each[1], "steps", c.epochs * each[0], f"{c.epochs} epochs of {each[1]}" + ", or fewer (patience)" * bool(c.patience) + f", {s.precision.dtype}")
@@ -250,19 +252,21 @@ def _after(a: _Ahead, evaluation: bool) -> None:
     once = a.pass_of(a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
     a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
 
-# %% ../nbs/10a_estimation.ipynb #7d379e0e
+# %% ../nbs/10a_estimation.ipynb #04a2dcb5
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict
+    precision: Precision | None = None,  # of fine-tuning; None: what `fit` will find to be the fastest, which is measured now and kept
+    cached: bool = True,  # what the cache has costs nothing; False: as if it had nothing
 ) -> Estimate:
     "What `fit` will take, from a few steps that are measured; model and trainer stay as they are."
     if trainer.ranks.size > 1: raise UsageError("an estimate is made by one process; leave torchrun away, the steps of several take their time divided by their number at best")
-    a, p = _Ahead(trainer), {"body": sum(p.numel() for p in trainer.model.backbone.parameters()), "head": sum(p.numel() for p in trainer.model.head.parameters())}
+    a, p = _Ahead(trainer, cached), {"body": sum(p.numel() for p in trainer.model.backbone.parameters()), "head": sum(p.numel() for p in trainer.model.head.parameters())}
     a.notes, shapes = [], {}
     if a.t._tunes(): _frozen_layers(a)
     if a.c.head_epochs: _features(a); p["head_stage"] = _head_stage_ahead(a)
     if a.t._tunes():
-        p["tune_stage"], x = _tune_stage_ahead(a)
+        p["tune_stage"], x = _tune_stage_ahead(a, precision)
         shapes["a batch"] = ", ".join(f"{k} {'×'.join(map(str, v.shape))}" for k, v in x.items() if torch.is_tensor(v)) if isinstance(x, dict) else "×".join(map(str, x.shape))
     _after(a, evaluation)
     a.body.attend("sdpa")
