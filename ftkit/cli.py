@@ -21,6 +21,7 @@ import typer
 
 from . import __version__
 from .checking import check_data
+from .choosing import find_backbones
 from .core import UsageError, jsonable, say, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
@@ -376,16 +377,9 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
         if not s.spans: print(f"{s.input}\t\t\t")  # it was read, and nothing is said in it
     for s in () if times else said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}"))
 
-@app.command("backbones")
-def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or with * and ?")] = "", as_json: Json = False):
-    "Search the names of pretrained bodies; samples need no model hub."
-    from ftkit.backbone import list_backbones
-    rows = [{"name": n, "source": s} for n, s in list_backbones(pattern)]
-    if not rows: raise UsageError(f"no backbone's name has {pattern!r} in it; try a part of it, or * and ?")
-    _print_json(rows) if as_json else _print_table(rows, ["name", "source"])
-
 # %% ../nbs/19_cli.ipynb #6933d4fa
 app.command("check")(check_data)
+app.command("backbones")(find_backbones)
 
 @app.command("samples")
 def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into the cache and print its folder")] = None, as_json: Json = False):
