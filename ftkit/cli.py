@@ -142,13 +142,26 @@ def _run(
     then: Annotated[list[str], typer.Option("--then", metavar="TEMPLATE", help="a notebook that runs when this one is completed, with the -p and -f behind it; there, run:NAME/FILE is a file of the step whose notebook is called NAME; may be given several times")] = (),
     threads: Threads = None,
     kernel: Annotated[str | None, typer.Option(help="an installed kernel's name; without it, the notebook's own")] = None,
-    timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False,
+    timeout: Timeout = None, memory: Memory = None, keep: Keep = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what the run would take, from a few steps that are measured; train nothing, make no run")] = False, as_json: Json = False,
 ):
     "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
+    if dry_run: return _rehearse(template, p, f, then, threads, kernel, as_json)
     from ftkit.chain import create_chain
     steps = [(template, p, f)] + [(s["template"], s["p"], map(Path, s["f"])) for s in map(json.loads, then)]
     folder = together(lambda: create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best")[-1])
     _to_the_end(folder, launch(folder), as_json)
+
+def _rehearse(template: str, p: list[str], f: list[Path], then: list[str], threads: int | None, kernel: str | None, as_json: bool) -> None:
+    "What a run would take."
+    from ftkit.rehearsal import Forecast, end_rehearsal, start_rehearsal
+    if then or kernel or os.environ.get("TORCHELASTIC_RUN_ID"): raise UsageError(f"--dry-run was given with {'--then' if then else '--kernel' if kernel else 'torchrun'}; it rehearses one notebook in one process of this Python: leave that away")
+    folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
+    try: (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(follow(folder, process), template)
+    finally:
+        try: said = Forecast(end_rehearsal(folder, process))
+        except RuntimeError as e: say(f"ftkit: {e}", "error"); raise SystemExit(1) from None
+    _print_json(said) if as_json else print(said)
 
 # %% ../nbs/19_cli.ipynb #98490427
 @app.command("resume")
