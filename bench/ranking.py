@@ -1,12 +1,16 @@
-"""Ranking of bodies against full fine-tunes: python bench/ranking.py tune [SET…] --out FILE, then python bench/ranking.py rank --tuned FILE
+"""Ranking of bodies against full fine-tunes: python bench/ranking.py tune [SET…] --out FILE, then python bench/ranking.py rank --out FILE
 
 `tune` fine-tunes each body on each set as the recipe has it (no augmentation) and writes the accuracy on the test rows, a JSON object a line; it goes on where it ended.
 `rank` ranks the same bodies by training and validation rows only, and gives Spearman's and Kendall's rank correlation with these accuracies, for several scores."""
 import argparse
 import json
+import os
 import tempfile
 import time
+import warnings
 from pathlib import Path
+
+import numpy as np
 
 
 SETS = {  # many test rows, so that the truth is sharp, and few to learn from, as those have who ask
@@ -56,6 +60,98 @@ def tune(data_name: str, body_name: str, folder: Path) -> dict:
     return {"set": data_name, "body": body_name, "accuracy": float((p.argmax(1) == data.test.labels).mean()), "train": len(data.train), "test": len(data.test), "seconds": round(seconds, 1), "fit": fit.seconds}
 
 
+def even(f: np.ndarray) -> np.ndarray:
+    f = np.asarray(f, np.float64) - np.mean(f, 0, dtype=np.float64)
+    return f / np.sqrt(np.square(f).mean())
+
+
+def logistic(f, y) -> tuple[float, float]:
+    "Accuracy and log loss of logistic regression (C = 1), five folds."
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+    f, p = even(f), np.zeros((len(y), y.max() + 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for a, b in StratifiedKFold(5, shuffle=True, random_state=0).split(f, y):
+            m = LogisticRegression(max_iter=200).fit(f[a], y[a])
+            p[np.ix_(b, m.classes_)] = m.predict_proba(f[b])
+    return float((p.argmax(1) == y).mean()), float(np.log(p[np.arange(len(y)), y].clip(1e-6)).mean())
+
+
+def logme(f, y) -> float:
+    "Log evidence of a Bayesian linear model for each class (You et al. 2021, arXiv:2102.11005)."
+    f, out = even(f), []
+    n, d = f.shape
+    u, s, _ = np.linalg.svd(f, full_matrices=False)
+    s = s * s
+    for k in range(y.max() + 1):
+        t = (y == k).astype(float)
+        z, a, b = np.square(u.T @ t), 1.0, 1.0
+        rest = max(np.square(t).sum() - z.sum(), 0)
+        for _ in range(50):
+            r = a / b
+            known, m = (s / (s + r)).sum(), (s * z / np.square(s + r)).sum()
+            left = (z / np.square(1 + s / r)).sum() + rest
+            a, b = known / (m + 1e-10), (n - known) / (left + 1e-10)
+            if abs(a / b - r) < 1e-3 * r: break
+        out.append((d / 2 * np.log(a) + n / 2 * np.log(b) - .5 * (np.log(a + b * s).sum() + (d - len(s)) * np.log(a)) - b / 2 * left - a / 2 * m - n / 2 * np.log(2 * np.pi)) / n)
+    return float(np.mean(out))
+
+
+def h_score(f, y) -> float:
+    "Spread between classes over spread of all, shrunk (Bao et al. 2019; Ibrahim et al. 2021)."
+    from sklearn.covariance import LedoitWolf
+    f = even(f)
+    c, g = LedoitWolf().fit(f), np.stack([f[y == k].mean(0) for k in y])
+    return float(np.trace(np.linalg.pinv(c.covariance_) @ np.cov(g.T)) * (1 - c.shrinkage_))
+
+
+def nleep(f, y) -> float:
+    "LEEP on a mixture of Gaussians (Li et al. 2021, arXiv:2011.11200)."
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
+    f, k = PCA(min(64, len(f) // 4, f.shape[1]), random_state=0).fit_transform(even(f)), y.max() + 1
+    p = GaussianMixture(min(5 * k, len(y) // 5), covariance_type="diag", random_state=0, reg_covar=1e-3).fit(f).predict_proba(f)
+    joint = np.eye(k)[y].T @ p / len(y)
+    return float(np.log((p @ (joint / joint.sum(0)).T)[np.arange(len(y)), y].clip(1e-9)).mean())
+
+
+def rank(name: str, tuned: list[dict], folder: Path) -> dict:
+    "One set: the ranking, its time with an empty cache, and its agreement with the fine-tunes, beside other scores."
+    from scipy.stats import kendalltau, spearmanr
+    from threadpoolctl import threadpool_limits
+
+    from ftkit import Model
+    from ftkit.backbone import features
+    from ftkit.ranking import ROWS, _some, rank_backbones
+    data, truth, prep = read(name), {r["body"]: r["accuracy"] for r in tuned if r["set"] == name}, SETS[name][2]
+    bodies = {b: body(b, folder) for b in BODIES[name]}
+    for b, net in bodies.items(): net.name = b
+    usual = os.environ.get("FTKIT_CACHE")
+    with tempfile.TemporaryDirectory() as d:  # nothing computed before may help, but for what was fetched
+        from ftkit.core import cache_folder
+        Path(d, "samples").symlink_to(cache_folder("samples").resolve())
+        os.environ["FTKIT_CACHE"] = d
+        data = read(name)
+        started = time.perf_counter()
+        found = rank_backbones(data, list(bodies.values()), **prep)
+        seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        rank_backbones(data, list(bodies.values()), **prep)
+        again = time.perf_counter() - started
+        print(found, flush=True)
+        some, scores = _some(data, ROWS[data.task.modality], 0), {}
+        for b, net in bodies.items():
+            f, y = np.asarray(features(Model(net, data.task, **prep).bind(some).backbone, some)), some.labels
+            with threadpool_limits(1): a, loss = logistic(f, y); others = {"logistic accuracy": a, "logistic log loss": loss, "LogME": logme(f, y), "H-score": h_score(f, y), "NLEEP": nleep(f, y)}
+            row = next(r for r in found.rows if r["body"] == b)
+            scores[b] = {"ridge squared error (ftkit)": -row["error"], "ridge accuracy": row["value"]} | others
+    os.environ.pop("FTKIT_CACHE") if usual is None else os.environ.update(FTKIT_CACHE=usual)
+    t = [truth[b] for b in bodies]
+    agree = {s: [round(float(r([scores[b][s] for b in bodies], t)[0]), 2) for r in (spearmanr, kendalltau)] for s in next(iter(scores.values()))}
+    return {"set": name, "rows": found.n, "seconds": round(seconds, 1), "again": round(again, 1), "accuracy": truth, "scores": {b: {k: round(v, 4) for k, v in s.items()} for b, s in scores.items()}, "spearman, kendall": agree}
+
+
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("what", choices=["tune", "rank"])
@@ -72,6 +168,11 @@ def main() -> None:
                 row = tune(name, one, folder)
                 with open(args.out, "a") as f: f.write(json.dumps(row) + "\n")
                 print(row, flush=True)
+        return
+    for name in args.sets:
+        row = rank(name, done, folder)
+        with open(args.out.with_suffix(".ranks.jsonl"), "a") as f: f.write(json.dumps(row) + "\n")
+        print(json.dumps(row, indent=1), flush=True)
 
 
 if __name__ == "__main__": main()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OTHER_SECONDS', 'check_rehearsal', 'start_rehearsal', 'end_rehearsal', 'dry_run', 'Forecast']
 
-# %% ../nbs/13f_rehearsal.ipynb #68007f3c
+# %% ../nbs/13f_rehearsal.ipynb #bd14ffdd
 import contextlib
 import os
 import re
@@ -22,7 +22,7 @@ from .params import check_params, read_params
 from .run import template_path, whole_ids
 from .runfolder import emit, read_run
 
-# %% ../nbs/13f_rehearsal.ipynb #769a52c9
+# %% ../nbs/13f_rehearsal.ipynb #13f9e1d6
 _TRAINING = re.compile(r"\b(Trainer|compare_models|fit_model)\(")
 
 def _code(path: Path) -> list[tuple[str, list[str]]]:
@@ -35,7 +35,7 @@ def check_rehearsal(path: Path) -> None:
     if spec.get("language", "python").lower() != "python": raise UsageError(f"{path.name} is written in {spec['language']}; a dry run rehearses notebooks in Python. Start the run itself: ftkit run {path.name}")
     if not any("ftkit" in s for s, _ in _code(path)) or not any(_TRAINING.search(s) for s, _ in _code(path)): raise UsageError(f"{path.name} has no Trainer, fit_model or compare_models of ftkit, at which a dry run would stop to estimate; it would have to be executed to its end. Start the run itself: ftkit run {path.name}")
 
-# %% ../nbs/13f_rehearsal.ipynb #e17db72a
+# %% ../nbs/13f_rehearsal.ipynb #7eecca33
 class _Over(SystemExit):
     "The rehearsal has seen what it wanted."
 
@@ -58,7 +58,7 @@ def _act(folder: Path) -> None:
     sys.stdout.flush()
     os._exit(0)  # libraries take a second to take leave
 
-# %% ../nbs/13f_rehearsal.ipynb #b6eb9bbd
+# %% ../nbs/13f_rehearsal.ipynb #29f89d3b
 def _with_hooks(shell, said: dict) -> None:
     "What trains, estimates instead."
     from ftkit import comparison, trainer
@@ -68,12 +68,13 @@ def _with_hooks(shell, said: dict) -> None:
         said["estimate"] = e.to_json() | {"report": _report_rows(t, e, shell.user_ns), "text": ""}
         raise _Over
     def compare(data, models=(), k=5, seed=0, **options):
+        trainer.Trainer.fit = real  # networks are among the models of which a fold is computed
         said["estimate"] = _comparison(data, models, k, seed, options)
         raise _Over
-    trainer.Trainer.fit, comparison.compare_models = fit, compare
+    real, trainer.Trainer.fit, comparison.compare_models = trainer.Trainer.fit, fit, compare
     sys.modules["ftkit"].__dict__["compare_models"] = compare
 
-# %% ../nbs/13f_rehearsal.ipynb #636b4fb7
+# %% ../nbs/13f_rehearsal.ipynb #cb3b4808
 def _report_rows(t, e, names: dict) -> list[dict]:
     "What the report takes beside the model's predictions."
     from ftkit.estimation import _seconds
@@ -92,7 +93,7 @@ def _report_rows(t, e, names: dict) -> list[dict]:
         row(f"{noise} noise", 4 * once(lambda: noisy_predictions(model, data, some, (10,), noise)) * min(200, len(held)) / len(some))
     return rows
 
-# %% ../nbs/13f_rehearsal.ipynb #ed076f2a
+# %% ../nbs/13f_rehearsal.ipynb #f0e88538
 def _baselines(t, e) -> float:
     "Seconds of the simpler models, of which linear ones are fitted to numbers of the same shape."
     import numpy as np
@@ -120,7 +121,7 @@ def _as_it_came(t) -> float:
         took.append(time.perf_counter())
     return max(0.0, took[2] - took[1] - (took[1] - took[0])) / 2 * len(held) + took[1] - took[0]
 
-# %% ../nbs/13f_rehearsal.ipynb #2e662fb0
+# %% ../nbs/13f_rehearsal.ipynb #58a5bb42
 def _comparison(data, models, k: int, seed: int, options: dict) -> dict:
     "What a comparison of models takes, and the report behind it."
     from ftkit.comparison import _learnable, _one_fold, model_names
@@ -147,7 +148,7 @@ def _simpler_tables(data) -> float:
     from ftkit.classical import Classical
     return sum(Classical(n, data.task).fit(data).seconds for n in ("ridge", "gradient_boosting"))
 
-# %% ../nbs/13f_rehearsal.ipynb #61c34f99
+# %% ../nbs/13f_rehearsal.ipynb #5dffa0b3
 def start_rehearsal(
     template: str,  # a shipped template's name, or a notebook's path
     parameters: dict | None = None,  # name: value, of the parameters' types
@@ -185,7 +186,7 @@ def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:
     if "estimate" not in said: raise UsageError("the notebook came to its end without training anything, so there is nothing to estimate; it is done, start the run itself if its results are to be kept")
     return said
 
-# %% ../nbs/13f_rehearsal.ipynb #511d54dd
+# %% ../nbs/13f_rehearsal.ipynb #0cbc7ebc
 def dry_run(
     template: str,  # a shipped template's name, or a notebook's path
     **parameters,  # values for its parameters cell
