@@ -10,7 +10,7 @@ import pytest
 
 from ftkit import Augment, Data, Model, Trainer, table_body
 from ftkit.core import UsageError
-from ftkit.estimation import estimate
+from ftkit import estimate
 from ftkit.ranking import rank_backbones
 
 QUICK = ["-p", "limit", "120", "-p", "epochs", "2", "-p", "head_epochs", "3"]
