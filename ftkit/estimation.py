@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate']
 
-# %% ../nbs/10a_estimation.ipynb #697f5b9e
+# %% ../nbs/10a_estimation.ipynb #9fce4a12
 import copy
 import dataclasses
 import html
@@ -23,17 +23,17 @@ from .stages import Stage, _loss_of, _tune_stage, class_weighted
 from .tokens import padded_length
 from .trainer import Trainer, _peak_memory
 
-# %% ../nbs/10a_estimation.ipynb #e94f0ac6
+# %% ../nbs/10a_estimation.ipynb #9b087040
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
-    "The middle one of up to five calls after one to warm up; fewer where they are long."
+    "The middle one of up to five calls after one to warm up; fewer where they are long, that one alone where it takes three seconds."
     times = []
     for k in range(6):
         started = time.perf_counter()
         call()
         if device.type == "cuda": torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
-        if k and sum(times) > most: break
-    return float(np.median(times[1:]))
+        if k and sum(times) > most or sum(times) > 3 * most: break
+    return float(np.median(times[1:] or times))
 
 def _line(work, seconds) -> tuple[float, float]:
     "Seconds of no work, and of each piece of it, from one measurement or two; neither is below 0."
@@ -42,21 +42,23 @@ def _line(work, seconds) -> tuple[float, float]:
     each = min((t1 - t0) / (w1 - w0), t1 / w1)
     return t1 - each * w1, each
 
-def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forward) -> float:
-    "Seconds that `forward` takes for all these rows, in canonical batches."
+@torch.inference_mode()
+def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forward, known: list) -> float:
+    "Seconds that `forward` takes for all these rows, in canonical batches; `known` is empty, or what was measured before of other rows."
     if not len(ids): return 0.0
-    with torch.inference_mode():
-        if rows.lengths is None: return -(-len(ids) // chunk) * _seconds(lambda: forward(next(iter(rows.canonical(ids[:chunk], chunk, device)))[1]), device)
-        units = rows._of(ids)
-        steps = np.array([padded_length(n) for n in rows.sizes[units]])
-        lengths, n = np.unique(steps, return_counts=True)
-        batches = -(-n // chunk)
-        done = np.cumsum(lengths * batches)
-        at = sorted({int(lengths[np.searchsorted(done, done[-1] / 2)]), int(lengths[-1])})
-        none, each = _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
-        return float(((none + each * lengths) * batches).sum())
+    if rows.lengths is None:
+        known[:] = known or [_seconds(lambda: forward(next(iter(rows.canonical(ids[:chunk], chunk, device)))[1]), device)]
+        return -(-len(ids) // chunk) * known[0]
+    units = rows._of(ids)
+    steps = np.array([padded_length(n) for n in rows.sizes[units]])
+    lengths, n = np.unique(steps, return_counts=True)
+    batches = -(-n // chunk)
+    done = np.cumsum(lengths * batches)
+    at = sorted({int(lengths[np.searchsorted(done, done[-1] / 2)]), int(lengths[-1])})
+    known[:] = known or _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
+    return float(((known[0] + known[1] * lengths) * batches).sum())
 
-# %% ../nbs/10a_estimation.ipynb #a3bc789b
+# %% ../nbs/10a_estimation.ipynb #0d49c607
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
@@ -93,7 +95,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
     return out
 
-# %% ../nbs/10a_estimation.ipynb #b40c7545
+# %% ../nbs/10a_estimation.ipynb #e6edf318
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -131,12 +133,12 @@ def _spell(seconds: float) -> str:
     "Seconds as people say them."
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
-# %% ../nbs/10a_estimation.ipynb #b73bc162
+# %% ../nbs/10a_estimation.ipynb #2978e939
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
     def __init__(self, trainer: Trainer, cached: bool = True):
         t = self.t = copy.copy(trainer)
-        self.cached = cached
+        self.cached, self.lines = cached, {}
         self.model, self.data, self.c, self.device = t.model, t.data, t.config, t.device
         self.body, self.ids, self.table, self.memory = t.model.backbone, np.arange(len(t.data)), [], {"head": 0.0, "tune": 0.0}
         t.model.to(t.device)
@@ -147,10 +149,10 @@ class _Ahead:
         self.noun = _NOUNS[t.model.task.modality] if t.model.task.modality != "tabular" else "rows"
     def add(self, stage: str, times: int, what: str, seconds: float, note: str = "") -> None:
         self.table.append({"stage": stage, "times": int(times), "what": what, "each": seconds / times if times else 0.0, "seconds": seconds, "note": note})
-    def pass_of(self, rows, ids, forward) -> float:
-        with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward)
+    def pass_of(self, kind: str, rows, ids, forward) -> float:  # passes of one kind are measured once
+        with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward, self.lines.setdefault(kind, []))
 
-# %% ../nbs/10a_estimation.ipynb #94b4ef6b
+# %% ../nbs/10a_estimation.ipynb #484fbba9
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
@@ -161,7 +163,7 @@ def _frozen_layers(a: _Ahead) -> None:
     of = a.body.layers()
     low = tensors_hash({name: p for name, p in a.body.body.named_parameters() if of[name] < layers})
     there = (_frames_at(a.body, a.data, a.device, "layers", {"weights": low, "layers": layers}) / "frames.npy").exists() and a.cached
-    a.add("frozen layers", len(a.ids), a.noun, 0.0 if there else a.pass_of(a.plain, a.ids, forward), "in the cache" if there else f"{size / 1e6:.0f} MB are kept in the cache")
+    a.add("frozen layers", len(a.ids), a.noun, 0.0 if there else a.pass_of("lowest", a.plain, a.ids, forward), "in the cache" if there else f"{size / 1e6:.0f} MB are kept in the cache")
     a.rows = a.t.known = copy.copy(a.plain)
     a.rows.below = np.zeros((int(a.plain.ends[-1]), width), np.float32), layers
     for stage in a.memory: a.memory[stage] += size  # pages of a file count
@@ -174,10 +176,10 @@ def _features(a: _Ahead) -> None:
     else: there, size = _features_at(a.body, a.data, a.device) / "features.npy", len(a.ids) * a.body.n_features * 4
     forward = (lambda x: a.body._heard(**x)[0]) if writes else a.body
     known = there.exists() and a.cached
-    a.add("frames" if writes else "features", len(a.ids), a.noun, 0.0 if known else a.pass_of(rows, a.ids, forward), "in the cache" if known else "kept in the cache")
+    a.add("frames" if writes else "features", len(a.ids), a.noun, 0.0 if known else a.pass_of("all" if rows is a.plain else "upper", rows, a.ids, forward), "in the cache" if known else "kept in the cache")
     a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
 
-# %% ../nbs/10a_estimation.ipynb #bf02327c
+# %% ../nbs/10a_estimation.ipynb #83eebf4c
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     "The head on features, of which some numbers stand in the place."
     t, c = a.t, a.c
@@ -218,7 +220,7 @@ def _validation(a: _Ahead, s: Stage) -> float:
     a.model.train(False)
     return took
 
-# %% ../nbs/10a_estimation.ipynb #59616e92
+# %% ../nbs/10a_estimation.ipynb #4cc8e609
 def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
@@ -234,7 +236,7 @@ def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[in
         def half(x):
             with s.precision.autocast(a.device): return a.body._heard(**x)[0] if a.model.task.kind == "transcription" else a.body(x)
     if len(a.data.valid):
-        once = a.pass_of(a.rows, a.data.valid.ids, half) + (_written(a, len(a.data.valid)) if a.model.writes else 0)
+        once = a.pass_of("all" if a.model.task.modality == "image" else "half", a.rows, a.data.valid.ids, half) + (_written(a, len(a.data.valid)) if a.model.writes else 0)
         n = c.epochs + (c.blend < 1)
         a.add("validation", n, "times", n * once, f"{len(a.data.valid):,} {a.noun}")
     if isinstance(x := getattr(a.plain, "x", None), np.memmap): a.memory["tune"] += x.nbytes * len(a.data.train) / len(a.ids)
@@ -249,10 +251,10 @@ def _after(a: _Ahead, evaluation: bool) -> None:
     "What is predicted when it is trained: the rows held out, the validation rows, 2,000 of the training rows."
     if not evaluation: return
     ids = np.concatenate([a.data.held_out.ids, a.data.valid.ids if a.data.held_out.name != "valid" else [], a.data.train.ids[:2000] if a.data.held_out.name != "train" else []]).astype(int)
-    once = a.pass_of(a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
+    once = a.pass_of("all", a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
     a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
 
-# %% ../nbs/10a_estimation.ipynb #04a2dcb5
+# %% ../nbs/10a_estimation.ipynb #85c5235f
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict
