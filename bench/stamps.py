@@ -42,8 +42,8 @@ for i, fold in enumerate(data.folds(5, seed=args.split)):
     rows += ids.tolist()
     seconds.append(time.time() - started)
     says = {"fold": i, "frozen": frozen[ids].mean().round(4), "tuned": tuned[ids].mean().round(4), "seconds": round(seconds[-1]), **trainer.seconds, "precision": trainer.precision.dtype + " " + trainer.precision.layout}
-    if trainer.copies.get("start") is not None and trainer.config.blend < 1:  # what other shares would have given, for the log
-        share, start, now = trainer.config.blend, trainer.copies["start"], {k: v.clone() for k, v in model.state_dict().items()}
+    if trainer.saved.copies.get("start") is not None and trainer.config.blend < 1:  # what other shares would have given, for the log
+        share, start, now = trainer.config.blend, trainer.saved.copies["start"], {k: v.clone() for k, v in model.state_dict().items()}
         full = {k: (now[k] - (1 - share) * start[k]) / share if v.dtype.is_floating_point else v for k, v in start.items()}
         for s in (0.0, 0.3, 0.7, 1.0):
             model.load_state_dict({k: (1 - s) * start[k] + s * full[k] if v.dtype.is_floating_point else v for k, v in start.items()})

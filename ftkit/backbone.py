@@ -297,10 +297,10 @@ def _still(backbone: Backbone, device: torch.device):
     try: yield
     finally: backbone.train(was_training)
 
-def _features_at(backbone: Backbone, data: Data, device: torch.device) -> Path:
+def _features_at(backbone: Backbone, data: Data, device: torch.device, also: dict | None = None) -> Path:
     "Where the cache keeps what the frozen body makes of every row."
     key = fingerprint({"rows": data.hashes, "weights": backbone.weights_hash(), "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2})
+                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2} | (also or {}))
     return cache_folder("features") / f"{key}-{backbone.n_features}"
 
 def _frames_at(backbone: Backbone, data: Data, device: torch.device, folder: str, key: dict) -> Path:
@@ -315,11 +315,12 @@ def features(
     device: torch.device | str = "cpu",
     size: int | None = None,  # pixels a side of pictures; default: the body's own
     rows: Pictures | Pieces | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    also: dict | None = None,  # what else the rows depend on, such as an augmentation
 ) -> np.ndarray:  # (N, n_features) float32, memory-mapped, one row for each row of the data
     "What the frozen body makes of every row, computed once for all runs, folds and trials."
     if size: backbone.prep = dataclasses.replace(backbone.prep, size=size)
     device = torch.device(device)
-    final = _features_at(backbone, data, device)
+    final = _features_at(backbone, data, device, also)
     with in_turn(final):
         if not (final / "features.npy").exists():
             rows, ids = rows or backbone.inputs(data), np.arange(len(data))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate']
 
-# %% ../nbs/10a_estimation.ipynb #9fce4a12
+# %% ../nbs/10a_estimation.ipynb #5fe6ac84
 import copy
 import dataclasses
 import html
@@ -17,13 +17,16 @@ import torch
 
 from .backbone import _NOUNS, _features_at, _frames_at, _still, tensors_hash
 from .core import UsageError, jsonable
+from .body_options import recompute
+from .checkpoints import Checkpoints
+from .fitting import peak_memory
 from .recipe import LOSSES, Precision
 from .speech_bodies import Frames
-from .stages import Stage, _loss_of, _tune_stage, class_weighted
+from .stages import Stage, _contrast_stage, _loss_of, _tune_stage, class_weighted
 from .tokens import padded_length
-from .trainer import Trainer, _peak_memory
+from .trainer import Trainer
 
-# %% ../nbs/10a_estimation.ipynb #9b087040
+# %% ../nbs/10a_estimation.ipynb #89a409c4
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
     "The middle one of up to five calls after one to warm up; fewer where they are long, that one alone where it takes three seconds."
     times = []
@@ -58,7 +61,7 @@ def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forwa
     known[:] = known or _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
     return float(((known[0] + known[1] * lengths) * batches).sum())
 
-# %% ../nbs/10a_estimation.ipynb #0d49c607
+# %% ../nbs/10a_estimation.ipynb #cf7c705f
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
@@ -71,31 +74,32 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     c, ids, marks, out = copy.copy(t), np.concatenate(batches), [], _Measured([], 0.0, 0)
     now = lambda: (t.device.type == "cuda" and torch.cuda.synchronize(), time.perf_counter())[1]
     c.data = dataclasses.replace(t.data, parts=np.where(np.isin(np.arange(len(t.data)), ids), "train", "other"))
-    c.config = dataclasses.replace(t.config, patience=None, freeze="none" if t.config.freeze == "gradual" else t.config.freeze)
-    c.history, c.best, c.copies, c.written, c.number, c.watch = [], {}, {}, set(), 0, []
-    c._keep("start"), c._keep("best-0000")  # a training has both in memory
+    c.config = dataclasses.replace(t.config, patience=None, max_seconds=None, on_nan="stop", freeze="none" if t.config.freeze == "gradual" else t.config.freeze)
+    c.history, c.best, c.seconds, c.number, c.watch, c.began = [], {}, {}, 0, [], time.time()
+    c.saved = Checkpoints(c._folder())
+    for name in ("start", "best-0000"): c.saved.keep(name, c.model.state_dict())  # a training has both in memory
     def parts(s, rows):
         marks.append(now())
         return Trainer._parts(c, s, rows)
     def checkpoint(s, optimizer, epoch, step, loss_sum):
         out.trained = sum(p.numel() for g in optimizer.param_groups for p in g["params"])
-        if epoch == 2 and c._folder() is not None:
+        if epoch == 2 and c.saved.folder is not None:
             started = time.perf_counter()
             Trainer._checkpoint(c, s, optimizer, epoch, step, loss_sum)
             out.checkpoint = time.perf_counter() - started
-            shutil.rmtree(c._folder(), ignore_errors=True)
+            shutil.rmtree(c.saved.folder, ignore_errors=True)
         return time.time()
     c._parts, c._order, c._due, c._checkpoint, c._end_epoch = parts, lambda s, epoch: ids, lambda saved_at: False, checkpoint, lambda s, record: marks.append(now())
     flags, training = [p.requires_grad for p in t.model.parameters()], t.model.training
     with torch.random.fork_rng(devices=[t.device] if t.device.type == "cuda" else []):
         Trainer._loop(c, dataclasses.replace(s, epochs=2), {})
-    t.model.load_state_dict(c.copies["start"])
+    t.model.load_state_dict(c.saved.copies["start"])
     for p, flag in zip(t.model.parameters(), flags): p.requires_grad_(flag); p.grad = None
     t.model.train(training)
     out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
     return out
 
-# %% ../nbs/10a_estimation.ipynb #e6edf318
+# %% ../nbs/10a_estimation.ipynb #43708018
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -133,7 +137,7 @@ def _spell(seconds: float) -> str:
     "Seconds as people say them."
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
-# %% ../nbs/10a_estimation.ipynb #2978e939
+# %% ../nbs/10a_estimation.ipynb #94fbe64f
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
     def __init__(self, trainer: Trainer, cached: bool = True):
@@ -144,6 +148,7 @@ class _Ahead:
         t.model.to(t.device)
         t.targets = t.model.targets(t.data).to(t.device)
         t.loss_of = class_weighted(LOSSES[_loss_of(t.model, t.config.loss)], t.config.class_weights, t.model.task, t.data.train.labels)
+        t.answers = None if t.teacher is None else torch.zeros(len(t.data), t.model.task.n_outputs, device=t.device)
         self.plain, self.chunk = self.body.inputs(t.data), self.body.prep.chunk[t.device.type]
         self.rows = t.known = self.plain
         self.noun = _NOUNS[t.model.task.modality] if t.model.task.modality != "tabular" else "rows"
@@ -152,11 +157,11 @@ class _Ahead:
     def pass_of(self, kind: str, rows, ids, forward) -> float:  # passes of one kind are measured once
         with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward, self.lines.setdefault(kind, []))
 
-# %% ../nbs/10a_estimation.ipynb #484fbba9
+# %% ../nbs/10a_estimation.ipynb #2d9c401a
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
-    if not a.t._tunes() or a.t.augment or a.model.task.modality not in ("text", "speech"): return
+    if not a.t._tunes() or a.t.augment or a.c.gradient_checkpointing or a.model.task.modality not in ("text", "speech"): return
     width, forward = getattr(getattr(a.body.body, "config", None), "hidden_size", 0), a.body._until(layers)
     size = int(a.plain.ends[-1]) * width * 4
     if forward is None or not width or size > most: return
@@ -169,7 +174,7 @@ def _frozen_layers(a: _Ahead) -> None:
     for stage in a.memory: a.memory[stage] += size  # pages of a file count
 
 def _features(a: _Ahead) -> None:
-    "What the frozen body makes of all rows."
+    "What the frozen body makes of all rows, and of their augmented copies."
     rows = a.rows if a.t._tunes() else a.plain
     if writes := a.model.task.kind == "transcription":
         there, size = _frames_at(a.body, a.data, a.device, "frames", {"weights": a.body.weights_hash(), "body": a.body.architecture}) / "frames.npy", int(rows.ends[-1]) * a.body.width * 4
@@ -177,9 +182,10 @@ def _features(a: _Ahead) -> None:
     forward = (lambda x: a.body._heard(**x)[0]) if writes else a.body
     known = there.exists() and a.cached
     a.add("frames" if writes else "features", len(a.ids), a.noun, 0.0 if known else a.pass_of("all" if rows is a.plain else "upper", rows, a.ids, forward), "in the cache" if known else "kept in the cache")
+    if a.c.views and a.t.augment: a.add("their copies", a.c.views * len(a.ids), a.noun, a.c.views * a.pass_of("all", a.plain, a.ids, forward), "augmented, unless they are in the cache")
     a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
 
-# %% ../nbs/10a_estimation.ipynb #83eebf4c
+# %% ../nbs/10a_estimation.ipynb #fa5484e5
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     "The head on features, of which some numbers stand in the place."
     t, c = a.t, a.c
@@ -189,9 +195,9 @@ def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     else:
         f = torch.randn(min(4096, len(a.ids)), a.body.n_features, generator=torch.Generator().manual_seed(0)).to(a.device)
         rows, inputs = None, lambda ids, epoch: f[ids % len(f)]
-    s = Stage("head", c.head_epochs, c.head_rate, c.head_decay, inputs, lambda x: a.model.decide(*x) if isinstance(x, tuple) else a.model.decide(x), Precision("float32", "contiguous", ""), rows=rows)
+    s = Stage("head", c.head_epochs, c.head_rate, c.head_decay, inputs, lambda x: a.model.decide(*x) if isinstance(x, tuple) else a.model.decide(x), t.row_loss, Precision("float32", "contiguous", ""), rows=rows)
     did, each = _measured(a, s, 12)
-    keep = _seconds(lambda: copy.copy(t)._keep("best-0000"), a.device, .3)
+    keep = _seconds(lambda: Checkpoints().keep("best-0000", a.model.state_dict()), a.device, .3)
     a.add("head", c.head_epochs * each[1], "steps", c.head_epochs * each[0] + did.checkpoint, f"{c.head_epochs} epochs of {each[1]}")
     if len(a.data.valid): a.add("its validation", c.head_epochs, "times", c.head_epochs * (keep + _validation(a, s)), f"{len(a.data.valid):,} {a.noun}, and the best weights kept")
     return did.trained
@@ -220,14 +226,15 @@ def _validation(a: _Ahead, s: Stage) -> float:
     a.model.train(False)
     return took
 
-# %% ../nbs/10a_estimation.ipynb #4cc8e609
+# %% ../nbs/10a_estimation.ipynb #faea1ac3
 def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
     s = _tune_stage(t, precision)
     if (probed := time.perf_counter() - started) > 1: a.notes = [f"{_spell(probed)} went into finding the fastest precision, which is kept for the training: {s.precision.dtype}, {s.precision.layout}"]
     did, each = _measured(a, s, 3)
-    a.add("tune", c.epochs * each[1], "steps", c.epochs * each[0], f"{c.epochs} epochs of {each[1]}" + ", or fewer (patience)" * bool(c.patience) + f", {s.precision.dtype}")
+    took = c.epochs * each[0] if c.max_seconds is None else min(c.max_seconds, c.epochs * each[0])
+    a.add("tune", c.epochs * each[1], "steps", took, f"{c.epochs} epochs of {each[1]}" + ", or fewer" * bool(c.patience or c.max_seconds) + ", the first ones smaller" * (c.progressive < 1) + f", {s.precision.dtype}")
     if did.checkpoint:
         n = c.epochs + int(c.epochs * each[0] // max(c.checkpoint_seconds, did.checkpoint, 1e-3))
         a.add("checkpoints", n, "times", n * did.checkpoint)
@@ -237,7 +244,7 @@ def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[in
             with s.precision.autocast(a.device): return a.body._heard(**x)[0] if a.model.task.kind == "transcription" else a.body(x)
     if len(a.data.valid):
         once = a.pass_of("all" if a.model.task.modality == "image" else "half", a.rows, a.data.valid.ids, half) + (_written(a, len(a.data.valid)) if a.model.writes else 0)
-        n = c.epochs + (c.blend < 1)
+        n = c.epochs + (c.blend < 1) + bool(c.swa)
         a.add("validation", n, "times", n * once, f"{len(a.data.valid):,} {a.noun}")
     if isinstance(x := getattr(a.plain, "x", None), np.memmap): a.memory["tune"] += x.nbytes * len(a.data.train) / len(a.ids)
     return did.trained, s.inputs(a.data.train.ids[:c.batch_size], None)
@@ -247,6 +254,15 @@ def _written(a: _Ahead, n: int) -> float:
     ids = a.data.valid.ids[:3] if len(a.data.valid) else a.data.train.ids[:3]
     return _seconds(lambda: a.model.written(a.data.rows(ids), ""), a.device, 0) * n / len(ids)
 
+def _before(a: _Ahead, teacher) -> None:
+    "A teacher's answers, and what brings rows of a class together."
+    if teacher is not None:
+        rows, body = teacher.backbone.inputs(a.data), teacher.backbone
+        with _still(body, a.device): a.add("teacher", len(a.ids), a.noun, _pass_seconds(rows, a.ids, body.prep.chunk[a.device.type], a.device, body, []), "its answers")
+    if a.c.contrast_epochs:
+        did, each = _measured(a, _contrast_stage(a.t), 3)
+        a.add("contrast", a.c.contrast_epochs * each[1], "steps", a.c.contrast_epochs * (each[0] + did.checkpoint))
+
 def _after(a: _Ahead, evaluation: bool) -> None:
     "What is predicted when it is trained: the rows held out, the validation rows, 2,000 of the training rows."
     if not evaluation: return
@@ -254,7 +270,7 @@ def _after(a: _Ahead, evaluation: bool) -> None:
     once = a.pass_of("all", a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
     a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
 
-# %% ../nbs/10a_estimation.ipynb #85c5235f
+# %% ../nbs/10a_estimation.ipynb #098be895
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict
@@ -262,16 +278,22 @@ def estimate(
     cached: bool = True,  # what the cache has costs nothing; False: as if it had nothing
 ) -> Estimate:
     "What `fit` will take, from a few steps that are measured; model and trainer stay as they are."
+    if trainer.config.lora:  # adapters are put into the network
+        trainer = copy.copy(trainer)
+        trainer.model = copy.deepcopy(trainer.model)
     if trainer.ranks.size > 1: raise UsageError("an estimate is made by one process; leave torchrun away, the steps of several take their time divided by their number at best")
     a, p = _Ahead(trainer, cached), {"body": sum(p.numel() for p in trainer.model.backbone.parameters()), "head": sum(p.numel() for p in trainer.model.head.parameters())}
     a.notes, shapes = [], {}
+    _before(a, trainer.teacher)
     if a.t._tunes(): _frozen_layers(a)
     if a.c.head_epochs: _features(a); p["head_stage"] = _head_stage_ahead(a)
     if a.t._tunes():
+        a.t._adapt()
         p["tune_stage"], x = _tune_stage_ahead(a, precision)
         shapes["a batch"] = ", ".join(f"{k} {'×'.join(map(str, v.shape))}" for k, v in x.items() if torch.is_tensor(v)) if isinstance(x, dict) else "×".join(map(str, x.shape))
     _after(a, evaluation)
     a.body.attend("sdpa")
+    recompute(a.body, False)
     trainer.model.freeze("none").eval()
     shapes = {"data": ", ".join(f"{n} {len(a.data.part(n)):,}" for n in ("train", "valid", "test")) + f" {a.noun}", **shapes, "outputs": str(trainer.model.task.n_outputs)}
     held, gpu = _peak_bytes(a.device)
@@ -279,5 +301,5 @@ def estimate(
 
 def _peak_bytes(device: torch.device) -> tuple[float, float]:
     "The most that this process has held so far, and the GPU's share."
-    said = _peak_memory().split(" ")
+    said = peak_memory().split(" ")
     return float(said[0]) * 1e9 if said[0] != "unknown" else 0.0, float(torch.cuda.max_memory_allocated()) if device.type == "cuda" else 0.0

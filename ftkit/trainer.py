@@ -10,31 +10,34 @@ import contextlib
 import dataclasses
 import math
 import os
-import shutil
-import signal
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
 from torch import nn
 
+from .adapters import add_adapters, merge_adapters, merged_state
+from .artifact import load_model
 from .augment import Augment, to_device
+from .averages import Average
 from .backbone import _NOUNS, Data, lower_layers
-from .core import UsageError, build_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
-from .runfolder import Progress, ask_stop, emit, note, run_dir, run_of, stop_asked
+from .batches import epoch_order, mixed
+from .body_options import freeze_batch_norm, recompute
+from .checkpoints import Checkpoints, best_name, saving_on_terminate, start_name
+from .core import UsageError, fingerprint, patch_to, permutation, read_json
+from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
+from .fitting import check_choices, first_not_finite, peak_memory, plot_history
 from .head import Model, joined
 from .metrics import SCORES, headline, score
 from .noises import SoundAugment
+from .own_networks import OWN, as_model
 from .params import nearest
 from .ranks import Ranks, check_batch_norm, join_ranks
-from .recipe import LOSSES, RECIPES, Precision, TrainConfig, pick_device, rate_factor, same_bits
-from .stages import Stage, _head_stage, _loss_of, _tune_stage, class_weighted, mix_partners
+from .recipe import LOSSES, RECIPES, Precision, TrainConfig, make_optimizer, penalise, pick_device, plateau_falls, rate_factor, same_bits
+from .stages import Stage, _contrast_stage, _head_stage, _loss_of, _tune_stage, class_weighted, taught, teacher_answers
 from .table_augment import TableAugment
-from .tokens import like_lengths, padding_share, split_batch
+from .tokens import padding_share, split_batch
 from .transcripts import error_rates
 from .words import TextAugment
 
@@ -47,11 +50,13 @@ class Trainer:
     at_once = {"cpu": 4096, "cuda": 65536, "mps": 16384}  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
 
     def __init__(self,
-        model: Model,
+        model: Model | nn.Module,  # or a network of your own (06e)
         data: Data,
         augment: Augment | TextAugment | SoundAugment | TableAugment | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
+        teacher: Model | str | None = None,  # of the same task, or its folder: its answers are learned too
+        metric=None,  # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each epoch
         record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
         **fields,  # fields of TrainConfig
     ):
@@ -59,98 +64,127 @@ class Trainer:
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
-        self.model, self.data, self.watch, self.record = model, data, list(watch), record
+        own, model = {} if isinstance(model, Model) else OWN, as_model(model, data)
+        teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
+        self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
         self.augment = None if augment is None or augment == type(augment)() else augment
-        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality]), **fields)
+        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality] | own), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
-        wanted = {"text": TextAugment, "speech": SoundAugment, "tabular": TableAugment}.get(model.task.modality, Augment)
-        if self.augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {_NOUNS[model.task.modality]}; give {wanted.__name__}")
-        if model.task.modality in ("text", "speech") and self.config.mixup: raise UsageError(f"mixup is {self.config.mixup} and the data are {_NOUNS[model.task.modality]}; only pictures and rows of tables can be laid over each other, set mixup to 0")
-        if self.augment is not None and not self._tunes() and model.task.modality != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; set epochs above 0 and free some layers of the body, or set augment to none")
+        check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
-        self.known, self.history, self.best, self.seconds, self.copies, self.written = None, [], {}, {}, {}, set()  # copies of weights by name, and those that a checkpoint wrote
+        self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls = None, [], {}, {}, Checkpoints(), None, 0
         self.ranks = Ranks()  # alone; `fit` looks whether others train the same run
         model.bind(data)
 
-    def __repr__(self):
-        c = self.config
-        return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
-
-# %% ../nbs/09_trainer.ipynb #827fc71d
+# %% ../nbs/09_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
-def _loop(self, s: Stage, saved: dict) -> None:
-    "Train one stage from where `saved` says, to its end."
-    c, model, ids, y, loss_of = self.config, self.model, self.data.train.ids, self.targets, self.loss_of
-    model.freeze("backbone" if s.name == "head" else self._lowest())
-    optimizer = self._optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay))
-    peaks = [g["lr"] for g in optimizer.param_groups]
-    steps = self.steps = max(1, len(ids) // c.batch_size)  # a last, smaller batch would weigh its rows more
-    model.to(memory_format=s.precision.memory_format)
-    epoch0, step0, loss_sum = self._restore(optimizer, saved)
-    bar, saved_at = Progress(s.name, s.epochs * steps), time.time()
-    for epoch in range(epoch0, s.epochs):
-        if s.name == "tune" and c.freeze == "gradual": model.freeze(self._frozen_layers(epoch))
-        model.train().to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
-        if s.name == "tune": self._as_tuned(s)
-        order = self._order(s, epoch)
-        for step in range(step0, steps):
-            done = epoch * steps + step
-            for group, peak in zip(optimizer.param_groups, peaks): group["lr"] = peak * rate_factor(done, s.epochs * steps, c.schedule, c.warmup)
-            rows = order[step * c.batch_size:(step + 1) * c.batch_size]
-            if self.ranks.rank: loss_sum = torch.zeros_like(loss_sum)  # rank 0 has what was summed so far
-            for piece in self._parts(s, self.ranks.part(rows)):
-                x, goals = self._batch(s, piece, epoch)
-                with s.precision.autocast(self.device): out = s.forward(x)
-                loss = sum((share * loss_of(out.float(), y[to_device(of, self.device)], c.label_smoothing)).sum() for of, share in goals) / len(rows)
-                s.backward(loss)
-                loss_sum += loss.detach()
-            loss_sum, due = self.ranks.add([p for g in optimizer.param_groups for p in g["params"]], loss_sum, self._due(saved_at))
-            if c.clip: nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], c.clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            s.follow()
-            bar.update(done + 1, epoch=epoch + 1, loss=lambda total=loss_sum, n=step + 1: (total / n).item(), rate=optimizer.param_groups[-1]["lr"])
-            if due and step + 1 < steps: saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
-        self._end_epoch(s, {"stage": s.name, "epoch": epoch + 1, "train_loss": (loss_sum / steps).item()})
-        step0, loss_sum = 0, torch.zeros((), device=self.device)
-        over = epoch + 1 == s.epochs or bool(c.patience and s.name == "tune" and self.best and len(self.history) - 1 - self.best["index"] >= c.patience)
-        if over or due or s.name == "tune": saved_at = self._checkpoint(s, optimizer, s.epochs if over else epoch + 1, 0, loss_sum)
-        if over: break
+def __repr__(self):
+    c = self.config
+    return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
-# %% ../nbs/09_trainer.ipynb #ea327de6
 @patch_to(Trainer)
 def _tunes(self) -> bool:
     "Whether the body is trained too."
     return self.config.epochs > 0 and self.config.freeze != "backbone"
 
+# %% ../nbs/09_trainer.ipynb #827fc71d
+@patch_to(Trainer)
+def _loop(self, s: Stage, saved: dict) -> None:
+    "Train one stage from where `saved` says, to its end."
+    c, model, ids = self.config, self.model, self.data.train.ids
+    model.freeze("backbone" if s.name == "head" else self._lowest())
+    optimizer = make_optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, self.device)
+    peaks, self.params = [g["lr"] for g in optimizer.param_groups], [p for g in optimizer.param_groups for p in g["params"]]
+    steps = self.steps = max(1, len(ids) // c.batch_size)  # a last, smaller batch would weigh its rows more
+    model.to(memory_format=s.precision.memory_format)
+    epoch, step0, loss_sum = self._restore(s, optimizer, saved)
+    bar, saved_at, due = Progress(s.name, s.epochs * steps), time.time(), False
+    while epoch < s.epochs:
+        if s.name == "tune" and c.freeze == "gradual": model.freeze(self._frozen_layers(epoch))
+        model.train().to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
+        if s.name != "head": self._as_trained(s)
+        order, late, broken = self._order(s, epoch), False, False
+        for step in range(step0, steps):
+            done = epoch * steps + step
+            factor = self._factor(s, done, s.epochs * steps)
+            for group, peak in zip(optimizer.param_groups, peaks): group["lr"] = peak * factor
+            loss_sum, due = self._gradients(s, order[step * c.batch_size:(step + 1) * c.batch_size], epoch, loss_sum, saved_at)
+            if broken := self.device.type == "cpu" and not math.isfinite(loss_sum.item()): break  # a GPU is asked at the end of the epoch
+            if c.l1: penalise(self.params, c.l1)
+            if c.clip: nn.utils.clip_grad_norm_(self.params, c.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            s.follow()
+            if self.average and c.ema: self.average.add(c.ema)
+            bar.update(done + 1, epoch=epoch + 1, loss=lambda total=loss_sum, n=step + 1: (total / n).item(), rate=optimizer.param_groups[-1]["lr"])
+            if due and step + 1 < steps: saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
+            if late := self._late(s): break
+        loss_sum, step0, mean = torch.zeros_like(loss_sum), 0, (loss_sum / (step + 1)).item()
+        if not math.isfinite(mean): self._not_finite(s, optimizer, epoch, mean, order, step if broken else None); continue
+        self._end_epoch(s, {"stage": s.name, "epoch": epoch + 1, "train_loss": mean})
+        epoch = s.epochs if late or self._waited(s) else epoch + 1
+        if epoch == s.epochs or due or s.name != "head": saved_at = self._checkpoint(s, optimizer, epoch, 0, loss_sum)
+
+# %% ../nbs/09_trainer.ipynb #85207583
+@patch_to(Trainer)
+def _gradients(self, s: Stage, rows: np.ndarray, epoch: int, loss_sum: torch.Tensor, saved_at: float) -> tuple[torch.Tensor, bool]:
+    "Gradients of one batch, in the parameters; the loss summed so far, and whether to save now."
+    if self.ranks.rank: loss_sum = torch.zeros_like(loss_sum)  # rank 0 has what was summed so far
+    for piece in self._parts(s, self.ranks.part(rows)):
+        x, goals = self._batch(s, piece, epoch)
+        with s.precision.autocast(self.device): out = s.forward(x)
+        loss = sum((share * s.loss(out.float(), to_device(of, self.device))).sum() for of, share in goals) / len(rows)
+        s.backward(loss)
+        loss_sum = loss_sum + loss.detach()
+    return self.ranks.add(self.params, loss_sum, self._due(saved_at))
+
+@patch_to(Trainer)
+def row_loss(self, out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    "The loss of some training rows (B,), from the network's outputs (B,n_outputs) and their numbers (B,): of the labels, and of a teacher's answers."
+    c, loss = self.config, self.loss_of(out, self.targets[rows], self.config.label_smoothing)
+    if self.answers is None or not c.teacher_share: return loss
+    return torch.lerp(loss, taught(out, self.answers[rows], self.model.task.kind, c.temperature), c.teacher_share)
+
+@patch_to(Trainer)
+def _factor(self, s: Stage, done: int, of: int) -> float:
+    "The rate of a step as a share of the peak: of the steps, or of the time where that is shorter."
+    c = self.config
+    if s.name == "tune" and c.max_seconds is not None: done = min(of - 1, max(done, int(of * self._elapsed(s) / c.max_seconds)))
+    falls = plateau_falls([h["valid_loss"] for h in self.history if h["stage"] == s.name and "valid_loss" in h], c.plateau_epochs) if c.schedule == "plateau" else 0
+    return rate_factor(done, of, c.schedule, c.warmup, falls) * 3.0 ** -self.falls
+
+@patch_to(Trainer)
+def _elapsed(self, s: Stage) -> float: return self.seconds.get(s.name, 0) + time.time() - self.began
+
+@patch_to(Trainer)
+def _late(self, s: Stage) -> bool:
+    "Whether the time is over; all ranks hear it from the first."
+    c = self.config
+    return s.name == "tune" and c.max_seconds is not None and self.ranks.from_first(lambda: self._elapsed(s) >= c.max_seconds)
+
+# %% ../nbs/09_trainer.ipynb #ea327de6
 @patch_to(Trainer)
 def _rows(self):
     "All rows as the body reads them, with what the frozen layers make of texts and recordings that are always the same."
     if self.known is None:
-        still = self.model.task.modality in ("text", "speech") and not self.augment
+        still = self.model.task.modality in ("text", "speech") and not self.augment and not self.config.gradient_checkpointing  # which would compute the upper layers without it
         self.known = lower_layers(self.model.backbone, self.data, self._lowest(), self.device) if still else self.model.backbone.inputs(self.data)
     return self.known
 
 @patch_to(Trainer)
 def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, list]:
-    "The network's input, and for each target of it (row numbers, share); MixUp has two."
-    x = s.inputs(rows, epoch)
-    if not self.config.mixup or s.name != "tune": return x, [(rows, 1.0)]
-    other, share = mix_partners(rows, self.data.train.ids, self.config.mixup, self.config.seed, epoch)
-    share = to_device(share, self.device)
-    column = share.view(-1, *[1] * (x.ndim - 1))
-    y = s.inputs(other, epoch)
-    return s.rows.mix(x, y, column, (self.config.seed, epoch, rows)) if hasattr(s.rows, "mix") else x * column + y * (1 - column), [(rows, share), (other, 1 - share)]
+    "The network's input, and for each target of it (row numbers, share); MixUp and CutMix have two."
+    c = self.config
+    if not (c.mixup or c.cutmix) or s.name != "tune": return s.inputs(rows, epoch), [(rows, 1.0)]
+    return mixed(lambda ids: s.inputs(ids, epoch), rows, self.data.train.ids, c.mixup, c.cutmix, c.seed, epoch, self.device, getattr(s.rows, "mix", None))
 
 # %% ../nbs/09_trainer.ipynb #7f204f1c
 @patch_to(Trainer)
 def _order(self, s: Stage, epoch: int) -> np.ndarray:
     "Row numbers of an epoch, batch after batch."
-    ids, c = self.data.train.ids, self.config
-    order = ids[permutation(len(ids), c.seed, s.name, epoch)]
-    if s.lengths is None or len(ids) < c.batch_size: return order
-    return like_lengths(order[:self.steps * c.batch_size], s.lengths, c.batch_size, c.seed, s.name, epoch, "batches")
+    c, train = self.config, self.data.train
+    return epoch_order(train.ids, train.labels, c.batch_size, c.seed, s.name, epoch, balanced=c.sampler == "balanced" or s.name == "contrast", lengths=s.lengths)
 
 @patch_to(Trainer)
 def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
@@ -166,25 +200,31 @@ def _lowest(self) -> int:
     return min(wanted if wanted >= 0 else max(0, n + wanted), n - 1)
 
 @patch_to(Trainer)
-def _optimizer(self, groups: list[dict]) -> torch.optim.Optimizer:
-    "The optimiser over the model's groups, fused where the device has it."
-    groups = [{k: v for k, v in g.items() if k != "names"} for g in groups]
-    if self.config.optimizer == "sgd": return torch.optim.SGD(groups, lr=1e-3, momentum=self.config.momentum, nesterov=self.config.momentum > 0)
-    if self.config.optimizer != "adamw": return getattr(torch.optim, self.config.optimizer)(groups, lr=1e-3)
-    return torch.optim.AdamW(groups, lr=1e-3, fused=self.device.type in ("cpu", "cuda"))
+def _padding(self, s: Stage) -> str:
+    "What padding costs, with and without sorting."
+    c, ids = self.config, self.data.train.ids
+    shares = [padding_share([p for rows in np.split(order[:len(ids) // c.batch_size * c.batch_size], len(ids) // c.batch_size) for p in self._parts(s, rows)], s.lengths)
+              for order in (self._order(s, 0), ids[permutation(len(ids), c.seed, s.name, 0)])]
+    return "{:.1%} of the {unit} in batches of like length, {:.1%} in random ones".format(*shares, unit=s.rows.unit)
 
 # %% ../nbs/09_trainer.ipynb #a13ab57e
 @patch_to(Trainer)
 def _end_epoch(self, s: Stage, record: dict) -> None:
     "Validate, remember, tell, and keep the weights if they are the best so far."
-    if not math.isfinite(record["train_loss"]):
-        raise FloatingPointError(f"the loss became {record['train_loss']} in epoch {record['epoch']} of stage {s.name}; lower its rate (now {s.rate:g}) or set precision to float32")
-    figures = self._validate(s)
-    record |= self.ranks.from_first(lambda: figures)
-    self.history.append(record)
+    c = self.config
+    with self.average.worn() if self.average and c.ema else contextlib.nullcontext():
+        figures = self._validate(s)
+        record |= self.ranks.from_first(lambda: figures)
+        self.history.append(record)
+        self._keep_best(record)
+    if self.average and c.swa and record["epoch"] > s.epochs * (1 - c.swa): self.average.add()
     emit(s.name, **{k: v for k, v in record.items() if k != "stage"})
-    self._keep_best(record)
     for observer in self.watch: observer(dict(record))
+
+@patch_to(Trainer)
+def _waited(self, s: Stage) -> bool:
+    "Whether validation has not become better for so long that training ends."
+    return bool(self.config.patience and s.name == "tune" and self.best and len(self.history) - 1 - self.best["index"] >= self.config.patience)
 
 @patch_to(Trainer)
 def _frozen_layers(self, epoch: int) -> int:
@@ -192,32 +232,43 @@ def _frozen_layers(self, epoch: int) -> int:
     n, half = len(set(self.model.backbone.layers().values())), max(2, math.ceil(self.config.epochs / 2))
     return max(self._lowest(), n - math.ceil(n * (epoch + 1) / half))
 
-def _freeze_batch_norm(module: nn.Module) -> None:
-    "Keep the statistics of the pretraining; scale and shift are still trained."
-    for m in module.modules():
-        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
-
 @patch_to(Trainer)
-def _as_tuned(self, s: Stage) -> None:
+def _as_trained(self, s: Stage) -> None:
     "The body as it is while it is trained: its attention, its batch statistics, and the copy that computes for it."
     self.model.backbone.attend(s.precision.layout)
-    if self.config.batch_norm == "frozen": _freeze_batch_norm(self.model.backbone)
+    if self.config.batch_norm == "frozen": freeze_batch_norm(self.model.backbone)
     s.follow()
+
+# %% ../nbs/09_trainer.ipynb #5ef36acf
+@patch_to(Trainer)
+def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.ndarray, step: int | None) -> None:
+    "Go back to the best weights with a third of the rate, and do the epoch again; or say what is wrong."
+    rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
+    when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: s.forward(self._batch(s, rows, epoch)[0]))
+    advice = f"lower {dict(head='head_rate', contrast='contrast_rate').get(s.name, 'learning_rate')} (now {s.rate:g}), set clip to 1" + " or precision to float32" * (s.precision.dtype != "float32")
+    if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}{'; ' * bool(where)}{where}; {advice}" + "; on_nan = \"rollback\" goes back to the best weights by itself" * (self.config.on_nan == "stop") + ", which was done three times" * (self.falls == 3))
+    self.falls += 1
+    emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}{'; ' * bool(where)}{where}")
+    self.model.load_state_dict(self.saved.kept(best_name(self.best) if self.best else start_name(s.name)))
+    optimizer.state.clear()
+    self.average = Average(self.model) if self.average else None
 
 # %% ../nbs/09_trainer.ipynb #cf3b1e89
 @patch_to(Trainer)
 def _validate(self, s: Stage) -> dict:
     "Loss and headline metric on the validation rows, without label smoothing, which punishes a model for being rightly sure; empty without such rows."
     model, ids, kind = self.model, self.data.valid.ids, self.model.task.kind
-    if not len(ids): return {}
+    if not len(ids) or s.name == "contrast": return {}
     if kind == "transcription": return self._validate_texts(s, ids)
     if s.name == "head":
         model.eval()
         with torch.inference_mode(): out = joined([model.decide(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
     else: out = model.outputs(self.data.valid, "validate", s.precision if model.task.modality != "image" else None, s.rows)  # it only chooses among epochs
-    figures = score(kind, self.data.labels[ids], model.told(out), model.task.classes, n_boot=0)
+    p = model.told(out)
+    figures = score(kind, self.data.labels[ids], p, model.task.classes, n_boot=0)
     name, _ = headline(kind)
-    return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": figures[name].value}
+    own = {f"valid_{getattr(self.metric, '__name__', 'metric')}": float(self.metric(self.data.labels[ids], p))} if self.metric else {}
+    return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": figures[name].value} | own
 
 # %% ../nbs/09_trainer.ipynb #11a477fb
 @patch_to(Trainer)
@@ -264,38 +315,27 @@ def _due(self, saved_at: float) -> bool:
 @patch_to(Trainer)
 def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> float:
     "Save, leave if the run was asked to stop, and return the time."
-    if (folder := self._folder()) is None: return time.time()
+    if self.saved.folder is None: return time.time()
     tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
     tensors |= {f"optimizer.{i}.{k}": v.contiguous() for i, state in optimizer.state_dict()["state"].items() for k, v in state.items() if isinstance(v, torch.Tensor)}
+    if self.average: tensors |= self.average.tensors()
     tensors |= self.ranks.random_states() | {"loss_sum": loss_sum.reshape(1)}
-    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size}
-    if not self.ranks.rank: self._write(folder, f"{0 if s.name == 'head' else 1}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
+    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size, "averaged": self.average.n if self.average else 0, "falls": self.falls,
+             "copies": [best_name(b) for b in [self.best] if b] + [start_name(s.name)] * (s.name == "tune" or self.config.on_nan == "rollback")}
+    if not self.ranks.rank: self.saved.write(f"{int(s.name == 'tune')}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
     self.ranks.stop_together()
     return time.time()
 
-@patch_to(Trainer)
-def _write(self, folder: Path, name: str, tensors: dict, state: dict) -> None:
-    "One checkpoint, and the weights it needs; those that nothing needs any more are removed."
-    for copy in self.copies.keys() - self.written: write_atomic(folder / f"{copy}.safetensors", save(self.copies[copy])); self.written.add(copy)
-    with build_folder(folder / name) as part:
-        save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
-        write_json(part / "state.json", state)
-    for old in _checkpoints(folder)[:-2]:
-        if os.environ.get("FTKIT_KEEP") != "all" or read_json(old / "state.json")["step"]: shutil.rmtree(old, ignore_errors=True)
-    for old in sorted(folder.glob("best-*"))[:-2] if os.environ.get("FTKIT_KEEP") != "all" else (): old.unlink()
-
-def _checkpoints(folder: Path) -> list[Path]:
-    "A fit's checkpoints, oldest first."
-    return sorted(folder.glob("[01]-*-[0-9]*"))
-
 # %% ../nbs/09_trainer.ipynb #0dae0934
 @patch_to(Trainer)
-def _restore(self, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
-    "Epoch, step and summed loss to go on from; the optimiser and random state are set as they were."
+def _restore(self, s: Stage, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
+    "Epoch, step and summed loss to go on from; the optimiser, the average and random state are set as they were."
+    self.average, self.falls = Average(self.model) if s.name == "tune" and (self.config.ema or self.config.swa) else None, saved.get("falls", 0)
     if not saved:
         self.ranks.seed(self.config.seed, "stage", *[h["stage"] for h in self.history])
         return 0, 0, torch.zeros((), device=self.device)
     tensors, groups = saved["tensors"], optimizer.state_dict()
+    if self.average: self.average.load(tensors, saved)
     for name, value in tensors.items():
         if name.startswith("optimizer.") and saved["optimizer"] == self.config.optimizer:  # a fork may have chosen another
             _, i, k = name.split(".")
@@ -312,11 +352,7 @@ def _keep_best(self, record: dict) -> None:
     by = "valid_character_error" if self.model.task.kind == "transcription" else "valid_loss"
     if self.config.keep == "last" or by not in record or record[by] >= self.best.get(by, math.inf): return
     self.best = {"index": len(self.history) - 1, **record}
-    self._keep(_best_name(self.best))
-
-def _best_name(best: dict) -> str:
-    "Of the kept weights: one for each best epoch, because an older checkpoint may need an older best."
-    return f"best-{best['index']:04}"
+    self.saved.keep(best_name(self.best), merged_state(self.model))
 
 # %% ../nbs/09_trainer.ipynb #05f59429
 @patch_to(Trainer)
@@ -324,84 +360,97 @@ def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
     Trainer.count += self.record
     self.number, c = Trainer.count, self.config
-    names = (["head"] if c.head_epochs else []) + (["tune"] if self._tunes() else [])
+    self.saved = Checkpoints(self._folder())
+    names = ["contrast"] * bool(c.contrast_epochs) + ["head"] * bool(c.head_epochs) + ["tune"] * self._tunes()
     if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
-    self.ranks = join_ranks(self.device)
-    self.model.ranks = self.ranks if self.ranks.size > 1 else None  # which then share its predictions out too
-    check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
-    self.model.to(self.device)
-    self.targets = self.model.targets(self.data).to(self.device)
-    self.loss_of = class_weighted(LOSSES[_loss_of(self.model, c.loss)], c.class_weights, self.model.task, self.data.train.labels)
+    self._prepare()
     if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     if self.record: emit("fit", number=self.number)
-    with _saving_on_terminate(), same_bits(c.deterministic, self.device):
+    with saving_on_terminate(), same_bits(c.deterministic, self.device):
         saved = {} if self.ranks.rank else self._found()
         name = self.ranks.from_first(lambda: saved.get("name"))
-        if self.ranks.rank and name: saved = self._read(self._folder() / name)
+        if self.ranks.rank and name: saved = self._taken(self.saved.read(name))
         if saved.get("stage") not in names: saved = {}
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
     self.model.freeze("none").eval()
-    if self.record: note(weights=self.model.weights_hash(), peak_memory=_peak_memory())
+    recompute(self.model.backbone, False)
+    if self.record: note(weights=self.model.weights_hash(), peak_memory=peak_memory())
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
+
+@patch_to(Trainer)
+def _prepare(self) -> None:
+    "What all stages need: the ranks, the targets and the loss."
+    c = self.config
+    self.ranks = join_ranks(self.device)
+    self.model.ranks = self.ranks if self.ranks.size > 1 else None  # which then share its predictions out too
+    if c.contrast_epochs and self.ranks.size > 1: raise UsageError(f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set only its own part of a batch against each other; train in one process, without torchrun")
+    check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
+    self.model.to(self.device)
+    self.targets = self.model.targets(self.data).to(self.device)
+    self.loss_of = class_weighted(LOSSES[_loss_of(self.model, c.loss)], c.class_weights, self.model.task, self.data.train.labels)
+    self.answers = teacher_answers(self.teacher, self.data, self.device) if self.teacher is not None else None
 
 # %% ../nbs/09_trainer.ipynb #d776e934
 @patch_to(Trainer)
 def _run_stage(self, name: str, saved: dict) -> None:
     "One stage, from its start or from what was saved of it."
-    c, started, before = self.config, time.time(), self.seconds.get(name, 0)
-    if name == "tune" and not saved: self._load_best(); self._keep("start")
+    c, self.began, before = self.config, time.time(), self.seconds.get(name, 0)
+    if name == "tune" and not saved: self._load_best()
+    if not saved and (name == "tune" or c.on_nan == "rollback"): self.saved.keep(start_name(name), self.model.state_dict())
+    if name == "tune" and not saved: self._adapt()
     self.precision = Precision(**saved["precision"]) if saved else None
-    if not saved or saved["epoch"] < (c.head_epochs if name == "head" else c.epochs):
-        stage = (_head_stage if name == "head" else _tune_stage)(self, self.precision)
+    if not saved or saved["epoch"] < {"contrast": c.contrast_epochs, "head": c.head_epochs, "tune": c.epochs}[name]:
+        stage = self._stage(name, self.precision)
         self.precision = stage.precision
         if self.record: note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
         if self.record and stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
         self.ranks.spread(self.model.state_dict())
         self._loop(stage, saved)
-    if name == "tune" and c.blend < 1: self._blend()
-    self.seconds[name] = round(before + time.time() - started, 2)
+    elif name == "tune" and (c.ema or c.swa): self.average = Average(self.model).load(saved["tensors"], saved)
+    if name == "tune": self._settle()
+    self.seconds[name] = round(before + time.time() - self.began, 2)
 
-# %% ../nbs/09_trainer.ipynb #6712b979
 @patch_to(Trainer)
-def _padding(self, s: Stage) -> str:
-    "What padding costs, with and without sorting."
-    self.steps = len(self.data.train) // self.config.batch_size
-    plain = self.data.train.ids[permutation(len(self.data.train), self.config.seed, s.name, 0)][:self.steps * self.config.batch_size]
-    like, random = (np.split(order, self.steps) for order in (self._order(s, 0), plain))
-    return f"{padding_share([p for rows in like for p in self._parts(s, rows)], s.lengths):.1%} of the {s.rows.unit} in batches of like length, {padding_share(random, s.lengths):.1%} in random ones"
+def _stage(self, name: str, precision: Precision | None = None) -> Stage:
+    return {"contrast": _contrast_stage, "head": _head_stage, "tune": _tune_stage}[name](self, precision)
 
-def _peak_memory() -> str:
-    "The most memory this process has held, and the GPU's share of it."
-    with contextlib.suppress(ImportError):  # not on Windows
-        import resource
-        import sys
-        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return f"{held / 1e9:.2f} GB" + (f", GPU {torch.cuda.max_memory_allocated() / 1e9:.2f} GB" if torch.cuda.is_available() else "")
-    return "unknown"
+@patch_to(Trainer)
+def _adapt(self) -> None:
+    "Put adapters into the layers that are trained, where they were asked for."
+    c = self.config
+    if not c.lora: return
+    add_adapters(self.model, c.lora, c.dora, self._lowest(), c.seed)
+    trained, all_ = (sum(p.numel() for p in self.model.parameters() if p.requires_grad or every) for every in (False, True))
+    if self.record: note(adapters=f"{'DoRA' if c.dora else 'LoRA'} of rank {c.lora}: {trained:,} of {all_:,} weights are trained ({trained / all_:.1%})")
+
+@patch_to(Trainer)
+def _settle(self) -> None:
+    "The network as it is after tuning: adapters merged, the average in its place, part of the way back."
+    merge_adapters(self.model)
+    if self.average and self.average.n:
+        if not self.config.lora: self.average.wear()
+        self.average = None
+        if self.config.swa: self._validated("average")
+    if self.config.blend < 1: self._blend()
 
 # %% ../nbs/09_trainer.ipynb #caf937a6
 @patch_to(Trainer)
 def _found(self) -> dict:
     "The state to go on from, with the weights in the model; empty for a training that starts."
-    if (folder := self._folder()) is None: return {}
+    if (folder := self.saved.folder) is None: return {}
     forked = folder.with_name(f"{self.number}-fork")
     if forked.is_dir() and not folder.exists():
-        self._check_fork(read_json(_checkpoints(forked)[-1] / "state.json"))
+        self._check_fork(read_json(Checkpoints(forked).all()[-1] / "state.json"))
         os.replace(forked, folder)
-    for path in reversed(_checkpoints(folder)):
-        try: return self._read(path)
-        except (OSError, ValueError, KeyError, SafetensorError) as e:
-            emit("broken", checkpoint=path.name, why=f"{type(e).__name__}: {e}"[:300])
-            shutil.rmtree(path)
-    return {}
+    return self._taken(self.saved.newest())
 
 @patch_to(Trainer)
-def _read(self, path: Path) -> dict:
-    "A checkpoint, with its weights in the model."
-    saved = read_json(path / "state.json") | {"name": path.name, "tensors": load_file(path / "state.safetensors")}
-    for name in [_best_name(best) for best in [saved["best"]] if best] + ["start"] * (saved["stage"] == "tune"): load_file(path.parent / f"{name}.safetensors")
+def _taken(self, saved: dict) -> dict:
+    "What was saved, with its weights in the model."
+    if not saved: return saved
+    if any(".lora_" in k for k in saved["tensors"]): self._adapt()
     self.model.load_state_dict({k.removeprefix("model."): v for k, v in saved["tensors"].items() if k.startswith("model.")})
     self.history, self.best, self.seconds = saved["history"], saved["best"], saved["seconds"]
     emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
@@ -414,54 +463,28 @@ def _check_fork(self, saved: dict) -> None:
     if changed: raise UsageError(f"this fork changes the {' and '.join(changed)}, and the weights it starts from were trained with the parent's; change only how training goes on (rates, epochs, augmentation), or start a new run")
     if saved["stage"] == "tune" and saved["epoch"] >= self.config.epochs: raise UsageError(f"after that step nothing is left to train: epochs is {self.config.epochs}; fork with more, for example -p epochs {self.config.epochs + 2}, or at an earlier step")
 
-class _saving_on_terminate:
-    "While a run's training goes on, SIGTERM (a machine being taken away) asks it to stop instead of ending the process."
-    def __enter__(self):
-        self.on = run_dir() is not None and threading.current_thread() is threading.main_thread()
-        if self.on: self.before = signal.signal(signal.SIGTERM, lambda *_: ask_stop(run_dir(), "terminate"))
-    def __exit__(self, *_):
-        if self.on: signal.signal(signal.SIGTERM, self.before or signal.SIG_DFL)
-
 # %% ../nbs/09_trainer.ipynb #641ddb52
 @patch_to(Trainer)
 def _blend(self) -> None:
     "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
-    start, share = self._kept("start"), self.config.blend
+    start, share = self.saved.kept("start"), self.config.blend
     self.model.load_state_dict({k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v for k, v in self.model.state_dict().items()})
-    record = {"stage": "blend", "epoch": 1} | self._validate(Stage("blend", 1, 0.0, 0.0, None, None, self.precision, rows=self._rows()))
-    self.history.append(record)
-    self._keep_best(record)
+    self._validated("blend")
+
+@patch_to(Trainer)
+def _validated(self, name: str) -> None:
+    "Validate the weights as one more epoch, and keep them if they are the best."
+    figures = self._validate(Stage(name, 1, 0.0, 0.0, None, None, None, self.precision, rows=self._rows()))
+    self.history.append({"stage": name, "epoch": 1} | self.ranks.from_first(lambda: figures))
+    self._keep_best(self.history[-1])
 
 @patch_to(Trainer)
 def _load_best(self) -> None:
     "Put the kept epoch's weights into the model; without validation rows these are the last."
-    if self.best: self.model.load_state_dict(self._kept(_best_name(self.best)))
-
-@patch_to(Trainer)
-def _keep(self, name: str) -> None:
-    "Keep a copy of the weights in memory, one of each kind; the next checkpoint writes it."
-    weights = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in self.model.state_dict().items()}
-    self.copies = {k: v for k, v in self.copies.items() if k[:4] != name[:4]} | {name: weights}
-
-@patch_to(Trainer)
-def _kept(self, name: str) -> dict[str, torch.Tensor]:
-    "The copy of that name, from memory or from a checkpoint."
-    return self.copies[name] if name in self.copies else load_file(self._folder() / f"{name}.safetensors")
+    if self.best: self.model.load_state_dict(self.saved.kept(best_name(self.best)))
 
 # %% ../nbs/09_trainer.ipynb #a34b0ce5
 @patch_to(Trainer)
 def plot(self):
     "Loss and metric over the epochs of both stages, with the kept epoch marked, as a figure."
-    import matplotlib.pyplot as plt
-    fig, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
-    x = range(1, len(self.history) + 1)
-    metric = next((k for h in self.history for k in h if k.startswith("valid_") and k != "valid_loss"), None)
-    for ax, keys in zip(axes, (("train_loss", "valid_loss"), (metric,))):
-        for k in keys:
-            if k and any(k in h for h in self.history): ax.plot(x, [h.get(k, math.nan) for h in self.history], label=k.replace("_", " "))
-        heads = sum(h["stage"] == "head" for h in self.history)
-        if 0 < heads < len(self.history): ax.axvline(heads + .5, color="grey", lw=.8, ls="--", label="body unfrozen")
-        if self.best: ax.axvline(self.best["index"] + 1, color="tab:green", lw=.8, label="kept")
-        ax.set_xlabel("epoch"); ax.legend(fontsize=7)
-    plt.close(fig)
-    return fig
+    return plot_history(self.history, self.best)
