@@ -17,6 +17,7 @@ SETS = {  # many test rows, so that the truth is sharp, and few to learn from, a
     "digits": ("image", dict(valid=.08, test=.7), {}),
     "stamps": ("image", dict(valid=.1, test=.4), dict(size=96)),
     "movie": ("text", dict(limit=2400, valid=.08, test=.62), {}),
+    "intents": ("text", dict(valid=.08, test=.62), {}),
     "reviews-zh": ("text", dict(limit=2400, valid=.08, test=.62), {}),
 }
 IMAGE = ["efficientnet_lite0", "efficientnet_lite2", "mobilenet_v2", "untrained:resnet18"]  # chosen before anything was measured, as TEXT
@@ -24,7 +25,7 @@ TEXT = ["all-MiniLM-L6-v2", "multilingual-e5-small", "static:all-MiniLM-L6-v2", 
 MORE = ["efficientnet_lite1", "untrained:tf_efficientnet_lite0"]  # added when four of the five turned out to be alike on pictures
 BODIES = {  # the fifth is the body of an earlier run, on other data
     "digits": [*IMAGE, "run:stamps/efficientnet_lite0", *MORE], "stamps": [*IMAGE, "run:digits/efficientnet_lite0", *MORE],
-    "movie": [*TEXT, "run:amazon/all-MiniLM-L6-v2"], "reviews-zh": [*TEXT, "run:movie/multilingual-e5-small"],
+    "movie": [*TEXT, "run:amazon/all-MiniLM-L6-v2"], "intents": [*TEXT, "run:movie/all-MiniLM-L6-v2"], "reviews-zh": [*TEXT, "run:movie/multilingual-e5-small"],
 }
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate']
 
-# %% ../nbs/10a_estimation.ipynb #5fe6ac84
+# %% ../nbs/10a_estimation.ipynb #3049777e
 import copy
 import dataclasses
 import html
@@ -26,7 +26,7 @@ from .stages import Stage, _contrast_stage, _loss_of, _tune_stage, class_weighte
 from .tokens import padded_length
 from .trainer import Trainer
 
-# %% ../nbs/10a_estimation.ipynb #89a409c4
+# %% ../nbs/10a_estimation.ipynb #b9d20466
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
     "The middle one of up to five calls after one to warm up; fewer where they are long, that one alone where it takes three seconds."
     times = []
@@ -61,7 +61,7 @@ def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forwa
     known[:] = known or _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
     return float(((known[0] + known[1] * lengths) * batches).sum())
 
-# %% ../nbs/10a_estimation.ipynb #cf7c705f
+# %% ../nbs/10a_estimation.ipynb #851057b0
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
@@ -99,7 +99,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
     return out
 
-# %% ../nbs/10a_estimation.ipynb #43708018
+# %% ../nbs/10a_estimation.ipynb #8bc01e23
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -137,7 +137,7 @@ def _spell(seconds: float) -> str:
     "Seconds as people say them."
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
-# %% ../nbs/10a_estimation.ipynb #94fbe64f
+# %% ../nbs/10a_estimation.ipynb #4d5f7859
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
     def __init__(self, trainer: Trainer, cached: bool = True):
@@ -157,7 +157,7 @@ class _Ahead:
     def pass_of(self, kind: str, rows, ids, forward) -> float:  # passes of one kind are measured once
         with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward, self.lines.setdefault(kind, []))
 
-# %% ../nbs/10a_estimation.ipynb #2d9c401a
+# %% ../nbs/10a_estimation.ipynb #c3e2b0a4
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
@@ -185,7 +185,7 @@ def _features(a: _Ahead) -> None:
     if a.c.views and a.t.augment: a.add("their copies", a.c.views * len(a.ids), a.noun, a.c.views * a.pass_of("all", a.plain, a.ids, forward), "augmented, unless they are in the cache")
     a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
 
-# %% ../nbs/10a_estimation.ipynb #fa5484e5
+# %% ../nbs/10a_estimation.ipynb #76ff714f
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     "The head on features, of which some numbers stand in the place."
     t, c = a.t, a.c
@@ -226,7 +226,7 @@ def _validation(a: _Ahead, s: Stage) -> float:
     a.model.train(False)
     return took
 
-# %% ../nbs/10a_estimation.ipynb #faea1ac3
+# %% ../nbs/10a_estimation.ipynb #d2b56cd9
 def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
@@ -254,6 +254,7 @@ def _written(a: _Ahead, n: int) -> float:
     ids = a.data.valid.ids[:3] if len(a.data.valid) else a.data.train.ids[:3]
     return _seconds(lambda: a.model.written(a.data.rows(ids), ""), a.device, 0) * n / len(ids)
 
+# %% ../nbs/10a_estimation.ipynb #8b6de379
 def _before(a: _Ahead, teacher) -> None:
     "A teacher's answers, and what brings rows of a class together."
     if teacher is not None:
@@ -270,7 +271,7 @@ def _after(a: _Ahead, evaluation: bool) -> None:
     once = a.pass_of("all", a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
     a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
 
-# %% ../nbs/10a_estimation.ipynb #098be895
+# %% ../nbs/10a_estimation.ipynb #229d1495
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict

@@ -83,18 +83,19 @@ def test_what_cannot_be_rehearsed_is_refused(own_samples):
     assert r.returncode == 1 and "cell 2: ZeroDivisionError" in r.stderr and "Traceback" not in r.stderr, r.stderr
 
 
-@pytest.mark.parametrize("fields,augment", [({}, None), ({"mixup": .3, "accumulate": 2, "batch_size": 16}, Augment(rotate=10)), ({"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"}, None), ({"batch_size": 500, "blend": 1.0}, None), ({"freeze": "backbone"}, None)])
+@pytest.mark.parametrize("fields,augment", [({}, None), ({"mixup": .3, "accumulate": 2, "batch_size": 16}, Augment(rotate=10)), ({"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"}, None), ({"batch_size": 500, "blend": 1.0}, None), ({"freeze": "backbone"}, None), ({"lora": 4, "ema": .9, "l1": 1e-4}, None), ({"contrast_epochs": 1, "sampler": "balanced", "swa": .5}, None), ({"views": 2, "cutmix": .5, "progressive": .5, "max_seconds": 100.0}, Augment(rotate=10))])
 def test_a_fit_after_an_estimate_has_the_same_bits(fields, augment, session_cache):
     data, hashes = Data.image("sample:digits", limit=90), []
     for ask in (False, True):
-        trainer = Trainer(Model("resnet10t", data.task, pretrained=False, size=32, dropout=.2), data, augment, record=False, **{"epochs": 1, "head_epochs": 2, "precision": "float32"} | fields)
+        trainer = Trainer(Model("resnet10t", data.task, pretrained=False, size=64, dropout=.2), data, augment, record=False, **{"epochs": 1, "head_epochs": 2, "precision": "float32"} | fields)
         before = trainer.model.weights_hash()
         if ask:
             said = estimate(trainer)
             assert trainer.model.weights_hash() == before and not trainer.history and trainer.known is None
             steps = max(1, len(data.train) // trainer.config.batch_size)
             assert {r["stage"]: r["times"] for r in said.rows}["head"] == 2 * steps
-            if fields.get("freeze") == "backbone": assert "tune_stage" not in said.parameters
+            if fields.get("lora"): assert said.parameters["tune_stage"] < said.parameters["body"] / 10
+            elif fields.get("freeze") == "backbone": assert "tune_stage" not in said.parameters
             else: assert said.parameters["tune_stage"] == sum(p.numel() for p in trainer.model.parameters())
         hashes.append(trainer.fit().model.weights_hash())
     assert hashes[0] == hashes[1]
