@@ -135,9 +135,9 @@ def rank(name: str, tuned: list[dict], folder: Path) -> dict:
         Path(d, "samples").symlink_to(cache_folder("samples").resolve())
         os.environ["FTKIT_CACHE"] = d
         data = read(name)
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         found = rank_backbones(data, list(bodies.values()), **prep)
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         started = time.perf_counter()
         rank_backbones(data, list(bodies.values()), **prep)
         again = time.perf_counter() - started
@@ -150,7 +150,7 @@ def rank(name: str, tuned: list[dict], folder: Path) -> dict:
             scores[b] = {"ridge squared error (ftkit)": -row["error"], "ridge accuracy": row["value"]} | others
     os.environ.pop("FTKIT_CACHE") if usual is None else os.environ.update(FTKIT_CACHE=usual)
     agree = {f"{n} bodies": {s: [round(float(r([scores[b][s] for b in some], [truth[b] for b in some])[0]), 2) for r in (spearmanr, kendalltau)] for s in next(iter(scores.values()))} for n in (5, len(truth)) for some in [list(truth)[:n]]}
-    return {"set": name, "rows": found.n, "seconds": round(seconds, 1), "again": round(again, 1), "accuracy": truth, "scores": {b: {k: round(v, 4) for k, v in s.items()} for b, s in scores.items()}, "spearman, kendall": agree}
+    return {"set": name, "rows": found.n, "seconds": round(seconds, 1), "cpu": round(cpu, 1), "load": round(os.getloadavg()[0], 1), "again": round(again, 1), "accuracy": truth, "scores": {b: {k: round(v, 4) for k, v in s.items()} for b, s in scores.items()}, "spearman, kendall": agree}
 
 
 def main() -> None:
@@ -172,6 +172,7 @@ def main() -> None:
                 print(row, flush=True)
         return
     for name in args.sets:
+        if len({r["body"] for r in done if r["set"] == name}) < 5: print(f"{name}: fewer than five fine-tunes in {args.out}"); continue
         row = rank(name, done, folder)
         with open(args.out.with_suffix(".ranks.jsonl"), "a") as f: f.write(json.dumps(row) + "\n")
         print(json.dumps(row, indent=1), flush=True)

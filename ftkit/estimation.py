@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate']
 
-# %% ../nbs/10a_estimation.ipynb #3049777e
+# %% ../nbs/10a_estimation.ipynb #8121ef3b
 import copy
 import dataclasses
 import html
@@ -26,7 +26,7 @@ from .stages import Stage, _contrast_stage, _loss_of, _tune_stage, class_weighte
 from .tokens import padded_length
 from .trainer import Trainer
 
-# %% ../nbs/10a_estimation.ipynb #b9d20466
+# %% ../nbs/10a_estimation.ipynb #c141a5c9
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
     "The middle one of up to five calls after one to warm up; fewer where they are long, that one alone where it takes three seconds."
     times = []
@@ -61,7 +61,7 @@ def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forwa
     known[:] = known or _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
     return float(((known[0] + known[1] * lengths) * batches).sum())
 
-# %% ../nbs/10a_estimation.ipynb #851057b0
+# %% ../nbs/10a_estimation.ipynb #3794d2df
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
@@ -99,7 +99,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
     return out
 
-# %% ../nbs/10a_estimation.ipynb #8bc01e23
+# %% ../nbs/10a_estimation.ipynb #49f4c618
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -125,7 +125,9 @@ class Estimate:
     def facts(self) -> list[str]:
         "Shapes and parameters, a line each."
         p = self.parameters
-        return [f"{k}: {v}" for k, v in self.shapes.items()] + [f"parameters: {p['body']:,} of the body, {p['head']:,} of the head; trained: " + ", ".join(f"{p[k]:,} while stage {k}" for k in ("head_stage", "tune_stage") if k in p).replace("head_stage", "head").replace("tune_stage", "tune")] * bool(p) + self.notes
+        trained = ", ".join(f"{p[k]:,} while stage {k.removesuffix('_stage')}" for k in ("head_stage", "tune_stage") if k in p)
+        counts = [f"parameters: {p['body']:,} of the body, {p['head']:,} of the head; trained: {trained}; the others are frozen"] if p else []
+        return [f"{k}: {v}" for k, v in self.shapes.items()] + counts + self.notes
     def __repr__(self): return "\n".join([*self.facts, self.table().to_string(), self.told])
     def _repr_html_(self): return "".join(f"{html.escape(f)}<br>" for f in self.facts) + self.table().to_html(border=0) + f"<p>{html.escape(self.told)}</p>"
     def to_json(self): return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"seconds": self.seconds})
@@ -137,7 +139,7 @@ def _spell(seconds: float) -> str:
     "Seconds as people say them."
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
-# %% ../nbs/10a_estimation.ipynb #4d5f7859
+# %% ../nbs/10a_estimation.ipynb #b6c9993c
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
     def __init__(self, trainer: Trainer, cached: bool = True):
@@ -157,7 +159,7 @@ class _Ahead:
     def pass_of(self, kind: str, rows, ids, forward) -> float:  # passes of one kind are measured once
         with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward, self.lines.setdefault(kind, []))
 
-# %% ../nbs/10a_estimation.ipynb #c3e2b0a4
+# %% ../nbs/10a_estimation.ipynb #29963dcb
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
@@ -185,7 +187,7 @@ def _features(a: _Ahead) -> None:
     if a.c.views and a.t.augment: a.add("their copies", a.c.views * len(a.ids), a.noun, a.c.views * a.pass_of("all", a.plain, a.ids, forward), "augmented, unless they are in the cache")
     a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
 
-# %% ../nbs/10a_estimation.ipynb #76ff714f
+# %% ../nbs/10a_estimation.ipynb #bc79f750
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     "The head on features, of which some numbers stand in the place."
     t, c = a.t, a.c
@@ -226,7 +228,7 @@ def _validation(a: _Ahead, s: Stage) -> float:
     a.model.train(False)
     return took
 
-# %% ../nbs/10a_estimation.ipynb #d2b56cd9
+# %% ../nbs/10a_estimation.ipynb #3f34cec9
 def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
@@ -254,7 +256,7 @@ def _written(a: _Ahead, n: int) -> float:
     ids = a.data.valid.ids[:3] if len(a.data.valid) else a.data.train.ids[:3]
     return _seconds(lambda: a.model.written(a.data.rows(ids), ""), a.device, 0) * n / len(ids)
 
-# %% ../nbs/10a_estimation.ipynb #8b6de379
+# %% ../nbs/10a_estimation.ipynb #c0c93fe6
 def _before(a: _Ahead, teacher) -> None:
     "A teacher's answers, and what brings rows of a class together."
     if teacher is not None:
@@ -271,7 +273,7 @@ def _after(a: _Ahead, evaluation: bool) -> None:
     once = a.pass_of("all", a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
     a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
 
-# %% ../nbs/10a_estimation.ipynb #229d1495
+# %% ../nbs/10a_estimation.ipynb #b8710b51
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict

@@ -52,6 +52,9 @@ def test_every_template_is_rehearsed(template, parameters, stages, own_samples):
         train = int(said["shapes"]["data"].partition("train ")[2].partition(",")[0])
         assert found["tune"]["times"] == 2 * (train // 32) and found["head"]["times"] == 3 * (train // 32)
     assert list(own_samples.iterdir()) == []  # no runs folder, no run
+    if template == "tabular":
+        r = ftkit("run", template, *parameters, "--dry-run", cwd=own_samples)
+        assert r.returncode == 0 and "ridge" in r.stdout and "about " in r.stdout.splitlines()[-1], r.stderr
 
 
 def test_a_dry_run_knows_the_cache_and_leaves_runs_alone(own_samples):
