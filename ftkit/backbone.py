@@ -47,6 +47,7 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
 # %% ../nbs/05_backbone.ipynb #2693f717
 class Backbone(nn.Module):
     "A pretrained body: network inputs, as its prep makes them, to (B,n_features)."
+    recomputes = False  # whether activations are computed again for the gradients (06d)
     def __init__(self,
         body: nn.Module,
         n_features: int,
