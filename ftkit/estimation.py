@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Estimate', 'estimate']
 
-# %% ../nbs/10a_estimation.ipynb #8121ef3b
+# %% ../nbs/10a_estimation.ipynb #875e7377
 import copy
 import dataclasses
 import html
@@ -25,8 +25,9 @@ from .speech_bodies import Frames
 from .stages import Stage, _contrast_stage, _loss_of, _tune_stage, class_weighted
 from .tokens import padded_length
 from .trainer import Trainer
+from .validation import validated
 
-# %% ../nbs/10a_estimation.ipynb #c141a5c9
+# %% ../nbs/10a_estimation.ipynb #5b6fe0bc
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
     "The middle one of up to five calls after one to warm up; fewer where they are long, that one alone where it takes three seconds."
     times = []
@@ -61,7 +62,7 @@ def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forwa
     known[:] = known or _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
     return float(((known[0] + known[1] * lengths) * batches).sum())
 
-# %% ../nbs/10a_estimation.ipynb #3794d2df
+# %% ../nbs/10a_estimation.ipynb #e617161a
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
@@ -74,7 +75,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     c, ids, marks, out = copy.copy(t), np.concatenate(batches), [], _Measured([], 0.0, 0)
     now = lambda: (t.device.type == "cuda" and torch.cuda.synchronize(), time.perf_counter())[1]
     c.data = dataclasses.replace(t.data, parts=np.where(np.isin(np.arange(len(t.data)), ids), "train", "other"))
-    c.config = dataclasses.replace(t.config, patience=None, max_seconds=None, on_nan="stop", freeze="none" if t.config.freeze == "gradual" else t.config.freeze)
+    c.config = dataclasses.replace(t.config, patience=None, budget_seconds=None, on_nan="stop", freeze="none" if t.config.freeze == "gradual" else t.config.freeze)
     c.history, c.best, c.seconds, c.number, c.watch, c.began = [], {}, {}, 0, [], time.time()
     c.saved = Checkpoints(c._folder())
     for name in ("start", "best-0000"): c.saved.keep(name, c.model.state_dict())  # a training has both in memory
@@ -99,7 +100,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
     return out
 
-# %% ../nbs/10a_estimation.ipynb #49f4c618
+# %% ../nbs/10a_estimation.ipynb #c592adc5
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -139,7 +140,7 @@ def _spell(seconds: float) -> str:
     "Seconds as people say them."
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
-# %% ../nbs/10a_estimation.ipynb #b6c9993c
+# %% ../nbs/10a_estimation.ipynb #4ee9867c
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
     def __init__(self, trainer: Trainer, cached: bool = True):
@@ -159,7 +160,7 @@ class _Ahead:
     def pass_of(self, kind: str, rows, ids, forward) -> float:  # passes of one kind are measured once
         with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward, self.lines.setdefault(kind, []))
 
-# %% ../nbs/10a_estimation.ipynb #29963dcb
+# %% ../nbs/10a_estimation.ipynb #d4c41f57
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
@@ -187,7 +188,7 @@ def _features(a: _Ahead) -> None:
     if a.c.views and a.t.augment: a.add("their copies", a.c.views * len(a.ids), a.noun, a.c.views * a.pass_of("all", a.plain, a.ids, forward), "augmented, unless they are in the cache")
     a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
 
-# %% ../nbs/10a_estimation.ipynb #bc79f750
+# %% ../nbs/10a_estimation.ipynb #4fb9bfb0
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     "The head on features, of which some numbers stand in the place."
     t, c = a.t, a.c
@@ -224,19 +225,19 @@ def _validation(a: _Ahead, s: Stage) -> float:
     valid, t = a.data.valid.ids, copy.copy(a.t)
     some = valid if a.model.task.kind != "transcription" else valid[:: max(1, len(valid) // 16)]
     t.data = dataclasses.replace(a.data, parts=np.where(np.isin(a.ids, some), "valid", "other"))
-    took = _seconds(lambda: t._validate(s), a.device) * len(valid) / len(some)
+    took = _seconds(lambda: validated(a.model, t.data, s, t.loss_of, t.targets, t.metric), a.device) * len(valid) / len(some)
     a.model.train(False)
     return took
 
-# %% ../nbs/10a_estimation.ipynb #3f34cec9
+# %% ../nbs/10a_estimation.ipynb #4834ce77
 def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
     s = _tune_stage(t, precision)
     if (probed := time.perf_counter() - started) > 1: a.notes = [f"{_spell(probed)} went into finding the fastest precision, which is kept for the training: {s.precision.dtype}, {s.precision.layout}"]
     did, each = _measured(a, s, 3)
-    took = c.epochs * each[0] if c.max_seconds is None else min(c.max_seconds, c.epochs * each[0])
-    a.add("tune", c.epochs * each[1], "steps", took, f"{c.epochs} epochs of {each[1]}" + ", or fewer" * bool(c.patience or c.max_seconds) + ", the first ones smaller" * (c.progressive < 1) + f", {s.precision.dtype}")
+    took = c.epochs * each[0] if c.budget_seconds is None else min(c.budget_seconds, c.epochs * each[0])
+    a.add("tune", c.epochs * each[1], "steps", took, f"{c.epochs} epochs of {each[1]}" + ", or fewer" * bool(c.patience or c.budget_seconds) + ", the first ones smaller" * (c.progressive < 1) + f", {s.precision.dtype}")
     if did.checkpoint:
         n = c.epochs + int(c.epochs * each[0] // max(c.checkpoint_seconds, did.checkpoint, 1e-3))
         a.add("checkpoints", n, "times", n * did.checkpoint)
@@ -256,7 +257,7 @@ def _written(a: _Ahead, n: int) -> float:
     ids = a.data.valid.ids[:3] if len(a.data.valid) else a.data.train.ids[:3]
     return _seconds(lambda: a.model.written(a.data.rows(ids), ""), a.device, 0) * n / len(ids)
 
-# %% ../nbs/10a_estimation.ipynb #c0c93fe6
+# %% ../nbs/10a_estimation.ipynb #57296d8e
 def _before(a: _Ahead, teacher) -> None:
     "A teacher's answers, and what brings rows of a class together."
     if teacher is not None:
@@ -273,7 +274,7 @@ def _after(a: _Ahead, evaluation: bool) -> None:
     once = a.pass_of("all", a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
     a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
 
-# %% ../nbs/10a_estimation.ipynb #b8710b51
+# %% ../nbs/10a_estimation.ipynb #f5e33ad5
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict

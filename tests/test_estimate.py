@@ -86,7 +86,7 @@ def test_what_cannot_be_rehearsed_is_refused(own_samples):
     assert r.returncode == 1 and "cell 2: ZeroDivisionError" in r.stderr and "Traceback" not in r.stderr, r.stderr
 
 
-@pytest.mark.parametrize("fields,augment", [({}, None), ({"mixup": .3, "accumulate": 2, "batch_size": 16}, Augment(rotate=10)), ({"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"}, None), ({"batch_size": 500, "blend": 1.0}, None), ({"freeze": "backbone"}, None), ({"lora": 4, "ema": .9, "l1": 1e-4}, None), ({"contrast_epochs": 1, "sampler": "balanced", "swa": .5}, None), ({"views": 2, "cutmix": .5, "progressive": .5, "max_seconds": 100.0}, Augment(rotate=10))])
+@pytest.mark.parametrize("fields,augment", [({}, None), ({"mixup": .3, "accumulate": 2, "batch_size": 16}, Augment(rotate=10)), ({"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"}, None), ({"batch_size": 500, "blend": 1.0}, None), ({"freeze": "backbone"}, None), ({"lora": 4, "ema": .9, "l1": 1e-4}, None), ({"contrast_epochs": 1, "sampler": "balanced", "swa": .5}, None), ({"views": 2, "cutmix": .5, "progressive": .5, "budget_seconds": 100.0}, Augment(rotate=10))])
 def test_a_fit_after_an_estimate_has_the_same_bits(fields, augment, session_cache):
     data, hashes = Data.image("sample:digits", limit=90), []
     for ask in (False, True):
