@@ -21,6 +21,7 @@ import typer
 
 from . import __version__
 from .checking import check_data
+from .choosing import find_backbones
 from .core import UsageError, jsonable, say, settings
 from .runfolder import ask_stop, noted, read_run
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
@@ -142,13 +143,26 @@ def _run(
     then: Annotated[list[str], typer.Option("--then", metavar="TEMPLATE", help="a notebook that runs when this one is completed, with the -p and -f behind it; there, run:NAME/FILE is a file of the step whose notebook is called NAME; may be given several times")] = (),
     threads: Threads = None,
     kernel: Annotated[str | None, typer.Option(help="an installed kernel's name; without it, the notebook's own")] = None,
-    timeout: Timeout = None, memory: Memory = None, keep: Keep = None, devices: Devices = None, as_json: Json = False,
+    timeout: Timeout = None, memory: Memory = None, keep: Keep = None, devices: Devices = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what the run would take, from a few steps that are measured; train nothing, make no run")] = False, as_json: Json = False,
 ):
     "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
+    if dry_run: return _rehearse(template, p, f, then, threads, kernel, as_json)
     from ftkit.chain import create_chain
     steps = [(template, p, f)] + [(s["template"], s["p"], map(Path, s["f"])) for s in map(json.loads, then)]
     folder = together(lambda: create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best", devices=devices)[-1])
     _to_the_end(folder, launch(folder), as_json)
+
+def _rehearse(template: str, p: list[str], f: list[Path], then: list[str], threads: int | None, kernel: str | None, as_json: bool) -> None:
+    "What a run would take."
+    from ftkit.rehearsal import Forecast, end_rehearsal, start_rehearsal
+    if then or kernel or os.environ.get("TORCHELASTIC_RUN_ID"): raise UsageError(f"--dry-run was given with {'--then' if then else '--kernel' if kernel else 'torchrun'}; it rehearses one notebook in one process of this Python: leave that away")
+    folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
+    try: (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(follow(folder, process), template)
+    finally:
+        try: said = Forecast(end_rehearsal(folder, process))
+        except RuntimeError as e: say(f"ftkit: {e}", "error"); raise SystemExit(1) from None
+    _print_json(said) if as_json else print(said)
 
 # %% ../nbs/19_cli.ipynb #98490427
 @app.command("resume")
@@ -377,16 +391,9 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
         if not s.spans: print(f"{s.input}\t\t\t")  # it was read, and nothing is said in it
     for s in () if times else said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}") + "".join(f"\t{v:.6g}" for v in s.interval))
 
-@app.command("backbones")
-def _backbones(pattern: Annotated[str, typer.Argument(help="part of a name, or with * and ?")] = "", as_json: Json = False):
-    "Search the names of pretrained bodies; samples need no model hub."
-    from ftkit.backbone import list_backbones
-    rows = [{"name": n, "source": s} for n, s in list_backbones(pattern)]
-    if not rows: raise UsageError(f"no backbone's name has {pattern!r} in it; try a part of it, or * and ?")
-    _print_json(rows) if as_json else _print_table(rows, ["name", "source"])
-
 # %% ../nbs/19_cli.ipynb #6933d4fa
 app.command("check")(check_data)
+app.command("backbones")(find_backbones)
 
 @app.command("samples")
 def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into the cache and print its folder")] = None, as_json: Json = False):
