@@ -8,6 +8,7 @@ __all__ = ['NEAR_PICTURE', 'NEAR_TINY', 'NEAR_TEXT', 'NEAR_SOUND', 'alike_pictur
 
 # %% ../nbs/02g_alike.ipynb #b8aa8346
 import functools
+import io
 import os
 import unicodedata
 
@@ -23,7 +24,7 @@ _SIDE = 32  # of the small grey pictures
 def _unit(x: np.ndarray) -> np.ndarray:  # (N,...) -> (N,D), each row with mean 0 and length 1
     v = x.reshape(len(x), -1)
     v = v - v.mean(1, keepdims=True)
-    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-3)
+    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), .1 * v.shape[1] ** .5)  # what is plain stays near 0
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,H,W) twice -> (P,) in [-1, 1]
     return np.einsum("pi,pi->p", _unit(a), _unit(b))
@@ -33,22 +34,49 @@ def _soft(x: np.ndarray) -> np.ndarray:  # (P,H,W): blurred by 1, 2, 1
     p = (p[:, :-2] + 2 * p[:, 1:-1] + p[:, 2:]) / 4
     return (p[:, :, :-2] + 2 * p[:, :, 1:-1] + p[:, :, 2:]) / 4
 
+def _window(b: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:  # (P,H,H), (2,P) twice -> (P,H,H)
+    "What a window of each picture shows, bilinear; x before y."
+    n = b.shape[1]
+    at = np.clip((np.arange(n) - (n - 1) / 2) * scale[..., None] + shift[..., None] + (n - 1) / 2, 0, n - 1.001)
+    low, part = at.astype(int), (at % 1).astype(np.float32)
+    rows = np.take_along_axis(b, low[1][:, :, None], 1) * (1 - part[1][:, :, None]) + np.take_along_axis(b, low[1][:, :, None] + 1, 1) * part[1][:, :, None]
+    return np.take_along_axis(rows, low[0][:, None], 2) * (1 - part[0][:, None]) + np.take_along_axis(rows, low[0][:, None] + 1, 2) * part[0][:, None]
+
+# %% ../nbs/02g_alike.ipynb #263802e0
+def _coarse(
+    small: np.ndarray,  # (N,32,32) of any number type
+    rows: np.ndarray,  # (M,) of them
+    blur: int = 1,  # times
+    shift: tuple[float, float] | None = None,  # pixels from the middle to that of the window that is marked, of 95 % of each side; default: all of it
+) -> np.ndarray:  # (M,64) float32, each row with mean 0 and length 1
+    out = []
+    for ids in np.array_split(rows, 1 + len(rows) // 4096):
+        b = small[ids]
+        if shift: b = _window(b, np.full((2, len(b)), .95), np.repeat(np.array(shift)[:, None], len(b), 1))
+        b = b.reshape(len(b), 8, 4, 8, 4).mean((2, 4), dtype=np.float32)
+        for _ in range(blur): b = _soft(b)
+        out.append(_unit(b))
+    return np.concatenate(out)
+
 def _neighbours(
     small: np.ndarray,  # (N,32,32) of any number type
-    k: int = 8,  # neighbours of each
+    views: tuple = (),  # (row numbers, their marks): how copies of the rows may look
+    k: int = 8,  # neighbours of each, of a view 3
     radius: float = 0.55,  # of marks of length 1; 0.55 is a correlation of 0.85
 ) -> np.ndarray:  # (P,2) int64, the smaller number first
     "Pairs whose coarse marks are near."
     from scipy.spatial import cKDTree
     if len(small) < 2: return np.zeros((0, 2), np.int64)
-    marks = np.concatenate([_unit(_soft(b.reshape(len(b), 8, 4, 8, 4).mean((2, 4), dtype=np.float32))) for b in np.array_split(small, 1 + len(small) // 4096)])
+    marks, pairs = _coarse(small, every := np.arange(len(small))), []
     some = marks[np.random.default_rng(0).permutation(len(marks))[:4000]]
     main = np.linalg.svd(some - some.mean(0), full_matrices=False)[2][:16]
-    at = (marks - some.mean(0)) @ main.T
-    _, j = cKDTree(at).query(at, k=min(k + 1, len(at)), distance_upper_bound=radius, workers=-1)
-    i, j = np.repeat(np.arange(len(at)), j.shape[1]), j.ravel()
-    real = (j < len(at)) & (j != i)
-    return np.unique(np.sort(np.stack([i[real], j[real]], 1), 1), axis=0)
+    place = lambda m: (m - some.mean(0)) @ main.T
+    tree = cKDTree(place(marks))
+    for rows, m, most in [(every, marks, k + 1), *((r, m, 3) for r, m in views)]:
+        j = tree.query(place(m), k=range(1, 1 + min(most, len(marks))), distance_upper_bound=radius, workers=-1)[1]
+        i, j = np.repeat(rows, j.shape[1]), j.ravel()
+        pairs.append(np.sort(np.stack([i, j], 1)[(j < len(marks)) & (j != i)], 1))
+    return np.unique(np.concatenate(pairs), axis=0)
 
 # %% ../nbs/02g_alike.ipynb #f910ddd3
 NEAR_PICTURE, NEAR_TINY = 0.985, 0.987  # correlations
@@ -61,27 +89,29 @@ def _toned(a: np.ndarray, b: np.ndarray, edge: int = 0) -> np.ndarray:  # (P,H,W
     gain = np.where((x > 0) & (y > 0), y / np.maximum(x, 1), 1).clip(.6, 1.7)[:, None, None]
     return np.maximum.reduce([_correlation(a, b), _correlation(np.minimum(a * gain, 255), b), _correlation(a, np.minimum(b / gain, 255))])
 
-def _window(b: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:  # (P,H,H), (2,P) twice -> (P,H,H)
-    "What a window of each picture shows, bilinear; x before y."
-    n = b.shape[1]
-    at = np.clip((np.arange(n) - (n - 1) / 2) * scale[..., None] + shift[..., None] + (n - 1) / 2, 0, n - 1.001)
-    low, part = at.astype(int), (at % 1).astype(np.float32)
-    rows = np.take_along_axis(b, low[1][:, :, None], 1) * (1 - part[1][:, :, None]) + np.take_along_axis(b, low[1][:, :, None] + 1, 1) * part[1][:, :, None]
-    return np.take_along_axis(rows, low[0][:, None], 2) * (1 - part[0][:, None]) + np.take_along_axis(rows, low[0][:, None] + 1, 2) * part[0][:, None]
+def _grey(colour: np.ndarray) -> np.ndarray:  # (N,3,H,W) uint8 -> (N,H,W) float32
+    return np.concatenate([(b * np.array([77, 150, 29], np.uint32)[:, None, None]).sum(1).astype(np.float32) / 256 for b in np.array_split(colour, 1 + len(colour) // 4096)])
+
+def _views(grey: np.ndarray, sizes: np.ndarray) -> list:  # (N,32,32), (N,2) -> as `_neighbours` takes them
+    "Marks of how pictures look with their borders cut and, of those of few pixels, made smaller."
+    side = sizes.min(1)
+    wide, few = np.flatnonzero(side >= 16), np.flatnonzero(side < _SIDE)
+    return [(wide, _coarse(grey, wide, shift=s)) for s in ((0, 0), (-.5, -.5), (-.5, .5), (.5, -.5), (.5, .5)) if len(wide)] + [(few, _coarse(grey, few, blur)) for blur in (2, 3) if len(few)]
 
 # %% ../nbs/02g_alike.ipynb #19216d12
 def _aligned(
     a: np.ndarray,  # (P,32,32) grey levels
     b: np.ndarray,
     steps: int = 6,
-) -> np.ndarray:  # (P,)
-    "Correlation of `a` with the window of `b` that shows most of it."
-    n, best = a.shape[1], np.full(len(a), -1.0)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (P,); (2,P) share of b's sides, (2,P) pixels from its middle
+    "Correlation of `a` with the window of `b` that shows most of it, and that window."
+    n, best, at = a.shape[1], np.full(len(a), -1.0), np.zeros((2, 2, len(a)))
     scale, shift, from_middle = np.ones((2, len(a))), np.zeros((2, len(a))), (np.arange(n) - (n - 1) / 2).astype(np.float32)
     for k in range(steps):
         seen = _window(b, scale, shift)
-        best = np.maximum(best, _toned(a, seen, edge=2))
-        if k == steps - 1: return best
+        found = _toned(a, seen, edge=2)
+        at, best = np.where(found > best, [scale, shift], at), np.maximum(best, found)
+        if k == steps - 1: return best, *at
         down, across = np.gradient(seen, axis=(1, 2))
         slopes = np.stack([across * from_middle, down * from_middle[:, None], across, down, seen, np.ones_like(seen)], -1).reshape(len(a), -1, 6)
         square = slopes.transpose(0, 2, 1) @ slopes
@@ -97,29 +127,75 @@ def _jpeg_steps() -> np.ndarray:  # (66,8,8), of qualities 30 to 95
     usual = np.array([16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99])
     return np.stack([((usual * (5000 // q if q < 50 else 200 - 2 * q) + 50) // 100).clip(1, 255) for q in range(30, 96)]).reshape(-1, 8, 8)
 
+def _saved(a: np.ndarray, quality: int) -> np.ndarray:  # (H,W) grey levels -> the same
+    from PIL import Image
+    Image.fromarray(a.astype(np.uint8)).save(b := io.BytesIO(), "JPEG", quality=quality)
+    return np.asarray(Image.open(b), np.float32)
+
 def _saved_again(a: np.ndarray, b: np.ndarray) -> bool:  # (H,W) grey levels twice
-    "Whether `b` is to the last level what JPEG makes of `a` at some quality."
+    "Whether `b` is to two levels what JPEG makes of `a` at some quality."
     from scipy.fft import dctn, idctn
     (h, w), steps = a.shape, _jpeg_steps()
     whole = np.pad(a, ((0, -h % 8), (0, -w % 8)), mode="edge") - 128
     blocks = whole.reshape(len(whole) // 8, 8, -1, 8).swapaxes(1, 2)  # (H/8,W/8,8,8)
     made = idctn(np.rint(dctn(blocks, axes=(2, 3), norm="ortho") / steps[:, None, None]) * steps[:, None, None], axes=(3, 4), norm="ortho")
     made = made.swapaxes(2, 3).reshape(len(steps), *whole.shape)[:, :h, :w] + 128
-    return bool(np.abs(made.clip(0, 255) - b).max((1, 2)).min() <= 2)
+    off = np.abs(made.clip(0, 255) - b)
+    if off.max((1, 2)).min() <= 2: return True
+    mean = off.mean((1, 2))  # what lies halfway between two values an encoder may round the other way: Pillow's is asked about the likeliest qualities
+    return any(np.abs(_saved(a, 30 + int(q)) - b).max() <= 2 for q in np.argsort(mean)[:6] if mean[q] < 8)
+
+# %% ../nbs/02g_alike.ipynb #aa41b30f
+def _resized(p, q) -> float:  # two grey pictures of different sizes
+    "The best correlation of one with the other brought to its size, or with a window of that size; the fewer pixels, the more it must be."
+    images = lambda v: np.asarray(v, np.float32)[None]
+    (w, h), (big_w, big_h) = (small := min(p, q, key=lambda v: v.width * v.height)).size, (big := q if small is p else p).size
+    found = max(float(_toned(images(a if a.size == b.size else a.resize(b.size, how)), images(b))[0]) for a, b in ((p, q), (q, p)) for how in range(6))
+    if 0 <= big_w - w <= .1 * big_w + 1 and 0 <= big_h - h <= .1 * big_h + 1:  # its borders may be cut
+        windows = np.lib.stride_tricks.sliding_window_view(images(big)[0], (h, w)).reshape(-1, h, w)
+        found = max(found, float(_toned(windows, np.broadcast_to(images(small), windows.shape)).max()))
+    return 1 - (1 - found) * max(2, 512 / (w * h))
 
 def _tiny(p, q) -> float:  # two grey pictures
-    "The best correlation of one with the other brought to its size; small ones that JPEG made of one another are nearly the same anyway."
-    one = lambda a, b: float(_toned(*(np.asarray(v, np.float32)[None] for v in (a, b)))[0])
-    if p.size != q.size: return max(one(a if a.size == b.size else a.resize(b.size, how), b) for a, b in ((p, q), (q, p)) for how in (1, 2, 3)) - .006  # Lanczos, bilinear, bicubic; stricter, as one of them fits exactly
-    found, a, b = one(p, q), np.asarray(p, np.float32), np.asarray(q, np.float32)
+    "Their correlation pixel by pixel; small ones that JPEG made of one another are nearly the same anyway."
+    if p.size != q.size: return _resized(p, q)
+    a, b = (np.asarray(v, np.float32) for v in (p, q))
+    found = float(_toned(a[None], b[None])[0])
     return max(found, NEAR_TINY) if .9 < found < NEAR_TINY and (_saved_again(a, b) or _saved_again(b, a)) else found
 
 # %% ../nbs/02g_alike.ipynb #2048b354
-def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) uint8 twice -> (P,) bool
+def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) twice -> (P,) bool
     "Whether the tints of 16 fields differ by less than 16 levels in the mean, brightness aside: a red flag is no copy of a green one."
     a, b = (v.reshape(len(v), 3, 4, 8, 4, 8).mean((3, 5), dtype=np.float32) for v in (a, b))
     a, b = (v - v.mean(1, keepdims=True) for v in (a * np.sqrt(b.mean((1, 2, 3), keepdims=True) / np.maximum(1, a.mean((1, 2, 3), keepdims=True))), b * np.sqrt(a.mean((1, 2, 3), keepdims=True) / np.maximum(1, b.mean((1, 2, 3), keepdims=True)))))
     return np.abs(a - b).max(1).mean((1, 2)) < 16
+
+def _same_shape(a: np.ndarray, b: np.ndarray, scale=1) -> np.ndarray:  # (P,2) widths and heights twice, (2,P) -> (P,) bool
+    "Whether a picture has the shape of such a window of the other; to squeezed ones of one size shapes say nothing."
+    wide = np.log(a[:, 0] / a[:, 1]) - np.log(b[:, 0] / b[:, 1]) - np.log(np.divide(*scale) if np.ndim(scale) else 1)
+    return (np.abs(wide) < .02 + 1.5 / np.minimum(a.min(1), b.min(1))) | (a == b).all(1)
+
+def _cropped(
+    colour: np.ndarray,  # (2,P,3,32,32) uint8
+    grey: np.ndarray,  # (2,P,32,32), blurred
+    sizes: np.ndarray,  # (2,P,2) width and height
+) -> np.ndarray:  # (P,), 0 where shape or tints are not those of a crop
+    "Correlation of one with the window of the other that shows most of it."
+    best = np.zeros(grey.shape[1])
+    for a, b in ((0, 1), (1, 0)):
+        found, scale, shift = _aligned(grey[a], grey[b])
+        k = np.flatnonzero((found >= NEAR_PICTURE) & (found > best) & _same_shape(sizes[a], sizes[b], scale))
+        seen = _window(colour[b, k].reshape(-1, _SIDE, _SIDE).astype(np.float32), *(np.repeat(v[:, k], 3, axis=1) for v in (scale, shift))).reshape(-1, 3, _SIDE, _SIDE)
+        k = k[_same_colours(colour[a, k], seen)]
+        best[k] = found[k]
+    return best
+
+# %% ../nbs/02g_alike.ipynb #a6e3823f
+def _finer(items: list, hashes: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) -> (P,)
+    "Correlation of the three colours at 64 pixels: where white cuts off much, brighter pictures made small are no longer small pictures made brighter."
+    rows, at = np.unique(pairs, return_inverse=True)
+    big, at = pixels([items[i] for i in rows], [hashes[i] for i in rows], 2 * _SIDE, "squash", "bilinear"), at.reshape(-1, 2)
+    return np.concatenate([_toned(*(big[p].reshape(-1, 6 * _SIDE, 2 * _SIDE).astype(np.float32) for p in k.T)) for k in np.array_split(at, 1 + len(at) // 256)])
 
 def alike_pictures(
     items: list,  # paths or arrays, as `open_picture` takes them
@@ -127,19 +203,23 @@ def alike_pictures(
     sizes: np.ndarray | None = None,  # (N,2) width and height
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) correlations
     "Pairs of pictures that are nearly the same."
-    colour = pixels(items, hashes, _SIDE, "squash", "bilinear")
-    grey = np.concatenate([(b * np.array([77, 150, 29], np.uint32)[:, None, None]).sum(1).astype(np.float32) / 256 for b in np.array_split(colour, 1 + len(colour) // 4096)])
-    pairs = _neighbours(grey)
     if sizes is None: sizes = np.array([open_picture(i).size for i in items]).reshape(-1, 2)
-    tiny, found = np.minimum(*(sizes[p].min(1) for p in pairs.T)) < _SIDE, np.zeros(len(pairs))
+    colour = pixels(items, hashes, _SIDE, "squash", "bilinear")
+    grey = _grey(colour)
+    pairs = _neighbours(grey, _views(grey, sizes))
+    found, blocks = np.zeros(len(pairs)), lambda ids: np.array_split(ids, 1 + len(ids) // 256) if len(ids) else ()
+    tiny = np.minimum(*(sizes[p].min(1) for p in pairs.T)) < _SIDE
     for k in np.flatnonzero(tiny): found[k] = _tiny(*(open_picture(items[i]).convert("L") for i in pairs[k])) + (NEAR_PICTURE - NEAR_TINY)
-    blocks = lambda ids: np.array_split(ids, 1 + len(ids) // 256) if len(ids) else ()
     for k in blocks(np.flatnonzero(~tiny)): found[k] = _toned(*(_soft(grey[p]) for p in pairs[k].T))
-    for k in blocks(np.flatnonzero(~tiny & (found < .99) & (found > .6))):
-        a, b = (_soft(grey[p]) for p in pairs[k].T)
-        found[k] = np.maximum.reduce([found[k], _aligned(a, b), _aligned(b, a)])
+    shape, white = _same_shape(*(sizes[p] for p in pairs.T)), (grey > 247).mean((1, 2))[pairs].max(1) > .1
+    if len(k := np.flatnonzero(~tiny & shape & white & (found > .9) & (found < NEAR_PICTURE) & (sizes[pairs].min((1, 2)) >= 2 * _SIDE))): found[k] = np.maximum(found[k], _finer(items, hashes, pairs[k]))
+    plain = np.concatenate([grey[b].std((1, 2)) < 1 for b in np.array_split(np.arange(len(grey)), 1 + len(grey) // 4096)])
+    for k in blocks(np.flatnonzero(plain[pairs].all(1))): found[k] = (np.abs(np.subtract(*(colour[p].mean((2, 3)) for p in pairs[k].T))).max(1) < 3)
+    for k in blocks(np.flatnonzero(found >= NEAR_PICTURE)): found[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
+    for k in blocks(np.flatnonzero(~tiny & (found < NEAR_PICTURE))):
+        p = pairs[k].T
+        found[k] = np.maximum(found[k], _cropped(colour[p], _soft(grey[p].reshape(-1, _SIDE, _SIDE)).reshape(2, -1, _SIDE, _SIDE), sizes[p]))
     near = np.flatnonzero(found >= NEAR_PICTURE)
-    near = np.concatenate([k[_same_colours(*(colour[p] for p in pairs[k].T))] for k in blocks(near)]) if len(near) else near
     return pairs[near], found[near]
 
 # %% ../nbs/02g_alike.ipynb #f054e93c
@@ -269,7 +349,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 7  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 9  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"

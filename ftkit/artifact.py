@@ -74,11 +74,12 @@ def model_card(
     return "\n".join(lines)
 
 # %% ../nbs/07_artifact.ipynb #1995d12e
-def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: dict | None, config: dict, fill) -> Path:
+def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: dict | None, config: dict, fill, interval: tuple[float, float] | None = None) -> Path:
     "A model folder with what all have and what `fill` (of the new folder) writes; whole or absent."
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
         raise ArtifactError(f"{folder} holds other things than a model; choose another folder")
+    if interval: config["ftkit"]["interval"], facts = list(interval), (facts or {}) | {"interval": f"± {interval[1]:.6g} is to hold {interval[0]:.0%} of new rows"}
     with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
         fill(part)
         write_json(part / "config.json", config)
@@ -100,6 +101,7 @@ def save(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
     metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows, for the model card
     facts: dict | None = None,  # data, fingerprint, training: for the model card
+    interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
     "Write the model folder; it is whole or absent."
     if self.head_config["name"] not in HEADS:
@@ -109,7 +111,7 @@ def save(self,
         for own in (self.backbone.tokenizer, *([self.head.tokenizer, self.head.generation] if self.writes else [])):
             if own is not None: own.save_pretrained(part)
         if self.words: write_json(part / "words.json", dataclasses.asdict(self.words))
-    return _write_model(self, folder, metrics, facts, _config(self), fill)
+    return _write_model(self, folder, metrics, facts, _config(self), fill, interval)
 
 # %% ../nbs/07_artifact.ipynb #d278aad9
 _PARTS = ("numpy.dtype", "sklearn.tree._tree.Tree", "sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree", "sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.metrics._dist_metrics.EuclideanDistance32",
@@ -120,6 +122,7 @@ def _save_classical(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
     metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows, for the model card
     facts: dict | None = None,  # data, fingerprint, training: for the model card
+    interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
     "Write the model folder: model.skops, and the body's weights where it learns from features of one."
     import skops.io
@@ -131,8 +134,9 @@ def _save_classical(self,
             if self.body.tokenizer is not None: self.body.tokenizer.save_pretrained(part)
     theirs = self.body.body.config.to_dict() if self.body and self.body.architecture.startswith("hf:") else {}
     own = {"version": __version__, "method": self.name, "seed": self.seed, "task": dataclasses.asdict(self.task), "architecture": self.body and self.body.architecture, "threads": self.threads, "seconds": self.seconds}
-    return _write_model(self, folder, metrics, facts, theirs | {"ftkit": own}, fill)
+    return _write_model(self, folder, metrics, facts, theirs | {"ftkit": own}, fill, interval)
 
+# %% ../nbs/07_artifact.ipynb #4c1de702
 def _load_classical(folder: Path, own: dict) -> Classical:
     "A model of scikit-learn; only of parts that are known."
     import skops.io
@@ -142,6 +146,18 @@ def _load_classical(folder: Path, own: dict) -> Classical:
     model.pipeline, model.threads, model.seconds = skops.io.load(folder / "model.skops", trusted=list(_PARTS)), own["threads"], own["seconds"]
     if model.body is None: model.prep = TablePrep(**read_json(folder / "preprocess.json"))
     return model
+
+def _load_network(folder: Path, own: dict) -> Model:
+    "A body with its head."
+    head = dict(own["head"])
+    model = Model(load_backbone(f"folder:{folder}"), Task(**own["task"]), head.pop("name"), **head)
+    tensors = load_file(folder / "model.safetensors")
+    model.head.load_state_dict({k: tensors[_head_name(model, k)] for k in model.head.state_dict()})
+    model.target.copy_(tensors[_HEAD + "target"])
+    if (folder / "words.json").is_file(): model.words = Bigram(**read_json(folder / "words.json"))
+    model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
+    model.pairs = own.get("pairs", False)
+    return model.eval()
 
 # %% ../nbs/07_artifact.ipynb #74bba032
 def load_model(
@@ -155,16 +171,9 @@ def load_model(
         if not (folder / name).is_file(): raise ArtifactError(f"{folder} is incomplete: {name} is missing; copy the whole folder again")
         if file_sha256(folder / name) != sha: raise ArtifactError(f"{folder / name} is not the file that was saved (its SHA-256 differs from manifest.json); copy it again, or load with verify=False if you changed it")
     own = read_json(folder / "config.json").get("ftkit")
-    if "method" in own: return _load_classical(folder, own)
-    head = dict(own["head"])
-    model = Model(load_backbone(f"folder:{folder}"), Task(**own["task"]), head.pop("name"), **head)
-    tensors = load_file(folder / "model.safetensors")
-    model.head.load_state_dict({k: tensors[_head_name(model, k)] for k in model.head.state_dict()})
-    model.target.copy_(tensors[_HEAD + "target"])
-    if (folder / "words.json").is_file(): model.words = Bigram(**read_json(folder / "words.json"))
-    model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
-    model.pairs = own.get("pairs", False)
-    return model.eval()
+    model = _load_classical(folder, own) if "method" in own else _load_network(folder, own)
+    model.interval = tuple(own["interval"]) if own.get("interval") else None
+    return model
 
 # %% ../nbs/07_artifact.ipynb #6e9c5316
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +184,7 @@ class Prediction:
     probability: float | None  # of the label; None for a number or a transcript
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
     spans: tuple[Span, ...] = ()  # of a transcript: what is said when
+    interval: tuple[float, ...] = ()  # of a number: its lower and upper end, where the model was saved with one
     note: str = ""  # why it may mean nothing: a recording that is silent, or nearly so; cells that could not be read, or were not seen in training
 
 class Predictor:
@@ -199,6 +209,7 @@ class Predictor:
         try: p, spans = model.transcribe(rows, times=True) if model.task.kind == "transcription" else (model.predict(rows), [()] * len(rows))
         finally: torch.set_num_threads(threads)
         said = [_prediction(n, row, model.task, tuple(s)) for n, row, s in zip(names, p, spans)]
+        if model.interval: said = [dataclasses.replace(s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])) for s, v in zip(said, p)]
         if model.task.modality not in ("speech", "tabular"): return said
         return [dataclasses.replace(s, note=rows.told[i] if model.task.modality == "tabular" else _quiet(rows, i)) for i, s in enumerate(said)]
 
@@ -271,7 +282,7 @@ def _prediction(name: str, p, task: Task, spans: tuple = ()) -> Prediction:
 
 # %% ../nbs/07_artifact.ipynb #02da804c
 def _tables(inputs):
-    "Names, and a table of all rows that were given."
+    "Names, and the rows that were given: dictionaries if all are, which may lack some, else a table."
     import pandas as pd
     if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)): inputs = [inputs]
     names, parts = [], []
@@ -283,8 +294,10 @@ def _tables(inputs):
         if isinstance(one, (str, os.PathLike)):
             if not Path(one).is_file(): raise ArtifactError(f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON")
             table, name = read_rows(Path(one)), str(one)
-        elif isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()): table, name = pd.DataFrame([one]), ""
-        else: table, name = one if hasattr(one, "columns") else pd.DataFrame(one), ""
+        elif isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()): table, name = [one], ""
+        else: table, name = one if hasattr(one, "columns") or isinstance(one, list) and all(isinstance(r, dict) for r in one) else pd.DataFrame(one), ""
         names += [f"{name}:{i + 1}" if name else str(k + i + 1) for i in range(len(table))]
         parts.append(table)
-    return names, pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] if parts else []
+    if all(isinstance(p, list) for p in parts): return names, [row for p in parts for row in p]
+    parts = [p if hasattr(p, "columns") else pd.DataFrame(p) for p in parts]
+    return names, pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]

@@ -120,21 +120,30 @@ def _classes(data: Data, seen: Seen):
         elif k * 10 < n.max(): yield Finding("rare class", tuple(np.flatnonzero(data.labels == c).tolist()), f"{data.task.classes[c]} has {k} rows, {data.task.classes[n.argmax()]} {n.max()}; read balanced accuracy", "flag", "look", score=1 / k)
 
 # %% ../nbs/11d_quality.ipynb #5dd2cc67
+def _as_sure_as_right(p: np.ndarray, labels: np.ndarray) -> np.ndarray:  # (N,C), (N,) -> (N,C)
+    "The power of the probabilities under which the labels are likeliest: what is said with 80 % is right in about 80 %."
+    from scipy.optimize import minimize_scalar
+    log = np.log(p / p.max(1, keepdims=True))
+    def powered(t): z = np.exp(log * np.exp(t)); return z / z.sum(1, keepdims=True)
+    own = (np.arange(len(p)), labels)
+    return powered(minimize_scalar(lambda t: -np.log(np.maximum(powered(t)[own], 1e-12)).mean(), bounds=(-3, 3), method="bounded").x)
+
 def held_out_probabilities(
     data: Data,  # of single labels
     x: np.ndarray,  # (N,F) features
     k: int = 10,  # folds
 ) -> np.ndarray:  # (N,C): of each row, said by a linear model that has not seen it
-    "Logistic regression on standardised features, rows that are alike in one fold."
+    "Logistic regression on features of length 1, rows that are alike in one fold."
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
-    x, out = (x - x.mean(0)) / max(1e-6, float(x.std())), np.full((len(data), len(data.task.classes)), 1e-6)
+    x, out = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9), np.full((len(data), len(data.task.classes)), 1e-6)
+    x = (x - x.mean(0)) / max(1e-6, float(x.std()))
     with threadpool_limits(1):
         for fold in data.folds(min(k, len(data))):
             train, rest = fold.part("train").ids, fold.part("test").ids
-            model = LogisticRegression(C=.01, max_iter=200).fit(x[train], data.labels[train])
+            model = LogisticRegression(C=.003, max_iter=200).fit(x[train], data.labels[train])
             out[np.ix_(rest, model.classes_)] = model.predict_proba(x[rest])
-    return out / out.sum(1, keepdims=True)
+    return _as_sure_as_right(out / out.sum(1, keepdims=True), data.labels)
 
 def _held_out_rows(data: Data) -> np.ndarray:
     "The same for rows of a table, by a random forest: what counts there is which columns meet."
@@ -142,19 +151,24 @@ def _held_out_rows(data: Data) -> np.ndarray:
     for fold in data.folds(min(5, len(data))): out[fold.test.ids] += Classical("random_forest", data.task).fit(fold, fold.train.ids).predict(fold.test)
     return out / out.sum(1, keepdims=True)
 
+# %% ../nbs/11d_quality.ipynb #0534bc17
+_TIMES = 10  # as likely as its own label must another class be for a row to be worth a look
+
 @register_check("labels", deep=True)
 def _labels(data: Data, seen: Seen):
     "Labels that a linear model on features contradicts."
     if data.task.kind != "single_label" or np.bincount(data.labels).min() < 2: return
     from cleanlab.filter import find_label_issues
     from sklearn.metrics import cohen_kappa_score
-    p = _held_out_rows(data) if data.task.modality == "tabular" else held_out_probabilities(data, seen.features())
+    tabular = data.task.modality == "tabular"
+    p = _held_out_rows(data) if tabular else held_out_probabilities(data, seen.features())
     right = float((p.argmax(1) == data.labels).mean())
     able = cohen_kappa_score(data.labels, p.argmax(1)) >= .65  # else most of what it contradicts are its own mistakes
-    for i in find_label_issues(data.labels, p, filter_by="both", return_indices_ranked_by="self_confidence", n_jobs=1):
-        new = int(p[i].argmax())
-        if (margin := float(p[i, new] - p[i, data.labels[i]])) < .24: continue  # not sure enough to be worth a look
-        yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {p[i, data.labels[i]]:.0%}; it is right about {right:.0%} of all", *(("relabel", "likely") if able and margin >= .7 else ("flag", "look")), data.task.classes[new], margin)
+    own, both = p[np.arange(len(p)), data.labels], find_label_issues(data.labels, p, filter_by="both", n_jobs=1)
+    for i in np.flatnonzero(both & (p.max(1) - own >= .24) if tabular else p.max(1) >= _TIMES * own):
+        new, margin = int(p[i].argmax()), float(p[i].max() - own[i])
+        sure = able and margin >= .7 and both[i]
+        yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {own[i]:.0%}; it is right about {right:.0%} of all", *(("relabel", "likely") if sure else ("flag", "look")), data.task.classes[new], margin)
 
 # %% ../nbs/11d_quality.ipynb #3cd7f907
 @register_check("outliers", ("image", "text", "speech"), deep=True)
@@ -181,18 +195,28 @@ def _place(path) -> bool:
         with Image.open(path) as image: return bool(image.getexif().get_ifd(0x8825))
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error): return False  # its notes are damaged: they tell no place
 
+def _grain(image) -> float:  # grey picture
+    "Correlation of the pixels in its middle with the next ones: 0 for noise, from 0.6 for photographs and drawings."
+    w, h = image.size
+    a = np.asarray(image.crop((w // 2 - min(w // 2, 64), h // 2 - min(h // 2, 64), w // 2 + min(w // 2, 64), h // 2 + min(h // 2, 64))), np.float32)
+    if min(a.shape) < 8 or a.std() < 2: return 1.0
+    a = a - a.mean()
+    return float(max((a[1:] * a[:-1]).mean(), (a[:, 1:] * a[:, :-1]).mean()) / a.var())
+
 @register_check("pictures", ("image",))
 def _pictures(data: Data, seen: Seen):
-    "Dark, bright, empty, tiny, long and blurred ones, and those that tell a place."
+    "Dark, bright, empty, tiny, long and blurred ones, noise, and those that tell a place."
     sharp, bar, usual = np.zeros(len(data)), Progress("check", len(data)), np.median(data.sizes.min(1))
     for i, item in enumerate(data.items):
-        a = np.asarray(open_picture(item, at_least=128).convert("L").resize((128, 128)), np.float32)
+        grey = open_picture(item, at_least=128).convert("L")
+        a = np.asarray(grey.resize((128, 128)), np.float32)
         one = lambda what, told, fix="flag", severity="look", score=0.0: Finding(what, (i,), told, fix, severity, score=score)  # noqa: B023
         sharp[i] = np.log1p(np.abs(a[1:-1, 1:-1] * 4 - a[:-2, 1:-1] - a[2:, 1:-1] - a[1:-1, :-2] - a[1:-1, 2:]).mean() / max(1.0, a.std()) * 100)
         w, h = map(int, data.sizes[i])
         if a.std() < 2: yield one("empty picture", f"all of it is nearly the same grey (spread {a.std():.1f} of 255)", "drop", "likely")
         elif np.quantile(a, .99) < 40: yield one("dark picture", f"99 % of it are darker than {np.quantile(a, .99):.0f} of 255")
         elif np.quantile(a, .01) > 215: yield one("bright picture", f"99 % of it are brighter than {np.quantile(a, .01):.0f} of 255")
+        elif (next_ := _grain(grey)) < .2: yield one("outlier", f"it is noise: its pixels tell nothing of the next ones (correlation {next_:.2f})", "drop", "likely", 100.0)
         if min(w, h) < 16 <= usual / 2: yield one("tiny picture", f"{w}×{h} pixels, where {usual:.0f} are usual")
         if max(w, h) > 4 * min(w, h): yield one("long picture", f"{w}×{h} pixels")
         if isinstance(item, (str, os.PathLike)) and _place(item): yield one("place in a picture", "the file tells where it was taken (GPS)", "scrub", "likely")
@@ -321,7 +345,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [9, _VERSION]})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [11, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}

@@ -46,7 +46,7 @@ class TrainOptions:
     lora: int = 0  # rank of adapters beside the body's layers, which alone are then trained in it; merged at the end; 0 is off [0..]
     dora: bool = False  # adapters that learn size and direction apart
     contrast_epochs: int = 0  # before the head: passes in which the body learns to bring rows of a class together (few-shot) [0..]
-    contrast_rate: float = 3e-5  # peak step size of the body's top layer in them (0..1]
+    contrast_rate: float = 1e-4  # peak step size of the body's top layer in them (0..1]
     teacher_share: float = 0.5  # where a teacher is given: what its answers weigh, beside the labels [0..1]
     temperature: float = 2.0  # by which a teacher's answers are softened (0..]
     views: int = 0  # augmented copies of each row whose features the head is trained on, one an epoch; 0: the rows as they are [0..]

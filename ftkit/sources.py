@@ -119,18 +119,31 @@ def _cells(text: str, kind: str, name: str):
     return table
 
 # %% ../nbs/02b_sources.ipynb #555fc872
+_EXCEL = (".xlsx", ".xls", ".ods")
+
+def _read_sheet(path: Path, sheet: str | None):
+    "One sheet of an Excel file as a DataFrame."
+    import pandas as pd
+    with pd.ExcelFile(path, engine="calamine") as book:
+        names = list(map(str, book.sheet_names))
+        if sheet is not None and sheet not in names: raise DataError(f"{path.name} has no sheet {sheet!r}; its sheets are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(sheet, names)) else ""))
+        table = pd.read_excel(book, sheet_name=0 if sheet is None else sheet, keep_default_na=False)
+    table.attrs["sheets"] = names
+    return table
+
 def read_table(
     path: str | os.PathLike,
     decode=_utf8,  # function (bytes, name, skip_bad) -> (text, name of the encoding)
     skip_bad: bool = False,  # leave lines out that cannot be decoded
-):  # DataFrame; its `attrs["encoding"]` names the encoding of a text file
+    sheet: str | None = None,  # of an Excel file; default: the first
+):  # DataFrame; its `attrs["encoding"]` names the encoding of a text file, `attrs["sheets"]` the sheets of an Excel file
     "A CSV, TSV, JSONL, Parquet or Excel file; all CSV cells are text until a column's meaning is known."
     import pandas as pd
     path, kind = Path(path), Path(path).suffix.lower()
     if not path.is_file(): raise DataError(f"{path}: no such file")
     try:
         if kind in (".parquet", ".pq"): return pd.read_parquet(path)
-        if kind in (".xlsx", ".xls", ".ods"): return pd.read_excel(path, engine="calamine", keep_default_na=False)
+        if kind in _EXCEL: return _read_sheet(path, sheet)
         if kind not in (".csv", ".tsv", ".jsonl", ".ndjson"): raise DataError(f"{path.name}: tables end in .csv, .tsv, .jsonl, .parquet or .xlsx")
         text, encoding = decode(path.read_bytes(), path.name, skip_bad)
         if kind in (".csv", ".tsv"):

@@ -23,7 +23,7 @@ from .core import patch_to, uniform
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .speech_data import Data
 from .params import nearest
-from .sources import DataError, Rows, filter_rows, find_column, read_columns, read_table, separator_of
+from .sources import _EXCEL, DataError, Rows, filter_rows, find_column, read_columns, read_table, separator_of
 from .table_samples import fetch_sample
 
 # %% ../nbs/03d_table_data.ipynb #855a6273
@@ -109,14 +109,16 @@ def read_rows(
     query: str | None = None,  # of a database
     limit: int | None = None,  # use at most so many rows, drawn at random
     seed: int = 0,
+    sheet: str | None = None,  # of an Excel file; default: the first
 ):  # DataFrame, texts of a file that is read in the run's notes
     "A table file; with a limit, no more than that is held in memory."
     import pandas as pd
     kind = path.suffix.lower()
     if query and kind not in _DATABASES: raise DataError(f"query is {query[:60]!r} and {path.name} is no database (.sqlite, .db); leave it out, or use where")
+    if sheet is not None and kind not in _EXCEL: raise DataError(f"sheet is {sheet[:60]!r} and {path.name} is no Excel file (.xlsx, .xls, .ods); leave it out")
     separator = _header(path)[0] if kind in (".csv", ".tsv") else ""
     parted = kind in _DATABASES or kind in (".csv", ".tsv", ".parquet", ".pq") and (limit or path.stat().st_size > AT_ONCE)
-    if not parted: return read_table(path, decode)
+    if not parted: return read_table(path, decode, sheet=sheet)
     try:
         if not limit:
             table = pd.concat(list(_pieces(path, query)), ignore_index=True)
@@ -147,11 +149,12 @@ def _frame_of(source, chosen: dict, limit: int | None):
     except ValueError as e: raise DataError(f"the columns do not make a table ({e}); give each the same number of cells") from None
     if hasattr(source, "columns"):
         if chosen["query"]: raise DataError("query was given, and the source is no database; leave it out, or use where")
+        if chosen["sheet"]: raise DataError("sheet was given, and the source is no Excel file; leave it out")
         return source, "the table"
     if not isinstance(source, (str, os.PathLike)): raise DataError(f"a {type(source).__name__} was given as the table; give a path, sample:NAME, a DataFrame, or a dictionary of columns")
     path = Path(source).expanduser()
     if str(source).startswith("sample:"): return read_table(fetch_sample(str(source).removeprefix("sample:")) / "table.csv"), str(source)
-    if path.is_file(): return read_rows(path, chosen["query"], limit, chosen["seed"]), path.name
+    if path.is_file(): return read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"]), path.name
     return None, str(source)
 
 def checked_table(table, where: str):
@@ -170,6 +173,7 @@ def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -
     "Rows of any source; `like` has the kinds of columns of an earlier one."
     table, where = _frame_of(source, chosen, chosen["limit"] if not chosen["where"] and like is None else None)
     if table is None: return read_elsewhere(where, lambda part: _rows_of(checked_table(part.to_pandas(), where), chosen, notes, like, where), "a table (CSV, Parquet, Excel, JSONL, SQLite), sample:titanic")
+    if len(sheets := table.attrs.get("sheets", ())) > 1 and not chosen["sheet"]: notes.append(f"of the sheets {', '.join(sheets)} of {where} the first was read; sheet names another")
     return _rows_of(checked_table(table, where), chosen, notes, like, where)
 
 # %% ../nbs/03d_table_data.ipynb #cba2cd65
@@ -235,6 +239,7 @@ def tabular(cls,
     leave_out: tuple[str, ...] = (),  # columns that are not learned from
     kind: str = "auto",  # single_label, regression or auto
     query: str | None = None,  # what to read of a database, in SQL
+    sheet: str | None = None,  # which sheet of an Excel file to read; default: the first
     where: str | None = None,  # only rows for which this holds, for example "age >= 18 and town == 'Rome'"
     group: str | None = None,  # column whose rows stay in one part
     time: str | None = None,  # column to split by: the latest rows are the test
@@ -253,7 +258,7 @@ def tabular(cls,
     if kind not in ("auto", "single_label", "regression"): raise DataError(f"kind is {kind!r}; of tables it is auto, single_label or regression")
     notes = []
     rows = _read_tables(source, chosen, notes)
-    if test_source is not None: rows = append_test(rows, _read_tables(test_source, chosen | {"split": None}, notes, rows.items))
+    if test_source is not None: rows = append_test(rows, _read_tables(test_source, chosen | {"split": None, "sheet": None}, notes, rows.items))
     if kind == "auto" and (values := {v for v in rows.labels if v is not None}) and len(values) > 20 and all(map(_is_number, values)): chosen["kind"] = "regression"
     data = cls.from_rows("tabular", rows, rows.items.hashes(), source, chosen, notes=tuple(notes))
     return dataclasses.replace(data, notes=(*data.notes, *_told_columns(data.items)))

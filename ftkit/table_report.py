@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['column_importance', 'show_importance', 'show_dependence', 'readable', 'show_tree', 'slices', 'best_threshold',
-           'show_threshold', 'half_width', 'show_intervals']
+           'show_threshold', 'half_width', 'interval_of', 'show_intervals']
 
 # %% ../nbs/11e_table_report.ipynb #628af601
 import re
@@ -187,6 +187,15 @@ def half_width(
     if not 0 < level < 1: raise UsageError(f"level is {level}; it must lie between 0 and 1")
     rank = int(np.ceil((len(errors) + 1) * level))
     return float(np.sort(errors)[rank - 1]) if rank <= len(errors) else float("inf")
+
+def interval_of(
+    known: tuple[np.ndarray, np.ndarray],  # (n,) numbers and what was said of them, of rows that were not trained on; or labels and (n,C) probabilities
+    level: float = 0.9,
+) -> tuple[float, float] | None:
+    "Level and half width as `save` keeps them; None for classes, and where so few rows promise nothing."
+    if np.ndim(known[1]) != 1: return None
+    wide = half_width(np.abs(known[0] - known[1]), level)
+    return (level, wide) if np.isfinite(wide) else None
 
 @with_letters
 def show_intervals(

@@ -194,14 +194,19 @@ def inputs(self, data: Data, tokenizer=None) -> Tables:
     if all(kinds.get(f.name) == f.kind for f in self.features): return Tables(self.encode(data.items.frame), self)
     return self.read(data.items.frame)
 
+# %% ../nbs/05d_tables.ipynb #734220a2
 @patch_to(TablePrep)
 def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, or a list of dictionaries
     "Rows that belong to no data; what could not be read, or was never seen in training, is told of each."
     import pandas as pd
-    table = (sources if hasattr(sources, "columns") else pd.DataFrame(list(sources))).rename(columns=lambda c: " ".join(str(c).split())).reset_index(drop=True)
-    features = {f.name: f for f in self.features}
+    features, tidy, held = {f.name: f for f in self.features}, lambda c: " ".join(str(c).split()), {}
+    if hasattr(sources, "columns"): table, told = sources.rename(columns=tidy).reset_index(drop=True), [[] for _ in range(len(sources))]
+    else:
+        given = [{tidy(k): v for k, v in row.items()} for row in sources]
+        told = [[f"{n}: not given, counts as missing" for n in features if n not in row] for row in given]
+        table = pd.DataFrame(given)
+        if len(features.keys() & set(table.columns)): table = table.reindex(columns=list(dict.fromkeys([*table.columns, *features])))
     if lost := [n for n in features if n not in table.columns]: raise UsageError(f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}")
-    held, told = {}, [[] for _ in range(len(table))]
     for name, f in features.items():
         held[name], odd = known_cells(table[name], f.kind, f.form)
         for i in np.flatnonzero(odd): told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")

@@ -400,12 +400,12 @@ def _adapt(self) -> None:
 
 @patch_to(Trainer)
 def _settle(self) -> None:
-    "The network as it is after tuning: adapters merged, the average in its place, part of the way back."
+    "The network as it is after tuning: the average in its place, adapters merged, part of the way back."
+    averaged = bool(self.average and self.average.n)
+    if averaged: self.average.wear()
+    self.average = None
     merge_adapters(self.model)
-    if self.average and self.average.n:
-        if not self.config.lora: self.average.wear()
-        self.average = None
-        if self.config.swa: self._validated("average")
+    if averaged and self.config.swa: self._validated("average")
     if self.config.blend < 1: self._blend()
 
 # %% ../nbs/09_trainer.ipynb #caf937a6

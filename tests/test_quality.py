@@ -13,7 +13,7 @@ from planted import measured, plant
 from ftkit.data import DataError
 from ftkit.speech_data import Data
 
-BARS = {"stamps": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5)}, "digits": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5)}, "movie": {"exact": (1, 1), "near": (.95, .95), "personal": (.95, .9)}, "prompts-en": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1)}}
+BARS = {"stamps": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5), "outlier": (.95, .95)}, "digits": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5)}, "movie": {"exact": (1, 1), "near": (.95, .95), "personal": (.95, .9)}, "prompts-en": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1)}}
 
 
 def told(*words, cwd, code=0):
