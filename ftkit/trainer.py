@@ -247,15 +247,15 @@ def _as_trained(self, s: Stage) -> None:
 # %% ../nbs/09_trainer.ipynb #5ef36acf
 @patch_to(Trainer)
 def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.ndarray, step: int | None) -> None:
-    "Go back to the best weights with a third of the rate, and do the epoch again; or say what is wrong."
+    "Go back to the best weights, from the second time on to those of the start, with a third of the rate, and do the epoch again; or say what is wrong."
     rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
     when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: s.forward(self._batch(s, rows, epoch)[0]))
     advice = f"lower {dict(head='head_rate', contrast='contrast_rate').get(s.name, 'learning_rate')} (now {s.rate:g}), set clip to 1" + " or precision to float32" * (s.precision.dtype != "float32")
     if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}{'; ' * bool(where)}{where}; {advice}" + "; on_nan = \"rollback\" goes back to the best weights by itself" * (self.config.on_nan == "stop") + ", which was done three times" * (self.falls == 3))
     self.falls += 1
     emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}{'; ' * bool(where)}{where}")
-    self.model.load_state_dict(self.saved.kept(best_name(self.best) if self.best else start_name(s.name)))
-    optimizer.state.clear()
+    self.model.load_state_dict(self.saved.kept(best_name(self.best) if self.best and self.falls == 1 else start_name(s.name)))  # the best may lie where any step is too large
+    optimizer.state.clear(); optimizer.zero_grad(set_to_none=True); s.follow()
     self.average = Average(self.model) if self.average else None
 
 # %% ../nbs/09_trainer.ipynb #71761af8

@@ -35,6 +35,7 @@ def validated(
         model.eval()
         with torch.inference_mode(): out = joined([model.decide(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
     else: out = model.outputs(data.valid, "validate", s.precision if model.task.modality != "image" else None, s.rows)
+    if not out.isfinite().all(): return {}  # of weights that are no use: such an epoch is not kept, and the next step's loss says so
     p, (name, _) = model.told(out), headline(kind)
     own = {f"valid_{getattr(metric, '__name__', 'metric')}": float(metric(data.labels[ids], p))} if metric else {}
     return {"valid_loss": loss_of(out, targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": score(kind, data.labels[ids], p, model.task.classes, n_boot=0)[name].value} | own
