@@ -5,8 +5,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "Data": "table_data", "Augment": "augment", "TextAugment": "words", "SoundAugment": "noises", "TableAugment": "table_augment", "table_body": "table_bodies", "Classical": "classical",
     "compare_models": "comparison", "fit_model": "comparison", "Model": "artifact", "load_backbone": "speech_bodies", "list_backbones": "backbone",
-    "Trainer": "trainer", "TrainConfig": "recipe", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
-    "run_template": "run", "list_runs": "run", "run_batch": "pool", "Batch": "batch", "settings": "core",
+    "Trainer": "trainer", "TrainConfig": "recipe", "estimate": "estimation", "rank_backbones": "ranking", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
+    "run_template": "run", "dry_run": "rehearsal", "list_runs": "run", "run_batch": "pool", "Batch": "batch", "settings": "core",
 }
 __all__ = list(_LAZY)
 

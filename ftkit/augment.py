@@ -319,6 +319,8 @@ class Augment:
     erase: float = _limit(0.0, 1)  # probability that a rectangle of 2 to 20 % of the area becomes background [0..1]
     jpeg: int = _limit(0, 95)  # lowest JPEG quality, drawn up to 95; 0 is off [0..95]
     trivial: bool = False  # TrivialAugment: one operation of its wide list at a random strength, on top of the others
+    rand: int = _limit(0, 8)  # RandAugment: so many different operations of that list, each at the strength `magnitude`; 0 is off [0..8]
+    magnitude: float = _limit(0.3, 1)  # their strength, as a share of TrivialAugment's widest [0..1]
     probability: float = _limit(1.0, 1)  # share of the samples that are changed at all [0..1]
     fill: int = _limit(255, 255)  # grey level outside the picture: the data's background [0..255]
 
@@ -339,12 +341,19 @@ def strengths(self,
     changed = draws("changed") < self.probability
     wide = [op.name for op in OPERATIONS.values() if op.wide]
     chosen = np.floor(draws("trivial") * (len(wide) + 1))  # the last number is nothing
+    order = dict(zip(wide, np.argsort(np.argsort([draws(f"rand order {n}") for n in wide], 0), 0))) if self.rand else {}  # which come first, for each sample
     out = {}
     for name, op in OPERATIONS.items():
         limit = getattr(self, op.setting) if op.setting else 0
         if limit: out[name] = op.draw(limit, draws(name)) * changed
+        if self.rand and op.wide: out[name] = out.get(name, 0) + op.draw(op.wide * self.magnitude, self._full(op, draws(f"rand {name}"))) * (order[name] < self.rand) * changed
         if self.trivial and op.wide: out[name] = out.get(name, 0) + op.draw(op.wide, draws(f"trivial {name}")) * (chosen == wide.index(name)) * changed
     return out
+
+@patch_to(Augment)
+def _full(self, op: Operation, u: np.ndarray) -> np.ndarray:
+    "Draws that give an operation its whole strength, one way or the other."
+    return (u < .5) * 1.0 if op.draw is _signed else u if op.draw is _chance else np.ones_like(u)
 
 # %% ../nbs/04_augment.ipynb #f73faabf
 @patch_to(Augment)
@@ -366,6 +375,7 @@ _PRESETS = {
     "light": dict(rotate=10, scale=0.1, translate=0.05),
     "photo": dict(flip=0.5, rotate=15, scale=0.2, translate=0.1, brightness=0.2, contrast=0.2, saturation=0.2),
     "trivial": dict(trivial=True),
+    "rand": dict(rand=2),
 }
 
 def from_preset(
@@ -384,7 +394,7 @@ def from_preset(
 
 @patch_to(Augment, kind=classmethod)
 def preset(cls,
-    name: str,  # none, light, photo or trivial
+    name: str,  # none, light, photo, trivial or rand
     **changes,  # fields of `Augment` that differ from it
 ) -> Augment:
     "A set of settings by name."

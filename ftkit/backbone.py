@@ -47,6 +47,7 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
 # %% ../nbs/05_backbone.ipynb #2693f717
 class Backbone(nn.Module):
     "A pretrained body: network inputs, as its prep makes them, to (B,n_features)."
+    recomputes = False  # whether activations are computed again for the gradients (06d)
     def __init__(self,
         body: nn.Module,
         n_features: int,
@@ -297,6 +298,18 @@ def _still(backbone: Backbone, device: torch.device):
     try: yield
     finally: backbone.train(was_training)
 
+def _features_at(backbone: Backbone, data: Data, device: torch.device, also: dict | None = None) -> Path:
+    "Where the cache keeps what the frozen body makes of every row."
+    key = fingerprint({"rows": data.hashes, "weights": backbone.weights_hash(), "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
+                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2} | (also or {}))
+    return cache_folder("features") / f"{key}-{backbone.n_features}"
+
+def _frames_at(backbone: Backbone, data: Data, device: torch.device, folder: str, key: dict) -> Path:
+    "Where the cache keeps what `held_frames` gives."
+    return cache_folder(folder) / fingerprint({"rows": data.hashes, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
+                                               "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 2} | key)
+
+# %% ../nbs/05_backbone.ipynb #158986c0
 def features(
     backbone: Backbone,
     data: Data,
@@ -308,9 +321,7 @@ def features(
     "What the frozen body makes of every row, computed once for all runs, folds and trials."
     if size: backbone.prep = dataclasses.replace(backbone.prep, size=size)
     device = torch.device(device)
-    key = fingerprint({"rows": data.hashes, "weights": backbone.weights_hash(), "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2} | (also or {}))
-    final = cache_folder("features") / f"{key}-{backbone.n_features}"
+    final = _features_at(backbone, data, device, also)
     with in_turn(final):
         if not (final / "features.npy").exists():
             rows, ids = rows or backbone.inputs(data), np.arange(len(data))
@@ -401,9 +412,7 @@ def fill_frames(
 
 def held_frames(backbone: Backbone, data: Data, rows: Pieces, device: torch.device, forward, width: int, folder: str, key: dict) -> np.ndarray:
     "What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names the weights."
-    key = fingerprint({"rows": data.hashes, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 2} | key)
-    final = cache_folder(folder) / key
+    final = _frames_at(backbone, data, device, folder, key)
     with in_turn(final):
         if not (final / "frames.npy").exists():
             with build_folder(final) as part, _still(backbone, device):

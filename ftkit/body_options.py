@@ -70,5 +70,6 @@ def recompute(
     if hasattr(body, "set_grad_checkpointing"): body.set_grad_checkpointing(on)
     elif hasattr(body, "gradient_checkpointing_enable"):
         if on: body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        elif getattr(body, "is_gradient_checkpointing", False): body.gradient_checkpointing_disable()
+        elif backbone.recomputes: body.gradient_checkpointing_disable()
+        backbone.recomputes = on
     elif on: raise UsageError(f"gradient_checkpointing is on, and {backbone.name} cannot compute its blocks again; bodies of timm and transformers can, or raise accumulate to save memory")

@@ -25,6 +25,7 @@ from .listening import Heard, hear, noisy_predictions, show_by, spectrum_writer,
 from .sounds import Clip
 from .speech_bodies import load_backbone
 from .speech_data import show_sounds
+from .stages import predict_views
 from .transcripts import recording_errors, show_error_by
 from .classical import Classical
 from .head import HEADS, Model
@@ -222,6 +223,8 @@ def evaluate(
     n_boot: int = 1000,  # bootstrap resamples
     noise: str = "none",  # recordings are tested with noise too: none, white, pink, babble
     target: float | None = None,  # what the headline figure is to reach, such as accuracy 0.9
+    augment=None,  # of pictures, an Augment: how the copies below differ
+    views: int = 0,  # augmented copies of each picture; the mean over them stands beside the model
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
     data, kind, classes = part.data, model.task.kind, model.task.classes
@@ -237,6 +240,7 @@ def evaluate(
     leaked = data.leaked(part) if part.name != "train" else np.zeros(len(part), bool)
     if leaked.any() and not leaked.all(): figures[f"{part.name} without {leaked.sum()} leaked"] = score(kind, part.labels[~leaked], p[~leaked], classes, n_boot=n_boot)
     others = baselines(model, part) if with_baselines else {}
+    if views: others[f"mean of {views} more views"] = predict_views(model, part, augment, views)
     gain = {n: _gain(kind, part.labels, p, q) for n, q in others.items()}
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
     report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested, beside=said)

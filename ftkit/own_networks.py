@@ -31,7 +31,7 @@ def as_model(
     prep = fit_prep(data) if data.task.modality == "tabular" else Prep(**prep)
     model = Model(Backbone(net, data.task.n_outputs, prep, type(net).__name__, f"own:{type(net).__name__}"), data.task, nn.Identity()).bind(data)
     was_training, rows = net.training, model.backbone.inputs(data)
-    with torch.inference_mode(): out = model.eval()(rows.batch(data.train.ids[:2], "cpu"))
+    with torch.no_grad(): out = model.eval()(rows.batch(data.train.ids[:2], "cpu"))
     net.train(was_training)
     if out.shape != (2, data.task.n_outputs): raise UsageError(f"{type(net).__name__} gives {tuple(out.shape)} for 2 rows; it must give (2, {data.task.n_outputs}): {'one number a class' if data.task.classes else 'one number'}")
     return model

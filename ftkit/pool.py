@@ -20,11 +20,11 @@ from pathlib import Path
 
 from .core import UsageError, patch_to, read_json, runs_folder, say, settings
 from .runfolder import ask_stop, file_clock, is_alive, lock_run, read_run, this_process
-from .run import KEEP, _check_kernel, create_run, requeue_run, run_folders
+from .run import KEEP, _check_kernel, cores, create_run, requeue_run, run_folders
 from .plan import Planned
 from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
 from .batch import Batch, State, newest_step, plan_batch, row_states, write_plan
-from .cluster import DaskCluster, ThisMachine, cores, gpus
+from .cluster import DaskCluster, ThisMachine, gpus
 
 # %% ../nbs/15d_pool.ipynb #9eb80bd8
 def share_cores(

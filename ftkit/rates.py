@@ -61,9 +61,10 @@ def find_rate(
         if stage == "head" or c.head_epochs: t.fit()
         else: t._prepare()
         if stage == "head": t.model.load_state_dict(trainer.model.state_dict())
-        t.config = dataclasses.replace(c, max_seconds=None)
+        t.config = dataclasses.replace(c, budget_seconds=None)
         return _swept(t, stage, np.geomspace(lowest, highest, steps), field)
 
+# %% ../nbs/09a_rates.ipynb #f5a0f833
 def _swept(t: Trainer, name: str, rates: np.ndarray, field: str) -> RateCurve:
     "The losses of batches, one for each rate."
     s, c, losses, mean = t._stage(name), t.config, [], 0.0

@@ -46,13 +46,13 @@ class TrainOptions:
     lora: int = 0  # rank of adapters beside the body's layers, which alone are then trained in it; merged at the end; 0 is off [0..]
     dora: bool = False  # adapters that learn size and direction apart
     contrast_epochs: int = 0  # before the head: passes in which the body learns to bring rows of a class together (few-shot) [0..]
-    contrast_rate: float = 3e-5  # peak step size of the body's top layer in them (0..1]
+    contrast_rate: float = 1e-4  # peak step size of the body's top layer in them (0..1]
     teacher_share: float = 0.5  # where a teacher is given: what its answers weigh, beside the labels [0..1]
     temperature: float = 2.0  # by which a teacher's answers are softened (0..]
     views: int = 0  # augmented copies of each row whose features the head is trained on, one an epoch; 0: the rows as they are [0..]
     progressive: float = 1.0  # pictures: share of their side in the first epoch, growing to the whole at three quarters of the epochs (0..1]
     gradient_checkpointing: bool = False  # compute what lies between the body's blocks again instead of keeping it: less memory, a third more time
-    max_seconds: float | None = None  # of training the network: the rate is at its end when these are over; not exact to resume (0..]
+    budget_seconds: float | None = None  # of training the network: the rate is at its end when these are over; not exact to resume (0..]
     plateau_epochs: int = 2  # schedule plateau: so many epochs without a lower validation loss, and the rate falls to a third [1..]
     on_nan: str = "stop"  # where the loss is no number: "stop", or "rollback" to the best weights, with a third of the rate, three times at most
     half_body: str = "off"  # in bfloat16: "on" holds the body's weights in bfloat16 too, beside their float32 masters; "auto" measures, on a GPU. A third less memory; on one H200 BERT-base was 1.17 times as fast, ViT-B/16 0.93 times
@@ -120,7 +120,7 @@ def _check_config(c: TrainConfig) -> None:
     for name in ("l1", "swa", "teacher_share"): need(0 <= getattr(c, name) <= 1, name, "between 0 and 1")
     for name in ("ema", "stochastic_depth"): need(0 <= getattr(c, name) < 1, name, "at least 0 and below 1")
     need(c.temperature > 0 and c.plateau_epochs >= 1, *(("temperature", "above 0") if c.temperature <= 0 else ("plateau_epochs", "at least 1")))
-    need(c.max_seconds is None or c.max_seconds > 0, "max_seconds", "None, or above 0")
+    need(c.budget_seconds is None or c.budget_seconds > 0, "budget_seconds", "None, or above 0")
     for name in ("learning_rate", "head_rate", "body_rate", "layer_decay", "contrast_rate", "progressive"): need(0 < getattr(c, name) <= 1, name, "above 0 and at most 1")
     need(1 <= c.accumulate <= c.batch_size, "accumulate", f"at least 1 and at most batch_size ({c.batch_size})")
     need(c.epochs + c.head_epochs > 0, "epochs", "above 0 when head_epochs is 0")
@@ -255,7 +255,7 @@ class Precision:
 
     @property
     def memory_format(self): return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
-    def autocast(self, device): return torch.autocast(device.type, torch.bfloat16, enabled=self.dtype == "bfloat16" and not self.copied)
+    def autocast(self, device): return torch.autocast(device.type, torch.bfloat16) if self.dtype == "bfloat16" and not self.copied else contextlib.nullcontext()
 
 # %% ../nbs/08a_recipe.ipynb #671b8805
 def _emulated(device: torch.device) -> float:

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['KEEP', 'RUN_FILE', 'list_templates', 'template_path', 'code_fingerprint', 'in_values', 'whole_ids', 'holds',
-           'create_run', 'launch', 'follow', 'figures', 'Done', 'run_template', 'settle', 'stop_run', 'change_queued',
-           'run_folders', 'find_run', 'summary', 'list_runs', 'socket_name', 'remove_sockets', 'changed_since',
-           'resume_run', 'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run',
-           'chosen_parameters', 'cell_statuses', 'stage_seconds']
+           'create_run', 'cores', 'launch', 'follow', 'figures', 'Done', 'run_template', 'settle', 'stop_run',
+           'change_queued', 'run_folders', 'find_run', 'summary', 'list_runs', 'socket_name', 'remove_sockets',
+           'changed_since', 'resume_run', 'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes',
+           'remove_run', 'chosen_parameters', 'cell_statuses', 'stage_seconds']
 
 # %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
@@ -104,17 +104,18 @@ def create_run(
     timeout: float | None = None,  # seconds the run may take (0..]
     memory: float | None = None,  # GB of memory that its processes may hold together (0..]
     keep: str = "best",  # what stays when it is done: "report", also the "best" model, or "all" checkpoints
+    devices: int | None = None,  # processes that train it together, one a GPU [1..]; none: one
     record: dict | None = None,  # other entries of its record
 ) -> Path:
     "A queued run's folder; what is wrong is refused and leaves nothing behind."
     source = template_path(template)
     values = whole_ids(check_params(read_params(source), parameters or {}))
-    for name, value in (("threads", threads), ("timeout", timeout), ("memory", memory)):
+    for name, value in (("threads", threads), ("timeout", timeout), ("memory", memory), ("devices", devices)):
         if value is not None and not value > 0: raise UsageError(f"{name} is {value}; it must be above 0")
     if keep not in KEEP: raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
     _check_kernel(kernel, source)
     made = {"schema": 1, "status": "queued", "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "parameters": values,
-            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep}, "settings": {n: [x.value, x.source] for n, x in settings().items()},
+            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices}, "settings": {n: [x.value, x.source] for n, x in settings().items()},
             "working_folder": os.getcwd(), "code": code_fingerprint(), "system": platform.platform(), "created": time.time(), "heartbeat": time.time(), "process": this_process()} | (record or {})
     base = runs_folder()
     folder = base / new_run_id(made["template"]["name"])
@@ -130,6 +131,14 @@ def create_run(
 
 # %% ../nbs/13_run.ipynb #e98c6467
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "CREDENTIAL")
+
+def cores() -> int:
+    "CPU cores that this process may use, also by a container's limit."
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        there = min(there, max(1, int(quota) // int(period)))  # ValueError: "max"
+    return there
 
 def _environment(folder: Path) -> dict[str, str]:
     "What the run's process inherits; hub tokens stay, since loading a private body needs one, all other secrets go."
@@ -147,10 +156,14 @@ def launch(
 ) -> subprocess.Popen:
     "Start the process that executes the run; its own output goes to log.txt."
     folder = Path(folder).resolve()
+    run, env = read_json(folder / "run.json"), _environment(folder) | ({"FTKIT_FORCE": "1"} if force else {}) | env
     code = "import sys; sys.modules['rfc3987_syntax'] = None; from ftkit.engine import execute_run; sys.exit(execute_run(sys.argv[1]))"  # jsonschema would compile a grammar of addresses, 0.9 s
+    command, devices = [sys.executable, "-c", code, str(folder)], (run.get("options") or {}).get("devices") or 1
+    if devices > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:  # several processes, which torchrun starts
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "--no-python", sys.executable, "-c", "import sys; from ftkit.torchrun import execute_rank; sys.exit(execute_rank(sys.argv[1], len(sys.argv) > 2))", str(folder), *["force"] * force]
+        env = {"OMP_NUM_THREADS": str(max(1, cores() // devices))} | {k: v for k, v in env.items() if k != "FTKIT_RUN_DIR"}
     own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
-    with open(folder / "log.txt", "ab") as log:
-        return subprocess.Popen([sys.executable, "-c", code, str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(folder) | ({"FTKIT_FORCE": "1"} if force else {}) | env, cwd=read_json(folder / "run.json")["working_folder"], **own_group)
+    with open(folder / "log.txt", "ab") as log: return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=run["working_folder"], **own_group)
 
 # %% ../nbs/13_run.ipynb #a6e4e640
 def follow(

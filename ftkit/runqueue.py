@@ -15,9 +15,8 @@ from pathlib import Path
 
 from .core import UsageError, patch_to, read_json, runs_folder, settings
 from .runfolder import ask_stop, is_alive, read_run, silent_seconds, this_process
-from .run import _ID, change_queued, create_run, launch, requeue_run, settle, summary
+from .run import _ID, change_queued, cores, create_run, launch, requeue_run, settle, summary
 from .batch import newest_event
-from .cluster import cores
 
 # %% ../nbs/15e_runqueue.ipynb #055ddf1a
 class RunIndex:

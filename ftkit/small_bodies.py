@@ -9,7 +9,6 @@ __all__ = ['SmallCNN', 'BothWays', 'SmallGRU', 'text_body']
 import json
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 from torch import nn
 

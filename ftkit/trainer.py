@@ -27,9 +27,8 @@ from .body_options import freeze_batch_norm, recompute
 from .checkpoints import Checkpoints, best_name, saving_on_terminate, start_name
 from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
-from .fitting import check_choices, first_not_finite, peak_memory, plot_history
-from .head import Model, joined
-from .metrics import SCORES, headline, score
+from .fitting import check_choices, fewer_at_once, first_not_finite, peak_memory, plot_history
+from .head import Model
 from .noises import SoundAugment
 from .own_networks import OWN, as_model
 from .params import nearest
@@ -38,12 +37,10 @@ from .recipe import LOSSES, RECIPES, Precision, TrainConfig, make_optimizer, pen
 from .stages import Stage, _contrast_stage, _head_stage, _loss_of, _tune_stage, class_weighted, taught, teacher_answers
 from .table_augment import TableAugment
 from .tokens import padding_share, split_batch
-from .transcripts import error_rates
+from .validation import validated
 from .words import TextAugment
 
 # %% ../nbs/09_trainer.ipynb #0b8896f9
-SCORES["transcription"] = lambda y, p, classes, n_boot, seed: error_rates(list(y), list(p), n_boot=n_boot, seed=seed)  # without capitals and punctuation
-
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
     count = 0  # fits of this process; names their checkpoints
@@ -73,7 +70,7 @@ class Trainer:
         check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
-        self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls = None, [], {}, {}, Checkpoints(), None, 0
+        self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
         self.ranks = Ranks()  # alone; `fit` looks whether others train the same run
         model.bind(data)
 
@@ -130,15 +127,23 @@ def _loop(self, s: Stage, saved: dict) -> None:
 @patch_to(Trainer)
 def _gradients(self, s: Stage, rows: np.ndarray, epoch: int, loss_sum: torch.Tensor, saved_at: float) -> tuple[torch.Tensor, bool]:
     "Gradients of one batch, in the parameters; the loss summed so far, and whether to save now."
-    if self.ranks.rank: loss_sum = torch.zeros_like(loss_sum)  # rank 0 has what was summed so far
-    for piece in self._parts(s, self.ranks.part(rows)):
-        x, goals = self._batch(s, piece, epoch)
-        with s.precision.autocast(self.device): out = s.forward(x)
-        loss = sum((share * s.loss(out.float(), to_device(of, self.device))).sum() for of, share in goals) / len(rows)
-        s.backward(loss)
-        loss_sum = loss_sum + loss.detach()
+    before = torch.zeros_like(loss_sum) if self.ranks.rank else loss_sum  # rank 0 has what was summed so far
+    while True:
+        loss_sum = before
+        try:
+            for piece in self._parts(s, self.ranks.part(rows)):
+                x, goals = self._batch(s, piece, epoch)
+                with s.precision.autocast(self.device): out = s.forward(x)
+                losses = [s.loss(out.float(), to_device(of, self.device)) for of, _ in goals]
+                loss = (losses[0].sum() if len(goals) == 1 else sum((share * each).sum() for each, (_, share) in zip(losses, goals))) / len(rows)
+                s.backward(loss)
+                loss_sum = loss_sum + loss.detach()
+            break
+        except RuntimeError as e: self.pieces = fewer_at_once(e, self.pieces, len(rows), s.name)
+        for p in self.params: p.grad = None
     return self.ranks.add(self.params, loss_sum, self._due(saved_at))
 
+# %% ../nbs/09_trainer.ipynb #eccab5de
 @patch_to(Trainer)
 def row_loss(self, out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     "The loss of some training rows (B,), from the network's outputs (B,n_outputs) and their numbers (B,): of the labels, and of a teacher's answers."
@@ -150,7 +155,7 @@ def row_loss(self, out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 def _factor(self, s: Stage, done: int, of: int) -> float:
     "The rate of a step as a share of the peak: of the steps, or of the time where that is shorter."
     c = self.config
-    if s.name == "tune" and c.max_seconds is not None: done = min(of - 1, max(done, int(of * self._elapsed(s) / c.max_seconds)))
+    if s.name == "tune" and c.budget_seconds is not None: done = min(of - 1, max(done, int(of * self._elapsed(s) / c.budget_seconds)))
     falls = plateau_falls([h["valid_loss"] for h in self.history if h["stage"] == s.name and "valid_loss" in h], c.plateau_epochs) if c.schedule == "plateau" else 0
     return rate_factor(done, of, c.schedule, c.warmup, falls) * 3.0 ** -self.falls
 
@@ -161,7 +166,7 @@ def _elapsed(self, s: Stage) -> float: return self.seconds.get(s.name, 0) + time
 def _late(self, s: Stage) -> bool:
     "Whether the time is over; all ranks hear it from the first."
     c = self.config
-    return s.name == "tune" and c.max_seconds is not None and self.ranks.from_first(lambda: self._elapsed(s) >= c.max_seconds)
+    return s.name == "tune" and c.budget_seconds is not None and self.ranks.from_first(lambda: self._elapsed(s) >= c.budget_seconds)
 
 # %% ../nbs/09_trainer.ipynb #ea327de6
 @patch_to(Trainer)
@@ -176,7 +181,7 @@ def _rows(self):
 def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, list]:
     "The network's input, and for each target of it (row numbers, share); MixUp and CutMix have two."
     c = self.config
-    if not (c.mixup or c.cutmix) or s.name != "tune": return s.inputs(rows, epoch), [(rows, 1.0)]
+    if not (c.mixup or c.cutmix) or s.name != "tune": return s.inputs(rows, epoch), [(rows, None)]
     return mixed(lambda ids: s.inputs(ids, epoch), rows, self.data.train.ids, c.mixup, c.cutmix, c.seed, epoch, self.device, getattr(s.rows, "mix", None))
 
 # %% ../nbs/09_trainer.ipynb #7f204f1c
@@ -189,7 +194,7 @@ def _order(self, s: Stage, epoch: int) -> np.ndarray:
 @patch_to(Trainer)
 def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
     "The rows of a batch that are computed at once: the gradient is that of the whole batch."
-    parts, most = np.array_split(rows, self.config.accumulate), self.at_once[self.device.type]
+    parts, most = np.array_split(rows, self.config.accumulate * self.pieces) if self.config.accumulate * self.pieces > 1 else [rows], self.at_once[self.device.type]
     parts = [p for p in parts if len(p)]  # of a small batch a rank may have few rows, or none
     return parts if s.lengths is None else [p for part in parts for p in split_batch(part, s.lengths, most)]
 
@@ -213,7 +218,7 @@ def _end_epoch(self, s: Stage, record: dict) -> None:
     "Validate, remember, tell, and keep the weights if they are the best so far."
     c = self.config
     with self.average.worn() if self.average and c.ema else contextlib.nullcontext():
-        figures = self._validate(s)
+        figures = validated(self.model, self.data, s, self.loss_of, self.targets, self.metric)
         record |= self.ranks.from_first(lambda: figures)
         self.history.append(record)
         self._keep_best(record)
@@ -253,45 +258,6 @@ def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.nd
     optimizer.state.clear()
     self.average = Average(self.model) if self.average else None
 
-# %% ../nbs/09_trainer.ipynb #cf3b1e89
-@patch_to(Trainer)
-def _validate(self, s: Stage) -> dict:
-    "Loss and headline metric on the validation rows, without label smoothing, which punishes a model for being rightly sure; empty without such rows."
-    model, ids, kind = self.model, self.data.valid.ids, self.model.task.kind
-    if not len(ids) or s.name == "contrast": return {}
-    if kind == "transcription": return self._validate_texts(s, ids)
-    if s.name == "head":
-        model.eval()
-        with torch.inference_mode(): out = joined([model.decide(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
-    else: out = model.outputs(self.data.valid, "validate", s.precision if model.task.modality != "image" else None, s.rows)  # it only chooses among epochs
-    p = model.told(out)
-    figures = score(kind, self.data.labels[ids], p, model.task.classes, n_boot=0)
-    name, _ = headline(kind)
-    own = {f"valid_{getattr(self.metric, '__name__', 'metric')}": float(self.metric(self.data.labels[ids], p))} if self.metric else {}
-    return {"valid_loss": self.loss_of(out, self.targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": figures[name].value} | own
-
-# %% ../nbs/09_trainer.ipynb #11a477fb
-@patch_to(Trainer)
-def _validate_texts(self, s: Stage, ids: np.ndarray) -> dict:
-    "The same for transcriptions; a decoder's loss on given texts says little of what it writes, and is left out."
-    model, texts, loss = self.model, np.empty(len(ids), object), {}
-    if model.writes: texts = model.written(self.data.valid, "validate", *([None, s.rows] if s.name == "head" else [s.rows]))
-    else:
-        loss["valid_loss"] = 0.0
-        for at, out in self._blocks(s, ids):
-            texts[at] = model.told(out)
-            loss["valid_loss"] += self.loss_of(out, self.targets[ids[at]].cpu(), 0.0).sum().item() / len(ids)
-    return loss | {"valid_character_error": score("transcription", self.data.labels[ids], texts, model.task.classes, n_boot=0)["character_error"].value}
-
-@patch_to(Trainer)
-def _blocks(self, s: Stage, ids: np.ndarray):
-    "Positions and outputs of some validation rows at a time."
-    if s.name == "tune": yield from self.model.blocks(self.data.valid, "validate", s.precision, s.rows); return
-    self.model.eval()
-    order = np.argsort(s.lengths[ids], kind="stable")
-    with torch.inference_mode():
-        for at in np.array_split(order, math.ceil(len(ids) / 32)): yield at, self.model.decide(s.inputs(ids[at], None)).float().cpu()
-
 # %% ../nbs/09_trainer.ipynb #71761af8
 @patch_to(Trainer)
 def _folder(self) -> Path | None:
@@ -308,8 +274,13 @@ def _given(self) -> dict[str, str]:
 
 @patch_to(Trainer)
 def _due(self, saved_at: float) -> bool:
-    "Whether to save now: it is time, or the run was asked to stop."
-    return run_dir() is not None and (time.time() - saved_at >= self.config.checkpoint_seconds or stop_asked(run_dir()) is not None)
+    "Whether to save now: it is time, or the run was asked to stop, for which is looked ten times a second."
+    if self.saved.folder is None: return False
+    now = time.time()
+    if now - saved_at >= self.config.checkpoint_seconds: return True
+    if now - self.looked < 0.1: return False
+    self.looked = now
+    return stop_asked(run_dir()) is not None
 
 # %% ../nbs/09_trainer.ipynb #63f18049
 @patch_to(Trainer)
@@ -320,7 +291,7 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
     tensors |= {f"optimizer.{i}.{k}": v.contiguous() for i, state in optimizer.state_dict()["state"].items() for k, v in state.items() if isinstance(v, torch.Tensor)}
     if self.average: tensors |= self.average.tensors()
     tensors |= self.ranks.random_states() | {"loss_sum": loss_sum.reshape(1)}
-    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size, "averaged": self.average.n if self.average else 0, "falls": self.falls,
+    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size, "averaged": self.average.n if self.average else 0, "falls": self.falls, "pieces": self.pieces,
              "copies": [best_name(b) for b in [self.best] if b] + [start_name(s.name)] * (s.name == "tune" or self.config.on_nan == "rollback")}
     if not self.ranks.rank: self.saved.write(f"{int(s.name == 'tune')}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
     self.ranks.stop_together()
@@ -331,6 +302,7 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
 def _restore(self, s: Stage, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
     "Epoch, step and summed loss to go on from; the optimiser, the average and random state are set as they were."
     self.average, self.falls = Average(self.model) if s.name == "tune" and (self.config.ema or self.config.swa) else None, saved.get("falls", 0)
+    self.pieces = saved.get("pieces", self.pieces)
     if not saved:
         self.ranks.seed(self.config.seed, "stage", *[h["stage"] for h in self.history])
         return 0, 0, torch.zeros((), device=self.device)
@@ -416,6 +388,7 @@ def _run_stage(self, name: str, saved: dict) -> None:
 def _stage(self, name: str, precision: Precision | None = None) -> Stage:
     return {"contrast": _contrast_stage, "head": _head_stage, "tune": _tune_stage}[name](self, precision)
 
+# %% ../nbs/09_trainer.ipynb #94ba18ba
 @patch_to(Trainer)
 def _adapt(self) -> None:
     "Put adapters into the layers that are trained, where they were asked for."
@@ -427,12 +400,12 @@ def _adapt(self) -> None:
 
 @patch_to(Trainer)
 def _settle(self) -> None:
-    "The network as it is after tuning: adapters merged, the average in its place, part of the way back."
+    "The network as it is after tuning: the average in its place, adapters merged, part of the way back."
+    averaged = bool(self.average and self.average.n)
+    if averaged: self.average.wear()
+    self.average = None
     merge_adapters(self.model)
-    if self.average and self.average.n:
-        if not self.config.lora: self.average.wear()
-        self.average = None
-        if self.config.swa: self._validated("average")
+    if averaged and self.config.swa: self._validated("average")
     if self.config.blend < 1: self._blend()
 
 # %% ../nbs/09_trainer.ipynb #caf937a6
@@ -474,7 +447,7 @@ def _blend(self) -> None:
 @patch_to(Trainer)
 def _validated(self, name: str) -> None:
     "Validate the weights as one more epoch, and keep them if they are the best."
-    figures = self._validate(Stage(name, 1, 0.0, 0.0, None, None, None, self.precision, rows=self._rows()))
+    figures = validated(self.model, self.data, Stage(name, 1, 0.0, 0.0, None, None, None, self.precision, rows=self._rows()), self.loss_of, self.targets, self.metric)
     self.history.append({"stage": name, "epoch": 1} | self.ranks.from_first(lambda: figures))
     self._keep_best(self.history[-1])
 

@@ -87,6 +87,18 @@ def test_a_second_run_takes_features_from_the_cache(run, home):
     assert again["status"] == "completed" and "features" not in again["seconds_by_stage"]
 
 
+def test_more_ways_to_train_from_the_command_line(run, home):
+    "Adapters, an average, patches, growing pictures and the first run as teacher, at once; what is saved needs no peft."
+    more = {"lora": 2, "dora": True, "ema": .9, "cutmix": 1.0, "mixup": .2, "progressive": .6, "sampler": "balanced", "stochastic_depth": .1, "augment": "rand", "views": 2, "tta": 2, "schedule": "plateau", "teacher": Path(run["report"]).parent / "model", "blend": 1.0}
+    r = ftkit("run", "image", *QUICK, "-p", "size", "64", *[w for k, v in more.items() for w in ("-p", k, v)], "--json", cwd=home)
+    assert r.returncode == 0, r.stderr
+    done = json.loads(r.stdout)
+    assert "DoRA of rank 2" in done["facts"]["adapters"]
+    from safetensors import safe_open
+    with safe_open(Path(done["report"]).parent / "model" / "model.safetensors", "pt") as f: assert not [k for k in f.keys() if "lora" in k]
+    assert "mean of 2 more views" in Path(done["report"]).read_text()
+
+
 def test_runs_show_report(run, home):
     assert run["id"] in [r["id"] for r in json.loads(ftkit("runs", "--json", cwd=home).stdout)]
     shown = ftkit("show", run["id"], cwd=home).stdout

@@ -12,7 +12,7 @@ from test_batch import until
 from ftkit.compare import verify_run
 from ftkit.core import UsageError, cache_folder
 from ftkit.run import figures, list_runs, run_folders
-from ftkit.runfolder import read_events, read_run
+from ftkit.runfolder import noted, read_events, read_run
 
 PARAMETERS = "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained [0..]"
 TRAIN = """import time
@@ -190,3 +190,26 @@ def test_pictures_with_frozen_statistics_and_mixup(home):
     assert not (made / "ranks" / "1" / "model").exists() and (made / "model").is_dir()
     r = ftkit(2, "run", "image", *tiny, "-p", "batch_norm", "trained", home=home)
     assert r.returncode == 1 and 'choose batch_norm = "frozen"' in r.stderr and read_run(run_folders()[0])["error"]["usage"]
+
+
+@pytest.mark.slow
+def test_devices_start_the_ranks_and_go_on(home):
+    "`--devices 2` is one command, from its start and after a kill; the result is that of two ranks that torchrun started."
+    def devices(*args): return subprocess.run([sys.executable, "-m", "ftkit", *args], capture_output=True, text=True, timeout=300, cwd=home)
+    by_hand = run(2, "films.ipynb", home=home)
+    before = set(run_folders())
+    done = devices("run", "films.ipynb", "--devices", "2", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    made, = set(run_folders()) - before
+    assert (read_run(made)["ranks"], read_run(made)["options"]["devices"]) == (2, 2) and (made / "ranks").is_dir()
+    assert read_run(made)["status"] == "completed" and figures(made) == figures(by_hand)
+    assert noted(made)["weights"] == noted(by_hand)["weights"]
+    started = subprocess.Popen([sys.executable, "-m", "ftkit", "run", "films.ipynb", "-p", "pause", "true", "--devices", "2", "--threads", "1"], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until(lambda: (new := set(run_folders()) - before - {made}) and any(e.get("stage") == "tune" for e in read_events(next(iter(new)))[0]), started, 120)
+    killed, = set(run_folders()) - before - {made}
+    os.kill(read_run(killed)["process"]["pid"], signal.SIGKILL)
+    started.wait(120)
+    assert read_run(killed)["status"] in ("failed", "lost")
+    again = devices("resume", killed.name)
+    assert again.returncode == 0, again.stderr
+    assert read_run(killed)["ranks"] == 2 and noted(killed)["weights"] == noted(by_hand)["weights"]

@@ -251,3 +251,10 @@ def test_no_machine_paths_and_no_registries():
         for pattern, what in WRONG.items():
             found = pattern.search(text)
             assert not found, f"{p.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1} holds {found[0]!r}, {what}"
+
+
+def test_names_of_other_libraries_stand_beside_fields_that_exist():
+    from ftkit.recipe import TrainConfig
+    rows = [line.split("|")[1] for line in (ROOT / "dev" / "names.md").read_text(encoding="utf-8").partition("| to do |")[0].splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(named) > 30 and not named - set(TrainConfig.__dataclass_fields__)
