@@ -152,7 +152,7 @@ def _held_out_rows(data: Data) -> np.ndarray:
     return out / out.sum(1, keepdims=True)
 
 # %% ../nbs/11d_quality.ipynb #0534bc17
-_TIMES = 10  # as likely as its own label must another class be for a row to be worth a look
+_TIMES = 8  # as likely as its own label must another class be for a row to be worth a look
 
 @register_check("labels", deep=True)
 def _labels(data: Data, seen: Seen):
@@ -165,9 +165,11 @@ def _labels(data: Data, seen: Seen):
     right = float((p.argmax(1) == data.labels).mean())
     able = cohen_kappa_score(data.labels, p.argmax(1)) >= .65  # else most of what it contradicts are its own mistakes
     own, both = p[np.arange(len(p)), data.labels], find_label_issues(data.labels, p, filter_by="both", n_jobs=1)
-    for i in np.flatnonzero(both & (p.max(1) - own >= .24) if tabular else p.max(1) >= _TIMES * own):
+    order = np.argsort(own / p.max(1), kind="stable")[:both.sum()]  # no more than confident learning counts: in clean data these are few
+    first = set(order[:len(order) * 3 // 4].tolist())
+    for i in np.flatnonzero(both & (p.max(1) - own >= .24)) if tabular else order[p[order].max(1) >= _TIMES * own[order]]:
         new, margin = int(p[i].argmax()), float(p[i].max() - own[i])
-        sure = able and margin >= .7 and both[i]
+        sure = able and margin >= .7 and both[i] and (tabular or int(i) in first)
         yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {own[i]:.0%}; it is right about {right:.0%} of all", *(("relabel", "likely") if sure else ("flag", "look")), data.task.classes[new], margin)
 
 # %% ../nbs/11d_quality.ipynb #3cd7f907
@@ -345,7 +347,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [11, _VERSION]})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [13, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}
