@@ -170,10 +170,10 @@ def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) tw
     a, b = (v - v.mean(1, keepdims=True) for v in (a * np.sqrt(b.mean((1, 2, 3), keepdims=True) / np.maximum(1, a.mean((1, 2, 3), keepdims=True))), b * np.sqrt(a.mean((1, 2, 3), keepdims=True) / np.maximum(1, b.mean((1, 2, 3), keepdims=True)))))
     return np.abs(a - b).max(1).mean((1, 2)) < 16
 
-def _same_shape(a: np.ndarray, b: np.ndarray, scale=1) -> np.ndarray:  # (P,2) widths and heights twice, (2,P) -> (P,) bool
+def _same_shape(a: np.ndarray, b: np.ndarray, scale=1, apart: float = .02) -> np.ndarray:  # (P,2) widths and heights twice, (2,P) -> (P,) bool
     "Whether a picture has the shape of such a window of the other; to squeezed ones of one size shapes say nothing."
     wide = np.log(a[:, 0] / a[:, 1]) - np.log(b[:, 0] / b[:, 1]) - np.log(np.divide(*scale) if np.ndim(scale) else 1)
-    return (np.abs(wide) < .02 + 1.5 / np.minimum(a.min(1), b.min(1))) | (a == b).all(1)
+    return (np.abs(wide) < apart + 1.5 / np.minimum(a.min(1), b.min(1))) | (a == b).all(1)
 
 def _cropped(
     colour: np.ndarray,  # (2,P,3,32,32) uint8
@@ -216,7 +216,7 @@ def alike_pictures(
     plain = np.concatenate([grey[b].std((1, 2)) < 1 for b in np.array_split(np.arange(len(grey)), 1 + len(grey) // 4096)])
     for k in blocks(np.flatnonzero(plain[pairs].all(1))): found[k] = (np.abs(np.subtract(*(colour[p].mean((2, 3)) for p in pairs[k].T))).max(1) < 3)
     for k in blocks(np.flatnonzero(found >= NEAR_PICTURE)): found[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
-    for k in blocks(np.flatnonzero(~tiny & (found < NEAR_PICTURE))):
+    for k in blocks(np.flatnonzero(~tiny & (found < NEAR_PICTURE) & _same_shape(*(sizes[p] for p in pairs.T), apart=.16))):  # a tenth of one side cut off and none of the other
         p = pairs[k].T
         found[k] = np.maximum(found[k], _cropped(colour[p], _soft(grey[p].reshape(-1, _SIDE, _SIDE)).reshape(2, -1, _SIDE, _SIDE), sizes[p]))
     near = np.flatnonzero(found >= NEAR_PICTURE)
@@ -349,7 +349,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 9  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 10  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"
