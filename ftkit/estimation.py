@@ -20,9 +20,9 @@ from .core import UsageError, jsonable
 from .body_options import recompute
 from .checkpoints import Checkpoints
 from .fitting import peak_memory
-from .recipe import LOSSES, Precision
+from .recipe import Precision
 from .speech_bodies import Frames
-from .stages import Stage, _contrast_stage, _loss_of, _tune_stage, class_weighted
+from .stages import Stage, _contrast_stage, _tune_stage
 from .tokens import padded_length
 from .trainer import Trainer
 from .validation import validated
@@ -148,9 +148,7 @@ class _Ahead:
         self.cached, self.lines = cached, {}
         self.model, self.data, self.c, self.device = t.model, t.data, t.config, t.device
         self.body, self.ids, self.table, self.memory = t.model.backbone, np.arange(len(t.data)), [], {"head": 0.0, "tune": 0.0}
-        t.model.to(t.device)
-        t.targets = t.model.targets(t.data).to(t.device)
-        t.loss_of = class_weighted(LOSSES[_loss_of(t.model, t.config.loss)], t.config.class_weights, t.model.task, t.data.train.labels)
+        t._aim()
         t.answers = None if t.teacher is None else torch.zeros(len(t.data), t.model.task.n_outputs, device=t.device)
         self.plain, self.chunk = self.body.inputs(t.data), self.body.prep.chunk[t.device.type]
         self.rows = t.known = self.plain

@@ -46,6 +46,9 @@ class Stage:
         if self.copy: self.copy.collect()
     def follow(self) -> None:
         if self.copy: self.copy.follow()
+    def forget(self) -> None:
+        "Leave no gradient in what computes in the body's place: a step is begun anew."
+        for p in self.copy.copies if self.copy else (): p.grad = None
 
 # %% ../nbs/08c_stages.ipynb #0f754e75
 def _head_stage(t, precision: Precision | None = None) -> Stage:  # t: the Trainer

@@ -140,6 +140,7 @@ def _gradients(self, s: Stage, rows: np.ndarray, epoch: int, loss_sum: torch.Ten
                 loss_sum = loss_sum + loss.detach()
             break
         except RuntimeError as e: self.pieces = fewer_at_once(e, self.pieces, len(rows), s.name)
+        s.forget()
         for p in self.params: p.grad = None
     return self.ranks.add(self.params, loss_sum, self._due(saved_at))
 
@@ -351,6 +352,7 @@ def fit(self) -> "Trainer":
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
 
+# %% ../nbs/09_trainer.ipynb #79a659cc
 @patch_to(Trainer)
 def _prepare(self) -> None:
     "What all stages need: the ranks, the targets and the loss."
@@ -359,10 +361,15 @@ def _prepare(self) -> None:
     self.model.ranks = self.ranks if self.ranks.size > 1 else None  # which then share its predictions out too
     if c.contrast_epochs and self.ranks.size > 1: raise UsageError(f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set only its own part of a batch against each other; train in one process, without torchrun")
     check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
-    self.model.to(self.device)
-    self.targets = self.model.targets(self.data).to(self.device)
-    self.loss_of = class_weighted(LOSSES[_loss_of(self.model, c.loss)], c.class_weights, self.model.task, self.data.train.labels)
+    self._aim()
     self.answers = teacher_answers(self.teacher, self.data, self.device) if self.teacher is not None else None
+
+@patch_to(Trainer)
+def _aim(self) -> None:
+    "What is learned: the targets on the device, and the loss."
+    c, model = self.config, self.model.to(self.device)
+    self.targets = model.targets(self.data).to(self.device)
+    self.loss_of = class_weighted(LOSSES[_loss_of(model, c.loss)], c.class_weights, model.task, self.data.train.labels)
 
 # %% ../nbs/09_trainer.ipynb #d776e934
 @patch_to(Trainer)
