@@ -147,16 +147,17 @@ def _run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what the run would take, from a few steps that are measured; train nothing, make no run")] = False, as_json: Json = False,
 ):
     "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
-    if dry_run: return _rehearse(template, p, f, then, threads, kernel, as_json)
+    if dry_run: return _rehearse(template, p, f, then, threads, kernel, devices, as_json)
     from ftkit.chain import create_chain
     steps = [(template, p, f)] + [(s["template"], s["p"], map(Path, s["f"])) for s in map(json.loads, then)]
     folder = together(lambda: create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best", devices=devices)[-1])
     _to_the_end(folder, launch(folder), as_json)
 
-def _rehearse(template: str, p: list[str], f: list[Path], then: list[str], threads: int | None, kernel: str | None, as_json: bool) -> None:
+def _rehearse(template: str, p: list[str], f: list[Path], then: list[str], threads: int | None, kernel: str | None, devices: int | None, as_json: bool) -> None:
     "What a run would take."
     from ftkit.rehearsal import Forecast, end_rehearsal, start_rehearsal
-    if then or kernel or os.environ.get("TORCHELASTIC_RUN_ID"): raise UsageError(f"--dry-run was given with {'--then' if then else '--kernel' if kernel else 'torchrun'}; it rehearses one notebook in one process of this Python: leave that away")
+    other = next((name for name, on in (("--then", then), ("--kernel", kernel), ("--devices", (devices or 1) > 1), ("torchrun", os.environ.get("TORCHELASTIC_RUN_ID"))) if on), None)
+    if other: raise UsageError(f"--dry-run was given with {other}; it rehearses one notebook in one process of this Python: leave that away")
     folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
     try: (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(follow(folder, process), template)
     finally:

@@ -19,7 +19,7 @@ from pathlib import Path
 from .chain import needs, with_paths
 from .core import UsageError, jsonable, read_json, runs_folder, write_json
 from .params import check_params, read_params
-from .run import template_path, whole_ids
+from .run import own_environment, template_path, whole_ids
 from .runfolder import emit, read_run
 
 # %% ../nbs/13f_rehearsal.ipynb #13f9e1d6
@@ -124,12 +124,13 @@ def _as_it_came(t) -> float:
 # %% ../nbs/13f_rehearsal.ipynb #58a5bb42
 def _comparison(data, models, k: int, seed: int, options: dict) -> dict:
     "What a comparison of models takes, and the report behind it."
+    import numpy as np
     from ftkit.comparison import _learnable, _one_fold, model_names
     from ftkit.estimation import Estimate, _peak_bytes
     from ftkit.recipe import pick_device
     names, learn, rows = list(models) or list(model_names(data.task.modality)), _learnable(data), []
     options = {"seed": seed, "backbone": options.get("backbone"), "text_backbone": options.get("text_backbone"), "network": options.get("network") or {}}
-    few = learn if len(learn) <= 3000 else learn.only(sorted(__import__("numpy").random.default_rng(0).permutation(len(learn))[:3000]))
+    few = learn if len(learn) <= 3000 else learn.only(sorted(np.random.default_rng(0).permutation(len(learn))[:3000]))
     fold, more = few.folds(k, seed)[0], len(learn) / len(few)
     for i, name in enumerate(names):
         emit("compare", step=i + 1, of=len(names), model=name)
@@ -168,7 +169,7 @@ def start_rehearsal(
     (folder / "input.ipynb").write_bytes(source.read_bytes())
     write_json(folder / "play.json", {"values": with_paths(values), "began": time.time()})
     few = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if threads}
-    env = os.environ | few | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(base.resolve()), "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    env = own_environment() | few | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(base.resolve()), "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     with open(folder / "log.txt", "ab") as log: return folder, subprocess.Popen([sys.executable, "-c", "import sys; from pathlib import Path; from ftkit.rehearsal import _act; _act(Path(sys.argv[1]))", str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 
 def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:

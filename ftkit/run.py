@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['KEEP', 'RUN_FILE', 'list_templates', 'template_path', 'code_fingerprint', 'in_values', 'whole_ids', 'holds',
-           'create_run', 'cores', 'launch', 'follow', 'figures', 'Done', 'run_template', 'settle', 'stop_run',
-           'change_queued', 'run_folders', 'find_run', 'summary', 'list_runs', 'socket_name', 'remove_sockets',
-           'changed_since', 'resume_run', 'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes',
-           'remove_run', 'chosen_parameters', 'cell_statuses', 'stage_seconds']
+           'create_run', 'cores', 'own_environment', 'launch', 'follow', 'figures', 'Done', 'run_template', 'settle',
+           'stop_run', 'change_queued', 'run_folders', 'find_run', 'summary', 'list_runs', 'socket_name',
+           'remove_sockets', 'changed_since', 'resume_run', 'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run',
+           'folder_bytes', 'remove_run', 'chosen_parameters', 'cell_statuses', 'stage_seconds']
 
 # %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
@@ -140,14 +140,17 @@ def cores() -> int:
         there = min(there, max(1, int(quota) // int(period)))  # ValueError: "max"
     return there
 
+def own_environment() -> dict[str, str]:
+    "What a run's process takes over of this one; hub tokens stay, since loading a private body needs one, all other secrets go."
+    return {k: v for k, v in os.environ.items() if k not in ("FTKIT_RANK", "FTKIT_RANKS") and (not any(s in k.upper() for s in _SECRET) or k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))}
+
 def _environment(folder: Path) -> dict[str, str]:
-    "What the run's process inherits; hub tokens stay, since loading a private body needs one, all other secrets go."
-    env = {k: v for k, v in os.environ.items() if k not in ("FTKIT_RANK", "FTKIT_RANKS") and (not any(s in k.upper() for s in _SECRET) or k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))}
+    "What the run's process inherits."
     run = read_run(folder)
     options, device = run.get("options") or {}, (run.get("settings") or {}).get("device") or ["auto"]  # the same bits need the same device
     threads = {name: str(options["threads"]) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if options.get("threads")}
     ranks = {"FTKIT_RANK": str(run.get("rank", 0)), "FTKIT_RANKS": str(run["ranks"])} if run.get("ranks", 1) > 1 else {}
-    return env | threads | ranks | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(run_of(folder).parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    return own_environment() | threads | ranks | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(run_of(folder).parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 def launch(
     folder: str | os.PathLike,  # a run's folder
