@@ -35,6 +35,8 @@ def check_choices(
     if kind in ("text", "speech") and c.mixup: raise UsageError(f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be laid over each other, set mixup to 0")
     for name, off in (("cutmix", 0.0), ("progressive", 1.0), ("views", 0)):
         if kind != "image" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures, set it to {off:g}")
+    for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
+        if c.shard and getattr(c, name) != off: raise UsageError(f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step; set it to {off!r}, or shard to false")
     if c.views and augment is None: raise UsageError(f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or set views to 0")
     if augment is not None and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs) and kind != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; set epochs above 0 and free some layers of the body, or set augment to none")
     for name, off in (("sampler", "shuffle"), ("contrast_epochs", 0)):

@@ -42,11 +42,23 @@ class Ranks:
         "What is done by all at once; if it breaks, the error says which rank is gone."
         try: yield
         except RuntimeError as e: raise self._lost(e) from None
-    def _lost(self, error: Exception) -> RankLost:
-        folder, until = run_dir(), time.monotonic() + LOOK_SECONDS
-        while not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped"))) and time.monotonic() < until: time.sleep(0.1)
-        said = gone or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
-        return RankLost(f"{said}; go on with: torchrun --nproc-per-node {self.size} -m ftkit resume {run_of(folder).name}")
+
+# %% ../nbs/08d_ranks.ipynb #e624e719
+@patch_to(Ranks)
+@contextlib.contextmanager
+def watched(self):
+    "While others' code sends, such as FSDP's: if a connection breaks, the error says which rank is gone."
+    try: yield
+    except RuntimeError as e:
+        if self.size == 1 or isinstance(e, RankLost) or not any(w in str(e).lower() for w in ("gloo", "nccl", "connection", "peer")): raise
+        raise self._lost(e) from None
+
+@patch_to(Ranks)
+def _lost(self, error: Exception) -> RankLost:
+    folder, until = run_dir(), time.monotonic() + LOOK_SECONDS
+    while not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped"))) and time.monotonic() < until: time.sleep(0.1)
+    said = gone or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
+    return RankLost(f"{said}; go on with: torchrun --nproc-per-node {self.size} -m ftkit resume {run_of(folder).name}")
 
 # %% ../nbs/08d_ranks.ipynb #0e3d2c8a
 def join_ranks(
@@ -140,6 +152,7 @@ def spread(self, tensors: dict[str, torch.Tensor]) -> None:
             dist.broadcast(same, 0)
             if same.data_ptr() != t.data_ptr(): t.copy_(same)
 
+# %% ../nbs/08d_ranks.ipynb #56f69bdc
 @patch_to(Ranks)
 def stop_together(self) -> None:
     "Raise `RunStopped` on all ranks if any of them was asked to stop."
@@ -148,6 +161,13 @@ def stop_together(self) -> None:
     asked = torch.tensor([float(stop_asked(run_dir()) is not None)], device=self.device)
     with self._together(): dist.all_reduce(asked)
     if asked.item(): ask_stop(run_dir()); raise RunStopped(f"asked to {stop_asked(run_dir())}")
+
+@patch_to(Ranks)
+def meet(self) -> None:
+    "Wait until all are here."
+    import torch.distributed as dist
+    if self.size > 1:
+        with self._together(): dist.barrier()
 
 # %% ../nbs/08d_ranks.ipynb #4ddd1040
 def _states(device: torch.device) -> dict[str, torch.Tensor]:

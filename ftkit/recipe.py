@@ -52,6 +52,7 @@ class TrainOptions:
     views: int = 0  # augmented copies of each row whose features the head is trained on, one an epoch; 0: the rows as they are [0..]
     progressive: float = 1.0  # pictures: share of their side in the first epoch, growing to the whole at three quarters of the epochs (0..1]
     gradient_checkpointing: bool = False  # compute what lies between the body's blocks again instead of keeping it: less memory, a third more time
+    shard: bool = False  # of several ranks, each keeps a part of the body's weights, gradients and moments (FSDP); alone it changes nothing
     budget_seconds: float | None = None  # of training the network: the rate is at its end when these are over; not exact to resume (0..]
     plateau_epochs: int = 2  # schedule plateau: so many epochs without a lower validation loss, and the rate falls to a third [1..]
     on_nan: str = "stop"  # where the loss is no number: "stop", or "rollback" to the best weights, with a third of the rate, three times at most

@@ -103,8 +103,8 @@ def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
     if c.progressive < 1: _check_sizes(t.model, x)
     def probe():
         like = x | known(usual) if isinstance(x, dict) else x
-        found = probe_precision(t.model, t.device, like, c.precision, c.half_body)
-        return dataclasses.asdict(probe_compile(t.model, t.device, like, found, c.epochs * len(t.data.train) / len(usual), c.compile))
+        found = probe_precision(t.model, t.device, like, c.precision, "off" if c.shard else c.half_body)
+        return dataclasses.asdict(probe_compile(t.model, t.device, like, found, c.epochs * len(t.data.train) / len(usual), "off" if c.shard else c.compile))
     precision = precision or Precision(**t.ranks.from_first(probe))
     more, kind = {}, t.model.task.modality if t.augment else ""
     if kind == "text": more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}

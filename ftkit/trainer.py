@@ -24,7 +24,7 @@ from .averages import Average
 from .backbone import _NOUNS, Data, lower_layers
 from .batches import epoch_order, mixed
 from .body_options import freeze_batch_norm, recompute
-from .checkpoints import Checkpoints, best_name, saving_on_terminate, start_name
+from .checkpoints import Checkpoints, best_name, check_fork, saving_on_terminate, start_name
 from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
 from .fitting import check_choices, fewer_at_once, first_not_finite, peak_memory, plot_history
@@ -34,6 +34,7 @@ from .own_networks import OWN, as_model
 from .params import nearest
 from .ranks import Ranks, check_batch_norm, join_ranks
 from .recipe import LOSSES, RECIPES, Precision, TrainConfig, make_optimizer, penalise, pick_device, plateau_falls, rate_factor, same_bits
+from .shards import Shards, moments, set_moments
 from .stages import Stage, _contrast_stage, _head_stage, _loss_of, _tune_stage, class_weighted, taught, teacher_answers
 from .table_augment import TableAugment
 from .tokens import padding_share, split_batch
@@ -71,6 +72,7 @@ class Trainer:
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
         self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
+        self.shards = None  # while each rank holds a part of the network
         self.ranks = Ranks()  # alone; `fit` looks whether others train the same run
         model.bind(data)
 
@@ -89,18 +91,19 @@ def _tunes(self) -> bool:
 @patch_to(Trainer)
 def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
-    c, model, ids = self.config, self.model, self.data.train.ids
+    c, model, ids = self.config, self.shards.net if self.shards else self.model, self.data.train.ids
     model.freeze("backbone" if s.name == "head" else self._lowest())
     optimizer = make_optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, self.device)
     peaks, self.params = [g["lr"] for g in optimizer.param_groups], [p for g in optimizer.param_groups for p in g["params"]]
     steps = self.steps = max(1, len(ids) // c.batch_size)  # a last, smaller batch would weigh its rows more
-    model.to(memory_format=s.precision.memory_format)
+    if not self.shards: model.to(memory_format=s.precision.memory_format)
     epoch, step0, loss_sum = self._restore(s, optimizer, saved)
     bar, saved_at, due = Progress(s.name, s.epochs * steps), time.time(), False
     while epoch < s.epochs:
         if s.name == "tune" and c.freeze == "gradual": model.freeze(self._frozen_layers(epoch))
-        model.train().to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
-        if s.name != "head": self._as_trained(s)
+        model.train()
+        if not self.shards: model.to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
+        if s.name != "head": self._as_trained(s, model)
         order, late, broken = self._order(s, epoch), False, False
         for step in range(step0, steps):
             done = epoch * steps + step
@@ -131,18 +134,20 @@ def _gradients(self, s: Stage, rows: np.ndarray, epoch: int, loss_sum: torch.Ten
     while True:
         loss_sum = before
         try:
-            for piece in self._parts(s, self.ranks.part(rows)):
+            for piece, counts in self._pieces(s, rows):
                 x, goals = self._batch(s, piece, epoch)
                 with s.precision.autocast(self.device): out = s.forward(x)
                 losses = [s.loss(out.float(), to_device(of, self.device)) for of, _ in goals]
-                loss = (losses[0].sum() if len(goals) == 1 else sum((share * each).sum() for each, (_, share) in zip(losses, goals))) / len(rows)
+                loss = (losses[0].sum() if len(goals) == 1 else sum((share * each).sum() for each, (_, share) in zip(losses, goals))) * counts / len(rows)
                 s.backward(loss)
                 loss_sum = loss_sum + loss.detach()
             break
-        except RuntimeError as e: self.pieces = fewer_at_once(e, self.pieces, len(rows), s.name)
+        except RuntimeError as e:
+            if self.shards: raise  # the others wait in the midst of the step
+            self.pieces = fewer_at_once(e, self.pieces, len(rows), s.name)
         s.forget()
         for p in self.params: p.grad = None
-    return self.ranks.add(self.params, loss_sum, self._due(saved_at))
+    return self.ranks.add([] if self.shards else self.params, loss_sum, self._due(saved_at))  # shards add their gradients themselves
 
 # %% ../nbs/09_trainer.ipynb #eccab5de
 @patch_to(Trainer)
@@ -200,6 +205,14 @@ def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
     return parts if s.lengths is None else [p for part in parts for p in split_batch(part, s.lengths, most)]
 
 @patch_to(Trainer)
+def _pieces(self, s: Stage, rows: np.ndarray) -> list[tuple[np.ndarray, int]]:
+    "What this rank computes of a batch, and whether it counts: where each holds a part of the network, all compute as many pieces."
+    if not self.shards: return [(p, 1) for p in self._parts(s, self.ranks.part(rows))]
+    each = [self._parts(s, rows[k::self.ranks.size]) for k in range(self.ranks.size)]
+    mine = each[self.ranks.rank]
+    return [(p, 1) for p in mine] + [(rows[:1], 0)] * (max(map(len, each)) - len(mine))
+
+@patch_to(Trainer)
 def _lowest(self) -> int:
     "Layers that are never trained; the last one always is."
     n, wanted = len(set(self.model.backbone.layers().values())), self.config.frozen_layers
@@ -218,6 +231,7 @@ def _padding(self, s: Stage) -> str:
 def _end_epoch(self, s: Stage, record: dict) -> None:
     "Validate, remember, tell, and keep the weights if they are the best so far."
     c = self.config
+    if self.shards: self.shards.gather()
     with self.average.worn() if self.average and c.ema else contextlib.nullcontext():
         figures = validated(self.model, self.data, s, self.loss_of, self.targets, self.metric)
         record |= self.ranks.from_first(lambda: figures)
@@ -239,10 +253,10 @@ def _frozen_layers(self, epoch: int) -> int:
     return max(self._lowest(), n - math.ceil(n * (epoch + 1) / half))
 
 @patch_to(Trainer)
-def _as_trained(self, s: Stage) -> None:
+def _as_trained(self, s: Stage, model: Model) -> None:
     "The body as it is while it is trained: its attention, its batch statistics, and the copy that computes for it."
-    self.model.backbone.attend(s.precision.layout)
-    if self.config.batch_norm == "frozen": freeze_batch_norm(self.model.backbone)
+    model.backbone.attend(s.precision.layout)
+    if self.config.batch_norm == "frozen": freeze_batch_norm(model.backbone)
     s.follow()
 
 # %% ../nbs/09_trainer.ipynb #5ef36acf
@@ -250,12 +264,13 @@ def _as_trained(self, s: Stage) -> None:
 def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.ndarray, step: int | None) -> None:
     "Go back to the best weights, from the second time on to those of the start, with a third of the rate, and do the epoch again; or say what is wrong."
     rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
-    when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: s.forward(self._batch(s, rows, epoch)[0]))
+    when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]))
     advice = f"lower {dict(head='head_rate', contrast='contrast_rate').get(s.name, 'learning_rate')} (now {s.rate:g}), set clip to 1" + " or precision to float32" * (s.precision.dtype != "float32")
     if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}{'; ' * bool(where)}{where}; {advice}" + "; on_nan = \"rollback\" goes back to the best weights by itself" * (self.config.on_nan == "stop") + ", which was done three times" * (self.falls == 3))
     self.falls += 1
     emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}{'; ' * bool(where)}{where}")
     self.model.load_state_dict(self.saved.kept(best_name(self.best) if self.best and self.falls == 1 else start_name(s.name)))  # the best may lie where any step is too large
+    if self.shards: self.shards.scatter()
     optimizer.state.clear(); optimizer.zero_grad(set_to_none=True); s.follow()
     self.average = Average(self.model) if self.average else None
 
@@ -288,13 +303,15 @@ def _due(self, saved_at: float) -> bool:
 def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> float:
     "Save, leave if the run was asked to stop, and return the time."
     if self.saved.folder is None: return time.time()
-    tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
-    tensors |= {f"optimizer.{i}.{k}": v.contiguous() for i, state in optimizer.state_dict()["state"].items() for k, v in state.items() if isinstance(v, torch.Tensor)}
+    if self.shards: self.shards.gather()
+    tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()} | moments(optimizer, self.shards.mine if self.shards else None)
     if self.average: tensors |= self.average.tensors()
     tensors |= self.ranks.random_states() | {"loss_sum": loss_sum.reshape(1)}
     state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size, "averaged": self.average.n if self.average else 0, "falls": self.falls, "pieces": self.pieces,
              "copies": [best_name(b) for b in [self.best] if b] + [start_name(s.name)] * (s.name == "tune" or self.config.on_nan == "rollback")}
-    if not self.ranks.rank: self.saved.write(f"{int(s.name == 'tune')}-{s.name}-{epoch * self.steps + step:08}", tensors, state)
+    name = f"{int(s.name == 'tune')}-{s.name}-{epoch * self.steps + step:08}"
+    if self.shards: tensors = self.saved.share_out(name, tensors, self.shards.mine, self.ranks)
+    if not self.ranks.rank: self.saved.write(name, tensors, state)
     self.ranks.stop_together()
     return time.time()
 
@@ -307,15 +324,9 @@ def _restore(self, s: Stage, optimizer, saved: dict) -> tuple[int, int, torch.Te
     if not saved:
         self.ranks.seed(self.config.seed, "stage", *[h["stage"] for h in self.history])
         return 0, 0, torch.zeros((), device=self.device)
-    tensors, groups = saved["tensors"], optimizer.state_dict()
+    tensors = saved["tensors"]
     if self.average: self.average.load(tensors, saved)
-    for name, value in tensors.items():
-        if name.startswith("optimizer.") and saved["optimizer"] == self.config.optimizer:  # a fork may have chosen another
-            _, i, k = name.split(".")
-            groups["state"].setdefault(int(i), {})[k] = value
-    optimizer.load_state_dict(groups)
-    for p, state in optimizer.state.items():  # moments lie in memory as their parameter does: the fused step walks both side by side
-        for k, v in state.items(): state[k] = torch.empty_like(p).copy_(v) if v.shape == p.shape else v
+    if saved["optimizer"] == self.config.optimizer: set_moments(optimizer, tensors)  # a fork may have chosen another
     self.ranks.set_random(tensors, self.config.seed, "stage", saved["stage"], saved["epoch"], saved["step"])
     return saved["epoch"], saved["step"], tensors["loss_sum"].reshape(()).to(self.device)
 
@@ -386,7 +397,9 @@ def _run_stage(self, name: str, saved: dict) -> None:
         if self.record: note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
         if self.record and stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
         self.ranks.spread(self.model.state_dict())
-        self._loop(stage, saved)
+        if c.shard and name == "tune" and self.ranks.size > 1: self.shards = Shards(self.model, self.ranks); stage = dataclasses.replace(stage, forward=self.shards.net)
+        with self.ranks.watched(): self._loop(stage, saved)
+        self.shards = None
     elif name == "tune" and (c.ema or c.swa): self.average = Average(self.model).load(saved["tensors"], saved)
     if name == "tune": self._settle()
     self.seconds[name] = round(before + time.time() - self.began, 2)
@@ -422,7 +435,7 @@ def _found(self) -> dict:
     if (folder := self.saved.folder) is None: return {}
     forked = folder.with_name(f"{self.number}-fork")
     if forked.is_dir() and not folder.exists():
-        self._check_fork(read_json(Checkpoints(forked).all()[-1] / "state.json"))
+        check_fork(read_json(Checkpoints(forked).all()[-1] / "state.json"), self._given(), self.config.epochs)
         os.replace(forked, folder)
     return self._taken(self.saved.newest())
 
@@ -435,13 +448,6 @@ def _taken(self, saved: dict) -> dict:
     self.history, self.best, self.seconds = saved["history"], saved["best"], saved["seconds"]
     emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
     return saved
-
-@patch_to(Trainer)
-def _check_fork(self, saved: dict) -> None:
-    "A fork may change how training goes on; with other data its test rows may have been trained on, and other networks have other weights."
-    changed = [k for k, v in self._given().items() if saved["given"].get(k) != v]
-    if changed: raise UsageError(f"this fork changes the {' and '.join(changed)}, and the weights it starts from were trained with the parent's; change only how training goes on (rates, epochs, augmentation), or start a new run")
-    if saved["stage"] == "tune" and saved["epoch"] >= self.config.epochs: raise UsageError(f"after that step nothing is left to train: epochs is {self.config.epochs}; fork with more, for example -p epochs {self.config.epochs + 2}, or at an earlier step")
 
 # %% ../nbs/09_trainer.ipynb #641ddb52
 @patch_to(Trainer)

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from safetensors.torch import load_file
 from test_batch import until
 
 from ftkit.compare import verify_run
@@ -14,14 +15,14 @@ from ftkit.core import UsageError, cache_folder
 from ftkit.run import figures, list_runs, run_folders
 from ftkit.runfolder import noted, read_events, read_run
 
-PARAMETERS = "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained [0..]"
+PARAMETERS = "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained [0..]\nshard: bool = False  # each rank holds a part of the network"
 TRAIN = """import time
 from ftkit import Data, Model, Trainer, evaluate
 text = ["a joy to see", "a bore", "well made", "much too long for what it says", "I laughed", "I slept"]
 films = Data.text(([f"film {i}: {text[i % 6]}{', and again' * (i % 4)}" for i in range(120)], [["good", "bad"][i % 2] for i in range(120)]))
 model = Model("all-MiniLM-L6-v2", films.task, dropout=dropout, max_length=24)
 slowly = [lambda record: time.sleep(pause and record["stage"] == "tune")]
-fit = Trainer(model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, body_dropout=dropout, precision="float32", keep="last", watch=slowly).fit()
+fit = Trainer(model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, body_dropout=dropout, precision="float32", keep="last", shard=shard, watch=slowly).fit()
 report = evaluate(model, films.test, (), with_baselines=False, n_boot=2)"""
 FIGURES = '{k: float(v.value) for k, v in report.figures["test"].items()}'
 
@@ -91,13 +92,13 @@ def kill(folder, whom):
     for pid in {"kernel": kernels, "driver": [process]}[whom]: os.kill(int(pid), signal.SIGKILL)
 
 
-def killed(home, rank, whom, *args):
-    "A run of two ranks of which one was killed in mid-tune: its folder, what torchrun's processes said, and how long it took them."
+def killed(home, rank, whom, *args, ranks=2):
+    "A run of two or more ranks of which one was killed in mid-tune: its folder, what torchrun's processes said, and how long it took them."
     before = set(run_folders())
-    process = subprocess.Popen(command(2, "run", "films.ipynb", "-p", "pause", "true", *args, "--threads", 1), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
+    process = subprocess.Popen(command(ranks, "run", "films.ipynb", "-p", "pause", "true", *args, "--threads", 1), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home)
     folder = until(lambda: set(run_folders()) - before, process).pop()
     until(lambda: any(e["stage"] == "tune" and e.get("epoch") == 2 for e in read_events(folder)[0]), process)
-    kill(folder / "ranks" / "1" if rank else folder, whom)
+    kill(folder / "ranks" / str(rank) if rank else folder, whom)
     began = time.time()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, (out, err)
@@ -129,6 +130,58 @@ def test_what_is_refused_is_said_once_and_leaves_nothing(home):
     assert r.returncode == 1 and r.stderr.count("ftkit: batch was given 0") == 1 and run_folders() == before, r.stderr
     r = subprocess.run(command(1, "run", "films.ipynb"), capture_output=True, text=True, cwd=home, env=os.environ | {"WORLD_SIZE": "2", "RANK": "0"})
     assert r.returncode == 2 and "start all ranks with: torchrun" in r.stderr and run_folders() == before
+
+
+def test_each_rank_holds_a_part_of_the_network(two, home):
+    "FSDP: the same course as with whole networks, the moments in the files of both ranks, and one process goes on from there."
+    folder, *_ = killed(home, 1, "kernel", "-p", "shard", "true")
+    error, saved = read_run(folder)["error"], sorted(folder.glob("checkpoints/*/1-tune-*"))[-1]
+    assert error["name"] == "RankLost" and error["message"].startswith("rank 1 of 2 is gone"), error
+    parts = {f.name.split("-")[-3:][0] if "-of-" in f.name else "state": set(load_file(f)) for f in saved.glob("*.safetensors")}
+    assert len(parts) == 2 and not set.intersection(*parts.values()) and all(sum("exp_avg" in k for k in names) > 9 for names in parts.values()), parts
+    done = ftkit(1, "resume", folder.name, home=home)
+    assert done.returncode == 0, done.stderr
+    assert_alike(two, folder)
+
+
+@pytest.fixture(scope="module")
+def shards(home): return run(2, "films.ipynb", "-p", "dropout", 0.2, "-p", "shard", "true", home=home)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_shards_go_on_to_the_same_bits(rank, shards, two_with_dropout, home):
+    assert_alike(two_with_dropout, shards)
+    folder, *_ = killed(home, rank, "kernel", "-p", "dropout", 0.2, "-p", "shard", "true")
+    done = ftkit(2, "resume", folder.name, home=home)
+    assert done.returncode == 0, done.stderr
+    assert weights(folder) == weights(shards)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", ["false", "true"])
+def test_four_ranks_go_on_to_the_same_bits(shard, two, home):
+    args = ("-p", "shard", shard)
+    four = run(4, "films.ipynb", *args, home=home)
+    assert_alike(two, four)
+    folder, *_ = killed(home, 3, "kernel", *args, ranks=4)
+    done = ftkit(4, "resume", folder.name, home=home)
+    assert done.returncode == 0, done.stderr
+    assert weights(folder) == weights(four)
+
+
+@pytest.mark.slow
+def test_one_process_went_on_and_two_end_it(two, home):
+    folder, *_ = killed(home, 1, "kernel", "-p", "shard", "true")
+    process = subprocess.Popen(command(1, "resume", folder.name), cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    n = len([e for e in read_events(folder)[0] if e["stage"] == "tune"])
+    until(lambda: len([e for e in read_events(folder)[0] if e["stage"] == "tune"]) > n, process)
+    kill(folder, "kernel")
+    process.communicate(timeout=120)
+    done = ftkit(2, "resume", folder.name, home=home)
+    assert done.returncode == 0, done.stderr
+    assert_alike(two, folder)
+    assert read_run(folder)["ranks"] == 2
 
 
 @pytest.mark.slow
