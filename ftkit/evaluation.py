@@ -27,7 +27,9 @@ from .speech_bodies import load_backbone
 from .speech_data import show_sounds
 from .stages import predict_views
 from .transcripts import recording_errors, show_error_by
+from .artifact import load_model
 from .classical import Classical
+from .grown import keep_split, tested_before
 from .head import HEADS, Model
 from .image_data import show_pictures
 from .metrics import confusion as confusion_counts
@@ -134,6 +136,7 @@ class Report:
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
     noise: dict[str, Figure] = dataclasses.field(default_factory=dict)  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    succession: dict | None = None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
     target: dict | None = None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
     beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
     marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
@@ -150,6 +153,8 @@ class Report:
         return self.figures[self.part.name][name]
 
 # %% ../nbs/12_evaluation.ipynb #c9e378e7
+_BEFORE = "the earlier model"
+
 def _row_scores(kind: str, y, p) -> np.ndarray:
     "Of each row, what the headline metric averages (negative squared error of numbers, of texts the wrong characters beside the mean number of characters), so that models can be paired."
     if kind == "single_label": return (p.argmax(1) == y).astype(float)
@@ -169,7 +174,7 @@ def _gain(kind: str, y, p, q) -> Figure:
 def _worth(report: Report) -> str:
     "One sentence: was fine-tuning worth it?"
     name, (_, higher) = report.headline, headline(report.task.kind)
-    others = {n: f[name].value for n, f in report.baselines.items() if n not in ("majority", "mean") and not n.endswith("without facts")}
+    others = {n: f[name].value for n, f in report.baselines.items() if n not in ("majority", "mean", _BEFORE) and not n.endswith("without facts")}
     if not others: return ""
     best = (max if higher else min)(others, key=others.get)
     gain, said = report.gain[best], f"{best}, the best simpler model ({others[best]:.3f})"
@@ -184,7 +189,7 @@ def _doubts(report: Report, data: Data) -> list[str]:
     if report.target: notes.append(report.target["told"])
     if worth := _worth(report): notes.append(worth)
     for baseline, difference in report.gain.items():
-        if baseline in ("majority", "mean"): continue
+        if baseline in ("majority", "mean", _BEFORE): continue
         sure = "" if difference.low > 0 else "; the interval includes 0, so a gain is not shown" if difference.high >= 0 else "; it is worse"
         notes.append(f"over {baseline}: {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}){' in squared error' if report.task.kind == 'regression' else ''}, paired on the same rows{sure}")
     train = report.figures.get("train", {}).get(name)
@@ -204,6 +209,18 @@ def _aim(report: Report, target: float) -> dict:
     reached, sure, out = over(f.value), over(f.low if higher else f.high), not over(f.high if higher else f.low)
     told = "of rows that the model has seen, and says nothing of it" if report.part.name in ("train", "valid") else "reached, by all of its interval" if sure else "reached, but its interval does not exclude less" if reached else "not reached, by none of its interval" if out else "not reached, but its interval does not exclude it"
     return {"target": target, "reached": bool(reached), "sure": bool(sure), "told": f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g}; {f} is {told}"}
+
+# %% ../nbs/12_evaluation.ipynb #f95c701a
+def _succession(report: Report, earlier: str, q: np.ndarray) -> str:
+    "One sentence: is the model at least as good as the earlier one?"
+    part, kind, p = report.part, report.task.kind, report.probabilities
+    old = tested_before(part.data, earlier)[part.ids]
+    at = old if old.any() else np.ones(len(old), bool)
+    now, before = (score(kind, part.labels[at], said[at], report.task.classes, n_boot=0)[report.headline].value for said in (p, q))
+    gain = _gain(kind, part.labels[at], p[at], q[at])
+    verdict = "it is better, and may take its place" if gain.low > 0 else "it is worse: keep the earlier one" if gain.high < 0 else "no difference is shown"
+    report.succession = {"rows": int(at.sum()), "old_rows": bool(old.any()), "now": now, "before": before, "difference": gain, "worse": gain.high < 0}
+    return f"beside the earlier model, on {at.sum():,} {'of its test rows' if old.any() else 'rows, of which none were test rows of it'}: {report.headline} {now:.3f}, was {before:.3f} ({gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f}): {verdict}"
 
 # %% ../nbs/12_evaluation.ipynb #770dfcd8
 def _with_noise(model: Model, report: Report, noise: str, n_boot: int, most: int = 200) -> dict[str, Figure]:
@@ -225,6 +242,7 @@ def evaluate(
     target: float | None = None,  # what the headline figure is to reach, such as accuracy 0.9
     augment=None,  # of pictures, an Augment: how the copies below differ
     views: int = 0,  # augmented copies of each picture; the mean over them stands beside the model
+    earlier: str | None = None,  # an earlier run's folder: its model stands beside this one
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
     data, kind, classes = part.data, model.task.kind, model.task.classes
@@ -239,13 +257,13 @@ def evaluate(
         figures[name] = score(kind, other.labels, said[name][1], classes, n_boot=n_boot)
     leaked = data.leaked(part) if part.name != "train" else np.zeros(len(part), bool)
     if leaked.any() and not leaked.all(): figures[f"{part.name} without {leaked.sum()} leaked"] = score(kind, part.labels[~leaked], p[~leaked], classes, n_boot=n_boot)
-    others = baselines(model, part) if with_baselines else {}
+    others = (baselines(model, part) if with_baselines else {}) | ({_BEFORE: load_model(earlier).to(model.target.device if hasattr(model, "target") else "cpu").predict(part, stage=_BEFORE)} if earlier else {})
     if views: others[f"mean of {views} more views"] = predict_views(model, part, augment, views)
     gain = {n: _gain(kind, part.labels, p, q) for n, q in others.items()}
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
     report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested, beside=said)
     if target is not None: report.target = _aim(report, target)
-    report.notes = model.notes + _doubts(report, data)
+    report.notes = ([_succession(report, earlier, others[_BEFORE])] if earlier else []) + model.notes + _doubts(report, data)
     if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
     if data.task.modality == "speech":
         report.marked = report._worst_sounds(9)
@@ -419,6 +437,7 @@ def to_json(self) -> dict:
            "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
     if self.noise: out["noise"] = self.noise
     if self.target: out["target"] = self.target
+    if self.succession: out["succession"] = self.succession
     if isinstance(self.marked, Marked): out["worst"] = self.marked
     if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
     if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
@@ -435,6 +454,7 @@ def save(self,
     folder = Path(folder) if folder else run_dir()
     if folder is None: return None
     write_json(folder / "metrics.json", self)
+    keep_split(self.part.data, folder)
     for name in ("confusion", "calibration", "lengths", "speakers", "noises", "spectrograms", "worst"):
         if hasattr(fig := getattr(self, name)(), "savefig"): save_figure(fig, name, folder)
     if isinstance(self.marked, Heard):

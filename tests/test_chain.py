@@ -142,3 +142,28 @@ def test_a_chain_with_a_limit_goes_on_with_a_higher_one(steps):
     assert ftkit("resume", "last", "--timeout", 60).returncode == 0
     Path("nan.ipynb").write_text(Path("make.ipynb").read_text().replace("{'n': n}", "{'n': n, 'x': float('nan'), 'y': {'value': 1.5, 'low': 1.0, 'high': 2.0}}"))
     assert run_template("nan.ipynb").metrics == {"n": 3, "y": 1.5}
+
+
+def test_a_model_goes_on_with_data_that_have_grown(tmp_path):
+    "Its rows stay in their parts, it stands beside the new model, and one that is worse is named."
+    import pandas as pd
+
+    from ftkit.text_data import Data
+    films = Data.text("sample:movie", leave_out=("neutral",), limit=900, near="as_is")
+    rows = pd.DataFrame({"text": films.items, "label": [films.label_text(i) for i in range(len(films))]})
+    rows[:500].to_csv(tmp_path / "films.csv", index=False)
+    quick = dict(epochs=1, head_epochs=5, baselines=False, max_length=32, precision="float32")
+    first = run_template("text", data=str(tmp_path / "films.csv"), test=.3, **quick)
+    rows.to_csv(tmp_path / "films.csv", index=False)
+    second = run_template("text", data=str(tmp_path / "films.csv"), earlier="run:last/model", **quick)
+    before, now = (pd.read_csv(r.folder / "predictions.csv") for r in (first, second))
+    beside = json.loads((second.folder / "metrics.json").read_text())["succession"]
+    assert set(before["item"]) < set(now["item"]) and beside["rows"] == len(before) and beside["old_rows"]
+    right = (before["p(positive)"] > .5) == (before["label"] == "positive")
+    assert beside["before"] == pytest.approx(right.mean(), abs=.01)  # a text of few rows may round otherwise
+    assert "of its test rows: accuracy" in (second.folder / "report.html").read_text(encoding="utf-8")
+    wrong = rows.assign(label=rows["label"].map({"positive": "negative", "negative": "positive"}).where(~rows["text"].isin(set(before["item"])), rows["label"]))
+    wrong.to_csv(tmp_path / "films.csv", index=False)  # all but the old test rows say the opposite
+    third = run_template("text", data=str(tmp_path / "films.csv"), earlier=str(first.folder), **quick | {"epochs": 3})
+    assert json.loads((third.folder / "metrics.json").read_text())["succession"]["worse"]
+    assert "it is worse: keep the earlier one" in (third.folder / "report.html").read_text(encoding="utf-8")
