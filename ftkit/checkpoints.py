@@ -43,8 +43,12 @@ class Checkpoints:
         name: str,  # number of the stage, its name, number of the step
         tensors: dict[str, torch.Tensor],
         state: dict,  # what JSON can hold
+        ranks=None,  # a Ranks: then all call this
+        mine=None,  # function name -> whether this rank writes that tensor; None: rank 0 writes all
     ) -> None:
         "One checkpoint, and the weights it needs; those that nothing needs any more are removed."
+        if mine: tensors = self._share_out(name, tensors, ranks, mine)
+        if ranks and ranks.rank: return
         for copy in self.copies.keys() - self.written: write_atomic(self.folder / f"{copy}.safetensors", save(self.copies[copy])); self.written.add(copy)
         with build_folder(self.folder / name) as part:
             save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
@@ -58,12 +62,7 @@ class Checkpoints:
 
 # %% ../nbs/08e_checkpoints.ipynb #d998006a
 @patch_to(Checkpoints)
-def share_out(self,
-    name: str,  # of the checkpoint
-    tensors: dict[str, torch.Tensor],
-    mine,  # function name -> whether this rank writes that tensor
-    ranks,  # a Ranks
-) -> dict[str, torch.Tensor]:
+def _share_out(self, name: str, tensors: dict[str, torch.Tensor], ranks, mine) -> dict[str, torch.Tensor]:
     "Those that this rank writes: rank 0 with `write`, the others here, where `write` then finds them."
     tensors = {k: v for k, v in tensors.items() if mine(k)}
     if ranks.rank: write_atomic(self.folder / ".parts" / f"{name}-{ranks.rank + 1}-of-{ranks.size}", save({k: v.cpu() for k, v in tensors.items()}))

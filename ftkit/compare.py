@@ -134,8 +134,7 @@ def verify_run(
     "Execute a run again and compare everything."
     folder, run = Path(folder).resolve(), read_run(folder)
     if run["status"] != "completed": raise UsageError(f"{run['id']} is {run['status']}; only a completed run can be verified")
-    if run.get("ranks", 1) > 1: raise UsageError(f"{run['id']} was trained by {run['ranks']} ranks; executing it again in this one process adds up in another order, so its last digits differ. Run it anew with torchrun --nproc-per-node {run['ranks']} -m ftkit run, and compare the two")
-    claims, options = _claims(folder, run), {**(run.get("options") or {}), "threads": (run.get("options") or {}).get("threads") or noted(folder).get("threads"), "keep": "best"}
+    claims, options = _claims(folder, run), {**(run.get("options") or {}), "threads": (run.get("options") or {}).get("threads") or noted(folder).get("threads"), "keep": "best", "devices": run.get("ranks")}  # as many ranks add up in the same order
     if (parent := run.get("parent") or {}): again = fork_run(folder.parent / parent["run"], parent["at"], run["parameters"], **options)
     else: again = create_run(folder / "input.ipynb", run["parameters"], **options, record={"template": run["template"], "working_folder": run["working_folder"], "verifies": run["id"]})
     process = launch(again)

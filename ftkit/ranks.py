@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import UsageError, counter, patch_to
+from .core import UsageError, counter, patch_to, read_json
 from .runfolder import RunStopped, ask_stop, lost_rank, run_dir, run_of, stop_asked, stop_point, world
 
 # %% ../nbs/08d_ranks.ipynb #ef9d224d
@@ -58,7 +58,8 @@ def _lost(self, error: Exception) -> RankLost:
     folder, until = run_dir(), time.monotonic() + LOOK_SECONDS
     while not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped"))) and time.monotonic() < until: time.sleep(0.1)
     said = gone or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
-    return RankLost(f"{said}; go on with: torchrun --nproc-per-node {self.size} -m ftkit resume {run_of(folder).name}")
+    here = (read_json(run_of(folder) / "run.json").get("options") or {}).get("devices") if (run_of(folder) / "run.json").is_file() else None
+    return RankLost(f"{said}; go on with: {'' if here else f'torchrun --nproc-per-node {self.size} -m '}ftkit resume {run_of(folder).name}")
 
 # %% ../nbs/08d_ranks.ipynb #0e3d2c8a
 def join_ranks(

@@ -263,6 +263,7 @@ def _as_trained(self, s: Stage, model: Model) -> None:
 @patch_to(Trainer)
 def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.ndarray, step: int | None) -> None:
     "Go back to the best weights, from the second time on to those of the start, with a third of the rate, and do the epoch again; or say what is wrong."
+    if self.shards: self.shards.gather()
     rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
     when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]))
     advice = f"lower {dict(head='head_rate', contrast='contrast_rate').get(s.name, 'learning_rate')} (now {s.rate:g}), set clip to 1" + " or precision to float32" * (s.precision.dtype != "float32")
@@ -310,8 +311,7 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
     state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size, "averaged": self.average.n if self.average else 0, "falls": self.falls, "pieces": self.pieces,
              "copies": [best_name(b) for b in [self.best] if b] + [start_name(s.name)] * (s.name == "tune" or self.config.on_nan == "rollback")}
     name = f"{int(s.name == 'tune')}-{s.name}-{epoch * self.steps + step:08}"
-    if self.shards: tensors = self.saved.share_out(name, tensors, self.shards.mine, self.ranks)
-    if not self.ranks.rank: self.saved.write(name, tensors, state)
+    self.saved.write(name, tensors, state, self.ranks, self.shards.mine if self.shards else None)
     self.ranks.stop_together()
     return time.time()
 
