@@ -27,7 +27,7 @@ from .body_options import freeze_batch_norm, recompute
 from .checkpoints import Checkpoints, best_name, check_fork, saving_on_terminate, start_name
 from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
-from .fitting import check_choices, fewer_at_once, first_not_finite, peak_memory, plot_history
+from .fitting import check_choices, fewer_at_once, first_not_finite, kept_memory, peak_memory, plot_history
 from .head import Model
 from .noises import SoundAugment
 from .own_networks import OWN, as_model
@@ -350,7 +350,7 @@ def fit(self) -> "Trainer":
     self._prepare()
     if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     if self.record: emit("fit", number=self.number)
-    with saving_on_terminate(), same_bits(c.deterministic, self.device):
+    with saving_on_terminate(), same_bits(c.deterministic, self.device), kept_memory(self.device):
         saved = {} if self.ranks.rank else self._found()
         name = self.ranks.from_first(lambda: saved.get("name"))
         if self.ranks.rank and name: saved = self._taken(self.saved.read(name))
