@@ -51,12 +51,14 @@ def same_split(
     "The data with the rows of an earlier run in the parts that they had there."
     folder, of = _kept(earlier)
     old, parts = np.array([of.get(h[:12], "") for h in data.hashes]), data.parts.copy()
-    known = old != ""
+    known, wanted = old != "", {}
     for groups in (g for g in (data.groups, data.near) if g is not None):
         first = {}  # part of each group: of its old rows the first in the order of PARTS, because what was learned from cannot be tested
         for g, part in zip(groups[known].tolist(), old[known].tolist()): first[g] = min(first.get(g, part), part, key=PARTS.index)
         first.pop(-1, None)
-        for i in np.flatnonzero(~known): parts[i] = first.get(groups[i].item(), parts[i])
+        for i in np.flatnonzero(~known):
+            if part := first.get(groups[i].item()): wanted[i] = min(wanted.get(i, part), part, key=PARTS.index)
+    for i, part in wanted.items(): parts[i] = part
     parts[known] = old[known]
     tested, there = int((old == "test").sum()), sum(part == "test" for part in of.values())
     note = f"{known.sum():,} of {len(data):,} rows are of the earlier run {folder.name} and stay in the part they had there; {tested:,} of its {there:,} test rows are among them" if known.any() else f"none of the rows are of the earlier run {folder.name}, so the two models can only be compared on rows that are new; give its data and the new ones together"
