@@ -72,7 +72,7 @@ def _swept(t: Trainer, name: str, rates: np.ndarray, field: str) -> RateCurve:
     optimizer = make_optimizer(t.model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, t.device)
     peaks, t.params = [g["lr"] for g in optimizer.param_groups], [p for g in optimizer.param_groups for p in g["params"]]
     t.model.train()
-    if name != "head": t._as_trained(s)
+    if name != "head": t._as_trained(s, t.model)
     bar, per = Progress("find rate", len(rates)), max(1, len(t.data.train) // c.batch_size)
     for k, rate in enumerate(rates):
         epoch, step = divmod(k, per)
