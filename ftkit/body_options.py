@@ -69,7 +69,8 @@ def recompute(
     body = backbone.body
     if hasattr(body, "set_grad_checkpointing"): body.set_grad_checkpointing(on)
     elif hasattr(body, "gradient_checkpointing_enable"):
-        if on: body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        elif backbone.recomputes: body.gradient_checkpointing_disable()
+        call = lambda what: getattr(body, f"activation_checkpointing_{what}", None) or getattr(body, f"gradient_checkpointing_{what}")  # the first name came with transformers 5, the second goes with 6
+        if on: call("enable")({"use_reentrant": False})
+        elif backbone.recomputes: call("disable")()
         backbone.recomputes = on
     elif on: raise UsageError(f"gradient_checkpointing is on, and {backbone.name} cannot compute its blocks again; bodies of timm and transformers can, or raise accumulate to save memory")
