@@ -40,8 +40,9 @@ def by_n(): return {r["parameters"]["n"]: r for r in map(read_run, run_folders()
 @pytest.fixture
 def counted(tmp_path):
     "Starts drivers on six runs, of which those from the third on wait for `go`; whatever a test leaves is ended."
-    drivers, code = [], "import sys; from ftkit.cluster import DaskCluster; DaskCluster.patience = 2; from ftkit.cli import main; sys.exit(main())"
-    def begin(address, *more):
+    drivers = []
+    def begin(address, *more, patience=60):  # seconds without a worker; starting one takes a few where the machine is busy
+        code = f"import sys; from ftkit.cluster import DaskCluster; DaskCluster.patience = {patience}; from ftkit.cli import main; sys.exit(main())"
         drivers.append(subprocess.Popen([sys.executable, "-c", code, "batch", *map(str, (*begin.args, "--cluster", address, *more))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)))
         return drivers[-1]
     begin.args = notebook(tmp_path / "c.ipynb", *COUNTED), "-g", "n", "1,2,3,4,5,6", "-p", "hold", 3, "--name", "c"
@@ -117,7 +118,7 @@ def test_the_driver_is_killed_and_another_one_comes(cluster, counted):
 def test_the_cluster_goes(what, cluster, counted):
     "What executes is waited for, what waits is taken back, and the command ends; elsewhere it goes on."
     address, workers, _, scheduler = cluster
-    driver = counted(address, "--jobs", 3)
+    driver = counted(address, "--jobs", 3, patience=2)
     until(lambda: len(said()) == 4 and len(run_folders()) == 5, driver)  # the fifth waits for a worker
     for p in workers if what == "workers killed" else [scheduler]: p.send_signal(signal.SIGSTOP if "suspended" in what else signal.SIGKILL)
     until(lambda: statuses() == {"completed": 2, "running": 2, "stopped": 1}, driver, seconds=400)  # DaskCluster.patience is 300, where Dask's client does not give up before
