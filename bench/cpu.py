@@ -1,13 +1,13 @@
 """ftkit beside a plain PyTorch loop, the transformers Trainer, fastai and Lightning, on a processor: python bench/cpu.py pictures|texts|head|folds|overhead
 
-pictures  full fine-tuning of EfficientNet-Lite0 on `stamps` (738 pictures at 224, 10 classes; half of them for the test), 8 passes
+pictures  full fine-tuning of EfficientNet-Lite0 on `stamps` (738 pictures at 224, or --size; 10 classes; half of them for the test), 8 passes
 texts     bench/text.py: full fine-tuning of MiniLM on 2,000 film sentences
 head      a new head alone, 10 passes over the same pictures, the first included; beside it scikit-learn on the same features
 folds     5 folds × 20 trials of a head (rate, weight decay): ftkit with its cached features; the others are timed on one fold of one trial, times 100
 overhead  CPU time of a step around a network that does nothing, above a bare loop over tensors
 Every fit runs in a process of its own, sides in turn (A B C A B C …), on the same pixels, weights and split; seconds are from making the model to the end of its training, without
 imports, decoding and predicting the test rows. ftkit's hold its features and its validation. Sides: ftkit (defaults, no augmentation), plain (the same levers by hand: bfloat16,
-channels last, fused AdamW, one cycle), trainer (transformers' defaults: batches of 8, float32), trainer-best (bfloat16, batches of 32, rate 1e-3), fastai (`fine_tune`, its defaults),
+channels last, fused AdamW, one cycle, and ftkit's `kept_memory` around it), trainer (transformers' defaults: batches of 8, float32), trainer-best (bfloat16, batches of 32, rate 1e-3), fastai (`fine_tune`, its defaults),
 lightning (its defaults around the plain recipe). `--sides ftkit ftkit …` shows the noise of the machine (A–A); a round whose A–A ratio exceeds 1.1 is to be discarded.
 fastai and lightning are not installed with ftkit: pip install fastai lightning."""
 import os
@@ -80,9 +80,10 @@ def by_ftkit(data, x, seed, head):
 
 def by_plain(data, x, seed, head):
     import torch
+    from ftkit.fitting import kept_memory
     net, prep = network(len(data.task.classes), seed)
     train, test = (Rows(x, data.labels, p.ids, prep) for p in (data.train, data.test))
-    with Clock() as clock:
+    with Clock() as clock, kept_memory(torch.device("cpu")):
         net = net.to(memory_format=torch.channels_last)
         if head: net[0].requires_grad_(False)
         params = [p for p in net.parameters() if p.requires_grad]
@@ -253,8 +254,10 @@ if __name__ == "__main__":
     ask.add_argument("what", choices=["pictures", "texts", "head", "folds", "overhead"])
     ask.add_argument("--sides", nargs="*", default=None)
     ask.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
+    ask.add_argument("--size", type=int, default=SIZE, help="pixels a side of pictures")
     ask.add_argument("--one", nargs=2, metavar=("SIDE", "SEED"), help="a single fit, as JSON")
     args = ask.parse_args()
+    SIZE = args.size
     if args.what == "texts": sys.exit(subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "text.py"), "--seeds", *map(str, args.seeds)]).returncode)
     if args.what == "overhead": print(json.dumps(overhead(), indent=1)); sys.exit()
     if args.one:
@@ -267,7 +270,7 @@ if __name__ == "__main__":
     found = []
     for seed in args.seeds:
         for side in sides:
-            done = subprocess.run([sys.executable, __file__, args.what, "--one", side, str(seed)], capture_output=True, text=True)
+            done = subprocess.run([sys.executable, __file__, args.what, "--size", str(SIZE), "--one", side, str(seed)], capture_output=True, text=True)
             if done.returncode: sys.exit(done.stderr)
             found.append(json.loads(done.stdout.strip().splitlines()[-1]) | {"load": round(os.getloadavg()[0], 1)})
             print(json.dumps(found[-1]), flush=True)

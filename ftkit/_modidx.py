@@ -619,6 +619,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.explain.marked_html': ('explain.html#marked_html', 'ftkit/explain.py'),
                                'ftkit.explain.tfidf_features': ('explain.html#tfidf_features', 'ftkit/explain.py')},
             'ftkit.fitting': { 'ftkit.fitting.check_choices': ('fitting.html#check_choices', 'ftkit/fitting.py'),
+                               'ftkit.fitting.few_steps': ('fitting.html#few_steps', 'ftkit/fitting.py'),
                                'ftkit.fitting.fewer_at_once': ('fitting.html#fewer_at_once', 'ftkit/fitting.py'),
                                'ftkit.fitting.first_not_finite': ('fitting.html#first_not_finite', 'ftkit/fitting.py'),
                                'ftkit.fitting.kept_memory': ('fitting.html#kept_memory', 'ftkit/fitting.py'),

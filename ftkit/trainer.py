@@ -27,7 +27,7 @@ from .body_options import freeze_batch_norm, recompute
 from .checkpoints import Checkpoints, best_name, check_fork, saving_on_terminate, start_name
 from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
-from .fitting import check_choices, fewer_at_once, first_not_finite, kept_memory, peak_memory, plot_history
+from .fitting import check_choices, few_steps, fewer_at_once, first_not_finite, kept_memory, peak_memory, plot_history
 from .head import Model
 from .noises import SoundAugment
 from .own_networks import OWN, as_model
@@ -72,9 +72,9 @@ class Trainer:
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
         self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
-        self.shards = None  # while each rank holds a part of the network
-        self.ranks = Ranks()  # alone; `fit` looks whether others train the same run
+        self.shards, self.ranks = None, Ranks()  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
         model.bind(data)
+        if (few := few_steps(self.config, len(data.train))) and few not in model.notes: model.notes.append(few); emit("note", text=few)
 
 # %% ../nbs/09_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
