@@ -74,7 +74,7 @@ class Trainer:
         self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
         self.shards, self.ranks = None, Ranks()  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
         model.bind(data)
-        if (few := few_steps(self.config, len(data.train))) and few not in model.notes: model.notes.append(few); emit("note", text=few)
+        if record and (few := few_steps(self.config, len(data.train))) and few not in model.notes: model.notes.append(few); emit("note", text=few)
 
 # %% ../nbs/09_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
