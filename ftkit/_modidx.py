@@ -16,6 +16,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'ftkit.alike._grey': ('alike.html#_grey', 'ftkit/alike.py'),
                              'ftkit.alike._heard': ('alike.html#_heard', 'ftkit/alike.py'),
                              'ftkit.alike._jpeg_steps': ('alike.html#_jpeg_steps', 'ftkit/alike.py'),
+                             'ftkit.alike._levels': ('alike.html#_levels', 'ftkit/alike.py'),
                              'ftkit.alike._marks': ('alike.html#_marks', 'ftkit/alike.py'),
                              'ftkit.alike._min_hashes': ('alike.html#_min_hashes', 'ftkit/alike.py'),
                              'ftkit.alike._neighbours': ('alike.html#_neighbours', 'ftkit/alike.py'),

@@ -102,11 +102,12 @@ def _views(grey: np.ndarray, sizes: np.ndarray) -> list:  # (N,32,32), (N,2) -> 
 def _aligned(
     a: np.ndarray,  # (P,32,32) grey levels
     b: np.ndarray,
+    scale: np.ndarray,  # (2,P), from which it is looked for
     steps: int = 6,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (P,); (2,P) share of b's sides, (2,P) pixels from its middle
     "Correlation of `a` with the window of `b` that shows most of it, and that window."
     n, best, at = a.shape[1], np.full(len(a), -1.0), np.zeros((2, 2, len(a)))
-    scale, shift, from_middle = np.ones((2, len(a))), np.zeros((2, len(a))), (np.arange(n) - (n - 1) / 2).astype(np.float32)
+    shift, from_middle = np.zeros((2, len(a))), (np.arange(n) - (n - 1) / 2).astype(np.float32)
     for k in range(steps):
         seen = _window(b, scale, shift)
         found = _toned(a, seen, edge=2)
@@ -127,14 +128,17 @@ def _jpeg_steps() -> np.ndarray:  # (66,8,8), of qualities 30 to 95
     usual = np.array([16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99])
     return np.stack([((usual * (5000 // q if q < 50 else 200 - 2 * q) + 50) // 100).clip(1, 255) for q in range(30, 96)]).reshape(-1, 8, 8)
 
-def _saved(a: np.ndarray, quality: int) -> np.ndarray:  # (H,W) grey levels -> the same
-    from PIL import Image
-    Image.fromarray(a.astype(np.uint8)).save(b := io.BytesIO(), "JPEG", quality=quality)
-    return np.asarray(Image.open(b), np.float32)
+def _levels(picture, mode: str = "L") -> np.ndarray: return np.asarray(picture.convert(mode), np.float32)
 
-def _saved_again(a: np.ndarray, b: np.ndarray) -> bool:  # (H,W) grey levels twice
-    "Whether `b` is to two levels what JPEG makes of `a` at some quality."
+def _saved(picture, quality: int):
+    from PIL import Image
+    picture.save(b := io.BytesIO(), "JPEG", quality=quality)
+    return Image.open(b)
+
+def _saved_again(p, q) -> bool:  # two pictures of one size
+    "Whether `q` is to two levels what JPEG makes of `p` at some quality."
     from scipy.fft import dctn, idctn
+    a, b = _levels(p), _levels(q)
     (h, w), steps = a.shape, _jpeg_steps()
     whole = np.pad(a, ((0, -h % 8), (0, -w % 8)), mode="edge") - 128
     blocks = whole.reshape(len(whole) // 8, 8, -1, 8).swapaxes(1, 2)  # (H/8,W/8,8,8)
@@ -142,8 +146,8 @@ def _saved_again(a: np.ndarray, b: np.ndarray) -> bool:  # (H,W) grey levels twi
     made = made.swapaxes(2, 3).reshape(len(steps), *whole.shape)[:, :h, :w] + 128
     off = np.abs(made.clip(0, 255) - b)
     if off.max((1, 2)).min() <= 2: return True
-    mean = off.mean((1, 2))  # what lies halfway between two values an encoder may round the other way: Pillow's is asked about the likeliest qualities
-    return any(np.abs(_saved(a, 30 + int(q)) - b).max() <= 2 for q in np.argsort(mean)[:6] if mean[q] < 8)
+    mean = off.mean((1, 2))  # what lies halfway between two values an encoder may round the other way, and colours are coded apart: Pillow's is asked about the likeliest qualities
+    return any(np.abs(_levels(_saved(p, 30 + int(k)), "RGB") - _levels(q, "RGB")).max() <= 2 for k in np.argsort(mean)[:6] if mean[k] < 8)
 
 # %% ../nbs/02g_alike.ipynb #aa41b30f
 def _resized(p, q) -> float:  # two grey pictures of different sizes
@@ -156,12 +160,11 @@ def _resized(p, q) -> float:  # two grey pictures of different sizes
         found = max(found, float(_toned(windows, np.broadcast_to(images(small), windows.shape)).max()))
     return 1 - (1 - found) * max(2, 512 / (w * h))
 
-def _tiny(p, q) -> float:  # two grey pictures
+def _tiny(p, q) -> float:  # two pictures
     "Their correlation pixel by pixel; small ones that JPEG made of one another are nearly the same anyway."
-    if p.size != q.size: return _resized(p, q)
-    a, b = (np.asarray(v, np.float32) for v in (p, q))
-    found = float(_toned(a[None], b[None])[0])
-    return max(found, NEAR_TINY) if .9 < found < NEAR_TINY and (_saved_again(a, b) or _saved_again(b, a)) else found
+    if p.size != q.size: return _resized(p.convert("L"), q.convert("L"))
+    found = float(_toned(_levels(p)[None], _levels(q)[None])[0])
+    return max(found, NEAR_TINY) if .9 < found < NEAR_TINY and (_saved_again(p, q) or _saved_again(q, p)) else found
 
 # %% ../nbs/02g_alike.ipynb #2048b354
 def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) twice -> (P,) bool
@@ -183,7 +186,9 @@ def _cropped(
     "Correlation of one with the window of the other that shows most of it."
     best = np.zeros(grey.shape[1])
     for a, b in ((0, 1), (1, 0)):
-        found, scale, shift = _aligned(grey[a], grey[b])
+        part = (sizes[a] / sizes[b]).T
+        part = np.where(((part > .89) & (part < 1.02)).all(0), part, part / part.max(0)).clip(.89, 1.02)  # a crop's sides say how large its window is; where it was resized too, only of which shape
+        found, scale, shift = _aligned(grey[a], grey[b], part)
         k = np.flatnonzero((found >= NEAR_PICTURE) & (found > best) & _same_shape(sizes[a], sizes[b], scale))
         seen = _window(colour[b, k].reshape(-1, _SIDE, _SIDE).astype(np.float32), *(np.repeat(v[:, k], 3, axis=1) for v in (scale, shift))).reshape(-1, 3, _SIDE, _SIDE)
         k = k[_same_colours(colour[a, k], seen)]
@@ -209,11 +214,11 @@ def alike_pictures(
     pairs = _neighbours(grey, _views(grey, sizes))
     found, blocks = np.zeros(len(pairs)), lambda ids: np.array_split(ids, 1 + len(ids) // 256) if len(ids) else ()
     tiny = np.minimum(*(sizes[p].min(1) for p in pairs.T)) < _SIDE
-    for k in np.flatnonzero(tiny): found[k] = _tiny(*(open_picture(items[i]).convert("L") for i in pairs[k])) + (NEAR_PICTURE - NEAR_TINY)
+    for k in np.flatnonzero(tiny): found[k] = _tiny(*(open_picture(items[i]) for i in pairs[k])) + (NEAR_PICTURE - NEAR_TINY)
     for k in blocks(np.flatnonzero(~tiny)): found[k] = _toned(*(_soft(grey[p]) for p in pairs[k].T))
     shape, white = _same_shape(*(sizes[p] for p in pairs.T)), (grey > 247).mean((1, 2))[pairs].max(1) > .1
     if len(k := np.flatnonzero(~tiny & shape & white & (found > .9) & (found < NEAR_PICTURE) & (sizes[pairs].min((1, 2)) >= 2 * _SIDE))): found[k] = np.maximum(found[k], _finer(items, hashes, pairs[k]))
-    plain = np.concatenate([grey[b].std((1, 2)) < 1 for b in np.array_split(np.arange(len(grey)), 1 + len(grey) // 4096)])
+    plain = np.concatenate([grey[b, 2:-2, 2:-2].std((1, 2)) < 1 for b in np.array_split(np.arange(len(grey)), 1 + len(grey) // 4096)])
     for k in blocks(np.flatnonzero(plain[pairs].all(1))): found[k] = (np.abs(np.subtract(*(colour[p].mean((2, 3)) for p in pairs[k].T))).max(1) < 3)
     for k in blocks(np.flatnonzero(found >= NEAR_PICTURE)): found[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
     for k in blocks(np.flatnonzero(~tiny & (found < NEAR_PICTURE) & _same_shape(*(sizes[p] for p in pairs.T), apart=.16))):  # a tenth of one side cut off and none of the other
@@ -349,7 +354,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 10  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 11  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"

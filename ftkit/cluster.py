@@ -159,7 +159,7 @@ def finish(self, folder: Path, task: Task) -> None:
     if task.over or not task.future.done(): return
     try: said = task.future.result(timeout=10) or "its task ended without it"
     except Exception as e: said = f"{type(e).__name__}: {e}"  # such as KilledWorker: the task was on four workers when they died
-    if task.future.cancelled(): self.take_back(folder, task); return  # the scheduler is gone or was restarted; not the run's fault
+    if task.future.cancelled(): self.looked = float("-inf"); self.take_back(folder, task); return  # the scheduler is gone or was restarted, which `trouble` shall see before the next start; not the run's fault
     error = {"cell": None, "name": "the cluster did not execute it", "message": said.splitlines()[0][:500], "usage": False}
     _write_waiting(folder, task.token, status="failed", ended=time.time(), error=error, process=this_process())
 
