@@ -79,7 +79,7 @@ def _neighbours(
     return np.unique(np.concatenate(pairs), axis=0)
 
 # %% ../nbs/02g_alike.ipynb #f910ddd3
-NEAR_PICTURE, NEAR_TINY = 0.985, 0.987  # correlations
+NEAR_PICTURE, NEAR_TINY = 0.985, 0.99  # correlations
 
 def _toned(a: np.ndarray, b: np.ndarray, edge: int = 0) -> np.ndarray:  # (P,H,W) grey levels twice -> (P,)
     "Correlation, also of the one made as bright as the other."
@@ -161,10 +161,11 @@ def _resized(p, q) -> float:  # two grey pictures of different sizes
     return 1 - (1 - found) * max(2, 512 / (w * h))
 
 def _tiny(p, q) -> float:  # two pictures
-    "Their correlation pixel by pixel; small ones that JPEG made of one another are nearly the same anyway."
+    "Their correlation pixel by pixel, less where they have few pixels; those that JPEG made of one another are nearly the same anyway."
     if p.size != q.size: return _resized(p.convert("L"), q.convert("L"))
     found = float(_toned(_levels(p)[None], _levels(q)[None])[0])
-    return max(found, NEAR_TINY) if .9 < found < NEAR_TINY and (_saved_again(p, q) or _saved_again(q, p)) else found
+    if .9 < found < NEAR_TINY and (_saved_again(p, q) or _saved_again(q, p)): return NEAR_TINY
+    return 1 - (1 - found) * max(1, 64 / (p.width * p.height))
 
 # %% ../nbs/02g_alike.ipynb #2048b354
 def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) twice -> (P,) bool
@@ -354,7 +355,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 11  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 12  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"

@@ -6,10 +6,8 @@
 __all__ = ['Heard', 'hear', 'spectrum_writer', 'whisper_writes', 'show_by', 'noisy_predictions']
 
 # %% ../nbs/11b_listening.ipynb #1879846a
-import base64
 import contextlib
 import dataclasses
-import io
 import os
 
 import numpy as np
@@ -19,8 +17,8 @@ from .explain import heard_html
 from .head import Model
 from .noises import SoundAugment
 from .runfolder import Progress
-from .sounds import open_sound
 from .speech_bodies import Data, Sounds, load_backbone
+from .speech_data import as_mp3
 from .trainer import Trainer
 from .transcripts import error_by, recording_errors, show_error_by
 
@@ -41,13 +39,10 @@ def hear(
     seconds: float = 10.0,  # no more of each
 ) -> Heard:
     "Some rows to be listened to."
-    import soundfile
     rows = []
     for k, i in enumerate(ids):
-        file = io.BytesIO()
-        soundfile.write(file, open_sound(data.items[i])[:int(seconds * 16000)], 16000, format="MP3")
         more = {} if written is None else {"truth": data.label_text(i), "written": written[k]}
-        rows.append({"title": titles[k], **more, "sound": base64.b64encode(file.getvalue()).decode()})
+        rows.append({"title": titles[k], **more, "sound": as_mp3(data.items[i], seconds)})
     return Heard(rows)
 
 # %% ../nbs/11b_listening.ipynb #654a2d43

@@ -8,6 +8,7 @@ __all__ = ['FIXES', 'CHECKS', 'CLOSE', 'Finding', 'Check', 'register_check', 'Se
 
 # %% ../nbs/11d_quality.ipynb #530d9275
 import dataclasses
+import difflib
 import html
 import os
 import re
@@ -21,6 +22,7 @@ import numpy as np
 from .alike import _VERSION, alike, by_chance, groups_of
 from .backbone import _BODIES, features
 from .cases import shown
+from .cleaning import split_words
 from .classical import Classical
 from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
 from .table_data import Data
@@ -31,6 +33,7 @@ from .pictures import open_picture
 from .runfolder import Progress
 from .sounds import Clip, open_sound
 from .speech_bodies import load_backbone
+from .speech_data import as_mp3
 from .table_faults import far_numbers, mended, missing_cells, odd_columns, personal_cells, telling_columns, variants
 from .tables import fit_prep
 
@@ -359,10 +362,20 @@ def check(
     return Quality(data, found + new, notes, diverse)
 
 # %% ../nbs/11d_quality.ipynb #a0ae3b8a
-def _evidence(data: Data, i: int) -> str:
-    "A row as a person looks at it."
+def _differing(text: str, first: str) -> str:
+    "A text as HTML, with what only the first one has struck through, and what only it has underlined."
+    a, b, out = split_words(first), split_words(text), []
+    for how, i, j, k, l in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        old, new = (html.escape("".join(v)) for v in (a[i:j], b[k:l]))
+        out.append(new if how == "equal" else (old and f"<del style='background:#fbdcdc;color:#511'>{old}</del>") + (new and f"<ins style='background:#dcf0dc;color:#141'>{new}</ins>"))
+    return "".join(out)
+
+def _evidence(data: Data, i: int, first: int | None = None) -> str:
+    "A row as a person looks at it, a text beside the first of which it is a copy."
     seen, title = shown(data.items[i], data.task.modality), html.escape(f"row {i + 1}, {data.parts[i]}, {data.label_text(i)}"[:90])
-    what = f"<img alt='{title}' src='{seen['picture']}'>" if "picture" in seen else f"<blockquote>{html.escape(seen['text'][:300])}</blockquote>" if "text" in seen else f"<blockquote>{html.escape(os.path.basename(seen['sound']))}</blockquote>"
+    if "picture" in seen: what = f"<img alt='{title}' src='{seen['picture']}'>"
+    elif "text" in seen: what = f"<blockquote style='white-space:pre-wrap'>{html.escape(seen['text'][:300]) if first in (None, i) else _differing(seen['text'][:300], shown(data.items[first], data.task.modality)['text'][:300])}</blockquote>"
+    else: what = f"<audio controls preload='none' src='data:audio/mpeg;base64,{as_mp3(data.items[i], 4)}'></audio>" + ("" if isinstance(data.items[i], tuple) else f"<br>{html.escape(os.path.basename(seen['sound']))}")
     return f"<figure>{what}<figcaption>{title}</figcaption></figure>"
 
 def _histogram(d: dict) -> str:
@@ -383,7 +396,7 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
         out.append(f"<p>{e(self.how_diverse())}</p>{_histogram(self.diversity)}" + (f"<details><summary>by class</summary><table><thead><tr><th>class</th><th>rows</th><th>as rows unlike one another</th><th>closer than {CLOSE}</th></tr></thead><tbody>{classes}</tbody></table></details>" if classes else ""))
     for what in self.counts():
         found = self.of(what)
-        shown_ = "".join(f"<div><p>{e(f.told)}</p><div style='display:flex;flex-wrap:wrap;gap:.6rem'>{''.join(_evidence(self.data, i) for i in f.rows[:4])}</div></div>" for f in found[:most])
+        shown_ = "".join(f"<div><p>{e(f.told)}</p><div style='display:flex;flex-wrap:wrap;gap:.6rem'>{''.join(_evidence(self.data, i, f.rows[0] if 'copies' in what else None) for i in f.rows[:4])}</div></div>" for f in found[:most])
         out.append(f"<details{' open' if found[0].severity == 'wrong' else ''}><summary><b>{e(what)}</b>: {len(found)}{f', {most} shown' if len(found) > most else ''}; fix: {found[0].fix}, {e(FIXES[found[0].fix])}</summary>{shown_}</details>")
     return "".join(out)
 
