@@ -255,9 +255,10 @@ if __name__ == "__main__":
     ask.add_argument("--sides", nargs="*", default=None)
     ask.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     ask.add_argument("--size", type=int, default=SIZE, help="pixels a side of pictures")
+    ask.add_argument("--passes", type=int, default=EPOCHS, help="over the pictures, of all sides but ftkit: how long the others need to be as good")
     ask.add_argument("--one", nargs=2, metavar=("SIDE", "SEED"), help="a single fit, as JSON")
     args = ask.parse_args()
-    SIZE = args.size
+    SIZE, EPOCHS = args.size, args.passes
     if args.what == "texts": sys.exit(subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "text.py"), "--seeds", *map(str, args.seeds)]).returncode)
     if args.what == "overhead": print(json.dumps(overhead(), indent=1)); sys.exit()
     if args.one:
@@ -270,7 +271,7 @@ if __name__ == "__main__":
     found = []
     for seed in args.seeds:
         for side in sides:
-            done = subprocess.run([sys.executable, __file__, args.what, "--size", str(SIZE), "--one", side, str(seed)], capture_output=True, text=True)
+            done = subprocess.run([sys.executable, __file__, args.what, "--size", str(SIZE), "--passes", str(EPOCHS), "--one", side, str(seed)], capture_output=True, text=True)
             if done.returncode: sys.exit(done.stderr)
             found.append(json.loads(done.stdout.strip().splitlines()[-1]) | {"load": round(os.getloadavg()[0], 1)})
             print(json.dumps(found[-1]), flush=True)
