@@ -55,7 +55,7 @@ def measured(sample: str, seed: int) -> dict:
     same = data.hashes  # equal once spaces around words are gone
     copies = [p for f in ("exact", "near", "across") for p in truth[f]]
     equal = [p for p in copies if same[p[0]] == same[p[1]]]
-    found_equal = pairs("exact copies", "equal rows", "copies that disagree")  # the last where a third copy has another label; that the sample has equal rows of its own is no mistake of the gate
+    found_equal = pairs("exact copies", "equal rows") | {p for p in pairs("copies that disagree") if same[p[0]] == same[p[1]]}  # the last where a third copy has another label; that the sample has equal rows of its own is no mistake of the gate
     close = [p for p in copies if same[p[0]] != same[p[1]]]
     return {"exact": rate(equal, found_equal & ({*equal} | {p for p in found_equal if same[p[0]] != same[p[1]]})),
             "near": rate(close, {p for p in pairs("near-copies", "copies that disagree") if same[p[0]] != same[p[1]]}), "flipped": rate(truth["flipped"], of("suspected label")),
