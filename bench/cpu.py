@@ -30,6 +30,7 @@ EPOCHS, SIZE = 8, 224
 
 def pictures(seed):
     "Pixels (N,3,224,224) uint8 of all rows, and the data."
+    import timm  # noqa: F401 imported before the clocks start; ftkit would do so within its own
     from ftkit import Data
     data = Data.image("sample:stamps", seed=seed, valid=.1, test=.5)
     return data, data.pixels(SIZE, background=data.background)
@@ -176,6 +177,7 @@ SIDES = {"ftkit": by_ftkit, "plain": by_plain, "trainer": lambda *a: by_trainer(
 
 def folds(seed):
     "100 fits of ftkit's on five folds, features included; and what one costs the others."
+    import timm  # noqa: F401 as in `pictures`
     import torch
     from ftkit import Data, Model, Trainer
     from ftkit.core import cache_folder

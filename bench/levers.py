@@ -88,8 +88,9 @@ SIDES = {"pictures": {"all on": (nothing, {}), "float32": (nothing, {"precision"
 
 
 def fit(kind: str, side: str, seed: int) -> dict:
+    import timm  # noqa: F401 imported before the clock starts, as is the next
     import torch
-    from transformers import AutoModel  # noqa: F401 imported before the clock starts
+    from transformers import AutoModel  # noqa: F401
     from ftkit import Data, Model, Trainer
     from ftkit.core import cache_folder
     for part in ("features", "layers"): shutil.rmtree(cache_folder(part), ignore_errors=True)
