@@ -372,9 +372,12 @@ def _differing(text: str, first: str) -> str:
 
 def _evidence(data: Data, i: int, first: int | None = None) -> str:
     "A row as a person looks at it, a text beside the first of which it is a copy."
-    seen, title = shown(data.items[i], data.task.modality), html.escape(f"row {i + 1}, {data.parts[i]}, {data.label_text(i)}"[:90])
+    look = lambda k: shown(data.items[k], data.task.modality)
+    seen, title = look(i), html.escape(f"row {i + 1}, {data.parts[i]}, {data.label_text(i)}"[:90])
     if "picture" in seen: what = f"<img alt='{title}' src='{seen['picture']}'>"
-    elif "text" in seen: what = f"<blockquote style='white-space:pre-wrap'>{html.escape(seen['text'][:300]) if first in (None, i) else _differing(seen['text'][:300], shown(data.items[first], data.task.modality)['text'][:300])}</blockquote>"
+    elif "text" in seen:
+        text = html.escape(seen["text"][:300]) if first in (None, i) else _differing(seen["text"][:300], look(first)["text"][:300])
+        what = f"<blockquote style='white-space:pre-wrap'>{text}</blockquote>"
     else: what = f"<audio controls preload='none' src='data:audio/mpeg;base64,{as_mp3(data.items[i], 4)}'></audio>" + ("" if isinstance(data.items[i], tuple) else f"<br>{html.escape(os.path.basename(seen['sound']))}")
     return f"<figure>{what}<figcaption>{title}</figcaption></figure>"
 
