@@ -370,6 +370,7 @@ def _differing(text: str, first: str) -> str:
         out.append(new if how == "equal" else (old and f"<del style='background:#fbdcdc;color:#511'>{old}</del>") + (new and f"<ins style='background:#dcf0dc;color:#141'>{new}</ins>"))
     return "".join(out)
 
+# %% ../nbs/11d_quality.ipynb #3b4ef9aa
 def _evidence(data: Data, i: int, first: int | None = None) -> str:
     "A row as a person looks at it, a text beside the first of which it is a copy."
     look = lambda k: shown(data.items[k], data.task.modality)
