@@ -16,7 +16,7 @@ from .augment import to_device
 from .core import UsageError, patch_to
 from .sounds import SoundError, open_sound
 from .speech_data import Data
-from .tokens import Pieces, padded_length
+from .tokens import Pieces, few_shapes, padded_length
 
 # %% ../nbs/04d_speech_inputs.ipynb #64acaa95
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Sounds(Pieces):
         prep: SpeechPrep,
     ):
         self.flat, self.until, self.prep = flat, np.asarray(until, np.int64), prep
+        few_shapes()
         since = np.concatenate([[0], self.until[:-1]])
         cuts = [[int(b)] if b - a <= prep.longest else [a + e for e in pauses(flat[a:b], prep.longest, prep.rate)] for a, b in zip(since, self.until)]
         self.rows = np.repeat(np.arange(len(cuts)), [len(c) for c in cuts])  # of each piece

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['POOLINGS', 'TextPrep', 'read_knowledge', 'add_facts', 'show_preparation', 'prepared', 'tokenise', 'padded_length',
-           'like_lengths', 'split_batch', 'padding_share', 'Pieces', 'Texts', 'known_share']
+           'like_lengths', 'split_batch', 'padding_share', 'few_shapes', 'Pieces', 'Texts', 'known_share']
 
 # %% ../nbs/04c_tokens.ipynb #4c59391b
 import csv
@@ -184,6 +184,11 @@ def padding_share(
     "Share of the tokens that are padding."
     return 1 - sum(lengths[p].sum() for p in parts) / sum(len(p) * lengths[p].max() for p in parts)
 
+# %% ../nbs/04c_tokens.ipynb #2f9434f6
+def few_shapes() -> None:
+    "Have the processor's products remembered for few shapes only; without effect once this process has made one."
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"): os.environ.setdefault(name, "32")
+
 # %% ../nbs/04c_tokens.ipynb #e79faa85
 class Pieces:
     "Rows of different lengths, each read in one input or more."
@@ -226,6 +231,7 @@ class Texts(Pieces):
         if prep.max_length > tokenizer.model_max_length:
             raise UsageError(f"max_length is {prep.max_length} and this body reads at most {tokenizer.model_max_length} tokens; choose less, and windows above 1 for longer texts")
         self.items, self.prep, self.tokenizer = items, prep, tokenizer
+        few_shapes()
         held = _tokens(items, hashes, prep, tokenizer)
         self.ids, self.ends, self.rows, self.kinds, self.cut = (held[k] for k in ("ids", "ends", "rows", "kinds", "cut"))
         self.first = np.searchsorted(self.rows, np.arange(len(items) + 1))  # inputs of row i: first[i] to first[i+1]

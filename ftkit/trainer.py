@@ -23,7 +23,7 @@ from .augment import Augment, to_device
 from .averages import Average
 from .backbone import _NOUNS, Data, lower_layers
 from .batches import epoch_order, mixed
-from .body_options import freeze_batch_norm, recompute
+from .body_options import freeze_batch_norm, keep_less, recompute
 from .checkpoints import Checkpoints, best_name, check_fork, saving_on_terminate, start_name
 from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
@@ -200,9 +200,9 @@ def _order(self, s: Stage, epoch: int) -> np.ndarray:
 @patch_to(Trainer)
 def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
     "The rows of a batch that are computed at once: the gradient is that of the whole batch."
-    parts, most = np.array_split(rows, self.config.accumulate * self.pieces) if self.config.accumulate * self.pieces > 1 else [rows], self.at_once[self.device.type]
-    parts = [p for p in parts if len(p)]  # of a small batch a rank may have few rows, or none
-    return parts if s.lengths is None else [p for part in parts for p in split_batch(part, s.lengths, most)]
+    parts = np.array_split(rows, self.config.accumulate * self.pieces) if self.config.accumulate * self.pieces > 1 else [rows]
+    fewer = (lambda p: split_batch(p, s.lengths, self.at_once[self.device.type])) if s.lengths is not None and s.name != "contrast" else lambda p: np.array_split(p, -(-len(p) // (s.most or len(p))))
+    return [piece for p in parts if len(p) for piece in fewer(p)]  # of a small batch a rank may have few rows, or none
 
 @patch_to(Trainer)
 def _pieces(self, s: Stage, rows: np.ndarray) -> list[tuple[np.ndarray, int]]:
@@ -358,7 +358,7 @@ def fit(self) -> "Trainer":
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
     self.model.freeze("none").eval()
-    recompute(self.model.backbone, False)
+    recompute(self.model.backbone, False); keep_less(self.model.backbone, False)
     if self.record: note(weights=self.model.weights_hash(), peak_memory=peak_memory())
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
