@@ -1676,6 +1676,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'ftkit.transcripts.words_of': ('transcripts.html#words_of', 'ftkit/transcripts.py')},
             'ftkit.validation': { 'ftkit.validation._blocks': ('validation.html#_blocks', 'ftkit/validation.py'),
                                   'ftkit.validation._of_texts': ('validation.html#_of_texts', 'ftkit/validation.py'),
+                                  'ftkit.validation.choose_stage': ('validation.html#choose_stage', 'ftkit/validation.py'),
                                   'ftkit.validation.validated': ('validation.html#validated', 'ftkit/validation.py')},
             'ftkit.widgets': { 'ftkit.widgets.ParamForm': ('widgets.html#paramform', 'ftkit/widgets.py'),
                                'ftkit.widgets.ParamForm.__init__': ('widgets.html#paramform.__init__', 'ftkit/widgets.py'),

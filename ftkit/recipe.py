@@ -85,7 +85,7 @@ class TrainConfig(TrainOptions):
     clip: float = 1.0  # largest norm of the gradient; 0 is off [0..]
     patience: int | None = None  # stop after so many epochs without a lower validation loss [1..]
     blend: float = 0.4  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
-    keep: str = "best"  # "best" epoch by validation loss, or the "last"
+    keep: str = "best"  # "best" epoch by validation loss, of the tuning where there is one, or the "last"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
     compile: str = "auto"  # the network as compiled kernels (torch.compile): "on", "off", or "auto", for pictures on a GPU where the training is long enough to get the time back
     deterministic: bool = False  # on a GPU: only kernels that give the same bits each time; a CPU does that anyway

@@ -38,7 +38,7 @@ from .shards import Shards, moments, set_moments
 from .stages import Stage, _contrast_stage, _head_stage, _loss_of, _tune_stage, class_weighted, taught, teacher_answers
 from .table_augment import TableAugment
 from .tokens import padding_share, split_batch
-from .validation import validated
+from .validation import choose_stage, validated
 from .words import TextAugment
 
 # %% ../nbs/09_trainer.ipynb #0b8896f9
@@ -357,6 +357,7 @@ def fit(self) -> "Trainer":
         if saved.get("stage") not in names: saved = {}
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
+    choose_stage(self)
     self.model.freeze("none").eval()
     recompute(self.model.backbone, False); keep_less(self.model.backbone, False)
     if self.record: note(weights=self.model.weights_hash(), peak_memory=peak_memory())
@@ -388,6 +389,7 @@ def _run_stage(self, name: str, saved: dict) -> None:
     "One stage, from its start or from what was saved of it."
     c, self.began, before = self.config, time.time(), self.seconds.get(name, 0)
     if name == "tune" and not saved: self._load_best()
+    if not saved: self.best = {}
     if not saved and (name == "tune" or c.on_nan == "rollback"): self.saved.keep(start_name(name), self.model.state_dict())
     if name == "tune" and not saved: self._adapt()
     self.precision = Precision(**saved["precision"]) if saved else None
