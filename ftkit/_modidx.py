@@ -630,6 +630,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.fitting.few_steps': ('fitting.html#few_steps', 'ftkit/fitting.py'),
                                'ftkit.fitting.fewer_at_once': ('fitting.html#fewer_at_once', 'ftkit/fitting.py'),
                                'ftkit.fitting.first_not_finite': ('fitting.html#first_not_finite', 'ftkit/fitting.py'),
+                               'ftkit.fitting.head_first': ('fitting.html#head_first', 'ftkit/fitting.py'),
                                'ftkit.fitting.kept_memory': ('fitting.html#kept_memory', 'ftkit/fitting.py'),
                                'ftkit.fitting.peak_memory': ('fitting.html#peak_memory', 'ftkit/fitting.py'),
                                'ftkit.fitting.plot_history': ('fitting.html#plot_history', 'ftkit/fitting.py')},

@@ -63,7 +63,7 @@ class TrainOptions:
 class TrainConfig(TrainOptions):
     "Everything a training depends on beside model, data and augmentation."
     epochs: int = 8  # passes over the rows with the body unfrozen; 0 trains the head alone [0..]
-    head_epochs: int = 40  # passes over the cached features before that [0..]
+    head_epochs: int | None = 40  # passes over the cached features before that [0..]; None: as `head_first` says (08h)
     batch_size: int = 32  # rows a step [1..]
     learning_rate: float = 3e-3  # peak step size of the head while the body is trained (0..1]
     head_rate: float = 3e-3  # peak step size while the head is trained alone (0..1]
@@ -84,7 +84,7 @@ class TrainConfig(TrainOptions):
     accumulate: int = 1  # pieces a batch is cut into, to save memory [1..batch_size]
     clip: float = 1.0  # largest norm of the gradient; 0 is off [0..]
     patience: int | None = None  # stop after so many epochs without a lower validation loss [1..]
-    blend: float = 0.4  # share of the fine-tuned weights in the result, the rest is head-only training; 1 is off [0..1]
+    blend: float | None = 0.4  # share of the fine-tuned weights in the result, the rest is that of the start, after the head's training; 1 is off [0..1]; None: 0.4 where the head is trained first, or 1
     keep: str = "best"  # "best" epoch by validation loss, of the tuning where there is one, or the "last"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
     compile: str = "auto"  # the network as compiled kernels (torch.compile): "on", "off", or "auto", for pictures on a GPU where the training is long enough to get the time back
@@ -96,7 +96,7 @@ class TrainConfig(TrainOptions):
 
 # %% ../nbs/08a_recipe.ipynb #d8492678
 RECIPES: dict[str, dict] = {  # modality, or transcription with characters or a decoder: what differs from the defaults, which were found for pictures
-    "image": {},
+    "image": dict(head_epochs=None, blend=None),
     "tabular": dict(epochs=60, head_epochs=0, batch_size=64, learning_rate=1e-3, body_rate=1.0, layer_decay=1.0, weight_decay=1e-2, warmup=0.05, schedule="cosine", frozen_layers=0, blend=1.0, patience=15, label_smoothing=0.0),
     "text": dict(epochs=3, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=3, body_dropout=0.0, blend=1.0),
     "speech": dict(epochs=4, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=0.7, batch_size=16),
@@ -113,9 +113,9 @@ def _check_config(c: TrainConfig) -> None:
                         ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "on", "off")), ("half_body", ("auto", "on", "off")),
                         ("sampler", ("shuffle", "balanced")), ("on_nan", ("stop", "rollback"))):
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
-    for name in ("epochs", "head_epochs", "contrast_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds", "lora", "views"): need(getattr(c, name) >= 0, name, "at least 0")
+    for name in ("epochs", "head_epochs", "contrast_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds", "lora", "views"): need((getattr(c, name) or 0) >= 0, name, "at least 0")
     need(c.freeze != "gradual" or c.epochs != 1, "epochs", "at least 2 to free layers gradually (freeze)")
-    need(0 <= c.blend <= 1, "blend", "between 0 and 1")
+    need(c.blend is None or 0 <= c.blend <= 1, "blend", "between 0 and 1")
     need(c.body_dropout is None or 0 <= c.body_dropout < 1, "body_dropout", "None, or at least 0 and below 1")
     for name in ("mixup", "cutmix"): need(0 <= getattr(c, name) <= 10, name, "between 0 and 10")
     for name in ("l1", "swa", "teacher_share"): need(0 <= getattr(c, name) <= 1, name, "between 0 and 1")
@@ -124,13 +124,13 @@ def _check_config(c: TrainConfig) -> None:
     need(c.budget_seconds is None or c.budget_seconds > 0, "budget_seconds", "None, or above 0")
     for name in ("learning_rate", "head_rate", "body_rate", "layer_decay", "contrast_rate", "progressive"): need(0 < getattr(c, name) <= 1, name, "above 0 and at most 1")
     need(1 <= c.accumulate <= c.batch_size, "accumulate", f"at least 1 and at most batch_size ({c.batch_size})")
-    need(c.epochs + c.head_epochs > 0, "epochs", "above 0 when head_epochs is 0")
+    need(c.epochs or c.head_epochs != 0, "epochs", "above 0 when head_epochs is 0")
     need(not (c.ema and c.swa), "swa", "0 when ema is on: take one average of the weights")
     need(not c.dora or c.lora, "dora", "False when lora is 0: give the adapters a rank")
     need(not c.lora or c.half_body == "off", "half_body", "off when lora is on")
     need(not c.lora or c.on_nan == "stop", "on_nan", "stop when lora is on: what is kept are merged weights")
     need(not c.contrast_epochs or c.accumulate == 1, "accumulate", "1 when contrast_epochs is on: rows are set against all others of their batch")
-    need(not c.contrast_epochs or c.head_epochs, "head_epochs", "above 0 when contrast_epochs is on: the head is trained on what the body learned")
+    need(not c.contrast_epochs or c.head_epochs != 0, "head_epochs", "above 0 when contrast_epochs is on: the head is trained on what the body learned")
     need(not (c.patience and c.keep == "last"), "patience", "None when keep is 'last': early stopping keeps the best epoch")
 
 # %% ../nbs/08a_recipe.ipynb #71dde190

@@ -27,7 +27,7 @@ from .body_options import freeze_batch_norm, keep_less, recompute
 from .checkpoints import Checkpoints, best_name, check_fork, saving_on_terminate, start_name
 from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
-from .fitting import check_choices, few_steps, fewer_at_once, first_not_finite, kept_memory, peak_memory, plot_history
+from .fitting import check_choices, few_steps, fewer_at_once, first_not_finite, head_first, kept_memory, peak_memory, plot_history
 from .head import Model
 from .noises import SoundAugment
 from .own_networks import OWN, as_model
@@ -66,8 +66,9 @@ class Trainer:
         teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
         self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
         self.augment = None if augment is None or augment == type(augment)() else augment
-        self.config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality] | own), **fields)
+        config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality] | own), **fields)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
+        self.config = head_first(config, len(data.train), len(model.task.classes))
         check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
