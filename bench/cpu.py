@@ -6,7 +6,7 @@ head      a new head alone, 10 passes over the same pictures, the first included
 folds     5 folds × 20 trials of a head (rate, weight decay): ftkit with its cached features; the others are timed on one fold of one trial, times 100
 overhead  CPU time of a step around a network that does nothing, above a bare loop over tensors
 Every fit runs in a process of its own, sides in turn (A B C A B C …), on the same pixels, weights and split; seconds are from making the model to the end of its training, without
-imports, decoding and predicting the test rows. ftkit's hold its features and its validation. Sides: ftkit (defaults, no augmentation), plain (the same levers by hand: bfloat16,
+imports, decoding and predicting the test rows. ftkit's hold its features where it needs them, its probe of precisions and its validation. Sides: ftkit (defaults, no augmentation), plain (the same levers by hand: bfloat16,
 channels last, fused AdamW, one cycle, and ftkit's `kept_memory` around it), trainer (transformers' defaults: batches of 8, float32), trainer-best (bfloat16, batches of 32, rate 1e-3), fastai (`fine_tune`, its defaults),
 lightning (its defaults around the plain recipe). `--sides ftkit ftkit …` shows the noise of the machine (A–A); a round whose A–A ratio exceeds 1.1 is to be discarded.
 fastai and lightning are not installed with ftkit: pip install fastai lightning."""

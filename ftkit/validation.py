@@ -65,18 +65,17 @@ def _blocks(model: Model, data, s: Stage):
 
 # %% ../nbs/08i_validation.ipynb #9909103e
 def choose_stage(t) -> None:  # t: the Trainer, with the best weights of the tuning
-    "Go back to the head alone where its loss on the validation rows was less by more than one standard error of the paired differences; of a transcription, where fewer characters were wrong."
-    by = next((k for k in ("valid_character_error", "valid_loss") if k in t.best), None)
-    heads = [{"index": i, **h} for i, h in enumerate(t.history) if h["stage"] == "head" and by in h]
-    head = min(heads, key=lambda h: h[by], default=None)
-    if head is None or t.best["stage"] == "head" or head[by] >= t.best[by]: return
+    "Go back to the head alone where its loss on the validation rows was less by more than one standard error of the paired differences; of a transcription, where fewer characters were wrong; and where the tuning left nothing of use."
+    by = "valid_character_error" if t.model.task.kind == "transcription" else "valid_loss"
+    head = min(({"index": i, **h} for i, h in enumerate(t.history) if h["stage"] == "head" and by in h), key=lambda h: h[by], default=None)
+    if t.config.keep == "last" or head is None or t.best.get("stage") == "head" or head[by] >= t.best.get(by, math.inf): return
     def losses():
         out = t.model.outputs(t.data.valid, "validate", t.precision if t.model.task.modality != "image" else None, t._rows())
         return t.loss_of(out, t.targets[t.data.valid.ids].cpu(), 0.0).double()
-    tuned = losses() if by == "valid_loss" else None
+    tuned = losses() if t.best and by == "valid_loss" else None
     t.model.load_state_dict(t.saved.kept("start"))
     worse = None if tuned is None else tuned - losses()
     if not t.ranks.from_first(lambda: worse is None or bool(worse.mean() > worse.std() / math.sqrt(len(worse)))): return t._load_best()
-    told = f"the head alone was better on the validation rows than after tuning ({by.removeprefix('valid_').replace('_', ' ')} {head[by]:.3g}, tuned {t.best[by]:.3g}), and is kept"
+    told = f"the head alone was better on the validation rows than after tuning ({by.removeprefix('valid_').replace('_', ' ')} {head[by]:.3g}, tuned {t.best.get(by, math.nan):.3g}), and is kept"
     t.best = head
     if t.record: t.model.notes.append(told); emit("note", text=told)
