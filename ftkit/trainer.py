@@ -81,7 +81,8 @@ class Trainer:
 @patch_to(Trainer)
 def __repr__(self):
     c = self.config
-    return f"Trainer: head {c.head_epochs} epochs on features, then {c.epochs} on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
+    first = f"head {c.head_epochs} epochs on features, then " if c.head_epochs else ""
+    return f"Trainer: {first}{c.epochs} epochs on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
 @patch_to(Trainer)
 def _tunes(self) -> bool:
