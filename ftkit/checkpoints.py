@@ -31,36 +31,41 @@ class Checkpoints:
         name: str,  # its first four letters are its kind; of each kind one copy is held
         weights: dict[str, torch.Tensor],
     ) -> None:
-        "Hold a copy of the weights in memory; the next checkpoint writes it."
-        copy = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in weights.items()}
+        "Hold a copy of the weights in memory; the next checkpoint writes it. What is as in a copy held before, such as frozen layers, is held once."
+        before, copy = list(self.copies.values()), {}
+        for k, v in weights.items():
+            v = v.detach().cpu()
+            copy[k] = next((c[k] for c in before if k in c and torch.equal(c[k], v)), None)
+            if copy[k] is None: copy[k] = v.clone(memory_format=torch.contiguous_format)
         self.copies = {k: v for k, v in self.copies.items() if k[:4] != name[:4]} | {name: copy}
 
     def kept(self, name: str) -> dict[str, torch.Tensor]:
         "The copy of that name, from memory or from the folder."
         return self.copies[name] if name in self.copies else load_file(self.folder / f"{name}.safetensors")
 
-    def write(self,
-        name: str,  # number of the stage, its name, number of the step
-        tensors: dict[str, torch.Tensor],
-        state: dict,  # what JSON can hold
-        ranks=None,  # a Ranks: then all call this
-        mine=None,  # function name -> whether this rank writes that tensor; None: rank 0 writes all
-    ) -> None:
-        "One checkpoint, and the weights it needs; those that nothing needs any more are removed."
-        if mine: tensors = self._share_out(name, tensors, ranks, mine)
-        if ranks and ranks.rank: return
-        for copy in self.copies.keys() - self.written: write_atomic(self.folder / f"{copy}.safetensors", save(self.copies[copy])); self.written.add(copy)
-        with build_folder(self.folder / name) as part:
-            save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
-            for other in self.folder.glob(f".parts/{name}-*-of-{state.get('ranks')}"): os.replace(other, part / f"{other.name}.safetensors")
-            write_json(part / "state.json", state)
-        shutil.rmtree(self.folder / ".parts", ignore_errors=True)
-        every = os.environ.get("FTKIT_KEEP") == "all"  # those at the end of an epoch, for forks
-        for old in self.all()[:-2]:
-            if not every or read_json(old / "state.json")["step"]: shutil.rmtree(old, ignore_errors=True)
-        for old in sorted(self.folder.glob("best-*"))[:-2] if not every else (): old.unlink()
-
 # %% ../nbs/08e_checkpoints.ipynb #d998006a
+@patch_to(Checkpoints)
+def write(self,
+    name: str,  # number of the stage, its name, number of the step
+    tensors: dict[str, torch.Tensor],
+    state: dict,  # what JSON can hold
+    ranks=None,  # a Ranks: then all call this
+    mine=None,  # function name -> whether this rank writes that tensor; None: rank 0 writes all
+) -> None:
+    "One checkpoint, and the weights it needs; those that nothing needs any more are removed."
+    if mine: tensors = self._share_out(name, tensors, ranks, mine)
+    if ranks and ranks.rank: return
+    for copy in self.copies.keys() - self.written: write_atomic(self.folder / f"{copy}.safetensors", save(self.copies[copy])); self.written.add(copy)
+    with build_folder(self.folder / name) as part:
+        save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
+        for other in self.folder.glob(f".parts/{name}-*-of-{state.get('ranks')}"): os.replace(other, part / f"{other.name}.safetensors")
+        write_json(part / "state.json", state)
+    shutil.rmtree(self.folder / ".parts", ignore_errors=True)
+    every = os.environ.get("FTKIT_KEEP") == "all"  # those at the end of an epoch, for forks
+    for old in self.all()[:-2]:
+        if not every or read_json(old / "state.json")["step"]: shutil.rmtree(old, ignore_errors=True)
+    for old in sorted(self.folder.glob("best-*"))[:-2] if not every else (): old.unlink()
+
 @patch_to(Checkpoints)
 def _share_out(self, name: str, tensors: dict[str, torch.Tensor], ranks, mine) -> dict[str, torch.Tensor]:
     "Those that this rank writes: rank 0 with `write`, the others here, where `write` then finds them."
