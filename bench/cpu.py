@@ -75,7 +75,7 @@ def by_ftkit(data, x, seed, head):
     seen.pixels(SIZE, background=seen.background)
     with Clock() as clock:
         model = Model("efficientnet_lite0", data.task, size=SIZE, seed=seed)
-        Trainer(model, seen, seed=seed, **(dict(freeze="backbone", head_epochs=10, head_rate=1e-2) if head else {})).fit()
+        Trainer(model, seen, seed=seed, **(dict(freeze="backbone", head_epochs=10, head_rate=1e-2) if head else dict(epochs=EPOCHS))).fit()
     return clock, float((model.predict(data.test).argmax(1) == data.test.labels).mean())
 
 
@@ -254,26 +254,26 @@ def peak(): return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e
 if __name__ == "__main__":
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("what", choices=["pictures", "texts", "head", "folds", "overhead"])
-    ask.add_argument("--sides", nargs="*", default=None)
+    ask.add_argument("--sides", nargs="*", default=None, help="of pictures also with a number of passes, as trainer:24: how long does one need to be as good as another?")
     ask.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     ask.add_argument("--size", type=int, default=SIZE, help="pixels a side of pictures")
-    ask.add_argument("--passes", type=int, default=EPOCHS, help="over the pictures, of all sides but ftkit: how long the others need to be as good")
     ask.add_argument("--one", nargs=2, metavar=("SIDE", "SEED"), help="a single fit, as JSON")
     args = ask.parse_args()
-    SIZE, EPOCHS = args.size, args.passes
+    SIZE = args.size
     if args.what == "texts": sys.exit(subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "text.py"), "--seeds", *map(str, args.seeds)]).returncode)
     if args.what == "overhead": print(json.dumps(overhead(), indent=1)); sys.exit()
     if args.one:
-        side, seed = args.one[0], int(args.one[1])
+        side, _, passes = args.one[0].partition(":")
+        seed, EPOCHS = int(args.one[1]), int(passes or EPOCHS)
         if args.what == "folds" and side == "ftkit": print(json.dumps(folds(seed))); sys.exit()
         data, x = pictures(seed)
         clock, accuracy = SIDES[side](data, x, seed, args.what != "pictures")
-        print(json.dumps({"side": side, "seed": seed, "wall": round(clock.wall, 1), "cpu": round(clock.cpu, 1), "accuracy": round(accuracy, 4), "peak GB": peak()})); sys.exit()
+        print(json.dumps({"side": args.one[0], "seed": seed, "wall": round(clock.wall, 1), "cpu": round(clock.cpu, 1), "accuracy": round(accuracy, 4), "peak GB": peak()})); sys.exit()
     sides = args.sides or {"pictures": ["ftkit", "plain", "trainer-best", "trainer", "fastai", "lightning"], "head": ["ftkit", "scikit-learn", "plain", "trainer-best", "fastai", "lightning"], "folds": ["ftkit", "trainer-best", "fastai"]}[args.what]
     found = []
     for seed in args.seeds:
         for side in sides:
-            done = subprocess.run([sys.executable, __file__, args.what, "--size", str(SIZE), "--passes", str(EPOCHS), "--one", side, str(seed)], capture_output=True, text=True)
+            done = subprocess.run([sys.executable, __file__, args.what, "--size", str(SIZE), "--one", side, str(seed)], capture_output=True, text=True)
             if done.returncode: sys.exit(done.stderr)
             found.append(json.loads(done.stdout.strip().splitlines()[-1]) | {"load": round(os.getloadavg()[0], 1)})
             print(json.dumps(found[-1]), flush=True)

@@ -118,7 +118,7 @@ def nleep(f, y) -> float:
     return float(np.log((p @ (joint / joint.sum(0)).T)[np.arange(len(y)), y].clip(1e-9)).mean())
 
 
-def rank(name: str, tuned: list[dict], folder: Path) -> dict:
+def rank(name: str, tuned: list[dict], folder: Path, minutes: float) -> dict:
     "One set: the ranking, its time with an empty cache, and its agreement with the fine-tunes, beside other scores."
     from scipy.stats import kendalltau, spearmanr
     from threadpoolctl import threadpool_limits
@@ -136,10 +136,10 @@ def rank(name: str, tuned: list[dict], folder: Path) -> dict:
         os.environ["FTKIT_CACHE"] = d
         data = read(name)
         started, cpu = time.perf_counter(), time.process_time()
-        found = rank_backbones(data, list(bodies.values()), **prep)
+        found = rank_backbones(data, list(bodies.values()), tune=minutes, **prep)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         started = time.perf_counter()
-        rank_backbones(data, list(bodies.values()), **prep)
+        rank_backbones(data, list(bodies.values()), tune=minutes, **prep)
         again = time.perf_counter() - started
         print(found, flush=True)
         some, scores = _some(data, ROWS[data.task.modality], 0), {}
@@ -147,10 +147,10 @@ def rank(name: str, tuned: list[dict], folder: Path) -> dict:
             f, y = np.asarray(features(Model(net, data.task, **prep).bind(some).backbone, some)), some.labels
             with threadpool_limits(1): a, loss = logistic(f, y); others = {"logistic accuracy": a, "logistic log loss": loss, "LogME": logme(f, y), "H-score": h_score(f, y), "NLEEP": nleep(f, y)}
             row = next(r for r in found.rows if r["body"] == b)
-            scores[b] = {"ridge squared error (ftkit)": -row["error"], "ridge accuracy": row["value"]} | others
+            scores[b] = {"order (ftkit)": -found.rows.index(row), "ridge squared error": -row["error"], "ridge accuracy": row["value"]} | others
     os.environ.pop("FTKIT_CACHE") if usual is None else os.environ.update(FTKIT_CACHE=usual)
     agree = {f"{n} bodies": {s: [round(float(r([scores[b][s] for b in some], [truth[b] for b in some])[0]), 2) for r in (spearmanr, kendalltau)] for s in next(iter(scores.values()))} for n in (5, len(truth)) for some in [list(truth)[:n]]}
-    return {"set": name, "rows": found.n, "seconds": round(seconds, 1), "cpu": round(cpu, 1), "load": round(os.getloadavg()[0], 1), "again": round(again, 1), "accuracy": truth, "scores": {b: {k: round(v, 4) for k, v in s.items()} for b, s in scores.items()}, "spearman, kendall": agree}
+    return {"set": name, "rows": found.n, "trained": {r["body"]: [round(r["trained_value"], 4), round(r["trained_error"], 4), round(r["trained_took"], 1)] for r in found.rows if "trained_error" in r}, "seconds": round(seconds, 1), "cpu": round(cpu, 1), "load": round(os.getloadavg()[0], 1), "again": round(again, 1), "accuracy": truth, "scores": {b: {k: round(v, 4) for k, v in s.items()} for b, s in scores.items()}, "spearman, kendall": agree}
 
 
 def main() -> None:
@@ -159,6 +159,7 @@ def main() -> None:
     ask.add_argument("sets", nargs="*", default=list(SETS))
     ask.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "ranking.jsonl")
     ask.add_argument("--seed", type=int, default=0, help="of the training; the split is always the same, and a body's accuracy is the mean over seeds")
+    ask.add_argument("--minutes", type=float, default=0, help="for the leading bodies' training, as ftkit backbones --tune")
     args = ask.parse_args()
     folder = args.out.with_suffix("")
     folder.mkdir(exist_ok=True, parents=True)
@@ -173,7 +174,7 @@ def main() -> None:
         return
     for name in args.sets:
         if len({r["body"] for r in done if r["set"] == name}) < 5: print(f"{name}: fewer than five fine-tunes in {args.out}"); continue
-        row = rank(name, done, folder)
+        row = rank(name, done, folder, args.minutes)
         with open(args.out.with_suffix(".ranks.jsonl"), "a") as f: f.write(json.dumps(row) + "\n")
         print(json.dumps(row, indent=1), flush=True)
 

@@ -113,12 +113,40 @@ def _times(model: Model, some: Data, data: Data) -> dict:
     whole = a_row * len(data) + c.head_epochs * rate.get("head", 0) * train / batch + c.epochs * (a_step * train + rate.get("features", rate.get("frames", 0)) * valid)
     return {"features": a_row, "step": a_step, "training": whole}
 
+# %% ../nbs/10b_ranking.ipynb #b2cd1d29
+def _train(net: Backbone, data: Data, rest: Data, seed: int, prep: dict) -> dict:  # data: all; rest: its rows that are no test rows
+    "What a trained body adds to its line, from the cache if it was trained before."
+    task = data.task
+    key = fingerprint({"features": str(_features_at(Model(net, task, seed=seed, **prep).bind(rest).backbone, rest, pick_device()[0]).name), "labels": rest.fingerprint, "seed": seed, "trained": 1})
+    path = cache_folder("probes") / f"{key}.json"
+    with in_turn(path):
+        if not path.exists():
+            started, goals = time.perf_counter(), _goals(rest)
+            said = np.zeros(goals.shape)
+            for half in rest.folds(2, seed):
+                trainer = Trainer(Model(copy.deepcopy(net), task, seed=seed, **prep), half, seed=seed, keep="last", record=False).fit()
+                said[half.test.ids] = trainer.model.predict(half.test)
+            figures = score(task.kind, rest.labels, said, task.classes, n_boot=0)
+            write_json(path, {"trained_value": float(figures[headline(task.kind)[0]].value), "trained_error": float(np.square(said - goals).mean() / max(goals.var(0).mean(), 1e-12)), "trained_took": time.perf_counter() - started})
+    return read_json(path)
+
+def _train_leading(found: list[dict], bodies: dict, data: Data, seed: int, seconds: float, prep: dict) -> None:  # found: lines, the best first; bodies: what each line's body was loaded from
+    "Add to the lines of the leading bodies what they make of the data when trained, as long as the time suffices."
+    rest, ends = data.only(np.flatnonzero(data.parts != "test")), time.perf_counter() + seconds
+    bar = Progress("trained", len(found))
+    for k, row in enumerate(found):
+        if time.perf_counter() + row["training"] * len(rest) / max(1, len(data.train)) > ends: break
+        stop_point()
+        row |= _train(_load(bodies[row["body"]]), data, rest, seed, prep); bar.update(k + 1, body=row["body"])
+
+def _load(body: str | Backbone) -> Backbone: return copy.deepcopy(body) if isinstance(body, Backbone) else load_backbone(body)
+
 # %% ../nbs/10b_ranking.ipynb #2df7e64c
 @dataclasses.dataclass(repr=False)
 class Ranking:
     "Bodies, the best first; prints."
     metric: str  # of a probe on frozen features, such as accuracy
-    rows: list[dict]  # body, value of the metric, error (what is sorted by, lower is better), unknown (share of the tokens), parameters, bytes, features and step (seconds a row), training (seconds); of one that could not be had, body and why
+    rows: list[dict]  # body, value of the metric, error (lower is better), for trained ones trained_value, trained_error (which come first) and trained_took (seconds), unknown (share of the tokens), parameters, bytes, features and step (seconds a row), training (seconds); of one that could not be had, body and why
     n: int  # rows that were judged by
     noun: str
     seconds: float
@@ -127,14 +155,19 @@ class Ranking:
     def table(self):
         "As a DataFrame."
         import pandas as pd
-        unknown = any(r.get("unknown") is not None for r in self.rows)
-        return pd.DataFrame([{"body": r["body"], self.metric.replace("_", " "): f"{r['value']:.3f}", "error": f"{r['error']:.3f}", **({"unknown tokens": f"{r['unknown']:.1%}"} if unknown else {}), "parameters": f"{r['parameters'] / 1e6:.1f} M", "on disk": f"{r['bytes'] / 1e6:.0f} MB",
+        unknown, trained = (any(r.get(k) is not None for r in self.rows) for k in ("unknown", "trained_error"))
+        figure = lambda v: "" if v is None else f"{v:.3f}"
+        return pd.DataFrame([{"body": r["body"], self.metric.replace("_", " "): f"{r['value']:.3f}", "error": f"{r['error']:.3f}", **({"trained": figure(r.get("trained_value")), "its error": figure(r.get("trained_error"))} if trained else {}), **({"unknown tokens": f"{r['unknown']:.1%}"} if unknown else {}), "parameters": f"{r['parameters'] / 1e6:.1f} M", "on disk": f"{r['bytes'] / 1e6:.0f} MB",
                               "features": f"{_short(r['features'])} a row", "fine-tune": f"{_short(r['step'])} a row", "training": _spell(r["training"])} if "value" in r else {"body": r["body"], "training": r["why"]} for r in self.rows]).fillna("").set_index("body")
     @property
     def told(self) -> str:
         "What the figures are, in a sentence."
         how = "character error of a linear head on the frozen frames of a fifth of them" if self.metric == "character_error" else f"{self.metric.replace('_', ' ')} and squared error (as a share of what guessing the mean has) of a ridge regression on frozen features, five folds"
-        return f"{how}, by {self.n:,} {self.noun} that are no test rows; sorted by error. Training: with the default recipe and all rows, in float32 on this machine. {_spell(self.seconds)} in all."
+        return f"{how}, by {self.n:,} {self.noun} that are no test rows; sorted by error{self._of_trained}. Training: with the default recipe and all rows, in float32 on this machine. {_spell(self.seconds)} in all."
+    @property
+    def _of_trained(self) -> str:
+        n = sum("trained_error" in r for r in self.rows)
+        return f", but that of the {n} trained on either half of all rows that are no test rows comes first" if n else ""
     def __repr__(self): return f"{self.table().to_string()}\n{self.told}"
     def _repr_html_(self): return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
     def to_json(self): return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
@@ -145,6 +178,7 @@ def rank_backbones(
     bodies: list[str | Backbone] | None = None,  # names for `load_backbone`, or bodies; default: those that need no hub
     rows: int | None = None,  # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
     seed: int = 0,
+    tune: float = 0,  # minutes, for training the leading bodies as well: as many as suffice for [0..]
     **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
 ) -> Ranking:
     "Bodies for these data, the most promising first."
@@ -152,18 +186,25 @@ def rank_backbones(
     if task.modality not in ROWS: raise UsageError("the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as ftkit run tabular does")
     if rows is not None and rows < 20: raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
     if (wanted := bodies) is not None and not bodies: raise UsageError(f"bodies is empty; name some, or leave it out for {', '.join(usual_bodies(task.modality))}")
+    if tune and task.kind == "transcription": raise UsageError("tune is for classes and numbers; for transcription, bodies are ranked by a trained head already, so leave it out")
+    if tune < 0: raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
     some = _some(data, rows or ROWS[task.modality] // (1 + (task.kind == "transcription")), seed)
     if len(some) < 10: raise UsageError(f"only {len(some)} rows are no test rows; ten at least are needed to judge by")
-    found, missing, names = [], [], [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
+    found, missing, of, names = [], [], {}, [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
     bar = Progress("bodies", len(names))
     for k, name in enumerate(names):
         stop_point()
-        try: net = copy.deepcopy(name) if isinstance(name, Backbone) else load_backbone(name)
+        try: net = _load(name)
         except (BackboneError, SampleError) as e:
             if wanted: raise
             missing.append({"body": name, "why": str(e)}); continue
         net.check(task.modality)
         if task.kind == "transcription" and not hasattr(net, "hear"): raise BackboneError(f"{net.name} gives no frames, of which a text could be read; choose {', '.join(usual_bodies('speech'))}")
+        of[net.name] = name
         found.append({"body": net.name} | _measure(net, data, some, seed, prep)); bar.update(k + 1, body=net.name)
     if not found: raise BackboneError("no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing))
-    return Ranking(headline(task.kind)[0], sorted(found, key=lambda r: r["error"]) + missing, len(some), _NOUNS[task.modality], round(time.perf_counter() - started, 1))
+    found.sort(key=lambda r: r["error"])
+    if tune:
+        _train_leading(found, of, data, seed, 60 * tune, prep)
+        found.sort(key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])))
+    return Ranking(headline(task.kind)[0], found + missing, len(some), _NOUNS[task.modality], round(time.perf_counter() - started, 1))
