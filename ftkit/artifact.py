@@ -104,6 +104,7 @@ def save(self,
     interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
     "Write the model folder; it is whole or absent."
+    if self.backbone.architecture.startswith("own:"): raise ArtifactError(f"{self.backbone.name} is a network of your own, which only your code can build; keep its weights with torch.save(model.backbone.body.state_dict(), FILE), and load them into a new one")
     if self.head_config["name"] not in HEADS:
         raise ArtifactError(f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head")
     def fill(part):

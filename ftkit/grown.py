@@ -75,4 +75,5 @@ def go_on(
     if model.task != data.task:
         new = [c for c in data.task.classes if c not in model.task.classes]
         raise UsageError(f"the earlier model is made for {model.task}, and the data are {data.task}" + f", with {len(new)} new classes (first: {new[0]!r})" * bool(new) + "; leave earlier out and give its folder as backbone, which takes over all but the head")
+    model.notes.append(f"the network is that of {Path(earlier).name if Path(earlier).name != 'model' else Path(earlier).parent.name}, with its head and preprocessing; other parameters of the model (backbone, head, …) are not used")
     return model.bind(data)

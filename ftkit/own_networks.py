@@ -29,9 +29,11 @@ def as_model(
     if not isinstance(net, nn.Module): raise UsageError(f"model is a {type(net).__name__}; it must be a Model or a torch.nn.Module")
     if data.task.modality not in ("image", "tabular"): raise UsageError(f"a network of your own was given for {data.task.modality} data, whose inputs depend on its tokenizer or rate; make a Backbone of it, with its prep, and Model(backbone, task)")
     prep = fit_prep(data) if data.task.modality == "tabular" else Prep(**prep)
-    model = Model(Backbone(net, data.task.n_outputs, prep, type(net).__name__, f"own:{type(net).__name__}"), data.task, nn.Identity()).bind(data)
-    was_training, rows = net.training, model.backbone.inputs(data)
-    with torch.no_grad(): out = model.eval()(rows.batch(data.train.ids[:2], "cpu"))
+    model = Model(Backbone(net, data.task.n_outputs, prep, type(net).__name__, f"own:{type(net).__name__}"), data.task, nn.Identity(), pretrained=False).bind(data)
+    was_training, ids = net.training, data.train.ids[:2]
+    with torch.no_grad(): out = net.eval()(model.backbone.inputs(data).batch(ids, "cpu"))
     net.train(was_training)
-    if out.shape != (2, data.task.n_outputs): raise UsageError(f"{type(net).__name__} gives {tuple(out.shape)} for 2 rows; it must give (2, {data.task.n_outputs}): {'one number a class' if data.task.classes else 'one number'}")
+    given, wanted = tuple(out.shape) if torch.is_tensor(out) else f"a {type(out).__name__}", (len(ids), data.task.n_outputs)
+    if given != wanted: raise UsageError(f"{type(net).__name__} gives {given} for {len(ids)} rows; it must give {wanted}: {'one number a class' if data.task.classes else 'one number'}")
+    if not any(p.requires_grad for p in net.parameters()): raise UsageError(f"{type(net).__name__} has no parameter that could be trained (requires_grad)")
     return model

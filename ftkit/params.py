@@ -314,7 +314,7 @@ def _gather(params, given: dict, read) -> dict:
     for name in given:
         if name in names: continue
         near = nearest(name, names) if type(name) is str else None
-        do = f"perhaps {near} was meant" if near else "choose one of them" if names else "give none"
+        do = f"it is an option of the command, --{name}" if name in ("devices", "threads", "kernel", "timeout", "memory", "keep") else f"perhaps {near} was meant" if near else "choose one of them" if names else "give none"
         errors.append(f"{_show(name)} is not a parameter; {do}; allowed are {', '.join(names) or 'none'}")
     for p in params:
         try: values[p.name] = read(p, given[p.name]) if p.name in given else p.check(p.default)

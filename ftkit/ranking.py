@@ -92,7 +92,7 @@ def _measure(net: Backbone, data: Data, some: Data, seed: int, prep: dict) -> di
     "A body's line, from the cache if it was measured before."
     task, device = data.task, pick_device()[0]
     model = Model(net, task, seed=seed, **prep).bind(some)
-    key = fingerprint({"features": str(_features_at(net, some, device).name), "labels": some.fingerprint, "all": [len(data.part(p)) for p in ("train", "valid", "test")], "seed": seed, "version": 1})
+    key = fingerprint({"features": str(_features_at(net, some, device).name), "labels": some.fingerprint, "all": [len(data.part(p)) for p in ("train", "valid", "test")], "seed": seed, "version": 2})
     path = cache_folder("probes") / f"{key}.json"
     with in_turn(path):
         if not path.exists():
@@ -106,7 +106,8 @@ def _measure(net: Backbone, data: Data, some: Data, seed: int, prep: dict) -> di
 def _times(model: Model, some: Data, data: Data) -> dict:
     "Seconds of a row's features and of a row in a step of fine-tuning, and of a whole training with these data."
     device = pick_device()[0]
-    t = Trainer(model, dataclasses.replace(some, parts=np.where(some.parts == "valid", "train", some.parts)), record=False, **({"batch_size": 8, "head_epochs": 40} if model.task.modality == "image" else {}))
+    few = {"batch_size": min(32, max(8, 8 * 224 ** 2 // model.bind(some).prep.size ** 2)), "head_epochs": 40} if model.task.modality == "image" else {}  # of large pictures eight tell what a row costs
+    t = Trainer(model, dataclasses.replace(some, parts=np.where(some.parts == "valid", "train", some.parts)), record=False, **few)
     rate = {r["stage"]: r["each"] for r in estimate(t, evaluation=False, precision=Precision("float32" if device.type == "cpu" else "bfloat16", "channels_last" if model.task.modality == "image" else "sdpa", "not measured"), cached=False).rows}
     train, valid, c, batch = len(data.train), len(data.valid), t.config, t.config.batch_size
     a_row, a_step = rate.get("features", rate.get("frames", 0)) + rate.get("frozen layers", 0), rate.get("tune", 0) / batch

@@ -83,7 +83,8 @@ def whole_ids(
     values: dict,  # of parameters
 ) -> dict:
     "The same values with the whole ids of the runs they mean; one that is not there is refused."
-    return {name: in_values(value, lambda run, file, name=name: f"run:{_whole_id(name, run, file)}/{file}") for name, value in values.items()}
+    model = lambda name, value: f"{value}/model" if name in ("backbone", "earlier", "teacher") and re.fullmatch(r"run:[^/\s]+", str(value)) else value
+    return {name: in_values(model(name, value), lambda run, file, name=name: f"run:{_whole_id(name, run, file)}/{file}") for name, value in values.items()}
 
 def _whole_id(name: str, run: str, file: str) -> str:
     try: folder = find_run(run)

@@ -27,7 +27,7 @@ from .body_options import freeze_batch_norm, keep_less, recompute
 from .checkpoints import Checkpoints, best_name, check_fork, saving_on_terminate, start_name
 from .core import UsageError, fingerprint, patch_to, permutation, read_json
 from .runfolder import Progress, emit, note, run_dir, run_of, stop_asked
-from .fitting import check_choices, few_steps, fewer_at_once, first_not_finite, head_first, kept_memory, peak_memory, plot_history
+from .fitting import check_choices, check_given, few_steps, fewer_at_once, first_not_finite, head_first, kept_memory, peak_memory, plot_history, rate_advice
 from .head import Model
 from .noises import SoundAugment
 from .own_networks import OWN, as_model
@@ -62,8 +62,10 @@ class Trainer:
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
-        own, model = {} if isinstance(model, Model) else OWN, as_model(model, data)
+        own = {} if isinstance(model, Model) else OWN
+        check_given(data, config, watch, metric, own and fields.get("head_epochs", 0))
         teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
+        model = as_model(model, data)
         self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
         self.augment = None if augment is None or augment == type(augment)() else augment
         config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality] | own), **fields)
@@ -82,7 +84,8 @@ class Trainer:
 def __repr__(self):
     c = self.config
     first = f"head {c.head_epochs} epochs on features, then " if c.head_epochs else ""
-    return f"Trainer: {first}{c.epochs} epochs on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
+    first = f"{c.contrast_epochs} epochs of contrast, then " * bool(c.contrast_epochs) + (first if self._tunes() else first.removesuffix(", then "))
+    return f"Trainer: {first}{f'{c.epochs} epochs ' * self._tunes()}on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
 
 @patch_to(Trainer)
 def _tunes(self) -> bool:
@@ -268,10 +271,10 @@ def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.nd
     if self.shards: self.shards.gather()
     rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
     when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]))
-    advice = f"lower {dict(head='head_rate', contrast='contrast_rate').get(s.name, 'learning_rate')} (now {s.rate:g}), set clip to 1" + " or precision to float32" * (s.precision.dtype != "float32")
-    if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}{'; ' * bool(where)}{where}; {advice}" + "; on_nan = \"rollback\" goes back to the best weights by itself" * (self.config.on_nan == "stop") + ", which was done three times" * (self.falls == 3))
+    where = where or f"the outputs are numbers, so it comes from the loss {_loss_of(self.model, self.config.loss)}"
+    if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}; {where}; {rate_advice(self.config, s.name, s.precision.dtype)}" + "; on_nan = \"rollback\" goes back to the best weights by itself" * (self.config.on_nan == "stop") + f"; three times the best weights were gone back to, the last time with a rate of {s.rate * 3.0 ** -self.falls:.2g}" * (self.falls == 3))
     self.falls += 1
-    emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}{'; ' * bool(where)}{where}")
+    emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}; {where}")
     self.model.load_state_dict(self.saved.kept(best_name(self.best) if self.best and self.falls == 1 else start_name(s.name)))  # the best may lie where any step is too large
     if self.shards: self.shards.scatter()
     optimizer.state.clear(); optimizer.zero_grad(set_to_none=True); s.follow()
@@ -345,6 +348,7 @@ def _keep_best(self, record: dict) -> None:
 def fit(self) -> "Trainer":
     "Train the head on features, then the whole network; returns itself, with the best weights in the model."
     Trainer.count += self.record
+    self.history, self.best, self.seconds, self.falls = [], {}, {}, 0  # of a fit before
     self.number, c = Trainer.count, self.config
     self.saved = Checkpoints(self._folder())
     names = ["contrast"] * bool(c.contrast_epochs) + ["head"] * bool(c.head_epochs) + ["tune"] * self._tunes()
@@ -360,6 +364,7 @@ def fit(self) -> "Trainer":
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
     choose_stage(self)
+    if c.keep == "best" and not self.best and len(self.data.valid): raise FloatingPointError(f"no epoch gave numbers for the validation rows; {rate_advice(c, 'tune' if self._tunes() else 'head')}")
     self.model.freeze("none").eval()
     recompute(self.model.backbone, False); keep_less(self.model.backbone, False)
     if self.record: note(weights=self.model.weights_hash(), peak_memory=peak_memory())

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import torch
 
+from .core import UsageError
 from .head import Model, joined
 from .metrics import SCORES, headline, score
 from .runfolder import emit
@@ -36,10 +37,16 @@ def validated(
         model.eval()
         with torch.inference_mode(): out = joined([model.decide(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
     else: out = model.outputs(data.valid, "validate", s.precision if model.task.modality != "image" else None, s.rows)
-    if not out.isfinite().all(): return {}  # of weights that are no use: such an epoch is not kept, and the next step's loss says so
+    if not out.isfinite().all(): emit("note", text=f"what the network says of the validation rows is no number: this epoch of {s.name} is not kept"); return {}
     p, (name, _) = model.told(out), headline(kind)
-    own = {f"valid_{getattr(metric, '__name__', 'metric')}": float(metric(data.labels[ids], p))} if metric else {}
+    own = {f"valid_{getattr(metric, '__name__', 'metric')}": _number(metric, metric(data.labels[ids], p))} if metric else {}
     return {"valid_loss": loss_of(out, targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": score(kind, data.labels[ids], p, model.task.classes, n_boot=0)[name].value} | own
+
+# %% ../nbs/08i_validation.ipynb #28f27fb4
+def _number(metric, value) -> float:
+    "What a metric of the user's own gave."
+    try: return float(value)
+    except (TypeError, ValueError): raise UsageError(f"the metric {getattr(metric, '__name__', 'metric')} gave {type(value).__name__}; it must give one number, from labels (N,…) and predictions (N,…)") from None
 
 # %% ../nbs/08i_validation.ipynb #afa2f4cc
 def _of_texts(model: Model, data, s: Stage, loss_of, targets: torch.Tensor) -> dict:
@@ -75,7 +82,7 @@ def choose_stage(t) -> None:  # t: the Trainer, with the best weights of the tun
     tuned = losses() if t.best and by == "valid_loss" else None
     t.model.load_state_dict(t.saved.kept("start"))
     worse = None if tuned is None else tuned - losses()
-    if not t.ranks.from_first(lambda: worse is None or bool(worse.mean() > worse.std() / math.sqrt(len(worse)))): return t._load_best()
+    if not t.ranks.from_first(lambda: worse is None or bool(worse.mean() > worse.std(correction=len(worse) > 1) / math.sqrt(len(worse)))): return t._load_best()
     told = f"the head alone was better on the validation rows than after tuning ({by.removeprefix('valid_').replace('_', ' ')} {head[by]:.3g}, tuned {t.best.get(by, math.nan):.3g}), and is kept"
     t.best = head
     if t.record: t.model.notes.append(told); emit("note", text=told)
