@@ -118,7 +118,7 @@ def nleep(f, y) -> float:
     return float(np.log((p @ (joint / joint.sum(0)).T)[np.arange(len(y)), y].clip(1e-9)).mean())
 
 
-def rank(name: str, tuned: list[dict], folder: Path, minutes: float) -> dict:
+def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) -> dict:
     "One set: the ranking, its time with an empty cache, and its agreement with the fine-tunes, beside other scores."
     from scipy.stats import kendalltau, spearmanr
     from threadpoolctl import threadpool_limits
@@ -126,7 +126,7 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float) -> dict:
     from ftkit import Model
     from ftkit.backbone import features
     from ftkit.ranking import ROWS, _some, rank_backbones
-    data, truth, prep = read(name), {b: float(np.mean(a)) for b in BODIES[name] if (a := [r["accuracy"] for r in tuned if (r["set"], r["body"]) == (name, b)])}, SETS[name][2]
+    data, truth, prep = read(name), {b: float(np.mean(a)) for b in BODIES[name][:most] if (a := [r["accuracy"] for r in tuned if (r["set"], r["body"]) == (name, b)])}, SETS[name][2]
     bodies = {b: body(b, folder) for b in truth}
     for b, net in bodies.items(): net.name = b
     usual = os.environ.get("FTKIT_CACHE")
@@ -149,7 +149,7 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float) -> dict:
             row = next(r for r in found.rows if r["body"] == b)
             scores[b] = {"order (ftkit)": -found.rows.index(row), "ridge squared error": -row["error"], "ridge accuracy": row["value"]} | others
     os.environ.pop("FTKIT_CACHE") if usual is None else os.environ.update(FTKIT_CACHE=usual)
-    agree = {f"{n} bodies": {s: [round(float(r([scores[b][s] for b in some], [truth[b] for b in some])[0]), 2) for r in (spearmanr, kendalltau)] for s in next(iter(scores.values()))} for n in (5, len(truth)) for some in [list(truth)[:n]]}
+    agree = {f"{n} bodies": {s: [round(float(r([scores[b][s] for b in some], [truth[b] for b in some])[0]), 2) for r in (spearmanr, kendalltau)] for s in next(iter(scores.values()))} for n in {5, len(truth)} for some in [list(truth)[:n]]}
     return {"set": name, "rows": found.n, "trained": {r["body"]: [round(r["trained_value"], 4), round(r["trained_error"], 4), round(r["trained_took"], 1)] for r in found.rows if "trained_error" in r}, "seconds": round(seconds, 1), "cpu": round(cpu, 1), "load": round(os.getloadavg()[0], 1), "again": round(again, 1), "accuracy": truth, "scores": {b: {k: round(v, 4) for k, v in s.items()} for b, s in scores.items()}, "spearman, kendall": agree}
 
 
@@ -160,13 +160,14 @@ def main() -> None:
     ask.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "ranking.jsonl")
     ask.add_argument("--seed", type=int, default=0, help="of the training; the split is always the same, and a body's accuracy is the mean over seeds")
     ask.add_argument("--minutes", type=float, default=0, help="for the leading bodies' training, as ftkit backbones --tune")
+    ask.add_argument("--most", type=int, default=5, help="bodies; seven on pictures with those that were added later")
     args = ask.parse_args()
     folder = args.out.with_suffix("")
     folder.mkdir(exist_ok=True, parents=True)
     done = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
     if args.what == "tune":
         for name in args.sets:
-            for one in BODIES[name]:
+            for one in BODIES[name][:args.most]:
                 if any((r["set"], r["body"], r.get("seed", 0)) == (name, one, args.seed) for r in done): continue
                 row = tune(name, one, folder, args.seed)
                 with open(args.out, "a") as f: f.write(json.dumps(row) + "\n")
@@ -174,7 +175,7 @@ def main() -> None:
         return
     for name in args.sets:
         if len({r["body"] for r in done if r["set"] == name}) < 5: print(f"{name}: fewer than five fine-tunes in {args.out}"); continue
-        row = rank(name, done, folder, args.minutes)
+        row = rank(name, done, folder, args.minutes, args.most)
         with open(args.out.with_suffix(".ranks.jsonl"), "a") as f: f.write(json.dumps(row) + "\n")
         print(json.dumps(row, indent=1), flush=True)
 
