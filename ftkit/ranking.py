@@ -19,6 +19,7 @@ from .backbone import _NOUNS, Backbone, BackboneError, _features_at, features
 from .comparison import Data
 from .core import UsageError, cache_folder, fingerprint, in_turn, jsonable, permutation, read_json, write_json
 from .estimation import _short, _spell, estimate
+from .fitting import head_first
 from .metrics import headline, score
 from .recipe import Precision, pick_device
 from .runfolder import Progress, stop_point
@@ -92,7 +93,7 @@ def _measure(net: Backbone, data: Data, some: Data, seed: int, prep: dict) -> di
     "A body's line, from the cache if it was measured before."
     task, device = data.task, pick_device()[0]
     model = Model(net, task, seed=seed, **prep).bind(some)
-    key = fingerprint({"features": str(_features_at(net, some, device).name), "labels": some.fingerprint, "all": [len(data.part(p)) for p in ("train", "valid", "test")], "seed": seed, "version": 2})
+    key = fingerprint({"features": str(_features_at(net, some, device).name), "labels": some.fingerprint, "all": [len(data.part(p)) for p in ("train", "valid", "test")], "seed": seed, "version": 3})
     path = cache_folder("probes") / f"{key}.json"
     with in_turn(path):
         if not path.exists():
@@ -111,7 +112,8 @@ def _times(model: Model, some: Data, data: Data) -> dict:
     rate = {r["stage"]: r["each"] for r in estimate(t, evaluation=False, precision=Precision("float32" if device.type == "cpu" else "bfloat16", "channels_last" if model.task.modality == "image" else "sdpa", "not measured"), cached=False).rows}
     train, valid, c, batch = len(data.train), len(data.valid), t.config, t.config.batch_size
     a_row, a_step = rate.get("features", rate.get("frames", 0)) + rate.get("frozen layers", 0), rate.get("tune", 0) / batch
-    whole = a_row * len(data) + c.head_epochs * rate.get("head", 0) * train / batch + c.epochs * (a_step * train + rate.get("features", rate.get("frames", 0)) * valid)
+    first = head_first(dataclasses.replace(c, batch_size=32, head_epochs=None), train, len(data.task.classes)).head_epochs if few else c.head_epochs
+    whole = bool(first) * a_row * len(data) + first * rate.get("head", 0) * train / batch + c.epochs * (a_step * train + rate.get("features", rate.get("frames", 0)) * valid)
     return {"features": a_row, "step": a_step, "training": whole}
 
 # %% ../nbs/10b_ranking.ipynb #b2cd1d29
