@@ -63,7 +63,7 @@ class Trainer:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
             raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
         own = {} if isinstance(model, Model) else OWN
-        check_given(data, config, watch, metric, own and fields.get("head_epochs", 0))
+        check_given(data, config, watch, metric, own and fields.get("head_epochs", getattr(config, "head_epochs", 0)))
         teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
         model = as_model(model, data)
         self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
