@@ -261,6 +261,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'ftkit.checkpoints.Checkpoints.newest': ('checkpoints.html#checkpoints.newest', 'ftkit/checkpoints.py'),
                                    'ftkit.checkpoints.Checkpoints.read': ('checkpoints.html#checkpoints.read', 'ftkit/checkpoints.py'),
                                    'ftkit.checkpoints.Checkpoints.write': ('checkpoints.html#checkpoints.write', 'ftkit/checkpoints.py'),
+                                   'ftkit.checkpoints._same_bits': ('checkpoints.html#_same_bits', 'ftkit/checkpoints.py'),
                                    'ftkit.checkpoints.best_name': ('checkpoints.html#best_name', 'ftkit/checkpoints.py'),
                                    'ftkit.checkpoints.check_fork': ('checkpoints.html#check_fork', 'ftkit/checkpoints.py'),
                                    'ftkit.checkpoints.saving_on_terminate': ( 'checkpoints.html#saving_on_terminate',

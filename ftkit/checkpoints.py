@@ -35,13 +35,16 @@ class Checkpoints:
         before, copy = list(self.copies.values()), {}
         for k, v in weights.items():
             v = v.detach().cpu()
-            copy[k] = next((c[k] for c in before if k in c and torch.equal(c[k], v)), None)
+            copy[k] = next((c[k] for c in before if k in c and _same_bits(c[k], v)), None)
             if copy[k] is None: copy[k] = v.clone(memory_format=torch.contiguous_format)
         self.copies = {k: v for k, v in self.copies.items() if k[:4] != name[:4]} | {name: copy}
 
     def kept(self, name: str) -> dict[str, torch.Tensor]:
         "The copy of that name, from memory or from the folder."
         return self.copies[name] if name in self.copies else load_file(self.folder / f"{name}.safetensors")
+
+def _same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:  # 0 and -0 are equal, and other bits
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and torch.equal(*(t.contiguous().reshape(-1).view(torch.uint8) for t in (a, b)))
 
 # %% ../nbs/08e_checkpoints.ipynb #d998006a
 @patch_to(Checkpoints)
