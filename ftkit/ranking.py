@@ -133,14 +133,14 @@ def _train(net: Backbone, data: Data, rest: Data, seed: int, prep: dict) -> dict
             write_json(path, {"trained_value": float(figures[headline(task.kind)[0]].value), "trained_error": float(np.square(said - goals).mean() / max(goals.var(0).mean(), 1e-12)), "trained_took": time.perf_counter() - started})
     return read_json(path)
 
-def _train_leading(found: list[dict], bodies: dict, data: Data, seed: int, seconds: float, prep: dict) -> None:  # found: lines, the best first; bodies: what each line's body was loaded from
+def _train_leading(found: list[tuple[dict, str | Backbone]], data: Data, seed: int, seconds: float, prep: dict) -> None:  # found: a line and what its body is loaded from, the best first
     "Add to the lines of the leading bodies what they make of the data when trained, as long as the time suffices."
     rest, ends = data.only(np.flatnonzero(data.parts != "test")), time.perf_counter() + seconds
     bar = Progress("trained", len(found))
-    for k, row in enumerate(found):
+    for k, (row, body) in enumerate(found):
         if time.perf_counter() + row["training"] * len(rest) / max(1, len(data.train)) > ends: break
         stop_point()
-        row |= _train(_load(bodies[row["body"]]), data, rest, seed, prep); bar.update(k + 1, body=row["body"])
+        row |= _train(_load(body), data, rest, seed, prep); bar.update(k + 1, body=row["body"])
 
 def _load(body: str | Backbone) -> Backbone: return copy.deepcopy(body) if isinstance(body, Backbone) else load_backbone(body)
 
@@ -193,7 +193,7 @@ def rank_backbones(
     if tune < 0: raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
     some = _some(data, rows or ROWS[task.modality] // (1 + (task.kind == "transcription")), seed)
     if len(some) < 10: raise UsageError(f"only {len(some)} rows are no test rows; ten at least are needed to judge by")
-    found, missing, of, names = [], [], {}, [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
+    found, missing, names = [], [], [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
     bar = Progress("bodies", len(names))
     for k, name in enumerate(names):
         stop_point()
@@ -203,11 +203,9 @@ def rank_backbones(
             missing.append({"body": name, "why": str(e)}); continue
         net.check(task.modality)
         if task.kind == "transcription" and not hasattr(net, "hear"): raise BackboneError(f"{net.name} gives no frames, of which a text could be read; choose {', '.join(usual_bodies('speech'))}")
-        of[net.name] = name
-        found.append({"body": net.name} | _measure(net, data, some, seed, prep)); bar.update(k + 1, body=net.name)
+        found.append(({"body": net.name} | _measure(net, data, some, seed, prep), name)); bar.update(k + 1, body=net.name)
     if not found: raise BackboneError("no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing))
-    found.sort(key=lambda r: r["error"])
-    if tune:
-        _train_leading(found, of, data, seed, 60 * tune, prep)
-        found.sort(key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])))
-    return Ranking(headline(task.kind)[0], found + missing, len(some), _NOUNS[task.modality], round(time.perf_counter() - started, 1))
+    found.sort(key=lambda f: f[0]["error"])
+    if tune: _train_leading(found, data, seed, 60 * tune, prep)
+    rows = sorted((row for row, _ in found), key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])))
+    return Ranking(headline(task.kind)[0], rows + missing, len(some), _NOUNS[task.modality], round(time.perf_counter() - started, 1))
