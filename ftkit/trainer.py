@@ -271,7 +271,7 @@ def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.nd
     if self.shards: self.shards.gather()
     rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
     when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]))
-    where = where or f"the outputs are numbers, so it comes from the loss {_loss_of(self.model, self.config.loss)}"
+    where = where or f"computed once more, all outputs are numbers: perhaps it is the loss {_loss_of(self.model, self.config.loss)}, or what was drawn at random"
     if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}; {where}; {rate_advice(self.config, s.name, s.precision.dtype)}" + "; on_nan = \"rollback\" goes back to the best weights by itself" * (self.config.on_nan == "stop") + f"; three times the best weights were gone back to, the last time with a rate of {s.rate * 3.0 ** -self.falls:.2g}" * (self.falls == 3))
     self.falls += 1
     emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}; {where}")
