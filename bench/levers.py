@@ -78,11 +78,17 @@ def without_kept_memory():
     trainer.kept_memory = lambda device: contextlib.nullcontext()
 
 
+def with_all_kept():
+    "What enters a norm and a clipped ReLU is kept for the gradients, as PyTorch does."
+    import ftkit.stages as stages
+    stages.keep_less = lambda body, on: None
+
+
 def nothing(): pass
 
 
 SIDES = {"pictures": {"all on": (nothing, {}), "float32": (nothing, {"precision": "float32"}), "channels first": (with_layout("contiguous"), {}), "features again in each pass of the head": (without_features, {}),
-                      "pictures decoded again in each pass": (without_pixels, {}), "optimiser not fused": (without_fused, {}), "memory given back": (without_kept_memory, {}), "no training of the head first": (nothing, {"head_epochs": 0})},
+                      "pictures decoded again in each pass": (without_pixels, {}), "optimiser not fused": (without_fused, {}), "memory given back": (without_kept_memory, {}), "all kept for the gradients": (with_all_kept, {}), "no training of the head first": (nothing, {"head_epochs": 0})},
          "texts": {"all on": (nothing, {}), "float32": (nothing, {"precision": "float32"}), "random batches": (without_sorting, {}), "features again in each pass of the head": (without_features, {}),
                    "frozen layers again in each pass": (without_lower, {}), "optimiser not fused": (without_fused, {}), "memory given back": (without_kept_memory, {}), "all layers trained": (nothing, {"frozen_layers": 0}), "no training of the head first": (nothing, {"head_epochs": 0})}}
 

@@ -381,7 +381,7 @@ def probe_precision(
     layouts = ("channels_last", "contiguous")[x.ndim < 4:] if not isinstance(x, dict) else ("sdpa",) if "frames" in x else ("sdpa", "eager")  # plain products win on short texts; the longest recordings need gigabytes for them
     shape = list((x["below"][0] if of is None else of).shape)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
-    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "half_body": half_body, "version": 8})
+    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "half_body": half_body, "version": 9})
     path = cache_folder("precision") / f"{key}.json"
     if path.exists(): return Precision(**read_json(path))
     options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1]
