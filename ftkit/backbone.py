@@ -22,7 +22,7 @@ from torch import nn
 
 from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, read_json, settings
 from .runfolder import Progress
-from .inputs import Pictures, Prep
+from .inputs import Pictures, Prep, let_go
 from .params import nearest
 from .samples import SampleError
 from .table_samples import SAMPLES, fetch_sample
@@ -407,6 +407,7 @@ def fill_frames(
         for k, (at, x) in enumerate(rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)):
             for u, h in zip(at, forward(x).float().cpu().numpy()) if not ranks or ranks.mine(k) else (): held[ends[u] - sizes[u]:ends[u]] = h[:sizes[u]]
             done += len(at)
+            if k % 32 == 31: let_go(held)
             if progress: progress.update(done)
     return ranks.gathered(held, len(held)) if ranks else held
 

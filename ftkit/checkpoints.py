@@ -30,12 +30,13 @@ class Checkpoints:
     def keep(self,
         name: str,  # its first four letters are its kind; of each kind one copy is held
         weights: dict[str, torch.Tensor],
+        still: frozenset[str] = frozenset(),  # names of those that nothing changes as long as this lasts: they are not copied
     ) -> None:
-        "Hold a copy of the weights in memory; the next checkpoint writes it. What is as in a copy held before, such as frozen layers, is held once."
+        "Hold a copy of the weights in memory; the next checkpoint writes it. What is as in a copy held before is held once."
         before, copy = list(self.copies.values()), {}
         for k, v in weights.items():
             v = v.detach().cpu()
-            copy[k] = next((c[k] for c in before if k in c and _same_bits(c[k], v)), None)
+            copy[k] = v if k in still else next((c[k] for c in before if k in c and _same_bits(c[k], v)), None)
             if copy[k] is None: copy[k] = v.clone(memory_format=torch.contiguous_format)
         self.copies = {k: v for k, v in self.copies.items() if k[:4] != name[:4]} | {name: copy}
 

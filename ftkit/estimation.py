@@ -78,7 +78,7 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     c.config = dataclasses.replace(t.config, patience=None, budget_seconds=None, on_nan="stop", freeze="none" if t.config.freeze == "gradual" else t.config.freeze)
     c.history, c.best, c.seconds, c.number, c.watch, c.began = [], {}, {}, 0, [], time.time()
     c.saved = Checkpoints(c._folder())
-    for name in ("start", "best-0000"): c.saved.keep(name, c.model.state_dict())  # a training has both in memory
+    for name in ("start", "best-0000"): c.saved.keep(name, c.model.state_dict(), c._untrained())  # a training has both in memory
     def parts(s, rows):
         marks.append(now())
         return Trainer._parts(c, s, rows)
@@ -172,7 +172,6 @@ def _frozen_layers(a: _Ahead) -> None:
     a.add("frozen layers", len(a.ids), a.noun, 0.0 if there else a.pass_of("lowest", a.plain, a.ids, forward), "in the cache" if there else f"{size / 1e6:.0f} MB are kept in the cache")
     a.rows = a.t.known = copy.copy(a.plain)
     a.rows.below = np.zeros((int(a.plain.ends[-1]), width), np.float32), layers
-    for stage in a.memory: a.memory[stage] += size  # pages of a file count
 
 def _features(a: _Ahead) -> None:
     "What the frozen body makes of all rows, and of their augmented copies."
@@ -247,7 +246,6 @@ def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[in
         once = a.pass_of("all" if a.model.task.modality == "image" else "half", a.rows, a.data.valid.ids, half) + (_written(a, len(a.data.valid)) if a.model.writes else 0)
         n = c.epochs + (c.blend < 1) + bool(c.swa)
         a.add("validation", n, "times", n * once, f"{len(a.data.valid):,} {a.noun}")
-    if isinstance(x := getattr(a.plain, "x", None), np.memmap): a.memory["tune"] += x.nbytes * len(a.data.train) / len(a.ids)
     return did.trained, s.inputs(a.data.train.ids[:c.batch_size], None)
 
 def _written(a: _Ahead, n: int) -> float:

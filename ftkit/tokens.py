@@ -21,6 +21,7 @@ import torch
 from .augment import to_device
 from .cleaning import Clean, decode
 from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation
+from .inputs import let_go
 from .runfolder import Progress
 from .sources import DataError
 from .text_data import Data
@@ -216,6 +217,7 @@ class Pieces:
         held, layers = self.below
         h = np.zeros((len(units), length, held.shape[1]), np.float32)
         for row, u in zip(h, units): row[:self.sizes[u]] = held[self.ends[u] - self.sizes[u]:self.ends[u]]
+        let_go(held)
         return to_device(h, device), layers
 
 # %% ../nbs/04c_tokens.ipynb #9d809fa8

@@ -224,6 +224,11 @@ def _lowest(self) -> int:
     return min(wanted if wanted >= 0 else max(0, n + wanted), n - 1)
 
 @patch_to(Trainer)
+def _untrained(self) -> frozenset[str]:
+    "Weights of the model that are never trained."
+    return frozenset(f"backbone.body.{name}" for name, k in self.model.backbone.layers().items() if k < self._lowest())
+
+@patch_to(Trainer)
 def _padding(self, s: Stage) -> str:
     "What padding costs, with and without sorting."
     c, ids = self.config, self.data.train.ids
@@ -341,7 +346,7 @@ def _keep_best(self, record: dict) -> None:
     by = "valid_character_error" if self.model.task.kind == "transcription" else "valid_loss"
     if self.config.keep == "last" or by not in record or record[by] >= self.best.get(by, math.inf): return
     self.best = {"index": len(self.history) - 1, **record}
-    self.saved.keep(best_name(self.best), merged_state(self.model))
+    self.saved.keep(best_name(self.best), merged_state(self.model), self._untrained())
 
 # %% ../nbs/09_trainer.ipynb #05f59429
 @patch_to(Trainer)
@@ -397,7 +402,7 @@ def _run_stage(self, name: str, saved: dict) -> None:
     c, self.began, before = self.config, time.time(), self.seconds.get(name, 0)
     if name == "tune" and not saved: self._load_best()
     if not saved: self.best = {}
-    if not saved and (name == "tune" or c.on_nan == "rollback"): self.saved.keep(start_name(name), self.model.state_dict())
+    if not saved and (name == "tune" or c.on_nan == "rollback"): self.saved.keep(start_name(name), self.model.state_dict(), self._untrained())
     if name == "tune" and not saved: self._adapt()
     self.precision = Precision(**saved["precision"]) if saved else None
     if not saved or saved["epoch"] < {"contrast": c.contrast_epochs, "head": c.head_epochs, "tune": c.epochs}[name]:
