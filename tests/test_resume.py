@@ -18,7 +18,7 @@ OPTIONS = {  # fields of TrainConfig, or what else is on
 } | {f"optimizer {o}": {"optimizer": o} for o in OPTIMISERS}
 
 
-OF_PICTURES = {"cutmix": {"cutmix": 1.0}, "cutmix or mixup": {"cutmix": 1.0, "mixup": .4, "augment": True}, "stochastic depth": {"stochastic_depth": .3}, "growing pictures": {"progressive": .5}, "computed again": {"gradient_checkpointing": True, "body_dropout": .2}, "views": {"augment": True, "views": 2, "head_epochs": 4}}
+OF_PICTURES = {"clipped norms": {"body": "timm:mobilenetv2_100", "augment": True}, "cutmix": {"cutmix": 1.0}, "cutmix or mixup": {"cutmix": 1.0, "mixup": .4, "augment": True}, "stochastic depth": {"stochastic_depth": .3}, "growing pictures": {"progressive": .5}, "computed again": {"gradient_checkpointing": True, "body_dropout": .2}, "views": {"augment": True, "views": 2, "head_epochs": 4}}
 
 
 class Killed(Exception): pass
@@ -47,7 +47,7 @@ def of_tables(data, **options):
 
 def of_pictures(data, **options):
     augment = Augment.preset("light", fill=0) if options.pop("augment", False) else None
-    return Trainer(Model("timm:resnet10t", data.task, pretrained=False, size=64, dropout=.1), data, augment, **(dict(epochs=3, head_epochs=0, batch_size=16, checkpoint_seconds=0) | options))
+    return Trainer(Model(options.pop("body", "timm:resnet10t"), data.task, pretrained=False, size=64, dropout=.1), data, augment, **(dict(epochs=3, head_epochs=0, batch_size=16, checkpoint_seconds=0) | options))
 
 
 def killed_at(make, step, folder, monkeypatch):
