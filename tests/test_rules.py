@@ -178,15 +178,6 @@ def test_files_are_small():
         assert kilobytes <= limit / 1000, f"{p.relative_to(ROOT)} has {kilobytes:.0f} kB, allowed are {limit // 1000}; make figures smaller, outputs fewer"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_exported_cells_are_short(path):
-    exported = [c for c in cells(path) if is_export(c)]
-    assert lines(exported) <= 450, f"{path.name} exports {lines(exported)} lines, allowed are 450; split it by modality, as {number(path)[0]:02}a_…"
-    for c in exported:
-        first = next((line for line in source(c).splitlines() if line and not line.startswith("#")), "")
-        assert (n := len(source(c).strip("\n").split("\n"))) <= 40, f"{path.name} has an exported cell of {n} lines, allowed are 40: {first} …; split it"
-
-
 def test_settings_and_version():
     import configparser
 
