@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'PARTS', 'NEAR', 'SHOWS', 'Task', 'stratified_split', 'grouped_split', 'time_split', 'spoken', 'characters',
-           'encode_labels', 'Part', 'Data', 'keep_together', 'read_hub', 'read_elsewhere', 'check_shares',
-           'append_test', 'limited', 'with_letters']
+           'encode_labels', 'refuse_missing', 'array_of', 'Part', 'Data', 'keep_together', 'read_hub', 'read_elsewhere',
+           'check_shares', 'append_test', 'limited', 'with_letters']
 
 # %% ../nbs/03_data.ipynb #005b8d36
 import dataclasses
@@ -13,7 +13,6 @@ import functools
 import hashlib
 import math
 import os
-import re
 import unicodedata
 
 import numpy as np
@@ -22,7 +21,9 @@ from .alike import alike, by_chance, groups_of
 from .core import fingerprint, patch_to, permutation, settings, uniform
 from .runfolder import hold
 from .decisions import apply_decisions
-from .sources import _SPLIT_NAMES, DataError, Rows
+from .labels import Labels, has_no_label, understand_labels
+from .folders import _SPLIT_NAMES
+from .sources import DataError, Rows
 
 # %% ../nbs/03_data.ipynb #da1f981d
 KINDS = ("single_label", "multi_label", "regression", "transcription")
@@ -102,14 +103,6 @@ def time_split(
         if count: part[(times >= ordered[max(0, n - last)]) & (part == "train")] = name
     return part
 
-# %% ../nbs/03_data.ipynb #c1756676
-def _number(v) -> float:
-    try: return float(v)
-    except (TypeError, ValueError): return math.nan
-
-def _missing(v) -> bool:
-    return v is None or type(v).__name__ in ("NAType", "NaTType") or (isinstance(v, float) and math.isnan(v)) or (isinstance(v, str) and not v.strip())
-
 # %% ../nbs/03_data.ipynb #ab1bcf42
 def spoken(text) -> str:
     "A transcript as it is learned: single spaces, and é as one character however it was typed."
@@ -129,38 +122,47 @@ def encode_labels(
     classes: tuple[str, ...] | None = None,  # their order, if it is known (from an earlier model)
 ) -> tuple[str, tuple[str, ...], np.ndarray]:
     "Kind, classes and the label array: (N,) int64, (N,C) float32 of 0 and 1, (N,) float32, or (N,) texts."
-    labels = rows.labels
-    empty = [i for i, v in enumerate(labels) if _missing(v)]
-    if empty and (separator or kind == "multi_label"): labels, empty = ["" if _missing(v) else v for v in labels], []  # none of the labels
-    if empty: raise DataError(f"{len(empty)} of {len(labels)} rows have no {rows.target} (first: row {empty[0] + 1}); fill them in or leave these rows out")
+    found = understand_labels(rows, kind, separator)
+    refuse_missing(found, rows)
+    return array_of(found, classes)
+
+def refuse_missing(found: Labels, rows: Rows) -> None:
+    "An error that names the first row without a label."
+    gone = [i for i, v in enumerate(found.values) if v is None]
+    if not gone: return
+    what = f"{rows.target} that is a number" if found.kind == "regression" else rows.target
+    other = "; kind='single_label' takes what is there as classes" if found.kind == "regression" and not has_no_label(rows.labels[gone[0]]) else ""
+    other += "".join(f"; {note}" for note in found.notes if "label_separator" in note)
+    raise DataError(f"{len(gone)} of {len(found.values)} rows have no {what} (first: row {gone[0] + 1}, {str(rows.labels[gone[0]])[:40]!r}); "
+                    f"fill them in, or leave these rows out: -p skip_bad true{other}")
+
+def array_of(
+    found: Labels,  # none missing
+    classes: tuple[str, ...] | None = None,  # their order, if it is known
+) -> tuple[str, tuple[str, ...], np.ndarray]:
+    "As `encode_labels`."
+    kind, values = found.kind, found.values
     if kind == "transcription":
-        y = np.array([spoken(v) for v in labels], object)
+        y = np.array([spoken(v) for v in values], object)
         return kind, classes or characters(y), y
-    if separator: labels = [[p.strip() for p in str(v).split(separator) if p.strip()] for v in labels]
-    if kind == "auto":
-        numbers = [_number(v) for v in labels] if not isinstance(labels[0], (list, tuple, np.ndarray)) else []
-        kind = "multi_label" if isinstance(labels[0], (list, tuple, np.ndarray)) else \
-               "regression" if all(map(math.isfinite, numbers)) and any(n != int(n) for n in numbers) and len(set(numbers)) > 10 else "single_label"
-    if kind == "multi_label" and isinstance(labels[0], str): raise DataError(f"kind is multi_label, and {rows.target} holds one text a row ({labels[0][:40]!r}); say what separates its labels (label_separator in the template, separator= in Python), for example |")
-    if separator and kind in ("single_label", "regression"): raise DataError(f"kind is {kind} and a separator was given, which makes several labels of one; leave one of them out")
-    if kind == "regression":
-        y = np.array([_number(v) for v in labels], np.float32)
-        bad = [str(v) for v, n in zip(labels, y) if not np.isfinite(n)]
-        if bad: raise DataError(f"{len(bad)} values of {rows.target} are no numbers (first: {bad[0]!r}); correct them or choose kind='single_label'")
-        return kind, (), y
-    if rows.names: labels = [rows.names[int(v)] for v in labels]
-    text = lambda v: str(int(float(v))) if isinstance(v, (float, np.floating)) and v == int(v) or isinstance(v, str) and re.fullmatch(r"-?\d+\.0+", v) else str(v).strip(" \u00a0\u3000")  # "good" and "good " look alike
-    sets = [[text(v) for v in row] if kind == "multi_label" else [text(row)] for row in labels]
-    found = {c for row in sets for c in row}
-    if classes is None: classes = tuple(sorted(found, key=lambda c: (not math.isfinite(_number(c)), _number(c) if math.isfinite(_number(c)) else 0, c)))
-    elif found - set(classes): raise DataError(f"the labels {', '.join(sorted(found - set(classes))[:5])} are not among the classes {', '.join(classes[:8])}")
+    if kind == "regression": return kind, (), np.array(values, np.float32)
+    sets = [[v] for v in values] if kind == "single_label" else values
+    there = {c for row in sets for c in row}
+    if classes is None: classes = tuple(sorted(there, key=_in_order))
+    elif there - set(classes): raise DataError(f"the labels {', '.join(sorted(there - set(classes))[:5])} are not among the classes {', '.join(classes[:8])}")
     if len(classes) < 2:
-        raise DataError(f"all {len(labels)} rows have the same label {classes[0]!r}; there must be at least two classes" if classes else "no row has a label")
+        raise DataError(f"all {len(values)} rows have the same label {classes[0]!r}; there must be at least two classes" if classes else "no row has a label")
     index = {c: i for i, c in enumerate(classes)}
-    if kind == "single_label": return kind, classes, np.array([index[row[0]] for row in sets], np.int64)
+    if kind == "single_label": return kind, classes, np.array([index[v] for v in values], np.int64)
     y = np.zeros((len(sets), len(classes)), np.float32)
     for i, row in enumerate(sets): y[i, [index[c] for c in row]] = 1
     return kind, classes, y
+
+def _in_order(name: str) -> tuple:
+    "Names that are numbers by their size, then all others."
+    try: number = float(name)
+    except ValueError: number = math.nan
+    return (not math.isfinite(number), number if math.isfinite(number) else 0, name)
 
 # %% ../nbs/03_data.ipynb #2285de70
 def _strata(labels: np.ndarray, kind: str) -> np.ndarray:
@@ -291,18 +293,6 @@ def label_text(self, row: int) -> str:
     if self.task.kind == "transcription": return y
     return self.task.classes[y] if self.task.kind == "single_label" else ", ".join(c for c, on in zip(self.task.classes, y) if on) or "none"
 
-# %% ../nbs/03_data.ipynb #e5e4013d
-def _times(values: list) -> np.ndarray:
-    "Numbers, or dates, that sort as they should although a CSV gave them as text."
-    import pandas as pd
-    numbers = pd.to_numeric(pd.Series(values), errors="coerce")
-    if numbers.notna().all(): return numbers.to_numpy()
-    dates = pd.to_datetime(pd.Series(values), errors="coerce", format="mixed", utc=True)
-    neither = [v for v, n, d in zip(values, numbers, dates) if d is pd.NaT and n != n]
-    bad = neither or [v for v, d in zip(values, dates) if d is pd.NaT]
-    if bad: raise DataError(f"{len(bad)} values of the time column are neither numbers nor dates (first: {str(bad[0])!r}); correct them, or write dates like 2026-11-23")
-    return dates.astype("int64").to_numpy()
-
 # %% ../nbs/03_data.ipynb #a5c25af6
 def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarray:
     "The part of each row: the user's own, by time, by group, or at random."
@@ -317,7 +307,7 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
         train = parts == "train"
         if missing: parts[train] = _split(dataclasses.replace(rows, columns={k: [v for v, t in zip(c, train) if t] for k, c in rows.columns.items() if k != "split"}), strata[train], missing, seed)
         return parts
-    if "time" in rows.columns: return time_split(_times(rows.columns["time"]), shares)
+    if "time" in rows.columns: return time_split(np.asarray(rows.columns["time"]), shares)
     if "group" in rows.columns: return grouped_split(strata, np.array(list(map(str, rows.columns["group"]))), shares, seed)
     return stratified_split(strata, shares, seed)
 
@@ -378,7 +368,21 @@ def append_test(rows: Rows, more: Rows) -> Rows:
     "The rows with a second source behind them, all of it test."
     columns = {k: rows.columns[k] + more.columns[k] for k in rows.columns if k in more.columns}
     own = [v if str(v).strip().lower() not in ("test", "testing") else "train" for v in rows.columns.get("split", ["train"] * len(rows.items))]
-    return Rows(rows.items + more.items, rows.labels + more.labels, columns | {"split": own + ["test"] * len(more.items)}, rows.target, rows.names)
+    numbers = rows.numbers + more.numbers if rows.numbers is not None and more.numbers is not None else None
+    if (rows.numbers is None) != (more.numbers is None) and rows.labels and more.labels and not rows.unclear and not more.unclear:
+        texts = rows if rows.numbers is None else more
+        if not any(isinstance(v, (list, tuple, bool)) for v in texts.labels[:100]): _same_kind(rows, more)
+    style = "; ".join(dict.fromkeys(filter(None, (rows.style, more.style))))
+    return dataclasses.replace(rows, items=rows.items + more.items, style=style, labels=rows.labels + more.labels, columns=columns | {"split": own + ["test"] * len(more.items)},
+                               numbers=numbers, unclear=rows.unclear or more.unclear, notes=list(dict.fromkeys(rows.notes + more.notes)))
+
+def _same_kind(rows: Rows, more: Rows) -> None:
+    "Refuse a target that is a number in one source and many words in the other."
+    first, second = ("numbers" if r.numbers is not None else "words" for r in (rows, more))
+    values = {n for r in (rows, more) if r.numbers is not None for n in r.numbers}
+    if len(values) > 20:
+        raise DataError(f"the {rows.target} of the first source holds {first} (first: {str(rows.labels[0])[:40]!r}), that of the second {second} (first: {str(more.labels[0])[:40]!r}); "
+                        "give both in one form, or choose kind='single_label'")
 
 def _notes(labels, kind, classes, parts) -> list[str]:
     "What the reader should know before training."
@@ -407,6 +411,15 @@ def limited(
     return sorted(permutation(n, seed, "limit")[:limit]) if limit and limit < n else list(range(n))
 
 # %% ../nbs/03_data.ipynb #c24a7f9d
+def _with_labels(keep: list[int], found: Labels, target: str, skipped: tuple) -> tuple[list[int], Labels, tuple]:
+    "Rows that have a label; those without are named."
+    gone = {i for i, v in enumerate(found.values) if v is None}
+    if not gone or len(gone) == len(keep): return keep, found, skipped
+    told = f"{len(gone)} rows have no {target}{' that is a number' if found.kind == 'regression' else ''} and were left out (first: row {keep[min(gone)] + 1})"
+    stay = [i for i in range(len(keep)) if i not in gone]
+    left = tuple((f"row {keep[i] + 1}", f"no {target}") for i in sorted(gone))
+    return [keep[i] for i in stay], dataclasses.replace(found, values=[found.values[i] for i in stay], notes=(*found.notes, told)), (*skipped, *left)
+
 @patch_to(Data, kind=classmethod)
 def from_rows(cls,
     modality: str,  # as in Task
@@ -423,9 +436,15 @@ def from_rows(cls,
     seed, limit = chosen["seed"], chosen["limit"]
     if chosen.get("near", "as_is") not in NEAR: raise DataError(f"near is {chosen['near']!r}; it must be one of {', '.join(NEAR)}")
     keep = limited(len(rows.items), seed, limit)
-    if len(keep) < len(hashes): rows, hashes, sizes = rows.take(keep), [hashes[i] for i in keep], None if sizes is None else sizes[keep]
+    found = understand_labels(rows.take(keep), chosen["kind"], chosen["separator"])
+    if chosen.get("skip_bad"): keep, found, skipped = _with_labels(keep, found, rows.target, skipped)
+    rows = rows.take(keep)
+    refuse_missing(found, rows)
+    hashes, sizes = [hashes[i] for i in keep], None if sizes is None else sizes[keep]
     if seconds is not None: seconds = np.asarray(seconds, np.float32)[keep]
-    kind, classes, labels = encode_labels(rows, chosen["kind"], chosen["separator"])
+    rows = dataclasses.replace(rows, labels=list(found.values), numbers=None, style="", names=None, are_classes=found.kind != "regression")
+    kind, classes, labels = array_of(found)
+    notes = (*notes, *rows.notes, *found.notes)
     shares = {"valid": chosen["valid"]} if chosen["test_source"] is not None else {"test": chosen["test"], "valid": chosen["valid"]}
     parts = _split(rows, _strata(labels, kind), shares, seed)
     near = groups_of(alike(modality, rows.items, hashes, sizes)[0], len(hashes)) if "near" in chosen else None
@@ -435,7 +454,7 @@ def from_rows(cls,
     if chosen.get("decisions"):  # after the split, which stays as it was
         keep, rows, told = apply_decisions(rows, hashes, chosen["decisions"])
         parts, hashes, near, sizes, seconds = parts[keep], [hashes[i] for i in keep], None if near is None else near[keep], None if sizes is None else sizes[keep], None if seconds is None else seconds[keep]
-        kind, classes, labels = encode_labels(rows, kind, chosen["separator"])
+        kind, classes, labels = encode_labels(rows, kind)
         notes = (*notes, told)
     if not (parts == "train").any(): raise DataError(f"no row of {source} is left for training; give more rows, or smaller valid and test shares")
     if kind == "transcription": classes = characters(labels[parts == "train"])

@@ -16,7 +16,9 @@ import numpy as np
 from .core import patch_to, permutation
 from .data import SHOWS, Data, append_test, check_shares, read_elsewhere
 from .pictures import PICTURE_SUFFIXES, look_at_files, open_picture, pixels
-from .sources import DataError, Rows, filter_rows, read_arrays, read_class_folders, read_picture_table, read_table
+from .folders import read_arrays, read_class_folders, read_picture_table
+from .roles import filter_rows
+from .sources import DataError, Rows, read_table
 from .table_samples import fetch_sample
 
 # %% ../nbs/03a_image_data.ipynb #bd787ff9

@@ -12,7 +12,6 @@ import html
 import io
 import math
 import os
-import re
 import unicodedata
 from pathlib import Path
 
@@ -20,10 +19,15 @@ import numpy as np
 
 from .cleaning import decode
 from .core import patch_to
-from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, limited, spoken, with_letters
+from .cells import MISSING_NUMBER, as_numbers, blank
+from .columns import table_style
+from .data import PARTS, SHOWS, append_test, check_shares, limited, spoken, with_letters
+from .folders import _SPLIT_NAMES, read_class_folders
+from .labels import has_no_label, is_missing
+from .roles import filter_rows, read_columns
 from .samples import SAMPLES
 from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
-from .sources import _SPLIT_NAMES, DataError, Rows, filter_rows, find_column, read_class_folders, read_columns, read_table, usual_column
+from .sources import DataError, Rows, find_column, read_table, usual_column
 from .table_samples import fetch_sample
 from .text_data import Data
 
@@ -41,18 +45,20 @@ def _aside(table, columns: dict, taken, where: str) -> dict[str, str | None]:
     if found["end"] or not found["start"]: found["duration"] = None  # without a start it is the length of the file
     return found
 
-def _second(value, column: str, row: int) -> float | None:
-    "A cell of seconds; nothing is None."
-    if _missing(value): return None
-    number = _number(value.strip().replace(",", ".") if isinstance(value, str) and re.fullmatch(r"\s*-?\d+,\d+\s*", value) else value)
-    if not math.isfinite(number): raise DataError(f"the column {column!r} holds {value!r} in row {row + 1}; give seconds, such as 12.5, or nothing")
-    return number
+def _seconds(table, column: str) -> list[float | None]:
+    "Cells of seconds; nothing is None."
+    values = table[column]
+    gone = blank(values, MISSING_NUMBER)
+    numbers, _ = as_numbers(values[~gone], None, table_style(table).signs) if (~gone).any() else (values[~gone].astype(float), "")
+    bad = numbers.index[~np.isfinite(numbers)]
+    if len(bad): raise DataError(f"the column {column!r} holds {values[bad[0]]!r} in row {list(values.index).index(bad[0]) + 1}; give seconds, such as 12.5, or nothing")
+    return [None if v != v else float(v) for v in numbers.reindex(values.index)]
 
 def _one_text_a_file(items: list, texts: list, where: str) -> None:
     "Refuse rows that give the same whole file different texts."
     said: dict[str, dict] = {}
     for path, text in zip(items, texts):
-        if isinstance(path, str) and not _missing(text): said.setdefault(path, {})[spoken(text)] = None
+        if isinstance(path, str) and not is_missing(text): said.setdefault(path, {})[spoken(text)] = None
     if several := {p: list(t) for p, t in said.items() if len(t) > 1}:
         first, texts = next(iter(several.items()))
         raise DataError(f"{where}: {len(several)} files have rows with different texts, of which each would be said by the whole file (first: {first}: {', '.join(repr(t[:30]) for t in texts[:3])}"
@@ -72,14 +78,14 @@ def read_manifest(
     "One row a recording, or a part of one."
     text = find_column(table, text, "transcript", where) if text or task == "transcribe" else usual_column(table, "transcript")
     columns = columns | _aside(table, columns, {item, text, *([label] if isinstance(label, str) else label or ())}, where)
-    labels, target, more = read_columns(table, text if task == "transcribe" else label, columns, where)
-    if text and text != target: more["text"] = list(table[text])
+    rows = read_columns(table, text if task == "transcribe" else label, {r: c for r, c in columns.items() if r not in _ASIDE[1:]}, where)
+    if text and text != rows.target: rows.columns["text"] = list(table[text])
     paths = [str(folder / os.path.expanduser(str(v).strip())) for v in table[find_column(table, item, "recording", where)]]
-    starts, ends, lasts = ([_second(v, columns[role], i) for i, v in enumerate(more.pop(role, [None] * len(paths)))] for role in _ASIDE[1:])
+    starts, ends, lasts = (_seconds(table, find_column(table, columns[role], role, where)) if columns[role] else [None] * len(paths) for role in _ASIDE[1:])
     ends = [end if last is None else (start or 0) + last for start, end, last in zip(starts, ends, lasts)]
-    items = [p if (start, end) == (None, None) else Clip(p, start, end) for p, start, end in zip(paths, starts, ends)]
-    if task == "transcribe": _one_text_a_file(items, labels, where)
-    return Rows(items, labels, more, target)
+    rows.items = [p if (start, end) == (None, None) else Clip(p, start, end) for p, start, end in zip(paths, starts, ends)]
+    if task == "transcribe": _one_text_a_file(rows.items, rows.labels, where)
+    return rows
 
 # %% ../nbs/03c_speech_data.ipynb #72c5d5da
 _COLUMNS = {"item": "path_column", "label": "label_column", "text": "text_column", "speaker": "speaker_column", "start": "", "end": "", "group": "group_column", "time": "", "split": "split_column"}
@@ -142,7 +148,8 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     if lost and (not skip_bad or len(lost) == n):
         raise DataError(f"{len(lost)} of {n} rows name no file (first: {', '.join(list(dict.fromkeys(lost))[:3])}); correct the paths, or the folder they count from (folder=)")
     what = "text" if task == "transcribe" else "label"
-    mute = [] if unlabelled else [i for i, v in enumerate(rows.labels) if _missing(v)]
+    no_label = is_missing if task == "transcribe" else has_no_label
+    mute = [] if unlabelled else [i for i, v in enumerate(rows.labels) if no_label(v)]
     if mute and (not skip_bad or len(mute) == n):
         raise DataError(f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or set skip_bad to go on without them")
     if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out (max_seconds with skip_long; longest in the template)"
@@ -188,8 +195,8 @@ def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[
     if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it (text_column in the template, text= in Python)")
     if by != "auto" and ("time" in rows.columns or "split" in rows.columns and not wanted):
         raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in; leave split_by out")
-    if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(_missing, speakers)): raise DataError(f"{sum(map(_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or choose split_by='sentence' or 'random'")
-    kinds = {k: list(map(str, v)) for k, v in (("speaker", speakers), ("sentence", said)) if v and not (k == "speaker" and any(map(_missing, v)))}
+    if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(is_missing, speakers)): raise DataError(f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or choose split_by='sentence' or 'random'")
+    kinds = {k: list(map(str, v)) for k, v in (("speaker", speakers), ("sentence", said)) if v and not (k == "speaker" and any(map(is_missing, v)))}
     few = {k: n for k, v in kinds.items() if (n := len({v[i] for i in ids})) <= len(wanted) and ids}
     if by in few: raise DataError(f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; choose split_by='random'{' or sentence' * (by == 'speaker')}, or set {_and(wanted, 'or')} to 0")
     if auto := by == "auto": by = "group" if grouped else next((k for k in kinds if k not in few), "random")

@@ -7,7 +7,6 @@ __all__ = ['AT_ONCE', 'Cells', 'as_cells', 'read_rows', 'checked_table']
 
 # %% ../nbs/03d_table_data.ipynb #dff7d8fb
 import contextlib
-import csv
 import dataclasses
 import hashlib
 import os
@@ -17,13 +16,14 @@ from urllib.parse import quote
 
 import numpy as np
 
-from .cells import COLUMN_KINDS, Column, as_numbers, as_words, blank, infer_column, known_cells
+from .columns import KIND_CHOICES, Column, infer_column, known_cells, table_style
 from .cleaning import decode
 from .core import patch_to, uniform
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .speech_data import Data
 from .params import nearest
-from .sources import _EXCEL, DataError, Rows, filter_rows, find_column, read_columns, read_table, separator_of
+from .roles import filter_rows, read_columns
+from .sources import _EXCEL, DataError, Layout, Rows, find_column, layout_of, odd_quotes, read_table
 from .table_samples import fetch_sample
 
 # %% ../nbs/03d_table_data.ipynb #855a6273
@@ -53,33 +53,37 @@ class Cells:
 
 def as_cells(
     table,  # DataFrame
-    kinds: dict[str, str],  # column: one of COLUMN_KINDS, where it is not to be found out
+    kinds: dict[str, str],  # column: one of KIND_CHOICES, where it is not to be found out
     where: str,  # for messages
 ) -> Cells:
     "A table with its columns understood."
     import pandas as pd
     for name, kind in kinds.items():
         if name not in table.columns: raise DataError(f"{where} has no column {name!r}; its columns are {', '.join(map(str, table.columns))}" + (f"; did you mean {near!r}?" if (near := nearest(name, list(map(str, table.columns)))) else ""))
-        if kind not in COLUMN_KINDS: raise DataError(f"the kind of the column {name!r} is {kind!r}; it must be one of {', '.join(COLUMN_KINDS)}")
-    found = [infer_column(table[c], kinds.get(str(c)), table.attrs.get("separator") == ";") for c in table.columns]
+        if kind not in KIND_CHOICES: raise DataError(f"the kind of the column {name!r} is {kind!r}; it must be one of {', '.join(KIND_CHOICES)}")
+    style = table_style(table)
+    found = [infer_column(table[c], kinds.get(str(c)), style) for c in table.columns]
     return Cells(pd.DataFrame({c.name: cells for c, cells in found}, index=table.index), tuple(c for c, _ in found))
 
 # %% ../nbs/03d_table_data.ipynb #07a03fb0
 AT_ONCE = 64_000_000  # bytes of a CSV that are read in one piece
 _ROWS = 100_000  # rows of a piece
 
-def _header(path: Path) -> tuple[str, str]:
-    "Separator and encoding of a CSV; its names are looked at."
+def _layout(path: Path) -> tuple[Layout, str]:
+    "How a CSV is written, and its encoding; its names are looked at."
     with open(path, "rb") as f: head = f.read(1 << 18)
     if not head.strip(b"\x00\xff\xfe \r\n\t"): raise DataError(f"{path} is empty; it must have a line of names and at least two rows")
     wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")  # UTF-16: two bytes a character
     text, encoding = decode(head[:len(head) // 2 * 2] if wide else head[:head.rfind(b"\n") + 1] or head, path.name)
-    first = text.lstrip("\ufeff").partition("\n")[0]
-    sep = "\t" if path.suffix.lower() == ".tsv" else separator_of(first)
-    names = [n.strip() for n in next(csv.reader([first], delimiter=sep))]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice: raise DataError(f"{path.name} has the column {twice[0]!r} {names.count(twice[0])} times; give each column a name of its own")
-    return sep, encoding
+    return layout_of(text, path.suffix.lower(), path.name), "utf-8-sig" if encoding == "utf-8" else encoding
+
+def _check_quotes(path: Path, layout: Layout, encoding: str) -> None:
+    "Refuse a large file with quotation marks that nothing closes: read in pieces, they would swallow rows."
+    if layout.quote != '"' or layout.separator == " ": return
+    with open(path, encoding=encoding, newline="\n") as lines:
+        for _ in range(layout.skip): next(lines)
+        literal, _ = odd_quotes(lines, layout.separator, len(layout.names))
+    if literal: raise DataError(f"{path.name} is read in pieces, for its size, and line {min(literal) + layout.skip + 1} has a quotation mark that nothing closes ({len(literal)} lines in all); double these marks, or save the table as Parquet")
 
 def _pieces(path: Path, query: str | None):
     "A large file as DataFrames of up to 100,000 rows."
@@ -89,8 +93,9 @@ def _pieces(path: Path, query: str | None):
         import pyarrow.parquet as pq
         with pq.ParquetFile(path) as f: yield from (b.to_pandas() for b in f.iter_batches(_ROWS))
     elif kind in (".csv", ".tsv"):
-        sep, encoding = _header(path)
-        yield from pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False, chunksize=_ROWS, encoding="utf-8-sig" if encoding == "utf-8" else encoding)
+        layout, encoding = _layout(path)
+        _check_quotes(path, layout, encoding)
+        yield from pd.read_csv(path, chunksize=_ROWS, encoding=encoding, skiprows=layout.skip, **layout.options())
     else:
         with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as db: yield from pd.read_sql_query(_query(db, query, path), db, chunksize=_ROWS)
 
@@ -104,25 +109,38 @@ def _query(db, query: str | None, path: Path) -> str:
 # %% ../nbs/03d_table_data.ipynb #61f2af9d
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 
+def _drawn(table, limit: int | None, seed: int):
+    "At most so many rows of a table, at random: those that a file read in pieces would give."
+    if not limit or limit >= len(table): return table
+    draws = uniform("limit", seed, np.arange(len(table), dtype=np.uint64))
+    kept = table.iloc[np.sort(np.argsort(draws, kind="stable")[:limit])].reset_index(drop=True)
+    kept.attrs = dict(table.attrs)
+    return kept
+
 def read_rows(
     path: Path,  # CSV, TSV, JSONL, Parquet, Excel or SQLite
     query: str | None = None,  # of a database
     limit: int | None = None,  # use at most so many rows, drawn at random
     seed: int = 0,
     sheet: str | None = None,  # of an Excel file; default: the first
+    skip_bad: bool = False,  # leave out lines that are not in the encoding of the others, or have too many cells
 ):  # DataFrame, texts of a file that is read in the run's notes
     "A table file; with a limit, no more than that is held in memory."
     import pandas as pd
     kind = path.suffix.lower()
     if query and kind not in _DATABASES: raise DataError(f"query is {query[:60]!r} and {path.name} is no database (.sqlite, .db); leave it out, or use where")
     if sheet is not None and kind not in _EXCEL: raise DataError(f"sheet is {sheet[:60]!r} and {path.name} is no Excel file (.xlsx, .xls, .ods); leave it out")
-    separator = _header(path)[0] if kind in (".csv", ".tsv") else ""
-    parted = kind in _DATABASES or kind in (".csv", ".tsv", ".parquet", ".pq") and (limit or path.stat().st_size > AT_ONCE)
-    if not parted: return read_table(path, decode, sheet=sheet)
+    large = path.stat().st_size > AT_ONCE
+    parted = kind in _DATABASES or kind in (".csv", ".tsv") and large or kind in (".parquet", ".pq") and (limit or large)
+    if not parted: return _drawn(read_table(path, decode, skip_bad, sheet), limit, seed)
+    attrs = {}
+    if kind in (".csv", ".tsv"):
+        layout = _layout(path)[0]
+        attrs = {"separator": layout.separator, "notes": list(layout.notes)}
     try:
         if not limit:
             table = pd.concat(list(_pieces(path, query)), ignore_index=True)
-            table.attrs["separator"] = separator
+            table.attrs = attrs
             return table
         held, start = None, 0
         for piece in _pieces(path, query):
@@ -132,7 +150,7 @@ def read_rows(
             held = more if held is None else pd.concat([held, more]).nsmallest(limit, "\0draw")
         if held is None: raise DataError(f"{path} has no rows")
         held = held.sort_index().drop(columns="\0draw").reset_index(drop=True)
-        held.attrs["separator"] = separator
+        held.attrs = attrs
         return held
     except DataError: raise
     except (ValueError, OSError, sqlite3.Error, pd.errors.DatabaseError) as e: raise DataError(f"{path} cannot be read ({(str(e).splitlines() or ['it is empty'])[0][:160]})") from None
@@ -154,7 +172,7 @@ def _frame_of(source, chosen: dict, limit: int | None):
     if not isinstance(source, (str, os.PathLike)): raise DataError(f"a {type(source).__name__} was given as the table; give a path, sample:NAME, a DataFrame, or a dictionary of columns")
     path = Path(source).expanduser()
     if str(source).startswith("sample:"): return read_table(fetch_sample(str(source).removeprefix("sample:")) / "table.csv"), str(source)
-    if path.is_file(): return read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"]), path.name
+    if path.is_file(): return read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]), path.name
     return None, str(source)
 
 def checked_table(table, where: str):
@@ -177,19 +195,15 @@ def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -
     return _rows_of(checked_table(table, where), chosen, notes, like, where)
 
 # %% ../nbs/03d_table_data.ipynb #cba2cd65
-_NO_LABEL = ("", "nan", "<na>", "nat")  # what may be a class, such as none, is one
-
-def _like(table, like: Cells) -> Cells:
-    "The columns of another table, read as there."
+def _like(table, like: Cells, notes: list) -> Cells:
+    "The columns of another table, read as those of the first; what its own cells prove comes first, and is told."
     import pandas as pd
-    return Cells(pd.DataFrame({c.name: known_cells(table[c.name], c.kind, c.form)[0] if c.kind in ("number", "date") else as_words(table[c.name]) for c in like.columns}), like.columns)
-
-def _label_numbers(labels: list, semicolons: bool) -> list:
-    "Labels that are numbers with commas, as numbers."
-    import pandas as pd
-    if not labels or not all(isinstance(v, str) for v in labels) or not any("," in v for v in labels): return labels
-    numbers, form = as_numbers(pd.Series(labels), None, semicolons)
-    return numbers.tolist() if form and numbers.notna().all() else labels
+    style, held = table_style(table), {}
+    for c in like.columns:
+        kind = c.kind if c.kind in ("number", "date") else "category"
+        held[c.name], odd = known_cells(table[c.name], kind, c.form, style, notes)
+        if odd.any(): notes.append(f"{c.name}: {int(odd.sum())} cells of the second table are no {c.kind}s (first: {str(table[c.name][odd].iloc[0])[:40]!r}) and count as missing")
+    return Cells(pd.DataFrame(held), like.columns)
 
 # %% ../nbs/03d_table_data.ipynb #5267612a
 def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -> Rows:
@@ -197,24 +211,22 @@ def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -
     table = filter_rows(table, chosen["where"], where, notes)
     label = _label_column(table, chosen["label"], where)
     roles = {r: chosen[r] for r in ("group", "time", "split") if chosen[r]}
-    labels, target, columns = read_columns(table, label, roles, where)
+    rows = read_columns(table, label, roles, where)
+    target = rows.target
+    if chosen["label"] is None and where.startswith("sample:"): rows.notes = []
     if used := [r for r, c in roles.items() if c == target]: raise DataError(f"{where}: the column {target!r} was given twice, as label and as {used[0]}; choose different columns")
     for name in chosen["leave_out"]: find_column(table, name, "column", where)
     rest = [c for c in table.columns if c != target and c not in chosen["leave_out"] and (c not in roles.values() or c in chosen["columns"])]
     if not rest: raise DataError(f"{where} has no column to learn from beside {', '.join(map(repr, [target, *roles.values()]))}")
     if like is not None and (lost := [c.name for c in like.columns if c.name not in table.columns]): raise DataError(f"{where} has no column {lost[0]!r}, which the first table has")
     table.attrs.setdefault("separator", "")
-    cells = as_cells(table[rest], chosen["columns"], where) if like is None else _like(table, like)
+    part = table[rest]
+    part.attrs = table.attrs
+    cells = as_cells(part, chosen["columns"], where) if like is None else _like(table, like, notes)
     cells.raw = table
-    gone = [i for i, v in enumerate(blank(table[target], _NO_LABEL)) if v]
-    if gone and chosen["skip_bad"]:
-        notes.append(f"{len(gone)} rows have no {target} and were left out")
-        keep = np.setdiff1d(np.arange(len(table)), gone)
-        cells, labels, columns = cells.take(keep), [labels[i] for i in keep], {k: [v[i] for i in keep] for k, v in columns.items()}
-    elif gone: raise DataError(f"{len(gone)} of {len(table)} rows have no {target} (first: row {gone[0] + 1}, {str(labels[gone[0]])!r}); fill them in, or set skip_bad to leave these rows out")
-    labels = _label_numbers(labels, table.attrs["separator"] == ";")
     _finite(cells, chosen["skip_bad"], notes, where)
-    return Rows(cells, labels, columns, target)
+    rows.items = cells
+    return rows
 
 def _finite(cells: Cells, skip_bad: bool, notes: list, where: str) -> None:
     "Infinite numbers refused, or made missing."
@@ -223,9 +235,18 @@ def _finite(cells: Cells, skip_bad: bool, notes: list, where: str) -> None:
         if endless.any() and not skip_bad: raise DataError(f"{endless.sum()} values of the column {name!r} of {where} are infinite (first: row {int(np.argmax(endless)) + 1}); correct them, or set skip_bad to take them as missing")
         if endless.any(): cells.frame[name] = cells.frame[name].where(~endless); notes.append(f"{endless.sum()} infinite values of {name} count as missing")
 
+def _told_marks(cells: Cells) -> str:
+    "One line on what stands in cells that count as missing."
+    held: dict[str, list] = {}
+    for c in cells.columns:
+        for mark, n in c.marks: held.setdefault(mark, []).append((c.name, n))
+    parts = [f"{sum(n for _, n in where)} cells {mark!r} in {', '.join(c for c, _ in where[:5])}{', …' if len(where) > 5 else ''}" for mark, where in held.items()]
+    return f"count as missing: {'; '.join(parts[:8])}{'; …' if len(parts) > 8 else ''}" if parts else ""
+
 def _told_columns(cells: Cells) -> list[str]:
     "What the reader should know of the columns."
     left, odd = [f"{c.name} ({c.kind}: {c.told})" for c in cells.columns if c.kind in ("identifier", "constant")], [f"{c.name}: {c.told}" for c in cells.columns if c.told and c.kind in ("number", "date", "category")]
+    if told := _told_marks(cells): odd.append(told)
     odd += [f"{c}: all its dates are the same day, and only whether there is one can be known" for c in cells.of("date") if cells.frame[c].dropna().nunique() < 2]
     texts = cells.of("text")
     return ([f"not learned from: {'; '.join(left)}"] if left else []) + odd + ([f"texts in {', '.join(texts)} are learned from only through a body for texts (text_backbone)"] if texts else [])
@@ -235,7 +256,7 @@ def _told_columns(cells: Cells) -> list[str]:
 def tabular(cls,
     source,  # table file, SQLite database, sample:NAME, hub:OWNER/NAME, DataFrame, scikit-learn's data with as_frame=True, dictionary of columns
     label: str | None = None,  # the column to predict; default: looked for, of a sample the last
-    columns: dict[str, str] | None = None,  # column: one of COLUMN_KINDS, where it is not to be found out
+    columns: dict[str, str] | None = None,  # column: one of KIND_CHOICES, where it is not to be found out
     leave_out: tuple[str, ...] = (),  # columns that are not learned from
     kind: str = "auto",  # single_label, regression or auto
     query: str | None = None,  # what to read of a database, in SQL
@@ -259,13 +280,8 @@ def tabular(cls,
     notes = []
     rows = _read_tables(source, chosen, notes)
     if test_source is not None: rows = append_test(rows, _read_tables(test_source, chosen | {"split": None, "sheet": None}, notes, rows.items))
-    if kind == "auto" and (values := {v for v in rows.labels if v is not None}) and len(values) > 20 and all(map(_is_number, values)): chosen["kind"] = "regression"
     data = cls.from_rows("tabular", rows, rows.items.hashes(), source, chosen, notes=tuple(notes))
     return dataclasses.replace(data, notes=(*data.notes, *_told_columns(data.items)))
-
-def _is_number(v) -> bool:
-    try: return bool(np.isfinite(float(v)))
-    except (TypeError, ValueError): return False
 
 # %% ../nbs/03d_table_data.ipynb #395d8061
 @patch_to(Data)

@@ -15,7 +15,7 @@ import torch
 
 from .augment import to_device
 from .backbone import in_chunks
-from .cells import known_cells
+from .columns import known_cells, table_style
 from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation, uniform
 from .runfolder import Progress
 from .speech_bodies import load_backbone
@@ -207,8 +207,9 @@ def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, or a list of 
         table = pd.DataFrame(given)
         if len(features.keys() & set(table.columns)): table = table.reindex(columns=list(dict.fromkeys([*table.columns, *features])))
     if lost := [n for n in features if n not in table.columns]: raise UsageError(f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}")
+    style = table_style(table)
     for name, f in features.items():
-        held[name], odd = known_cells(table[name], f.kind, f.form)
+        held[name], odd = known_cells(table[name], f.kind, f.form, style)
         for i in np.flatnonzero(odd): told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")
         if f.kind == "category":
             held[name] = _same_truths(held[name], f.levels)

@@ -14,7 +14,10 @@ from .cleaning import cjk_share, decode
 from .core import patch_to
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .image_data import Data
-from .sources import DataError, Rows, filter_rows, find_column, read_class_folders, read_columns, read_table
+from .folders import read_class_folders
+from .labels import class_name
+from .roles import filter_rows, read_columns
+from .sources import DataError, Rows, find_column, read_table
 from .table_samples import fetch_sample
 
 # %% ../nbs/03b_text_data.ipynb #085a0e4d
@@ -29,12 +32,30 @@ def read_text_table(
     where: str,  # for messages
 ) -> Rows:
     "One row a row of the table."
-    plain = lambda v: "" if v is None or v != v else str(v)
-    first = [plain(v) for v in table[find_column(table, text, "text", where)]]
-    items = first if second is None else list(zip(first, map(plain, table[find_column(table, second, "second", where)])))
-    labels, target, more = read_columns(table, label, columns, where)
-    if target in (used := [find_column(table, text, "text", where), second]) or used[0] == second: raise DataError(f"{where}: the column {target if target in used else second!r} was given twice, as text and as {'label' if target in used else 'second text'}; choose different columns")
-    return Rows(items, labels, more, target)
+    column = find_column(table, text, "text", where)
+    first = _texts_of(table, column, where)
+    rows = read_columns(table, label, columns, where)
+    rows.items = first if second is None else list(zip(first, _texts_of(table, find_column(table, second, "second", where), where)))
+    if rows.target in (column, second):
+        raise DataError(f"{where}: the column {rows.target!r} was given twice, as text and as label; choose different columns")
+    if column == second: raise DataError(f"{where}: the column {second!r} was given twice, as text and as second text; choose different columns")
+    if text is None and (told := _other_texts(table, column, rows.target, where)): rows.notes.append(told)
+    return rows
+
+def _texts_of(table, column: str, where: str) -> list[str]:
+    "The cells of a column as texts; an object or a list is none."
+    cells = list(table[column])
+    objects = [v for v in cells if isinstance(v, (dict, list, tuple))]
+    if objects: raise DataError(f"{where}: {len(objects)} cells of {column!r} are objects or lists (first: {str(objects[0])[:60]}); a text is needed: choose another column (text_column), or write one of their keys into a column")
+    return ["" if v is None or v != v else str(v) for v in cells]
+
+def _other_texts(table, column: str, target: str, where: str) -> str:
+    "A note where another column has much longer texts than the one that was found by its name."
+    words = lambda c: float(table[c].head(500).astype(str).str.split().str.len().mean()) if len(table) else 0.0
+    longer = {str(c): words(c) for c in table.columns if str(c) not in (column, target) and table[c].dtype.kind not in "biufMm"}
+    best = max(longer, key=longer.get, default=None)
+    if best is None or longer[best] <= max(4.0, 2 * words(column)): return ""
+    return f"{where}: the text is taken from {column!r} ({words(column):.0f} words a row); {best!r} has {longer[best]:.0f} (text_column {best} takes that one)"
 
 # %% ../nbs/03b_text_data.ipynb #1a56d448
 def _read_files(folder: Path, notes: list, skip_bad: bool) -> Rows:
@@ -109,17 +130,16 @@ def text(cls,
     if leave_out: rows = _without_labels(rows, leave_out)
     rows, skipped = _without_empty(rows, skip_bad)
     if skipped: notes.append(f"{len(skipped)} empty texts were left out")
-    data = cls.from_rows("text", rows, [hashlib.sha256(repr(t).encode()).hexdigest() for t in rows.items], source, chosen, skipped=skipped, notes=tuple(notes))
-    if len(data.task.classes) > 2 and all(c.lstrip("-").isdigit() for c in data.task.classes):
-        data.notes += (f"the labels {', '.join(data.task.classes[:6])} are taken as {len(data.task.classes)} classes; kind='regression' takes them as a number",)
-    return data
+    hashes = [hashlib.sha256(repr(t).encode()).hexdigest() for t in rows.items]
+    return cls.from_rows("text", rows, hashes, source, chosen, skipped=skipped, notes=tuple(notes))
 
 # %% ../nbs/03b_text_data.ipynb #60a21dab
 def _without_labels(rows: Rows, leave_out) -> Rows:
     "Rows whose label is none of those; a name that no row has is refused."
-    there = {str(v) for v in rows.labels}
+    names = [class_name(v) for v in rows.labels]
+    there = set(names)
     if unknown := [n for n in leave_out if n not in there]: raise DataError(f"leave_out names {unknown[0]!r}, which no row has; the labels are {', '.join(sorted(there)[:10])}")
-    return rows.take([i for i, v in enumerate(rows.labels) if str(v) not in leave_out])
+    return rows.take([i for i, name in enumerate(names) if name not in leave_out])
 
 def _without_empty(rows: Rows, skip_bad: bool) -> tuple[Rows, list[tuple[str, str]]]:
     "Rows with a text, and (row, what is wrong) of the others, which are refused unless `skip_bad`."

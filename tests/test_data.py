@@ -282,14 +282,14 @@ def test_arrays_of_every_shape_and_type():
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 def test_every_table_gives_the_same_data(tmp_path, suffix):
-    path = table(tmp_path, label=lambda i: ["001", "NA", "ü,;\t"][i % 3])
+    path = table(tmp_path, label=lambda i: ["001", "NA", "ü,;\tß"][i % 3])
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     new = tmp_path / f"t.{suffix}"
     if suffix == "jsonl": frame.to_json(new, orient="records", lines=True)
     elif suffix == "parquet": frame.to_parquet(new)
     else: frame.to_csv(new, index=False, sep="\t" if suffix == "tsv" else ",")
     data, same = Data.image(new, folder=tmp_path / "pictures"), Data.image(frame, folder=tmp_path / "pictures")
-    assert data.task.classes == ("001", "NA", "ü,;\t") or sorted(data.task.classes) == sorted(("001", "NA", "ü,;\t"))
+    assert data.task.classes == ("001", "NA", "ü,; ß")  # white space is one blank
     assert (data.fingerprint, data.split_fingerprint) == (same.fingerprint, same.split_fingerprint) and len(data) == 24
 
 
