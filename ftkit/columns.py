@@ -32,8 +32,11 @@ def plain_cell(v):
 
 def as_words(values):  # Series -> Series of str, None where missing
     "Cells as categories or texts."
+    import pandas as pd
     gone = blank(values)
-    return values.astype(object).where(~gone, None).map(plain_cell).astype(object).where(~gone, None)
+    codes, unique = pd.factorize(values.astype(object).where(~gone, None))
+    named = np.array([*map(plain_cell, unique), None], dtype=object)
+    return pd.Series(named[codes], values.index, dtype=object, name=values.name)
 
 # %% ../nbs/02k_columns.ipynb #899e7c8f
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +124,9 @@ def infer_column(
 
 def _truths(seen) -> bool:
     "Whether all cells are true or false."
-    return seen.dtype.kind == "b" or holds_words(seen) and seen.map(plain_cell).isin(["true", "false"]).all()
+    if seen.dtype.kind == "b": return True
+    are = lambda cells: cells.map(plain_cell).isin(["true", "false"]).all()
+    return holds_words(seen) and are(seen.head(20)) and are(seen.drop_duplicates())
 
 def leading_zeros(
     text,  # Series of str
@@ -133,6 +138,10 @@ def _number_column(name: str, kind: str | None, asked: str | None, seen, style: 
     "Numbers and how they are written, 'identifier', 'code', or None; and the share of cells that are numbers."
     compact = holds_words(seen) and kind is None and seen.astype(str).str.fullmatch(r"\d{8}").all() and looks_like_dates(seen)
     if compact: return None, 1.0
+    if holds_words(seen) and kind is None and len(seen) > 2 * _SOME:
+        some = seen.iloc[np.linspace(0, len(seen) - 1, _SOME).astype(int)]
+        share = float(as_numbers(some, None, style.signs)[0].notna().mean())
+        if share < .5: return None, share
     numbers, form = as_numbers(seen, asked, style.signs)
     share = float(numbers.notna().mean())
     if kind is None:
