@@ -1661,6 +1661,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.tables.Tables.pool': ('tables.html#tables.pool', 'ftkit/tables.py'),
                               'ftkit.tables.Tables.units': ('tables.html#tables.units', 'ftkit/tables.py'),
                               'ftkit.tables._date_part': ('tables.html#_date_part', 'ftkit/tables.py'),
+                              'ftkit.tables._one_after_the_other': ('tables.html#_one_after_the_other', 'ftkit/tables.py'),
                               'ftkit.tables._same_truths': ('tables.html#_same_truths', 'ftkit/tables.py'),
                               'ftkit.tables._scaled': ('tables.html#_scaled', 'ftkit/tables.py'),
                               'ftkit.tables.classes_of': ('tables.html#classes_of', 'ftkit/tables.py'),

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from . import __version__
 from .classical import Classical
 from .cleaning import decode
-from .core import UsageError, build_folder, file_sha256, patch_to, read_json, write_json
+from .core import UsageError, build_folder, file_sha256, patch_to, read_json, say, write_json
 from .data import Task
 from .decoding import Bigram
 from .head import HEADS, Model, Span
@@ -267,9 +267,11 @@ def _texts_in(path: Path, pairs: bool, text: str | None, second: str | None) -> 
         if f.suffix.lower() in TEXT_SUFFIXES: found = [decode(f.read_bytes(), str(f))[0]]
         else:
             table = read_table(f, decode)
+            for note in table.attrs.get("notes", ()): say(note)
             if pairs and second is None: raise ArtifactError(f"{f.name}: this model judges pairs of texts; name the column with the second one (--second-column, second=)")
-            found = [str(t) for t in table[find_column(table, text, "text", f.name)]]
-            if pairs: found = list(zip(found, map(str, table[find_column(table, second, "second", f.name)])))
+            plain = table.astype(object).where(table.notna(), "")  # a missing text is empty, not the word None
+            found = [str(t) for t in plain[find_column(table, text, "text", f.name)]]
+            if pairs: found = list(zip(found, map(str, plain[find_column(table, second, "second", f.name)])))
         sources += found; names += [str(f)] if len(found) == 1 else [f"{f}:{i + 1}" for i in range(len(found))]
     return names, sources
 
@@ -295,10 +297,10 @@ def _tables(inputs):
         if isinstance(one, (str, os.PathLike)):
             if not Path(one).is_file(): raise ArtifactError(f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON")
             table, name = read_rows(Path(one)), str(one)
+            for note in table.attrs.get("notes", ()): say(note)
         elif isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()): table, name = [one], ""
         else: table, name = one if hasattr(one, "columns") or isinstance(one, list) and all(isinstance(r, dict) for r in one) else pd.DataFrame(one), ""
         names += [f"{name}:{i + 1}" if name else str(k + i + 1) for i in range(len(table))]
         parts.append(table)
     if all(isinstance(p, list) for p in parts): return names, [row for p in parts for row in p]
-    parts = [p if hasattr(p, "columns") else pd.DataFrame(p) for p in parts]
-    return names, pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+    return names, parts if len(parts) > 1 else parts[0]  # each is read by its own evidence

@@ -16,7 +16,7 @@ import torch
 from .augment import to_device
 from .backbone import in_chunks
 from .columns import known_cells, table_style
-from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation, uniform
+from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation, say, uniform
 from .runfolder import Progress
 from .speech_bodies import load_backbone
 from .table_augment import TableAugment
@@ -196,9 +196,10 @@ def inputs(self, data: Data, tokenizer=None) -> Tables:
 
 # %% ../nbs/05d_tables.ipynb #734220a2
 @patch_to(TablePrep)
-def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, or a list of dictionaries
+def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, a list of dictionaries, or a list of such, each read by itself
     "Rows that belong to no data; what could not be read, or was never seen in training, is told of each."
     import pandas as pd
+    if isinstance(sources, list) and any(hasattr(part, "columns") for part in sources): return _one_after_the_other([self.read(part) for part in sources])
     features, tidy, held = {f.name: f for f in self.features}, lambda c: " ".join(str(c).split()), {}
     if hasattr(sources, "columns"): table, told = sources.rename(columns=tidy).reset_index(drop=True), [[] for _ in range(len(sources))]
     else:
@@ -209,13 +210,20 @@ def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, or a list of 
     if lost := [n for n in features if n not in table.columns]: raise UsageError(f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}")
     style = table_style(table)
     for name, f in features.items():
-        held[name], odd = known_cells(table[name], f.kind, f.form, style)
+        held[name], odd = known_cells(table[name], f.kind, f.form, style, notes := [])
+        for note in notes: say(note)
         for i in np.flatnonzero(odd): told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")
         if f.kind == "category":
             held[name] = _same_truths(held[name], f.levels)
             for i in np.flatnonzero(held[name].notna() & ~held[name].isin(f.levels)): told[i].append(f"{name}: {held[name].iloc[i][:40]!r} was not seen in training")
     rows = Tables(self.encode(pd.DataFrame(held)), self)
     rows.told = ["; ".join(t) for t in told]
+    return rows
+
+def _one_after_the_other(parts: list[Tables]) -> Tables:
+    "Rows of several tables as one."
+    rows = Tables(np.concatenate([part.x for part in parts]), parts[0].prep)
+    rows.told = [told for part in parts for told in part.told]
     return rows
 
 def _same_truths(cells, levels: tuple[str, ...]):
