@@ -22,8 +22,10 @@ from .cleaning import decode
 from .core import patch_to
 from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, limited, spoken, with_letters
 from .samples import SAMPLES
+from .folders import RECORDINGS, FileIndex, item_column, match_files, read_class_folders
+from .folders import split_of
 from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
-from .sources import _SPLIT_NAMES, DataError, Rows, filter_rows, find_column, read_class_folders, read_columns, read_table, usual_column
+from .sources import DataError, Rows, filter_rows, find_column, read_columns, read_table, usual_column
 from .table_samples import fetch_sample
 from .text_data import Data
 
@@ -68,13 +70,16 @@ def read_manifest(
     text: str | None,  # column with what is said; default: looked for
     columns: dict[str, str | None],  # role (speaker, start, end, group, time, split): column or None
     where: str,  # for messages
+    notes: list | None = None,  # what was decided is added here
 ) -> Rows:
     "One row a recording, or a part of one."
     text = find_column(table, text, "transcript", where) if text or task == "transcribe" else usual_column(table, "transcript")
     columns = columns | _aside(table, columns, {item, text, *([label] if isinstance(label, str) else label or ())}, where)
     labels, target, more = read_columns(table, text if task == "transcribe" else label, columns, where)
     if text and text != target: more["text"] = list(table[text])
-    paths = [str(folder / os.path.expanduser(str(v).strip())) for v in table[find_column(table, item, "recording", where)]]
+    index, taken = FileIndex(folder, RECORDINGS), {target, text, *columns.values()}
+    item = item_column(table, item, "recording", index, taken, where, notes)
+    paths, _ = match_files([os.path.expanduser(str(v).strip()) for v in table[item]], index, notes, missing=True)
     starts, ends, lasts = ([_second(v, columns[role], i) for i, v in enumerate(more.pop(role, [None] * len(paths)))] for role in _ASIDE[1:])
     ends = [end if last is None else (start or 0) + last for start, end, last in zip(starts, ends, lasts)]
     items = [p if (start, end) == (None, None) else Clip(p, start, end) for p, start, end in zip(paths, starts, ends)]
@@ -105,7 +110,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
     task, label = chosen["task"], chosen["label"]
     where = chosen.get("where")
-    manifest = lambda table, base, name, label: read_manifest(filter_rows(table, where, name, notes), Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, name)
+    manifest = lambda table, base, name, label: read_manifest(filter_rows(table, where, name, notes), Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, name, notes)
     if hasattr(source, "columns"): return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
         filter_rows(None, where, "what was given")
@@ -122,7 +127,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
         return manifest(table, path, str(source), label)
     if path.is_dir():
         filter_rows(None, where, path)
-        if task == "classify": return read_class_folders(path, SOUND_SUFFIXES, "recordings")
+        if task == "classify": return read_class_folders(path, RECORDINGS, notes)
         raise DataError(f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: data='transcripts.csv', folder='{path}'")
     if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
         raise DataError(f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}")
@@ -174,7 +179,7 @@ def _to_deal(rows: Rows, chosen: dict) -> tuple[list[int], list[str]]:
     "The rows that are dealt to parts, and to which parts beside training."
     ids, wanted = limited(len(rows.items), chosen["seed"], chosen["limit"]), [p for p in PARTS[1:] if chosen[p] and not (p == "test" and chosen["test_source"] is not None)]
     if "split" not in rows.columns: return ids, wanted
-    own = {i: _SPLIT_NAMES.get(str(rows.columns["split"][i]).strip().lower()) for i in ids}
+    own = {i: split_of(str(rows.columns["split"][i])) for i in ids}
     return [i for i in ids if own[i] == "train"], [p for p in wanted if p not in own.values()]
 
 def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[str]) -> tuple[str, list[str] | None, dict[str, int]]:
