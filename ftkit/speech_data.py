@@ -20,12 +20,13 @@ import numpy as np
 
 from .cleaning import decode
 from .core import patch_to
-from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, limited, spoken, with_letters
+from .data import PARTS, SHOWS, _missing, _number, append_test, check_shares, limited, read_parts, spoken, with_letters
 from .samples import SAMPLES
 from .folders import RECORDINGS, FileIndex, item_column, match_files, read_class_folders
 from .folders import split_of
 from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
-from .sources import DataError, Rows, filter_rows, find_column, read_columns, read_table, usual_column
+from .sources import _USUAL, DataError, Rows, class_names, feature, filter_rows, find_column
+from .sources import read_columns, read_table, usual_column, without_hidden
 from .table_samples import fetch_sample
 from .text_data import Data
 
@@ -92,7 +93,7 @@ _COLUMNS = {"item": "path_column", "label": "label_column", "text": "text_column
 def _no_columns(source, chosen: dict) -> None:
     "Refuse names of columns where there is no table."
     folder = isinstance(source, (str, os.PathLike))
-    if hasattr(source, "columns") or folder and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir()): return
+    if hasattr(source, "columns") or hasattr(source, "features") or isinstance(source, dict) or folder and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir()): return
     given = [f"{k}={chosen[k]!r}" + (f" ({_COLUMNS[k]} in the template)" if _COLUMNS[k] else "") for k in _COLUMNS if chosen[k] is not None]
     if given: raise DataError(f"{', '.join(given)} was given, which names a column of a table, and {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it out, or give a table with a path in each row")
 
@@ -105,6 +106,47 @@ def _of_sample(name: str) -> Path:
         raise DataError(f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data sample:{name}")
     return fetch_sample(name)
 
+# %% ../nbs/03c_speech_data.ipynb #5c0f2c01
+def _of_features(source, chosen: dict) -> Rows:
+    "Rows of a Hugging Face data set with sounds in it."
+    item = feature(source.features, chosen["item"], ("audio", "file", "path"), "Audio", "item")
+    if type(source.features[item]).__name__ == "Audio":
+        source = source.cast_column(item, dataclasses.replace(source.features[item], decode=False))
+    items = [_of_cell(cell) for cell in source[item]]
+    if chosen["task"] == "transcribe":
+        text = chosen["text"] or next((c for c in _USUAL["transcript"] if c in source.features), None)
+        text = feature(source.features, text, (), "", "text")
+        return Rows(items, list(source[text]), target=text)
+    label = feature(source.features, chosen["label"], _USUAL["label"], "ClassLabel", "label")
+    names, _ = class_names(source.features[label])
+    return Rows(items, list(source[label]), target=label, names=names)
+
+def _of_cell(cell):
+    "A path, or (array, rate) of the bytes of a file."
+    if not isinstance(cell, dict):
+        return cell
+    path, held = cell.get("path"), cell.get("bytes")
+    if held is None or (path and os.path.isfile(path)):
+        return path
+    import soundfile
+    try:
+        array, rate = soundfile.read(io.BytesIO(held), dtype="float32")
+    except soundfile.LibsndfileError as e:
+        raise DataError(f"{path or 'a recording'} of the data set cannot be read ({e}); give a "
+                        "table with paths") from None
+    return array, rate
+
+def _in_pairs(source) -> Rows:
+    "Rows of (recordings, labels)."
+    if not isinstance(source, (tuple, list)) or len(source) != 2:
+        raise DataError(f"{type(source).__name__} is no data of recordings; give (recordings, "
+                        "labels), a table with paths, a folder or a Hugging Face data set")
+    items, labels = map(list, source)
+    if len(items) != len(labels):
+        raise DataError(f"{len(items)} recordings and {len(labels)} labels were given; there must be "
+                        "one label a recording")
+    return Rows([str(v) if isinstance(v, os.PathLike) else v for v in items], labels)
+
 # %% ../nbs/03c_speech_data.ipynb #52442255
 def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
@@ -114,9 +156,14 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     if hasattr(source, "columns"): return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
         filter_rows(None, where, "what was given")
-        items, labels = map(list, source)
-        if len(items) != len(labels): raise DataError(f"{len(items)} recordings and {len(labels)} labels were given; there must be one label a recording")
-        return Rows([str(v) if isinstance(v, os.PathLike) else v for v in items], labels, target="text" if task == "transcribe" else "label")
+        if isinstance(source, dict):
+            rows = read_parts(source, lambda part: _of_features(part, chosen), notes)
+        elif hasattr(source, "features"):
+            rows = _of_features(source, chosen)
+        else:
+            rows = _in_pairs(source)
+            rows.target = "text" if task == "transcribe" else "label"
+        return rows if task == "transcribe" or chosen["kind"] == "regression" else without_hidden(rows, notes)
     path = Path(source).expanduser()
     if str(source).startswith("sample:"):
         path = _of_sample(str(source).removeprefix("sample:"))
