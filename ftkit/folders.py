@@ -32,6 +32,7 @@ _PICTURE_FORMATS = (
 )
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", ".xls")
 _NO_TEXTS = (*_TABLES, ".xml", ".yaml", ".yml", ".rtf", ".svg", ".bib", ".ann")
+_ABOUT = ("readme", "license", "licence", "copying", "citation", "changelog", "notice")
 _TYPES = mimetypes.MimeTypes()  # its own list, not that of this machine
 
 def _holds_picture(path: str) -> bool:
@@ -94,16 +95,20 @@ _PARTS = {
     "dev": "valid", "devel": "valid", "development": "valid",
     "eval": "valid", "evaluation": "valid",
     "test": "test", "testing": "test",
+    "训练": "train", "验证": "valid", "测试": "test",
 }
 _FILLERS = (
     "set", "sets", "data", "dataset", "datasets", "images", "image", "imgs", "img", "pictures",
     "photos", "files", "folder", "split", "part", "seg", "list", "audio", "clips", "wav", "wavs",
     "texts", "txt", "samples", "raw", "new", "final", "small", "full", "original", "resized",
+    "集", "数据", "数据集", "图片",
 )
 _CONTAINERS = {
     "images", "image", "imgs", "img", "pictures", "photos", "files", "data", "audio", "clips",
-    "wav", "wavs", "texts", "txt", "raw", "left", "right", "front", "back", "top", "bottom",
+    "wav", "wavs", "texts", "txt", "raw",
 }
+_MASKS = {"masks", "mask", "labels", "annotations", "ground_truth", "gt", "segmentations"}
+_VIEWS = {"left", "right", "front", "back", "top", "bottom", "side"}
 _WORD = re.compile(rf"({'|'.join(_PARTS)})({'|'.join(_FILLERS)})?")
 _FILLED = re.compile(rf"({'|'.join(_FILLERS)})({'|'.join(_PARTS)})")
 
@@ -120,7 +125,7 @@ def split_of(
 
 def _words(name: str) -> list[str]:
     "The words of a name: TrainSet and train-set_2 are train, set."
-    return re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    return re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
 
 def _part_word(word: str) -> str | None:
     "train, valid or test, if a word says so."
@@ -151,6 +156,10 @@ _SYSTEM = {
     "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information",
     "lost+found", "__pycache__", "@__thumb", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
 }
+
+def _is_about(name: str) -> bool:
+    "Whether a text is about the data: README, LICENSE."
+    return name.lower().partition(".")[0] in _ABOUT
 
 def is_system(
     name: str,  # of a file or folder
@@ -224,6 +233,8 @@ def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
             _leave_system(found, entry.path, is_folder)
         elif is_folder and entry.is_symlink() and not _leads_outside(entry.path, found.root, seen):
             found.leave("link", [entry.path])
+        elif not is_folder and found.kind is TEXTS and _is_about(entry.name):
+            folder.others.append(entry.name)
         elif is_folder:
             folder.folders.append(_scan(found, entry.path, entry.name, seen))
         elif os.path.splitext(entry.name)[1].lower() in found.kind.suffixes and entry.is_file():
@@ -279,6 +290,8 @@ def _is_vehicle(parts: list[Folder], others: list[Folder]) -> bool:
 def _inner_parts(found: Found, part: Folder) -> list[tuple[str, Folder]]:
     "A part, or the parts in it where the name is there again: train/train, all/train."
     inner = part.filled
+    for f in inner:
+        f.part = f.part or (part.part if f.name == part.name else None)
     if not inner or not all(f.part for f in inner):
         return [(part.part, part)]
     found.leave("loose", part.files)
@@ -337,7 +350,8 @@ def _below_classes(found: Found, top: Folder) -> list[tuple[str | None, Folder]]
     return list(turned.items())
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a12
-_UNKNOWN = {"unknown", "unlabeled", "unlabelled", "nolabel", "unclassified", "pred", "predict"}
+_UNLABELLED = {"unlabeled", "unlabelled", "nolabel", "unsup", "unsupervised"}
+_UNKNOWN = _UNLABELLED | {"unknown", "unclassified", "pred", "predict"}
 
 def _plain(name: str) -> str:
     "A name in the form of Unicode that Linux writes, without blanks around it."
@@ -345,7 +359,7 @@ def _plain(name: str) -> str:
 
 def _says_nothing(name: str) -> bool:
     "Whether a folder's name is a number, a fold, a session, or a word like images."
-    if name.lower() in _CONTAINERS:
+    if name.lower() in _CONTAINERS | _VIEWS:
         return True
     number = re.fullmatch(r"\D{0,12}?[\W_]*\d[\d\W_]*", name)
     return bool(number) and not re.match("(?i)class|label|type|grade|stage|categ", name)
@@ -393,6 +407,9 @@ class _Class:
 def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
     "The class folders in order; files without one are left out."
     roots = _roots(found, notes)
+    for _, root in roots:
+        for f in root.filled:
+            _skip_containers(f)
     if _is_inner(found, roots, notes):
         for _, root in roots:
             found.leave("loose", root.files)
@@ -402,18 +419,29 @@ def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
         found.leave("loose", root.files)
         classes += [_Class(part, f, _plain(f.name)) for f in root.filled]
     learned = {c.label for c in classes if c.part == "train"}
-    aside = [c for c in classes if _is_aside(c, learned, len(classes))]
+    aside = [c for c in classes if _is_aside(c, learned, len({c.label for c in classes}))]
+    if all(c.label.lower() in _CONTAINERS | _MASKS for c in classes):
+        aside = classes  # images beside masks
     for c in aside:
         found.leave("loose", c.folder.all_files)
     return _one_spelling([c for c in classes if c not in aside], notes)
 
+def _skip_containers(folder: Folder) -> None:
+    "Take the folders in a lone folder called images for those around it: cats/images/2019."
+    while not folder.files and len(folder.filled) == 1:
+        only = folder.filled[0]
+        if only.name.lower() not in _CONTAINERS or only.files or not only.filled:
+            return
+        folder.others += [f"{only.name}/{name}" for name in only.others]
+        folder.folders = [f for f in folder.folders if f is not only] + only.folders
+
 def _is_aside(c: _Class, learned: set[str], n: int) -> bool:
     "Whether a folder holds no class: test/unknown, test/images, _background_noise_."
-    if re.fullmatch("_?background[_ -]noise_?", c.label.lower()):
-        return n > 1
-    if c.part in (None, "train"):
-        return n == 1 and c.part is None and c.label.lower() in _CONTAINERS
     word = re.sub("[^a-z]", "", c.label.lower())
+    if word == "backgroundnoise" or word in _UNLABELLED:
+        return n > 2
+    if c.part in (None, "train"):
+        return False
     nothing = word in _UNKNOWN | _CONTAINERS or split_of(c.label)
     return c.label not in learned and bool(nothing)
 
@@ -463,7 +491,7 @@ def _leave_others(found: Found, classes: list[_Class]) -> list[str]:
         todo += [(f, inside) for f in folder.folders]
     return empty
 
-def _told(found: Found, empty: list[str]) -> list[str]:
+def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
     "One note for each reason why files are not read."
     noun, left, notes = found.kind.noun, found.left, []
     for why, names in left.items():
@@ -485,7 +513,8 @@ def _told(found: Found, empty: list[str]) -> list[str]:
     if seen := [n for n in seen if not n.split("/")[-1].startswith("._")]:
         notes.append(f"{len(seen)} {noun} are hidden, or in folders of the system, and are not "
                      f"read (first: {seen[0]})")
-    odd = found.odd
+    read = set(rows.items) if found.odd else ()
+    odd = [path for path in found.odd if path in read]
     if "HEIF" in Image.OPEN:
         odd = [path for path in odd if not path.lower().endswith(_HEIC)]
     if odd:
@@ -519,7 +548,7 @@ def _no_classes(found: Found) -> DataError:
     message = (f"{root} has no class folders with {noun} ({holds}); "
                f"put each class into a folder of its own")
     if n:
-        tables = _tables(found.top)
+        tables = sorted(_tables(found.top), key=lambda name: "submission" in name or "test" in name)
         table = os.path.join(root, tables[0]) if tables else "labels.csv"
         return DataError(f"{message}, or give the labels of these {n} files in a table: "
                          f"data='{table}', folder='{root}'")
@@ -570,7 +599,7 @@ def _rows_of(found: Found, notes: list) -> Rows:
         if c.part:
             rows.columns.setdefault("split", []).extend([c.part] * len(files))
     _listed(found, rows, notes)
-    notes += _told(found, empty)
+    notes += _told(found, rows, empty)
     return rows
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a1a
