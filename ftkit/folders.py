@@ -86,7 +86,7 @@ PICTURES = FileKind(
 RECORDINGS = FileKind(
     "recordings", (*SOUND_SUFFIXES, *_MORE_SOUNDS), ("audio/",), (), _holds_recording
 )
-TEXTS = FileKind("texts", TEXT_SUFFIXES, ("text/",), _NO_TEXTS, _holds_text)
+TEXTS = FileKind("texts", TEXT_SUFFIXES, ("text/", "message/"), _NO_TEXTS, _holds_text)
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a0d
 _PARTS = {
@@ -281,6 +281,10 @@ def _unwrapped(folder: Folder) -> Folder:
         folder = only
     return folder
 
+def _leaf(path: str) -> str:
+    "The name of the folder in which a file lies."
+    return os.path.basename(os.path.dirname(path))
+
 def _is_vehicle(parts: list[Folder], others: list[Folder]) -> bool:
     "Whether `train` is a class: it looks like two others or more beside it."
     alone = len(parts) == 1 and parts[0].name.lower() == "train" and len(others) > 1
@@ -307,6 +311,12 @@ def _inner_parts(found: Found, part: Folder) -> list[tuple[str, Folder]]:
 def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
     "The folders in which class folders lie, each with its part of the split."
     top = _unwrapped(found.top)
+    parts = [f for f in top.filled if f.part]
+    classes = {_leaf(path) for part in parts for path in part.all_files}
+    for f in top.filled:  # my_train beside val, with the same class folders
+        words = [part for part in map(_part_word, _words(f.name)) if part]
+        if not f.part and len(words) == 1 and classes & set(map(_leaf, f.all_files)):
+            f.part = words[0]
     parts = [f for f in top.filled if f.part]
     others = [f for f in top.filled if not f.part]
     if not parts:
