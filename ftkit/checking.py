@@ -32,8 +32,10 @@ def guess_kind(
     elif path.suffix.lower() in (".db", ".sqlite", ".sqlite3"): return "tabular"
     elif path.is_file():
         table = read_table(path, decode)
-        column = usual_column(table, "item") or usual_column(table, "recording")
-        names = [str(v) for v in table[column][:200]] if column else []
+        cells = [[str(v).strip() for v in table[column][:200]] for column in table.columns]
+        files = [[v for v in column if Path(v).suffix.lower() in of] for column in cells]
+        names = max(files, key=len, default=[])  # the column whose cells are names of files
+        if len(names) < .5 * min(200, len(table)): names = []
         if not any(Path(n).suffix.lower() in of for n in names): return "text" if usual_column(table, "text") else "tabular"
     else: return "image"  # its reader says what is wrong, or asks a hub
     found = Counter(of[s] for s in (Path(n).suffix.lower() for n in names) if s in of)

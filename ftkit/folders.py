@@ -795,8 +795,9 @@ def match_files(
             _add(notes, f"{n} rows name {noun} by {what} (first: {str(values[i])!r} is "
                         f"{os.path.relpath(found[i][0][0], index.folder)})")
     if several:
-        _add(notes, f"{len(several)} rows stand for {sum(map(len, several.values()))} {noun} by the "
-                    f"beginning of their names; those of a row stay together")
+        n = sum(map(len, several.values()))
+        _add(notes, f"{len(several)} rows stand for {n} {noun} by the beginning of their names; "
+                    f"those of a row stay together")
     paths, rows = [], []
     for i, (files, _) in enumerate(found):
         files = files or several.get(i) or [str(index.folder / str(values[i]).strip())]
@@ -809,7 +810,7 @@ def _add(notes: list | None, note: str) -> None:
         notes.append(note)
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a1e
-def _fit(table, column: str, index: FileIndex) -> tuple[float, float, list]:
+def _fit(table, column: str, find: Callable) -> tuple[float, float, list]:
     "Shares of a column's first cells that are files by full name, and by any; and these files."
     cells = [v for v in table[column].dropna().head(400) if not isinstance(v, (bytes, dict))]
     names = list(dict.fromkeys(_as_name(v) for v in cells if isinstance(v, (str, int, float))
@@ -818,7 +819,7 @@ def _fit(table, column: str, index: FileIndex) -> tuple[float, float, list]:
         return 0, 0, []
     found = []
     for i, name in enumerate(names):
-        found.append(index.find(name)[0])
+        found.append(find(name))
         if i == 15 and not any(found):
             return 0, 0, []
     full = [bool(files) and _without_suffix(name) != name for name, files in zip(names, found)]
@@ -838,7 +839,14 @@ def item_column(
         return find_column(table, item, role, where)
     columns = [c for c in map(str, table.columns) if c not in taken]
     usual = usual_column(table, role, taken)
-    fits = {c: _fit(table, c, index) for c in columns if c in table.columns}
+    def exact(name):
+        path = index.exact(name)
+        return [path] if path else []
+    fits = {}
+    for find in (exact, lambda name: index.find(name)[0]):  # the folder is walked if need be
+        fits = {c: _fit(table, c, find) for c in columns if c in table.columns}
+        if any(fit[0] == 1 for fit in fits.values()):
+            break
     for share in (lambda fit: fit[0] == 1, lambda fit: fit[0] >= .5, lambda fit: fit[1] == 1,
                   lambda fit: fit[1] >= .5):
         if good := [c for c in columns if share(fits.get(c, (0, 0, [])))]:
@@ -858,8 +866,8 @@ def item_column(
                     f"files too (item={other!r} takes those)")
         return usual
     raise DataError(
-        f"{where}: the columns {good[0]!r} and {good[1]!r} both name {index.kind.noun}; choose one: "
-        f"item={good[0]!r}"
+        f"{where}: the columns {good[0]!r} and {good[1]!r} both name {index.kind.noun}; "
+        f"choose one: item={good[0]!r}"
     )
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a20

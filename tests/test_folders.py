@@ -1,4 +1,5 @@
 "Folders, tables that name files, and hidden labels: nothing is read wrongly, or left out, without a word."
+
 import os
 import random
 import shutil
@@ -60,25 +61,40 @@ def refused(root, *parts, kind=PICTURES):
 TWO = {("train", "cats"): 4, ("train", "dogs"): 4, ("test", "cats"): 2, ("test", "dogs"): 2}
 
 
-@pytest.mark.parametrize("train, test", [
-    ("train", "test"), ("Train", "TEST"), ("training_set", "test_set"), ("train_data", "test-data"),
-    ("trainset", "testset"), ("seg_train", "seg_test"), ("cars_train", "cars_test"), ("训练集", "测试集"),
-    ("train/train", "test/test"), ("training_set/training_set", "test_set/test_set"),
-    ("set/train/train", "set/test"), ("a/b/train/images", "a/b/test/images"),
-    ("alphabet_train/alphabet_train", "alphabet_test/alphabet_test"),
-])
+@pytest.mark.parametrize(
+    "train, test",
+    [
+        ("train", "test"),
+        ("Train", "TEST"),
+        ("training_set", "test_set"),
+        ("train_data", "test-data"),
+        ("trainset", "testset"),
+        ("seg_train", "seg_test"),
+        ("cars_train", "cars_test"),
+        ("训练集", "测试集"),
+        ("train/train", "test/test"),
+        ("training_set/training_set", "test_set/test_set"),
+        ("set/train/train", "set/test"),
+        ("a/b/train/images", "a/b/test/images"),
+        ("alphabet_train/alphabet_train", "alphabet_test/alphabet_test"),
+    ],
+)
 def test_folders_called_like_parts_are_parts(tmp_path, train, test):
     made(tmp_path, f"{train}/cats*4", f"{train}/dogs*4", f"{test}/cats*2", f"{test}/dogs*2")
     assert layout(tmp_path) == (TWO, [])
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev", "eval", "val2017", "validation-set"])
+@pytest.mark.parametrize(
+    "name", ["val", "valid", "Validation", "dev", "eval", "val2017", "validation-set"]
+)
 def test_validation_has_many_names(tmp_path, name):
     made(tmp_path, "train/a*2", "train/b*2", f"{name}/a*1", f"{name}/b*1")
     assert layout(tmp_path)[0][("valid", "a")] == 1
 
 
-@pytest.mark.parametrize("name", ["test_tube", "training_shoes", "bullet_train", "device", "trained", "values"])
+@pytest.mark.parametrize(
+    "name", ["test_tube", "training_shoes", "bullet_train", "device", "trained", "values"]
+)
 def test_words_with_train_and_test_in_them_are_classes(tmp_path, name):
     assert split_of(name) is None
     made(tmp_path, f"{name}*3", "boots*3", "cups*3")
@@ -92,11 +108,23 @@ def test_a_train_among_vehicles_is_a_class_and_is_told(tmp_path):
 
 
 def test_a_part_among_classes_is_refused_with_both_readings(tmp_path):
-    refused(made(tmp_path, "control*3", "test*3"), "a part of the split or a class", "mv test test_class")
+    refused(
+        made(tmp_path, "control*3", "test*3"),
+        "a part of the split or a class",
+        "mv test test_class",
+    )
 
 
 def test_what_lies_beside_the_parts_is_told(tmp_path):
-    made(tmp_path, "train/cats*4", "train/dogs*4", "test/cats*2", "test/dogs*2", "samples*3", "test/7.png")
+    made(
+        tmp_path,
+        "train/cats*4",
+        "train/dogs*4",
+        "test/cats*2",
+        "test/dogs*2",
+        "samples*3",
+        "test/7.png",
+    )
     counts, notes = layout(tmp_path)
     assert counts == TWO
     assert any("3 pictures lie beside test, train" in note for note in notes)
@@ -104,62 +132,128 @@ def test_what_lies_beside_the_parts_is_told(tmp_path):
 
 
 def test_a_folder_with_masks(tmp_path):
-    made(tmp_path, "bottle/train/good*4", "bottle/test/good*2", "bottle/test/broken*2", "bottle/ground_truth/broken*2")
+    made(
+        tmp_path,
+        "bottle/train/good*4",
+        "bottle/test/good*2",
+        "bottle/test/broken*2",
+        "bottle/ground_truth/broken*2",
+    )
     counts, notes = layout(tmp_path)
     assert counts == {("train", "good"): 4, ("test", "good"): 2, ("test", "broken"): 2}
     assert "2 pictures lie beside" in notes[0] and "ground_truth" in notes[0]
-    refused(made(tmp_path / "all", "cable/train/good*2", "cable/test/cut*2", "pill/train/good*2", "pill/test/bad*2"),
-            "may be classes, or sets with their own")
+    refused(
+        made(
+            tmp_path / "all",
+            "cable/train/good*2",
+            "cable/test/cut*2",
+            "pill/train/good*2",
+            "pill/test/bad*2",
+        ),
+        "may be classes, or sets with their own",
+    )
 
 
 def test_pictures_without_class_folders_are_refused_with_their_table(tmp_path):
-    refused(made(tmp_path / "a", "train*3", "test*3", "train.csv", "sample_submission.csv"),
-            "has no class folders", "train.csv'")
+    refused(
+        made(tmp_path / "a", "train*3", "test*3", "train.csv", "sample_submission.csv"),
+        "has no class folders",
+        "train.csv'",
+    )
     refused(made(tmp_path / "b", "images*3", "masks*3"), "has no class folders")
-    refused(made(tmp_path / "c", "trainA*2", "trainB*2", "testA*2", "testB*2"), "has no class folders")
-    refused(made(tmp_path / "d", "images/great_dane_1.png", "images/pug_2.png"), "has no class folders", "a table")
+    refused(
+        made(tmp_path / "c", "trainA*2", "trainB*2", "testA*2", "testB*2"), "has no class folders"
+    )
+    refused(
+        made(tmp_path / "d", "images/great_dane_1.png", "images/pug_2.png"),
+        "has no class folders",
+        "a table",
+    )
 
 
-@pytest.mark.parametrize("names, classes", [
-    (("cats/2019*2", "cats/2020*2", "dogs/2019*2", "dogs/2020*2"), {"cats", "dogs"}),
-    (("cats/persian*2", "cats/siam*2", "dogs/pug*2", "dogs/beagle*2"), {"cats", "dogs"}),
-    (("cats/images*2", "dogs/images*2"), {"cats", "dogs"}),
-    (("fold1/cats*2", "fold1/dogs*2", "fold2/cats*2", "fold2/dogs*2"), {"cats", "dogs"}),
-    (("p01/images/ill*2", "p01/images/well*2", "p02/images/ill*2", "p02/images/well*2"), {"ill", "well"}),
-])
+@pytest.mark.parametrize(
+    "names, classes",
+    [
+        (("cats/2019*2", "cats/2020*2", "dogs/2019*2", "dogs/2020*2"), {"cats", "dogs"}),
+        (("cats/persian*2", "cats/siam*2", "dogs/pug*2", "dogs/beagle*2"), {"cats", "dogs"}),
+        (("cats/images*2", "dogs/images*2"), {"cats", "dogs"}),
+        (("fold1/cats*2", "fold1/dogs*2", "fold2/cats*2", "fold2/dogs*2"), {"cats", "dogs"}),
+        (
+            ("p01/images/ill*2", "p01/images/well*2", "p02/images/ill*2", "p02/images/well*2"),
+            {"ill", "well"},
+        ),
+    ],
+)
 def test_folders_in_class_folders_are_told(tmp_path, names, classes):
     counts, notes = layout(made(tmp_path, *names))
     assert {label for _, label in counts} == classes and len(notes) == 1
 
 
 def test_two_levels_that_may_both_be_the_class_are_refused(tmp_path):
-    refused(made(tmp_path / "a", "art/mug*2", "art/pen*2", "photo/mug*2", "photo/pen*2"), "art, photo", "mug, pen")
-    refused(made(tmp_path / "b", "fold1/0*2", "fold1/1*2", "fold2/0*2", "fold2/1*2"), "the outer folder", "the inner one")
+    refused(
+        made(tmp_path / "a", "art/mug*2", "art/pen*2", "photo/mug*2", "photo/pen*2"),
+        "art, photo",
+        "mug, pen",
+    )
+    refused(
+        made(tmp_path / "b", "fold1/0*2", "fold1/1*2", "fold2/0*2", "fold2/1*2"),
+        "the outer folder",
+        "the inner one",
+    )
 
 
 def test_forms_of_a_name(tmp_path):
     cafe = "café"
-    made(tmp_path, f"train/{cafe}*2", "train/tea*2", f"val/{unicodedata.normalize('NFD', cafe)}*2", "val/Tea *2")
+    made(
+        tmp_path,
+        f"train/{cafe}*2",
+        "train/tea*2",
+        f"val/{unicodedata.normalize('NFD', cafe)}*2",
+        "val/Tea *2",
+    )
     counts, notes = layout(tmp_path)
     assert set(counts) == {("train", cafe), ("train", "tea"), ("valid", cafe), ("valid", "tea")}
     assert len(notes) == 1 and "tea and Tea" in notes[0]
     counts, notes = layout(made(tmp_path / "side", "Cats*2", "cats*2"))
-    assert set(counts) == {("-", "Cats"), ("-", "cats")} and "differ only in capital letters" in notes[0]
+    assert (
+        set(counts) == {("-", "Cats"), ("-", "cats")}
+        and "differ only in capital letters" in notes[0]
+    )
 
 
 def test_folders_of_the_system_are_not_the_users(tmp_path):
-    made(tmp_path, "cats*3", "dogs*3", "cats/@eaDir*3", "__MACOSX/cats/._0.png", ".ipynb_checkpoints/a.png",
-         "cats/Thumbs.db", ".DS_Store")
+    made(
+        tmp_path,
+        "cats*3",
+        "dogs*3",
+        "cats/@eaDir*3",
+        "__MACOSX/cats/._0.png",
+        ".ipynb_checkpoints/a.png",
+        "cats/Thumbs.db",
+        ".DS_Store",
+    )
     counts, notes = layout(tmp_path)
     assert counts == {("-", "cats"): 3, ("-", "dogs"): 3}
     assert len(notes) == 1 and "4 pictures are hidden, or in folders of the system" in notes[0]
 
 
 def test_what_is_not_read_is_named(tmp_path):
-    made(tmp_path, "cats*3", "dogs*3", "cats/a.mov", "cats/b.mov", "dogs/c", "dogs/d.xml", "e.png", "README.md")
+    made(
+        tmp_path,
+        "cats*3",
+        "dogs*3",
+        "cats/a.mov",
+        "cats/b.mov",
+        "dogs/c",
+        "dogs/d.xml",
+        "e.png",
+        "README.md",
+    )
     (tmp_path / "birds/empty").mkdir(parents=True)
     _, notes = layout(tmp_path)
-    assert any("4 files in class folders are no pictures" in note and ".mov 2" in note for note in notes)
+    assert any(
+        "4 files in class folders are no pictures" in note and ".mov 2" in note for note in notes
+    )
     assert any("1 pictures have no class folder" in note and "e.png" in note for note in notes)
     assert any("2 folders hold no pictures (first: birds)" in note for note in notes)
     assert len(notes) == 3
@@ -195,13 +289,19 @@ def test_pictures_are_known_by_what_is_in_them(tmp_path):
     (tmp_path / "x.tif").unlink()
     data = Data.image(tmp_path)
     assert len(data) == 24
-    assert any("16 files are read as pictures" in n and "no suffix 12" in n and ".heic 4" in n for n in data.notes)
-    assert any("2 files in class folders are no pictures" in n and ".dng 1" in n for n in data.notes)
+    assert any(
+        "16 files are read as pictures" in n and "no suffix 12" in n and ".heic 4" in n
+        for n in data.notes
+    )
+    assert any(
+        "2 files in class folders are no pictures" in n and ".dng 1" in n for n in data.notes
+    )
 
 
 def test_pictures_of_telephones_need_an_extra(tmp_path):
     try:
         import pi_heif  # noqa: F401
+
         pytest.skip("the extra heic is installed")
     except ImportError:
         made(tmp_path, "cats*3", "dogs*3")
@@ -219,9 +319,14 @@ def test_recordings_are_known_by_what_is_in_them(tmp_path):
     for c, name in enumerate(("low", "high")):
         (tmp_path / name).mkdir()
         for i in range(9):
-            wave = np.sin(np.arange(4000) * (.05 + .2 * c + .01 * i)).astype(np.float32)
+            wave = np.sin(np.arange(4000) * (0.05 + 0.2 * c + 0.01 * i)).astype(np.float32)
             suffix = ("wav", "caf", "dat")[i % 3]
-            soundfile.write(tmp_path / name / f"{i}.{suffix}", .5 * wave, 16000, format="CAF" if suffix == "caf" else "WAV")
+            soundfile.write(
+                tmp_path / name / f"{i}.{suffix}",
+                0.5 * wave,
+                16000,
+                format="CAF" if suffix == "caf" else "WAV",
+            )
         (tmp_path / name / "text.dat").write_text("none")
     data = Data.speech(tmp_path)
     assert len(data) == 18
@@ -233,7 +338,9 @@ def test_texts_are_known_by_what_is_in_them(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for i, suffix in enumerate((".txt", ".TXT", ".text", ".log", "", ".html", ".eml", ".txt")):
-            (tmp_path / name / f"{i}{suffix}").write_text(f"text {i} of class {name} with some words")
+            (tmp_path / name / f"{i}{suffix}").write_text(
+                f"text {i} of class {name} with some words"
+            )
         (tmp_path / name / "table.csv").write_text("x,y\n")
         (tmp_path / name / "bytes").write_bytes(bytes(range(256)))
     (tmp_path / "README.md").write_text("about")
@@ -250,36 +357,57 @@ def test_lists_beside_the_classes_are_the_split(tmp_path):
     (tmp_path / "testing_list.txt").write_text("bed/0.wav\nbird/3.wav\n")
     (tmp_path / "validation_list.txt").write_text("bed/1.wav\n")
     counts, notes = layout(tmp_path, RECORDINGS)
-    assert counts == {("train", "bed"): 2, ("train", "bird"): 3, ("test", "bed"): 1, ("test", "bird"): 1,
-                      ("valid", "bed"): 1}
+    assert counts == {
+        ("train", "bed"): 2,
+        ("train", "bird"): 3,
+        ("test", "bed"): 1,
+        ("test", "bird"): 1,
+        ("valid", "bed"): 1,
+    }
     assert any("testing_list.txt and validation_list.txt" in note for note in notes)
     assert any("_background_noise_" in note for note in notes)
 
 
 # ---------------------------------------------------------------- layouts at random
 
+
 def test_random_layouts_are_right_told_or_refused(tmp_path):
     "Names of parts and classes, wrappers, files of other kinds: every file is accounted for."
     draw = random.Random(7)
-    parts = {"train": ("train", "Train", "training_set", "train_data", "x_train", "trainset"),
-             "test": ("test", "TEST", "test_set", "test_data", "x_test", "testset"),
-             "valid": ("val", "validation", "valid_set", "val_data", "dev", "x_val")}
+    parts = {
+        "train": ("train", "Train", "training_set", "train_data", "x_train", "trainset"),
+        "test": ("test", "TEST", "test_set", "test_data", "x_test", "testset"),
+        "valid": ("val", "validation", "valid_set", "val_data", "dev", "x_val"),
+    }
     results = Counter()
     for n in range(300):
         root = tmp_path / str(n)
         wrapper = draw.choice(["", "", "data/", "my-pictures/", "a/b/"])
-        used = draw.choice([(), ("train",), ("train", "test"), ("train", "valid"), ("train", "valid", "test")])
-        style = draw.choice([0, 1, 2, 3, 5] if used == ("train",) else range(6))  # x_train alone is a wrapper
+        used = draw.choice(
+            [(), ("train",), ("train", "test"), ("train", "valid"), ("train", "valid", "test")]
+        )
+        style = draw.choice(
+            [0, 1, 2, 3, 5] if used == ("train",) else range(6)
+        )  # x_train alone is a wrapper
         classes = draw.choice([("cats", "dogs"), ("0", "1", "2"), ("ü", "漢"), ("Cat A", "cat-b")])
         expected = {}
         for part in used or ("-",):
-            folder = "" if part == "-" else parts[part][style] + "/" + draw.choice(["", "", parts[part][style] + "/"])
+            folder = (
+                ""
+                if part == "-"
+                else parts[part][style] + "/" + draw.choice(["", "", parts[part][style] + "/"])
+            )
             for name in classes:
                 k = draw.randint(1, 3)
                 made(root, f"{wrapper}{folder}{name}*{k}")
                 expected[part, name] = k
-        extra = {".DS_Store": None, "readme.txt": None, "x.png": "no class folder", "__MACOSX/a/._0.png": None,
-                 "loose/deep/9.png": "beside" if used else "class"}
+        extra = {
+            ".DS_Store": None,
+            "readme.txt": None,
+            "x.png": "no class folder",
+            "__MACOSX/a/._0.png": None,
+            "loose/deep/9.png": "beside" if used else "class",
+        }
         add = draw.choice([*extra, None, None])
         if add:
             made(root, wrapper + add)
@@ -300,6 +428,7 @@ def test_random_layouts_are_right_told_or_refused(tmp_path):
 
 # ---------------------------------------------------------------- tables that name files
 
+
 def table(root, files, **columns):
     "Rows of a table beside empty files: the names of the files found, in order, and notes."
     made(root, *files)
@@ -317,59 +446,113 @@ JPGS = [f"{i}.jpg" for i in range(12)]
 HALF = ["a", "b"] * 6
 
 
-@pytest.mark.parametrize("write", [
-    str, lambda f: f" {f} ", lambda f: f"img\\{f}", lambda f: f"D:\\data\\img\\{f}", lambda f: f"/home/me/{f}",
-    lambda f: f"./{f}", lambda f: f"https://example.org/i/{f}?x=1", lambda f: f[:-4],
-], ids=range(8))
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        lambda f: f" {f} ",
+        lambda f: f"img\\{f}",
+        lambda f: f"D:\\data\\img\\{f}",
+        lambda f: f"/home/me/{f}",
+        lambda f: f"./{f}",
+        lambda f: f"https://example.org/i/{f}?x=1",
+        lambda f: f[:-4],
+    ],
+    ids=range(8),
+)
 def test_a_cell_names_a_file_in_many_ways(tmp_path, write):
     found, _, notes = table(tmp_path, JPGS, path=[write(f) for f in JPGS[::-1]], label=HALF)
     assert found == JPGS[::-1] and notes == []
 
 
-@pytest.mark.parametrize("values, told", [
-    ([f"{i}.JPG" for i in range(12)], "capital letters"),
-    ([f"{i}.dcm" for i in range(12)], "another ending"),
-    ([f"{i:03}" for i in range(12)], "leading zeros"),
-])
+@pytest.mark.parametrize(
+    "values, told",
+    [
+        ([f"{i}.JPG" for i in range(12)], "capital letters"),
+        ([f"{i}.dcm" for i in range(12)], "another ending"),
+        ([f"{i:03}" for i in range(12)], "leading zeros"),
+    ],
+)
 def test_other_forms_are_told(tmp_path, values, told):
     found, _, notes = table(tmp_path, JPGS, path=values, label=HALF)
     assert found == JPGS and len(notes) == 1 and told in notes[0]
 
 
 def test_numbers_name_files(tmp_path):
-    for n, values in enumerate((list(range(12)), [float(i) for i in range(12)], [f"{i}.0" for i in range(12)])):
+    for n, values in enumerate(
+        (list(range(12)), [float(i) for i in range(12)], [f"{i}.0" for i in range(12)])
+    ):
         assert table(tmp_path / str(n), JPGS, id=values, label=HALF)[0] == JPGS
 
 
-@pytest.mark.parametrize("other, name", [("id", "image_name"), ("name", "picture"), ("file", "photo"), ("Unnamed: 0", "fname")])
+@pytest.mark.parametrize(
+    "other, name",
+    [("id", "image_name"), ("name", "picture"), ("file", "photo"), ("Unnamed: 0", "fname")],
+)
 def test_the_column_whose_cells_are_files_is_taken(tmp_path, other, name):
     shuffled = random.Random(1).sample(JPGS, 12)
-    found, _, notes = table(tmp_path, JPGS, **{other: range(12), name: shuffled, "age": [3] * 12, "target": HALF})
+    found, _, notes = table(
+        tmp_path, JPGS, **{other: range(12), name: shuffled, "age": [3] * 12, "target": HALF}
+    )
     assert found == shuffled and notes == []
 
 
 def test_two_columns_that_fit(tmp_path):
     turned = JPGS[::-1]
-    not_found(tmp_path / "a", JPGS, "'first' and 'second' both name pictures", "item='first'",
-              first=JPGS, second=turned, label=HALF)
+    not_found(
+        tmp_path / "a",
+        JPGS,
+        "'first' and 'second' both name pictures",
+        "item='first'",
+        first=JPGS,
+        second=turned,
+        label=HALF,
+    )
     found, _, notes = table(tmp_path / "b", JPGS, other=turned, image=JPGS, label=HALF)
     assert found == JPGS and "item='other'" in notes[0]
     assert table(tmp_path / "c", JPGS, first=JPGS, second=JPGS, label=HALF)[2] == []
 
 
 def test_an_id_that_fits_two_files_is_refused(tmp_path):
-    both = [f"{folder}/{i}.{end}" for i in range(4) for folder, end in (("images", "jpg"), ("masks", "png"))]
-    not_found(tmp_path / "a", both, "'0' fits 2 pictures", "folder='", id=["0", "1", "2", "3"], label=HALF[:4])
+    both = [
+        f"{folder}/{i}.{end}"
+        for i in range(4)
+        for folder, end in (("images", "jpg"), ("masks", "png"))
+    ]
+    not_found(
+        tmp_path / "a",
+        both,
+        "'0' fits 2 pictures",
+        "folder='",
+        id=["0", "1", "2", "3"],
+        label=HALF[:4],
+    )
     parts = [f"{part}/{i}.jpg" for part in ("train", "test") for i in range(4)]
-    not_found(tmp_path / "b", parts, "'0.jpg' fits 2 pictures", file=[f"{i}.jpg" for i in range(4)], label=HALF[:4])
+    not_found(
+        tmp_path / "b",
+        parts,
+        "'0.jpg' fits 2 pictures",
+        file=[f"{i}.jpg" for i in range(4)],
+        label=HALF[:4],
+    )
 
 
 def test_no_row_is_given_the_file_of_another(tmp_path):
     ids = [f"ISIC_{i}" for i in range(6)] + ["ISIC_2_small"]
     files = [f"{i}.jpg" for i in ids if i != "ISIC_2"]
-    not_found(tmp_path / "a", files, "1 of 7 rows name no picture", "ISIC_2", image_id=ids, label=HALF[:7])
-    not_found(tmp_path / "b", ["1_2_a.jpg", "1_b.jpg"], "may belong to '1' or to '1_2'", id=["1", "1_2"], label=["a", "b"])
-    not_found(tmp_path / "c", ["10.jpg", "11.jpg"], "1 of 3 rows", id=["1", "10", "11"], label=list("aba"))
+    not_found(
+        tmp_path / "a", files, "1 of 7 rows name no picture", "ISIC_2", image_id=ids, label=HALF[:7]
+    )
+    not_found(
+        tmp_path / "b",
+        ["1_2_a.jpg", "1_b.jpg"],
+        "may belong to '1' or to '1_2'",
+        id=["1", "1_2"],
+        label=["a", "b"],
+    )
+    not_found(
+        tmp_path / "c", ["10.jpg", "11.jpg"], "1 of 3 rows", id=["1", "10", "11"], label=list("aba")
+    )
     not_found(tmp_path / "d", ["dog/1.jpg"], "1 of 1 rows", path=["cat/1.jpg"], label=["a"])
 
 
@@ -382,7 +565,9 @@ def test_a_row_may_stand_for_several_files(tmp_path):
 
 def test_forms_of_unicode_in_tables(tmp_path):
     files = [unicodedata.normalize("NFD", f"café_{i}.jpg") for i in range(4)]
-    found, _, notes = table(tmp_path, files, path=[f"café_{i}.jpg" for i in range(4)], label=HALF[:4])
+    found, _, notes = table(
+        tmp_path, files, path=[f"café_{i}.jpg" for i in range(4)], label=HALF[:4]
+    )
     assert found == files and notes == []
 
 
@@ -401,16 +586,18 @@ def test_files_in_another_folder_are_found_for_the_message(tmp_path):
 def test_recordings_of_a_table_lie_in_a_folder_below(tmp_path):
     (tmp_path / "clips").mkdir()
     for i in range(12):
-        wave = .5 * np.sin(np.arange(4000) * (.05 + .03 * i))
+        wave = 0.5 * np.sin(np.arange(4000) * (0.05 + 0.03 * i))
         soundfile.write(tmp_path / f"clips/common_{i}.wav", wave, 16000)
-    frame = pd.DataFrame({"client_id": range(12), "path": [f"common_{i}.wav" for i in range(12)],
-                          "label": HALF})
+    frame = pd.DataFrame(
+        {"client_id": range(12), "path": [f"common_{i}.wav" for i in range(12)], "label": HALF}
+    )
     frame.to_csv(tmp_path / "train.tsv", sep="\t", index=False)
     data = Data.speech(tmp_path / "train.tsv")
     assert len(data) == 12 and all("clips" in item for item in data.items)
 
 
 # ---------------------------------------------------------------- hidden labels
+
 
 def pictures(n, seed=0):
     "n arrays of noise."
@@ -436,15 +623,22 @@ def test_hidden_labels_of_arrays_and_torch_sets():
     for hidden in (-1, 2, 99):
         data = Data.image(Pairs(half + [hidden] * 5))
         assert len(data) == 30 and data.task.classes == ("cat", "dog")
-        assert any(f"5 rows have a hidden label ({hidden} is no class)" in note for note in data.notes)
+        assert any(
+            f"5 rows have a hidden label ({hidden} is no class)" in note for note in data.notes
+        )
     subset = torch.utils.data.Subset(Pairs(half), range(20))
     assert Data.image(subset).task.classes == ("cat", "dog") and len(Data.image(subset)) == 20
     with pytest.raises(DataError, match="all 30 labels are hidden"):
         Data.image(Pairs([-1] * 30))
     assert len(Data.image((pictures(40), [-1] * 4 + [i % 3 for i in range(36)]))) == 36
     data = Data.image((pictures(30), [i % 3 - 1 for i in range(30)]))
-    assert data.task.classes == ("-1", "0", "1") and any("-1, which is taken as a class" in n for n in data.notes)
-    assert Data.image((pictures(30), [1 if i % 2 else -1 for i in range(30)])).task.classes == ("-1", "1")
+    assert data.task.classes == ("-1", "0", "1") and any(
+        "-1, which is taken as a class" in n for n in data.notes
+    )
+    assert Data.image((pictures(30), [1 if i % 2 else -1 for i in range(30)])).task.classes == (
+        "-1",
+        "1",
+    )
 
 
 def test_labels_as_columns_of_zero_and_one():
@@ -467,23 +661,37 @@ def test_data_sets_of_the_hub():
     train = part([i % 2 for i in range(20)], 0)
     data = Data.image(train)
     assert len(data) == 20 and data.task.classes == ("cat", "dog")
-    data = Data.image(datasets.DatasetDict(train=train, test=part([-1] * 6, 1), validation=part([0, 1], 2)))
+    data = Data.image(
+        datasets.DatasetDict(train=train, test=part([-1] * 6, 1), validation=part([0, 1], 2))
+    )
     assert len(data) == 22 and len(data.valid) == 2
-    assert any("6 rows have a hidden label (-1 is no class; test 6 of 6)" in note for note in data.notes)
-    data = Data.image(datasets.DatasetDict(train=train, test=part([1, 0], 1), unsupervised=part([-1] * 4, 3)))
-    assert len(data.test) == 2 and any("the part unsupervised (4 rows)" in note for note in data.notes)
+    assert any(
+        "6 rows have a hidden label (-1 is no class; test 6 of 6)" in note for note in data.notes
+    )
+    data = Data.image(
+        datasets.DatasetDict(train=train, test=part([1, 0], 1), unsupervised=part([-1] * 4, 3))
+    )
+    assert len(data.test) == 2 and any(
+        "the part unsupervised (4 rows)" in note for note in data.notes
+    )
     with pytest.raises(DataError, match="none is called train"):
         Data.image(datasets.DatasetDict(a=train, b=train))
-    both = train.add_column("coarse", [i // 10 for i in range(20)]).cast_column("coarse", datasets.ClassLabel(names=["x", "y"]))
+    both = train.add_column("coarse", [i // 10 for i in range(20)]).cast_column(
+        "coarse", datasets.ClassLabel(names=["x", "y"])
+    )
     both = both.rename_column("label", "fine")
-    with pytest.raises(DataError, match="fine and coarse can both be the label; choose one: label='fine'"):
+    with pytest.raises(
+        DataError, match="fine and coarse can both be the label; choose one: label='fine'"
+    ):
         Data.image(both)
     assert Data.image(both, label="coarse").task.classes == ("x", "y")
 
 
 def test_texts_of_the_hub_keep_their_class_names():
     datasets = pytest.importorskip("datasets", reason="the extra hub is not installed")
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])})
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"])}
+    )
 
     def part(labels, word):
         texts = [f"{word} {i * 7919 % 1000} says {i}" for i in range(len(labels))]
