@@ -655,6 +655,9 @@ class FileIndex:
             found = {"path": path, "name": name, "stem path": os.path.splitext(path)[0]}
             for how, key in (found | {"stem": stem}).items():
                 keys[how].setdefault(key, []).append(f)
+            for m in list(re.finditer("/", path))[:-1]:  # images/cats/1.jpg is also cats/1.jpg
+                keys["name"].setdefault(path[m.end():], []).append(f)
+                keys["stem"].setdefault(os.path.splitext(path[m.end():])[0], []).append(f)
             if stem.isdecimal():
                 keys["number"].setdefault(int(stem), []).append(f)
         return keys
@@ -697,12 +700,12 @@ class FileIndex:
             for key in full:
                 if key in keys["path"]:
                     return keys["path"][key], how
-            if not tails and full[0] in keys["name"]:
+            if full[0] in keys["name"]:
                 return keys["name"][full[0]], how
             for key in full:
                 if key in keys["stem path"]:
                     return keys["stem path"][key], how if how == "case" else "stem"
-            if not tails and full[0] in keys["stem"]:
+            if full[0] in keys["stem"]:
                 return keys["stem"][full[0]], how if how == "case" else "stem"
         return self._other_form(name, tails)
 
@@ -810,20 +813,47 @@ def _add(notes: list | None, note: str) -> None:
         notes.append(note)
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a1e
-def _fit(table, column: str, find: Callable) -> tuple[float, float, list]:
-    "Shares of a column's first cells that are files by full name, and by any; and these files."
+@dataclasses.dataclass
+class _Fit:
+    "How well a column's first cells name files."
+    share: float = 0.0  # of the cells that name one [0..1]
+    quality: int = 0  # of the worst: 3 with an ending, 2 without one, 1 numbers that differ
+    files: list = dataclasses.field(default_factory=list)
+
+def _fit(table, column: str, find: Callable) -> _Fit:
+    "Look for the files of a column's first cells; `find` is a function name -> (files, how)."
     cells = [v for v in table[column].dropna().head(400) if not isinstance(v, (bytes, dict))]
-    names = list(dict.fromkeys(_as_name(v) for v in cells if isinstance(v, (str, int, float))
-                               and not (isinstance(v, float) and v != int(v))))[:60]
-    if not names or len(cells) < .5 * min(400, len(table)):
-        return 0, 0, []
-    found = []
+    whole = [v for v in cells if isinstance(v, (str, int)) or isinstance(v, float) and v % 1 == 0]
+    names = list(dict.fromkeys(map(_as_name, whole)))[:60]
+    if not names or len(whole) < .5 * min(400, len(table)):
+        return _Fit()
+    found, quality = [], 3
     for i, name in enumerate(names):
-        found.append(find(name))
+        files, how = find(name)
+        found.append(files)
+        if files:
+            named = 3 if _without_suffix(name) != name else 2
+            quality = min(quality, 1 if how == "number" else named)
         if i == 15 and not any(found):
-            return 0, 0, []
-    full = [bool(files) and _without_suffix(name) != name for name, files in zip(names, found)]
-    return sum(full) / len(names), sum(map(bool, found)) / len(names), found
+            return _Fit()
+    return _Fit(sum(map(bool, found)) / len(names), quality, found)
+
+def _is_counter(values) -> bool:
+    "Whether a column counts its rows, as a saved index does."
+    numbers = [_as_name(v) for v in values]
+    first = int(numbers[0]) if numbers[0].isdecimal() else None
+    return first in (0, 1) and numbers == [str(i + first) for i in range(len(numbers))]
+
+def _fits(table, columns: list[str], usual: str | None, index: FileIndex) -> dict[str, _Fit]:
+    "How well each column names files; the folder is walked only if its cells are no paths."
+    def exact(name):
+        path = index.exact(name)
+        return ([path], "path") if path else ([], "")
+    if usual:
+        fits = {c: _fit(table, c, exact) for c in columns}
+        if fits[usual].share == 1 and fits[usual].quality == 3:
+            return fits
+    return {c: _fit(table, c, index.find) for c in columns}
 
 def item_column(
     table,  # DataFrame
@@ -837,38 +867,33 @@ def item_column(
     "The column whose cells are files."
     if item is not None or table.empty:
         return find_column(table, item, role, where)
-    columns = [c for c in map(str, table.columns) if c not in taken]
+    columns = [c for c in table.columns if isinstance(c, str) and c not in taken]
     usual = usual_column(table, role, taken)
-    def exact(name):
-        path = index.exact(name)
-        return [path] if path else []
-    fits = {}
-    for find in (exact, lambda name: index.find(name)[0]):  # the folder is walked if need be
-        fits = {c: _fit(table, c, find) for c in columns if c in table.columns}
-        if any(fit[0] == 1 for fit in fits.values()):
-            break
-    for share in (lambda fit: fit[0] == 1, lambda fit: fit[0] >= .5, lambda fit: fit[1] == 1,
-                  lambda fit: fit[1] >= .5):
-        if good := [c for c in columns if share(fits.get(c, (0, 0, [])))]:
-            break
-    else:
-        return find_column(table, None, role, where)
-    unlike = [c for c in good if fits[c][2] != fits[good[0]][2]]
-    if not unlike:
-        return usual if usual in good else good[0]
-    rows = max(table[c].nunique() for c in good)
-    good = [c for c in good if table[c].nunique() == rows]
-    if len(good) == 1:
-        return good[0]
-    if usual in good:
-        other = next(c for c in good if c != usual)
-        _add(notes, f"{where}: the column {usual!r} names the {index.kind.noun}; {other!r} names "
-                    f"files too (item={other!r} takes those)")
-        return usual
-    raise DataError(
-        f"{where}: the columns {good[0]!r} and {good[1]!r} both name {index.kind.noun}; "
-        f"choose one: item={good[0]!r}"
-    )
+    fits = _fits(table, columns, usual, index)
+    def rank(c):
+        return not re.search("mask|segment|annot|label|depth", c.lower()), fits[c].quality
+    fit = [c for c in columns if fits[c].share == 1]
+    if not fit:
+        part = [c for c in columns if fits[c].share >= .5]
+        if not part:
+            return find_column(table, None, role, where)
+        return max(part, key=lambda c: (rank(c), fits[c].share, c == usual))
+    good = [c for c in fit if rank(c) == max(map(rank, fit))]
+    most = max(table[c].nunique() for c in good)
+    good = [c for c in good if table[c].nunique() == most]
+    first = usual if usual in good else good[0]
+    good = [c for c in good if c == first or fits[c].files != fits[first].files]
+    real = [c for c in good if not _is_counter(table[c])] or good
+    chosen = usual if usual in real else real[0]
+    if chosen != usual and (len(real) > 1 or usual in good):
+        one, two = good[:2]
+        raise DataError(f"{where}: the columns {one!r} and {two!r} both name {index.kind.noun}; "
+                        f"choose one: item={one!r}")
+    others = [c for c in fit if c != chosen and (c in good or not rank(c)[0])]
+    if others:
+        _add(notes, f"{where}: the column {chosen!r} names the {index.kind.noun}; {others[0]!r} "
+                    f"names files too (item={others[0]!r} takes those)")
+    return chosen
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a20
 def read_picture_table(
