@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TEXT_SUFFIXES', 'PICTURES', 'RECORDINGS', 'TEXTS', 'FileKind', 'split_of', 'parts_of', 'is_system', 'Folder', 'Found',
-           'scan', 'files_in', 'read_class_folders', 'FileIndex', 'match_files', 'item_column', 'read_picture_table']
+           'scan', 'files_in', 'read_class_folders', 'FileIndex', 'match_files', 'names_files', 'item_column',
+           'read_picture_table']
 
 # %% ../nbs/02k_folders.ipynb #5c0f1a03
 import dataclasses
@@ -227,7 +228,15 @@ def _leads_outside(path: str, root: str, seen: set[str]) -> bool:
 def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
     "The tree below a folder."
     folder = Folder(name, found.name(path), [], [], [])
-    for entry in sorted(os.scandir(path), key=lambda e: e.name):
+    try:
+        entries = sorted(os.scandir(path), key=lambda e: e.name)
+    except OSError as e:
+        if path == found.root:
+            raise DataError(f"{path} cannot be opened ({e.strerror}); give a folder that you may "
+                            "read") from None
+        found.leave("closed", [path])
+        return folder
+    for entry in entries:
         is_folder = entry.is_dir()
         if is_system(entry.name):
             _leave_system(found, entry.path, is_folder)
@@ -514,6 +523,8 @@ def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
         elif why == "link":
             notes.append(f"{len(names)} links to folders are not followed, since they lead to "
                          f"what is read anyway {first}")
+        elif why == "closed":
+            notes.append(f"{len(names)} folders cannot be opened {first}")
         elif why == "broken":
             notes.append(f"{len(names)} links lead to no file {first}")
         elif why == "not the kind" and names:
@@ -837,6 +848,16 @@ def _fit(table, column: str, find: Callable) -> _Fit:
         if i == 15 and not any(found):
             return _Fit()
     return _Fit(sum(map(bool, found)) / len(names), quality, found)
+
+def names_files(
+    table,  # DataFrame
+    column: str,
+    index: FileIndex,
+) -> bool:
+    "Whether the cells of a column are files, by names with an ending."
+    endings = table[column].astype(str).str.strip().str.lower().str.endswith(index.kind.suffixes)
+    fit = _fit(table, column, index.find) if endings.all() else _Fit()
+    return fit.share == 1 and fit.quality == 3
 
 def _is_counter(values) -> bool:
     "Whether a column counts its rows, as a saved index does."

@@ -156,7 +156,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     if hasattr(source, "columns"): return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
         filter_rows(None, where, "what was given")
-        if isinstance(source, dict):
+        if isinstance(source, dict) and all(hasattr(part, "features") for part in source.values()):
             rows = read_parts(source, lambda part: _of_features(part, chosen), notes)
         elif hasattr(source, "features"):
             rows = _of_features(source, chosen)

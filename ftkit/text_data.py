@@ -13,10 +13,10 @@ from pathlib import Path
 from .cleaning import cjk_share, decode
 from .core import patch_to
 from .data import SHOWS, append_test, check_shares, read_elsewhere, read_parts
-from .folders import TEXTS, read_class_folders
+from .folders import TEXTS, FileIndex, match_files, names_files, read_class_folders
 from .image_data import Data
 from .sources import DataError, Rows, class_names, filter_rows, find_column, read_columns
-from .sources import read_table, without_hidden
+from .sources import read_table, usual_column, without_hidden
 from .table_samples import fetch_sample
 
 # %% ../nbs/03b_text_data.ipynb #085a0e4d
@@ -40,50 +40,103 @@ def read_text_table(
 def _read_files(folder: Path, notes: list, skip_bad: bool) -> Rows:
     "Class folders of text files."
     rows = read_class_folders(folder, TEXTS, notes)
-    files, odd = rows.items, {}
-    rows.items = []
-    for f in files:
-        text, encoding = decode(Path(f).read_bytes(), f, skip_bad)
-        rows.items.append(text)
-        if encoding != "utf-8": odd.setdefault(encoding, []).append(f)
-    notes += [f"{len(v)} files were read as {k} (first: {v[0]})" for k, v in odd.items()]
+    rows.items = _decoded(rows.items, notes, skip_bad)
     return rows
 
-def _read_texts(source, text, second, label, columns, notes: list, skip_bad: bool, where: str | None = None) -> Rows:
-    "Rows of any source of texts, of a table those for which `where` holds; what the reader should know is added to `notes`."
-    of_table = lambda table, name: read_text_table(filter_rows(table, where, name, notes), text, second, label, columns, name)
-    if hasattr(source, "columns"): return of_table(source, "the table")
-    def of_hub(part, name="the data set"):
-        rows = of_table(part.to_pandas(), name)
-        if not isinstance(label, (list, tuple)):
-            names, several = class_names(part.features[rows.target])
-            if several and names:
-                rows.labels, names = [[names[i] for i in row] for row in rows.labels], None
-            rows.names = names
+def _decoded(files: list[str], notes: list, skip_bad: bool) -> list[str]:
+    "The texts in some files."
+    texts, odd = [], {}
+    for f in files:
+        text, encoding = decode(Path(f).read_bytes(), f, skip_bad)
+        texts.append(text)
+        if encoding != "utf-8":
+            odd.setdefault(encoding, []).append(f)
+    notes += [f"{len(v)} files were read as {k} (first: {v[0]})" for k, v in odd.items()]
+    return texts
+
+def _of_named_files(rows: Rows, base: Path, notes: list, skip_bad: bool) -> Rows:
+    "The same rows, with the texts in files where a table holds names of files instead of texts."
+    if not rows.items or not all(isinstance(t, str) and len(t) < 300 for t in rows.items):
         return rows
+    index = FileIndex(base, TEXTS)
+    if not all(t.strip().lower().endswith(TEXTS.suffixes) for t in rows.items[:20]):
+        return rows
+    if not all(index.find(t.strip())[0] for t in rows.items[:20]):
+        return rows
+    files, _ = match_files(rows.items, index, notes)
+    notes.append(f"the table holds names of files (first: {rows.items[0]}); their texts are read")
+    rows.items = _decoded(files, notes, skip_bad)
+    return rows
+
+def _read_texts(source, text, second, label, columns, notes, skip_bad, where=None, kind="auto"):
+    "Rows of any source of texts; what the reader should know is added to `notes`."
+    def of_table(table, name, base="."):
+        kept = filter_rows(table, where, name, notes)
+        column = text or _text_column(kept, label, columns, base)
+        rows = read_text_table(kept, column, second, label, columns, name)
+        return rows if second else _of_named_files(rows, Path(base), notes, skip_bad)
+    def of_hub(part):
+        return _named(of_table(part.to_pandas(), "the data set"), part.features, label)
+    def known(rows):
+        return rows if kind == "regression" else without_hidden(rows, notes)
+    if hasattr(source, "columns"):
+        return of_table(source, "the table")
     if hasattr(source, "features"):
-        return without_hidden(of_hub(source), notes)
+        return known(of_hub(source))
     if isinstance(source, dict) and all(hasattr(part, "features") for part in source.values()):
-        return without_hidden(read_parts(source, of_hub, notes), notes)
-    if hasattr(source, "to_pandas"): return of_table(source.to_pandas(), "the data set")
+        return known(read_parts(source, of_hub, notes))
+    if hasattr(source, "to_pandas"):
+        return of_table(source.to_pandas(), "the data set")
     if not isinstance(source, (str, os.PathLike)):
         filter_rows(None, where, "what was given")
-        items, labels = map(list, source)
-        if len(items) != len(labels): raise DataError(f"{len(items)} texts and {len(labels)} labels were given; there must be one label a text")
-        return Rows(items, labels)
+        return _in_pairs(source)
     path = Path(source).expanduser()
     if str(source).startswith("sample:"):
         table = read_table(fetch_sample(str(source).removeprefix("sample:")) / "texts.csv")
-        columns |= {"group": columns.get("group") or ("group" if "group" in table.columns else None)}
+        group = "group" if "group" in table.columns else None
+        columns |= {"group": columns.get("group") or group}
         return of_table(table, str(source))
-    if path.is_dir(): filter_rows(None, where, path); return _read_files(path, notes, skip_bad)
+    if path.is_dir():
+        filter_rows(None, where, path)
+        return _read_files(path, notes, skip_bad)
     if path.is_file():
         table = read_table(path, decode, skip_bad)
-        if table.attrs.get("encoding", "utf-8") != "utf-8": notes.append(f"{path.name} was read as {table.attrs['encoding']}; look whether its letters are right")
-        return of_table(table, path.name)
+        encoding = table.attrs.get("encoding", "utf-8")
+        if encoding != "utf-8":
+            notes.append(f"{path.name} was read as {encoding}; look whether its letters are right")
+        return of_table(table, path.name, path.parent)
     instead = "a table, a folder of class folders with .txt files, sample:movie"
-    read = read_elsewhere(str(source), lambda part: of_hub(part, str(source)), instead, notes)
-    return without_hidden(read, notes)
+    return known(read_elsewhere(str(source), of_hub, instead, notes))
+
+def _text_column(table, label, columns: dict, base) -> str | None:
+    "The column with a usual name, or one that names text files; None where there is neither."
+    if usual := usual_column(table, "text"):
+        return usual
+    taken = {*(label if isinstance(label, (list, tuple)) else [label]), *columns.values()}
+    index = FileIndex(base, TEXTS)
+    free = [c for c in table.columns if c not in taken]
+    return next((c for c in free if names_files(table, c, index)), None)
+
+def _named(rows: Rows, features, label) -> Rows:
+    "The same rows with the class names that a Hugging Face data set carries."
+    if isinstance(label, (list, tuple)):
+        return rows
+    names, several = class_names(features[rows.target])
+    if names and several:
+        rows.labels, names = [[names[i] for i in row] for row in rows.labels], None
+    rows.names = names
+    return rows
+
+def _in_pairs(source) -> Rows:
+    "Rows of (texts, labels)."
+    if not isinstance(source, (tuple, list)) or len(source) != 2:
+        raise DataError(f"{type(source).__name__} is no data of texts; give (texts, labels), a table, "
+                        "a folder or a Hugging Face data set")
+    items, labels = map(list, source)
+    if len(items) != len(labels):
+        raise DataError(f"{len(items)} texts and {len(labels)} labels were given; there must be one "
+                        "label a text")
+    return Rows(items, labels)
 
 # %% ../nbs/03b_text_data.ipynb #99a0cc1c
 @patch_to(Data, kind=classmethod)
@@ -112,8 +165,8 @@ def text(cls,
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
     check_shares(valid, test)
     columns, notes = {"group": group, "time": time, "split": split}, []
-    rows = _read_texts(source, text, second, label, columns, notes, skip_bad, where)
-    if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad, where))
+    rows = _read_texts(source, text, second, label, columns, notes, skip_bad, where, kind)
+    if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad, where, kind))
     if not rows.items: raise DataError(f"{source} has no rows; give at least two labelled texts")
     if leave_out: rows = _without_labels(rows, leave_out)
     rows, skipped = _without_empty(rows, skip_bad)

@@ -706,3 +706,24 @@ def test_texts_of_the_hub_keep_their_class_names():
 def test_readme_and_tables_beside_texts_are_ordinary(tmp_path):
     made(tmp_path, "a/1.txt", "a/2.txt", "b/1.txt", "README.md", "LICENSE", "labels.csv")
     assert layout(tmp_path, TEXTS) == ({("-", "a"): 2, ("-", "b"): 1}, [])
+
+
+def test_a_table_may_name_text_files(tmp_path):
+    for i in range(12):
+        path = tmp_path / f"notes/{i}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"text number {i * 7919 % 997} of the patient {i}")
+    frame = pd.DataFrame({"file": [f"{i}.txt" for i in range(12)], "label": HALF})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    data = Data.text(tmp_path / "a.csv")
+    assert len(data) == 12 and data.items[0].startswith("text number")
+    assert any("names of files (first: 0.txt)" in note for note in data.notes)
+    frame.rename(columns={"file": "text"}).to_csv(tmp_path / "b.csv", index=False)
+    assert Data.text(tmp_path / "b.csv").items == data.items
+
+
+@pytest.mark.parametrize("read", [Data.image, Data.text, Data.speech])
+def test_what_is_no_data_is_refused_in_a_sentence(read):
+    for source in ([1, 2, 3], {"a": 1}, iter([1]), 7):
+        with pytest.raises(DataError):
+            read(source)
