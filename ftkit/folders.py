@@ -703,8 +703,9 @@ class FileIndex:
         "Files that a cell names; several where it does not say which."
         if not name:
             return [], ""
-        if path := self.exact(name):
-            return [path], "path"
+        if "files" not in vars(self) or os.path.isabs(name) or ".." in name:
+            if path := self.exact(name):
+                return [path], "path"
         tails = [name[m.end():] for m in re.finditer("/", name)]
         for how, keys, fold in (("name", self._keys, str), ("case", self._small, str.casefold)):
             full = [fold(name), *map(fold, tails)]

@@ -453,7 +453,7 @@ HALF = ["a", "b"] * 6
         lambda f: f" {f} ",
         lambda f: f"img\\{f}",
         lambda f: f"D:\\data\\img\\{f}",
-        lambda f: f"/home/me/{f}",
+        lambda f: f"/disk/me/{f}",
         lambda f: f"./{f}",
         lambda f: f"https://example.org/i/{f}?x=1",
         lambda f: f[:-4],
