@@ -115,14 +115,14 @@ _FILLED = re.compile(rf"({'|'.join(_FILLERS)})({'|'.join(_PARTS)})")
 
 def split_of(
     name: str,  # of a folder, a file, or a part of a data set
-    loose: bool = False,  # "validation_matched" too: the first word says it
+    loose: bool = False,  # other words may stand beside it: validation_matched
 ) -> str | None:
     "train, valid or test, if a name says so: Train, training_set, test-images, val2017."
-    words = _words(name)[:1] if loose else _words(name)
+    words = _words(name)
     found = [_part_word(word) for word in words]
     parts = [part for part in found if part]
     rest = [word for word, part in zip(words, found) if not part and word not in _FILLERS]
-    return parts[0] if len(parts) == 1 and not rest else None
+    return parts[0] if len(parts) == 1 and (loose or not rest) else None
 
 def _words(name: str) -> list[str]:
     "The words of a name: TrainSet and train-set_2 are train, set."
@@ -786,10 +786,10 @@ def match_files(
     for value, (files, _) in zip(values, found):
         if len(files) > 1:
             shown = [os.path.relpath(f, index.folder) for f in files[:3]]
-            raise DataError(
-                f"{str(value)!r} fits {len(files)} {noun} ({', '.join(shown)}); name them with "
-                f"their folder, or choose it: folder='{os.path.dirname(files[0])}'"
-            )
+            folders = list(dict.fromkeys(f"folder='{os.path.dirname(f)}'" for f in files[:3]))
+            choose = f", or choose it: {' or '.join(folders)}" if len(folders) > 1 else ""
+            raise DataError(f"{str(value)!r} fits {len(files)} {noun} ({', '.join(shown)}); name "
+                            f"them with their folder{choose}")
     lost = [i for i, (files, _) in enumerate(found) if not files]
     several = {}
     if not missing and len(lost) >= .5 * len(names):

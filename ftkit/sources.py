@@ -416,7 +416,11 @@ def _of_torch(source) -> Rows:
     whole = source
     while whole is not None and getattr(whole, "classes", None) is None:
         whole = getattr(whole, "dataset", None) or next(iter(getattr(whole, "datasets", ())), None)
-    rows.names = list(map(str, whole.classes)) if whole is not None else None
+    names = list(map(str, whole.classes)) if whole is not None else None
+    if names and all(isinstance(v, list) for v in rows.labels):
+        rows.labels = [[names[i] for i in row] for row in rows.labels]
+    elif names and all(_class_number(v) is not None for v in rows.labels):
+        rows.names = names  # else the labels are texts or measures
     return rows
 
 def read_arrays(

@@ -641,6 +641,29 @@ def test_hidden_labels_of_arrays_and_torch_sets():
     )
 
 
+def test_torch_sets_whose_labels_are_no_numbers_of_classes():
+    import torch
+
+    class Pairs(torch.utils.data.Dataset):
+        classes = ["cat", "dog", "owl"]
+
+        def __init__(self, labels):
+            self.labels, self.pixels = labels, pictures(len(labels))
+
+        def __len__(self):
+            return len(self.labels)
+
+        def __getitem__(self, i):
+            return self.pixels[i], self.labels[i]
+
+    several = torch.tensor([[1, i % 2, i // 15] for i in range(30)])
+    data = Data.image(Pairs(several))
+    assert data.task.kind == "multi_label" and data.task.classes == ("cat", "dog", "owl")
+    texts = Data.image(Pairs(["cat", "dog"] * 15))
+    assert texts.task.classes == ("cat", "dog")
+    assert Data.image(Pairs([i / 7 for i in range(30)])).task.kind == "regression"
+
+
 def test_labels_as_columns_of_zero_and_one():
     one_hot = Data.image((pictures(30), np.eye(3)[np.arange(30) % 3]))
     assert one_hot.task.kind == "single_label" and one_hot.task.classes == ("0", "1", "2")
