@@ -626,7 +626,9 @@ def _rows_of(found: Found, notes: list) -> Rows:
 # %% ../nbs/02k_folders.ipynb #5c0f1a1a
 def _as_name(value) -> str:
     "What a cell says, as a path with slashes: 7.0 is 7, and of an address the path counts."
-    if isinstance(value, float) and value == int(value):
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        return ""
+    if isinstance(value, float) and value % 1 == 0:
         value = int(value)
     name = unicodedata.normalize("NFC", str(value).strip()).replace("\\", "/")
     if re.fullmatch(r"\d+\.0+", name):
@@ -799,7 +801,8 @@ def match_files(
     if lost and not missing:
         raise DataError(
             f"{len(lost)} of {len(values)} rows name no {noun.removesuffix('s')} in "
-            f"{index.folder} (first: {', '.join(repr(str(values[i])) for i in lost[:3])}; "
+            f"{index.folder} (first: {', '.join(repr(str(values[i])) for i in lost[:3])}, from row "
+            f"{lost[0] + 1} on; "
             f"{len(index.files)} {noun} are there, first "
             f"{', '.join(repr(os.path.relpath(f, index.folder)) for f in index.files[:3])}"
             f"){_elsewhere(index, names[lost[0]])}; correct the table or the folder"

@@ -99,7 +99,7 @@ def image(cls,
     columns = {"group": group, "time": time, "split": split}
     rows = _read_pictures(source, folder, item, label, columns, where, notes := [], kind)
     if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}, where, notes, kind))
-    if not rows.items: raise DataError(f"{source} has no rows; give at least two labelled pictures")
+    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures")
     good, hashes, sizes, bad = _look(rows, skip_bad)
     if not good: raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
     return cls.from_rows("image", rows.take(good), hashes, source, chosen, np.array(sizes), bad, (*notes, *[f"{len(bad)} unreadable pictures were left out"] * bool(bad)))

@@ -167,7 +167,7 @@ def text(cls,
     columns, notes = {"group": group, "time": time, "split": split}, []
     rows = _read_texts(source, text, second, label, columns, notes, skip_bad, where, kind)
     if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad, where, kind))
-    if not rows.items: raise DataError(f"{source} has no rows; give at least two labelled texts")
+    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts")
     if leave_out: rows = _without_labels(rows, leave_out)
     rows, skipped = _without_empty(rows, skip_bad)
     if skipped: notes.append(f"{len(skipped)} empty texts were left out")

@@ -563,6 +563,18 @@ def test_a_row_may_stand_for_several_files(tmp_path):
     assert "6 rows stand for 12 pictures" in notes[0]
 
 
+@pytest.mark.parametrize("nothing", [None, float("nan"), "", " ", pd.NA])
+def test_a_cell_without_a_name_is_named(tmp_path, nothing):
+    not_found(
+        tmp_path,
+        JPGS,
+        "1 of 12 rows name no picture",
+        "from row 12 on",
+        path=[*JPGS[:-1], nothing],
+        label=HALF,
+    )
+
+
 def test_forms_of_unicode_in_tables(tmp_path):
     files = [unicodedata.normalize("NFD", f"café_{i}.jpg") for i in range(4)]
     found, _, notes = table(
