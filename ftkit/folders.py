@@ -410,6 +410,8 @@ def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
             f"({second}); give one outer folder (data='{os.path.join(found.root, deep[0].path)}')"
             f", or a table with a path and a label in each row"
         )
+    if {name.lower() for name in inner} <= _CONTAINERS:  # cats/images holds cats
+        return False
     n = sum(len(g.all_files) for f in deep for g in f.filled)
     notes.append(f"{n} {found.kind.noun} lie in folders inside class folders ({second}); "
                  f"their class is the outer folder ({first})")
