@@ -683,6 +683,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.folders._is_vehicle': ('folders.html#_is_vehicle', 'ftkit/folders.py'),
                                'ftkit.folders._leads_outside': ('folders.html#_leads_outside', 'ftkit/folders.py'),
                                'ftkit.folders._leaf': ('folders.html#_leaf', 'ftkit/folders.py'),
+                               'ftkit.folders._leave_masks': ('folders.html#_leave_masks', 'ftkit/folders.py'),
                                'ftkit.folders._leave_others': ('folders.html#_leave_others', 'ftkit/folders.py'),
                                'ftkit.folders._leave_system': ('folders.html#_leave_system', 'ftkit/folders.py'),
                                'ftkit.folders._listed': ('folders.html#_listed', 'ftkit/folders.py'),

@@ -430,6 +430,7 @@ def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
     roots = _roots(found, notes)
     for _, root in roots:
         for f in root.filled:
+            _leave_masks(found, f)
             _skip_containers(f)
     if _is_inner(found, roots, notes):
         for _, root in roots:
@@ -446,6 +447,17 @@ def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
     for c in aside:
         found.leave("loose", c.folder.all_files)
     return _one_spelling([c for c in classes if c not in aside], notes)
+
+def _leave_masks(found: Found, folder: Folder) -> None:
+    "Set masks beside images aside: ill/images, ill/masks."
+    if not {f.name.lower() for f in folder.filled} & _CONTAINERS:
+        return
+    for f in folder.filled:
+        if f.name.lower() in _MASKS:
+            found.leave("masks", f.all_files)
+            f.files, f.folders = [], []
+            vars(f).pop("all_files")
+    vars(folder).pop("all_files")
 
 def _skip_containers(folder: Folder) -> None:
     "Take the folders in a lone folder called images for those around it: cats/images/2019."
@@ -525,6 +537,8 @@ def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
         elif why == "link":
             notes.append(f"{len(names)} links to folders are not followed, since they lead to "
                          f"what is read anyway {first}")
+        elif why == "masks":
+            notes.append(f"{len(names)} {noun} lie in folders of masks and are not read {first}")
         elif why == "closed":
             notes.append(f"{len(names)} folders cannot be opened {first}")
         elif why == "broken":

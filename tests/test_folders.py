@@ -154,6 +154,15 @@ def test_a_folder_with_masks(tmp_path):
     )
 
 
+def test_masks_in_class_folders_are_told(tmp_path):
+    made(
+        tmp_path, "ill/images*3", "ill/masks*3", "well/images*2", "well/masks*2", "ill/masks/deep*1"
+    )
+    counts, notes = layout(tmp_path)
+    assert counts == {("-", "ill"): 3, ("-", "well"): 2}
+    assert any("6 pictures lie in folders of masks" in note for note in notes)
+
+
 def test_pictures_without_class_folders_are_refused_with_their_table(tmp_path):
     refused(
         made(tmp_path / "a", "train*3", "test*3", "train.csv", "sample_submission.csv"),
