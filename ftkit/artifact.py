@@ -23,14 +23,13 @@ from .core import UsageError, build_folder, file_sha256, patch_to, read_json, sa
 from .data import Task
 from .decoding import Bigram
 from .head import HEADS, Model, Span
-from .pictures import PICTURE_SUFFIXES
-from .sounds import SOUND_SUFFIXES, Clip
+from .folders import PICTURES, RECORDINGS, TEXT_SUFFIXES, TEXTS, FileKind, files_in
+from .sounds import Clip
 from .sources import find_column, read_table
 from .speech_bodies import load_backbone
 from .table_bodies import BODIES  # noqa: F401 the source of bodies for tables
 from .table_data import read_rows
 from .tables import TablePrep
-from .text_data import TEXT_SUFFIXES
 
 # %% ../nbs/07_artifact.ipynb #69103a00
 _HEAD = "ftkit_head."
@@ -218,7 +217,7 @@ class Predictor:
 def _pictures(inputs) -> tuple[list[str], list]:
     "Names and sources of everything that was given; a folder stands for the pictures in it."
     if isinstance(inputs, (str, os.PathLike, bytes)) or hasattr(inputs, "mode") or (hasattr(inputs, "ndim") and inputs.ndim < 4): inputs = [inputs]
-    return _files(inputs, PICTURE_SUFFIXES, "pictures")
+    return _files(inputs, PICTURES)
 
 def _quiet(rows, i: int) -> str:
     "A word on a recording in which next to nothing can be heard."
@@ -230,17 +229,22 @@ def _recordings(inputs) -> tuple[list[str], list]:
     "Names and sources of recordings; a folder stands for those in it."
     if hasattr(inputs, "ndim"): raise ArtifactError("an array was given without its rate; give (array, samples a second)")
     if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (isinstance(inputs, tuple) and len(inputs) == 2 and np.ndim(inputs[1]) == 0 and not isinstance(inputs[0], (str, os.PathLike, bytes, Clip, tuple)) and not isinstance(inputs[1], (str, os.PathLike, bytes, Clip))): inputs = [inputs]
-    return _files(inputs, SOUND_SUFFIXES, "recordings")
+    return _files(inputs, RECORDINGS)
 
-def _files(inputs, suffixes: tuple[str, ...], noun: str) -> tuple[list[str], list]:
+def _files(inputs, kind: FileKind) -> tuple[list[str], list]:
     "Names and sources of a list, with the files of folders in it."
     names, sources = [], []
     for i, one in enumerate(inputs):
         if isinstance(one, (str, os.PathLike)) and os.path.isdir(one):
-            files = sorted(f for f in Path(one).rglob("*") if f.suffix.lower() in suffixes and not any(p.startswith(".") for p in f.relative_to(one).parts))
-            if not files: raise ArtifactError(f"{one} has no {noun} in it; files that count end in {', '.join(suffixes[:4])} …")
-            names += map(str, files); sources += files
-        else: names.append(str(one) if isinstance(one, (str, os.PathLike, Clip)) else str(i)); sources.append(one)
+            files = files_in(one, kind)
+            if not files:
+                raise ArtifactError(f"{one} has no {kind.noun} in it; files that count end in "
+                                    f"{', '.join(kind.suffixes[:4])} …")
+            names += files
+            sources += map(Path, files)
+        else:
+            names.append(str(one) if isinstance(one, (str, os.PathLike, Clip)) else str(i))
+            sources.append(one)
     return names, sources
 
 # %% ../nbs/07_artifact.ipynb #132f11b1
@@ -262,9 +266,9 @@ def _texts(inputs, pairs: bool, text: str | None, second: str | None) -> tuple[l
 def _texts_in(path: Path, pairs: bool, text: str | None, second: str | None) -> tuple[list[str], list]:
     "Names and texts of a file, a table or a folder of files."
     if not path.exists(): raise ArtifactError(f"{path}: no such file; give a text as str, or the path of a text file or a table")
-    files, names, sources = sorted(f for f in path.rglob("*") if f.suffix.lower() in TEXT_SUFFIXES) if path.is_dir() else [path], [], []
+    files, names, sources = [Path(f) for f in files_in(path, TEXTS)] if path.is_dir() else [path], [], []
     for f in files:
-        if f.suffix.lower() in TEXT_SUFFIXES: found = [decode(f.read_bytes(), str(f))[0]]
+        if path.is_dir() or f.suffix.lower() in TEXT_SUFFIXES: found = [decode(f.read_bytes(), str(f))[0]]
         else:
             table = read_table(f, decode)
             for note in table.attrs.get("notes", ()): say(note)

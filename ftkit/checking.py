@@ -20,12 +20,11 @@ def guess_kind(
 ) -> str:
     "image, text, speech or tabular."
     from ftkit.cleaning import decode
-    from ftkit.pictures import PICTURE_SUFFIXES
-    from ftkit.sounds import SOUND_SUFFIXES
+    from ftkit.folders import PICTURES, RECORDINGS, TEXTS, files_in
     from ftkit.sources import read_table, usual_column
     from ftkit.table_samples import SAMPLES
-    from ftkit.text_data import TEXT_SUFFIXES
-    of = {s: kind for kind, suffixes in (("image", PICTURE_SUFFIXES), ("speech", SOUND_SUFFIXES), ("text", TEXT_SUFFIXES)) for s in suffixes}
+    kinds = {"image": PICTURES, "speech": RECORDINGS, "text": TEXTS}
+    of = {suffix: name for name, kind in kinds.items() for suffix in kind.suffixes}
     name, path = source.removeprefix("sample:"), Path(source).expanduser()
     if source.startswith("sample:") and name in SAMPLES: return SAMPLES[name].kind
     if path.is_dir(): names = [f.name for _, f in zip(range(20_000), path.rglob("*"))]
@@ -33,11 +32,15 @@ def guess_kind(
     elif path.suffix.lower() in (".db", ".sqlite", ".sqlite3"): return "tabular"
     elif path.is_file():
         table = read_table(path, decode)
-        column = usual_column(table, "item") or usual_column(table, "recording")
-        names = [str(v) for v in table[column][:200]] if column else []
+        cells = [[str(v).strip() for v in table[column][:200]] for column in table.columns]
+        files = [[v for v in column if Path(v).suffix.lower() in of] for column in cells]
+        names = max(files, key=len, default=[])  # the column whose cells are names of files
+        if len(names) < .5 * min(200, len(table)): names = []
         if not any(Path(n).suffix.lower() in of for n in names): return "text" if usual_column(table, "text") else "tabular"
     else: return "image"  # its reader says what is wrong, or asks a hub
     found = Counter(of[s] for s in (Path(n).suffix.lower() for n in names) if s in of)
+    if not found and path.is_dir():  # names without an ending: what is in the files says it
+        found.update(next(([name] for name, kind in kinds.items() if files_in(path, kind)), ()))
     if not found: raise UsageError(f"{source} holds no pictures, recordings or texts that can be told by their names; say --kind image, text or speech")
     return found.most_common(1)[0][0]
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'PARTS', 'NEAR', 'SHOWS', 'Task', 'stratified_split', 'grouped_split', 'time_split', 'spoken', 'characters',
-           'encode_labels', 'refuse_missing', 'array_of', 'Part', 'Data', 'keep_together', 'read_hub', 'read_elsewhere',
-           'check_shares', 'append_test', 'limited', 'with_letters']
+           'encode_labels', 'refuse_missing', 'array_of', 'Part', 'Data', 'keep_together', 'read_parts', 'read_hub',
+           'read_elsewhere', 'check_shares', 'append_test', 'limited', 'with_letters']
 
 # %% ../nbs/03_data.ipynb #005b8d36
 import dataclasses
@@ -21,8 +21,8 @@ from .alike import alike, by_chance, groups_of
 from .core import fingerprint, patch_to, permutation, settings, uniform
 from .runfolder import hold
 from .decisions import apply_decisions
+from .folders import split_of
 from .labels import Labels, has_no_label, understand_labels
-from .folders import _SPLIT_NAMES
 from .sources import DataError, Rows
 
 # %% ../nbs/03_data.ipynb #da1f981d
@@ -298,9 +298,9 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
     "The part of each row: the user's own, by time, by group, or at random."
     if "split" in rows.columns:
         names = [str(v).strip().lower() for v in rows.columns["split"]]
-        unknown = sorted(set(names) - set(_SPLIT_NAMES))
+        unknown = sorted(n for n in set(names) if not split_of(n))
         if unknown: raise DataError(f"the split column holds {', '.join(map(repr, unknown[:5]))}; it may hold train, valid and test")
-        parts = np.array([_SPLIT_NAMES[n] for n in names], "<U5")
+        parts = np.array([split_of(n) for n in names], "<U5")
         if "train" not in parts: raise DataError(f"all {len(parts)} rows of the split column are {' or '.join(sorted(set(parts)))}, and none is train; mark rows to learn from, or leave the column out")
         missing = {p: s for p, s in shares.items() if s and p not in parts}
         if not missing and "time" in rows.columns: raise DataError("a split column and a time column were given, and the first already names all parts; leave one of them out")
@@ -330,33 +330,75 @@ def keep_together(
     return new.astype("<U5"), f"{moved.sum()} rows were moved to training (or validation): they are near-copies of rows there"
 
 # %% ../nbs/03_data.ipynb #af9d64cd
+def read_parts(
+    parts,  # name: data set, as a DatasetDict has them
+    reader,  # function data set -> Rows
+    notes: list | None = None,  # the parts that are not read are added here
+) -> Rows:
+    "The parts of a data set as one, with its own split."
+    of = {name: split_of(str(name), loose=True) for name in parts}
+    if len(parts) > 1 and "train" not in of.values():
+        raise DataError(f"the data set has the parts {', '.join(map(str, parts))}, and none is called "
+                        f"train; give one of them, for example data[{next(iter(parts))!r}]")
+    rows = None
+    for name, part in parts.items():
+        if of[name] is None and len(parts) > 1:
+            if notes is not None:
+                notes.append(f"the part {name} ({len(part):,} rows) is none of train, valid and "
+                             "test, and is not read")
+            continue
+        one = reader(part)
+        if of[name]:
+            one.columns["split"] = [of[name]] * len(one.items)
+        rows = one if rows is None else _joined(rows, one, str(name))
+    return rows
+
+def _joined(rows: Rows, one: Rows, name: str) -> Rows:
+    "Rows with those of another part behind them."
+    if rows.names != one.names:
+        raise DataError(f"the part {name} has the classes {one.names} and those before it "
+                        f"{rows.names}; give them the same")
+    columns = {k: rows.columns[k] + one.columns[k] for k in rows.columns if k in one.columns}
+    numbers = rows.numbers + one.numbers if rows.numbers is not None and one.numbers is not None else None
+    return dataclasses.replace(one, items=rows.items + one.items, labels=rows.labels + one.labels, columns=columns, numbers=numbers)
+
 def read_hub(
     name: str,  # OWNER/NAME of the Hugging Face Hub
     reader,  # function data set -> Rows
+    notes: list | None = None,  # the parts that are not read are added here
 ) -> Rows:
     "A data set of the Hugging Face Hub; its own splits are kept."
-    if settings()["offline"].value: raise DataError(f"{name} is on a hub and the setting offline is true; choose a local folder or a sample")
-    try: import datasets
-    except ImportError: raise DataError(f"{name}: reading from the Hugging Face Hub needs the package datasets; pip install ftkit[hub]") from None
-    try: parts = datasets.load_dataset(name)
-    except Exception as e: raise DataError(f"{name} could not be had from the Hugging Face Hub ({type(e).__name__}: {str(e).splitlines()[0][:120]}); check the name and the network, or use a local folder") from None
-    rows = Rows([], [])
-    for split, part in parts.items():
-        one = reader(part)
-        rows = Rows(rows.items + one.items, rows.labels + one.labels, rows.columns, one.target, one.names)
-        rows.columns.setdefault("split", []).extend([split] * len(one.items))
-    return rows
+    if settings()["offline"].value:
+        raise DataError(f"{name} is on a hub and the setting offline is true; choose a local folder "
+                        "or a sample")
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(f"{name}: reading from the Hugging Face Hub needs the package datasets; "
+                        "pip install ftkit[hub]") from None
+    try:
+        parts = datasets.load_dataset(name)
+    except Exception as e:  # datasets and the hub raise many types
+        why = f"{type(e).__name__}: {str(e).splitlines()[0][:120]}"
+        raise DataError(f"{name} could not be had from the Hugging Face Hub ({why}); check the name "
+                        "and the network, or use a local folder") from None
+    return read_parts(parts, reader, notes)
 
 def read_elsewhere(
     source: str,  # what is neither a file nor a folder here
     reader,  # function data set -> Rows
     instead: str,  # what else can be given
+    notes: list | None = None,  # what is not read is added here
 ) -> Rows:
     "Rows of hub:OWNER/NAME, or of OWNER/NAME if hubs may be asked."
-    if source.startswith("hub:"): return read_hub(source.removeprefix("hub:"), reader)
+    if source.startswith("hub:"):
+        return read_hub(source.removeprefix("hub:"), reader, notes)
     if source.count("/") == 1 and "." not in source and not settings()["offline"].value:
-        try: return read_hub(source, reader)
-        except DataError as e: raise DataError(f"{source}: no such file or folder here; as a data set of a hub: {e}") from None
+        try:
+            return read_hub(source, reader, notes)
+        except DataError as e:
+            raise DataError(f"{source}: no such file or folder here; as a data set of a hub: {e}"
+                            ) from None
     raise DataError(f"{source}: no such file or folder; give {instead}, or hub:OWNER/NAME")
 
 def check_shares(valid: float, test: float) -> None:
@@ -367,7 +409,7 @@ def check_shares(valid: float, test: float) -> None:
 def append_test(rows: Rows, more: Rows) -> Rows:
     "The rows with a second source behind them, all of it test."
     columns = {k: rows.columns[k] + more.columns[k] for k in rows.columns if k in more.columns}
-    own = [v if str(v).strip().lower() not in ("test", "testing") else "train" for v in rows.columns.get("split", ["train"] * len(rows.items))]
+    own = ["train" if split_of(str(v)) == "test" else v for v in rows.columns.get("split", ["train"] * len(rows.items))]
     numbers = rows.numbers + more.numbers if rows.numbers is not None and more.numbers is not None else None
     if (rows.numbers is None) != (more.numbers is None) and rows.labels and more.labels and not rows.unclear and not more.unclear:
         texts = rows if rows.numbers is None else more

@@ -14,27 +14,45 @@ from pathlib import Path
 import numpy as np
 
 from .core import patch_to, permutation
-from .data import SHOWS, Data, append_test, check_shares, read_elsewhere
-from .pictures import PICTURE_SUFFIXES, look_at_files, open_picture, pixels
-from .folders import read_arrays, read_class_folders, read_picture_table
+from .data import SHOWS, Data, append_test, check_shares, read_elsewhere, read_parts
+from .folders import PICTURES, read_class_folders, read_picture_table
+from .pictures import look_at_files, open_picture, pixels
 from .roles import filter_rows
-from .sources import DataError, Rows, read_table
+from .sources import DataError, Rows, read_arrays, read_table, without_hidden
 from .table_samples import fetch_sample
 
 # %% ../nbs/03a_image_data.ipynb #bd787ff9
-def _read_pictures(source, folder, item, label, columns, where: str | None = None, notes: list | None = None) -> Rows:
+def _read_pictures(source, folder, item, label, columns, where=None, notes=None, kind="auto"):
     "Rows of any source of pictures; of a table those for which `where` holds."
-    of_table = lambda table, base, name: read_picture_table(filter_rows(table, where, name, notes), Path(base), item, label, columns, name)
-    if hasattr(source, "columns"): return of_table(source, folder or ".", "the table")
-    text, path = str(source), Path(source).expanduser() if isinstance(source, (str, os.PathLike)) else None
-    if path and path.is_file() and path.suffix != ".npz" and "idx3" not in path.name: return of_table(read_table(path), folder or path.parent, path.name)
+    notes = [] if notes is None else notes
+    def of_table(table, base, name):
+        kept = filter_rows(table, where, name, notes)
+        return read_picture_table(kept, Path(base), item, label, columns, name, notes)
+    def of_arrays(given):
+        return read_arrays(given, item, label)
+    def known(rows):
+        return rows if kind == "regression" else without_hidden(rows, notes)
+    if hasattr(source, "columns"):
+        return of_table(source, folder or ".", "the table")
+    text = str(source)
+    path = Path(source).expanduser() if isinstance(source, (str, os.PathLike)) else None
+    is_array = path and (path.suffix == ".npz" or "idx3" in path.name)
+    if path and path.is_file() and not is_array:
+        return of_table(read_table(path), folder or path.parent, path.name)
     filter_rows(None, where, text if path else "what was given")
-    if path is None: return read_arrays(source)
+    if path is None:
+        parts = isinstance(source, dict)
+        return known(read_parts(source, of_arrays, notes) if parts else of_arrays(source))
     if text.startswith("sample:"):
         path = fetch_sample(text.removeprefix("sample:"))
-        return read_arrays(path / "images.npz") if (path / "images.npz").exists() else read_class_folders(path, PICTURE_SUFFIXES)
-    if path.is_dir(): return read_class_folders(path, PICTURE_SUFFIXES)
-    return read_arrays(path) if path.suffix == ".npz" or "idx3" in path.name else read_elsewhere(text, read_arrays, "a folder of class folders, a table, sample:digits")
+        if (path / "images.npz").exists():
+            return read_arrays(path / "images.npz")
+    if path.is_dir():
+        return read_class_folders(path, PICTURES, notes)
+    if is_array:
+        return known(read_arrays(path))
+    instead = "a folder of class folders, a table, sample:digits"
+    return known(read_elsewhere(text, of_arrays, instead, notes))
 
 # %% ../nbs/03a_image_data.ipynb #9cab1f70
 def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[str], list[tuple[int, int]], list[tuple[str, str]]]:
@@ -80,9 +98,9 @@ def image(cls,
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
     check_shares(valid, test)
     columns = {"group": group, "time": time, "split": split}
-    rows = _read_pictures(source, folder, item, label, columns, where, notes := [])
-    if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}, where, notes))
-    if not rows.items: raise DataError(f"{source} has no rows; give at least two labelled pictures")
+    rows = _read_pictures(source, folder, item, label, columns, where, notes := [], kind)
+    if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}, where, notes, kind))
+    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures")
     good, hashes, sizes, bad = _look(rows, skip_bad)
     if not good: raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
     return cls.from_rows("image", rows.take(good), hashes, source, chosen, np.array(sizes), bad, (*notes, *[f"{len(bad)} unreadable pictures were left out"] * bool(bad)))

@@ -18,6 +18,7 @@ from scipy.fft import next_fast_len
 
 from .core import Registry, UsageError, counter, fingerprint, patch_to, permutation, uniform
 from .augment import _normal, from_preset
+from .folders import RECORDINGS, files_in
 from .params import Param
 from .runfolder import hold
 from .sounds import SOUND_SUFFIXES, look_at_sounds, waves
@@ -157,7 +158,8 @@ def _as_wave(wave) -> torch.Tensor:
 @functools.lru_cache(4)
 def _noise_files(folder: str, rate: int):
     "All recordings of a folder one behind the other (samples,) int16, and where each ends."
-    items = sorted(str(p) for p in Path(folder).expanduser().rglob("*") if p.suffix.lower() in SOUND_SUFFIXES)
+    path = Path(folder).expanduser()
+    items = files_in(path, RECORDINGS) if path.is_dir() else []
     if not items: raise UsageError(f"noise_folder is {folder!r}, which holds no recording; give a folder with files of {', '.join(SOUND_SUFFIXES[:7])} …")
     looked = look_at_sounds(items)
     if bad := [f"{Path(p).name}: {wrong}" for p, (*_, wrong) in zip(items, looked) if wrong]: raise UsageError(f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]}); remove them")

@@ -7,6 +7,7 @@ __all__ = ['PICTURE_SUFFIXES', 'FITS', 'PictureError', 'to_rgb', 'open_picture',
 
 # %% ../nbs/02a_pictures.ipynb #e828148f
 import concurrent.futures
+import contextlib
 import hashlib
 import io
 import os
@@ -19,6 +20,11 @@ from PIL import Image, ImageOps
 
 from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, settings
 from .runfolder import Progress
+
+# %% ../nbs/02a_pictures.ipynb #5c0f2a01
+with contextlib.suppress(ImportError):  # pictures of telephones, with the extra heic
+    import pi_heif
+    pi_heif.register_heif_opener()
 
 # %% ../nbs/02a_pictures.ipynb #94818b44
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".ico", ".avif")

@@ -21,13 +21,15 @@ from .cleaning import decode
 from .core import patch_to
 from .cells import MISSING_NUMBER, as_numbers, blank
 from .columns import table_style
-from .data import PARTS, SHOWS, append_test, check_shares, limited, spoken, with_letters
-from .folders import _SPLIT_NAMES, read_class_folders
+from .data import PARTS, SHOWS, append_test, check_shares, limited, read_parts, spoken, with_letters
+from .samples import SAMPLES
+from .folders import RECORDINGS, FileIndex, item_column, match_files, read_class_folders
+from .folders import split_of
+from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
 from .labels import has_no_label, is_missing
 from .roles import filter_rows, read_columns
-from .samples import SAMPLES
-from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
-from .sources import DataError, Rows, find_column, read_table, usual_column
+from .sources import _USUAL, DataError, Rows, class_names, feature, find_column
+from .sources import read_table, usual_column, without_hidden
 from .table_samples import fetch_sample
 from .text_data import Data
 
@@ -74,13 +76,16 @@ def read_manifest(
     text: str | None,  # column with what is said; default: looked for
     columns: dict[str, str | None],  # role (speaker, start, end, group, time, split): column or None
     where: str,  # for messages
+    notes: list | None = None,  # what was decided is added here
 ) -> Rows:
     "One row a recording, or a part of one."
     text = find_column(table, text, "transcript", where) if text or task == "transcribe" else usual_column(table, "transcript")
     columns = columns | _aside(table, columns, {item, text, *([label] if isinstance(label, str) else label or ())}, where)
     rows = read_columns(table, text if task == "transcribe" else label, {r: c for r, c in columns.items() if r not in _ASIDE[1:]}, where)
     if text and text != rows.target: rows.columns["text"] = list(table[text])
-    paths = [str(folder / os.path.expanduser(str(v).strip())) for v in table[find_column(table, item, "recording", where)]]
+    index, taken = FileIndex(folder, RECORDINGS), {rows.target, text, *columns.values()}
+    item = item_column(table, item, "recording", index, taken, where, notes)
+    paths, _ = match_files([os.path.expanduser(str(v).strip()) for v in table[item]], index, notes, missing=True)
     starts, ends, lasts = (_seconds(table, find_column(table, columns[role], role, where)) if columns[role] else [None] * len(paths) for role in _ASIDE[1:])
     ends = [end if last is None else (start or 0) + last for start, end, last in zip(starts, ends, lasts)]
     rows.items = [p if (start, end) == (None, None) else Clip(p, start, end) for p, start, end in zip(paths, starts, ends)]
@@ -93,7 +98,7 @@ _COLUMNS = {"item": "path_column", "label": "label_column", "text": "text_column
 def _no_columns(source, chosen: dict) -> None:
     "Refuse names of columns where there is no table."
     folder = isinstance(source, (str, os.PathLike))
-    if hasattr(source, "columns") or folder and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir()): return
+    if hasattr(source, "columns") or hasattr(source, "features") or isinstance(source, dict) or folder and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir()): return
     given = [f"{k}={chosen[k]!r}" + (f" ({_COLUMNS[k]} in the template)" if _COLUMNS[k] else "") for k in _COLUMNS if chosen[k] is not None]
     if given: raise DataError(f"{', '.join(given)} was given, which names a column of a table, and {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it out, or give a table with a path in each row")
 
@@ -106,18 +111,64 @@ def _of_sample(name: str) -> Path:
         raise DataError(f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data sample:{name}")
     return fetch_sample(name)
 
+# %% ../nbs/03c_speech_data.ipynb #5c0f2c01
+def _of_features(source, chosen: dict) -> Rows:
+    "Rows of a Hugging Face data set with sounds in it."
+    item = feature(source.features, chosen["item"], ("audio", "file", "path"), "Audio", "item")
+    if type(source.features[item]).__name__ == "Audio":
+        source = source.cast_column(item, dataclasses.replace(source.features[item], decode=False))
+    items = [_of_cell(cell) for cell in source[item]]
+    if chosen["task"] == "transcribe":
+        text = chosen["text"] or next((c for c in _USUAL["transcript"] if c in source.features), None)
+        text = feature(source.features, text, (), "", "text")
+        return Rows(items, list(source[text]), target=text)
+    label = feature(source.features, chosen["label"], _USUAL["label"], "ClassLabel", "label")
+    names, _ = class_names(source.features[label])
+    return Rows(items, list(source[label]), target=label, names=names)
+
+def _of_cell(cell):
+    "A path, or (array, rate) of the bytes of a file."
+    if not isinstance(cell, dict):
+        return cell
+    path, held = cell.get("path"), cell.get("bytes")
+    if held is None or (path and os.path.isfile(path)):
+        return path
+    import soundfile
+    try:
+        array, rate = soundfile.read(io.BytesIO(held), dtype="float32")
+    except soundfile.LibsndfileError as e:
+        raise DataError(f"{path or 'a recording'} of the data set cannot be read ({e}); give a "
+                        "table with paths") from None
+    return array, rate
+
+def _in_pairs(source) -> Rows:
+    "Rows of (recordings, labels)."
+    if not isinstance(source, (tuple, list)) or len(source) != 2:
+        raise DataError(f"{type(source).__name__} is no data of recordings; give (recordings, "
+                        "labels), a table with paths, a folder or a Hugging Face data set")
+    items, labels = map(list, source)
+    if len(items) != len(labels):
+        raise DataError(f"{len(items)} recordings and {len(labels)} labels were given; there must be "
+                        "one label a recording")
+    return Rows([str(v) if isinstance(v, os.PathLike) else v for v in items], labels)
+
 # %% ../nbs/03c_speech_data.ipynb #52442255
 def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
     task, label = chosen["task"], chosen["label"]
     where = chosen.get("where")
-    manifest = lambda table, base, name, label: read_manifest(filter_rows(table, where, name, notes), Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, name)
+    manifest = lambda table, base, name, label: read_manifest(filter_rows(table, where, name, notes), Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, name, notes)
     if hasattr(source, "columns"): return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
         filter_rows(None, where, "what was given")
-        items, labels = map(list, source)
-        if len(items) != len(labels): raise DataError(f"{len(items)} recordings and {len(labels)} labels were given; there must be one label a recording")
-        return Rows([str(v) if isinstance(v, os.PathLike) else v for v in items], labels, target="text" if task == "transcribe" else "label")
+        if isinstance(source, dict) and all(hasattr(part, "features") for part in source.values()):
+            rows = read_parts(source, lambda part: _of_features(part, chosen), notes)
+        elif hasattr(source, "features"):
+            rows = _of_features(source, chosen)
+        else:
+            rows = _in_pairs(source)
+            rows.target = "text" if task == "transcribe" else "label"
+        return rows if task == "transcribe" or chosen["kind"] == "regression" else without_hidden(rows, notes)
     path = Path(source).expanduser()
     if str(source).startswith("sample:"):
         path = _of_sample(str(source).removeprefix("sample:"))
@@ -128,7 +179,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
         return manifest(table, path, str(source), label)
     if path.is_dir():
         filter_rows(None, where, path)
-        if task == "classify": return read_class_folders(path, SOUND_SUFFIXES, "recordings")
+        if task == "classify": return read_class_folders(path, RECORDINGS, notes)
         raise DataError(f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: data='transcripts.csv', folder='{path}'")
     if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
         raise DataError(f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}")
@@ -181,7 +232,7 @@ def _to_deal(rows: Rows, chosen: dict) -> tuple[list[int], list[str]]:
     "The rows that are dealt to parts, and to which parts beside training."
     ids, wanted = limited(len(rows.items), chosen["seed"], chosen["limit"]), [p for p in PARTS[1:] if chosen[p] and not (p == "test" and chosen["test_source"] is not None)]
     if "split" not in rows.columns: return ids, wanted
-    own = {i: _SPLIT_NAMES.get(str(rows.columns["split"][i]).strip().lower()) for i in ids}
+    own = {i: split_of(str(rows.columns["split"][i])) for i in ids}
     return [i for i in ids if own[i] == "train"], [p for p in wanted if p not in own.values()]
 
 def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[str]) -> tuple[str, list[str] | None, dict[str, int]]:
