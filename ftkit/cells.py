@@ -189,6 +189,8 @@ def as_numbers(
     "Numbers however they are written."
     import pandas as pd
     table, name = table or Signs(), str(values.name)
+    if values.dtype.kind == "m": return values.dt.total_seconds(), "durations in seconds"
+    if values.dtype.kind == "c": raise DataError(f"the column {name!r} holds complex numbers; give their real part, or their size, as a column")
     if not holds_words(values):
         has_fractions = values.dtype.kind == "f" and bool((values % 1 != 0).any())
         return values.astype(float), "decimal point" if has_fractions else ""

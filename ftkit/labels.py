@@ -212,6 +212,10 @@ def _classed(labels: list, numbers: list[float] | None, target: str, notes: list
     if len(set(texts)) > 2 and all(map(str.isdigit, texts)) and any(len(t) > 1 and t.startswith("0") for t in texts):
         notes.append(f"the {target}s are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; kind='regression' takes them as a number")
     names = _named([v for v in held if v is not None], whole, target, notes)
+    distinct = len(set(names.values()))
+    if len(texts) >= 20 and 2 * distinct > len(texts):
+        notes.append(f"{target} has {distinct} different values in {len(texts)} rows (first: {texts[0][:40]!r}), so most classes have one row: "
+                     "it may be the wrong column (label_column), or a number or a date that was not understood as one")
     return Labels("single_label", [None if v is None else names[v] for v in held], tuple(notes))
 
 def _float(v) -> float:

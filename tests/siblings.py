@@ -283,7 +283,127 @@ def labels_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     return ("right" if len(data.task.classes) == expected and len(data) == n else f"silent: {data.task.classes}, {len(data)} rows"), what, True
 
 
-MAKERS = {"table": table_case, "lines": lines_case, "labels": labels_case}
+# ---- folders and files ----
+
+PART_NAMES = {"train": ["train", "Train", "training", "training_set", "train_data", "TRAIN", "x_train", "train-set", "train_images"],
+              "valid": ["val", "valid", "validation", "dev", "validation_set", "val_data", "Val"], "test": ["test", "Test", "testing", "test_set", "test_data", "test-images"]}
+CLASS_NAMES = [["cats", "dogs"], ["0", "1", "2"], ["café", "thé"], ["New York", "Los Angeles"], ["n01440764", "n02102040"], ["good", "bad", "so-so"], ["漢字", "かな"], ["A", "B", "C"], ["class_1", "class_2"]]
+EXTRAS = [".DS_Store", "Thumbs.db", "__MACOSX/._a.png", "@eaDir/thumb.png", ".ipynb_checkpoints/0.png", "README.md", "notes.pdf", "labels.csv"]
+
+
+def counted(notes) -> int:
+    "How many files the notes say are not read."
+    import re
+    return sum(int(found[1]) for note in notes if "not read" in note and (found := re.match(r"(\d+) ", note)))
+
+
+def noise_picture(path: Path, rng: random.Random, **how):
+    from PIL import Image
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.random.default_rng(rng.randrange(2**31)).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(array).convert(how.pop("mode", "RGB")).save(path, **how)
+    return array
+
+
+def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
+    "Class folders below wrappers and parts, with other files among them."
+    import unicodedata
+    from ftkit import Data
+    root = folder / f"f{rng.randrange(10**9)}"
+    kind = rng.choice(["image", "text", "speech"])
+    names = rng.choice(CLASS_NAMES)
+    wrapper = rng.choice(["", "", "my-data", "archive/data", "a/b/c", "dataset (1)"])
+    parts = rng.choice([(), (), ("train", "test"), ("train", "valid"), ("train", "valid", "test")])
+    spelled = {p: rng.choice(PART_NAMES[p]) for p in parts}
+    if "x_train" in spelled.values(): spelled = {p: f"x_{p}" for p in parts}
+    twice, odd = rng.random() < .2, rng.choice(["", "", "form", "case", "blank", "empty", "loose", "deep"])
+    truth: Counter = Counter()
+    def put(path: Path, seed: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "image": noise_picture(path.with_suffix(rng.choice([".png", ".PNG", ".bmp"])), rng)
+        elif kind == "text": path.with_suffix(".txt").write_text(" ".join(rng.choices(WORDS, k=9)) + f" {seed}")
+        else:
+            import soundfile
+            soundfile.write(path.with_suffix(".wav"), np.random.default_rng(seed).normal(0, .1, 1600), 8000)
+    for p in parts or ("",):
+        base = root / wrapper / (f"{spelled[p]}/{spelled[p]}" if p and twice else spelled.get(p, ""))
+        for c in names:
+            said = c
+            if odd == "form" and p == "test": said = unicodedata.normalize("NFD", c)
+            if odd == "case" and p == "test": said = c.upper()
+            if odd == "blank" and p == "test": said = c + " "
+            for i in range(rng.randint(3, 6)):
+                put(base / said / ("deep" if odd == "deep" and i == 0 else "") / f"{c}_{p}_{i}", rng.randrange(10**6))
+                truth[p or "-", c.casefold() if odd == "case" else c] += 1
+    base = root / wrapper / spelled.get("train", "")
+    base = base / spelled["train"] if parts and twice else base
+    loose = 0
+    if odd == "empty": (base / "nothing here").mkdir(parents=True)
+    if odd == "loose":
+        put(base / "loose", 1)
+        loose = 1
+    extra = rng.choice([*EXTRAS, None, None])
+    if extra:
+        path = base / names[0] / extra
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\0\1\2") if not extra.endswith((".csv", ".md")) else path.write_text("a,b\n")
+    what = f"{kind} folders: {wrapper!r}, {list(spelled.values())}, twice {twice}, {names}, {odd or 'ordinary'}, {extra}"
+    try: data = getattr(Data, kind)(root, near="as_is", valid=.2, test=.2)
+    except Exception as e: return of_error(e), what, True
+    found: Counter = Counter()
+    for i in range(len(data)):
+        name = data.label_text(i)
+        found[str(data.parts[i]) if parts else "-", name.casefold() if odd == "case" else name] += 1
+    if parts:  # a part that was not there is dealt from the training rows
+        for wanted in ("valid", "test"):
+            if wanted in parts: continue
+            for (p, c), n in [*found.items()]:
+                if p == wanted: found["train", c] += n; del found[p, c]
+    if found != truth: return f"silent: {dict(found)} for {dict(truth)}; {data.notes}", what, True
+    if loose != counted([n for n in data.notes if "class folder" in n and "files in" not in n]): return f"silent: loose file not named; {data.notes}", what, True
+    return ("told" if data.notes and (loose or odd in ("case", "empty", "deep")) else "right"), what, True
+
+
+CONTAINERS = {"JPEG": [".jpg", ".jpeg", ".JPG", ".jpe", ".jfif", ".png", "", ".dat"], "PNG": [".png", ".PNG", ".jpg", "", ".img"], "WEBP": [".webp", ".jpg", ""], "GIF": [".gif", ".png", ""],
+              "BMP": [".bmp", ".dib", ""], "TIFF": [".tif", ".tiff", ".TIF", ""], "PPM": [".ppm", ".pnm", ""]}
+SOUNDS = {"WAV": [".wav", ".WAV", ".wave", "", ".mp3", ".dat"], "FLAC": [".flac", ".wav", ""], "OGG": [".ogg", ".oga", "", ".wav"], "AIFF": [".aiff", ".aif", ""], "CAF": [".caf", ""], "MP3": [".mp3", ".wav", ""], "W64": [".w64", ""]}
+
+
+def files_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
+    "Files whose names say another format, or none."
+    from ftkit import Data
+    root = folder / f"k{rng.randrange(10**9)}"
+    kind = rng.choice(["image", "image", "speech"])
+    container, n, truth = rng.choice(list(CONTAINERS if kind == "image" else SOUNDS)), 0, {}
+    suffix = rng.choice((CONTAINERS if kind == "image" else SOUNDS)[container])
+    mode = rng.choice(["RGB", "RGB", "L", "P"]) if kind == "image" else ""
+    for c in ("a", "b"):
+        for i in range(6):
+            path = root / c / f"{i}{suffix if i % 2 else {'image': '.png', 'speech': '.wav'}[kind]}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            form = container if i % 2 else {"image": "PNG", "speech": "WAV"}[kind]
+            if kind == "image":
+                noise_picture(path, rng, format=form, mode=mode if form in ("PNG", "GIF", "BMP", "TIFF") or mode != "P" else "RGB")
+                from PIL import Image
+                truth[str(path)] = float(np.asarray(Image.open(path).convert("RGB")).mean())
+            else:
+                import soundfile
+                wave = np.random.default_rng(i).normal(0, .1, 16000 + 1600 * i).clip(-1, 1)
+                soundfile.write(path, wave, 16000, format=form)
+                truth[str(path)] = len(wave) / 16000
+            n += 1
+    what = f"{kind} files: {container} as {suffix!r}, {mode}"
+    try: data = getattr(Data, kind)(root, near="as_is")
+    except Exception as e: return of_error(e), what, True
+    if len(data) + counted(data.notes) != n: return f"silent: {len(data)} of {n}; {data.notes}", what, True
+    for i, item in enumerate(data.items):
+        from ftkit.pictures import open_picture
+        found = float(np.asarray(open_picture(item)).mean()) if kind == "image" else float(data.seconds[i])
+        if abs(found - truth[item]) > (1.5 if kind == "image" else .12): return f"silent: {item} {found} for {truth[item]}", what, True
+    return ("right" if len(data) == n else "told"), what, True
+
+
+MAKERS = {"table": table_case, "lines": lines_case, "labels": labels_case, "folders": folders_case, "files": files_case}
 
 
 def run(cases: int, seed: int, makers=None, show: bool = False) -> dict[str, Counter]:
