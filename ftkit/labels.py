@@ -87,6 +87,7 @@ def _joined(classes: Counter) -> str:
 # %% ../nbs/02n_labels.ipynb #7d58f451
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")  # signs of no width
 _TRUTHS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+_YES, _NO = {"yes", "y", "true", "t", "1", "ja", "oui", "si", "sí"}, {"no", "n", "false", "f", "0", "nein", "non"}
 _LOOK_ALIKE = str.maketrans("АВЕКМНОРСТУХаеорсухіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXaeopcyxijABEZHIKMNOPTYXo")
 _NOT_KNOWN = ("na", "n/a", "n.a.", "?", "unknown")
 
@@ -129,6 +130,9 @@ def _confusable(classes: Counter, target: str) -> list[str]:
         for c in classes: alike.setdefault(key(c), []).append(c)
         for same in alike.values():
             if len(same) > 1 and len(alike) < len(classes): notes.append(f"the classes {' and '.join(map(repr, same[:4]))} differ only {what}; they stay {len(same)} classes: write them alike if they are one")
+    lower = {c.lower() for c in classes}
+    if len(classes) > 2 and lower <= _YES | _NO and lower & _YES and lower & _NO:
+        notes.append(f"the classes {', '.join(map(repr, classes))} may mean yes and no in several ways; they stay {len(classes)} classes: write them alike if they are two")
     for c in classes:
         if c.lower() in _NOT_KNOWN: notes.append(f"{classes[c]} rows have the {target} {c!r}, which is taken as a class; where it means that nothing is known, leave them out: where \"{target} != '{c}'\"")
     if told := _joined(classes): notes.append(told)

@@ -9,6 +9,7 @@ __all__ = ['DataError', 'Rows', 'Layout', 'separator_of', 'layout_of', 'odd_quot
 # %% ../nbs/02b_sources.ipynb #0f775cf8
 import csv
 import dataclasses
+import functools
 import gzip
 import io
 import json
@@ -150,7 +151,7 @@ def layout_of(
     name: str,  # of the file, for messages
 ) -> Layout:
     "How a CSV is written, from its first lines."
-    every = [line.rstrip("\r") for line in head.split("\n")]
+    every = [line.rstrip("\r") for line in _line_feeds(head).split("\n")]
     lines = [(i, line) for i, line in enumerate(every[:400]) if line.strip()]
     if not lines: raise DataError(f"{name} is empty; it must have a line of names and at least two rows")
     notes = []
@@ -173,11 +174,18 @@ def layout_of(
     if sign in "~ ": notes.append(f"{name}: its cells are parted by {'spaces' if sign == ' ' else repr(sign)}")
     if quote == "'": notes.append(f"{name}: its texts stand in single quotation marks")
     padded = sum(t.count(sign + " ") == t.count(sign) for t in texts) > .9 * len(texts) and sign != " " and count > 0
-    names = [n.strip() for n in next(csv.reader([texts[at].lstrip("\ufeff")], delimiter=sign, quotechar=quote, skipinitialspace=padded))]
+    end = at + 1
+    while "\n".join(texts[at:end]).count(quote) % 2 and end < min(len(texts), at + 5): end += 1  # a name over two lines
+    parts = csv.reader(io.StringIO("\n".join(texts[at:end]).lstrip("\ufeff")), delimiter=sign, quotechar=quote, skipinitialspace=padded)
+    names = [n.strip() for n in next(parts)]
     if sign == " ": names = texts[at].split()
     twice = sorted({n for n in names if n and names.count(n) > 1})
     if twice: raise DataError(f"{name} has the column {twice[0]!r} {names.count(twice[0])} times; give each column a name of its own")
     return Layout(sign, lines[at][0], quote, padded, tuple(names), tuple(notes))
+
+def _line_feeds(text: str) -> str:
+    "Lines of an old Mac end with a carriage return alone."
+    return text if "\n" in text else text.replace("\r", "\n")
 
 def _like_rest(lines: list[tuple[int, str]], first: int) -> bool:
     "Whether a line that begins with # has as many cells as those below: then it holds the names."
@@ -292,6 +300,7 @@ def _mark_na(text: str, layout: Layout) -> tuple[str, set[int]]:
 def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
     "Rows of a CSV or TSV; `attrs[\"notes\"]` says what was left out."
     import pandas as pd
+    text = _line_feeds(text)
     layout = layout_of(text, kind, name)
     notes = list(layout.notes)
     text, na_columns = _mark_na(_plain_quotes(text, layout, name, notes), layout)
@@ -365,9 +374,23 @@ def _read_sheet(path: Path, sheet: str | None):
     with pd.ExcelFile(path, engine="calamine") as book:
         names = list(map(str, book.sheet_names))
         if sheet is not None and sheet not in names: raise DataError(f"{path.name} has no sheet {sheet!r}; its sheets are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(sheet, names)) else ""))
-        table = pd.read_excel(book, sheet_name=0 if sheet is None else sheet, keep_default_na=False)
+        read = functools.partial(pd.read_excel, book, sheet_name=0 if sheet is None else sheet, keep_default_na=False)
+        table = read()
+        above = _rows_above_names(table)
+        if above:
+            title = str(table.columns[0])
+            table = read(header=above)
+            table.attrs["notes"] = [f"{path.name}: {above} rows above the names were left out (first: {title[:40]!r})"]
     table.attrs["sheets"] = names
     return table
+
+def _rows_above_names(table) -> int:
+    "How many rows of a sheet, as a title, stand above the names of its columns."
+    unnamed = sum(str(c).startswith("Unnamed: ") for c in table.columns)
+    if 2 * unnamed < len(table.columns) or len(table.columns) < 2: return 0
+    for k, row in enumerate(table.head(10).itertuples(index=False)):
+        if all(isinstance(v, str) and v.strip() for v in row) and len(set(row)) == len(row): return k + 1
+    return 0
 
 def read_table(
     path: str | os.PathLike,

@@ -110,6 +110,15 @@ def book(path, sheets: dict) -> None:
         for i, t in enumerate(sheets.values()): z.writestr(f"xl/worksheets/{i}.xml", f'<worksheet xmlns="{doc}spreadsheetml/2006/main"><sheetData>{line(t.columns)}{"".join(map(line, t.values.tolist()))}</sheetData></worksheet>')
 
 
+def test_rows_above_the_names_of_a_sheet_are_left_out(tmp_path, people):
+    plain = people[["age", "town", "bought"]].fillna({"age": 40.0, "town": "Rome"})
+    rows = pd.DataFrame([["", "", ""], list(plain.columns), *plain.values.tolist()], columns=["Customers of spring", "", " "])
+    book(tmp_path / "t.xlsx", {"Old": rows})
+    data = Data.tabular(tmp_path / "t.xlsx", label="bought")
+    assert len(data) == len(plain) and data.items.frame.columns.tolist() == ["age", "town"] and any("rows above the names were left out (first: 'Customers of spring')" in n for n in data.notes)
+    assert data.items.frame["age"].tolist() == plain["age"].tolist()
+
+
 def test_a_sheet_is_chosen(tmp_path, people):
     plain = people[["age", "town", "bought"]].fillna({"age": 40.0, "town": "Rome"})
     book(tmp_path / "t.xlsx", {"Old": plain.head(60), "Customers 2026": plain})
