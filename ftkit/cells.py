@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MISSING', 'MISSING_NUMBER', 'NUMBER_STYLES', 'DATE_ORDERS', 'holds_words', 'blank', 'bare_numbers', 'Signs',
-           'signs_of', 'meaning_of', 'as_numbers', 'as_dates', 'looks_like_dates']
+           'signs_of', 'refused', 'meaning_of', 'read_style', 'as_numbers', 'as_dates', 'looks_like_dates']
 
 # %% ../nbs/02j_cells.ipynb #e5a0026e
 import dataclasses
@@ -17,10 +17,34 @@ from .sources import DataError
 
 # %% ../nbs/02j_cells.ipynb #1d872ff2
 MISSING = ("", "na", "n/a", "#n/a", "#na", "nan", "null", "<na>", "nat", "?", "\\n")  # lower case
-MISSING_NUMBER = (*MISSING, "none", "n.a.", "-", "--", "---", ".", "..", "…", "*", "x",
-                  "missing", "unknown", "nil", "k.a.", "n.d.", "n/d", "s/d", "tbd", "#value!", "#ref!", "#div/0!", "#null!")
+MISSING_NUMBER = (
+    *MISSING,
+    "none",
+    "n.a.",
+    "-",
+    "--",
+    "---",
+    ".",
+    "..",
+    "…",
+    "*",
+    "x",
+    "missing",
+    "unknown",
+    "nil",
+    "k.a.",
+    "n.d.",
+    "n/d",
+    "s/d",
+    "tbd",
+    "#value!",
+    "#ref!",
+    "#div/0!",
+    "#null!",
+)
 
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")  # zero-width signs
+
 
 def holds_words(
     values,  # Series
@@ -28,20 +52,36 @@ def holds_words(
     "Whether a column holds words, or objects, rather than numbers or dates."
     return values.dtype.kind in "OUT" or str(values.dtype) in ("str", "string", "category")
 
+
 def blank(
     values,  # Series
     words: tuple[str, ...] = MISSING,  # in lower case
 ):  # bool Series
     "Which cells are missing."
-    if not holds_words(values): return values.isna()
+    if not holds_words(values):
+        return values.isna()
     plain = values.astype(str).str.strip().str.lower()
     return values.isna() | plain.isin(words)
 
 # %% ../nbs/02j_cells.ipynb #f52ad6b3
-_DASHES_SPACES = str.maketrans({"−": "-", "–": "-", "﹣": "-", "－": "-", "\u00a0": " ", "\u202f": " ",
-                                "\u2009": " ", "\u2007": " ", "’": "'", "‘": "'", "\ufeff": " "})
+_DASHES_SPACES = str.maketrans(
+    {
+        "−": "-",
+        "–": "-",
+        "﹣": "-",
+        "－": "-",
+        "\u00a0": " ",
+        "\u202f": " ",
+        "\u2009": " ",
+        "\u2007": " ",
+        "’": "'",
+        "‘": "'",
+        "\ufeff": " ",
+    }
+)
 _CURRENCY = r"(?:[€$£¥₹₽₩₺]|(?:US|A|C|NZ|HK)\$|R\$|[A-Z]{3}(?=[\s\d.-])|kr\.?(?=\s))"
 _CURRENCY_BEHIND = r"(?:[€$£¥₹₽₩₺%‰]|(?<=[\s\d])(?:[A-Z]{3}|kr\.?|zł|Kč|Ft))"
+
 
 def bare_numbers(
     text,  # Series of str
@@ -55,7 +95,9 @@ def bare_numbers(
     text = text.str.replace(r"^([-+])\s+(?=[\d.,])", r"\1", regex=True)
     return text.str.replace(r"(?<=\d)[ '](?=\d{3}(?:\D|$))", "", regex=True)
 
-_WRITTEN = re.compile(r"""[-+]?(?:
+
+_WRITTEN = re.compile(
+    r"""[-+]?(?:
     (?P<open_comma> [1-9]\d{0,2},\d{3} )
   | (?P<open_point> [1-9]\d{0,2}\.\d{3} )
   | (?P<decimal_comma> (?: \d*,\d+ | \d+, ) (?:[eE][-+]?\d+)? )
@@ -64,21 +106,36 @@ _WRITTEN = re.compile(r"""[-+]?(?:
   | (?P<thousands_point> [1-9]\d{0,2}(?:\.\d{3}){2,} )
   | (?P<thousands_comma_decimal_point> [1-9]\d{0,2}(?:,\d{2,3})*,\d{3}\.\d* )
   | (?P<thousands_point_decimal_comma> [1-9]\d{0,2}(?:\.\d{3})+,\d* )
-  )""", re.X)
+  )""",
+    re.X,
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Signs:
     "What the cells of a column, or of a whole table, prove of comma and point."
+
     comma: frozenset[str] = frozenset()  # of "decimal" and "thousands"
     point: frozenset[str] = frozenset()  # the same
-    unclear: dict[str, str] = dataclasses.field(default_factory=dict)  # sign: a cell that both readings fit
-    proof: dict[str, str] = dataclasses.field(default_factory=dict)  # "decimal comma" …: the first cell that proves it
+    unclear: dict[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # sign: a cell that both readings fit
+    proof: dict[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # "decimal comma" …: the first cell that proves it
     separator: str = ""  # what stands between the cells of the file
     has_whole: bool = False  # whether some numbers below 1000 have neither sign
 
     def __or__(self, other: "Signs") -> "Signs":
-        return Signs(self.comma | other.comma, self.point | other.point, other.unclear | self.unclear,
-                     other.proof | self.proof, self.separator or other.separator, self.has_whole)
+        return Signs(
+            self.comma | other.comma,
+            self.point | other.point,
+            other.unclear | self.unclear,
+            other.proof | self.proof,
+            self.separator or other.separator,
+            self.has_whole,
+        )
+
 
 def signs_of(
     bare,  # iterable of str, as `bare_numbers` gives them
@@ -91,43 +148,68 @@ def signs_of(
         if found:
             first.setdefault(found.lastgroup, cell)
             n_open += found.lastgroup.startswith("open")
-        elif not has_whole: has_whole = bool(re.fullmatch(r"[-+]?[1-9]\d{0,2}", cell))
+        elif not has_whole:
+            has_whole = bool(re.fullmatch(r"[-+]?[1-9]\d{0,2}", cell))
     meaning: dict[str, set[str]] = {"comma": set(), "point": set()}
     proof: dict[str, str] = {}
     for name, cell in first.items():
         parts = name.split("_")
-        if parts[0] == "open": continue
+        if parts[0] == "open":
+            continue
         for what, sign in zip(parts[::2], parts[1::2]):
             meaning[sign].add(what)
             proof.setdefault(f"{what} {sign}", cell)
-    unclear = {name.removeprefix("open_"): first[name] for name in first if name.startswith("open_")}
-    return Signs(frozenset(meaning["comma"]), frozenset(meaning["point"]), unclear, proof, has_whole=has_whole and n_open > 2)
+    unclear = {
+        name.removeprefix("open_"): first[name] for name in first if name.startswith("open_")
+    }
+    return Signs(
+        frozenset(meaning["comma"]),
+        frozenset(meaning["point"]),
+        unclear,
+        proof,
+        has_whole=has_whole and n_open > 2,
+    )
 
 # %% ../nbs/02j_cells.ipynb #26574b3e
 _OTHER = {"decimal": "thousands", "thousands": "decimal"}
 _EXAMPLE = {"comma": ",", "point": "."}
 
+
 def _value(cell: str, sign: str, meaning: str) -> str:
     "A cell such as 1,234 as a person reads it when its sign has that meaning."
     return cell.replace(_EXAMPLE[sign], "." if meaning == "decimal" else "")
 
-def _refused(name: str, cell: str, sign: str) -> DataError:
+
+def refused(
+    name: str,  # of the column
+    cell: str,  # that both readings fit
+    sign: str,  # "comma" or "point"
+    why: str = "nothing tells which",
+) -> DataError:
+    "The error that names both readings of a number."
     decimal, thousands = _value(cell, sign, "decimal"), _value(cell, sign, "thousands")
-    return DataError(f"the column {name!r} holds {cell!r}, which may be {decimal} or {thousands}, and nothing tells which; "
-                     f"of a table say so by columns={{{name!r}: 'decimal {sign}'}} or "
-                     f"columns={{{name!r}: 'decimal {'point' if sign == 'comma' else 'comma'}'}}, "
-                     "else write the numbers with a decimal point")
+    return DataError(
+        f"the column {name!r} holds {cell!r}, which may be {decimal} or {thousands}, and {why}; "
+        f"of a table say so by columns={{{name!r}: 'decimal {sign}'}} or "
+        f"columns={{{name!r}: 'decimal {'point' if sign == 'comma' else 'comma'}'}}, "
+        "else write the numbers with a decimal point"
+    )
+
 
 def _mixed(name: str, signs: Signs, sign: str) -> DataError:
     decimal, thousands = signs.proof[f"decimal {sign}"], signs.proof[f"thousands {sign}"]
-    return DataError(f"the column {name!r} is written in two ways: {decimal!r} has a decimal {sign}, "
-                     f"{thousands!r} a {sign} between thousands, so {signs.unclear[sign]!r} may be "
-                     f"{_value(signs.unclear[sign], sign, 'decimal')} or {_value(signs.unclear[sign], sign, 'thousands')}; "
-                     "write all its numbers in one way")
+    return DataError(
+        f"the column {name!r} is written in two ways: {decimal!r} has a decimal {sign}, "
+        f"{thousands!r} a {sign} between thousands, so {signs.unclear[sign]!r} may be "
+        f"{_value(signs.unclear[sign], sign, 'decimal')} or {_value(signs.unclear[sign], sign, 'thousands')}; "
+        "write all its numbers in one way"
+    )
+
 
 def _one(meanings: frozenset[str]) -> str:
     "The meaning where there is proof for one and no other."
     return next(iter(meanings)) if len(meanings) == 1 else ""
+
 
 def meaning_of(
     sign: str,  # "comma" or "point"
@@ -137,99 +219,182 @@ def meaning_of(
     is_new: bool = False,  # whether the cells are of a later table, which must agree with `known`
     name: str = "",  # of the column, for messages
 ) -> str:  # "decimal", "thousands" or ""
-    "What a sign means in a column, \"\" where no cell has it; a DataError where both are possible and differ."
+    'What a sign means in a column, "" where no cell has it; a DataError where both are possible and differ.'
     other = "point" if sign == "comma" else "comma"
-    if proved := _one(getattr(own, sign)): return proved
-    if sign not in own.unclear: return ""
-    if getattr(own, sign): raise _mixed(name, own, sign)
+    if proved := _one(getattr(own, sign)):
+        return proved
+    if sign not in own.unclear:
+        return ""
+    if getattr(own, sign):
+        raise _mixed(name, own, sign)
     before = ""
-    if is_new and f"decimal {sign}" in known: before = "decimal"
-    if is_new and f"{sign} between thousands" in known: before = "thousands"
-    beside = _OTHER.get(_one(getattr(own, other))) or _one(getattr(table, sign)) or _OTHER.get(_one(getattr(table, other)), "")
-    if before and beside and before != beside: raise _refused(name, own.unclear[sign], sign)
-    if before or beside: return before or beside
-    has_semicolons = table.separator == ";"
-    may_be_thousands = has_semicolons or own.has_whole  # 1.234 and 345: a fraction would hardly have three digits or none
-    if is_new or sign == "point" and may_be_thousands: raise _refused(name, own.unclear[sign], sign)
-    return "decimal" if sign == "point" or has_semicolons else "thousands"
+    if is_new and f"decimal {sign}" in known:
+        before = "decimal"
+    if is_new and f"{sign} between thousands" in known:
+        before = "thousands"
+    beside = (
+        _OTHER.get(_one(getattr(own, other)))
+        or _one(getattr(table, sign))
+        or _OTHER.get(_one(getattr(table, other)), "")
+    )
+    if before and beside and before != beside:
+        raise refused(name, own.unclear[sign], sign)
+    if before or beside:
+        return before or beside
+    has_whole = (
+        own.has_whole and sign == "point"
+    )  # 1.234 and 345: no fraction has three digits or none
+    if is_new or has_whole or table.separator == ";":
+        raise refused(name, own.unclear[sign], sign)
+    return "decimal" if sign == "point" else "thousands"
 
 # %% ../nbs/02j_cells.ipynb #4ef6bc31
-NUMBER_STYLES = {"decimal point": ("thousands", "decimal"), "decimal comma": ("decimal", "thousands")}  # what a user may say: comma, point
+NUMBER_STYLES = {
+    "decimal point": ("thousands", "decimal"),
+    "decimal comma": ("decimal", "thousands"),
+}  # what a user may say: comma, point
+
 
 def _style(comma: str, point: str, own: Signs) -> str:
     "How a column's numbers are written, in words; empty where they have neither sign."
     comma_is_used = bool(own.comma) or "comma" in own.unclear
     point_is_used = bool(own.point) or "point" in own.unclear
     found: list[str] = []
-    if comma_is_used: found.append("decimal comma" if comma == "decimal" else "comma between thousands")
-    if point_is_used and point == "thousands": found.append("point between thousands")
-    if point_is_used and point == "decimal": found.append("decimal point")
+    if comma_is_used:
+        found.append("decimal comma" if comma == "decimal" else "comma between thousands")
+    if point_is_used and point == "thousands":
+        found.append("point between thousands")
+    if point_is_used and point == "decimal":
+        found.append("decimal point")
     return ", ".join(found)
+
 
 def _read(text, comma: str, point: str):  # Series of str -> Series of floats
     "Cells in one style as numbers, NaN for what is none in it."
     import pandas as pd
+
     decimal = "," if comma == "decimal" else "." if point == "decimal" else "(?!)"
     between = "," if comma == "thousands" else "." if point == "thousands" else "(?!)"
     decimal, between = decimal.replace(".", r"\."), between.replace(".", r"\.")
     digits = rf"(?:\d+|[1-9]\d{{0,2}}(?:{between}\d{{2,3}})*{between}\d{{3}})"
     fits = rf"[-+]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][-+]?\d+)?|[-+]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
     kept = text.where(text.str.fullmatch(fits))
-    if comma == "thousands": kept = kept.str.replace(",", "", regex=False)
-    if point == "thousands": kept = kept.str.replace(".", "", regex=False)
-    if comma == "decimal": kept = kept.str.replace(",", ".", regex=False)
+    if comma == "thousands":
+        kept = kept.str.replace(",", "", regex=False)
+    if point == "thousands":
+        kept = kept.str.replace(".", "", regex=False)
+    if comma == "decimal":
+        kept = kept.str.replace(",", ".", regex=False)
     return pd.to_numeric(kept, errors="coerce").astype(float)
+
+
+def read_style(
+    text,  # Series of str, as `bare_numbers` gives them
+    style: str,  # one of NUMBER_STYLES
+):  # Series of floats, NaN for what is none in it
+    "Cells as numbers of a style that is known."
+    return _read(text, *NUMBER_STYLES[style])
+
 
 def as_numbers(
     values,  # Series of texts or numbers, none missing
-    style: str | None = None,  # one of NUMBER_STYLES, if a person said it; or how an earlier table was written
+    style: str
+    | None = None,  # one of NUMBER_STYLES, if a person said it; or how an earlier table was written
     table: Signs | None = None,  # what the other columns prove
     is_new: bool = False,  # whether `style` is that of an earlier table
 ):  # Series of floats, NaN where it is none; and the style, "" for numbers with neither comma nor point
     "Numbers however they are written."
-    import pandas as pd
     table, name = table or Signs(), str(values.name)
-    if values.dtype.kind == "m": return values.dt.total_seconds(), "durations in seconds"
-    if values.dtype.kind == "c": raise DataError(f"the column {name!r} holds complex numbers; give their real part, or their size, as a column")
     if not holds_words(values):
-        has_fractions = values.dtype.kind == "f" and bool((values % 1 != 0).any())
-        return values.astype(float), "decimal point" if has_fractions else ""
+        return _typed_numbers(values, name)
     text = values.astype(str)
-    plain = pd.to_numeric(text, errors="coerce")
-    asked = NUMBER_STYLES.get(style or "") if not is_new else None
-    style = style or ""
-    if plain.notna().all() and not asked:
-        with_points = text[text.str.contains(".", regex=False)]
-        if not len(with_points): return plain.astype(float), ""
-        is_usual = "decimal point" in style if is_new else table.separator in ("", ",")
-        settled = is_usual and "thousands" not in table.point and "decimal" not in table.comma
-        has_whole = settled and len(with_points) < len(text) and not is_new
-        if settled and not has_whole or "decimal" in signs_of(with_points.head(1000)).point: return plain.astype(float), "decimal point"
-    text = bare_numbers(text)
+    if style in NUMBER_STYLES and not is_new:
+        return read_style(bare_numbers(text), style), style
+    known = (style or "") if is_new else ""
+    plain = _plain_numbers(text, known, table, is_new)
+    return (
+        plain
+        if plain is not None
+        else _proved_numbers(bare_numbers(text), known, table, is_new, name)
+    )
+
+
+def _typed_numbers(values, name: str):
+    "Cells that are no texts."
+    if values.dtype.kind == "m":
+        return values.dt.total_seconds(), "durations in seconds"
+    if values.dtype.kind == "c":
+        raise DataError(
+            f"the column {name!r} holds complex numbers; give their real part, or their size, as a column"
+        )
+    has_fractions = values.dtype.kind == "f" and bool((values % 1 != 0).any())
+    return values.astype(float), "decimal point" if has_fractions else ""
+
+
+def _plain_numbers(text, known: str, table: Signs, is_new: bool):
+    "Cells as a computer writes numbers, and their style; None where that is not sure."
+    import pandas as pd
+
+    plain = pd.to_numeric(text, errors="coerce").astype(float)
+    if plain.isna().any():
+        return None
+    with_points = text[text.str.contains(".", regex=False)]
+    if not len(with_points):
+        return plain, ""
+    is_usual = (
+        "decimal point" in known
+        if is_new
+        else table.separator in ("", ",") and len(with_points) == len(text)
+    )
+    is_contradicted = "thousands" in table.point or "decimal" in table.comma
+    is_proved = "decimal" in signs_of(with_points.head(1000)).point
+    return (plain, "decimal point") if is_proved or is_usual and not is_contradicted else None
+
+
+_IN_TWO_WAYS = "written in two ways, each cell read by itself"
+
+
+def _proved_numbers(text, known: str, table: Signs, is_new: bool, name: str):
+    "Cells as what they, or the columns beside them, prove; and their style."
     own = signs_of(text.drop_duplicates())
-    if asked: return _read(text, *asked), style
     both = {sign for sign in ("comma", "point") if len(getattr(own, sign)) > 1}
-    if both and not both & set(own.unclear): return _each_by_itself(text), "written in two ways, each cell read by itself"
-    comma = meaning_of("comma", own, table, style or "", is_new, name)
-    point = meaning_of("point", own, table, style or "", is_new, name)
+    if both and not both & set(own.unclear):
+        return _each_by_itself(text), _IN_TWO_WAYS
+    comma, point = (
+        meaning_of(sign, own, table, known, is_new, name) for sign in ("comma", "point")
+    )
     if comma == point == "decimal" and own.comma and own.point:  # 51.13 and 48,81
-        if own.unclear: raise _mixed_decimals(name, own)
-        return _each_by_itself(text), "written in two ways, each cell read by itself"
+        if own.unclear:
+            raise _mixed_decimals(name, own)
+        return _each_by_itself(text), _IN_TWO_WAYS
     comma = comma or _OTHER.get(point, "thousands")
     point = _OTHER[comma]
-    style = _style(comma, point, own)
-    is_default = own.unclear and not (own.comma or own.point or table.comma or table.point) and not is_new
-    return _read(text, comma, point), style + (", by default" if is_default and table.separator not in ("", ",") else "")
+    has_proof = own.comma or own.point or table.comma or table.point or is_new
+    by_default = (
+        ", by default" if own.unclear and not has_proof and table.separator not in ("", ",") else ""
+    )
+    return _read(text, comma, point), _style(comma, point, own) + by_default
+
 
 def _mixed_decimals(name: str, own: Signs) -> DataError:
-    comma, point, open_ = own.proof["decimal comma"], own.proof["decimal point"], next(iter(own.unclear.values()))
-    return DataError(f"the column {name!r} is written in two ways: {comma!r} has a decimal comma, {point!r} a decimal point, "
-                     f"so {open_!r} may be either; write all its numbers in one way")
+    comma, point, open_ = (
+        own.proof["decimal comma"],
+        own.proof["decimal point"],
+        next(iter(own.unclear.values())),
+    )
+    return DataError(
+        f"the column {name!r} is written in two ways: {comma!r} has a decimal comma, {point!r} a decimal point, "
+        f"so {open_!r} may be either; write all its numbers in one way"
+    )
+
 
 def _each_by_itself(text):  # Series of str -> Series of floats
     "Cells that can each be read in one way only."
     with_comma = _read(text, "decimal", "thousands")
-    return with_comma.where(text.str.contains(r"^[-+]?(?:[\d.]*,\d*)(?:[eE][-+]?\d+)?$|^[-+]?\d+(?:\.\d{3}){2,}$"), _read(text, "thousands", "decimal"))
+    return with_comma.where(
+        text.str.contains(r"^[-+]?(?:[\d.]*,\d*)(?:[eE][-+]?\d+)?$|^[-+]?\d+(?:\.\d{3}){2,}$"),
+        _read(text, "thousands", "decimal"),
+    )
 
 # %% ../nbs/02j_cells.ipynb #2888f5b1
 DATE_ORDERS = ("day first", "month first")
@@ -249,107 +414,159 @@ _DAY_NAMES = """monday tuesday wednesday thursday friday saturday sunday montag 
 sonnabend sonntag lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miércoles jueves viernes sábado domingo""".split()
 _ASIDE = {"st", "nd", "rd", "th", "of", "the", "de", "del", "den", "le", "er", "am"}
 
+
 def _month_table() -> dict[str, int]:
     "Names of months and their beginnings of three letters and more."
     held: dict[str, int] = {}
     for month, line in enumerate(_MONTH_NAMES.split("\n"), 1):
         for name in line.split():
-            for end in range(3, len(name) + 1): held.setdefault(name[:end], month)
+            for end in range(3, len(name) + 1):
+                held.setdefault(name[:end], month)
     held |= {"juin": 6, "juil": 7, "mrz": 3, "sept": 9}
     return held
 
+
 _MONTHS = _month_table()
 _DAYS = {name[:end] for name in _DAY_NAMES for end in range(2, len(name) + 1)} - set(_MONTHS)
-_TIME = re.compile(r"(?<![\d:.])(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?([AaPp]\.?[Mm]\.?)?\s?(Z|UTC|GMT|[-+]\d\d:?\d\d|[-+]\d\d(?!\d))?(?![\d:])")
+_TIME = re.compile(
+    r"(?<![\d:.])(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?([AaPp]\.?[Mm]\.?)?\s?(Z|UTC|GMT|[-+]\d\d:?\d\d|[-+]\d\d(?!\d))?(?![\d:])"
+)
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
 _PARTED = re.compile(r"[\w\s./,'’年月日-]*")
+
 
 @dataclasses.dataclass(frozen=True)
 class _Day:
     "The parts of a date; `order` says which are which."
+
     order: str  # "ymd", "dmy": known; "??y": the first two are day and month; "???": two digits each; "compact"
     parts: tuple[int, ...]
     points: bool = False
     seconds: float = 0.0  # of the day, in Greenwich where a zone was given
 
+
 def _seconds(found) -> float:
     "A time of day in seconds; behind a zone that of Greenwich."
     hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
     half = (found[5] or "").lower()[:1]
-    if half: hour = hour % 12 + (12 if half == "p" else 0)
-    if hour > 24 or minute > 59 or second > 60: return float("nan")
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    if hour > 24 or minute > 59 or second > 60:
+        return float("nan")
     zone, shift = found[6] or "", 0
     if zone[:1] in ("+", "-"):
         digits = zone[1:].replace(":", "").ljust(4, "0")
         shift = (int(digits[:2]) * 60 + int(digits[2:])) * (60 if zone[0] == "+" else -60)
     return hour * 3600 + minute * 60 + second + float(f"0.{found[4] or 0}") - shift
 
+
 def _day_of(text: str) -> _Day | None:
     "The parts of one date; None where it is none."
     seconds = 0.0
     if found := _TIME.search(text):
-        seconds, rest = _seconds(found), (text[:found.start()] + " " + text[found.end():]).strip(" ,T")
-        if seconds != seconds: return None
-    else: rest = text.strip()
-    if not rest or not rest[0].isalnum() or not _PARTED.fullmatch(rest): return None
-    tokens = [t for t in _TOKEN.findall(rest) if t.lower() not in _ASIDE and t.lower() not in _DAYS and t not in "年月日"]
+        seconds, rest = (
+            _seconds(found),
+            (text[: found.start()] + " " + text[found.end() :]).strip(" ,T"),
+        )
+        if seconds != seconds:
+            return None
+    else:
+        rest = text.strip()
+    if not rest or not rest[0].isalnum() or not _PARTED.fullmatch(rest):
+        return None
+    tokens = [
+        t
+        for t in _TOKEN.findall(rest)
+        if t.lower() not in _ASIDE and t.lower() not in _DAYS and t not in "年月日"
+    ]
     words = [t for t in tokens if not t.isdigit()]
     digits = [t for t in tokens if t.isdigit()]
     make = functools.partial(_Day, points=rest.count(".") > 1, seconds=seconds)
-    if len(words) > 1 or len(digits) > 3 or not digits: return None
-    if words: return _named(words[0].lower(), digits, rest, make)
+    if len(words) > 1 or len(digits) > 3 or not digits:
+        return None
+    if words:
+        return _named(words[0].lower(), digits, rest, make)
     return _numbered(digits, make)
+
 
 def _named(word: str, digits: list[str], rest: str, make) -> _Day | None:
     "A date with a month's name, a week or a quarter."
     year = next((int(d) for d in digits if len(d) == 4), None)
     small = [int(d) for d in digits if len(d) < 3]
     if word in ("w", "kw", "q") and year and small:
-        if word == "q": return make("ymd", (year, small[0] * 3 - 2, 1)) if 1 <= small[0] <= 4 else None
-        try: day = datetime.date.fromisocalendar(year, small[0], small[1] if len(small) > 1 else 1)
-        except ValueError: return None
+        if word == "q":
+            return make("ymd", (year, small[0] * 3 - 2, 1)) if 1 <= small[0] <= 4 else None
+        try:
+            day = datetime.date.fromisocalendar(year, small[0], small[1] if len(small) > 1 else 1)
+        except ValueError:
+            return None
         return make("ymd", (day.year, day.month, day.day))
     month = _MONTHS.get(word)
-    if not month or any(len(d) not in (1, 2, 4) for d in digits): return None
-    if year is None and len(small) == 2 and len(digits[-1]) == 2: year, small = _century(small[1]), small[:1]
-    if year is None or len(small) != len(digits) - 1 and len(digits) > 1: return None
-    if len(digits) > 2: return None
+    if not month or any(len(d) not in (1, 2, 4) for d in digits):
+        return None
+    if year is None and len(small) == 2 and len(digits[-1]) == 2:
+        year, small = _century(small[1]), small[:1]
+    if year is None or len(small) != len(digits) - 1 and len(digits) > 1:
+        return None
+    if len(digits) > 2:
+        return None
     return make("ymd", (year, month, small[0] if small else 1))
+
 
 def _numbered(digits: list[str], make) -> _Day | None:
     "A date of nothing but numbers."
     sizes, parts = [len(d) for d in digits], tuple(map(int, digits))
-    if sizes == [8]: return make("compact", (int(digits[0][:4]), int(digits[0][4:6]), int(digits[0][6:]), int(digits[0])))
+    if sizes == [8]:
+        return make(
+            "compact", (int(digits[0][:4]), int(digits[0][4:6]), int(digits[0][6:]), int(digits[0]))
+        )
     if len(sizes) == 2 and max(sizes) == 4 and min(sizes) <= 2:
         year, month = parts if sizes[0] == 4 else parts[::-1]
         return make("ymd", (year, month, 1)) if 1 <= month <= 12 else None
-    if len(sizes) != 3: return None
-    if sizes[0] == 4 and max(sizes[1:]) <= 2: return make("ymd", parts)
-    if sizes[2] == 4 and max(sizes[:2]) <= 2: return make("??y", parts)
+    if len(sizes) != 3:
+        return None
+    if sizes[0] == 4 and max(sizes[1:]) <= 2:
+        return make("ymd", parts)
+    if sizes[2] == 4 and max(sizes[:2]) <= 2:
+        return make("??y", parts)
     return make("???", parts) if max(sizes) == 2 and sizes[2] == 2 else None
+
 
 def _century(year: int) -> int:
     "A year of two digits, as POSIX has it: 69 to 99 are of the twentieth century."
-    if year > 99: return year
+    if year > 99:
+        return year
     return year + (1900 if year > 68 else 2000)
 
 # %% ../nbs/02j_cells.ipynb #2f85e06d
 def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: list[str]) -> str:
     "day first, month first, or nothing where it makes no difference."
     some = [d for d in days if d.order in ("??y", "???")]
-    if not some: return ""
+    if not some:
+        return ""
     day_first = any(d.parts[0] > 12 for d in some)
     month_first = any(d.parts[1] > 12 for d in some)
-    if day_first and month_first: return "day first"  # those that only fit the other way are read so
-    if day_first: return "day first"
-    if month_first: return "month first"
-    if all(d.points for d in some): return "day first"
-    if all(d.parts[0] == d.parts[1] for d in some): return ""
-    if known or table: return known or table
-    first = next(t for d, t in zip(days, text) if d.order in ("??y", "???") and d.parts[0] != d.parts[1])
-    raise DataError(f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the {_spelled(first, 1)}, and no "
-                    f"cell tells which; of a table say so by columns={{{name!r}: 'day first'}} or columns={{{name!r}: 'month first'}}, "
-                    "else write dates like 2026-11-27")
+    if day_first and month_first:
+        return "day first"  # those that only fit the other way are read so
+    if day_first:
+        return "day first"
+    if month_first:
+        return "month first"
+    if all(d.points for d in some):
+        return "day first"
+    if all(d.parts[0] == d.parts[1] for d in some):
+        return ""
+    if known or table:
+        return known or table
+    first = next(
+        t for d, t in zip(days, text) if d.order in ("??y", "???") and d.parts[0] != d.parts[1]
+    )
+    raise DataError(
+        f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the {_spelled(first, 1)}, and no "
+        f"cell tells which; of a table say so by columns={{{name!r}: 'day first'}} or columns={{{name!r}: 'month first'}}, "
+        "else write dates like 2026-11-27"
+    )
+
 
 def _spelled(text: str, at: int) -> str:
     "A date such as 03/04/2026 in words, the part `at` as the day."
@@ -357,41 +574,71 @@ def _spelled(text: str, at: int) -> str:
     months = [line.split()[0].capitalize() for line in _MONTH_NAMES.split("\n")]
     return f"{d.parts[at]} {months[d.parts[1 - at] - 1]}"
 
+
 def _compact_order(days: list[_Day]) -> str | None:
     "How eight digits in a row are to be read: the one way in which all are dates."
     whole = [d.parts[3] for d in days if d.order == "compact"]
-    if all(1800 <= n // 10000 <= 2200 and _valid(n // 10000, n // 100 % 100, n % 100) for n in whole): return "ymd"
-    ways = {"day first": lambda n: (n % 10000, n // 10000 % 100, n // 1000000), "month first": lambda n: (n % 10000, n // 1000000, n // 10000 % 100)}
-    fits = [w for w, of in ways.items() if all(1800 <= n % 10000 <= 2200 and _valid(*of(n)) for n in whole)]
+    if all(
+        1800 <= n // 10000 <= 2200 and _valid(n // 10000, n // 100 % 100, n % 100) for n in whole
+    ):
+        return "ymd"
+    ways = {
+        "day first": lambda n: (n % 10000, n // 10000 % 100, n // 1000000),
+        "month first": lambda n: (n % 10000, n // 1000000, n // 10000 % 100),
+    }
+    fits = [
+        w
+        for w, of in ways.items()
+        if all(1800 <= n % 10000 <= 2200 and _valid(*of(n)) for n in whole)
+    ]
     return fits[0] if len(fits) == 1 else None
 
+
 def _valid(year: int, month: int, day: int) -> bool:
-    try: return bool(datetime.date(year, month, day))
-    except ValueError: return False
+    try:
+        return bool(datetime.date(year, month, day))
+    except ValueError:
+        return False
+
 
 def _years_first(days: list[_Day]) -> bool:
     "Whether dates of two digits each begin with the year: the first part hardly varies, the last one is a day."
     some = [d.parts for d in days if d.order == "???"]
-    if not some: return False
-    if any(p[2] > 31 or p[2] == 0 for p in some) or any(not 1 <= p[1] <= 12 for p in some): return False
-    return any(p[0] > 31 for p in some) or len({p[0] for p in some}) * 4 <= len({p[2] for p in some})
+    if not some:
+        return False
+    if any(p[2] > 31 or p[2] == 0 for p in some) or any(not 1 <= p[1] <= 12 for p in some):
+        return False
+    return any(p[0] > 31 for p in some) or len({p[0] for p in some}) * 4 <= len(
+        {p[2] for p in some}
+    )
+
 
 def _date(d: _Day | None, order: str, compact: str | None, years_first: bool):
     "A date as pandas takes it, NaT for none."
-    if d is None: return None
+    if d is None:
+        return None
     if d.order == "compact":
         n = d.parts[3]
-        ways = {"ymd": (n // 10000, n // 100 % 100, n % 100), "day first": (n % 10000, n // 10000 % 100, n // 1000000), "month first": (n % 10000, n // 1000000, n // 10000 % 100)}
-        if compact is None: return None
+        ways = {
+            "ymd": (n // 10000, n // 100 % 100, n % 100),
+            "day first": (n % 10000, n // 10000 % 100, n // 1000000),
+            "month first": (n % 10000, n // 1000000, n // 10000 % 100),
+        }
+        if compact is None:
+            return None
         y, m, day = ways[compact]
-    elif d.order == "ymd": y, m, day = d.parts
-    elif d.order == "???" and years_first: y, m, day = _century(d.parts[0]), d.parts[1], d.parts[2]
+    elif d.order == "ymd":
+        y, m, day = d.parts
+    elif d.order == "???" and years_first:
+        y, m, day = _century(d.parts[0]), d.parts[1], d.parts[2]
     else:
         a, b, y = d.parts
         day, m = (b, a) if order == "month first" and b <= 31 and a <= 12 or b > 12 else (a, b)
         y = _century(y) if d.order == "???" else y
-    if not 1678 <= y <= 2261 or not _valid(y, m, day): return None
+    if not 1678 <= y <= 2261 or not _valid(y, m, day):
+        return None
     return datetime.datetime(y, m, day) + datetime.timedelta(seconds=d.seconds)
+
 
 def as_dates(
     values,  # Series of texts or datetimes, none missing
@@ -400,13 +647,16 @@ def as_dates(
 ):  # Series of datetimes, NaT where it is none; and the order, "" where it makes no difference
     "Dates however they are written."
     import pandas as pd
-    if values.dtype.kind == "M": return _without_zone(values), ""
+
+    if values.dtype.kind == "M":
+        return _without_zone(values), ""
     text = values.astype(str).str.strip()
     if text.str.match(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)").all():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
-        if found.notna().all(): return _without_zone(found), ""
+        if found.notna().all():
+            return _without_zone(found), ""
     codes, unique = pd.factorize(text)
     days = [_day_of(t) for t in unique]
     there = [d for d in days if d is not None]
@@ -415,11 +665,15 @@ def as_dates(
     known = order if order in DATE_ORDERS else None
     order = "" if years_first else _order_of(there, known, table, str(values.name), read)
     compact = _compact_order(there)
-    held = pd.to_datetime(pd.Series([_date(d, order, compact, years_first) for d in days], dtype="datetime64[us]"))
+    held = pd.to_datetime(
+        pd.Series([_date(d, order, compact, years_first) for d in days], dtype="datetime64[us]")
+    )
     return pd.Series(held.to_numpy()[codes], values.index, dtype="datetime64[ns]"), order
+
 
 def _without_zone(dates):  # Series of datetimes -> the same in Greenwich, without a zone
     return dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
+
 
 def looks_like_dates(
     values,  # Series of texts, none missing
@@ -428,5 +682,6 @@ def looks_like_dates(
     some = values.astype(str).str.strip().drop_duplicates().head(200).tolist()
     days = [_day_of(t) for t in some]
     there = [d for d in days if d is not None]
-    if sum(d.order == "compact" for d in there) and _compact_order(there) is None: return False
-    return len(there) > .9 * len(some)
+    if sum(d.order == "compact" for d in there) and _compact_order(there) is None:
+        return False
+    return len(there) > 0.9 * len(some)

@@ -13,26 +13,42 @@ import re
 import numpy as np
 
 from ftkit.cells import (
-    DATE_ORDERS, MISSING_NUMBER, NUMBER_STYLES, Signs, as_dates, as_numbers, bare_numbers, blank,
-    holds_words, looks_like_dates, signs_of,
+    _UNSEEN,
+    DATE_ORDERS,
+    MISSING_NUMBER,
+    NUMBER_STYLES,
+    Signs,
+    refused,
+    read_style,
+    as_dates,
+    as_numbers,
+    bare_numbers,
+    blank,
+    holds_words,
+    looks_like_dates,
+    signs_of,
 )
 from .sources import DataError
 
 # %% ../nbs/02k_columns.ipynb #d9e88fe2
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")  # of no width
-
 def plain_cell(v):
     "A cell as the name of a category, None where it is missing."
-    if v is None or isinstance(v, float) and np.isnan(v): return None
-    if isinstance(v, (bool, np.bool_)): return "true" if v else "false"
-    if isinstance(v, (float, np.floating)) and float(v).is_integer(): return str(int(v))
+    if v is None or isinstance(v, float) and np.isnan(v):
+        return None
+    if isinstance(v, (bool, np.bool_)):
+        return "true" if v else "false"
+    if isinstance(v, (float, np.floating)) and float(v).is_integer():
+        return str(int(v))
     text = " ".join(_UNSEEN.sub("", str(v)).split())
-    if text.lower() in ("true", "false"): return text.lower()
+    if text.lower() in ("true", "false"):
+        return text.lower()
     return re.sub(r"\.0+$", "", text) if re.fullmatch(r"-?\d+\.0+", text) else text
+
 
 def as_words(values):  # Series -> Series of str, None where missing
     "Cells as categories or texts."
     import pandas as pd
+
     gone = blank(values)
     codes, unique = pd.factorize(values.astype(object).where(~gone, None))
     named = np.array([*map(plain_cell, unique), None], dtype=object)
@@ -42,10 +58,13 @@ def as_words(values):  # Series -> Series of str, None where missing
 @dataclasses.dataclass(frozen=True)
 class TableStyle:
     "How numbers and dates of a table are written, where one of its columns proves it."
+
     signs: Signs = dataclasses.field(default_factory=Signs)
     dates: str = ""  # one of DATE_ORDERS
 
+
 _SOME = 1000  # cells of a column that are looked at
+
 
 def table_style(
     table,  # DataFrame; `attrs["separator"]` says what stands between the cells of its file
@@ -55,44 +74,61 @@ def table_style(
     orders = set()
     for k in range(len(table.columns)):
         values = table.iloc[:, k]
-        if not holds_words(values): continue
+        if not holds_words(values):
+            continue
         cells = values[~blank(values, MISSING_NUMBER)].head(_SOME)
-        if not len(cells) or not cells.map(lambda v: isinstance(v, str)).all(): continue
+        if not len(cells) or not cells.map(lambda v: isinstance(v, str)).all():
+            continue
         bare = bare_numbers(cells.astype(str))
         is_number = bare.str.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*(?:[eE][-+]?\d+)?")
-        if is_number.mean() > .9: signs |= signs_of(bare[is_number].drop_duplicates())
+        if is_number.mean() > 0.9:
+            signs |= signs_of(bare[is_number].drop_duplicates())
         elif looks_like_dates(cells):
-            try: orders.add(as_dates(cells)[1])
-            except DataError: continue  # another column may tell
+            try:
+                orders.add(as_dates(cells)[1])
+            except DataError:
+                continue  # another column may tell
     orders -= {""}
     return TableStyle(signs, orders.pop() if len(orders) == 1 else "")
 
 # %% ../nbs/02k_columns.ipynb #cdf7e693
 COLUMN_KINDS = ("number", "category", "date", "text", "identifier", "constant")
 KIND_CHOICES = (*COLUMN_KINDS, *NUMBER_STYLES, *DATE_ORDERS)  # what a person may say of a column
-_OWN_NAME = re.compile(r"(?:^|[_ .-])(?:id|ids|uuid|guid|key|index|nr|no|number|row)$|(?<=[a-z])I[dD]$", re.I)
+_OWN_NAME = re.compile(
+    r"(?:^|[_ .-])(?:id|ids|uuid|guid|key|index|nr|no|number|row)$|(?<=[a-z])I[dD]$", re.I
+)
 _SAVED_INDEX = re.compile(r"unnamed: \d+(?:\.\d+)*|level_\d+|index|", re.I)
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
     "One column of a table."
+
     name: str
     kind: str  # one of COLUMN_KINDS
     told: str = ""  # why it is taken so, or what was odd in it
     form: str = ""  # how its numbers or dates are written
-    marks: tuple[tuple[str, int], ...] = ()  # what stands in missing cells beside nothing, and how often
+    marks: tuple[
+        tuple[str, int], ...
+    ] = ()  # what stands in missing cells beside nothing, and how often
+
 
 def _marks(values, gone) -> tuple[tuple[str, int], ...]:
     "What stands in the cells that count as missing."
-    if not holds_words(values): return ()
+    if not holds_words(values):
+        return ()
     held = values[gone].dropna().astype(str).str.strip().value_counts()
     return tuple((str(mark), int(n)) for mark, n in held.items() if mark)
 
+
 def _kind_asked(kind: str | None) -> tuple[str | None, str | None]:
     "The kind, and how its cells are written, of what a person said."
-    if kind in NUMBER_STYLES: return "number", kind
-    if kind in DATE_ORDERS: return "date", kind
+    if kind in NUMBER_STYLES:
+        return "number", kind
+    if kind in DATE_ORDERS:
+        return "date", kind
     return kind, None
+
 
 def infer_column(
     values,  # Series
@@ -102,31 +138,61 @@ def infer_column(
     "What a column holds, and its cells as that."
     name, style = str(values.name), style or TableStyle()
     kind, asked = _kind_asked(kind)
-    if values.dtype == object and any(isinstance(v, (list, dict, tuple, set, np.ndarray)) for v in values.head(100)):
-        raise DataError(f"the column {name!r} holds lists or objects (first: {str(values.iloc[0])[:60]}); a cell is one number, date or text: spread it over columns, or leave it out")
+    if values.dtype == object and any(
+        isinstance(v, (list, dict, tuple, set, np.ndarray)) for v in values.head(100)
+    ):
+        raise DataError(
+            f"the column {name!r} holds lists or objects (first: {str(values.iloc[0])[:60]}); a cell is one number, date or text: spread it over columns, or leave it out"
+        )
     gone = blank(values, MISSING_NUMBER)
     seen = values[~gone]
     if not len(seen) and blank(values).all():
         typed = {"number": float, "date": "datetime64[ns]"}.get(kind, object)
-        return Column(name, kind or "constant", "all cells are missing"), as_words(values).astype(typed)
+        return Column(name, kind or "constant", "all cells are missing"), as_words(values).astype(
+            typed
+        )
     if kind is None and seen.nunique() == 1 and len(seen) == len(values):
         return Column(name, "constant", f"all cells are {seen.iloc[0]!r}"), as_words(values)
     share = 0.0
-    if kind in (None, "number") and len(seen) and values.dtype.kind != "M" and (kind or not _truths(seen)):
+    if (
+        kind in (None, "number")
+        and len(seen)
+        and values.dtype.kind != "M"
+        and (kind or not _truths(seen))
+    ):
         found, share = _number_column(name, kind, asked, seen, style)
-        if found == "identifier": return Column(name, found, "another whole number in (nearly) each row"), as_words(values)
-        if found == "code": return _of_words(name, None, as_words(values), 0.0, "codes: some begin with 0, so they are no numbers")
-        if found is not None: return _typed(name, "number", values, gone, *found)
-    if kind in (None, "date") and len(seen) and (kind or values.dtype.kind == "M" or holds_words(seen) and looks_like_dates(seen)):
+        if found == "identifier":
+            return Column(name, found, "another whole number in (nearly) each row"), as_words(
+                values
+            )
+        if found == "code":
+            return _of_words(
+                name,
+                None,
+                as_words(values),
+                0.0,
+                "codes: some begin with 0, so they are no numbers",
+            )
+        if found is not None:
+            return _typed(name, "number", values, gone, *found)
+    if (
+        kind in (None, "date")
+        and len(seen)
+        and (kind or values.dtype.kind == "M" or holds_words(seen) and looks_like_dates(seen))
+    ):
         cells, order = as_dates(seen, asked, style.dates)
-        if kind or cells.notna().mean() > .9: return _typed(name, "date", values, gone, cells, order)
+        if kind or cells.notna().mean() > 0.9:
+            return _typed(name, "date", values, gone, cells, order)
     return _of_words(name, kind, as_words(values), share)
+
 
 def _truths(seen) -> bool:
     "Whether all cells are true or false."
-    if seen.dtype.kind == "b": return True
+    if seen.dtype.kind == "b":
+        return True
     are = lambda cells: cells.map(plain_cell).isin(["true", "false"]).all()
     return holds_words(seen) and are(seen.head(20)) and are(seen.drop_duplicates())
+
 
 def leading_zeros(
     text,  # Series of str
@@ -134,33 +200,49 @@ def leading_zeros(
     "Whether some cells are whole numbers that begin with 0, as codes do."
     return bool(text.str.match(r"\s*0\d+\s*$").any())
 
+
 def _number_column(name: str, kind: str | None, asked: str | None, seen, style: TableStyle):
     "Numbers and how they are written, 'identifier', 'code', or None; and the share of cells that are numbers."
-    compact = holds_words(seen) and kind is None and seen.astype(str).str.fullmatch(r"\d{8}").all() and looks_like_dates(seen)
-    if compact: return None, 1.0
+    compact = (
+        holds_words(seen)
+        and kind is None
+        and seen.astype(str).str.fullmatch(r"\d{8}").all()
+        and looks_like_dates(seen)
+    )
+    if compact:
+        return None, 1.0
     if holds_words(seen) and kind is None and len(seen) > 2 * _SOME:
         some = seen.iloc[np.linspace(0, len(seen) - 1, _SOME).astype(int)]
         share = float(as_numbers(some, None, style.signs)[0].notna().mean())
-        if share < .5: return None, share
+        if share < 0.5:
+            return None, share
     numbers, form = as_numbers(seen, asked, style.signs)
     share = float(numbers.notna().mean())
     if kind is None:
         is_whole = share == 1 and bool((numbers % 1 == 0).all())
-        if is_whole and _is_running(name, numbers): return "identifier", share
-        if is_whole and holds_words(seen) and leading_zeros(seen.astype(str)): return "code", share
-        if share <= .9: return None, share
+        if is_whole and _is_running(name, numbers):
+            return "identifier", share
+        if is_whole and holds_words(seen) and leading_zeros(seen.astype(str)):
+            return "code", share
+        if share <= 0.9:
+            return None, share
     return (numbers, form), share
+
 
 def _is_running(name: str, numbers) -> bool:
     "Whether whole numbers count rows, or name them."
     n, distinct = len(numbers), numbers.nunique()
-    if n < 20: return False
-    if distinct == n and (numbers.diff().dropna() == 1).all(): return True
-    if _SAVED_INDEX.fullmatch(name): return distinct > .5 * n  # rows may have been drawn again and again
-    return distinct > .9 * n and bool(_OWN_NAME.search(name))
+    if n < 20:
+        return False
+    if distinct == n and (numbers.diff().dropna() == 1).all():
+        return True
+    if _SAVED_INDEX.fullmatch(name):
+        return distinct > 0.5 * n  # rows may have been drawn again and again
+    return distinct > 0.9 * n and bool(_OWN_NAME.search(name))
 
 # %% ../nbs/02k_columns.ipynb #5fd98ee2
 _CODES_FOR_MISSING = (-9, -99, -999, -9999, -99999, 999, 9999, 99999, 999999)
+
 
 def _stand_ins(numbers) -> str:
     "Numbers such as -999 far from all others, which may stand for a missing one."
@@ -171,11 +253,17 @@ def _stand_ins(numbers) -> str:
             return f"{is_code.sum()} cells are {code}, far from all others; where that means missing, empty them"
     return ""
 
+
 def _units(text) -> str:  # Series of str
     "Several currencies in one column, or percent signs in a part of it."
     unit = text.str.extract(r"([€$£¥₹₽₩₺%‰]|\b[A-Z]{3}\b)", expand=False).fillna("no unit")
     held = unit.value_counts()
-    return "units differ: " + ", ".join(f"{n} cells with {u}" for u, n in held.items()) if len(held) > 1 else ""
+    return (
+        "units differ: " + ", ".join(f"{n} cells with {u}" for u, n in held.items())
+        if len(held) > 1
+        else ""
+    )
+
 
 def _typed(name: str, kind: str, values, gone, cells, form: str):
     "A column of numbers or dates, with what is odd in it."
@@ -183,51 +271,102 @@ def _typed(name: str, kind: str, values, gone, cells, form: str):
     odd = seen[cells.isna()]
     if len(odd) == len(seen):
         hint = "write dates like 2026-11-27" if kind == "date" else "choose category or text"
-        raise DataError(f"the column {name!r} is to be a {kind}, and none of its cells is one (first: {seen.iloc[0]!r}); {hint}")
-    told = [f"{len(odd)} cells are no {kind}s (first: {odd.iloc[0]!r}) and count as missing"] if len(odd) else []
+        raise DataError(
+            f"the column {name!r} is to be a {kind}, and none of its cells is one (first: {seen.iloc[0]!r}); {hint}"
+        )
+    told = (
+        [f"{len(odd)} cells are no {kind}s (first: {odd.iloc[0]!r}) and count as missing"]
+        if len(odd)
+        else []
+    )
     told.append("" if form == "decimal point" else form)
     if kind == "number":
         told.append(_stand_ins(cells))
-        if holds_words(seen): told.append(_units(seen.astype(str)))
+        if holds_words(seen):
+            told.append(_units(seen.astype(str)))
     column = Column(name, kind, "; ".join(filter(None, told)), form, _marks(values, gone))
-    return column, cells.reindex(values.index).astype(float if kind == "number" else "datetime64[ns]")
+    return column, cells.reindex(values.index).astype(
+        float if kind == "number" else "datetime64[ns]"
+    )
+
 
 _LISTED = re.compile(r"\s*(?:\[.*\]|\{.*\}|\(.*,.*\))\s*", re.S)
+
 
 def _of_words(name: str, kind: str | None, cells, share: float, told: str = ""):
     "A column of texts, categories or names."
     seen = cells.dropna()
-    distinct, n, words = seen.nunique(), len(seen), seen.astype(str).head(2000).str.split().str.len().mean()
-    listed = n and seen.head(200).map(lambda t: bool(_LISTED.fullmatch(t))).mean() > .9
-    if listed: told = "its cells are lists or objects written as text, and are taken as words; spread them over columns"
-    if kind is None and n >= 20 and distinct > .9 * n:
-        kind, told = ("text", told or f"{words:.0f} words a cell") if words >= 5 else ("identifier", told or "another value in (nearly) each row")
-    elif kind is None and words >= 8 and distinct > .3 * n: kind, told = "text", told or f"{words:.0f} words a cell"
-    elif .1 < share < 1: told = told or f"{share:.0%} of its cells are numbers, the others are not"
+    distinct, n, words = (
+        seen.nunique(),
+        len(seen),
+        seen.astype(str).head(2000).str.split().str.len().mean(),
+    )
+    listed = n and seen.head(200).map(lambda t: bool(_LISTED.fullmatch(t))).mean() > 0.9
+    if listed:
+        told = "its cells are lists or objects written as text, and are taken as words; spread them over columns"
+    if kind is None and n >= 20 and distinct > 0.9 * n:
+        kind, told = (
+            ("text", told or f"{words:.0f} words a cell")
+            if words >= 5
+            else ("identifier", told or "another value in (nearly) each row")
+        )
+    elif kind is None and words >= 8 and distinct > 0.3 * n:
+        kind, told = "text", told or f"{words:.0f} words a cell"
+    elif 0.1 < share < 1:
+        told = told or f"{share:.0%} of its cells are numbers, the others are not"
     gone = blank(cells)
     return Column(name, kind or "category", told, marks=_marks(cells, gone)), cells
 
 # %% ../nbs/02k_columns.ipynb #5e230a29
+def _check_usual(seen, cells, usual: tuple[float, float]) -> None:
+    "Refuse numbers without proof that lie far from those before, where the other reading does not."
+    bare = bare_numbers(seen.astype(str))
+    own = signs_of(bare.drop_duplicates())
+    if not own.unclear or own.comma or own.point:
+        return
+    room = usual[1] - usual[0]
+
+    def lie_near(numbers) -> float:
+        return float(numbers.between(usual[0] - room, usual[1] + room).mean())
+
+    readings = [read_style(bare, style) for style in NUMBER_STYLES]
+    if lie_near(cells) < 0.5 and max(map(lie_near, readings)) > 0.9:
+        sign, cell = next(iter(own.unclear.items()))
+        why = f"before they lay between {usual[0]:.6g} and {usual[1]:.6g}, which the usual reading does not fit"
+        raise refused(str(seen.name), cell, sign, why)
+
+
 def known_cells(
     values,  # Series
     kind: str,  # number, date, category or text
     form: str,  # how numbers or dates were written, as in `Column`
     style: TableStyle | None = None,  # of the table the values are from
     notes: list | None = None,  # what differs from `form` is added here
+    usual: tuple[float, float] | None = None,  # between which numbers lay before
 ):  # Series in that type, and a bool Series of cells that are there and could not be read
     "Cells of a new table as those of a known column."
     import pandas as pd
+
     style = style or TableStyle()
-    if kind in ("category", "text"): return as_words(values), pd.Series(False, values.index)
+    if kind in ("category", "text"):
+        return as_words(values), pd.Series(False, values.index)
     gone = blank(values, MISSING_NUMBER)
     seen, now = values[~gone], form
     if kind == "number":
-        if form in NUMBER_STYLES and not len(seen): cells = seen.astype(float)
-        else: cells, now = as_numbers(seen, form, style.signs, is_new=True)
-        cells = cells.where(np.abs(cells) < 1e30).reindex(values.index).astype(float)  # what float32 cannot hold is as good as infinite
+        if form in NUMBER_STYLES and not len(seen):
+            cells = seen.astype(float)
+        else:
+            cells, now = as_numbers(seen, form, style.signs, is_new=True)
+            if usual and holds_words(seen):
+                _check_usual(seen, cells, usual)
+        # what float32 cannot hold is as good as infinite
+        cells = cells.where(np.abs(cells) < 1e30).reindex(values.index).astype(float)
     else:
         cells, now = as_dates(seen, form, style.dates)
         cells = cells.reindex(values.index).astype("datetime64[ns]")
-    if notes is not None and form and now and now != form and not set(now.split(", ")) <= set(form.split(", ")):
-        notes.append(f"{values.name}: written with {now} here, with {form} before; read by what its own cells prove")
+    is_other = form and now and not set(now.split(", ")) <= set(form.split(", "))
+    if notes is not None and is_other:
+        notes.append(
+            f"{values.name}: written with {now} here, with {form} before; read by what its own cells prove"
+        )
     return cells, cells.isna() & ~gone

@@ -15,51 +15,72 @@ from collections import Counter
 
 import numpy as np
 
-from .cells import MISSING_NUMBER
+from .cells import _UNSEEN, MISSING_NUMBER
 from .columns import TableStyle
 from .roles import label_numbers
 from .sources import DataError, Rows
 
 # %% ../nbs/02n_labels.ipynb #5bb428e2
-NO_LABEL = ("", "nan", "<na>", "nat", "#n/a", "null")  # lower case; a word such as none may be a class
+NO_LABEL = (
+    "",
+    "nan",
+    "<na>",
+    "nat",
+    "#n/a",
+    "null",
+)  # lower case; a word such as none may be a class
+
 
 def is_missing(v) -> bool:
     "Whether a cell holds nothing."
-    if v is None or type(v).__name__ in ("NAType", "NaTType"): return True
+    if v is None or type(v).__name__ in ("NAType", "NaTType"):
+        return True
     return isinstance(v, float) and math.isnan(v) or isinstance(v, str) and not v.strip()
+
 
 def has_no_label(v) -> bool:
     "Whether a label is missing, or a word that says so."
     return is_missing(v) or isinstance(v, str) and v.strip().lower() in NO_LABEL
 
+
 @dataclasses.dataclass(frozen=True)
 class Labels:
     "Labels understood."
+
     kind: str  # one of KINDS of `ftkit.data`
     values: list  # of each row: a text, a list of texts, a number; None where it has none
     notes: tuple[str, ...] = ()  # what was decided
 
-def _is_list(v) -> bool: return isinstance(v, (list, tuple, set, np.ndarray))
+
+def _is_list(v) -> bool:
+    return isinstance(v, (list, tuple, set, np.ndarray))
 
 # %% ../nbs/02n_labels.ipynb #a78c5799
 _BRACKETS = re.compile(r"\s*[\[(](.*)[\])]\s*", re.S)
 _JOINS = ("|", ";", ",", "/", "+", "&")
 
+
 def _as_list(text: str) -> list[str]:
     "A list written as text, as Python, numpy or a person writes it."
     try:
         found = ast.literal_eval(text.strip())
-        if isinstance(found, (list, tuple)) and "' '" not in text: return [str(v) for v in found]
-    except (ValueError, SyntaxError, MemoryError, RecursionError): pass
+        if isinstance(found, (list, tuple)) and "' '" not in text:
+            return [str(v) for v in found]
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        pass
     inner = _BRACKETS.fullmatch(text)[1]
     quoted = re.findall(r"'([^']*)'|\"([^\"]*)\"", inner)
-    if quoted: return [a or b for a, b in quoted]
+    if quoted:
+        return [a or b for a, b in quoted]
     return [part.strip() for part in re.split(r"[,;|]", inner) if part.strip()]
+
 
 def _written_lists(texts: list[str]) -> bool:
     "Whether all texts are lists, and some of them show it."
-    if not texts or not all(_BRACKETS.fullmatch(t) for t in texts): return False
+    if not texts or not all(_BRACKETS.fullmatch(t) for t in texts):
+        return False
     return any(re.search(r"""['",]|^\s*\[\s*\]\s*$""", t) for t in texts)
+
 
 def _split(labels: list, separator: str, target: str, notes: list[str]) -> list:
     "Texts cut at the separator; one that no label holds is told, or refused where another one is there."
@@ -67,11 +88,23 @@ def _split(labels: list, separator: str, target: str, notes: list[str]) -> list:
     if texts and not any(separator in t for t in texts):
         for sign in _JOINS:
             holding = [t for t in texts if sign in t]
-            if sign != separator and len(holding) > .1 * len(texts):
-                raise DataError(f"the separator is {separator!r}, which no {target} holds; {len(holding)} of {len(texts)} hold {sign!r} (first: {holding[0][:40]!r}), "
-                                f"so {sign!r} may be meant: -p label_separator {sign!r}")
-        notes.append(f"the separator is {separator!r}, which no {target} holds: each row has one label or none")
-    return [v if _is_list(v) else [] if has_no_label(v) else [p.strip() for p in str(v).split(separator) if p.strip()] for v in labels]
+            if sign != separator and len(holding) > 0.1 * len(texts):
+                raise DataError(
+                    f"the separator is {separator!r}, which no {target} holds; {len(holding)} of {len(texts)} hold {sign!r} (first: {holding[0][:40]!r}), "
+                    f"so {sign!r} may be meant: -p label_separator {sign!r}"
+                )
+        notes.append(
+            f"the separator is {separator!r}, which no {target} holds: each row has one label or none"
+        )
+    return [
+        v
+        if _is_list(v)
+        else []
+        if has_no_label(v)
+        else [p.strip() for p in str(v).split(separator) if p.strip()]
+        for v in labels
+    ]
+
 
 def _joined(classes: Counter) -> str:
     "A note where the names of classes look like several labels in one."
@@ -80,26 +113,38 @@ def _joined(classes: Counter) -> str:
         parts = Counter(p.strip() for c in several for p in c.split(sign))
         again = [p for p, n in parts.items() if n > 1 or p in classes]
         is_sure = len(several) >= 2 or bool(several) and all(p in classes for p in parts)
-        if is_sure and len(parts) > 1 and len(again) >= .8 * len(parts):
+        if is_sure and len(parts) > 1 and len(again) >= 0.8 * len(parts):
             return f"labels such as {several[0]!r} may be several, joined by {sign!r}; they are taken as one class each; label_separator {sign!r} takes them apart"
     return ""
 
 # %% ../nbs/02n_labels.ipynb #7d58f451
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")  # signs of no width
 _TRUTHS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
-_YES, _NO = {"yes", "y", "true", "t", "1", "ja", "oui", "si", "sí"}, {"no", "n", "false", "f", "0", "nein", "non"}
-_LOOK_ALIKE = str.maketrans("АВЕКМНОРСТУХаеорсухіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXaeopcyxijABEZHIKMNOPTYXo")
+_YES, _NO = (
+    {"yes", "y", "true", "t", "1", "ja", "oui", "si", "sí"},
+    {"no", "n", "false", "f", "0", "nein", "non"},
+)
+_LOOK_ALIKE = str.maketrans(
+    "АВЕКМНОРСТУХаеорсухіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXaeopcyxijABEZHIKMNOPTYXo"
+)
 _NOT_KNOWN = ("na", "n/a", "n.a.", "?", "unknown")
+
 
 def class_name(
     v,  # a text, a number, a truth value
     numbers_are_whole: bool = True,  # whether all labels that are numbers are whole: then 3.0 is 3
 ) -> str:
     "A label as the name of a class: without white space around it, signs of no width, and other Unicode forms."
-    if isinstance(v, (bool, np.bool_)): return "True" if v else "False"
-    if isinstance(v, (float, np.floating)) and numbers_are_whole and float(v).is_integer(): return str(int(v))
+    if isinstance(v, (bool, np.bool_)):
+        return "True" if v else "False"
+    if isinstance(v, (float, np.floating)) and numbers_are_whole and float(v).is_integer():
+        return str(int(v))
     text = " ".join(_UNSEEN.sub("", unicodedata.normalize("NFC", str(v))).split())
-    return re.sub(r"\.0+$", "", text) if numbers_are_whole and re.fullmatch(r"-?\d+\.0+", text) else text
+    return (
+        re.sub(r"\.0+$", "", text)
+        if numbers_are_whole and re.fullmatch(r"-?\d+\.0+", text)
+        else text
+    )
+
 
 def _named(labels: list, whole: bool, target: str, notes: list[str]) -> dict:
     "Raw label: name of its class. What was joined, and what nobody can tell apart, is added to the notes."
@@ -108,62 +153,106 @@ def _named(labels: list, whole: bool, target: str, notes: list[str]) -> dict:
     seen = {n.lower() for n in names.values()}
     for pair in _TRUTHS:
         if seen <= pair:
-            commonest = {w: max((n for n in names.values() if n.lower() == w), key=lambda n: sum(k for r, k in rows.items() if names[r] == n)) for w in seen}  # noqa: B023
+            commonest = {
+                w: max(
+                    (n for n in names.values() if n.lower() == w),
+                    key=lambda n: sum(k for r, k in rows.items() if names[r] == n),
+                )
+                for w in seen
+            }  # noqa: B023
             names = {raw: commonest[n.lower()] for raw, n in names.items()}
     spelled: dict[str, list] = {}
     for raw, name in names.items():
-        if isinstance(raw, str) and not re.fullmatch(r"[-\d.]+", raw): spelled.setdefault(name, []).append(raw)
+        if isinstance(raw, str) and not re.fullmatch(r"[-\d.]+", raw):
+            spelled.setdefault(name, []).append(raw)
     if joined := {n: s for n, s in spelled.items() if len(s) > 1}:
         first = next(iter(joined))
-        notes.append(f"{len(joined)} {target}s are written in several ways that differ in white space, invisible signs, Unicode form or the case of a truth value, and are one class each "
-                     f"(first: {first!r}, {', '.join(f'{rows[s]} rows {s!r}' for s in joined[first][:3])})")
+        notes.append(
+            f"{len(joined)} {target}s are written in several ways that differ in white space, invisible signs, Unicode form or the case of a truth value, and are one class each "
+            f"(first: {first!r}, {', '.join(f'{rows[s]} rows {s!r}' for s in joined[first][:3])})"
+        )
     classes: Counter = Counter()
-    for raw, name in names.items(): classes[name] += rows[raw]
+    for raw, name in names.items():
+        classes[name] += rows[raw]
     notes += _confusable(classes, target)
     return names
+
 
 def _confusable(classes: Counter, target: str) -> list[str]:
     "Notes on classes that a person takes for one, or that may mean no class."
     notes = []
-    for what, key in (("in case", str.casefold), ("in letters of another script that look the same", lambda c: c.translate(_LOOK_ALIKE))):
+    for what, key in (
+        ("in case", str.casefold),
+        ("in letters of another script that look the same", lambda c: c.translate(_LOOK_ALIKE)),
+    ):
         alike: dict[str, list[str]] = {}
-        for c in classes: alike.setdefault(key(c), []).append(c)
+        for c in classes:
+            alike.setdefault(key(c), []).append(c)
         for same in alike.values():
-            if len(same) > 1 and len(alike) < len(classes): notes.append(f"the classes {' and '.join(map(repr, same[:4]))} differ only {what}; they stay {len(same)} classes: write them alike if they are one")
+            if len(same) > 1 and len(alike) < len(classes):
+                notes.append(
+                    f"the classes {' and '.join(map(repr, same[:4]))} differ only {what}; they stay {len(same)} classes: write them alike if they are one"
+                )
     lower = {c.lower() for c in classes}
     if len(classes) > 2 and lower <= _YES | _NO and lower & _YES and lower & _NO:
-        notes.append(f"the classes {', '.join(map(repr, classes))} may mean yes and no in several ways; they stay {len(classes)} classes: write them alike if they are two")
+        notes.append(
+            f"the classes {', '.join(map(repr, classes))} may mean yes and no in several ways; they stay {len(classes)} classes: write them alike if they are two"
+        )
     for c in classes:
-        if c.lower() in _NOT_KNOWN: notes.append(f"{classes[c]} rows have the {target} {c!r}, which is taken as a class; where it means that nothing is known, leave them out: where \"{target} != '{c}'\"")
-    if told := _joined(classes): notes.append(told)
+        if c.lower() in _NOT_KNOWN:
+            notes.append(
+                f"{classes[c]} rows have the {target} {c!r}, which is taken as a class; where it means that nothing is known, leave them out: where \"{target} != '{c}'\""
+            )
+    if told := _joined(classes):
+        notes.append(told)
     return notes
 
 # %% ../nbs/02n_labels.ipynb #0e6ae0d2
 _FEW_FRACTIONS, _FEW_WHOLE = 10, 20  # so many different values are classes
 
+
 def _numbers_of(rows: Rows, labels: list) -> tuple[list[float] | None, str]:
     "Labels as numbers, where most are; and why not, where they can be read in two ways."
     import pandas as pd
-    if rows.numbers is not None or rows.unclear: return rows.numbers, rows.unclear
-    if rows.are_classes or rows.names or not all(isinstance(v, (str, int, float, np.number)) or v is None for v in labels): return None, ""
-    if any(isinstance(v, (bool, np.bool_)) for v in labels): return None, ""
-    values = pd.Series(labels, dtype=object if any(isinstance(v, str) for v in labels) else float, name=rows.target)
+
+    if rows.numbers is not None or rows.unclear:
+        return rows.numbers, rows.unclear
+    if (
+        rows.are_classes
+        or rows.names
+        or not all(isinstance(v, (str, int, float, np.number)) or v is None for v in labels)
+    ):
+        return None, ""
+    if any(isinstance(v, (bool, np.bool_)) for v in labels):
+        return None, ""
+    values = pd.Series(
+        labels, dtype=object if any(isinstance(v, str) for v in labels) else float, name=rows.target
+    )
     numbers, rows.style, why = label_numbers(values, TableStyle())
     return numbers, why
 
+
 def _which(rows: Rows, numbers: list[float] | None, notes: list[str]) -> str:
     "A number to predict, or classes."
-    if numbers is None: return "single_label"
+    if numbers is None:
+        return "single_label"
     values = {n for n in numbers if math.isfinite(n)}
     whole = all(n == int(n) for n in values)
-    if not whole and len(values) > _FEW_FRACTIONS: return "regression"
+    if not whole and len(values) > _FEW_FRACTIONS:
+        return "regression"
     if whole and len(values) > _FEW_WHOLE:
-        if 2 * len(values) <= len(numbers): notes.append(f"the {len(values)} different whole numbers of {rows.target} are taken as a number; kind='single_label' takes them as classes")
+        if 2 * len(values) <= len(numbers):
+            notes.append(
+                f"the {len(values)} different whole numbers of {rows.target} are taken as a number; kind='single_label' takes them as classes"
+            )
         return "regression"
     if len(values) > 2:
         some = ", ".join(f"{n:g}" for n in sorted(values)[:6])
-        notes.append(f"the labels {some}{', …' if len(values) > 6 else ''} are taken as {len(values)} classes; kind='regression' takes them as a number")
+        notes.append(
+            f"the labels {some}{', …' if len(values) > 6 else ''} are taken as {len(values)} classes; kind='regression' takes them as a number"
+        )
     return "single_label"
+
 
 def understand_labels(
     rows: Rows,
@@ -172,59 +261,116 @@ def understand_labels(
 ) -> Labels:
     "What the labels are, and each of them as that."
     labels, target, notes = list(rows.labels), rows.target, []
-    if kind == "transcription": return Labels(kind, [None if is_missing(v) else v for v in labels])
+    if kind == "transcription":
+        return Labels(kind, [None if is_missing(v) else v for v in labels])
     objects = [v for v in labels if isinstance(v, dict)]
-    if objects: raise DataError(f"{len(objects)} of {len(labels)} rows have an object for {target} (first: {str(objects[0])[:60]}); a label is a text, a number or a list of texts: choose one of its keys, and write it into a column of its own")
-    if rows.names: labels = [None if is_missing(v) or not 0 <= int(v) < len(rows.names) else rows.names[int(v)] for v in labels]
-    elif kind in ("auto", "multi_label") and _written_lists([v for v in labels if isinstance(v, str) and v.strip()]):
-        notes.append(f"the {target}s are lists written as texts (first: {next(v for v in labels if isinstance(v, str))[:40]!r}), and are taken as several labels a row")
+    if objects:
+        raise DataError(
+            f"{len(objects)} of {len(labels)} rows have an object for {target} (first: {str(objects[0])[:60]}); a label is a text, a number or a list of texts: choose one of its keys, and write it into a column of its own"
+        )
+    if rows.names:
+        labels = [
+            None if is_missing(v) or not 0 <= int(v) < len(rows.names) else rows.names[int(v)]
+            for v in labels
+        ]
+    elif kind in ("auto", "multi_label") and _written_lists(
+        [v for v in labels if isinstance(v, str) and v.strip()]
+    ):
+        notes.append(
+            f"the {target}s are lists written as texts (first: {next(v for v in labels if isinstance(v, str))[:40]!r}), and are taken as several labels a row"
+        )
         labels = [[] if is_missing(v) else _as_list(v) for v in labels]
-    if separator and kind in ("single_label", "regression"): raise DataError(f"kind is {kind} and a separator was given, which makes several labels of one; leave one of them out")
-    if separator: labels = _split(labels, separator, target, notes)
-    if kind == "auto" and any(map(_is_list, labels)): kind = "multi_label"
-    if kind == "multi_label": return _several(labels, target, notes)
-    numbers, unclear = (None, "") if kind == "single_label" and rows.numbers is None else _numbers_of(rows, labels)
-    if unclear and kind != "single_label": raise DataError(f"{unclear}; kind='single_label' takes them as classes")
-    if kind == "auto": kind = _which(rows, numbers, notes)
-    if kind == "regression": return _measured(rows, labels, numbers, notes)
+    if separator and kind in ("single_label", "regression"):
+        raise DataError(
+            f"kind is {kind} and a separator was given, which makes several labels of one; leave one of them out"
+        )
+    if separator:
+        labels = _split(labels, separator, target, notes)
+    if kind == "auto" and any(map(_is_list, labels)):
+        kind = "multi_label"
+    if kind == "multi_label":
+        return _several(labels, target, notes)
+    numbers, unclear = (
+        (None, "") if kind == "single_label" and rows.numbers is None else _numbers_of(rows, labels)
+    )
+    if unclear and kind != "single_label":
+        raise DataError(f"{unclear}; kind='single_label' takes them as classes")
+    if kind == "auto":
+        kind = _which(rows, numbers, notes)
+    if kind == "regression":
+        return _measured(rows, labels, numbers, notes)
     return _classed(labels, numbers, target, notes)
+
 
 def _several(labels: list, target: str, notes: list[str]) -> Labels:
     first = next((v for v in labels if not _is_list(v) and not has_no_label(v)), None)
     if first is not None and not any(map(_is_list, labels)):
-        raise DataError(f"kind is multi_label, and {target} holds one text a row ({str(first)[:40]!r}); say what separates its labels (label_separator in the template, separator= in Python), for example |")
-    if first is not None: notes.append(f"{sum(not _is_list(v) and not has_no_label(v) for v in labels)} rows have a {target} that is no list (first: {str(first)[:40]!r}), and are taken as one label each")
+        raise DataError(
+            f"kind is multi_label, and {target} holds one text a row ({str(first)[:40]!r}); say what separates its labels (label_separator in the template, separator= in Python), for example |"
+        )
+    if first is not None:
+        notes.append(
+            f"{sum(not _is_list(v) and not has_no_label(v) for v in labels)} rows have a {target} that is no list (first: {str(first)[:40]!r}), and are taken as one label each"
+        )
     sets = [list(v) if _is_list(v) else [] if has_no_label(v) else [v] for v in labels]
     names = _named([v for row in sets for v in row], True, target, notes)
     return Labels("multi_label", [[names[v] for v in row] for row in sets], tuple(notes))
+
 
 def _measured(rows: Rows, labels: list, numbers: list[float] | None, notes: list[str]) -> Labels:
     if numbers is None:
         held = [_float(v) for v in labels]
         bad = [v for v, n in zip(labels, held) if not math.isfinite(n) and not has_no_label(v)]
-        if len(bad) > .1 * len(labels): raise DataError(f"{len(bad)} values of {rows.target} are no numbers (first: {str(bad[0])!r}); correct them or choose kind='single_label'")
+        if len(bad) > 0.1 * len(labels):
+            raise DataError(
+                f"{len(bad)} values of {rows.target} are no numbers (first: {str(bad[0])!r}); correct them or choose kind='single_label'"
+            )
         numbers = held
-    if rows.style: notes.append(rows.style)
-    return Labels("regression", [float(n) if math.isfinite(n) else None for n in numbers], tuple(notes))
+    if rows.style:
+        notes.append(rows.style)
+    return Labels(
+        "regression", [float(n) if math.isfinite(n) else None for n in numbers], tuple(notes)
+    )
+
 
 def _classed(labels: list, numbers: list[float] | None, target: str, notes: list[str]) -> Labels:
-    whole = all(n == int(n) for n in numbers if math.isfinite(n)) if numbers is not None else _all_whole(labels)
+    whole = (
+        all(n == int(n) for n in numbers if math.isfinite(n))
+        if numbers is not None
+        else _all_whole(labels)
+    )
     held = list(labels)
-    if numbers is not None: held = [None if n != n and str(v).strip().lower() in MISSING_NUMBER else v for v, n in zip(labels, numbers)]
+    if numbers is not None:
+        held = [
+            None if n != n and str(v).strip().lower() in MISSING_NUMBER else v
+            for v, n in zip(labels, numbers)
+        ]
     held = [None if has_no_label(v) else v for v in held]
     texts = [str(v) for v in held if v is not None]
-    if len(set(texts)) > 2 and all(map(str.isdigit, texts)) and any(len(t) > 1 and t.startswith("0") for t in texts):
-        notes.append(f"the {target}s are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; kind='regression' takes them as a number")
+    if (
+        len(set(texts)) > 2
+        and all(map(str.isdigit, texts))
+        and any(len(t) > 1 and t.startswith("0") for t in texts)
+    ):
+        notes.append(
+            f"the {target}s are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; kind='regression' takes them as a number"
+        )
     names = _named([v for v in held if v is not None], whole, target, notes)
     distinct = len(set(names.values()))
     if len(texts) >= 20 and 2 * distinct > len(texts):
-        notes.append(f"{target} has {distinct} different values in {len(texts)} rows (first: {texts[0][:40]!r}), so most classes have one row: "
-                     "it may be the wrong column (label_column), or a number or a date that was not understood as one")
+        notes.append(
+            f"{target} has {distinct} different values in {len(texts)} rows (first: {texts[0][:40]!r}), so most classes have one row: "
+            "it may be the wrong column (label_column), or a number or a date that was not understood as one"
+        )
     return Labels("single_label", [None if v is None else names[v] for v in held], tuple(notes))
 
+
 def _float(v) -> float:
-    try: return float(v)
-    except (TypeError, ValueError): return math.nan
+    try:
+        return float(v)
+    except (TypeError, ValueError):
+        return math.nan
+
 
 def _all_whole(labels: list) -> bool:
     return all(n == int(n) for n in map(_float, labels) if math.isfinite(n))

@@ -22,21 +22,63 @@ from .sources import _USUAL, DataError, Rows, find_column
 
 # %% ../nbs/02l_roles.ipynb #5c0f1a0d
 _PARTS = {
-    "train": "train", "training": "train",
-    "valid": "valid", "val": "valid", "validation": "valid", "validate": "valid",
-    "dev": "valid", "devel": "valid", "development": "valid",
-    "eval": "valid", "evaluation": "valid",
-    "test": "test", "testing": "test",
-    "训练": "train", "验证": "valid", "测试": "test",
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "validate": "valid",
+    "dev": "valid",
+    "devel": "valid",
+    "development": "valid",
+    "eval": "valid",
+    "evaluation": "valid",
+    "test": "test",
+    "testing": "test",
+    "训练": "train",
+    "验证": "valid",
+    "测试": "test",
 }
 _FILLERS = (
-    "set", "sets", "data", "dataset", "datasets", "images", "image", "imgs", "img", "pictures",
-    "photos", "files", "folder", "split", "part", "seg", "list", "audio", "clips", "wav", "wavs",
-    "texts", "txt", "samples", "raw", "new", "final", "small", "full", "original", "resized",
-    "集", "数据", "数据集", "图片",
+    "set",
+    "sets",
+    "data",
+    "dataset",
+    "datasets",
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "pictures",
+    "photos",
+    "files",
+    "folder",
+    "split",
+    "part",
+    "seg",
+    "list",
+    "audio",
+    "clips",
+    "wav",
+    "wavs",
+    "texts",
+    "txt",
+    "samples",
+    "raw",
+    "new",
+    "final",
+    "small",
+    "full",
+    "original",
+    "resized",
+    "集",
+    "数据",
+    "数据集",
+    "图片",
 )
 _WORD = re.compile(rf"({'|'.join(_PARTS)})({'|'.join(_FILLERS)})?")
 _FILLED = re.compile(rf"({'|'.join(_FILLERS)})({'|'.join(_PARTS)})")
+
 
 def split_of(
     name: str,  # of a folder, a file, or a part of a data set
@@ -49,9 +91,11 @@ def split_of(
     rest = [word for word, part in zip(words, found) if not part and word not in _FILLERS]
     return parts[0] if len(parts) == 1 and (loose or not rest) else None
 
+
 def _words(name: str) -> list[str]:
     "The words of a name: TrainSet and train-set_2 are train, set."
     return re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+
 
 def _part_word(word: str) -> str | None:
     "train, valid or test, if a word says so."
@@ -59,6 +103,7 @@ def _part_word(word: str) -> str | None:
     if match:
         return _PARTS[match[1]]
     return _PARTS[turned[2]] if turned else None
+
 
 def parts_of(
     names: list[str],  # of folders side by side
@@ -78,12 +123,28 @@ def parts_of(
     return found
 
 # %% ../nbs/02l_roles.ipynb #5da67fd2
-_FLAGS = {"1": True, "1.0": True, "true": True, "yes": True, "x": True, "0": False, "0.0": False, "false": False, "no": False, "": False}
+_FLAGS = {
+    "1": True,
+    "1.0": True,
+    "true": True,
+    "yes": True,
+    "x": True,
+    "0": False,
+    "0.0": False,
+    "false": False,
+    "no": False,
+    "": False,
+}
+
 
 def _flag(value, column: str) -> bool:
     "A cell of a column of 0 and 1."
-    try: return _FLAGS[str(value).strip().lower()]
-    except KeyError: raise DataError(f"the column {column!r} holds {value!r}; such a column may hold 1, 0, true, false, yes, no, x or nothing") from None
+    try:
+        return _FLAGS[str(value).strip().lower()]
+    except KeyError:
+        raise DataError(
+            f"the column {column!r} holds {value!r}; such a column may hold 1, 0, true, false, yes, no, x or nothing"
+        ) from None
 
 
 def label_numbers(
@@ -92,20 +153,38 @@ def label_numbers(
 ) -> tuple[list[float] | None, str, str]:
     "A target as numbers, NaN where a cell is missing or none, or None where most are none; how they are written; and why they are unclear."
     nothing = (None, "", "")
-    if values.dtype.kind in "bM": return nothing
-    if not holds_words(values): return as_numbers(values)[0].tolist(), "", ""
+    if values.dtype.kind in "bM":
+        return nothing
+    if not holds_words(values):
+        return as_numbers(values)[0].tolist(), "", ""
     seen = values[~blank(values, MISSING_NUMBER)]
     some = seen.head(1000)
-    if not len(seen) or not some.map(lambda v: isinstance(v, (str, int, float, np.number, decimal.Decimal))).all(): return nothing
-    if leading_zeros(seen.astype(str)): return nothing
-    if some.map(plain_cell).isin(["true", "false"]).all(): return nothing
+    if (
+        not len(seen)
+        or not some.map(
+            lambda v: isinstance(v, (str, int, float, np.number, decimal.Decimal))
+        ).all()
+    ):
+        return nothing
+    if leading_zeros(seen.astype(str)):
+        return nothing
+    if some.map(plain_cell).isin(["true", "false"]).all():
+        return nothing
     try:
-        if as_numbers(some, None, style.signs)[0].notna().mean() <= .5: return nothing
+        if as_numbers(some, None, style.signs)[0].notna().mean() <= 0.5:
+            return nothing
         numbers, form = as_numbers(seen, None, style.signs)
-    except DataError as e: return None, "", str(e)
-    return (numbers.reindex(values.index).tolist(), form, "") if numbers.notna().mean() > .9 else nothing
+    except DataError as e:
+        return None, "", str(e)
+    return (
+        (numbers.reindex(values.index).tolist(), form, "")
+        if numbers.notna().mean() > 0.9
+        else nothing
+    )
+
 
 PLAIN_STYLES = ("", "decimal point")  # of which nothing need be told
+
 
 def read_times(
     values,  # Series
@@ -114,15 +193,29 @@ def read_times(
     "Numbers, or dates, as numbers that sort as they should; and how they were read, in words."
     style, name = style or TableStyle(), str(values.name)
     gone = blank(values, MISSING_NUMBER)
-    if gone.any(): raise DataError(f"{int(gone.sum())} of {len(values)} rows have no time in {name!r} (first: row {int(np.argmax(gone)) + 1}); fill them in, or leave these rows out")
-    if values.dtype.kind == "M": return as_dates(values)[0].astype("int64").tolist(), ""
-    text = values.astype(str).str.removesuffix(".0") if values.dtype.kind in "iuf" else values.astype(str)
+    if gone.any():
+        raise DataError(
+            f"{int(gone.sum())} of {len(values)} rows have no time in {name!r} (first: row {int(np.argmax(gone)) + 1}); fill them in, or leave these rows out"
+        )
+    if values.dtype.kind == "M":
+        return as_dates(values)[0].astype("int64").tolist(), ""
+    text = (
+        values.astype(str).str.removesuffix(".0")
+        if values.dtype.kind in "iuf"
+        else values.astype(str)
+    )
     if not (text.str.fullmatch(r"\d{8}").all() and looks_like_dates(text)):
-        try: numbers = as_numbers(values, None, style.signs)[0]
-        except DataError: numbers = None
-        if numbers is not None and numbers.notna().all(): return numbers.tolist(), ""
+        try:
+            numbers = as_numbers(values, None, style.signs)[0]
+        except DataError:
+            numbers = None
+        if numbers is not None and numbers.notna().all():
+            return numbers.tolist(), ""
     dates, order = as_dates(text, None, style.dates)
-    if (bad := dates.isna()).any(): raise DataError(f"{int(bad.sum())} values of the time column are neither numbers nor dates (first: {text[bad].iloc[0]!r}); correct them, or write dates like 2026-11-23")
+    if (bad := dates.isna()).any():
+        raise DataError(
+            f"{int(bad.sum())} values of the time column are neither numbers nor dates (first: {text[bad].iloc[0]!r}); correct them, or write dates like 2026-11-23"
+        )
     told = f"{name} holds dates from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}"
     return dates.astype("int64").tolist(), told + (f", read with the {order}" if order else "")
 
@@ -131,9 +224,12 @@ def _group(values, name: str, where: str) -> list:
     "A column whose rows stay together; rows without a value belong nowhere."
     gone = blank(values, ("",))
     if gone.any():
-        raise DataError(f"{where}: {int(gone.sum())} of {len(values)} rows have no {name} (first: row {int(np.argmax(gone)) + 1}), which may mean one group of them all, "
-                        f"or none; fill them in, or leave these rows out: where \"{name} != ''\"")
+        raise DataError(
+            f"{where}: {int(gone.sum())} of {len(values)} rows have no {name} (first: row {int(np.argmax(gone)) + 1}), which may mean one group of them all, "
+            f"or none; fill them in, or leave these rows out: where \"{name} != ''\""
+        )
     return list(values)
+
 
 def read_columns(
     table,  # DataFrame
@@ -144,83 +240,166 @@ def read_columns(
     "What a table says of its rows beside the item itself."
     rows, style = Rows([], []), table_style(table)
     if isinstance(label, (list, tuple)):
-        for name in label: find_column(table, name, "label", where)
+        for name in label:
+            find_column(table, name, "label", where)
         cells = table[list(label)].to_dict("records")
-        rows.labels, rows.target = [[c for c in label if _flag(row[c], c)] for row in cells], ", ".join(label)
+        rows.labels, rows.target = (
+            [[c for c in label if _flag(row[c], c)] for row in cells],
+            ", ".join(label),
+        )
     else:
         rows.target = find_column(table, label, "label", where)
         rows.labels = list(table[rows.target])
         rows.numbers, form, rows.unclear = label_numbers(table[rows.target], style)
-        if form not in PLAIN_STYLES: rows.style = f"{rows.target}: its numbers are written with {form}"
-        others = [str(c) for c in table.columns if str(c).strip().lower() in _USUAL["label"] and str(c) != rows.target]
-        if label is None and others: rows.notes.append(f"{where}: the label is taken from {rows.target!r}; there is {_and_more(others)} too (label_column {others[0]} takes that one)")
+        if form not in PLAIN_STYLES:
+            rows.style = f"{rows.target}: its numbers are written with {form}"
+        others = [
+            str(c)
+            for c in table.columns
+            if str(c).strip().lower() in _USUAL["label"] and str(c) != rows.target
+        ]
+        if label is None and others:
+            rows.notes.append(
+                f"{where}: the label is taken from {rows.target!r}; there is {_and_more(others)} too (label_column {others[0]} takes that one)"
+            )
     for role, column in columns.items():
-        if not column: continue
+        if not column:
+            continue
         values = table[find_column(table, column, role, where)]
         if role == "time":
             rows.columns[role], told = read_times(values, style)
-            if told: rows.notes.append(told)
-        elif role == "group": rows.columns[role] = _group(values, str(column), where)
-        elif role == "split": rows.columns[role] = _parts(values)
-        else: rows.columns[role] = list(values)
-    if not columns.get("split") and (told := _own_split(table, where)): rows.notes.append(told)
+            if told:
+                rows.notes.append(told)
+        elif role == "group":
+            rows.columns[role] = _group(values, str(column), where)
+        elif role == "split":
+            rows.columns[role] = _parts(values)
+        else:
+            rows.columns[role] = list(values)
+    if not columns.get("split") and (told := _own_split(table, where)):
+        rows.notes.append(told)
     return rows
+
 
 def _parts(values) -> list:
     "A column of parts; of one such as is_valid the true rows are that part, the others train."
     part = split_of(re.sub("^is_", "", str(values.name)), loose=True)
     flags = {v: plain_cell(v) for v in values.drop_duplicates()}
-    if not part or not set(flags.values()) <= {"true", "false"}: return list(values)
+    if not part or not set(flags.values()) <= {"true", "false"}:
+        return list(values)
     return [part if flags[v] == "true" else "train" for v in values]
+
 
 def _own_split(table, where: str) -> str:
     "A note where a column that nobody named says which part each row is in."
     for column in map(str, table.columns):
-        if not re.fullmatch(r"(?:data)?_?(?:split|set|subset|partition|part)|is_(?:train|valid|val|test)", column.strip().lower()): continue
+        if not re.fullmatch(
+            r"(?:data)?_?(?:split|set|subset|partition|part)|is_(?:train|valid|val|test)",
+            column.strip().lower(),
+        ):
+            continue
         held = {str(v).strip() for v in table[column].dropna().head(2000)}
-        if len(held) > 1 and (all(map(split_of, held)) or {h.lower() for h in held} <= {"true", "false"}):
+        if len(held) > 1 and (
+            all(map(split_of, held)) or {h.lower() for h in held} <= {"true", "false"}
+        ):
             return f"{where}: the column {column!r} holds {', '.join(sorted(held)[:3])}, and does not say which rows are the test; split_column {column} does that"
     return ""
+
 
 def _and_more(names: list[str]) -> str:
     return ", ".join(map(repr, names[:3]))
 
 # %% ../nbs/02l_roles.ipynb #6d2a7938
-_ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod}
+_ARITHMETIC = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
 _ORDER = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge}
 _COMPARED = _ORDER | {ast.Eq: operator.eq, ast.NotEq: operator.ne}
 
+
 def _uses(node, wrong) -> list[tuple[str, str]]:
     "(name, as what it is compared: number, text, flag or nothing) of each column in a condition; `wrong` makes the error for all that is none."
-    if isinstance(node, ast.BoolOp): return [u for v in node.values for u in _uses(v, wrong)]
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.Invert)): return _uses(node.operand, wrong)
-    if isinstance(node, ast.Name): return [(node.id, "flag")]
-    if not isinstance(node, ast.Compare): raise wrong(f"{ast.unparse(node)} is no comparison")
+    if isinstance(node, ast.BoolOp):
+        return [u for v in node.values for u in _uses(v, wrong)]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.Invert)):
+        return _uses(node.operand, wrong)
+    if isinstance(node, ast.Name):
+        return [(node.id, "flag")]
+    if not isinstance(node, ast.Compare):
+        raise wrong(f"{ast.unparse(node)} is no comparison")
     leaves = [node.left]
     for op, side in zip(node.ops, node.comparators):
-        if not isinstance(op, (*_COMPARED, ast.In, ast.NotIn)): raise wrong("is and is not do not compare values")
-        if (listed := isinstance(side, (ast.List, ast.Tuple))) != isinstance(op, (ast.In, ast.NotIn)): raise wrong("in and not in take a list, for example ['en', 'de'], other comparisons a value")
-        if listed and len(node.ops) > 1: raise wrong("in and not in stand alone, joined to others by and")
+        if not isinstance(op, (*_COMPARED, ast.In, ast.NotIn)):
+            raise wrong("is and is not do not compare values")
+        if (listed := isinstance(side, (ast.List, ast.Tuple))) != isinstance(
+            op, (ast.In, ast.NotIn)
+        ):
+            raise wrong(
+                "in and not in take a list, for example ['en', 'de'], other comparisons a value"
+            )
+        if listed and len(node.ops) > 1:
+            raise wrong("in and not in stand alone, joined to others by and")
         leaves += side.elts if listed else [side]
-    parts = [n for leaf in leaves for n in ast.walk(leaf) if not isinstance(n, (ast.Load, ast.operator, ast.unaryop))]
-    sums = [n for n in parts if isinstance(n, ast.BinOp) and type(n.op) in _ARITHMETIC or isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub)]
+    parts = [
+        n
+        for leaf in leaves
+        for n in ast.walk(leaf)
+        if not isinstance(n, (ast.Load, ast.operator, ast.unaryop))
+    ]
+    sums = [
+        n
+        for n in parts
+        if isinstance(n, ast.BinOp)
+        and type(n.op) in _ARITHMETIC
+        or isinstance(n, ast.UnaryOp)
+        and isinstance(n.op, ast.USub)
+    ]
     for n in parts:
-        if not (n in sums or isinstance(n, ast.Name) or isinstance(n, ast.Constant) and type(n.value) in (str, int, float, bool)): raise wrong(f"{ast.unparse(n)} is not allowed")
+        if not (
+            n in sums
+            or isinstance(n, ast.Name)
+            or isinstance(n, ast.Constant)
+            and type(n.value) in (str, int, float, bool)
+        ):
+            raise wrong(f"{ast.unparse(n)} is not allowed")
     values = {type(n.value) for n in parts if isinstance(n, ast.Constant)}
-    number = bool(sums or values & {int, float} or not values and any(type(op) in _ORDER for op in node.ops))
-    if number + len(values & {str, bool}) > 1: raise wrong(f"{ast.unparse(node)} compares with values of several kinds")
-    return [(n.id, "number" if number else "text" if str in values else "flag" if bool in values else "") for n in parts if isinstance(n, ast.Name)]
+    number = bool(
+        sums or values & {int, float} or not values and any(type(op) in _ORDER for op in node.ops)
+    )
+    if number + len(values & {str, bool}) > 1:
+        raise wrong(f"{ast.unparse(node)} compares with values of several kinds")
+    return [
+        (
+            n.id,
+            "number" if number else "text" if str in values else "flag" if bool in values else "",
+        )
+        for n in parts
+        if isinstance(n, ast.Name)
+    ]
 
 # %% ../nbs/02l_roles.ipynb #db89169f
 def _condition(where: str, columns: list[str], wrong) -> tuple[ast.expr, dict[str, str]]:
     "A condition whose names are those of columns, and as what each of these is compared."
     quoted = []
+
     def plain(m) -> str:
-        if m[1] is None: return {"&": " and ", "|": " or "}.get(m[0], m[0])
+        if m[1] is None:
+            return {"&": " and ", "|": " or "}.get(m[0], m[0])
         quoted.append(m[1])
         return f" quoted_{len(quoted) - 1}_ "
-    try: tree = ast.parse(re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`([^`]*)`|&|\|", plain, where).strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as e: raise wrong(f"it cannot be read ({str(e).partition(' (<')[0] or 'too deep'})") from None
+
+    try:
+        tree = ast.parse(
+            re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`([^`]*)`|&|\|", plain, where).strip(),
+            mode="eval",
+        )
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
+        raise wrong(f"it cannot be read ({str(e).partition(' (<')[0] or 'too deep'})") from None
     there = {unicodedata.normalize("NFKC", c): c for c in columns}
     column = {f"quoted_{k}_": c if c in columns else None for k, c in enumerate(quoted)}
     kinds: dict[str, set[str]] = {}
@@ -228,33 +407,59 @@ def _condition(where: str, columns: list[str], wrong) -> tuple[ast.expr, dict[st
         if (found := column.get(name) if name in column else there.get(name)) is None:
             asked = quoted[int(name.split("_")[1])] if name in column else name
             near = nearest(asked, columns)
-            raise wrong(f"there is no column {asked!r} among {', '.join(columns[:20])}" + (f"; did you mean {near!r}?" if near else ""))
+            raise wrong(
+                f"there is no column {asked!r} among {', '.join(columns[:20])}"
+                + (f"; did you mean {near!r}?" if near else "")
+            )
         column[name] = found
         kinds.setdefault(found, set()).update({kind} - {""})
-    if both := [c for c, k in kinds.items() if len(k) > 1]: raise wrong(f"the column {both[0]!r} is compared as {' and as '.join(sorted(kinds[both[0]]))}")
+    if both := [c for c, k in kinds.items() if len(k) > 1]:
+        raise wrong(
+            f"the column {both[0]!r} is compared as {' and as '.join(sorted(kinds[both[0]]))}"
+        )
     for n in ast.walk(tree):
-        if isinstance(n, ast.Name): n.id = column[n.id]
+        if isinstance(n, ast.Name):
+            n.id = column[n.id]
     return tree.body, {c: "".join(k) for c, k in kinds.items()}
+
 
 def _compared_with(tree, column: str) -> list[ast.Constant]:
     "The texts that a column is compared with."
     found = []
     for n in ast.walk(tree):
-        if isinstance(n, ast.Compare) and any(isinstance(m, ast.Name) and m.id == column for m in ast.walk(n)):
-            found += [m for m in ast.walk(n) if isinstance(m, ast.Constant) and isinstance(m.value, str)]
+        if isinstance(n, ast.Compare) and any(
+            isinstance(m, ast.Name) and m.id == column for m in ast.walk(n)
+        ):
+            found += [
+                m for m in ast.walk(n) if isinstance(m, ast.Constant) and isinstance(m.value, str)
+            ]
     return found
+
 
 def _met(node, cells: dict):
     "A checked condition worked out on columns with missing values: (N,) booleans, some missing."
     of = lambda n: _met(n, cells)
-    if isinstance(node, ast.Constant): return node.value
-    if isinstance(node, ast.Name): return cells[node.id]
-    if isinstance(node, ast.BoolOp): return functools.reduce(operator.and_ if isinstance(node.op, ast.And) else operator.or_, map(of, node.values))
-    if isinstance(node, ast.UnaryOp): return -of(node.operand) if isinstance(node.op, ast.USub) else ~of(node.operand)
-    if isinstance(node, ast.BinOp): return _ARITHMETIC[type(node.op)](of(node.left), of(node.right))
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return cells[node.id]
+    if isinstance(node, ast.BoolOp):
+        return functools.reduce(
+            operator.and_ if isinstance(node.op, ast.And) else operator.or_, map(of, node.values)
+        )
+    if isinstance(node, ast.UnaryOp):
+        return -of(node.operand) if isinstance(node.op, ast.USub) else ~of(node.operand)
+    if isinstance(node, ast.BinOp):
+        return _ARITHMETIC[type(node.op)](of(node.left), of(node.right))
     if type(node.ops[0]) in _COMPARED:
         sides = [of(n) for n in (node.left, *node.comparators)]
-        return functools.reduce(operator.and_, (_COMPARED[type(op)](a, b).astype("boolean") for op, a, b in zip(node.ops, sides, sides[1:])))
+        return functools.reduce(
+            operator.and_,
+            (
+                _COMPARED[type(op)](a, b).astype("boolean")
+                for op, a, b in zip(node.ops, sides, sides[1:])
+            ),
+        )
     left = of(node.left)
     met = left.isin([of(n) for n in node.comparators[0].elts]).astype("boolean").mask(left.isna())
     return ~met if isinstance(node.ops[0], ast.NotIn) else met
@@ -263,53 +468,98 @@ def _met(node, cells: dict):
 def _cells_for(values, kind: str, texts: list[ast.Constant], style: TableStyle, notes: list | None):
     "A column as a condition compares it: numbers, truth values, dates or words. `texts` that are dates become dates."
     import pandas as pd
+
     name, words = str(values.name), holds_words(values)
     if kind == "number":
-        if not words: return values.astype("Float64")
+        if not words:
+            return values.astype("Float64")
         seen = values[~blank(values, MISSING_NUMBER)]
         cells, form = as_numbers(seen, None, style.signs) if len(seen) else (seen.astype(float), "")
-        if form not in PLAIN_STYLES and notes is not None: notes.append(f"where: {name} is written with {form}")
+        if form not in PLAIN_STYLES and notes is not None:
+            notes.append(f"where: {name} is written with {form}")
         if (bad := int(cells.isna().sum())) and notes is not None:
-            notes.append(f"where: {bad:,} cells of {name} are no numbers (first: {seen[cells.isna()].iloc[0]!r}), so their rows are left out")
+            notes.append(
+                f"where: {bad:,} cells of {name} are no numbers (first: {seen[cells.isna()].iloc[0]!r}), so their rows are left out"
+            )
         return cells.reindex(values.index).astype("Float64")
     if kind == "flag":
-        if values.dtype == bool: return values.astype("boolean")
+        if values.dtype == bool:
+            return values.astype("boolean")
         return pd.Series([_flag(v, name) for v in values], values.index, "boolean")
     seen = values[~blank(values)] if words else values.dropna()
-    if texts and len(seen) and (values.dtype.kind == "M" or words and looks_like_dates(seen)): return _dates_for(values, seen, texts, style)
+    if texts and len(seen) and (values.dtype.kind == "M" or words and looks_like_dates(seen)):
+        return _dates_for(values, seen, texts, style)
     return values.astype("string").str.strip() if words else values
+
 
 def _dates_for(values, seen, texts: list[ast.Constant], style: TableStyle):
     "A column of dates, and the texts it is compared with as dates."
     import pandas as pd
+
     cells, order = as_dates(seen, None, style.dates)
     for text in texts:
-        try: day = as_dates(pd.Series([text.value], name=str(values.name)), order or style.dates or None)[0].iloc[0]
-        except DataError as e: raise DataError(f"where compares with {text.value!r}: {e}") from None
-        if day is pd.NaT: raise DataError(f"where compares {values.name} with {text.value!r}, and that column holds dates (first: {seen.iloc[0]!r}); write a date like 2026-11-27")
+        try:
+            day = as_dates(
+                pd.Series([text.value], name=str(values.name)), order or style.dates or None
+            )[0].iloc[0]
+        except DataError as e:
+            raise DataError(f"where compares with {text.value!r}: {e}") from None
+        if day is pd.NaT:
+            raise DataError(
+                f"where compares {values.name} with {text.value!r}, and that column holds dates (first: {seen.iloc[0]!r}); write a date like 2026-11-27"
+            )
         text.value = day
     return cells.reindex(values.index)
 
+
 def filter_rows(
     table,  # DataFrame; None where there is no table
-    where: str | None,  # a condition on its columns; names with spaces in backquotes; None keeps all
+    where: str
+    | None,  # a condition on its columns; names with spaces in backquotes; None keeps all
     name: str,  # of the table, for messages
     notes: list | None = None,  # how many were kept is added here
 ):  # DataFrame
     "The rows of a table for which a condition holds."
-    if table is not None and notes is not None: notes += table.attrs.pop("notes", [])  # what the reader left out
-    if where is None or not where.strip(): return table
-    wrong = lambda what: DataError(f"where is {where!r}: {what}; compare columns with numbers or texts, and join comparisons by and, or, not: stars >= 3 and language in ['en', 'de']")
-    if table is None: raise DataError(f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out, or give a table")
+    if table is not None and notes is not None:
+        notes += table.attrs.pop("notes", [])  # what the reader left out
+    if where is None or not where.strip():
+        return table
+    wrong = lambda what: DataError(
+        f"where is {where!r}: {what}; compare columns with numbers or texts, and join comparisons by and, or, not: stars >= 3 and language in ['en', 'de']"
+    )
+    if table is None:
+        raise DataError(
+            f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out, or give a table"
+        )
     tree, used = _condition(where, list(map(str, table.columns)), wrong)
-    if not used: raise wrong("it names no column")
+    if not used:
+        raise wrong("it names no column")
     style = table_style(table)
-    try: met = _met(tree, {c: _cells_for(table[c], kind, _compared_with(tree, c), style, notes) for c, kind in used.items()})
-    except DataError: raise
-    except Exception as e: raise wrong(f"it cannot be worked out ({(str(e).splitlines() or [type(e).__name__])[0][:120]})") from None  # pandas raises many types
+    try:
+        met = _met(
+            tree,
+            {
+                c: _cells_for(table[c], kind, _compared_with(tree, c), style, notes)
+                for c, kind in used.items()
+            },
+        )
+    except DataError:
+        raise
+    except Exception as e:
+        raise wrong(
+            f"it cannot be worked out ({(str(e).splitlines() or [type(e).__name__])[0][:120]})"
+        ) from None  # pandas raises many types
     met = np.asarray(met.fillna(False), bool)
-    if not met.any(): raise wrong(f"none of {len(table)} rows of {name} meets it; there are for example " + "; ".join(f"{c} {', '.join(map(repr, list(dict.fromkeys(map(str, table[c])))[:4]))}" for c in used))
-    if notes is not None: notes.append(f"{met.sum():,} of {len(table):,} rows of {name} are kept: {where.strip()}")
+    if not met.any():
+        raise wrong(
+            f"none of {len(table)} rows of {name} meets it; there are for example "
+            + "; ".join(
+                f"{c} {', '.join(map(repr, list(dict.fromkeys(map(str, table[c])))[:4]))}"
+                for c in used
+            )
+        )
+    if notes is not None:
+        notes.append(f"{met.sum():,} of {len(table):,} rows of {name} are kept: {where.strip()}")
     kept = table[met].reset_index(drop=True)
     kept.attrs = dict(table.attrs)
     return kept

@@ -201,7 +201,9 @@ def _like(table, like: Cells, notes: list) -> Cells:
     style, held = table_style(table), {}
     for c in like.columns:
         kind = c.kind if c.kind in ("number", "date") else "category"
-        held[c.name], odd = known_cells(table[c.name], kind, c.form, style, notes)
+        numbers = like.frame[c.name].dropna() if kind == "number" else []
+        usual = (float(numbers.min()), float(numbers.max())) if len(numbers) else None
+        held[c.name], odd = known_cells(table[c.name], kind, c.form, style, notes, usual)
         if odd.any(): notes.append(f"{c.name}: {int(odd.sum())} cells of the second table are no {c.kind}s (first: {str(table[c.name][odd].iloc[0])[:40]!r}) and count as missing")
     return Cells(pd.DataFrame(held), like.columns)
 

@@ -210,7 +210,8 @@ def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, a list of dic
     if lost := [n for n in features if n not in table.columns]: raise UsageError(f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}")
     style = table_style(table)
     for name, f in features.items():
-        held[name], odd = known_cells(table[name], f.kind, f.form, style, notes := [])
+        usual = (f.mean - 6 * f.spread, f.mean + 6 * f.spread) if f.kind == "number" else None
+        held[name], odd = known_cells(table[name], f.kind, f.form, style, notes := [], usual)
         for note in notes: say(note)
         for i in np.flatnonzero(odd): told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")
         if f.kind == "category":
