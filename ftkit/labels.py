@@ -241,7 +241,7 @@ def _which(rows: Rows, numbers: list[float] | None, notes: list[str]) -> str:
     if not whole and len(values) > _FEW_FRACTIONS:
         return "regression"
     if whole and len(values) > _FEW_WHOLE:
-        if 2 * len(values) <= len(numbers):
+        if len(values) <= 100 and 2 * len(values) <= len(numbers):  # else they can be no classes
             notes.append(
                 f"the {len(values)} different whole numbers of {rows.target} are taken as a number; kind='single_label' takes them as classes"
             )
