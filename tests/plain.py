@@ -348,7 +348,8 @@ def measured(name: str, seed: int = 0, share: float = 0.0) -> dict:
         data = getattr(Data, SETS[name][0])(table, skip_bad=True, **more)
         found = check(data, deep=False, only=("copies",))
         seconds = time.process_time() - started
-    groups = [f for f in found.findings if f.what in ("near-copies", "copies that disagree")]
+    names = ("exact copies", "near-copies", "copies that disagree")
+    groups = [f for f in found.findings if f.what in names]
     told = {p for f in groups for p in combinations(sorted(f.rows), 2)}
     taken = {p for f in groups if f.fix == "keep_one" for p in combinations(sorted(f.rows), 2)}
     dropped = len(found.decisions(("keep_one",)))
