@@ -23,6 +23,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                              'ftkit.alike._fields': ('alike.html#_fields', 'ftkit/alike.py'),
                              'ftkit.alike._grey': ('alike.html#_grey', 'ftkit/alike.py'),
                              'ftkit.alike._heard': ('alike.html#_heard', 'ftkit/alike.py'),
+                             'ftkit.alike._in_known_words': ('alike.html#_in_known_words', 'ftkit/alike.py'),
                              'ftkit.alike._jpeg_steps': ('alike.html#_jpeg_steps', 'ftkit/alike.py'),
                              'ftkit.alike._laid_over': ('alike.html#_laid_over', 'ftkit/alike.py'),
                              'ftkit.alike._levels': ('alike.html#_levels', 'ftkit/alike.py'),

@@ -425,6 +425,27 @@ def _one_word(a: str, b: str, likeness: float) -> bool:
     a, b = a.split(), b.split()
     return len(a) == len(b) >= (7 if likeness < .8 else 4) and sum(x != y for x, y in zip(a, b)) == 1
 
+
+# %% ../nbs/02g_alike.ipynb #9809c9cc
+_SHORT, _PATTERNS = 12, .1  # words; share of the rows
+
+def _in_known_words(bare: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) -> (P,) bool
+    "Which pairs are short and differ in words that further texts hold too, not in how a word is spelled."
+    from collections import Counter
+
+    from rapidfuzz.distance import Levenshtein
+    in_texts = Counter(w for t in bare for w in set(t.split()))
+    out = np.zeros(len(pairs), bool)
+    for k, (i, j) in enumerate(pairs.tolist()):
+        a, b = (Counter(bare[row].split()) for row in (i, j))
+        gone, new = a - b, b - a
+        known = [any(in_texts[w] > (w in a) + (w in b) for w in some) or not some for some in (gone, new)]
+        spelled = Levenshtein.normalized_similarity("".join(gone), "".join(new)) >= .5
+        changed = bool(gone) or bool(new)
+        short = max(a.total(), b.total()) < _SHORT
+        out[k] = changed and short and (all(known) or not spelled)
+    return out
+
 def alike_texts(
     texts: list,  # texts, or pairs of texts
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) shares of letters that stay
@@ -432,11 +453,22 @@ def alike_texts(
     from rapidfuzz import distance, process
     bare = [_bare(t if isinstance(t, str) else " ".join(t)) for t in texts]
     pairs = _sharing_keys(_min_hashes(bare)) if texts else np.zeros((0, 2), np.int64)
-    pairs = pairs[[bool(bare[i]) for i in pairs[:, 0]]] if len(pairs) else pairs  # nothing but punctuation is like nothing else
-    if not len(pairs): return pairs, np.zeros(0)
-    found = np.asarray(process.cpdist([bare[i] for i in pairs[:, 0]], [bare[i] for i in pairs[:, 1]], scorer=distance.Levenshtein.normalized_similarity, workers=-1), float)
-    near = np.array([s >= NEAR_TEXT or s > .5 and _one_word(bare[i], bare[j], s) for (i, j), s in zip(pairs, found)])
-    return pairs[near], found[near]
+    if len(pairs):
+        pairs = pairs[[bool(bare[i]) for i in pairs[:, 0]]]  # nothing but punctuation is like nothing else
+    if not len(pairs):
+        return pairs, np.zeros(0)
+    first, second = ([bare[i] for i in column] for column in pairs.T)
+    likeness = distance.Levenshtein.normalized_similarity
+    found = np.asarray(process.cpdist(first, second, scorer=likeness, workers=-1), float)
+    one_word = np.array([s > .5 and _one_word(a, b, s) for a, b, s in zip(first, second, found)])
+    near = (found >= NEAR_TEXT) | one_word
+    pairs, found = pairs[near], found[near]
+
+    weak = _in_known_words(bare, pairs)
+    if len(np.unique(pairs[weak])) > max(10, _PATTERNS * len(texts)):
+        pairs, found = pairs[~weak], found[~weak]
+    return pairs, found
+
 
 # %% ../nbs/02g_alike.ipynb #dc5f6a16
 NEAR_SOUND, _SAME_WAVE, _CODED_WAVE = 0.97, 0.9, 0.7
@@ -488,7 +520,7 @@ def alike_sounds(
 
     # a copy may lack a beginning or an end; one that was coded afresh is as long as before
     near = np.zeros(len(pairs), bool)
-    for k in np.flatnonzero((found >= .84) & (share > .8)):
+    for k in np.flatnonzero((found >= .84) & ((share > .9) | (apart <= 480))):
         same = _laid_over(*(wave(i) for i in pairs[k]))
         coded = found[k] >= NEAR_SOUND and apart[k] <= max(160, .01 * n[k].max())
         near[k] = same >= _SAME_WAVE or coded and same >= _CODED_WAVE

@@ -320,8 +320,11 @@ def make(name: str, folder: Path, seed: int = 0, share: float = 0.0) -> tuple[Pa
     if kind != "tabular":
         for i in rng.permutation(n)[: int(share * n)]:
             item, label = made[i]
+            new = _copy(kind, item, folder, rng, vocabulary)
+            while kind == "text" and new in [old for old, _ in made]:  # it became another row
+                new = _copy(kind, item, folder, rng, vocabulary)
             pairs.add((int(i), len(made)))
-            made.append((_copy(kind, item, folder, rng, vocabulary), label))
+            made.append((new, label))
     table = []
     for k, (item, label) in enumerate(made):
         where = f"{k:04}.png" if kind == "image" else f"{k:04}.wav"
