@@ -32,6 +32,7 @@ from .personal import find_personal, scrub
 from .pictures import open_picture
 from .runfolder import Progress
 from .sounds import Clip, open_sound
+from .sources import _SPLIT_NAMES
 from .speech_bodies import load_backbone
 from .speech_data import as_mp3
 from .table_faults import far_numbers, mended, missing_cells, odd_columns, personal_cells, telling_columns, variants
@@ -503,28 +504,75 @@ def _named(data: Data, i: int, scrubbed: bool) -> str:
     return (scrub(text) if scrubbed and data.task.modality in ("text", "tabular") else text)[:200]
 
 # %% ../nbs/11d_quality.ipynb #e1b3796f
+def _folder_names(data: Data) -> bool:
+    "Whether the classes can be names of folders on any system, and are not taken for parts."
+    if data.task.kind != "single_label":
+        return False
+    usual = re.compile(r"[^\W_][^/\\:*?\"<>|\x00-\x1f]{0,99}(?<![ .])")
+    names = {c.casefold() for c in data.task.classes}
+    return len(names) == len(data.task.classes) and not names & _SPLIT_NAMES.keys() and all(map(usual.fullmatch, names))
+
+def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[dict]:
+    "Write pictures or recordings below part and class, or below data where classes are no names of folders; rows of labels.csv."
+    rows, by_class = [], _folder_names(data)
+    for i, item in enumerate(data.items):
+        if i in decided and decided[i].what == "drop":
+            continue
+        label = decided[i].label if i in decided else _exactly(data, i)
+        name = f"{i + 1:06}-{Path(item).name}" if isinstance(item, (str, os.PathLike)) else f"{i + 1:06}.png"
+        path = f"{data.parts[i]}/{label}/{name}" if by_class else f"data/{name}"
+        _as_file(item, out / path, i in scrubbed)
+        rows.append({"path": path, "label": label, "split": data.parts[i]})
+    return rows
+
 @patch_to(Quality)
 def clean(self,
     folder: str | os.PathLike,  # is made; must not be there
     fix: tuple[str, ...] = ("drop", "keep_one"),  # which of FIXES to apply; impute and unify: of tables
 ) -> Path:
-    "A cleaned copy: pictures or recordings with labels.csv, texts.csv, or table.csv; and changes.csv, which says what was done."
+    "A cleaned copy: class folders of pictures or recordings with labels.csv, texts.csv, or table.csv; and changes.csv, which says what was done."
     import pandas as pd
     data, decided, folder = self.data, self.decisions(fix), Path(folder)
+    modality = data.task.modality
     if folder.exists(): raise UsageError(f"{folder} is there already; name a folder that is not")
-    if data.task.kind not in ("single_label", "regression") or data.task.modality == "speech" and any(isinstance(i, Clip) for i in data.items): raise UsageError(f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (write_decisions)")
+    if data.task.kind not in ("single_label", "regression") or modality == "speech" and any(isinstance(i, Clip) for i in data.items): raise UsageError(f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (--out decisions.csv, or write_decisions in Python)")
+    if len(decided) == len(data) and all(d.what == "drop" for d in decided.values()):
+        raise UsageError(f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows is of no use; look at the findings, and leave out the fix that takes them")
     scrubbed = {i for f in self.findings if f.fix == "scrub" and "scrub" in fix for i in f.rows}
-    label, rows, changes = lambda i: decided[i].label if i in decided else _exactly(data, i), [], [(i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label) for i, d in sorted(decided.items())]
-    if data.task.modality != "tabular": changes += [(i + 1, _named(data, i, True), "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
+    changes = [(i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label) for i, d in sorted(decided.items())]
+    if modality != "tabular": changes += [(i + 1, _named(data, i, True), "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
     with build_folder(folder) as out:
-        if data.task.modality == "tabular": changes += _clean_table(data, decided, fix, Path(out))
-        for i, item in enumerate(data.items) if data.task.modality != "tabular" else ():
-            if i in decided and decided[i].what == "drop": continue
-            if data.task.modality == "text": rows.append({"text": scrub(item) if i in scrubbed else item, "label": label(i), "split": data.parts[i]})
-            else:
-                name = f"{i + 1:06}-{Path(item).name}" if isinstance(item, (str, os.PathLike)) else f"{i + 1:06}.png"
-                _as_file(item, Path(out) / "data" / name, i in scrubbed)
-                rows.append({"path": f"data/{name}", "label": label(i), "split": data.parts[i]})
-        if rows: write_atomic(Path(out) / ("texts.csv" if data.task.modality == "text" else "labels.csv"), pd.DataFrame(rows).to_csv(index=False))
+        if modality == "tabular": changes += _clean_table(data, decided, fix, Path(out))
+        elif modality == "text":
+            stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
+            texts = [scrub(data.items[i]) if i in scrubbed else data.items[i] for i in stay]
+            labels = [decided[i].label if i in decided else _exactly(data, i) for i in stay]
+            table = pd.DataFrame({"text": texts, "label": labels, "split": data.parts[stay]})
+            write_atomic(Path(out) / "texts.csv", table.to_csv(index=False))
+        else:
+            table = pd.DataFrame(_clean_files(data, decided, scrubbed, Path(out)))
+            write_atomic(Path(out) / "labels.csv", table.to_csv(index=False))
         write_atomic(Path(out) / "changes.csv", pd.DataFrame(changes, columns=["row", "item", "what", "was", "label"]).to_csv(index=False))
     return folder
+
+@patch_to(Quality)
+def next_command(self,
+    made: str | os.PathLike,  # what `clean` or `write_decisions` made
+    **columns,  # of the source, beside decisions: label_column and so on, as the template has them
+) -> str:
+    "The command that trains on a cleaned copy, or on the source with the decisions."
+    import shlex
+    modality, made = self.data.task.modality, Path(made)
+    given = {"data": str(made)}
+    if made.suffix == ".csv":
+        given = {"data": self.data.source, "decisions": str(made)} | {k: v for k, v in columns.items() if v}
+    elif modality == "tabular":
+        split = "split" if "split" not in self.data.items.raw.columns else "ftkit_split"
+        given = {"data": str(made / "table.csv"), "label_column": self.data.task.target, "split_column": split}
+    elif modality == "text" or not _folder_names(self.data):
+        table = "texts.csv" if modality == "text" else "labels.csv"
+        given = {"data": str(made / table), "split_column": "split"}
+    if modality == "speech":
+        given["task"] = "transcribe" if self.data.task.kind == "transcription" else "classify"
+    return "ftkit run " + modality + "".join(f" -p {k} {shlex.quote(v)}" for k, v in given.items())
+
