@@ -235,6 +235,7 @@ def _differ(
     return best
 
 _SAME_LIGHT, _SAME_COLOUR, _SAME_TINT = .13, .22, 7  # shares of the contrast; levels
+_LARGE_LIGHT, _CUT_LIGHT = .17, .23  # of pictures of 64 pixels or more; of crops, whose window is known to half a pixel
 
 def _fields(sizes: np.ndarray) -> np.ndarray:  # (P,2,2) widths and heights of both -> (P,)
     "How wide the fields are: four pixels of the smaller picture at least, for JPEG smears that far."
@@ -247,7 +248,7 @@ def _agrees_with_sizes(scale: np.ndarray, sizes: np.ndarray) -> np.ndarray:  # (
     "Whether a crop was only cut, and its sides say so: on an even ground a figure fits any window."
     part = (sizes[:, 0] / sizes[:, 1]).T
     apart = np.abs(part - scale) < .025 + 1.5 / sizes.min((1, 2))
-    return (apart & (part > .88) & (part < 1.02)).all(0) & ~(part == 1).all(0)
+    return (apart & (part > .88) & (part < 1.06)).all(0) & ~(part == 1).all(0)
 
 def _cropped(
     colour: np.ndarray,  # (2,P,3,32,32) uint8
@@ -272,7 +273,8 @@ def _cropped(
         seen = _seen_through(from_big, np.where(whole, part, scale)[:, k], 2 * shift[:, k])
         both = np.stack([sizes[a, k], sizes[b, k]], 1)
         plain = _plain(big) | _plain(from_big)
-        same = _same_fields(big, seen, both, edge=4) & _agrees_with_sizes(scale[:, k], both)
+        uncut = np.repeat(sizes[b, k][:, None], 2, 1)  # a crop is as sharp as what it was cut from
+        same = _same_fields(big, seen, uncut, edge=4) & _agrees_with_sizes(scale[:, k], both)
         k = k[~plain | same]
         best[k] = found[k]
     return best
@@ -288,7 +290,10 @@ def _same_fields(a: np.ndarray, b: np.ndarray, sizes: np.ndarray, edge: int = 0)
     for field in np.unique(fields):
         for k in _like_blocks(np.flatnonzero(fields == field)):
             apart = _differ(a[k].astype(np.float32), b[k].astype(np.float32), field, edge)
-            out[k] = (apart.T < [_SAME_LIGHT, _SAME_COLOUR, _SAME_TINT]).all(1)
+            limit = np.where(sizes[k].min((1, 2)) >= _FINE, _LARGE_LIGHT, _SAME_LIGHT)
+            if edge:
+                limit = np.maximum(limit, _CUT_LIGHT)
+            out[k] = (apart[0] < limit) & (apart[1] < np.maximum(limit, _SAME_COLOUR)) & (apart[2] < _SAME_TINT)
     return out
 
 
@@ -307,13 +312,16 @@ class _Finer:
         return pixels(some, names, _FINE, "squash", "bilinear")[at.ravel()]
 
 def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    "Likeness of whole pictures: 0 where a plain one differs in a field."
+    "Likeness of whole pictures: 0 where a plain one differs in a field, enough where it differs in none."
     found = found.copy()
-    for k in _like_blocks(np.flatnonzero(found >= NEAR_PICTURE)):
+    for k in _like_blocks(np.flatnonzero(found >= .93)):
         a, b = fine(0, k), fine(1, k)
         both = sizes[fine.pairs[k]]
         windows = (both.min((1, 2)) < _SIDE) & (both[:, 0] != both[:, 1]).any(1)  # already compared window by window
-        found[k] *= windows | ~(_plain(a) | _plain(b)) | _same_fields(a, b, both)
+        same, plain = _same_fields(a, b, both), _plain(a) | _plain(b)
+        shape = _same_shape(both[:, 0], both[:, 1])
+        found[k] = np.where(same & plain & shape & ~windows, np.maximum(found[k], NEAR_PICTURE), found[k])
+        found[k] *= windows | ~plain | same
     return found
 
 def _brighter(fine: _Finer, numbers: np.ndarray) -> np.ndarray:  # (P,) -> (P,)
@@ -566,7 +574,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 13  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 14  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"

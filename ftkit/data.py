@@ -300,7 +300,11 @@ def folds(self,
         first, of = np.unique(groups, return_index=True, return_inverse=True)[1:]
         fold = _deal_rows(strata, k, seed)[first][of]
     filled = min(k, len(np.unique(groups)))
-    if filled < 2: raise DataError(f"all {len(self)} rows are {'of one group' if what == 'groups' else 'nearly the same'}, so there are no two folds of them; give rows of other {what}, or choose another group column")
+    if filled < 2:
+        why, instead = "nearly the same", "give rows that differ"
+        if what == "groups":
+            why, instead = "of one group", "give rows of more groups, or choose another group column"
+        raise DataError(f"all {len(self)} rows are {why}, so there are no two folds of them; {instead}")
     if fold is None or len(np.unique(fold)) < k: fold = _deal_groups(strata, groups, filled, seed)
     told = (f"{filled} folds, not {k}: there are {filled} {what}",) if filled < k else ()
     return [dataclasses.replace(self, parts=np.where(fold == i, "test", "train"), notes=(*self.notes, *told)) for i in range(filled)]
