@@ -317,10 +317,11 @@ def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.nd
     for k in _like_blocks(np.flatnonzero(found >= .93)):
         a, b = fine(0, k), fine(1, k)
         both = sizes[fine.pairs[k]]
-        windows = (both.min((1, 2)) < _SIDE) & (both[:, 0] != both[:, 1]).any(1)  # already compared window by window
+        tiny = both.min((1, 2)) < _SIDE  # their pixels were compared one by one
+        windows = tiny & (both[:, 0] != both[:, 1]).any(1)  # and window by window
         same, plain = _same_fields(a, b, both), _plain(a) | _plain(b)
         shape = _same_shape(both[:, 0], both[:, 1])
-        found[k] = np.where(same & plain & shape & ~windows, np.maximum(found[k], NEAR_PICTURE), found[k])
+        found[k] = np.where(same & plain & shape & ~tiny, np.maximum(found[k], NEAR_PICTURE), found[k])
         found[k] *= windows | ~plain | same
     return found
 
@@ -574,7 +575,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 14  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 15  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"
