@@ -179,29 +179,161 @@ def _same_shape(a: np.ndarray, b: np.ndarray, scale=1, apart: float = .02) -> np
     wide = np.log(a[:, 0] / a[:, 1]) - np.log(b[:, 0] / b[:, 1]) - np.log(np.divide(*scale) if np.ndim(scale) else 1)
     return (np.abs(wide) < apart + 1.5 / np.minimum(a.min(1), b.min(1))) | (a == b).all(1)
 
+
+# %% ../nbs/02g_alike.ipynb #1c9a80d4
+_FINE = 64  # pixels of each side at which plain pictures are compared
+
+def _like_blocks(ids: np.ndarray):
+    "Row numbers in blocks of some 256, none of them empty."
+    return np.array_split(ids, 1 + len(ids) // 256) if len(ids) else ()
+
+def _plain(colour: np.ndarray) -> np.ndarray:  # (N,3,64,64) uint8 -> (N,) bool
+    "Whether most of a picture is one colour, or has no edges: a drawing, a sign, a chart."
+    out = np.zeros(len(colour), bool)
+    for k in _like_blocks(np.arange(len(colour))):
+        grey = _grey(colour[k])
+        around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+        smooth = (np.abs(around - 4 * grey[:, 1:-1, 1:-1]) < 8).mean((1, 2)) > .6
+        soft = _soft(_soft(grey))
+        middle = np.median(soft, axis=(1, 2), keepdims=True)
+        near = .06 * np.maximum(np.ptp(soft, axis=(1, 2), keepdims=True), 40)
+        out[k] = smooth | ((np.abs(soft - middle) < near).mean((1, 2)) > .45)
+    return out
+
+def _field_means(x: np.ndarray, field: int) -> np.ndarray:  # (P,3,H,W) -> (P,3,H-field+1,W-field+1)
+    "Means of all square fields of so many pixels."
+    sums = np.pad(x, ((0, 0), (0, 0), (1, 0), (1, 0))).cumsum(2).cumsum(3)
+    across = sums[..., field:] - sums[..., :-field]
+    return (across[:, :, field:] - across[:, :, :-field]) / field**2
+
+def _common_gain(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,H,W) twice -> (P,1,1,1)
+    "By what the most of `a` was multiplied to make `b`, cut off at white or not."
+    usable = (a > 16) & (a < 247) & (b > 16) & (b < 247)
+    ratio = np.where(usable, b / np.maximum(a, 1), np.nan).reshape(len(a), -1)
+    ratio[~usable.any((1, 2, 3)), 0] = 1
+    return np.nanmedian(ratio, axis=1).clip(.6, 1.7)[:, None, None, None]
+
+def _differ(
+    a: np.ndarray,  # (P,3,H,W) levels
+    b: np.ndarray,
+    field: int = 4,  # pixels of the sides of the fields that are compared
+    edge: int = 0,  # pixels at the border that are left out
+) -> np.ndarray:  # (3,P)
+    "Largest difference of a field in light and in any colour, as shares of the contrast; mean difference in tint, in levels."
+    if edge:
+        a, b = (v[..., edge:-edge, edge:-edge] for v in (a, b))
+    gain = _common_gain(a, b)
+    tries = [(a, b), (np.minimum(a * gain, 255), b), (a, np.minimum(b / gain, 255))]
+    contrast = np.maximum(*(np.ptp(v.reshape(len(v), 3, -1), axis=2).max(1) for v in (a, b)))
+    best = np.full((3, len(a)), np.inf)
+    for x, y in tries:
+        means = _field_means(x - y, field)
+        light = means.mean(1, keepdims=True)
+        largest = [np.abs(v).max((1, 2, 3)) / np.maximum(contrast, 24) for v in (light, means)]
+        tint = np.abs(means - light).max(1).mean((1, 2))
+        best = np.where(largest[1] < best[1], [*largest, tint], best)
+    return best
+
+_SAME_LIGHT, _SAME_COLOUR, _SAME_TINT = .13, .22, 7  # shares of the contrast; levels
+_LARGE_LIGHT, _CUT_LIGHT = .17, .23  # of pictures of 64 pixels or more; of crops, whose window is known to half a pixel
+
+def _fields(sizes: np.ndarray) -> np.ndarray:  # (P,2,2) widths and heights of both -> (P,)
+    "How wide the fields are: four pixels of the smaller picture at least, for JPEG smears that far."
+    side = sizes.min((1, 2))
+    return np.select([side >= 48, side >= 24], [4, 8], 16)
+
+
+# %% ../nbs/02g_alike.ipynb #d402bb03
+def _agrees_with_sizes(scale: np.ndarray, sizes: np.ndarray) -> np.ndarray:  # (2,P), (P,2,2)
+    "Whether a crop was only cut, and its sides say so: on an even ground a figure fits any window."
+    part = (sizes[:, 0] / sizes[:, 1]).T
+    apart = np.abs(part - scale) < .025 + 1.5 / sizes.min((1, 2))
+    return (apart & (part > .88) & (part < 1.06)).all(0) & ~(part == 1).all(0)
+
 def _cropped(
     colour: np.ndarray,  # (2,P,3,32,32) uint8
     grey: np.ndarray,  # (2,P,32,32), blurred
     sizes: np.ndarray,  # (2,P,2) width and height
-) -> np.ndarray:  # (P,), 0 where shape or tints are not those of a crop
+    fine,  # function (which of the two, numbers of pairs) -> (p,3,64,64) uint8
+) -> np.ndarray:  # (P,), 0 where shape, tints or fields are not those of a crop
     "Correlation of one with the window of the other that shows most of it."
     best = np.zeros(grey.shape[1])
     for a, b in ((0, 1), (1, 0)):
+        # a crop's sides say how large its window is; where it was resized too, only of which shape
         part = (sizes[a] / sizes[b]).T
-        part = np.where(((part > .89) & (part < 1.02)).all(0), part, part / part.max(0)).clip(.89, 1.02)  # a crop's sides say how large its window is; where it was resized too, only of which shape
+        whole = ((part > .89) & (part < 1.02)).all(0)
+        part = np.where(whole, part, part / part.max(0)).clip(.89, 1.02)
         found, scale, shift = _aligned(grey[a], grey[b], part)
-        k = np.flatnonzero((found >= NEAR_PICTURE) & (found > best) & _same_shape(sizes[a], sizes[b], scale))
-        seen = _window(colour[b, k].reshape(-1, _SIDE, _SIDE).astype(np.float32), *(np.repeat(v[:, k], 3, axis=1) for v in (scale, shift))).reshape(-1, 3, _SIDE, _SIDE)
+        k = np.flatnonzero((found >= NEAR_PICTURE) & (found > best))
+        k = k[_same_shape(sizes[a], sizes[b], scale)[k]]
+        seen = _seen_through(colour[b, k], scale[:, k], shift[:, k])
         k = k[_same_colours(colour[a, k], seen)]
+
+        big, from_big = fine(a, k), fine(b, k)
+        seen = _seen_through(from_big, np.where(whole, part, scale)[:, k], 2 * shift[:, k])
+        both = np.stack([sizes[a, k], sizes[b, k]], 1)
+        plain = _plain(big) | _plain(from_big)
+        uncut = np.repeat(sizes[b, k][:, None], 2, 1)  # a crop is as sharp as what it was cut from
+        same = _same_fields(big, seen, uncut, edge=4) & _agrees_with_sizes(scale[:, k], both)
+        k = k[~plain | same]
         best[k] = found[k]
     return best
 
+def _seen_through(colour: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    "A window of each colour of pictures (P,3,H,H)."
+    three = [np.repeat(v, 3, axis=1) for v in (scale, shift)]
+    return _window(colour.reshape(-1, *colour.shape[2:]).astype(np.float32), *three).reshape(colour.shape)
+
+def _same_fields(a: np.ndarray, b: np.ndarray, sizes: np.ndarray, edge: int = 0) -> np.ndarray:
+    "Whether pictures (P,3,64,64) are the same in every field, and of one tint: (P,) bool."
+    out, fields = np.zeros(len(a), bool), _fields(sizes)
+    for field in np.unique(fields):
+        for k in _like_blocks(np.flatnonzero(fields == field)):
+            apart = _differ(a[k].astype(np.float32), b[k].astype(np.float32), field, edge)
+            limit = np.where(sizes[k].min((1, 2)) >= _FINE, _LARGE_LIGHT, _SAME_LIGHT)
+            if edge:
+                limit = np.maximum(limit, _CUT_LIGHT)
+            out[k] = (apart[0] < limit) & (apart[1] < np.maximum(limit, _SAME_COLOUR)) & (apart[2] < _SAME_TINT)
+    return out
+
+
 # %% ../nbs/02g_alike.ipynb #a6e3823f
-def _finer(items: list, hashes: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) -> (P,)
-    "Correlation of the three colours at 64 pixels: where white cuts off much, brighter pictures made small are no longer small pictures made brighter."
-    rows, at = np.unique(pairs, return_inverse=True)
-    big, at = pixels([items[i] for i in rows], [hashes[i] for i in rows], 2 * _SIDE, "squash", "bilinear"), at.reshape(-1, 2)
-    return np.concatenate([_toned(*(big[p].reshape(-1, 6 * _SIDE, 2 * _SIDE).astype(np.float32) for p in k.T)) for k in np.array_split(at, 1 + len(at) // 256)])
+class _Finer:
+    "The three colours at 64 pixels of the rows that are asked for."
+    def __init__(self, items: list, hashes: list[str], pairs: np.ndarray):
+        self.items, self.hashes, self.pairs = items, hashes, pairs
+
+    def __call__(self, side: int, numbers: np.ndarray) -> np.ndarray:  # (P,) -> (P,3,64,64) uint8
+        "Of the one or the other row of those pairs."
+        if not len(numbers):
+            return np.zeros((0, 3, _FINE, _FINE), np.uint8)
+        rows, at = np.unique(self.pairs[numbers, side], return_inverse=True)
+        some, names = [self.items[i] for i in rows], [self.hashes[i] for i in rows]
+        return pixels(some, names, _FINE, "squash", "bilinear")[at.ravel()]
+
+def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    "Likeness of whole pictures: 0 where a plain one differs in a field, enough where it differs in none."
+    found = found.copy()
+    for k in _like_blocks(np.flatnonzero(found >= .93)):
+        a, b = fine(0, k), fine(1, k)
+        both = sizes[fine.pairs[k]]
+        tiny = both.min((1, 2)) < _SIDE  # their pixels were compared one by one
+        windows = tiny & (both[:, 0] != both[:, 1]).any(1)  # and window by window
+        same, plain = _same_fields(a, b, both), _plain(a) | _plain(b)
+        shape = _same_shape(both[:, 0], both[:, 1])
+        found[k] = np.where(same & plain & shape & ~tiny, np.maximum(found[k], NEAR_PICTURE), found[k])
+        found[k] *= windows | ~plain | same
+    return found
+
+def _brighter(fine: _Finer, numbers: np.ndarray) -> np.ndarray:  # (P,) -> (P,)
+    "Correlation at 64 pixels: where white cuts off much, brighter pictures made small are no longer small pictures made brighter."
+    flat = lambda v: v.reshape(-1, 3 * _FINE, _FINE).astype(np.float32)
+    return np.concatenate([_toned(flat(fine(0, k)), flat(fine(1, k))) for k in _like_blocks(numbers)])
+
+def _without_borders(grey: np.ndarray) -> np.ndarray:  # (N,32,32) -> (N,) bool
+    "Which pictures are empty: one grey all over, but for their borders."
+    some = _like_blocks(np.arange(len(grey)))
+    return np.concatenate([grey[k, 2:-2, 2:-2].std((1, 2)) < 1 for k in some])
 
 def alike_pictures(
     items: list,  # paths or arrays, as `open_picture` takes them
@@ -209,24 +341,52 @@ def alike_pictures(
     sizes: np.ndarray | None = None,  # (N,2) width and height
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) correlations
     "Pairs of pictures that are nearly the same."
-    if sizes is None: sizes = np.array([open_picture(i).size for i in items]).reshape(-1, 2)
+    if sizes is None:
+        sizes = np.array([open_picture(i).size for i in items]).reshape(-1, 2)
     colour = pixels(items, hashes, _SIDE, "squash", "bilinear")
     grey = _grey(colour)
     pairs = _neighbours(grey, _views(grey, sizes))
-    found, blocks = np.zeros(len(pairs)), lambda ids: np.array_split(ids, 1 + len(ids) // 256) if len(ids) else ()
-    tiny = np.minimum(*(sizes[p].min(1) for p in pairs.T)) < _SIDE
-    for k in np.flatnonzero(tiny): found[k] = _tiny(*(open_picture(items[i]) for i in pairs[k])) + (NEAR_PICTURE - NEAR_TINY)
-    for k in blocks(np.flatnonzero(~tiny)): found[k] = _toned(*(_soft(grey[p]) for p in pairs[k].T))
-    shape, white = _same_shape(*(sizes[p] for p in pairs.T)), (grey > 247).mean((1, 2))[pairs].max(1) > .1
-    if len(k := np.flatnonzero(~tiny & shape & white & (found > .9) & (found < NEAR_PICTURE) & (sizes[pairs].min((1, 2)) >= 2 * _SIDE))): found[k] = np.maximum(found[k], _finer(items, hashes, pairs[k]))
-    plain = np.concatenate([grey[b, 2:-2, 2:-2].std((1, 2)) < 1 for b in np.array_split(np.arange(len(grey)), 1 + len(grey) // 4096)])
-    for k in blocks(np.flatnonzero(plain[pairs].all(1))): found[k] = (np.abs(np.subtract(*(colour[p].mean((2, 3)) for p in pairs[k].T))).max(1) < 3)
-    for k in blocks(np.flatnonzero(found >= NEAR_PICTURE)): found[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
-    for k in blocks(np.flatnonzero(~tiny & (found < NEAR_PICTURE) & _same_shape(*(sizes[p] for p in pairs.T), apart=.16))):  # a tenth of one side cut off and none of the other
+    if not len(pairs):
+        return pairs, np.zeros(0)
+    found, fine = np.zeros(len(pairs)), _Finer(items, hashes, pairs)
+    side, shapes = sizes[pairs].min((1, 2)), [sizes[p] for p in pairs.T]
+    tiny = side < _SIDE
+
+    # as they are
+    for k in np.flatnonzero(tiny):
+        both = [open_picture(items[i]) for i in pairs[k]]
+        found[k] = _tiny(*both) + (NEAR_PICTURE - NEAR_TINY)
+    for k in _like_blocks(np.flatnonzero(~tiny)):
+        found[k] = _toned(*(_soft(grey[p]) for p in pairs[k].T))
+    white = (grey > 247).mean((1, 2))[pairs].max(1) > .1
+    nearly = (found > .9) & (found < NEAR_PICTURE) & (side >= _FINE)
+    k = np.flatnonzero(nearly & white & _same_shape(*shapes))
+    if len(k):
+        found[k] = np.maximum(found[k], _brighter(fine, k))
+
+    # empty ones correlate by chance: of those, a few of one colour are alike, and more are just empty
+    empty = _without_borders(grey)[pairs].all(1)
+    for k in _like_blocks(np.flatnonzero(empty)):
+        tint = [colour[p].mean((2, 3)) for p in pairs[k].T]
+        found[k] = np.abs(tint[0] - tint[1]).max(1) < 3
+    often = np.bincount(pairs[empty & (found >= NEAR_PICTURE)].ravel(), minlength=len(grey))
+    found[empty & (often[pairs] > 3).any(1)] = 0
+
+    # where a plain picture differs in a field, they are not the same; nor where tints differ
+    found = np.where(empty, found, _whole_pictures(fine, found, sizes))
+    for k in _like_blocks(np.flatnonzero(found >= NEAR_PICTURE)):
+        found[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
+
+    # one may be a crop of the other: a tenth of one side cut off and none of the other
+    open_ = ~tiny & ~empty & (found < NEAR_PICTURE) & _same_shape(*shapes, apart=.16)
+    for k in _like_blocks(np.flatnonzero(open_)):
         p = pairs[k].T
-        found[k] = np.maximum(found[k], _cropped(colour[p], _soft(grey[p].reshape(-1, _SIDE, _SIDE)).reshape(2, -1, _SIDE, _SIDE), sizes[p]))
+        soft = _soft(grey[p].reshape(-1, _SIDE, _SIDE)).reshape(2, -1, _SIDE, _SIDE)
+        seen = _cropped(colour[p], soft, sizes[p], lambda s, n, k=k: fine(s, k[n]))
+        found[k] = np.maximum(found[k], seen)
     near = np.flatnonzero(found >= NEAR_PICTURE)
     return pairs[near], found[near]
+
 
 # %% ../nbs/02g_alike.ipynb #f054e93c
 NEAR_TEXT, _HASHES, _BAND, _PIECE = 0.86, 120, 4, 3
@@ -274,6 +434,27 @@ def _one_word(a: str, b: str, likeness: float) -> bool:
     a, b = a.split(), b.split()
     return len(a) == len(b) >= (7 if likeness < .8 else 4) and sum(x != y for x, y in zip(a, b)) == 1
 
+
+# %% ../nbs/02g_alike.ipynb #9809c9cc
+_SHORT, _PATTERNS = 12, .1  # words; share of the rows
+
+def _in_known_words(bare: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) -> (P,) bool
+    "Which pairs are short and differ in words that further texts hold too, not in how a word is spelled."
+    from collections import Counter
+
+    from rapidfuzz.distance import Levenshtein
+    in_texts = Counter(w for t in bare for w in set(t.split()))
+    out = np.zeros(len(pairs), bool)
+    for k, (i, j) in enumerate(pairs.tolist()):
+        a, b = (Counter(bare[row].split()) for row in (i, j))
+        gone, new = a - b, b - a
+        known = [any(in_texts[w] > (w in a) + (w in b) for w in some) or not some for some in (gone, new)]
+        spelled = Levenshtein.normalized_similarity("".join(gone), "".join(new)) >= .5
+        changed = bool(gone) or bool(new)
+        short = max(a.total(), b.total()) < _SHORT
+        out[k] = changed and short and (all(known) or not spelled)
+    return out
+
 def alike_texts(
     texts: list,  # texts, or pairs of texts
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) shares of letters that stay
@@ -281,14 +462,25 @@ def alike_texts(
     from rapidfuzz import distance, process
     bare = [_bare(t if isinstance(t, str) else " ".join(t)) for t in texts]
     pairs = _sharing_keys(_min_hashes(bare)) if texts else np.zeros((0, 2), np.int64)
-    pairs = pairs[[bool(bare[i]) for i in pairs[:, 0]]] if len(pairs) else pairs  # nothing but punctuation is like nothing else
-    if not len(pairs): return pairs, np.zeros(0)
-    found = np.asarray(process.cpdist([bare[i] for i in pairs[:, 0]], [bare[i] for i in pairs[:, 1]], scorer=distance.Levenshtein.normalized_similarity, workers=-1), float)
-    near = np.array([s >= NEAR_TEXT or s > .5 and _one_word(bare[i], bare[j], s) for (i, j), s in zip(pairs, found)])
-    return pairs[near], found[near]
+    if len(pairs):
+        pairs = pairs[[bool(bare[i]) for i in pairs[:, 0]]]  # nothing but punctuation is like nothing else
+    if not len(pairs):
+        return pairs, np.zeros(0)
+    first, second = ([bare[i] for i in column] for column in pairs.T)
+    likeness = distance.Levenshtein.normalized_similarity
+    found = np.asarray(process.cpdist(first, second, scorer=likeness, workers=-1), float)
+    one_word = np.array([s > .5 and _one_word(a, b, s) for a, b, s in zip(first, second, found)])
+    near = (found >= NEAR_TEXT) | one_word
+    pairs, found = pairs[near], found[near]
+
+    weak = _in_known_words(bare, pairs)
+    if len(np.unique(pairs[weak])) > max(10, _PATTERNS * len(texts)):
+        pairs, found = pairs[~weak], found[~weak]
+    return pairs, found
+
 
 # %% ../nbs/02g_alike.ipynb #dc5f6a16
-NEAR_SOUND = 0.97
+NEAR_SOUND, _SAME_WAVE, _CODED_WAVE = 0.97, 0.9, 0.7
 
 def _heard(wave: np.ndarray) -> np.ndarray:
     "(32,32) float32: bands by spans of time of a recording at 8,000 samples a second."
@@ -304,18 +496,46 @@ def _heard(wave: np.ndarray) -> np.ndarray:
     spans = np.stack([bands[int(a):max(int(a) + 1, int(np.ceil(b)))].mean(0) for a, b in zip(cuts, cuts[1:])], 1)
     return 10 * np.log10(np.maximum(spans, 1e-5 * spans.max() + 1e-12)).astype(np.float32)
 
+_LONGEST = 8 * 8000  # samples of a recording that are laid over those of another
+
+def _laid_over(a: np.ndarray, b: np.ndarray) -> float:  # (n,), (m,) samples
+    "Largest correlation of two waves, whichever of them begins later."
+    from scipy.fft import irfft, next_fast_len, rfft
+    a, b = (v[:_LONGEST].astype(np.float32) for v in (a, b))
+    a, b = a - a.mean(), b - b.mean()
+    loud = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if loud < 1e-6:
+        return 0.0
+    n = next_fast_len(len(a) + len(b), real=True)
+    return float(np.abs(irfft(rfft(a, n) * rfft(b, n).conj(), n)).max()) / loud
+
 def alike_sounds(
     items: list,  # as `open_sound` takes them
     hashes: list[str],  # SHA-256 of each
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) correlations
     "Pairs of recordings that are nearly the same."
     held, ends = waves(items, hashes, 8000)
-    marks = np.stack([_heard(held[a:b]) for a, b in zip(np.concatenate([[0], ends[:-1]]), ends)]) if len(ends) else np.zeros((0, _SIDE, _SIDE), np.float32)
-    pairs, n = _neighbours(marks), np.diff(ends, prepend=0)
-    if not len(pairs): return pairs, np.zeros(0)
-    found, ratio = _correlation(*(marks[p] for p in pairs.T)), n[pairs[:, 0]] / np.maximum(1, n[pairs[:, 1]])
-    near = (found >= NEAR_SOUND) & (ratio > .9) & (ratio < 1.11)
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    wave = lambda i: np.asarray(held[starts[i]:ends[i]])
+    if not len(ends):
+        return np.zeros((0, 2), np.int64), np.zeros(0)
+    marks = np.stack([_heard(wave(i)) for i in range(len(ends))])
+    pairs = _neighbours(marks)
+    if not len(pairs):
+        return pairs, np.zeros(0)
+    found = _correlation(*(marks[p] for p in pairs.T))
+    n = np.diff(ends, prepend=0)[pairs]
+    share, apart = n.min(1) / np.maximum(1, n.max(1)), np.abs(n[:, 0] - n[:, 1])
+
+    # a copy may lack a beginning or an end; one that was coded afresh is as long as before
+    near = np.zeros(len(pairs), bool)
+    for k in np.flatnonzero((found >= .84) & ((share > .9) | (apart <= 480))):
+        same = _laid_over(*(wave(i) for i in pairs[k]))
+        coded = found[k] >= NEAR_SOUND and apart[k] <= max(160, .01 * n[k].max())
+        near[k] = same >= _SAME_WAVE or coded and same >= _CODED_WAVE
+        found[k] = max(found[k], same) if near[k] else found[k]
     return pairs[near], found[near]
+
 
 # %% ../nbs/02g_alike.ipynb #4c281d92
 def _marks(values) -> np.ndarray:  # Series -> (N,) uint64, equal for cells that are nearly the same
@@ -355,7 +575,7 @@ def alike_rows(
     return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
 
 # %% ../nbs/02g_alike.ipynb #833c2ea9
-_VERSION = 12  # of what counts as alike; what is cached under another is worked out again
+_VERSION = 15  # of what counts as alike; what is cached under another is worked out again
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"

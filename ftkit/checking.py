@@ -99,5 +99,20 @@ def check_data(
         if decided: left = found.write_decisions(out, fixes)
         else: found.clean(out, fixes)
     if page: write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
-    print(json_text(found.to_json()) if as_json else f"{found}" + "".join(f"\n  {what:<9} {Path(p).resolve()}" for what, p in (("decisions" if decided else "cleaned", out), ("page", page)) if p)
-          + (f"\n  {left} copies are equal to another row, and decisions cannot part them; a cleaned copy can (--out FOLDER)" if left else "") + ("\n  its column split says which part a row was in: go on with -p split_column " + ("split" if "split" not in found.data.items.raw.columns else "ftkit_split") if out and not decided and kind == "tabular" else ""))
+    if as_json:
+        print(json_text(found.to_json()))
+        return
+    lines = [str(found)]
+    lines += [f"  {what:<9} {Path(p).resolve()}" for what, p in (("decisions" if decided else "cleaned", out), ("page", page)) if p]
+    if left:
+        lines.append(f"  {left} copies are equal to another row, and decisions cannot part them; a cleaned copy can (--out FOLDER)")
+    if out:
+        lines.append(f"  next:     {found.next_command(out, **_columns_of(kind, label, item, found.data.task.kind))}")
+    print("\n".join(lines))
+
+def _columns_of(kind: str, label: str | None, item: str | None, task: str) -> dict:
+    "The columns that were named, as the templates call them."
+    name = {"image": "item_column", "text": "text_column", "speech": "path_column"}.get(kind)
+    label_name = "text_column" if task == "transcription" else "label_column"
+    return {label_name: label} | ({name: item} if name else {})
+

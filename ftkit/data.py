@@ -67,6 +67,15 @@ def stratified_split(
     return part
 
 # %% ../nbs/03_data.ipynb #28f0bd7c
+def _bring_to_training(part: np.ndarray, table: np.ndarray, order: list[int]) -> None:
+    "Move the smallest group that has it to training, for each class that no group there has, where its part can spare it."
+    for stratum in np.flatnonzero(table.sum(0)):
+        if table[part == "train", stratum].any():
+            continue
+        spare = [g for g in order if table[g, stratum] and (part == part[g]).sum() > 1]
+        if spare:
+            part[spare[-1]] = "train"
+
 def grouped_split(
     strata: np.ndarray,  # (N,) integers
     groups: np.ndarray,  # (N,) texts
@@ -88,6 +97,7 @@ def grouped_split(
     for name in shares:  # where groups are few, a part that is wanted gets the smallest that another can spare
         of = [[g for g in order if part[g] == p] for p in shares]
         if shares[name] > 0 and name not in part and len(most := max(of, key=len)) > 1: part[most[-1]] = name
+    _bring_to_training(part, table, order)
     return part[index]
 
 # %% ../nbs/03_data.ipynb #b8c7d0b3
@@ -252,24 +262,55 @@ def split_fingerprint(self) -> str:
     return fingerprint(sorted(zip(self.hashes, map(str, self.parts))))
 
 # %% ../nbs/03_data.ipynb #0a74c241
+def _deal_groups(strata: np.ndarray, groups: np.ndarray, k: int, seed: int) -> np.ndarray:
+    "The fold (N,) of each row: whole groups, the largest first, each where its classes are rarest."
+    names, index = np.unique(groups, return_inverse=True)
+    table = np.zeros((len(names), strata.max() + 1))
+    np.add.at(table, (index, strata), 1)
+    share = table / np.maximum(table.sum(0), 1)
+    order = sorted(permutation(len(names), seed, "fold groups"), key=lambda g: -table[g].sum())
+    of, held = np.zeros(len(names), int), np.zeros((k, table.shape[1]))
+    for at, g in enumerate(order):
+        empty = np.flatnonzero(~held.any(1))
+        some = empty if len(empty) >= len(order) - at else np.arange(k)
+        crowded = (held[some] * share[g]).sum(1) + 1e-6 * held[some].sum(1)
+        of[g] = some[int(np.argmin(crowded))]
+        held[of[g]] += share[g]
+    return of[index]
+
+def _deal_rows(strata: np.ndarray, k: int, seed: int) -> np.ndarray:
+    "The fold (N,) of each row, cut one after the other from what is left."
+    fold, rest = np.full(len(strata), k - 1), np.arange(len(strata))
+    for i in range(k - 1):
+        part = stratified_split(strata[rest], {"test": 1 / (k - i)}, seed + i)
+        fold[rest[part == "test"]] = i
+        rest = rest[part != "test"]
+    return fold
+
 @patch_to(Data)
 def folds(self,
     k: int = 5,  # how many [2..N]
     seed: int = 0,
 ) -> list[Data]:
-    "k times the data, each with another k-th of the rows as test and the rest for training."
+    "At most k times the data, each with other rows as test and the rest for training; none is empty."
     if not 2 <= k <= len(self): raise DataError(f"k is {k}; it must lie between 2 and the number of rows ({len(self)})")
-    strata, rest, fold = _strata(self.labels, self.task.kind), np.arange(len(self)), np.zeros(len(self), int)
-    for i in range(k - 1):
-        share = {"test": 1 / (k - i)}
-        part = stratified_split(strata[rest], share, seed + i) if self.groups is None else grouped_split(strata[rest], self.groups[rest], share, seed + i)
-        fold[rest[part == "test"]] = i
-        rest = rest[part != "test"]
-    fold[rest] = k - 1
-    if self.groups is None and self.near is not None:  # rows that are alike are tested together
-        _, first, of = np.unique(self.near, return_index=True, return_inverse=True)
-        fold = np.where(self.near >= 0, fold[first][of], fold)
-    return [dataclasses.replace(self, parts=np.where(fold == i, "test", "train")) for i in range(k)]
+    strata, groups, what = _strata(self.labels, self.task.kind), self.groups, "groups"
+    fold = None
+    if groups is None:  # rows that are alike are tested together
+        near = np.full(len(self), -1) if self.near is None else self.near
+        groups, what = np.where(near >= 0, near, np.arange(len(self)) + near.max() + 1), "rows unlike one another"
+        first, of = np.unique(groups, return_index=True, return_inverse=True)[1:]
+        fold = _deal_rows(strata, k, seed)[first][of]
+    filled = min(k, len(np.unique(groups)))
+    if filled < 2:
+        why, instead = "nearly the same", "give rows that differ"
+        if what == "groups":
+            why, instead = "of one group", "give rows of more groups, or choose another group column"
+        raise DataError(f"all {len(self)} rows are {why}, so there are no two folds of them; {instead}")
+    if fold is None or len(np.unique(fold)) < k: fold = _deal_groups(strata, groups, filled, seed)
+    told = (f"{filled} folds, not {k}: there are {filled} {what}",) if filled < k else ()
+    return [dataclasses.replace(self, parts=np.where(fold == i, "test", "train"), notes=(*self.notes, *told)) for i in range(filled)]
+
 
 # %% ../nbs/03_data.ipynb #e6950393
 @patch_to(Data)
@@ -426,6 +467,17 @@ def _same_kind(rows: Rows, more: Rows) -> None:
         raise DataError(f"the {rows.target} of the first source holds {first} (first: {str(rows.labels[0])[:40]!r}), that of the second {second} (first: {str(more.labels[0])[:40]!r}); "
                         "give both in one form, or choose kind='single_label'")
 
+_PART_WORDS = {"train": "training", "valid": "validation", "test": "test"}
+
+def _unfilled(parts: np.ndarray, shares: dict[str, float], groups) -> list[str]:
+    "A note on parts that were wanted and hold no row."
+    gone = [_PART_WORDS[p] for p, share in shares.items() if share and not (parts == p).any()]
+    if not gone:
+        return []
+    n = len(set(map(str, groups))) if groups is not None else len(parts)
+    why = f"{n} {'group' if groups is not None else 'row'}{'s' if n > 1 else ''} cannot fill three parts"
+    return [f"no row is left for {' and '.join(sorted(gone))}: {why}"]
+
 def _notes(labels, kind, classes, parts) -> list[str]:
     "What the reader should know before training."
     notes = []
@@ -439,6 +491,9 @@ def _notes(labels, kind, classes, parts) -> list[str]:
         has = lambda on: (labels if kind == "multi_label" else np.eye(len(classes), dtype=np.float32)[labels])[on].any(0)
         if new := [c for c, learned, held in zip(classes, has(parts == "train"), has(parts != "train")) if held and not learned]:
             notes.append(f"{len(new)} classes have no training row ({', '.join(new[:8])}{', …' if len(new) > 8 else ''}), so no model can learn them from these data, and their rows count as mistakes")
+        held = next((p for p in ("test", "valid") if (parts == p).any()), None)
+        if held and (gone := [c for c, known, there in zip(classes, has(parts == "train"), has(parts == held)) if known and not there]):
+            notes.append(f"{len(gone)} {'class has' if len(gone) == 1 else 'classes have'} no {_PART_WORDS[held]} row ({', '.join(gone[:8])}{', …' if len(gone) > 8 else ''}): figures say nothing of {'it' if len(gone) == 1 else 'them'}, and means over classes leave {'it' if len(gone) == 1 else 'them'} out")
     if kind == "transcription" and (new := sorted(set().union(*labels[parts != "train"]) - set(classes))):
         notes.append(f"{len(new)} characters of the held-out texts are in no training text ({' '.join(new[:12])}{' …' if len(new) > 12 else ''}), so no model can learn from these data to write them")
     return notes
@@ -498,6 +553,7 @@ def from_rows(cls,
         parts, hashes, near, sizes, seconds = parts[keep], [hashes[i] for i in keep], None if near is None else near[keep], None if sizes is None else sizes[keep], None if seconds is None else seconds[keep]
         kind, classes, labels = encode_labels(rows, kind)
         notes = (*notes, told)
+    notes = (*notes, *_unfilled(parts, shares, rows.columns.get("group")))
     if not (parts == "train").any(): raise DataError(f"no row of {source} is left for training; give more rows, or smaller valid and test shares")
     if kind == "transcription": classes = characters(labels[parts == "train"])
     groups, speakers = (np.array(list(map(str, rows.columns[c]))) if c in rows.columns else None for c in ("group", "speaker"))

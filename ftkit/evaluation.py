@@ -424,10 +424,12 @@ def _repr_html_(self) -> str:
 
 @patch_to(Report)
 def classes_table(self):
-    "Precision, recall and F1 of each class with intervals, as a DataFrame; None for numbers and several labels."
+    "Precision, recall and F1 of each class that a row has or is given, with intervals, as a DataFrame; None for numbers and several labels."
     import pandas as pd
     if self.task.kind != "single_label": return None
-    return pd.DataFrame(per_class(self.part.labels, self.probabilities, self.task.classes)).map(str).set_index("class")
+    rows = per_class(self.part.labels, self.probabilities, self.task.classes)
+    there = [r for r in rows if r["support"] or np.isfinite(r["f1"].value)]
+    return pd.DataFrame(there).map(str).set_index("class")
 
 # %% ../nbs/12_evaluation.ipynb #4fd94b7c
 @patch_to(Report)

@@ -216,7 +216,10 @@ def classification_metrics(
     n_boot: int = 1000,  # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no intervals
     seed: int = 0,       # same seed, same figures
 ) -> dict[str, Figure]:
-    "Accuracy, balanced accuracy, macro precision, recall and F1, log loss, ROC-AUC (binary, or one against the rest over the classes in `y`)."
+    """Accuracy, balanced accuracy, macro precision, recall and F1, log loss, ROC-AUC (binary, or one against the rest over the classes in `y`).
+
+    Balanced accuracy is the mean over the classes in `y`, the macro figures over those in `y` or predicted,
+    as in scikit-learn: a class that takes no part is left out."""
     y, p = _single_label(y, p, classes)
     n, n_classes = p.shape
     hit, true, guess = _class_counts(y, p.argmax(1), n_classes, n_boot, seed)
@@ -268,14 +271,18 @@ def multilabel_metrics(
     n_boot: int = 1000,      # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no intervals
     seed: int = 0,           # same seed, same figures
 ) -> dict[str, Figure]:
-    "Accuracy (all labels of a row right), hamming accuracy (labels right), F1, precision, recall, mean binary log loss, macro ROC-AUC."
+    """Accuracy (all labels of a row right), hamming accuracy (labels right), F1, precision, recall, mean binary log loss, macro ROC-AUC.
+
+    Macro figures are means over the labels that some row of `y` has or is given, as scikit-learn's with
+    those as `labels`; ROC-AUC over the labels that some rows have and some have not."""
     y, p, guess = _multi_label(y, p, classes, threshold)
-    n, c = p.shape
+    n = len(p)
     true, said, counts = _patterns(y, guess)
     kinds = np.stack([true * said, true, said])  # whole numbers: sums are exact in any order
     hit, true, said = np.concatenate([w.astype(np.float64) @ kinds for w in _resamples(counts, n_boot, seed)], axis=1)
     micro = _precision_recall_f1(*(x.sum(1, keepdims=True) for x in (hit, true, said)), listed=np.array([True]))
-    macro = _mean(_precision_recall_f1(hit, true, said, listed=np.full(c, True)))
+    there = true[0] + said[0] > 0  # a label that no row has and none is given says nothing of the model
+    macro = _mean(_precision_recall_f1(hit, true, said, listed=there | ~there.any()))
     q = np.clip(p, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
     by_row = dict(accuracy=(guess == y).all(1), hamming_accuracy=(guess == y).mean(1), log_loss=-np.where(y, np.log(q), np.log1p(-q)).mean(1))
     stats = dict(f1_micro=micro[2, :, 0], f1_macro=macro[2], precision_macro=macro[0], recall_macro=macro[1], roc_auc=_macro_auc(y, p, n_boot, seed))

@@ -32,13 +32,14 @@ from .personal import find_personal, scrub
 from .pictures import open_picture
 from .runfolder import Progress
 from .sounds import Clip, open_sound
+from .sources import _SPLIT_NAMES
 from .speech_bodies import load_backbone
 from .speech_data import as_mp3
 from .table_faults import far_numbers, mended, missing_cells, odd_columns, personal_cells, telling_columns, variants
 from .tables import fit_prep
 
 # %% ../nbs/11d_quality.ipynb #bb79931f
-FIXES = {"drop": "leave the rows out", "keep_one": "leave all out but one, a test row if there is one", "relabel": "give them the label that is named", "scrub": "put [e-mail], [card] … in the place of personal data", "impute": "fill the cells: the median, or the commonest category, of the training rows", "unify": "write the category as most rows do", "flag": "nothing: a person must look"}
+FIXES = {"drop": "leave the rows out", "keep_one": "leave all out but one, a test row if there is one", "relabel": "give them the label that is named", "scrub": "put [e-mail], [card] … in the place of personal data", "impute": "fill numbers and dates with the median of the training rows; categories stay missing", "unify": "write the category as most rows do", "flag": "nothing: a person must look"}
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -93,25 +94,56 @@ def _parts_of(data: Data, rows) -> str:
 def _disagree(data: Data, rows) -> bool:
     return data.task.kind in ("single_label", "multi_label") and len({str(data.labels[i]) for i in rows}) > 1
 
+_CROWD = 1 / 3  # of the rows: where more are like another one, that is how these data are
+
+def _groups(pairs: np.ndarray, n: int) -> list[tuple[int, ...]]:
+    "The rows of each group, by their first."
+    group = groups_of(pairs, n)
+    order = np.flatnonzero(group >= 0)
+    order = order[np.argsort(group[order], kind="stable")]
+    if not len(order):
+        return []
+    return [tuple(some.tolist()) for some in np.split(order, np.flatnonzero(np.diff(group[order])) + 1)]
+
+def _told_copies(data: Data, rows: tuple[int, ...], sure: float | None, crowd: bool) -> list[Finding]:
+    "Findings of a group of rows that are the same, or with a likeness nearly so."
+    same = sure is None
+    what = "the same" if same else f"nearly the same (likeness {sure:.3f})"
+    told = f"{len(rows)} rows are {what}, {_parts_of(data, rows)}"
+    name, fix, severity = "near-copies", "keep_one", "likely"
+    if same:
+        name, severity = "exact copies", "wrong"
+    if crowd and not same:
+        told += "; so are more than a third of all rows, and these may just be such data: look at them"
+        fix, severity = "flag", "look"
+    score = 1.0 if same else sure
+    if _disagree(data, rows):
+        told += "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows}))
+        name, fix, severity = "copies that disagree", "flag", "look" if crowd and not same else "wrong"
+    out = [Finding(name, rows, told, fix, severity, score=score)]
+    if len(set(data.parts[list(rows)])) > 1:
+        out.append(Finding("copies across parts", rows, told, fix, severity if fix == "flag" else "wrong", score=score))
+    return out
+
 @register_check("copies")
 def _copies(data: Data, seen: Seen):
     "Groups of rows that are the same, or nearly so."
     pairs, likeness = seen.alike()
-    plain = by_chance(data.items.frame) if data.task.modality == "tabular" else np.zeros(len(data), bool)
-    for name, own in (("exact copies", pairs[likeness == 1]), ("near-copies", pairs)):
-        group = groups_of(own, len(data))
-        best = np.zeros(len(data))
-        np.maximum.at(best, group[pairs[:, 0]], np.where(likeness < 1, likeness, 0))
-        order = np.flatnonzero(group >= 0)
-        order = order[np.argsort(group[order], kind="stable")]
-        for some in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else ():
-            rows, sure = tuple(some.tolist()), float(best[group[some[0]]]) if name == "near-copies" else 1.0
-            if name == "near-copies" and len({data.hashes[i] for i in rows}) == 1: continue  # told as exact ones
-            told = f"{len(rows)} rows are {'the same' if name == 'exact copies' else f'nearly the same (likeness {sure:.3f})'}, {_parts_of(data, rows)}"
-            if plain[rows[0]] and name == "exact copies": yield Finding("equal rows", rows, told + "; with so few columns that may be chance"); continue
-            if _disagree(data, rows): yield Finding("copies that disagree", rows, told + "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows})), "flag", "wrong", score=sure)
-            else: yield Finding(name, rows, told, "keep_one", "wrong" if name == "exact copies" else "likely", score=sure)
-            if len(set(data.parts[list(rows)])) > 1: yield Finding("copies across parts", rows, told, "keep_one", "wrong", score=sure)
+    chance = by_chance(data.items.frame) if data.task.modality == "tabular" else np.zeros(len(data), bool)
+    for rows in _groups(pairs[likeness == 1], len(data)):
+        if chance[rows[0]]:
+            told = f"{len(rows)} rows are the same, {_parts_of(data, rows)}; with so few columns that may be chance"
+            yield Finding("equal rows", rows, told)
+        else:
+            yield from _told_copies(data, rows, None, False)
+
+    best = np.zeros(len(data))
+    for side in pairs.T:
+        np.maximum.at(best, side, np.where(likeness < 1, likeness, 0))
+    near = [rows for rows in _groups(pairs, len(data)) if len({data.hashes[i] for i in rows}) > 1]
+    crowd = len(data) >= 20 and sum(map(len, near)) > _CROWD * len(data)
+    for rows in near:
+        yield from _told_copies(data, rows, float(best[list(rows)].max()), crowd)
 
 @register_check("classes")
 def _classes(data: Data, seen: Seen):
@@ -144,6 +176,9 @@ def held_out_probabilities(
     with threadpool_limits(1):
         for fold in data.folds(min(k, len(data))):
             train, rest = fold.part("train").ids, fold.part("test").ids
+            if len(known := np.unique(data.labels[train])) < 2:  # all rows of the other classes are in this fold
+                out[rest, known[0]] = 1
+                continue
             model = LogisticRegression(C=.003, max_iter=200).fit(x[train], data.labels[train])
             out[np.ix_(rest, model.classes_)] = model.predict_proba(x[rest])
     return _as_sure_as_right(out / out.sum(1, keepdims=True), data.labels)
@@ -151,7 +186,10 @@ def held_out_probabilities(
 def _held_out_rows(data: Data) -> np.ndarray:
     "The same for rows of a table, by a random forest: what counts there is which columns meet."
     out = np.full((len(data), len(data.task.classes)), 1e-6)
-    for fold in data.folds(min(5, len(data))): out[fold.test.ids] += Classical("random_forest", data.task).fit(fold, fold.train.ids).predict(fold.test)
+    for fold in data.folds(min(5, len(data))):
+        known = np.unique(fold.train.labels)
+        forest = Classical("random_forest", data.task)
+        out[fold.test.ids] += forest.fit(fold, fold.train.ids).predict(fold.test) if len(known) > 1 else np.eye(out.shape[1])[known]
     return out / out.sum(1, keepdims=True)
 
 # %% ../nbs/11d_quality.ipynb #0534bc17
@@ -160,7 +198,7 @@ _TIMES = 8  # as likely as its own label must another class be for a row to be w
 @register_check("labels", deep=True)
 def _labels(data: Data, seen: Seen):
     "Labels that a linear model on features contradicts."
-    if data.task.kind != "single_label" or np.bincount(data.labels).min() < 2: return
+    if data.task.kind != "single_label" or np.bincount(data.labels, minlength=len(data.task.classes)).min() < 2: return
     from cleanlab.filter import find_label_issues
     from sklearn.metrics import cohen_kappa_score
     tabular = data.task.modality == "tabular"
@@ -350,7 +388,7 @@ def check(
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
     found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [13, _VERSION]})
+    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [14, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
     if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}
@@ -466,28 +504,75 @@ def _named(data: Data, i: int, scrubbed: bool) -> str:
     return (scrub(text) if scrubbed and data.task.modality in ("text", "tabular") else text)[:200]
 
 # %% ../nbs/11d_quality.ipynb #e1b3796f
+def _folder_names(data: Data) -> bool:
+    "Whether the classes can be names of folders on any system, and are not taken for parts."
+    if data.task.kind != "single_label":
+        return False
+    usual = re.compile(r"[^\W_][^/\\:*?\"<>|\x00-\x1f]{0,99}(?<![ .])")
+    names = {c.casefold() for c in data.task.classes}
+    return len(names) == len(data.task.classes) and not names & _SPLIT_NAMES.keys() and all(map(usual.fullmatch, names))
+
+def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[dict]:
+    "Write pictures or recordings below part and class, or below data where classes are no names of folders; rows of labels.csv."
+    rows, by_class = [], _folder_names(data)
+    for i, item in enumerate(data.items):
+        if i in decided and decided[i].what == "drop":
+            continue
+        label = decided[i].label if i in decided else _exactly(data, i)
+        name = f"{i + 1:06}-{Path(item).name}" if isinstance(item, (str, os.PathLike)) else f"{i + 1:06}.png"
+        path = f"{data.parts[i]}/{label}/{name}" if by_class else f"data/{name}"
+        _as_file(item, out / path, i in scrubbed)
+        rows.append({"path": path, "label": label, "split": data.parts[i]})
+    return rows
+
 @patch_to(Quality)
 def clean(self,
     folder: str | os.PathLike,  # is made; must not be there
     fix: tuple[str, ...] = ("drop", "keep_one"),  # which of FIXES to apply; impute and unify: of tables
 ) -> Path:
-    "A cleaned copy: pictures or recordings with labels.csv, texts.csv, or table.csv; and changes.csv, which says what was done."
+    "A cleaned copy: class folders of pictures or recordings with labels.csv, texts.csv, or table.csv; and changes.csv, which says what was done."
     import pandas as pd
     data, decided, folder = self.data, self.decisions(fix), Path(folder)
+    modality = data.task.modality
     if folder.exists(): raise UsageError(f"{folder} is there already; name a folder that is not")
-    if data.task.kind not in ("single_label", "regression") or data.task.modality == "speech" and any(isinstance(i, Clip) for i in data.items): raise UsageError(f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (write_decisions)")
+    if data.task.kind not in ("single_label", "regression") or modality == "speech" and any(isinstance(i, Clip) for i in data.items): raise UsageError(f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (--out decisions.csv, or write_decisions in Python)")
+    if len(decided) == len(data) and all(d.what == "drop" for d in decided.values()):
+        raise UsageError(f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows is of no use; look at the findings, and leave out the fix that takes them")
     scrubbed = {i for f in self.findings if f.fix == "scrub" and "scrub" in fix for i in f.rows}
-    label, rows, changes = lambda i: decided[i].label if i in decided else _exactly(data, i), [], [(i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label) for i, d in sorted(decided.items())]
-    if data.task.modality != "tabular": changes += [(i + 1, _named(data, i, True), "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
+    changes = [(i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label) for i, d in sorted(decided.items())]
+    if modality != "tabular": changes += [(i + 1, _named(data, i, True), "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
     with build_folder(folder) as out:
-        if data.task.modality == "tabular": changes += _clean_table(data, decided, fix, Path(out))
-        for i, item in enumerate(data.items) if data.task.modality != "tabular" else ():
-            if i in decided and decided[i].what == "drop": continue
-            if data.task.modality == "text": rows.append({"text": scrub(item) if i in scrubbed else item, "label": label(i), "split": data.parts[i]})
-            else:
-                name = f"{i + 1:06}-{Path(item).name}" if isinstance(item, (str, os.PathLike)) else f"{i + 1:06}.png"
-                _as_file(item, Path(out) / "data" / name, i in scrubbed)
-                rows.append({"path": f"data/{name}", "label": label(i), "split": data.parts[i]})
-        if rows: write_atomic(Path(out) / ("texts.csv" if data.task.modality == "text" else "labels.csv"), pd.DataFrame(rows).to_csv(index=False))
+        if modality == "tabular": changes += _clean_table(data, decided, fix, Path(out))
+        elif modality == "text":
+            stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
+            texts = [scrub(data.items[i]) if i in scrubbed else data.items[i] for i in stay]
+            labels = [decided[i].label if i in decided else _exactly(data, i) for i in stay]
+            table = pd.DataFrame({"text": texts, "label": labels, "split": data.parts[stay]})
+            write_atomic(Path(out) / "texts.csv", table.to_csv(index=False))
+        else:
+            table = pd.DataFrame(_clean_files(data, decided, scrubbed, Path(out)))
+            write_atomic(Path(out) / "labels.csv", table.to_csv(index=False))
         write_atomic(Path(out) / "changes.csv", pd.DataFrame(changes, columns=["row", "item", "what", "was", "label"]).to_csv(index=False))
     return folder
+
+@patch_to(Quality)
+def next_command(self,
+    made: str | os.PathLike,  # what `clean` or `write_decisions` made
+    **columns,  # of the source, beside decisions: label_column and so on, as the template has them
+) -> str:
+    "The command that trains on a cleaned copy, or on the source with the decisions."
+    import shlex
+    modality, made = self.data.task.modality, Path(made)
+    given = {"data": str(made)}
+    if made.suffix == ".csv":
+        given = {"data": self.data.source, "decisions": str(made)} | {k: v for k, v in columns.items() if v}
+    elif modality == "tabular":
+        split = "split" if "split" not in self.data.items.raw.columns else "ftkit_split"
+        given = {"data": str(made / "table.csv"), "label_column": self.data.task.target, "split_column": split}
+    elif modality == "text" or not _folder_names(self.data):
+        table = "texts.csv" if modality == "text" else "labels.csv"
+        given = {"data": str(made / table), "split_column": "split"}
+    if modality == "speech":
+        given["task"] = "transcribe" if self.data.task.kind == "transcription" else "classify"
+    return "ftkit run " + modality + "".join(f" -p {k} {shlex.quote(v)}" for k, v in given.items())
+

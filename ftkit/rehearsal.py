@@ -125,12 +125,13 @@ def _as_it_came(t) -> float:
 def _comparison(data, models, k: int, seed: int, options: dict) -> dict:
     "What a comparison of models takes, and the report behind it."
     import numpy as np
-    from ftkit.comparison import _learnable, _one_fold, model_names
+    from ftkit.comparison import _learnable, _one_fold, comparable_folds, model_names
     from ftkit.estimation import Estimate, _peak_bytes
     from ftkit.recipe import pick_device
     names, learn, rows = list(models) or list(model_names(data.task.modality)), _learnable(data), []
     options = {"seed": seed, "backbone": options.get("backbone"), "text_backbone": options.get("text_backbone"), "network": options.get("network") or {}}
     few = learn if len(learn) <= 3000 else learn.only(sorted(np.random.default_rng(0).permutation(len(learn))[:3000]))
+    k = len(comparable_folds(data, k, seed))  # refused here as in the run
     fold, more = few.folds(k, seed)[0], len(learn) / len(few)
     for i, name in enumerate(names):
         emit("compare", step=i + 1, of=len(names), model=name)

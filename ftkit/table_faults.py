@@ -21,8 +21,15 @@ def missing_cells(
 ):  # yields (name of the fault, row numbers, evidence, fix, severity, score)
     "Columns with empty cells, and rows that are mostly empty."
     frame = data.items.frame
+    filled = set(data.items.of("number", "date"))
     for c in frame.columns:
-        if n := int((gone := frame[c].isna().to_numpy()).sum()): yield "missing cells", np.flatnonzero(gone), f"{c}: {n} of {len(frame)} cells are missing ({n / len(frame):.0%})", "impute", "likely" if n > len(frame) / 2 else "look", n / len(frame)
+        gone = frame[c].isna().to_numpy()
+        n = int(gone.sum())
+        if not n:
+            continue
+        told = f"{c}: {n} of {len(frame)} cells are missing ({n / len(frame):.0%})"
+        fix = "impute" if c in filled else "flag"
+        yield "missing cells", np.flatnonzero(gone), told, fix, "likely" if n > len(frame) / 2 else "look", n / len(frame)
     for i in np.flatnonzero(frame.isna().mean(axis=1) > .5): yield "mostly empty row", [i], f"{frame.iloc[i].isna().sum()} of its {len(frame.columns)} cells are missing", "drop", "likely", 1.0
 
 def far_numbers(data: Data):
@@ -131,7 +138,7 @@ def mended(
             rows = [i for i, v in enumerate(frame[c]) if isinstance(v, str) and find_personal(v)]
             if rows: put(c, rows, "scrub", [scrub(frame[c].iat[i]) for i in rows])
     if "impute" in fix:
-        for c in data.items.of("number", "date", "category"):
+        for c in data.items.of("number", "date"):  # a category that is missing stays missing: the commonest one would be a guess
             rows, known = np.flatnonzero(frame[c].isna()), frame[c].iloc[train].dropna()
-            if len(rows) and len(known): put(c, rows, "impute", [known.median() if frame[c].dtype.kind in "fM" else known.value_counts().index[0]] * len(rows))
+            if len(rows) and len(known): put(c, rows, "impute", [known.median()] * len(rows))
     return frame, changes
