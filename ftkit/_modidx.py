@@ -1518,6 +1518,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.sources._utf8': ('sources.html#_utf8', 'ftkit/sources.py'),
                                'ftkit.sources._without_marks': ('sources.html#_without_marks', 'ftkit/sources.py'),
                                'ftkit.sources.class_names': ('sources.html#class_names', 'ftkit/sources.py'),
+                               'ftkit.sources.cleaned_table': ('sources.html#cleaned_table', 'ftkit/sources.py'),
                                'ftkit.sources.feature': ('sources.html#feature', 'ftkit/sources.py'),
                                'ftkit.sources.find_column': ('sources.html#find_column', 'ftkit/sources.py'),
                                'ftkit.sources.layout_of': ('sources.html#layout_of', 'ftkit/sources.py'),

@@ -102,7 +102,7 @@ def check_data(
     if as_json:
         print(json_text(found.to_json()))
         return
-    lines = [str(found)]
+    lines = [*(f"  read: {note}" for note in found.data.notes), str(found)]
     lines += [f"  {what:<9} {Path(p).resolve()}" for what, p in (("decisions" if decided else "cleaned", out), ("page", page)) if p]
     if left:
         lines.append(f"  {left} copies are equal to another row, and decisions cannot part them; a cleaned copy can (--out FOLDER)")

@@ -32,7 +32,7 @@ from .personal import find_personal, scrub
 from .pictures import open_picture
 from .runfolder import Progress
 from .sounds import Clip, open_sound
-from .sources import _SPLIT_NAMES
+from .roles import split_of
 from .speech_bodies import load_backbone
 from .speech_data import as_mp3
 from .table_faults import far_numbers, mended, missing_cells, odd_columns, personal_cells, telling_columns, variants
@@ -373,7 +373,7 @@ class Quality:
         if not (d := self.diversity): return ""
         alike_ = [f"{c} ({v['close']:.0%})" for c, v in sorted(d.get("classes", {}).items(), key=lambda kv: -kv[1]["close"]) if v["close"] > max(.1, 1.5 * d["close"])]
         return f"diversity: as {d['vendi']:.1f} rows unlike one another; nearest neighbour at {d['nearest']['50%']:.3f} (median of {d['rows']:,} rows), {d['close']:.1%} closer than {CLOSE}" + (f", far more of {', '.join(alike_[:3])}" if alike_ else "")
-    def to_json(self): return {"source": self.data.source, "rows": len(self.data), "fingerprint": self.data.fingerprint, "counts": self.counts(), "diversity": self.diversity, "notes": self.notes, "findings": [dataclasses.asdict(f) for f in self.findings]}
+    def to_json(self): return {"source": self.data.source, "rows": len(self.data), "fingerprint": self.data.fingerprint, "counts": self.counts(), "diversity": self.diversity, "read": list(self.data.notes), "notes": self.notes, "findings": [dataclasses.asdict(f) for f in self.findings]}
 
 # %% ../nbs/11d_quality.ipynb #e34cb3cd
 def check(
@@ -510,7 +510,7 @@ def _folder_names(data: Data) -> bool:
         return False
     usual = re.compile(r"[^\W_][^/\\:*?\"<>|\x00-\x1f]{0,99}(?<![ .])")
     names = {c.casefold() for c in data.task.classes}
-    return len(names) == len(data.task.classes) and not names & _SPLIT_NAMES.keys() and all(map(usual.fullmatch, names))
+    return len(names) == len(data.task.classes) and not any(map(split_of, names)) and all(map(usual.fullmatch, names))
 
 def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[dict]:
     "Write pictures or recordings below part and class, or below data where classes are no names of folders; rows of labels.csv."

@@ -23,7 +23,7 @@ from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .speech_data import Data
 from .params import nearest
 from .roles import filter_rows, read_columns
-from .sources import _EXCEL, DataError, Layout, Rows, find_column, layout_of, odd_quotes, read_table
+from .sources import _EXCEL, DataError, Layout, Rows, cleaned_table, find_column, layout_of, odd_quotes, read_table
 from .table_samples import fetch_sample
 
 # %% ../nbs/03d_table_data.ipynb #855a6273
@@ -172,6 +172,11 @@ def _frame_of(source, chosen: dict, limit: int | None):
     if not isinstance(source, (str, os.PathLike)): raise DataError(f"a {type(source).__name__} was given as the table; give a path, sample:NAME, a DataFrame, or a dictionary of columns")
     path = Path(source).expanduser()
     if str(source).startswith("sample:"): return read_table(fetch_sample(str(source).removeprefix("sample:")) / "table.csv"), str(source)
+    if cleaned_table(path, "table.csv") != path:
+        path = cleaned_table(path, "table.csv")
+        table = read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"])
+        chosen["split"] = chosen["split"] or ("ftkit_split" if "ftkit_split" in table.columns else "split")
+        return table, path.name
     if path.is_file(): return read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]), path.name
     return None, str(source)
 

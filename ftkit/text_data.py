@@ -17,7 +17,7 @@ from .folders import TEXTS, FileIndex, match_files, names_files, read_class_fold
 from .image_data import Data
 from .labels import class_name
 from .roles import filter_rows, read_columns
-from .sources import DataError, Rows, class_names, find_column, read_table, usual_column, without_hidden
+from .sources import DataError, Rows, class_names, cleaned_table, find_column, read_table, usual_column, without_hidden
 from .table_samples import fetch_sample
 
 # %% ../nbs/03b_text_data.ipynb #085a0e4d
@@ -115,6 +115,8 @@ def _read_texts(source, text, second, label, columns, notes, skip_bad, where=Non
         group = "group" if "group" in table.columns else None
         columns |= {"group": columns.get("group") or group}
         return of_table(table, str(source))
+    if cleaned_table(path, "texts.csv") != path:
+        path, columns["split"] = cleaned_table(path, "texts.csv"), columns.get("split") or "split"
     if path.is_dir():
         filter_rows(None, where, path)
         return _read_files(path, notes, skip_bad)

@@ -205,15 +205,29 @@ def test_few_groups_make_fewer_folds(tmp_path):
 
 def test_an_estimate_lies_inside_its_interval():
     rng = np.random.default_rng(3)
-    same = "very long common complaint text about the delivery"
-    texts = [same] * 45 + [f"text {i} about {rng.random()}" for i in range(15)]
-    labels = ["p", "n"] * 22 + ["p"] + ["p", "n"] * 7 + ["n"]
-    data = Data.text((texts, labels))
-    from ftkit.comparison import comparable_folds
-
-    folds = comparable_folds(data, 5)
+    groups = ["large"] * 45 + ["b"] * 9 + ["c"] * 6
+    frame = pd.DataFrame({"x": rng.normal(size=60), "group": groups, "label": rng.choice(["p", "n"], 60)})
+    data = Data.tabular(frame, group="group")
+    folds = data.folds(3)
     assert all(len(f.test) and len(f.train) for f in folds)
-    assert sum(len(f.test) for f in folds) == (data.parts != "test").sum()
+    found = compare_models(data, ["dummy", "decision_tree", "ridge"], k=3)
+    for row in found.rows:
+        assert row["interval"].low <= row["score"] <= row["interval"].high, row
+
+
+@pytest.mark.parametrize("kind", ["text", "tabular"])
+def test_a_cleaned_folder_is_data_of_the_next_run(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(list("abcdefgh"), 9)) + f" {i}" for i in range(60)]
+    frame = pd.DataFrame({"text": texts, "x": rng.normal(size=60).round(3), "label": ["p", "n"] * 30})
+    pd.concat([frame, frame.head(3)]).to_csv(tmp_path / "t.csv", index=False)
+    read = {"text": Data.text, "tabular": lambda source: Data.tabular(source, leave_out=("text",))}[kind]
+    data = read(tmp_path / "t.csv")
+    check(data, deep=False).clean(tmp_path / "clean", ("drop", "keep_one"))
+    again = read(tmp_path / "clean")
+    stay = np.isin(data.hashes, again.hashes) if kind == "tabular" else np.arange(63) < 60
+    assert again.task.classes == ("n", "p") and len(again) == stay.sum() == {"text": 60, "tabular": 63}[kind]
+    assert (again.parts == data.parts[stay]).mean() > 0.9  # of equal rows a test row is kept
 
 
 def test_the_gate_says_json_of_odd_data(tmp_path):
