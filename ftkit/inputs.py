@@ -116,7 +116,7 @@ def read(self, sources: list, tokenizer=None) -> Pictures:
         except PictureError as e:
             wrong.append(str(e))
             continue
-        told.append(picture.info.get("light", ""))
+        told.append(picture.info["ftkit"])
         x[i] = square(picture, self.size, self.fit, self.interpolation, self.background).transpose(2, 0, 1)
     if wrong: raise PictureError("; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""))
     return Pictures(x, self, told)

@@ -103,14 +103,16 @@ def _to_bytes(values: np.ndarray, scale: list[float]) -> np.ndarray:
 def _chosen(depth: Depth, light: dict | None) -> tuple[list[float], str]:
     "The set's scale, else the picture's own; and what the reader of a prediction should know of it."
     own = scale_of(depth.kind, depth.low, depth.high)
-    scale = (light or {}).get(depth.kind)
-    if scale is None:
-        told = f"its values were read on their own scale, {own[0]:g} is black and {own[1]:g} white"
-        return own, "" if own in ([0, 1], [0, 65535]) else told
-    if scale[0] <= depth.low and depth.high <= scale[1] * (1.05 if depth.kind == "float" else 1):
-        return scale, ""
-    return scale, (f"its values go from {depth.low:g} to {depth.high:g}; what lies outside of the "
-                   f"training pictures' scale, {scale[0]:g} to {scale[1]:g}, is cut")
+    scale = (light or {}).get(depth.kind, own)
+    told = ["some of its values are NaN or infinite; NaN was read as black"] if depth.gaps else []
+    over = 1.05 if depth.kind == "float" else 1
+    if depth.kind not in (light or {}):
+        if own not in ([0, 1], [0, 65535]):
+            told.append(f"its values were read on their own scale, {own[0]:g} is black and {own[1]:g} white")
+    elif depth.low < scale[0] - (over - 1) * scale[1] or depth.high > scale[1] * over:
+        told.append(f"its values go from {depth.low:g} to {depth.high:g}; what lies outside of the "
+                    f"training pictures' scale, {scale[0]:g} to {scale[1]:g}, is cut")
+    return scale, "; ".join(told)
 
 def _levels(values: np.ndarray, depth: Depth, scale: list[float]) -> np.ndarray:
     "(H,W) or (H,W,3|4) uint8; transparency has its own full scale."
@@ -200,6 +202,19 @@ def _to_first_full(image: Image.Image) -> None:
             return
     image.seek(0)
 
+def _pages(image: Image.Image) -> int:
+    "How many pages or frames a file holds; previews of one picture, as cameras and icons have them, do not count."
+    if image.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
+        return 1
+    full = 0
+    with contextlib.suppress(Exception):  # a later page may be broken, the first is all that is used
+        if not getattr(image, "is_animated", False) or image.format != "TIFF":
+            return getattr(image, "n_frames", 1)
+        for page in range(image.n_frames):
+            image.seek(page)
+            full += not image.tag_v2.get(254, 0) & 1
+    return max(1, full)
+
 # %% ../nbs/02a_pictures.ipynb #c2d95e70
 def to_rgb(
     image: Image.Image,  # any mode
@@ -224,8 +239,7 @@ def to_rgb(
         ground.alpha_composite(image)
         image = ground
     image = image.convert("RGB")
-    if told:
-        image.info["light"] = told
+    image.info["ftkit"] = told  # what the reader of a prediction should know
     return image
 
 # %% ../nbs/02a_pictures.ipynb #56cf153e
@@ -245,6 +259,9 @@ def _why(error: Exception, start: bytes) -> str:
         return str(error).split("\n")[0][:120] or type(error).__name__
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC and "HEIF" not in Image.OPEN:
         return "it is a HEIC picture, whatever its name ends in; to read it: pip install ftkit[heic]"
+    if start[:4] in (b"II*\0", b"MM\0*"):
+        return ("cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats of 64 bits "
+                "or in colour; save it with 16 bits a channel")
     return "cannot identify image file: its content is no picture of a kind that can be read"
 
 def _start_of(source) -> bytes:
@@ -274,7 +291,11 @@ def open_picture(
             if at_least:
                 image.draft("RGB", (at_least, at_least))
             _to_first_full(image)
-            return to_rgb(image, light=light, source=file)
+            picture = to_rgb(image, light=light, source=file)
+            if _pages(image) > 1:
+                several = "only the first of its pages or frames was read"
+                picture.info["ftkit"] = "; ".join(filter(None, (picture.info["ftkit"], several)))
+            return picture
     except Exception as e:  # Pillow raises a dozen types for broken files
         if isinstance(e, PictureError) and not isinstance(source, (str, os.PathLike)):
             raise
@@ -302,8 +323,7 @@ def _of_array(a: np.ndarray, light: dict | None) -> Image.Image:
         scale, told = _chosen(depth, light)
         a = _levels(a, depth, scale)
     picture = to_rgb(Image.fromarray(np.ascontiguousarray(a)))
-    if told:
-        picture.info["light"] = told
+    picture.info["ftkit"] = told
     return picture
 
 def depth_of(
@@ -360,18 +380,6 @@ class Look(NamedTuple):
     @property
     def depth(self) -> Depth: return Depth(self.kind, self.low, self.high, self.gaps)
 
-def _pages(image: Image.Image) -> int:
-    "How many pages or frames a file holds; previews of one picture, as cameras and icons have them, do not count."
-    if image.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF") or not getattr(image, "is_animated", False):
-        return 1
-    if image.format != "TIFF":
-        return image.n_frames
-    full = 0
-    for page in range(image.n_frames):
-        image.seek(page)
-        full += not image.tag_v2.get(254, 0) & 1
-    return max(1, full)
-
 def _look(path: str) -> Look:
     "Read and decode one file."
     data = b""
@@ -386,9 +394,7 @@ def _look(path: str) -> Look:
             values, declared = _deep_values(image, file)
             image.load()
             depth = Depth() if values is None else _depth(values, declared)
-            pages = 1
-            with contextlib.suppress(Exception):  # a later page may be broken, the first is all that is used
-                pages = _pages(image)
+            pages = _pages(image)
         return Look(hashlib.sha256(data).hexdigest(), *size, "", pages, *depth)
     except Exception as e:
         return Look(wrong=_why(e, data[:12]))

@@ -159,11 +159,18 @@ def _ogg_parts(data) -> list[bytes] | None:
         at = m.start()
         if at != expected:
             starts.append(at)
-        segments = data[at + 26] if at + 27 <= len(data) else 0
-        expected = at + 27 + segments + sum(data[at + 27:at + 27 + segments])
+        expected = _page_end(data, at)
+    last = data.rfind(b"OggS\x00")
+    if 0 <= last and _page_end(data, last) > len(data):
+        raise SoundError("it is cut off (its last page is not whole); copy it again")
     if len(starts) < 2:
         return None
     return [bytes(data[a:b]) for a, b in zip(starts, [*starts[1:], len(data)])]
+
+def _page_end(data, at: int) -> int:
+    "Where the Ogg page that begins there ends."
+    segments = data[at + 26] if at + 27 <= len(data) else 1
+    return at + 27 + segments + sum(data[at + 27:at + 27 + segments])
 
 def _wav_parts(data) -> list[bytes] | None:
     "The sound of a RIFF file whose header says less than is there; None: the header is right."
@@ -215,7 +222,7 @@ def _mp3_is_whole(file, size: int) -> bool:
 
 def _parts(source, kind: str, frames: int) -> list[bytes] | None:
     "The whole files in one that is longer than its header says; None: the header is right."
-    if kind not in ("MP3", "OGG", "FLAC", "WAV", "WAVEX"):
+    if kind not in ("MP3", "OGG", "FLAC", "WAV", "WAVEX", "AIFF"):
         return None
     if isinstance(source, io.BytesIO):
         return _parts_of(source.getvalue(), kind, frames)
@@ -230,16 +237,18 @@ def _parts(source, kind: str, frames: int) -> list[bytes] | None:
             return _parts_of(data, kind, frames)
 
 def _parts_of(data, kind: str, frames: int) -> list[bytes] | None:
+    "As `_parts`, of the bytes."
     if kind == "MP3":
         return _mp3_parts(data, frames)
     if kind == "OGG":
         return _ogg_parts(data)
     if kind == "FLAC":
         return _chained(data, rb"fLaC[\x00\x80]\x00\x00\x22")
-    return _wav_parts(data)
+    return _chained(data, rb"FORM....AIF[FC]") if kind == "AIFF" else _wav_parts(data)
 
 @functools.lru_cache(maxsize=8)  # many parts of one long file are asked for one after the other
 def _parts_of_file(path: str, stamp: tuple, kind: str, frames: int) -> list[bytes] | None:
+    "As `_parts`, remembered for the file as it is now."
     return _parts(path, kind, frames)
 
 # %% ../nbs/02e_sounds.ipynb #abb24969
@@ -248,26 +257,48 @@ def _of_file(source, start, end, odd: set):
     import soundfile
     try: file = soundfile.SoundFile(source)
     except soundfile.LibsndfileError:
-        if hasattr(source, "seek"): source.seek(0)
-        try: yield from _of_media(source, start, end)
-        except SoundError as e:
-            if "cut off" in str(e): raise
-            raise SoundError(_NO_SOUND) from None
-        except Exception: raise SoundError(_NO_SOUND) from None
-        return
-    with file as f:
-        said = re.search(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", f.extra_info)
-        if said and int(said[2]) + 16 < int(said[1]) < 0x7FFF0000: raise SoundError(f"it is cut off ({int(said[2]):,} of {int(said[1]):,} bytes are there); copy it again")
-        if isinstance(source, str):
-            s = os.stat(source)
-            parts = _parts_of_file(source, (s.st_size, s.st_mtime_ns), f.format, f.frames)
-        else:
-            parts = _parts(source, f.format, f.frames)
+        parts = _checked_parts(source, _kind_by_content(source), 0)
         if parts is None:
-            yield from _of_soundfile(f, start, end)
+            yield from _of_unknown(source, start, end)
             return
+    else:
+        with file as f:
+            said = re.search(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", f.extra_info)
+            if said and int(said[2]) + 16 < int(said[1]) < 0x7FFF0000: raise SoundError(f"it is cut off ({int(said[2]):,} of {int(said[1]):,} bytes are there); copy it again")
+            if f.frames > 1 << 40:  # a FLAC that was streamed does not say how long it is
+                odd.add("length")
+                yield from _of_unknown(source, start, end)
+                return
+            parts = _checked_parts(source, f.format, f.frames)
+            if parts is None:
+                yield from _of_soundfile(f, start, end)
+                return
     odd.add("length")
     yield from _of_parts(parts, start or 0, end)
+
+def _checked_parts(source, kind: str, frames: int) -> list[bytes] | None:
+    "As `_parts`; of a path it is remembered."
+    if not isinstance(source, str):
+        return _parts(source, kind, frames)
+    s = os.stat(source)
+    return _parts_of_file(source, (s.st_size, s.st_mtime_ns), kind, frames)
+
+def _kind_by_content(source) -> str:
+    "The format of a path or open file that libsndfile refuses: joined WAVs, or an Ogg that is cut."
+    if isinstance(source, str):
+        with open(source, "rb") as file: start = file.read(4)
+    else:
+        start = source.getvalue()[:4]
+    return {b"RIFF": "WAV", b"FORM": "AIFF", b"OggS": "OGG"}.get(start, "")
+
+def _of_unknown(source, start, end):
+    "Blocks by PyAV of what libsndfile cannot read."
+    if hasattr(source, "seek"): source.seek(0)
+    try: yield from _of_media(source, start, end)
+    except SoundError as e:
+        if "cut off" in str(e): raise
+        raise SoundError(_NO_SOUND) from None
+    except Exception: raise SoundError(_NO_SOUND) from None
 
 _NO_SOUND = f"it is no recording of a kind that can be read; kinds are {', '.join(SOUND_SUFFIXES[:7])} …"
 
