@@ -291,6 +291,8 @@ def open_picture(
             if at_least:
                 image.draft("RGB", (at_least, at_least))
             _to_first_full(image)
+            if image.format == "TIFF":
+                image.filename = ""  # Pillow 13 maps a plain TIFF that lies on its side into memory with the wrong width
             picture = to_rgb(image, light=light, source=file)
             if _pages(image) > 1:
                 several = "only the first of its pages or frames was read"
