@@ -1470,6 +1470,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.sounds._is_chunk': ('sounds.html#_is_chunk', 'ftkit/sounds.py'),
                               'ftkit.sounds._kind_by_content': ('sounds.html#_kind_by_content', 'ftkit/sounds.py'),
                               'ftkit.sounds._look': ('sounds.html#_look', 'ftkit/sounds.py'),
+                              'ftkit.sounds._mixed': ('sounds.html#_mixed', 'ftkit/sounds.py'),
                               'ftkit.sounds._mono': ('sounds.html#_mono', 'ftkit/sounds.py'),
                               'ftkit.sounds._mp3_frames': ('sounds.html#_mp3_frames', 'ftkit/sounds.py'),
                               'ftkit.sounds._mp3_is_whole': ('sounds.html#_mp3_is_whole', 'ftkit/sounds.py'),

@@ -208,8 +208,10 @@ def _pages(image: Image.Image) -> int:
         return 1
     full = 0
     with contextlib.suppress(Exception):  # a later page may be broken, the first is all that is used
-        if not getattr(image, "is_animated", False) or image.format != "TIFF":
-            return getattr(image, "n_frames", 1)
+        if not getattr(image, "is_animated", False):
+            return 1
+        if image.format != "TIFF":
+            return image.n_frames
         for page in range(image.n_frames):
             image.seek(page)
             full += not image.tag_v2.get(254, 0) & 1

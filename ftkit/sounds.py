@@ -401,13 +401,18 @@ class _Channels:
         if among.sum() < .1 * among.trace(): return [int(each.argmax())], "cancel"  # as loud as independent ones: 1
         return (None, "") if len(full) == len(each) else (full.tolist(), "empty")
 
+def _mixed(block: np.ndarray) -> np.ndarray:
+    "The mean of the channels; of two, numpy's own takes thirty times as long for the same bits."
+    if block.shape[1] == 1: return block[:, 0]
+    return (block[:, 0] + block[:, 1]) / 2 if block.shape[1] == 2 else block.mean(1)
+
 def _mono(source, rate: int, start=None, end=None, heard: list[int] | None = None, channels: _Channels | None = None):
     "One channel at the wanted rate, block after block."
     import soxr
     stream = None
     for own, block in _blocks(source, start, end):
         if channels: channels.add(block)
-        mono = np.ascontiguousarray((block if heard is None else block[:, heard]).mean(1))
+        mono = np.ascontiguousarray(_mixed(block if heard is None else block[:, heard]))
         if own != rate:
             stream = stream or soxr.ResampleStream(own, rate, 1, dtype="float32", quality="HQ")
             mono = stream.resample_chunk(mono)
@@ -458,18 +463,16 @@ class Heard(NamedTuple):
 
 def _look(item, sha) -> Heard:
     "What `look_at_sounds` gives for one item; `sha` is a function path -> SHA-256."
-    n, rate, count, peak, peaks, channels, odd = 0, 0, 0, 0.0, 0.0, _Channels(), set()
+    n, rate, count, peak, channels, odd = 0, 0, 0, 0.0, _Channels(), set()
     try:
         for own, block in _blocks(item, odd=odd):
             rate, n, count = own, n + len(block), block.shape[1]
-            peak = max(peak, float(abs(block.mean(1)).max()))
-            if count > 1:
-                channels.add(block)
-                peaks = np.maximum(peaks, abs(block).max(0))
+            peak = max(peak, float(abs(_mixed(block)).max()))
+            channels.add(block)
         heard, why = channels.heard()
         if heard is not None:
             odd.add(why)
-            peak = float(peaks[heard].max())
+            peak = max(float(abs(_mixed(block[:, heard])).max()) for _, block in _blocks(item))
         if peak < _SILENT: raise SoundError("it is silent " + (f"(peak {20 * math.log10(peak):.0f} dBFS)" if peak else "(every sample is 0)"))
         if isinstance(item, tuple): key = hashlib.sha256(f"{np.shape(item[0])} {np.asarray(item[0]).dtype} {item[1]}".encode() + np.ascontiguousarray(item[0]).tobytes()).hexdigest()
         elif isinstance(item, Clip): key = hashlib.sha256(f"{sha(item.path)} {item.start} {item.end}".encode()).hexdigest()
