@@ -97,9 +97,10 @@ def _light_notes(items: list, looked: list[Look], light: dict | None) -> list[st
         of = [i for i, look in enumerate(looked) if look.kind == kind]
         low, high = min(looked[i].low for i in of), max(looked[i].high for i in of)
         half = float(np.median([looked[i].high for i in of]))
+        is_dark = 8 * (half - scale[0]) < scale[1] - scale[0]
         plain = scale in _USUAL_SCALES or (scale == [0, 255] and not isinstance(items[of[0]], str))
-        if not plain or low < scale[0] or high > scale[1] or 8 * half < scale[1]:
-            dark = f", half of them below {half:g}" if 8 * half < scale[1] else ""
+        if not plain or low < scale[0] or high > scale[1] or is_dark:
+            dark = f", half of them below {half:g}" if is_dark else ""
             notes.append(f"{len(of)} of {len(items)} pictures are stored in more than 8 bits, with values from {low:g} to {high:g}{dark} (first: {first(of)}); "
                          f"all were read on one scale, {scale[0]:g} is black and {scale[1]:g} white; it is saved with the model")
     if gaps := [i for i, look in enumerate(looked) if look.gaps]:
