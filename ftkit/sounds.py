@@ -451,6 +451,7 @@ def open_sound(
 
 # %% ../nbs/02e_sounds.ipynb #b545084a
 _SILENT = 1e-3  # -60 dBFS: no sample of a recording that holds anything stays below
+_LOUD = 1.5  # what is decoded from MP3 goes a little beyond 1; floats on another scale go further
 
 class Heard(NamedTuple):
     "What a first look at a recording gives."
@@ -459,7 +460,7 @@ class Heard(NamedTuple):
     rate: int = 0  # samples a second
     channels: int = 0
     wrong: str = ""  # or an empty text
-    odd: str = ""  # "cancel", "empty", "length": the channels cancel, one is empty, the header's length is wrong
+    odd: str = ""  # "cancel", "empty", "length", "loud": the channels cancel, one is empty, the header's length is wrong, samples are cut at full scale
 
 def _look(item, sha) -> Heard:
     "What `look_at_sounds` gives for one item; `sha` is a function path -> SHA-256."
@@ -477,6 +478,7 @@ def _look(item, sha) -> Heard:
         if isinstance(item, tuple): key = hashlib.sha256(f"{np.shape(item[0])} {np.asarray(item[0]).dtype} {item[1]}".encode() + np.ascontiguousarray(item[0]).tobytes()).hexdigest()
         elif isinstance(item, Clip): key = hashlib.sha256(f"{sha(item.path)} {item.start} {item.end}".encode()).hexdigest()
         else: key = sha(str(item))
+        if peak > _LOUD: odd.add("loud")
         odd = " ".join(sorted(odd))
         if odd: key = hashlib.sha256(f"{key} {odd}".encode()).hexdigest()
         return Heard(key, n / rate, rate, count, "", odd)

@@ -223,6 +223,7 @@ _ODD = {  # what was found: what was done
     "cancel": "have channels that cancel each other; the loudest of them was read alone",
     "empty": "have an empty channel beside a full one; it was left out",
     "length": "are longer or shorter than their header says; they were read to their real end",
+    "loud": "reach beyond full scale, which is 1 for floats, and were cut there; divide them by their largest sample",
 }
 
 def _odd_notes(items: list, looked: list[Heard]) -> list[str]:

@@ -441,6 +441,12 @@ def test_channels(channels, odd, level, form, tmp_path):
     np.testing.assert_array_equal(prep.read([source]).flat, np.clip(np.rint(read * 32768), -32768, 32767).astype(np.int16))
 
 
+@pytest.mark.parametrize("factor, odd", [(1, ""), (2.4, ""), (4, "loud"), (10, "loud")])
+def test_floats_beyond_full_scale_are_told(factor, odd, tmp_path):
+    soundfile.write(tmp_path / "a.wav", factor * ONE, 16000, subtype="FLOAT")
+    assert look_at_sounds([str(tmp_path / "a.wav")])[0].odd == odd
+
+
 def test_silence_is_still_silence(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((16000, 2)), 16000)
     assert "silent" in look_at_sounds([str(tmp_path / "a.wav")])[0].wrong
