@@ -185,7 +185,7 @@ class Prediction:
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
     spans: tuple[Span, ...] = ()  # of a transcript: what is said when
     interval: tuple[float, ...] = ()  # of a number: its lower and upper end, where the model was saved with one
-    note: str = ""  # why it may mean nothing: a recording that is silent, or nearly so; cells that could not be read, or were not seen in training
+    note: str = ""  # why it may mean nothing: a recording that is silent, or nearly so; light outside of the training pictures' scale; cells that could not be read, or were not seen in training
 
 class Predictor:
     "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
@@ -210,8 +210,8 @@ class Predictor:
         finally: torch.set_num_threads(threads)
         said = [_prediction(n, row, model.task, tuple(s)) for n, row, s in zip(names, p, spans)]
         if model.interval: said = [dataclasses.replace(s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])) for s, v in zip(said, p)]
-        if model.task.modality not in ("speech", "tabular"): return said
-        return [dataclasses.replace(s, note=rows.told[i] if model.task.modality == "tabular" else _quiet(rows, i)) for i, s in enumerate(said)]
+        if model.task.modality == "text": return said
+        return [dataclasses.replace(s, note=_quiet(rows, i) if model.task.modality == "speech" else rows.told[i]) for i, s in enumerate(said)]
 
 # %% ../nbs/07_artifact.ipynb #eaa36d32
 def _pictures(inputs) -> tuple[list[str], list]:

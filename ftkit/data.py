@@ -216,6 +216,7 @@ class Data:
     seconds: np.ndarray | None = None  # (N,) float32 lengths of recordings
     speakers: np.ndarray | None = None  # (N,) texts, who speaks, where that is known
     near: np.ndarray | None = None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
+    light: dict | None = None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
 
     def __len__(self): return len(self.items)
     def rows(self, ids, name: str = "rows") -> Part:

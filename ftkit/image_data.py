@@ -16,7 +16,7 @@ import numpy as np
 from .core import patch_to, permutation
 from .data import SHOWS, Data, append_test, check_shares, read_elsewhere, read_parts
 from .folders import PICTURES, read_class_folders, read_picture_table
-from .pictures import look_at_files, open_picture, pixels
+from .pictures import DeepPicture, Look, depth_of, light_of, look_at_files, open_picture, pixels
 from .roles import filter_rows
 from .sources import DataError, Rows, read_arrays, read_table, without_hidden
 from .table_samples import fetch_sample
@@ -55,22 +55,60 @@ def _read_pictures(source, folder, item, label, columns, where=None, notes=None,
     return known(read_elsewhere(text, of_arrays, instead, notes))
 
 # %% ../nbs/03a_image_data.ipynb #9cab1f70
-def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[str], list[tuple[int, int]], list[tuple[str, str]]]:
-    "Good rows, their hashes and sizes, and the bad files with what is wrong; refuses bad ones unless `skip_bad`."
+def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[Look], list[tuple[str, str]], dict | None]:
+    "Good rows and what was seen of each, the bad files with what is wrong (refused unless `skip_bad`), and the scale of deeper values."
     files = [i for i, v in enumerate(rows.items) if isinstance(v, (str, os.PathLike))]
     looked = dict(zip(files, look_at_files([str(rows.items[i]) for i in files])))
-    bad = [(str(rows.items[i]), wrong) for i, (*_, wrong) in looked.items() if wrong]
+    bad = [(str(rows.items[i]), look.wrong) for i, look in looked.items() if look.wrong]
     if bad and not skip_bad:
         raise DataError(f"{len(bad)} of {len(rows.items)} pictures cannot be read: " + "; ".join(f"{p} ({w})" for p, w in bad[:10]) + (" …" if len(bad) > 10 else "")
                         + "; repair or remove them, or set skip_bad to go on without them")
-    good, hashes, sizes = [], [], []
+    depths = {i: look.depth for i, look in looked.items() if not look.wrong}
+    depths |= {i: depth_of(v) for i, v in enumerate(rows.items) if i not in looked}
+    light = light_of(list(depths.values()))
+    for i in sorted(i for i, depth in depths.items() if depth.kind):
+        rows.items[i] = _lit(rows.items[i], light)
     for i, item in enumerate(rows.items):
         if i not in looked:
-            picture = open_picture(item)
-            looked[i] = (hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest(), *picture.size, "")
-        sha, w, h, wrong = looked[i]
-        if not wrong: good.append(i); hashes.append(sha); sizes.append((w, h))
-    return good, hashes, sizes, bad
+            picture = open_picture(item, light=light)
+            sha = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+            looked[i] = Look(sha, *picture.size, "", 1, *depths[i])
+    good = [i for i in range(len(rows.items)) if not looked[i].wrong]
+    return good, [looked[i] for i in good], bad, light
+
+def _lit(item, light: dict):
+    "A path that carries the set's scale with it, or an array of bytes."
+    if not isinstance(item, (str, os.PathLike)):
+        return np.asarray(open_picture(item, light=light))
+    path = DeepPicture(item)
+    path.light = light
+    return path
+
+# %% ../nbs/03a_image_data.ipynb #e6b3f0a9
+_USUAL_SCALES = ([0, 1], [0, 65535])  # what the types themselves say
+
+def _light_notes(items: list, looked: list[Look], light: dict | None) -> list[str]:
+    "How values deeper than 8 bits were read, and which pages were left out; a line each."
+    notes = []
+    def first(rows):
+        item = items[rows[0]]
+        return str(item) if isinstance(item, str) else f"row {rows[0] + 1}"
+    for kind, scale in (light or {}).items():
+        of = [i for i, look in enumerate(looked) if look.kind == kind]
+        low, high = min(looked[i].low for i in of), max(looked[i].high for i in of)
+        half = float(np.median([looked[i].high for i in of]))
+        is_dark = 8 * (half - scale[0]) < scale[1] - scale[0]
+        plain = scale in _USUAL_SCALES or (scale == [0, 255] and not isinstance(items[of[0]], str))
+        if not plain or low < scale[0] or high > scale[1] or is_dark:
+            dark = f", half of them below {half:g}" if is_dark else ""
+            notes.append(f"{len(of)} of {len(items)} pictures are stored in more than 8 bits, with values from {low:g} to {high:g}{dark} (first: {first(of)}); "
+                         f"all were read on one scale, {scale[0]:g} is black and {scale[1]:g} white; it is saved with the model")
+    if gaps := [i for i, look in enumerate(looked) if look.gaps]:
+        notes.append(f"{len(gaps)} of {len(items)} pictures hold pixels that are NaN or infinite (first: {first(gaps)}); NaN was read as black")
+    if paged := [i for i, look in enumerate(looked) if look.pages > 1]:
+        most = max(looked[i].pages for i in paged)
+        notes.append(f"{len(paged)} of {len(items)} pictures have several pages or frames, up to {most} (first: {first(paged)}); only the first of each is used")
+    return notes
 
 # %% ../nbs/03a_image_data.ipynb #62d9fc9a
 @patch_to(Data, kind=classmethod)
@@ -101,9 +139,15 @@ def image(cls,
     rows = _read_pictures(source, folder, item, label, columns, where, notes := [], kind)
     if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}, where, notes, kind))
     if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures")
-    good, hashes, sizes, bad = _look(rows, skip_bad)
+    good, looked, bad, light = _look(rows, skip_bad)
     if not good: raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
-    return cls.from_rows("image", rows.take(good), hashes, source, chosen, np.array(sizes), bad, (*notes, *[f"{len(bad)} unreadable pictures were left out"] * bool(bad)))
+    if bad:
+        notes.append(f"{len(bad)} unreadable pictures were left out")
+    rows, sizes = rows.take(good), np.array([(look.width, look.height) for look in looked])
+    notes += _light_notes(rows.items, looked, light)
+    data = cls.from_rows("image", rows, [look.sha for look in looked], source, chosen, sizes, bad, tuple(notes))
+    data.light = light
+    return data
 
 # %% ../nbs/03a_image_data.ipynb #a50b2210
 def show_pictures(
@@ -137,6 +181,6 @@ def background(self) -> int:
 
 # %% ../nbs/03a_image_data.ipynb #2f45c0c7
 @patch_to(Data, name="pixels")
-def _pixels(self, size: int, fit: str = "pad", interpolation: str = "bicubic", background: int = 255) -> np.ndarray:
+def _pixels(self, size: int, fit: str = "pad", interpolation: str = "bicubic", background: int = 255, light: dict | None = None) -> np.ndarray:
     "All pictures as (N, 3, size, size) uint8, memory-mapped, decoded once for all runs."
-    return pixels(self.items, self.hashes, size, fit, interpolation, background)
+    return pixels(self.items, self.hashes, size, fit, interpolation, background, light)

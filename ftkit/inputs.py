@@ -30,6 +30,7 @@ class Prep:
     interpolation: str = "bicubic"  # "bilinear" or "bicubic"
     fit: str = "pad"  # how a picture becomes square: pad, crop or squash
     background: int = 255  # grey level of the padding and behind transparency [0..255]
+    light: dict | None = None  # what is black and white in pictures deeper than 8 bits, by kind of number; None: each as its own values say
 
     def __str__(self): return f"{self.size}×{self.size}, {self.fit}"
     def __call__(self,
@@ -47,7 +48,8 @@ class Pictures:
     def __init__(self,
         x: np.ndarray,  # (N,3,size,size) uint8, may be memory-mapped
         prep: Prep,
-    ): self.x, self.prep = x, prep
+        told: list[str] | None = None,  # what the reader should know of each
+    ): self.x, self.prep, self.told = x, prep, told or [""] * len(x)
     def __len__(self): return len(self.x)
     def batch(self,
         ids: np.ndarray,  # (B,) row numbers
@@ -97,19 +99,24 @@ def input_size(
 @patch_to(Prep)
 def bound(self, data: Data, asked: dict) -> Prep:
     "With size and background chosen from the data, where they were not asked for."
-    return dataclasses.replace(self, size=asked.get("size") or input_size(self.size, data.sizes), background=data.background)
+    return dataclasses.replace(self, size=asked.get("size") or input_size(self.size, data.sizes), background=data.background, light=data.light)
 
 @patch_to(Prep)
 def inputs(self, data: Data, tokenizer=None) -> Pictures:
     "All rows of the data, decoded once for all runs."
-    return Pictures(data.pixels(self.size, self.fit, self.interpolation, self.background), self)
+    return Pictures(data.pixels(self.size, self.fit, self.interpolation, self.background, self.light), self)
 
 @patch_to(Prep)
 def read(self, sources: list, tokenizer=None) -> Pictures:
     "Pictures that belong to no data; all that cannot be read are named at once."
-    x, wrong = np.zeros((len(sources), 3, self.size, self.size), np.uint8), []
-    for i, s in enumerate(sources):
-        try: x[i] = square(open_picture(s, at_least=self.size), self.size, self.fit, self.interpolation, self.background).transpose(2, 0, 1)
-        except PictureError as e: wrong.append(str(e))
+    x, wrong, told = np.zeros((len(sources), 3, self.size, self.size), np.uint8), [], []
+    for i, source in enumerate(sources):
+        try:
+            picture = open_picture(source, at_least=self.size, light=self.light)
+        except PictureError as e:
+            wrong.append(str(e))
+            continue
+        told.append(picture.info["ftkit"])
+        x[i] = square(picture, self.size, self.fit, self.interpolation, self.background).transpose(2, 0, 1)
     if wrong: raise PictureError("; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""))
-    return Pictures(x, self)
+    return Pictures(x, self, told)

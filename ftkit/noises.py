@@ -162,7 +162,7 @@ def _noise_files(folder: str, rate: int):
     items = files_in(path, RECORDINGS) if path.is_dir() else []
     if not items: raise UsageError(f"noise_folder is {folder!r}, which holds no recording; give a folder with files of {', '.join(SOUND_SUFFIXES[:7])} …")
     looked = look_at_sounds(items)
-    if bad := [f"{Path(p).name}: {wrong}" for p, (*_, wrong) in zip(items, looked) if wrong]: raise UsageError(f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]}); remove them")
+    if bad := [f"{Path(p).name}: {wrong}" for p, wrong in zip(items, [look.wrong for look in looked]) if wrong]: raise UsageError(f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]}); remove them")
     hold(f"noise {folder}", folder, recordings=fingerprint([sha for sha, *_ in looked]))
     return waves(items, [sha for sha, *_ in looked], rate)
 

@@ -25,7 +25,7 @@ from .data import PARTS, SHOWS, append_test, check_shares, limited, read_parts, 
 from .samples import SAMPLES
 from .folders import RECORDINGS, FileIndex, item_column, match_files, read_class_folders
 from .folders import split_of
-from .sounds import SOUND_SUFFIXES, Clip, _mono, look_at_sounds, waves
+from .sounds import SOUND_SUFFIXES, Clip, Heard, _blocks, _why, look_at_sounds, open_sound, waves
 from .labels import has_no_label, is_missing
 from .roles import filter_rows, read_columns
 from .sources import _USUAL, DataError, Rows, class_names, feature, find_column
@@ -133,13 +133,12 @@ def _of_cell(cell):
     path, held = cell.get("path"), cell.get("bytes")
     if held is None or (path and os.path.isfile(path)):
         return path
-    import soundfile
     try:
-        array, rate = soundfile.read(io.BytesIO(held), dtype="float32")
-    except soundfile.LibsndfileError as e:
-        raise DataError(f"{path or 'a recording'} of the data set cannot be read ({e}); give a "
+        blocks = list(_blocks(held))
+    except Exception as e:  # libsndfile and ffmpeg raise many types for broken files
+        raise DataError(f"{path or 'a recording'} of the data set cannot be read ({_why(e)}); give a "
                         "table with paths") from None
-    return array, rate
+    return np.concatenate([block for _, block in blocks]), blocks[0][0]
 
 def _in_pairs(source) -> Rows:
     "Rows of (recordings, labels)."
@@ -192,7 +191,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
 # %% ../nbs/03c_speech_data.ipynb #bab44fd9
 _LONGEST_SAID = 300.0  # seconds of a recording whose text is learned as one; more fills the memory, and teaches nothing
 
-def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool, skip_long: bool = False, unlabelled: bool = False) -> tuple[list[int], list[tuple], list[tuple[str, str]]]:
+def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool, skip_long: bool = False, unlabelled: bool = False) -> tuple[list[int], list[Heard], list[tuple[str, str]]]:
     "Good rows, what was seen of each, and the others with what is wrong; refuses them unless `skip_bad`, or `skip_long` if that is all that is wrong."
     n, paths = len(rows.items), [v.path if isinstance(v, Clip) else v for v in rows.items]
     lost = [str(p) for p in paths if isinstance(p, str) and not os.path.isfile(p)]
@@ -206,7 +205,8 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out (max_seconds with skip_long; longest in the template)"
     else: told = f"max_seconds, {longest:g} (longest in the template)" if longest else ""
     looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
-    for i, (_, seconds, _, _, wrong) in enumerate(looked):
+    for i, look in enumerate(looked):
+        seconds, wrong = look.seconds, look.wrong
         if not wrong and seconds < shortest: wrong = f"it lasts {seconds:.3g} s, less than min_seconds, {shortest:g}"
         if not wrong and longest and seconds > longest: wrong = f"it lasts {seconds:.1f} s, more than {told}"; long.add(i)
         if wrong or i in mute: bad[i] = (str(rows.items[i]) if not isinstance(rows.items[i], tuple) else f"row {i + 1}", wrong or f"no {what}")
@@ -217,6 +217,23 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     if len(bad) == n: raise DataError(f"none of the {n} recordings can be used (first: {': '.join(next(iter(bad.values())))})")
     good = [i for i in range(n) if i not in bad]
     return good, [looked[i] for i in good], list(bad.values())
+
+# %% ../nbs/03c_speech_data.ipynb #d05b73e2
+_ODD = {  # what was found: what was done
+    "cancel": "have channels that cancel each other; the loudest of them was read alone",
+    "empty": "have an empty channel beside a full one; it was left out",
+    "length": "are longer or shorter than their header says; they were read to their real end",
+    "loud": "reach beyond full scale, which is 1 for floats, and were cut there; divide them by their largest sample",
+}
+
+def _odd_notes(items: list, looked: list[Heard]) -> list[str]:
+    "How recordings were read whose channels or headers are odd; a line each."
+    notes = []
+    for odd, done in _ODD.items():
+        if of := [i for i, look in enumerate(looked) if odd in look.odd.split()]:
+            first = f"row {of[0] + 1}" if isinstance(items[of[0]], tuple) else items[of[0]]
+            notes.append(f"{len(of)} of {len(items)} recordings {done} (first: {first})")
+    return notes
 
 # %% ../nbs/03c_speech_data.ipynb #aa02c353
 SPLITS = ("auto", "speaker", "sentence", "random")
@@ -342,10 +359,11 @@ def _speech(cls, source, chosen: dict) -> Data:
     if not rows.items: raise DataError(f"{source} has no rows; give at least two recordings with their {rows.target}s")
     good, looked, bad = _check(rows, task, chosen["min_seconds"], chosen["max_seconds"], chosen["skip_bad"], chosen["skip_long"], bool(chosen["separator"]) or chosen["kind"] == "multi_label")
     rows, hashes = rows.take(good), [sha for sha, *_ in looked]
+    notes += _odd_notes(rows.items, looked)
     if bad: notes.append(f"{len(bad)} recordings were left out (first: {bad[0][0]}: {bad[0][1]})")
     ids, wanted = _to_deal(rows, chosen)
     by, said, few = _keep_together(rows, chosen["split_by"], task, ids, wanted)
-    data = cls.from_rows("speech", rows, hashes, source, chosen, seconds=np.array([s for _, s, *_ in looked]), skipped=bad, notes=tuple(notes))
+    data = cls.from_rows("speech", rows, hashes, source, chosen, seconds=np.array([look.seconds for look in looked]), skipped=bad, notes=tuple(notes))
     own = "split" in rows.columns
     if "time" not in rows.columns and (wanted or not own): data.notes += (_how_dealt(data, by, few, wanted, own),)
     data.notes += tuple(_split_notes(data, dict(zip(hashes, said or ())), wanted))
@@ -370,12 +388,7 @@ def log_mel(
 # %% ../nbs/03c_speech_data.ipynb #837f9021
 def _beginning(source, seconds: float) -> np.ndarray:
     "The first seconds at 16 kHz; the rest is not read."
-    parts, left = [], round(seconds * 16000)
-    for block in _mono(source, 16000):
-        parts.append(block[:left])
-        left -= len(parts[-1])
-        if not left: break
-    return np.concatenate(parts)
+    return open_sound(source, 16000, most=round(seconds * 16000))
 
 @with_letters
 def show_sounds(
