@@ -10,6 +10,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ftkit.alike': { 'ftkit.alike._Finer': ('alike.html#_finer', 'ftkit/alike.py'),
                              'ftkit.alike._Finer.__call__': ('alike.html#_finer.__call__', 'ftkit/alike.py'),
                              'ftkit.alike._Finer.__init__': ('alike.html#_finer.__init__', 'ftkit/alike.py'),
+                             'ftkit.alike._Finer._decoded': ('alike.html#_finer._decoded', 'ftkit/alike.py'),
                              'ftkit.alike._agrees_with_sizes': ('alike.html#_agrees_with_sizes', 'ftkit/alike.py'),
                              'ftkit.alike._aligned': ('alike.html#_aligned', 'ftkit/alike.py'),
                              'ftkit.alike._bare': ('alike.html#_bare', 'ftkit/alike.py'),

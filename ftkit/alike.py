@@ -7,6 +7,7 @@ __all__ = ['NEAR_PICTURE', 'NEAR_TINY', 'NEAR_TEXT', 'NEAR_SOUND', 'alike_pictur
            'alike_rows', 'alike', 'groups_of']
 
 # %% ../nbs/02g_alike.ipynb #b8aa8346
+import concurrent.futures
 import functools
 import io
 import os
@@ -15,7 +16,7 @@ import unicodedata
 import numpy as np
 
 from .core import build_folder, cache_folder, fingerprint, in_turn
-from .pictures import open_picture, pixels
+from .pictures import _threads, open_picture, pixels, square
 from .sounds import waves
 
 # %% ../nbs/02g_alike.ipynb #4da026a9
@@ -298,18 +299,31 @@ def _same_fields(a: np.ndarray, b: np.ndarray, sizes: np.ndarray, edge: int = 0)
 
 
 # %% ../nbs/02g_alike.ipynb #a6e3823f
+_KEPT = 1024  # pictures of 64 pixels that are kept at once, four times: 50 MB
+
+
 class _Finer:
     "The three colours at 64 pixels of the rows that are asked for."
-    def __init__(self, items: list, hashes: list[str], pairs: np.ndarray):
-        self.items, self.hashes, self.pairs = items, hashes, pairs
+    def __init__(self, items: list, pairs: np.ndarray):
+        self.items, self.pairs = items, pairs
+        self.held: dict[int, np.ndarray] = {}
 
     def __call__(self, side: int, numbers: np.ndarray) -> np.ndarray:  # (P,) -> (P,3,64,64) uint8
         "Of the one or the other row of those pairs."
         if not len(numbers):
             return np.zeros((0, 3, _FINE, _FINE), np.uint8)
         rows, at = np.unique(self.pairs[numbers, side], return_inverse=True)
-        some, names = [self.items[i] for i in rows], [self.hashes[i] for i in rows]
-        return pixels(some, names, _FINE, "squash", "bilinear")[at.ravel()]
+        new = [int(i) for i in rows if int(i) not in self.held]
+        with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+            self.held |= zip(new, pool.map(self._decoded, new))
+        found = np.stack([self.held[int(i)] for i in rows])[at.ravel()]
+        while len(self.held) > 4 * _KEPT:  # the oldest go first
+            del self.held[next(iter(self.held))]
+        return found
+
+    def _decoded(self, row: int) -> np.ndarray:  # (3,64,64) uint8
+        picture = open_picture(self.items[row], at_least=_FINE)
+        return square(picture, _FINE, "squash", "bilinear").transpose(2, 0, 1)
 
 def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     "Likeness of whole pictures: 0 where a plain one differs in a field, enough where it differs in none."
@@ -348,7 +362,7 @@ def alike_pictures(
     pairs = _neighbours(grey, _views(grey, sizes))
     if not len(pairs):
         return pairs, np.zeros(0)
-    found, fine = np.zeros(len(pairs)), _Finer(items, hashes, pairs)
+    found, fine = np.zeros(len(pairs)), _Finer(items, pairs)
     side, shapes = sizes[pairs].min((1, 2)), [sizes[p] for p in pairs.T]
     tiny = side < _SIDE
 
