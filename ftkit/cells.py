@@ -185,14 +185,20 @@ def refused(
     cell: str,  # that both readings fit
     sign: str,  # "comma" or "point"
     why: str = "nothing tells which",
+    is_later: bool = False,  # whether the cell is of a second table, or of a row to predict
 ) -> DataError:
     "The error that names both readings of a number."
+    other = "point" if sign == "comma" else "comma"
+    advice = (
+        f"of a table say so by columns={{{name!r}: 'decimal {sign}'}} or columns={{{name!r}: 'decimal {other}'}}, "
+        "else write the numbers with a decimal point"
+    )
+    if is_later:
+        advice = "write the numbers as the table has them that the model learned from"
     decimal, thousands = _value(cell, sign, "decimal"), _value(cell, sign, "thousands")
     return DataError(
         f"the column {name!r} holds {cell!r}, which may be {decimal} or {thousands}, and {why}; "
-        f"of a table say so by columns={{{name!r}: 'decimal {sign}'}} or "
-        f"columns={{{name!r}: 'decimal {'point' if sign == 'comma' else 'comma'}'}}, "
-        "else write the numbers with a decimal point"
+        f"{advice}"
     )
 
 
@@ -238,14 +244,14 @@ def meaning_of(
         or _OTHER.get(_one(getattr(table, other)), "")
     )
     if before and beside and before != beside:
-        raise refused(name, own.unclear[sign], sign)
+        raise refused(name, own.unclear[sign], sign, is_later=True)
     if before or beside:
         return before or beside
     has_whole = (
         own.has_whole and sign == "point"
     )  # 1.234 and 345: no fraction has three digits or none
     if is_new or has_whole or table.separator == ";":
-        raise refused(name, own.unclear[sign], sign)
+        raise refused(name, own.unclear[sign], sign, is_later=is_new)
     return "decimal" if sign == "point" else "thousands"
 
 # %% ../nbs/02j_cells.ipynb #4ef6bc31
@@ -312,11 +318,11 @@ def as_numbers(
         return read_style(bare_numbers(text), style), style
     known = (style or "") if is_new else ""
     plain = _plain_numbers(text, known, table, is_new)
-    return (
-        plain
-        if plain is not None
-        else _proved_numbers(bare_numbers(text), known, table, is_new, name)
-    )
+    if plain is not None:
+        return plain
+    numbers, form = _proved_numbers(bare_numbers(text), known, table, is_new, name)
+    in_percent = text.str.rstrip().str.endswith("%").mean() > 0.9
+    return numbers, ", ".join(filter(None, [form, "in %" if in_percent else ""]))
 
 
 def _typed_numbers(values, name: str):
@@ -541,19 +547,18 @@ def _century(year: int) -> int:
 # %% ../nbs/02j_cells.ipynb #2f85e06d
 def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: list[str]) -> str:
     "day first, month first, or nothing where it makes no difference."
-    some = [d for d in days if d.order in ("??y", "???")]
+    unsure = [d for d in days if d.order in ("??y", "???")]
+    for some in ([d for d in unsure if d.points], [d for d in unsure if not d.points]):
+        firsts = [any(d.parts[i] > 12 for d in some) for i in (0, 1)]
+        if all(firsts):
+            raise _both_orders(days, text, some, name)
+        if some and firsts[1]:
+            return "month first between points" if some[0].points else "month first"
+        if some and firsts[0] and not some[0].points:
+            return "day first"
+    some = [d for d in unsure if not d.points]
     if not some:
-        return ""
-    day_first = any(d.parts[0] > 12 for d in some)
-    month_first = any(d.parts[1] > 12 for d in some)
-    if day_first and month_first:
-        return "day first"  # those that only fit the other way are read so
-    if day_first:
-        return "day first"
-    if month_first:
-        return "month first"
-    if all(d.points for d in some):
-        return "day first"
+        return "day first between points" if unsure else ""
     if all(d.parts[0] == d.parts[1] for d in some):
         return ""
     if known or table:
@@ -565,6 +570,15 @@ def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: 
         f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the {_spelled(first, 1)}, and no "
         f"cell tells which; of a table say so by columns={{{name!r}: 'day first'}} or columns={{{name!r}: 'month first'}}, "
         "else write dates like 2026-11-27"
+    )
+
+
+def _both_orders(days: list[_Day], text: list[str], some: list[_Day], name: str) -> DataError:
+    "The error for dates of which some prove one order, some the other."
+    a, b = (next(t for d, t in zip(days, text) if d in some and d.parts[i] > 12) for i in (0, 1))
+    return DataError(
+        f"the column {name!r} is written in two ways: {a!r} has the day first, {b!r} the month; "
+        "write all its dates in one way, like 2026-11-27"
     )
 
 
@@ -633,7 +647,8 @@ def _date(d: _Day | None, order: str, compact: str | None, years_first: bool):
         y, m, day = _century(d.parts[0]), d.parts[1], d.parts[2]
     else:
         a, b, y = d.parts
-        day, m = (b, a) if order == "month first" and b <= 31 and a <= 12 or b > 12 else (a, b)
+        wanted = "month first between points" if d.points else "month first"
+        day, m = (b, a) if order == wanted and a <= 12 or b > 12 else (a, b)
         y = _century(y) if d.order == "???" else y
     if not 1678 <= y <= 2261 or not _valid(y, m, day):
         return None
@@ -665,14 +680,17 @@ def as_dates(
     known = order if order in DATE_ORDERS else None
     order = "" if years_first else _order_of(there, known, table, str(values.name), read)
     compact = _compact_order(there)
-    held = pd.to_datetime(
-        pd.Series([_date(d, order, compact, years_first) for d in days], dtype="datetime64[us]")
-    )
+    read = [_date(d, order, compact, years_first) for d in days]
+    held = pd.to_datetime(pd.Series(read, dtype="datetime64[us]"))
     return pd.Series(held.to_numpy()[codes], values.index, dtype="datetime64[ns]"), order
 
 
 def _without_zone(dates):  # Series of datetimes -> the same in Greenwich, without a zone
-    return dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
+    plain = dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
+    is_held = plain.dt.year.between(
+        1678, 2261
+    )  # what pandas can count in nanoseconds; 9999-12-31 is no day
+    return plain.where(is_held).astype("datetime64[ns]")
 
 
 def looks_like_dates(

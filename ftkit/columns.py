@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMN_KINDS', 'KIND_CHOICES', 'plain_cell', 'as_words', 'TableStyle', 'table_style', 'Column', 'infer_column',
-           'leading_zeros', 'known_cells']
+           'leading_zeros', 'units_of', 'known_cells']
 
 # %% ../nbs/02k_columns.ipynb #54b15ce0
 import dataclasses
@@ -61,6 +61,15 @@ class TableStyle:
 
     signs: Signs = dataclasses.field(default_factory=Signs)
     dates: str = ""  # one of DATE_ORDERS
+    asked: dict = dataclasses.field(default_factory=dict)  # what a person said of columns, by name
+
+    def number(self, name: str) -> str | None:
+        "How a person said the numbers of a column are written."
+        return self.asked.get(name) if self.asked.get(name) in NUMBER_STYLES else None
+
+    def date(self, name: str) -> str | None:
+        "Which part of its dates is the first, as a person said."
+        return self.asked.get(name) if self.asked.get(name) in DATE_ORDERS else None
 
 
 _SOME = 1000  # cells of a column that are looked at
@@ -88,8 +97,10 @@ def table_style(
                 orders.add(as_dates(cells)[1])
             except DataError:
                 continue  # another column may tell
-    orders -= {""}
-    return TableStyle(signs, orders.pop() if len(orders) == 1 else "")
+    orders = {o.removesuffix(" between points") for o in orders} - {""}
+    return TableStyle(
+        signs, orders.pop() if len(orders) == 1 else "", table.attrs.get("columns", {})
+    )
 
 # %% ../nbs/02k_columns.ipynb #cdf7e693
 COLUMN_KINDS = ("number", "category", "date", "text", "identifier", "constant")
@@ -169,7 +180,7 @@ def infer_column(
             return _of_words(
                 name,
                 None,
-                as_words(values),
+                values,
                 0.0,
                 "codes: some begin with 0, so they are no numbers",
             )
@@ -181,9 +192,9 @@ def infer_column(
         and (kind or values.dtype.kind == "M" or holds_words(seen) and looks_like_dates(seen))
     ):
         cells, order = as_dates(seen, asked, style.dates)
-        if kind or cells.notna().mean() > 0.9:
+        if kind or cells.notna().mean() > 0.5:  # all are written as dates; 9999-12-31 is none
             return _typed(name, "date", values, gone, cells, order)
-    return _of_words(name, kind, as_words(values), share)
+    return _of_words(name, kind, values, share)
 
 
 def _truths(seen) -> bool:
@@ -254,7 +265,7 @@ def _stand_ins(numbers) -> str:
     return ""
 
 
-def _units(text) -> str:  # Series of str
+def units_of(text) -> str:  # Series of str
     "Several currencies in one column, or percent signs in a part of it."
     unit = text.str.extract(r"([€$£¥₹₽₩₺%‰]|\b[A-Z]{3}\b)", expand=False).fillna("no unit")
     held = unit.value_counts()
@@ -283,7 +294,7 @@ def _typed(name: str, kind: str, values, gone, cells, form: str):
     if kind == "number":
         told.append(_stand_ins(cells))
         if holds_words(seen):
-            told.append(_units(seen.astype(str)))
+            told.append(units_of(seen.astype(str)))
     column = Column(name, kind, "; ".join(filter(None, told)), form, _marks(values, gone))
     return column, cells.reindex(values.index).astype(
         float if kind == "number" else "datetime64[ns]"
@@ -293,8 +304,9 @@ def _typed(name: str, kind: str, values, gone, cells, form: str):
 _LISTED = re.compile(r"\s*(?:\[.*\]|\{.*\}|\(.*,.*\))\s*", re.S)
 
 
-def _of_words(name: str, kind: str | None, cells, share: float, told: str = ""):
+def _of_words(name: str, kind: str | None, values, share: float, told: str = ""):
     "A column of texts, categories or names."
+    cells, marks = as_words(values), _marks(values, blank(values))
     seen = cells.dropna()
     distinct, n, words = (
         seen.nunique(),
@@ -314,8 +326,15 @@ def _of_words(name: str, kind: str | None, cells, share: float, told: str = ""):
         kind, told = "text", told or f"{words:.0f} words a cell"
     elif 0.1 < share < 1:
         told = told or f"{share:.0%} of its cells are numbers, the others are not"
-    gone = blank(cells)
-    return Column(name, kind or "category", told, marks=_marks(cells, gone)), cells
+    with_units = (
+        n and seen.head(_SOME).str.fullmatch(r"[-+]?[\d.,]*\d\s?[^\W\d_]{1,4}").mean() > 0.9
+    )
+    if with_units and kind != "text":
+        told = (
+            told
+            or f"its cells are numbers with a unit (first: {seen.iloc[0]!r}) and are taken as words; put the unit into the name of the column"
+        )
+    return Column(name, kind or "category", told, marks=marks), cells
 
 # %% ../nbs/02k_columns.ipynb #5e230a29
 def _check_usual(seen, cells, usual: tuple[float, float]) -> None:
@@ -364,7 +383,8 @@ def known_cells(
     else:
         cells, now = as_dates(seen, form, style.dates)
         cells = cells.reindex(values.index).astype("datetime64[ns]")
-    is_other = form and now and not set(now.split(", ")) <= set(form.split(", "))
+    parts = [set(f.removesuffix(" between points").split(", ")) for f in (now, form)]
+    is_other = form and now and not parts[0] <= parts[1] or "in %" in form and "in %" not in now
     if notes is not None and is_other:
         notes.append(
             f"{values.name}: written with {now} here, with {form} before; read by what its own cells prove"

@@ -840,6 +840,21 @@ def _fits(table, columns: list[str], usual: str | None, index: FileIndex) -> dic
             return fits
     return {c: _fit(table, c, index.find) for c in columns}
 
+def _refuse_named_otherwise(table, columns: list, fit: list, index: FileIndex, where: str) -> None:
+    "Refuse numbers as names of files where another column holds such names, and they are not there."
+    for c in columns:
+        endings = table[c].astype(str).str.strip().str.lower().str.endswith(index.kind.suffixes)
+        if c in fit or endings.mean() < 0.5:
+            continue
+        lost = [v for v in table[c][endings] if not index.find(_as_name(v))[0]]
+        if lost:
+            raise DataError(
+                f"{where}: the cells of {c!r} are called like {index.kind.noun}, and {len(lost)} of "
+                f"them are not there (first: {str(lost[0])!r}); those of {fit[0]!r} fit names of files "
+                f"too, as numbers do; correct {c!r}, or choose a column: item={fit[0]!r}"
+            )
+
+
 def item_column(
     table,  # DataFrame
     item: str | None,  # the user's choice, or None to look for it
@@ -863,12 +878,16 @@ def item_column(
         if not part:
             return find_column(table, None, role, where)
         return max(part, key=lambda c: (rank(c), fits[c].share, c == usual))
+    if max(fits[c].quality for c in fit) < 3:
+        _refuse_named_otherwise(table, columns, fit, index, where)
     good = [c for c in fit if rank(c) == max(map(rank, fit))]
     most = max(table[c].nunique() for c in good)
     good = [c for c in good if table[c].nunique() == most]
     first = usual if usual in good else good[0]
     good = [c for c in good if c == first or fits[c].files != fits[first].files]
-    real = [c for c in good if not _is_counter(table[c])] or good
+    index_like = re.compile(r"(?:unnamed.*|index|row|no\.?|nr\.?|number|#|id|)", re.I)
+    counts = [c for c in good if index_like.fullmatch(c.strip()) and _is_counter(table[c])]
+    real = [c for c in good if c not in counts] or good
     chosen = usual if usual in real else real[0]
     if chosen != usual and (len(real) > 1 or usual in good):
         one, two = good[:2]

@@ -168,7 +168,7 @@ def _named(labels: list, whole: bool, target: str, notes: list[str]) -> dict:
     if joined := {n: s for n, s in spelled.items() if len(s) > 1}:
         first = next(iter(joined))
         notes.append(
-            f"{len(joined)} {target}s are written in several ways that differ in white space, invisible signs, Unicode form or the case of a truth value, and are one class each "
+            f"labels in {target}: {len(joined)} are written in several ways that differ in white space, invisible signs, Unicode form or the case of a truth value, and are one class each "
             f"(first: {first!r}, {', '.join(f'{rows[s]} rows {s!r}' for s in joined[first][:3])})"
         )
     classes: Counter = Counter()
@@ -182,7 +182,7 @@ def _confusable(classes: Counter, target: str) -> list[str]:
     "Notes on classes that a person takes for one, or that may mean no class."
     notes = []
     for what, key in (
-        ("in case", str.casefold),
+        ("in case", str.lower),
         ("in letters of another script that look the same", lambda c: c.translate(_LOOK_ALIKE)),
     ):
         alike: dict[str, list[str]] = {}
@@ -277,7 +277,7 @@ def understand_labels(
         [v for v in labels if isinstance(v, str) and v.strip()]
     ):
         notes.append(
-            f"the {target}s are lists written as texts (first: {next(v for v in labels if isinstance(v, str))[:40]!r}), and are taken as several labels a row"
+            f"the labels in {target} are lists written as texts (first: {next(v for v in labels if isinstance(v, str))[:40]!r}), and are taken as several labels a row"
         )
         labels = [[] if is_missing(v) else _as_list(v) for v in labels]
     if separator and kind in ("single_label", "regression"):
@@ -353,7 +353,7 @@ def _classed(labels: list, numbers: list[float] | None, target: str, notes: list
         and any(len(t) > 1 and t.startswith("0") for t in texts)
     ):
         notes.append(
-            f"the {target}s are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; kind='regression' takes them as a number"
+            f"the labels in {target} are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; kind='regression' takes them as a number"
         )
     names = _named([v for v in held if v is not None], whole, target, notes)
     distinct = len(set(names.values()))

@@ -16,7 +16,7 @@ import unicodedata
 import numpy as np
 
 from .cells import MISSING_NUMBER, as_dates, as_numbers, blank, holds_words, looks_like_dates
-from .columns import TableStyle, leading_zeros, plain_cell, table_style
+from .columns import TableStyle, leading_zeros, plain_cell, table_style, units_of
 from .params import nearest
 from .sources import _USUAL, DataError, Rows, find_column
 
@@ -171,9 +171,11 @@ def label_numbers(
     if some.map(plain_cell).isin(["true", "false"]).all():
         return nothing
     try:
-        if as_numbers(some, None, style.signs)[0].notna().mean() <= 0.5:
+        asked = style.number(str(values.name))
+        if as_numbers(some, asked, style.signs)[0].notna().mean() <= 0.5:
             return nothing
-        numbers, form = as_numbers(seen, None, style.signs)
+        numbers, form = as_numbers(seen, asked, style.signs)
+        form = "; ".join(filter(None, [form, units_of(seen.astype(str)) if form else ""]))
     except DataError as e:
         return None, "", str(e)
     return (
@@ -206,12 +208,12 @@ def read_times(
     )
     if not (text.str.fullmatch(r"\d{8}").all() and looks_like_dates(text)):
         try:
-            numbers = as_numbers(values, None, style.signs)[0]
+            numbers = as_numbers(values, style.number(name), style.signs)[0]
         except DataError:
             numbers = None
         if numbers is not None and numbers.notna().all():
             return numbers.tolist(), ""
-    dates, order = as_dates(text, None, style.dates)
+    dates, order = as_dates(text, style.date(name), style.dates)
     if (bad := dates.isna()).any():
         raise DataError(
             f"{int(bad.sum())} values of the time column are neither numbers nor dates (first: {text[bad].iloc[0]!r}); correct them, or write dates like 2026-11-23"
@@ -252,7 +254,7 @@ def read_columns(
         rows.labels = list(table[rows.target])
         rows.numbers, form, rows.unclear = label_numbers(table[rows.target], style)
         if form not in PLAIN_STYLES:
-            rows.style = f"{rows.target}: its numbers are written with {form}"
+            rows.style = f"{where}: how the numbers of {rows.target} are written: {form}"
         others = [
             str(c)
             for c in table.columns
@@ -302,7 +304,7 @@ def _own_split(table, where: str) -> str:
         if len(held) > 1 and (
             all(map(split_of, held)) or {h.lower() for h in held} <= {"true", "false"}
         ):
-            return f"{where}: the column {column!r} holds {', '.join(sorted(held)[:3])}, and does not say which rows are the test; split_column {column} does that"
+            return f"{where}: the column {column!r} holds {', '.join(sorted(held)[:3])}, but was not used for the split; split_column {column} uses it"
     return ""
 
 
@@ -474,7 +476,10 @@ def _cells_for(values, kind: str, texts: list[ast.Constant], style: TableStyle, 
         if not words:
             return values.astype("Float64")
         seen = values[~blank(values, MISSING_NUMBER)]
-        cells, form = as_numbers(seen, None, style.signs) if len(seen) else (seen.astype(float), "")
+        asked = style.number(name)
+        cells, form = (
+            as_numbers(seen, asked, style.signs) if len(seen) else (seen.astype(float), "")
+        )
         if form not in PLAIN_STYLES and notes is not None:
             notes.append(f"where: {name} is written with {form}")
         if (bad := int(cells.isna().sum())) and notes is not None:
@@ -487,16 +492,37 @@ def _cells_for(values, kind: str, texts: list[ast.Constant], style: TableStyle, 
             return values.astype("boolean")
         return pd.Series([_flag(v, name) for v in values], values.index, "boolean")
     seen = values[~blank(values)] if words else values.dropna()
+    if (
+        texts
+        and len(seen)
+        and (not words or _are_numbers(seen))
+        and _are_numbers(pd.Series([t.value for t in texts]))
+    ):
+        for text in texts:  # x > '50,5' of a column of numbers
+            text.value = float(as_numbers(pd.Series([text.value], name=name))[0].iloc[0])
+        return _cells_for(values, "number", [], style, notes)
     if texts and len(seen) and (values.dtype.kind == "M" or words and looks_like_dates(seen)):
         return _dates_for(values, seen, texts, style)
     return values.astype("string").str.strip() if words else values
+
+
+def _are_numbers(values) -> bool:
+    "Whether cells are numbers, and no codes."
+    if not holds_words(values):
+        return values.dtype.kind in "iuf"
+    try:
+        return not leading_zeros(values.astype(str)) and bool(
+            as_numbers(values.drop_duplicates().head(1000))[0].notna().all()
+        )
+    except DataError:
+        return False
 
 
 def _dates_for(values, seen, texts: list[ast.Constant], style: TableStyle):
     "A column of dates, and the texts it is compared with as dates."
     import pandas as pd
 
-    cells, order = as_dates(seen, None, style.dates)
+    cells, order = as_dates(seen, style.date(str(values.name)), style.dates)
     for text in texts:
         try:
             day = as_dates(

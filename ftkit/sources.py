@@ -249,7 +249,7 @@ def _separator(lines: list[str], quote: str) -> tuple[str, int]:
 def _may_be_title(line: str, sign: str) -> bool:
     "Whether a line has no separator and is no usual name of a column, as a title."
     usual = {name for names in _USUAL.values() for name in names}
-    return sign not in line and line.strip().strip('"').lower() not in usual
+    return _n_filled(line, sign) < 2 and line.strip(f' "{sign}').lower() not in usual
 
 
 def _like_names(line: str, sign: str) -> bool:
@@ -314,8 +314,22 @@ def _n_titles(texts: list[str], sign: str, count: int, quote: str) -> int:
     "How many lines above the names are titles: they have no separator, and the first of the others holds names."
     if sign == " " or len(texts) < 6 or not _may_be_title(texts[0], sign):
         return 0
-    at = next((k for k, t in enumerate(texts[:10]) if _outside(t, quote).count(sign) == count), 0)
-    return at if _like_names(texts[at], sign) and not any(sign in t for t in texts[:at]) else 0
+    whole = [
+        k
+        for k, t in enumerate(texts[:10])
+        if _outside(t, quote).count(sign) == count and _n_filled(t, sign) > 1
+    ]
+    at = whole[0] if whole else 0
+    return (
+        at
+        if _like_names(texts[at], sign) and all(_n_filled(t, sign) < 2 for t in texts[:at])
+        else 0
+    )
+
+
+def _n_filled(line: str, sign: str) -> int:
+    "How many cells of a line hold something."
+    return sum(bool(cell.strip().strip('"')) for cell in line.split(sign))
 
 
 def _names(texts: list[str], sign: str, quote: str, is_padded: bool) -> list[str]:
@@ -505,7 +519,8 @@ def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
             if line.strip()
         ):
             raise DataError(
-                f"{name} has rows with more cells than its first line has names ({len(layout.names)}: {', '.join(layout.names)[:80]}); put texts that hold a {layout.separator!r} into quotation marks"
+                f"{name} has rows with more cells than its first line has names ({len(layout.names)}: {', '.join(layout.names)[:80]}); put texts that hold a {layout.separator!r} into quotation marks, "
+                "or, where each row begins with its name or number, put a name for that column in front of the first line"
             )
         table = _parsed(text, layout, name, skip_bad, notes, index_col=False)
     table.columns = [str(c).strip() for c in table.columns]
@@ -525,8 +540,25 @@ def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
             f"{name}: the names stand again in {int(again.sum())} rows (first: row {int(np.argmax(again)) + 1}), which were left out"
         )
         table = table[~again].reset_index(drop=True)
+    _refuse_without_names(table, name)
     table.attrs |= {"separator": layout.separator, "notes": notes}
     return table
+
+
+def _refuse_without_names(table, name: str) -> None:
+    "Refuse a table whose first line is a row like the others."
+    usual = {u for names in _USUAL.values() for u in names}
+    if any(column.lower() in usual for column in table.columns):
+        return
+    is_number = [bool(re.fullmatch(r"[-+]?\d+[.,]\d+", column)) for column in table.columns]
+    stands_below = [
+        bool(c) and (table[c] == c).sum() > max(1, 0.02 * len(table)) for c in table.columns
+    ]
+    odd = [c for c, *found in zip(table.columns, is_number, stands_below) if any(found)]
+    if odd and 2 * len(odd) >= len(table.columns):
+        raise DataError(
+            f"{name} seems to have no line of names: its first line holds {odd[0]!r}, as rows below do; put a line of names above it"
+        )
 
 
 def _parsed(text: str, layout: Layout, name: str, skip_bad: bool, notes: list[str], **more):
@@ -626,15 +658,19 @@ def _read_sheet(path: Path, sheet: str | None):
         read = functools.partial(
             pd.read_excel, book, sheet_name=0 if sheet is None else sheet, keep_default_na=False
         )
-        table = read()
+        table, notes = read(), []
+        if len(names) > 1 and sheet is None:
+            notes.append(
+                f"of the sheets {', '.join(names)} of {path.name} the first was read; sheet names another (of tables)"
+            )
         above = _rows_above_names(table)
         if above:
             title = str(table.columns[0])
             table = read(header=above)
-            table.attrs["notes"] = [
+            notes.append(
                 f"{path.name}: {above} rows above the names were left out (first: {title[:40]!r})"
-            ]
-    table.attrs["sheets"] = names
+            )
+    table.attrs |= {"sheets": names, "notes": notes}
     return table
 
 

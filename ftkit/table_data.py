@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from .cells import NUMBER_STYLES
 from .columns import KIND_CHOICES, Column, infer_column, known_cells, table_style
 from .cleaning import decode
 from .core import patch_to, uniform
@@ -196,7 +197,7 @@ def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -
     "Rows of any source; `like` has the kinds of columns of an earlier one."
     table, where = _frame_of(source, chosen, chosen["limit"] if not chosen["where"] and like is None else None)
     if table is None: return read_elsewhere(where, lambda part: _rows_of(checked_table(part.to_pandas(), where), chosen, notes, like, where), "a table (CSV, Parquet, Excel, JSONL, SQLite), sample:titanic")
-    if len(sheets := table.attrs.get("sheets", ())) > 1 and not chosen["sheet"]: notes.append(f"of the sheets {', '.join(sheets)} of {where} the first was read; sheet names another")
+
     return _rows_of(checked_table(table, where), chosen, notes, like, where)
 
 # %% ../nbs/03d_table_data.ipynb #cba2cd65
@@ -215,6 +216,7 @@ def _like(table, like: Cells, notes: list) -> Cells:
 # %% ../nbs/03d_table_data.ipynb #5267612a
 def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -> Rows:
     "Columns told apart: the label, those that split, those to learn from."
+    table.attrs["columns"] = chosen["columns"]
     table = filter_rows(table, chosen["where"], where, notes)
     label = _label_column(table, chosen["label"], where)
     roles = {r: chosen[r] for r in ("group", "time", "split") if chosen[r]}
@@ -229,7 +231,8 @@ def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -
     table.attrs.setdefault("separator", "")
     part = table[rest]
     part.attrs = table.attrs
-    cells = as_cells(part, chosen["columns"], where) if like is None else _like(table, like, notes)
+    kinds = {name: kind for name, kind in chosen["columns"].items() if name != target or kind not in NUMBER_STYLES}
+    cells = as_cells(part, kinds, where) if like is None else _like(table, like, notes)
     cells.raw = table
     _finite(cells, chosen["skip_bad"], notes, where)
     rows.items = cells

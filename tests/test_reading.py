@@ -400,3 +400,74 @@ def test_random_siblings_are_right_told_or_refused():
         assert (
             not counts["silent"] and not counts["traceback"] and not counts["refused though clear"]
         ), (name, counts)
+
+
+# ---- seen with fresh eyes ----
+
+
+def test_numbers_are_no_names_of_pictures_where_a_column_of_names_is_there(tmp_path):
+    from PIL import Image
+
+    for i in range(1, 21):
+        Image.fromarray(RNG.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / f"{i}.jpg")
+    rows = pd.DataFrame({"photo": [f"{i + 5}.jpg" for i in range(1, 21)], "age": range(1, 21)})
+    rows.assign(label=["a", "b"] * 10).to_csv(tmp_path / "t.csv", index=False)
+    told = refused("'photo' are called like pictures", of=Data.image, source=tmp_path / "t.csv")
+    assert "5 of them are not there (first: '21.jpg'); those of 'age'" in told
+
+
+def test_dates_of_two_orders_and_days_without_end(tmp_path):
+    when = ["25/12/2021", "03/28/2022"] * 45
+    path = text_table(tmp_path / "t.csv", CLASSES, when=when)
+    refused("'25/12/2021' has the day first, '03/28/2022' the month", source=path, time="when")
+    days = ["9999-12-31" if i % 7 == 0 else f"2022-01-{i % 28 + 1:02}" for i in range(N)]
+    data = Data.tabular(pd.DataFrame({"day": days, "label": CLASSES}), label="label")
+    assert data.items.columns[0].kind == "date"
+    assert any("13 cells are no dates (first: '9999-12-31')" in n for n in data.notes)
+
+
+def test_what_a_person_said_of_a_column_holds_for_time_and_target(tmp_path):
+    when = [f"{1 + i % 9:02}/{1 + i // 9:02}/2023" for i in range(N)]
+    frame = pd.DataFrame({"when": when, "x": VALUES, "label": CLASSES})
+    refused("no cell tells which", of=Data.tabular, source=frame, time="when")
+    data = Data.tabular(frame, time="when", columns={"when": "day first"})
+    assert min(when[i][3:5] for i in data.test.ids) >= max(when[i][3:5] for i in data.train.ids)
+    cells = pd.DataFrame({"x": VALUES[:88], "price": ["1.234", "345", "7.125", "3.500"] * 22})
+    refused("may be 1.234 or 1234", of=Data.tabular, source=cells, label="price")
+    data = Data.tabular(cells, label="price", columns={"price": "decimal comma"}, kind="regression")
+    assert sorted(set(data.labels)) == [345, 1234, 3500, 7125]
+
+
+def test_a_line_of_names_that_is_missing_and_titles_that_excel_pads(tmp_path):
+    rows = [f"{5 + i % 9 / 10:.1f},{i % 3},{['setosa', 'virginica'][i % 2]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    refused(
+        "seems to have no line of names", of=Data.tabular, source=tmp_path / "t.csv", label="setosa"
+    )
+    lines = [
+        "Sales report;;",
+        "made today;;",
+        ";;",
+        "nr;x;won",
+        *[f"{i};{i % 7},5;{'ab'[i % 2]}" for i in range(60)],
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    data = Data.tabular(tmp_path / "t.csv", label="won")
+    assert len(data) == 60 and any("3 lines above the names were left out" in n for n in data.notes)
+
+
+def test_units_and_marks_are_told():
+    frame = pd.DataFrame(
+        {
+            "share": ["7%", "8%", "9.5%"] * 30,
+            "size": [f"{40 + i % 9} kg" for i in range(N)],
+            "alley": ["NA", "Pave", "Grvl"] * 30,
+            "label": CLASSES,
+        }
+    )
+    second = frame.assign(share=["0.07", "0.08", "0.095"] * 30)
+    told = "\n".join(Data.tabular(frame, test_source=second).notes)
+    assert (
+        "share: written with decimal point here, with in % before" in told or "in % before" in told
+    )
+    assert "numbers with a unit (first: '40 kg')" in told and "30 cells 'NA' in alley" in told
