@@ -43,7 +43,7 @@ MISSING_NUMBER = (
     "#null!",
 )
 
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")  # zero-width signs
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")  # zero-width signs
 
 
 def holds_words(

@@ -126,7 +126,7 @@ _YES, _NO = (
 _LOOK_ALIKE = str.maketrans(
     "АВЕКМНОРСТУХаеорсухіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXaeopcyxijABEZHIKMNOPTYXo"
 )
-_NOT_KNOWN = ("na", "n/a", "n.a.", "?", "unknown")
+_NOT_KNOWN = ("na", "n/a", "n.a.", "?", "unknown", "missing", "-", "--")
 
 
 def class_name(
@@ -138,7 +138,9 @@ def class_name(
         return "True" if v else "False"
     if isinstance(v, (float, np.floating)) and numbers_are_whole and float(v).is_integer():
         return str(int(v))
-    text = " ".join(_UNSEEN.sub("", unicodedata.normalize("NFC", str(v))).split())
+    text = " ".join(
+        _UNSEEN.sub("", unicodedata.normalize("NFC", str(v).replace("\u2212", "-"))).split()
+    )
     return (
         re.sub(r"\.0+$", "", text)
         if numbers_are_whole and re.fullmatch(r"-?\d+\.0+", text)

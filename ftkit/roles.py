@@ -224,11 +224,13 @@ def read_times(
 # %% ../nbs/02l_roles.ipynb #407ec61b
 def _group(values, name: str, where: str) -> list:
     "A column whose rows stay together; rows without a value belong nowhere."
-    gone = blank(values, ("",))
+    gone = blank(values, ("", "na", "n/a", "nan", "null", "<na>"))
     if gone.any():
+        empty = values[gone].iloc[0]
+        empty = empty.strip() if isinstance(empty, str) else ""
         raise DataError(
             f"{where}: {int(gone.sum())} of {len(values)} rows have no {name} (first: row {int(np.argmax(gone)) + 1}), which may mean one group of them all, "
-            f"or none; fill them in, or leave these rows out: where \"{name} != ''\""
+            f"or none; fill them in, or leave these rows out: where \"{name} != '{empty}'\""
         )
     return list(values)
 
@@ -481,7 +483,7 @@ def _cells_for(values, kind: str, texts: list[ast.Constant], style: TableStyle, 
             as_numbers(seen, asked, style.signs) if len(seen) else (seen.astype(float), "")
         )
         if form not in PLAIN_STYLES and notes is not None:
-            notes.append(f"where: {name} is written with {form}")
+            notes.append(f"where: how the numbers of {name} are written: {form}")
         if (bad := int(cells.isna().sum())) and notes is not None:
             notes.append(
                 f"where: {bad:,} cells of {name} are no numbers (first: {seen[cells.isna()].iloc[0]!r}), so their rows are left out"

@@ -735,6 +735,9 @@ def read_table(
             f"{path} cannot be read ({(str(e).splitlines() or ['it is empty'])[0][:160]})"
         ) from None  # each reader has errors of its own
     table.attrs["encoding"] = encoding
+    if encoding != "utf-8":
+        note = f"{path.name} was read as {encoding}; look whether its letters are right, else save it as UTF-8"
+        table.attrs["notes"] = [note, *table.attrs.get("notes", [])]
     return table
 
 # %% ../nbs/02b_sources.ipynb #c58c3143

@@ -184,7 +184,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
         raise DataError(f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}")
     if path.is_file():
         table = read_table(path, decode, chosen["skip_bad"])
-        if table.attrs.get("encoding", "utf-8") != "utf-8": notes.append(f"{path.name} was read as {table.attrs['encoding']}; look whether its letters are right")
+
         return manifest(table, path.parent, path.name, label)
     raise DataError(f"{source}: no such file or folder; give a folder of class folders, a table with paths, or sample:prompts-en")
 

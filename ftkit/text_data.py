@@ -122,9 +122,7 @@ def _read_texts(source, text, second, label, columns, notes, skip_bad, where=Non
         return _read_files(path, notes, skip_bad)
     if path.is_file():
         table = read_table(path, decode, skip_bad)
-        encoding = table.attrs.get("encoding", "utf-8")
-        if encoding != "utf-8":
-            notes.append(f"{path.name} was read as {encoding}; look whether its letters are right")
+
         return of_table(table, path.name, path.parent)
     instead = "a table, a folder of class folders with .txt files, sample:movie"
     return known(read_elsewhere(str(source), of_hub, instead, notes))
