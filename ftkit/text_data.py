@@ -37,7 +37,7 @@ def read_text_table(
     if rows.target in (column, second):
         raise DataError(f"{where}: the column {rows.target!r} was given twice, as text and as label; choose different columns")
     if column == second: raise DataError(f"{where}: the column {second!r} was given twice, as text and as second text; choose different columns")
-    if text is None and (told := _other_texts(table, column, rows.target, where)): rows.notes.append(told)
+
     return rows
 
 def _texts_of(table, column: str, where: str) -> list[str]:
@@ -93,6 +93,8 @@ def _read_texts(source, text, second, label, columns, notes, skip_bad, where=Non
         kept = filter_rows(table, where, name, notes)
         column = text or _text_column(kept, label, columns, base)
         rows = read_text_table(kept, column, second, label, columns, name)
+        if text is None and column and (told := _other_texts(kept, column, rows.target, name)):
+            rows.notes.append(told)
         return rows if second else _of_named_files(rows, Path(base), notes, skip_bad)
     def of_hub(part):
         return _named(of_table(part.to_pandas(), "the data set"), part.features, label)

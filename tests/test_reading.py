@@ -471,3 +471,13 @@ def test_units_and_marks_are_told():
         "share: written with decimal point here, with in % before" in told or "in % before" in told
     )
     assert "numbers with a unit (first: '40 kg')" in told and "30 cells 'NA' in alley" in told
+
+
+def test_another_column_with_longer_texts_is_told(tmp_path):
+    frame = pd.DataFrame(
+        {"title": [f"head {i}" for i in range(N)], "article": WORDS, "label": CLASSES}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    data = Data.text(tmp_path / "t.csv", near="as_is")
+    assert data.items[0] == "head 0" and any("'article' has 7" in n for n in data.notes), data.notes
+    assert Data.text(tmp_path / "t.csv", text="article", near="as_is").items[0] == WORDS[0]
