@@ -250,7 +250,8 @@ def meaning_of(
     has_whole = (
         own.has_whole and sign == "point"
     )  # 1.234 and 345: no fraction has three digits or none
-    if is_new or has_whole or table.separator == ";":
+    is_foreign = table.separator == ";" or sign == "comma" and table.separator not in ("", ",")
+    if is_new or has_whole or is_foreign:
         raise refused(name, own.unclear[sign], sign, is_later=is_new)
     return "decimal" if sign == "point" else "thousands"
 
