@@ -239,7 +239,7 @@ def ftkit_sound(Data, path, truth):
     if truth.get("rms"):
         rms = float(np.sqrt((open_sound(path) ** 2).mean()))
         return verdict(rms > 0.05, [], f"rms {rms:.3f}")
-    _, seconds, *_, wrong = look_at_sounds([str(path)])[0]
+    _, seconds, _, _, wrong, *_ = look_at_sounds([str(path)])[0]
     if wrong:
         return "refused", wrong[:80]
     return verdict(
