@@ -448,6 +448,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.columns.infer_column': ('columns.html#infer_column', 'ftkit/columns.py'),
                                'ftkit.columns.known_cells': ('columns.html#known_cells', 'ftkit/columns.py'),
                                'ftkit.columns.leading_zeros': ('columns.html#leading_zeros', 'ftkit/columns.py'),
+                               'ftkit.columns.marks_of': ('columns.html#marks_of', 'ftkit/columns.py'),
                                'ftkit.columns.plain_cell': ('columns.html#plain_cell', 'ftkit/columns.py'),
                                'ftkit.columns.table_style': ('columns.html#table_style', 'ftkit/columns.py'),
                                'ftkit.columns.units_of': ('columns.html#units_of', 'ftkit/columns.py')},

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMN_KINDS', 'KIND_CHOICES', 'plain_cell', 'as_words', 'TableStyle', 'table_style', 'Column', 'infer_column',
-           'leading_zeros', 'units_of', 'known_cells']
+           'leading_zeros', 'units_of', 'marks_of', 'known_cells']
 
 # %% ../nbs/02k_columns.ipynb #54b15ce0
 import dataclasses
@@ -15,6 +15,7 @@ import numpy as np
 from ftkit.cells import (
     _UNSEEN,
     DATE_ORDERS,
+    MISSING,
     MISSING_NUMBER,
     NUMBER_STYLES,
     Signs,
@@ -337,6 +338,14 @@ def _of_words(name: str, kind: str | None, values, share: float, told: str = "")
     return Column(name, kind or "category", told, marks=marks), cells
 
 # %% ../nbs/02k_columns.ipynb #5e230a29
+def marks_of(
+    values,  # Series
+    kind: str,  # number, date or category
+) -> tuple[tuple[str, int], ...]:
+    "What stands in cells that count as missing, and how often."
+    return _marks(values, blank(values, MISSING_NUMBER if kind in ("number", "date") else MISSING))
+
+
 def _check_usual(seen, cells, usual: tuple[float, float]) -> None:
     "Refuse numbers without proof that lie far from those before, where the other reading does not."
     bare = bare_numbers(seen.astype(str))
@@ -385,7 +394,7 @@ def known_cells(
         cells = cells.reindex(values.index).astype("datetime64[ns]")
     parts = [set(f.removesuffix(" between points").split(", ")) for f in (now, form)]
     is_other = form and now and not parts[0] <= parts[1] or "in %" in form and "in %" not in now
-    if notes is not None and is_other:
+    if notes is not None and is_other and holds_words(values):
         notes.append(
             f"{values.name}: written with {now} here, with {form} before; read by what its own cells prove"
         )

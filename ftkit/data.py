@@ -543,6 +543,8 @@ def from_rows(cls,
     rows = dataclasses.replace(rows, labels=list(found.values), numbers=None, style="", names=None, are_classes=found.kind != "regression")
     kind, classes, labels = array_of(found)
     notes = (*notes, *rows.notes, *found.notes)
+    if kind == "regression" and len(set(labels.tolist())) < .9 * len(set(found.values)):
+        notes = (*notes, f"the numbers of {rows.target} differ only in digits that are not kept (some seven are); take a constant from them, such as {min(found.values):g}")
     shares = {"valid": chosen["valid"]} if chosen["test_source"] is not None else {"test": chosen["test"], "valid": chosen["valid"]}
     parts = _split(rows, _strata(labels, kind), shares, seed)
     near = groups_of(alike(modality, rows.items, hashes, sizes)[0], len(hashes)) if "near" in chosen else None

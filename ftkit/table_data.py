@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from .cells import NUMBER_STYLES
-from .columns import KIND_CHOICES, Column, infer_column, known_cells, table_style
+from .columns import KIND_CHOICES, Column, infer_column, known_cells, marks_of, table_style
 from .cleaning import decode
 from .core import patch_to, uniform
 from .data import SHOWS, append_test, check_shares, read_elsewhere
@@ -178,6 +178,7 @@ def _frame_of(source, chosen: dict, limit: int | None):
         table = read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"])
         chosen["split"] = chosen["split"] or ("ftkit_split" if "ftkit_split" in table.columns else "split")
         return table, path.name
+    if path.is_dir(): raise DataError(f"{path} is a folder; give a table in it (CSV, Parquet, Excel, JSONL, SQLite)")
     if path.is_file(): return read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]), path.name
     return None, str(source)
 
@@ -210,6 +211,7 @@ def _like(table, like: Cells, notes: list) -> Cells:
         numbers = like.frame[c.name].dropna() if kind == "number" else []
         usual = (float(numbers.min()), float(numbers.max())) if len(numbers) else None
         held[c.name], odd = known_cells(table[c.name], kind, c.form, style, notes, usual)
+        for mark, n in marks_of(table[c.name], kind): notes.append(f"{c.name}: {n} cells {mark!r} of the second table count as missing")
         if odd.any(): notes.append(f"{c.name}: {int(odd.sum())} cells of the second table are no {c.kind}s (first: {str(table[c.name][odd].iloc[0])[:40]!r}) and count as missing")
     return Cells(pd.DataFrame(held), like.columns)
 
@@ -220,9 +222,9 @@ def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -
     table = filter_rows(table, chosen["where"], where, notes)
     label = _label_column(table, chosen["label"], where)
     roles = {r: chosen[r] for r in ("group", "time", "split") if chosen[r]}
-    rows = read_columns(table, label, roles, where)
+    looked_for = chosen["label"] is None and not where.startswith("sample:")
+    rows = read_columns(table, None if looked_for else label, roles, where)
     target = rows.target
-    if chosen["label"] is None and where.startswith("sample:"): rows.notes = []
     if used := [r for r, c in roles.items() if c == target]: raise DataError(f"{where}: the column {target!r} was given twice, as label and as {used[0]}; choose different columns")
     for name in chosen["leave_out"]: find_column(table, name, "column", where)
     rest = [c for c in table.columns if c != target and c not in chosen["leave_out"] and (c not in roles.values() or c in chosen["columns"])]

@@ -857,9 +857,7 @@ def samples(told) -> None:
     for name, sample in SAMPLES.items():
         if sample.holds != "data":
             continue
-        more = (
-            {"task": "transcribe"} if sample.kind == "speech" and name.startswith("prompts") else {}
-        )
+        more = {"task": "transcribe"} if sample.kind == "speech" else {}
         try:
             with contextlib.redirect_stderr(io.StringIO()):
                 data = getattr(Data, sample.kind)(f"sample:{name}", **more)

@@ -481,3 +481,15 @@ def test_another_column_with_longer_texts_is_told(tmp_path):
     data = Data.text(tmp_path / "t.csv", near="as_is")
     assert data.items[0] == "head 0" and any("'article' has 7" in n for n in data.notes), data.notes
     assert Data.text(tmp_path / "t.csv", text="article", near="as_is").items[0] == WORDS[0]
+
+
+def test_digits_that_are_lost_and_marks_of_a_second_table_are_told(tmp_path):
+    frame = pd.DataFrame({"x": VALUES, "stamp": 1_700_000_000 + np.arange(N) * 2.5})
+    assert any("digits that are not kept" in n for n in Data.tabular(frame, label="stamp").notes)
+    first = pd.DataFrame({"x": VALUES.astype(str), "label": CLASSES})
+    second = first.assign(x=["k.A." if i % 9 == 0 else v for i, v in enumerate(first["x"])])
+    told = Data.tabular(first, test_source=second).notes
+    assert any("10 cells 'k.A.' of the second table count as missing" in n for n in told)
+    both = pd.DataFrame({"x": VALUES, "target": CLASSES, "label": CLASSES})
+    assert any("there is 'target' too" in n for n in Data.tabular(both).notes)
+    refused("is a folder; give a table in it", of=Data.tabular, source=tmp_path)
