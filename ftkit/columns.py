@@ -327,9 +327,9 @@ def _of_words(name: str, kind: str | None, values, share: float, told: str = "")
         kind, told = "text", told or f"{words:.0f} words a cell"
     elif 0.1 < share < 1:
         told = told or f"{share:.0%} of its cells are numbers, the others are not"
-    with_units = (
-        n and seen.head(_SOME).str.fullmatch(r"[-+]?[\d.,]*\d\s?[^\W\d_]{1,4}").mean() > 0.9
-    )
+    units = seen.head(_SOME).str.extract(r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,4})$", expand=False)
+    with_units = n and units.notna().mean() > 0.9 and units.nunique() == 1
+    with_units = with_units and units.dropna().iloc[0] not in ("st", "nd", "rd", "th")
     if with_units and kind != "text":
         told = (
             told
