@@ -37,9 +37,6 @@ def plain(text: str) -> str:
 def is_export(cell: dict) -> bool: return bool(re.search(r"^#\s?\|\s?exports?\b", source(cell), re.M))
 
 
-def lines(cells: list[dict]) -> int: return sum(bool(line.strip()) for c in cells for line in source(c).split("\n"))
-
-
 def number(notebook: Path) -> tuple[int, str]:
     "02a_pictures -> (2, 'a'): a notebook's place in the order."
     found = re.match(r"(\d+)([a-z]?)_", notebook.name)
