@@ -130,7 +130,7 @@ def image(cls,
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
     near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
-    skip_bad: bool = False,  # leave unreadable pictures out instead of refusing them
+    skip_bad: bool = False,  # leave out unreadable pictures and rows without a label instead of refusing them
 ) -> Data:
     "Labelled pictures from anywhere, with a split."
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}

@@ -83,7 +83,7 @@ def _written_lists(texts: list[str]) -> bool:
 
 
 def _split(labels: list, separator: str, target: str, notes: list[str]) -> list:
-    "Texts cut at the separator; one that no label holds is told, or refused where another one is there."
+    "Texts cut at the separator; one that no label holds gets a note, or is refused where another one is there."
     texts = [v for v in labels if isinstance(v, str)]
     if texts and not any(separator in t for t in texts):
         for sign in _JOINS:

@@ -28,7 +28,7 @@ from .folders import split_of
 from .sounds import SOUND_SUFFIXES, Clip, Heard, _blocks, _why, look_at_sounds, open_sound, waves
 from .labels import has_no_label, is_missing
 from .roles import filter_rows, read_columns
-from .sources import _USUAL, DataError, Rows, class_names, feature, find_column
+from .sources import _USUAL, DataError, Rows, class_names, feature, find_column, in_pairs
 from .sources import read_table, usual_column, without_hidden
 from .table_samples import fetch_sample
 from .text_data import Data
@@ -140,17 +140,6 @@ def _of_cell(cell):
                         "table with paths") from None
     return np.concatenate([block for _, block in blocks]), blocks[0][0]
 
-def _in_pairs(source) -> Rows:
-    "Rows of (recordings, labels)."
-    if not isinstance(source, (tuple, list)) or len(source) != 2:
-        raise DataError(f"{type(source).__name__} is no data of recordings; give (recordings, "
-                        "labels), a table with paths, a folder or a Hugging Face data set")
-    items, labels = map(list, source)
-    if len(items) != len(labels):
-        raise DataError(f"{len(items)} recordings and {len(labels)} labels were given; there must be "
-                        "one label a recording")
-    return Rows([str(v) if isinstance(v, os.PathLike) else v for v in items], labels)
-
 # %% ../nbs/03c_speech_data.ipynb #52442255
 def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
@@ -165,7 +154,8 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
         elif hasattr(source, "features"):
             rows = _of_features(source, chosen)
         else:
-            rows = _in_pairs(source)
+            rows = in_pairs(source, "recording")
+            rows.items = [str(v) if isinstance(v, os.PathLike) else v for v in rows.items]
             rows.target = "text" if task == "transcribe" else "label"
         return rows if task == "transcribe" or chosen["kind"] == "regression" else without_hidden(rows, notes)
     path = Path(source).expanduser()

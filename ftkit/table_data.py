@@ -203,7 +203,7 @@ def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -
 
 # %% ../nbs/03d_table_data.ipynb #cba2cd65
 def _like(table, like: Cells, notes: list) -> Cells:
-    "The columns of another table, read as those of the first; what its own cells prove comes first, and is told."
+    "The columns of another table, read as those of the first; what its own cells prove comes first, with a note."
     import pandas as pd
     style, held = table_style(table), {}
     for c in like.columns:

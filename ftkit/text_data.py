@@ -17,7 +17,7 @@ from .folders import TEXTS, FileIndex, match_files, names_files, read_class_fold
 from .image_data import Data
 from .labels import class_name
 from .roles import filter_rows, read_columns
-from .sources import DataError, Rows, class_names, cleaned_table, find_column, read_table, usual_column, without_hidden
+from .sources import DataError, Rows, class_names, cleaned_table, find_column, in_pairs, read_table, usual_column, without_hidden
 from .table_samples import fetch_sample
 
 # %% ../nbs/03b_text_data.ipynb #085a0e4d
@@ -110,7 +110,7 @@ def _read_texts(source, text, second, label, columns, notes, skip_bad, where=Non
         return of_table(source.to_pandas(), "the data set")
     if not isinstance(source, (str, os.PathLike)):
         filter_rows(None, where, "what was given")
-        return _in_pairs(source)
+        return in_pairs(source, "text")
     path = Path(source).expanduser()
     if str(source).startswith("sample:"):
         table = read_table(fetch_sample(str(source).removeprefix("sample:")) / "texts.csv")
@@ -148,17 +148,6 @@ def _named(rows: Rows, features, label) -> Rows:
     rows.names = names
     return rows
 
-def _in_pairs(source) -> Rows:
-    "Rows of (texts, labels)."
-    if not isinstance(source, (tuple, list)) or len(source) != 2:
-        raise DataError(f"{type(source).__name__} is no data of texts; give (texts, labels), a table, "
-                        "a folder or a Hugging Face data set")
-    items, labels = map(list, source)
-    if len(items) != len(labels):
-        raise DataError(f"{len(items)} texts and {len(labels)} labels were given; there must be one "
-                        "label a text")
-    return Rows(items, labels)
-
 # %% ../nbs/03b_text_data.ipynb #99a0cc1c
 @patch_to(Data, kind=classmethod)
 def text(cls,
@@ -180,7 +169,7 @@ def text(cls,
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
     near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
-    skip_bad: bool = False,  # leave out empty texts and lines in another encoding instead of refusing them
+    skip_bad: bool = False,  # leave out empty texts, rows without a label and lines that cannot be read instead of refusing them
 ) -> Data:
     "Labelled texts from anywhere, with a split."
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
