@@ -13,8 +13,8 @@ import html
 import os
 from pathlib import Path
 
-from .core import UsageError, file_sha256, jsonable, read_json, runs_folder, write_atomic
-from .report import curves, figure_text, html_page, picture_html
+from .core import UsageError, figure_text, file_sha256, jsonable, read_json, runs_folder, write_atomic
+from .report import curves, html_page, picture_html
 from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, settle, summary
 from .runfolder import noted, read_events, read_run
 

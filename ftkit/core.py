@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['UsageError', 'patch_to', 'Registry', 'Setting', 'settings', 'runs_folder', 'cache_folder', 'cache_sizes',
            'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256',
-           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'say', 'build_folder', 'in_turn']
+           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'figure_text', 'say', 'build_folder',
+           'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -259,6 +260,52 @@ def read_json(path: str | os.PathLike):
     "Read a JSON file; a broken one raises ValueError with its path."
     try: return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f"{path} is not readable JSON ({e})") from None
+
+# %% ../nbs/00_core.ipynb #80b61f03
+def _decimals(
+    value: float,
+    low: float,  # lower end; not finite: no interval is known
+    high: float,  # upper end
+) -> int:
+    "Decimal places at which the half width of the interval has one significant digit."
+    half = (high - low) / 2
+    if not (math.isfinite(half) and half > 0):
+        size = max((abs(v) for v in (value, low, high) if math.isfinite(v)), default=0.0)
+        return 3 if size == 0 or size >= 0.01 else 2 - math.floor(math.log10(size))
+    places = max(0, -math.floor(math.log10(half)))
+    # 0.996 is not 1, and -0.004 is not -0
+    while places < 12 and (
+        round(value, places) in (0.0, 1.0) and round(value, 12) not in (0.0, 1.0)
+        or low < 0 == round(low, places)
+        or high < 0 == round(high, places)
+    ):
+        places += 1
+    return places
+
+
+def figure_text(
+    figure,  # a number, a text, or a figure: a dict (or an object) with value, low and high
+) -> str:
+    "A figure with its 95 % interval, `0.97 (0.94–0.99)`, in the digits that the interval supports."
+    if hasattr(figure, "low"):
+        figure = {k: getattr(figure, k) for k in ("value", "low", "high")}
+    if not isinstance(figure, dict):
+        return f"{figure:.6g}" if isinstance(figure, float) else str(figure)
+    value = figure.get("value")
+    low, high = (figure.get(k, math.nan) for k in ("low", "high"))
+    try:
+        value, low, high = map(float, (value, low, high))  # JSON writes "nan" as a text
+    except (TypeError, ValueError):
+        return str(value)
+    if not math.isfinite(value):
+        return str(value)
+    if "low" not in figure:
+        return f"{value:.6g}"
+    places = _decimals(value, low, high)
+    value, *ends = (f"{v:.{places}f}" for v in (value, low, high))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return value
+    return f"{value} ({(' to ' if low < 0 else '–').join(ends)})"
 
 # %% ../nbs/00_core.ipynb #7771904c
 def say(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .backbone import Data, features
+from .backbone import Data, features, tensors_hash
 from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
 from .runfolder import Progress, emit, run_dir, run_of, world
 from .data import Part, with_letters
@@ -28,12 +28,13 @@ from .speech_data import show_sounds
 from .stages import predict_views
 from .transcripts import recording_errors, show_error_by
 from .artifact import load_model
-from .classical import Classical
+from .classical import METHODS, Classical
 from .grown import keep_split, tested_before
 from .head import HEADS, Model
 from .image_data import show_pictures
 from .metrics import confusion as confusion_counts
 from .metrics import Figure, expected_calibration_error, headline, paired_difference, per_class, reliability, score
+from .verdict import EARLIER, SIMPLEST, Verdict, verdict_of
 
 # %% ../nbs/12_evaluation.ipynb #225a14c4
 def _linear(kind: str):
@@ -99,12 +100,18 @@ def baselines(
     return out
 
 # %% ../nbs/12_evaluation.ipynb #d29cab73
+_SLOW = 500  # recordings that Whisper as it came writes down: up to a second each
+
 def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
-    "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so for 500 recordings at most."
+    "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so of more than 500 recordings for 500, the others are None."
     out, name = {}, model.backbone.name
     if model.backbone.architecture != "log_mel:" and not model.writes and model.head_config["name"] in HEADS: out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
-    texts = whisper_writes(name, part.data, part.ids, model.target.device) if model.pretrained and len(part) <= 500 else None
-    return out if texts is None else out | {f"{name} as it came": texts}
+    some = np.sort(permutation(len(part), part.data.seed, "as it came")[:_SLOW])
+    texts = whisper_writes(name, part.data, part.ids[some], model.target.device) if model.pretrained else None
+    if texts is None: return out
+    written = np.full(len(part), None, object)
+    written[some] = texts
+    return out | {f"{name} as it came": written}
 
 def _simpler_tables(model, part: Part, bar: Progress) -> dict[str, np.ndarray]:
     "Of tables: a linear model and boosted trees, as they come, unless that is what the model is."
@@ -140,67 +147,85 @@ class Report:
     target: dict | None = None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
     beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
     marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
+    threshold: tuple[str, float] | None = None  # of two classes, the positive one and the probability from which it is predicted
+    n_leaked: int = 0  # rows that are the same as training rows, or nearly so
+    columns: tuple[str, ...] = ()  # of a table, those that the model has learned from
+    as_simple: tuple[str, ...] = ()  # baselines that are not simpler than the model
+    verdict: Verdict | None = None  # one sentence and the doubts: what a person reads first
 
     task = property(lambda self: self.part.data.task)
     headline = property(lambda self: headline(self.task.kind)[0])
+
+    @property
+    def predicted(self) -> np.ndarray:
+        "Class numbers (n,), labels (n,C) of several, numbers (n,) or texts (n,)."
+        if self.task.kind == "single_label": return self.task.decide(self.probabilities, self.threshold)
+        return self.probabilities > .5 if self.task.kind == "multi_label" else self.probabilities
+
+    @property
+    def without_copies(self) -> dict[str, Figure] | None:
+        "The figures of the rows that are no copies of training rows; None where there are no copies, or no other rows."
+        return next((f for name, f in self.figures.items() if name.endswith(" leaked")), None)
+
     def __repr__(self):
-        f = self.figures[self.part.name]
-        rows = [f"{self.headline} {f[self.headline]} on {len(self.part):,} {self.part.name} rows"]
-        rows += [f"  {name}: {b[self.headline]}" for name, b in self.baselines.items()]
-        return "\n".join(rows + [f"  {n}" for n in self.notes])
+        lines = [f"  {name}: {b[self.headline]}" for name, b in self.baselines.items()]
+        return "\n".join(self.verdict.lines() + lines + [f"  {n}" for n in self.notes])
+
     def __getitem__(self, name: str) -> Figure:
         "A figure of the rows reported on, by name."
         return self.figures[self.part.name][name]
 
-# %% ../nbs/12_evaluation.ipynb #c9e378e7
-_BEFORE = "the earlier model"
 
-def _row_scores(kind: str, y, p) -> np.ndarray:
+# %% ../nbs/12_evaluation.ipynb #c9e378e7
+def _row_scores(kind: str, y, p, predicted=None) -> np.ndarray:
     "Of each row, what the headline metric averages (negative squared error of numbers, of texts the wrong characters beside the mean number of characters), so that models can be paired."
-    if kind == "single_label": return (p.argmax(1) == y).astype(float)
+    if kind == "single_label": return ((p.argmax(1) if predicted is None else predicted) == y).astype(float)
     if kind == "multi_label": return ((p > .5) == (y > .5)).mean(1)
     if kind == "transcription": return -(e := recording_errors(list(y), list(p)))["character_edits"] / max(1e-9, e["characters"].mean())
     return -((p - y) ** 2)
 
-def _gain(kind: str, y, p, q) -> Figure:
+def _gain(kind: str, y, p, q, decided=(None, None)) -> Figure:
     "Paired difference of two models' headline metric on the same rows."
     lengths = None
     if kind == "transcription":
         n = recording_errors(list(y), list(y))["characters"]
         lengths = n / max(1e-9, n.mean())  # as `_row_scores` divides
-    return paired_difference(_row_scores(kind, y, p), _row_scores(kind, y, q), lengths=lengths)
+    return paired_difference(_row_scores(kind, y, p, decided[0]), _row_scores(kind, y, q, decided[1]), lengths=lengths)
 
 # %% ../nbs/12_evaluation.ipynb #162874a8
-def _worth(report: Report) -> str:
-    "One sentence: was fine-tuning worth it?"
-    name, (_, higher) = report.headline, headline(report.task.kind)
-    others = {n: f[name].value for n, f in report.baselines.items() if n not in ("majority", "mean", _BEFORE) and not n.endswith("without facts")}
-    if not others: return ""
-    best = (max if higher else min)(others, key=others.get)
-    gain, said = report.gain[best], f"{best}, the best simpler model ({others[best]:.3f})"
-    what = "this model" if report.task.modality == "tabular" else "fine-tuning"
-    if gain.low > 0: return f"{what} was worth it: it is better than {said}"
-    return f"{what} was not worth it: {said} is better" + ", and cheaper to make" * (what == "fine-tuning") if gain.high < 0 else f"it is not shown that {what} was worth it: the difference to {said} may be chance"
+def _signed(difference: Figure) -> str:
+    "A difference with its sign."
+    return ("+" if difference.value > 0 else "") + str(difference)
 
-def _doubts(report: Report, data: Data) -> list[str]:
-    "Sentences that a careful reader would write beside the figures."
+def _notes(report: Report, data: Data) -> list[str]:
+    "What else a careful reader would write beside the figures; the doubts stand in the verdict."
     notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
     own = report.figures[report.part.name][name]
     if report.target: notes.append(report.target["told"])
-    if worth := _worth(report): notes.append(worth)
     for baseline, difference in report.gain.items():
-        if baseline in ("majority", "mean", _BEFORE): continue
-        sure = "" if difference.low > 0 else "; the interval includes 0, so a gain is not shown" if difference.high >= 0 else "; it is worse"
-        notes.append(f"over {baseline}: {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}){' in squared error' if report.task.kind == 'regression' else ''}, paired on the same rows{sure}")
+        if baseline in (*SIMPLEST, EARLIER): continue
+        sure = ""
+        if difference.low <= 0: sure = "; it is worse" if difference.high < 0 else "; the interval includes 0, so a gain is not shown"
+        unit = " in squared error" if report.task.kind == "regression" else ""
+        notes.append(f"over {baseline}: {_signed(difference)}{unit}, paired on the same rows{sure}")
     train = report.figures.get("train", {}).get(name)
     if train and (train.value - own.value if higher else own.value - train.value) > max(.1, 2 * (own.high - own.low)): notes.append(f"training rows score {train.value:.3f}: the model knows them by heart; more data or augmentation would help")
-    notes += [f"without the rows that are the same as training rows, or nearly so: {f[name]}" for n, f in report.figures.items() if n.endswith(" leaked")]
-    if report.part.name in ("train", "valid"): notes.append(f"there are no test rows: these figures are of the {report.part.name} rows, which the model has seen, and too good")
-    if len(report.part) < 100: notes.append(f"{len(report.part)} rows are few; the interval is wide, compare models by cross-validation")
     if report.tested_models and report.tested_models > 1: notes.append(f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is")
     facts = "frozen body + linear, without facts"
     if facts in report.baselines: notes.append(f"facts put behind the texts: a frozen body with a linear model has {report.baselines['frozen body + linear'][name]} with them and {report.baselines[facts][name]} without")
     return notes + list(data.notes)
+
+def _as_simple(model, gain: dict[str, Figure]) -> tuple[str, ...]:
+    "Baselines that are not simpler than the model: a frozen backbone beside a frozen one, trees beside a linear model."
+    if model.task.modality == "tabular":
+        order = list(METHODS)
+        own = order.index(model.name) if getattr(model, "name", "") in order else len(order)
+        return tuple(name for name in gain if name in order and order.index(name) >= own)
+    frozen = "frozen body + linear"
+    if frozen not in gain or gain[frozen].low > 0: return ()
+    before = load_backbone(model.backbone.name).body
+    same = tensors_hash(before.state_dict()) == tensors_hash(model.backbone.body.state_dict())
+    return (frozen,) if same else ()
 
 def _aim(report: Report, target: float) -> dict:
     "Whether the headline figure reaches a target, and whether that may be chance."
@@ -247,23 +272,35 @@ def evaluate(
     "Everything the report shows; memory grows with the predictions only."
     data, kind, classes = part.data, model.task.kind, model.task.classes
     if not len(part): raise UsageError(f"the part {part.name!r} has no rows; give a part with rows, or split the data with test above 0")
-    p = model.predict(part, stage="evaluate")
-    figures, said = {part.name: score(kind, part.labels, p, classes, n_boot=n_boot)}, {}
+    p, threshold = model.predict(part, stage="evaluate"), getattr(model, "threshold", None)
+    def judged(y, p):
+        "The figures of some rows, by what the model predicts."
+        return score(kind, y, p, classes, n_boot=n_boot, predicted=data.task.decide(p, threshold) if threshold else None)
+    figures, said = {part.name: judged(part.labels, p)}, {}
     for name in beside:
         other = data.part(name)
         if not len(other) or name == part.name: continue
         if len(other) > most: other = data.rows(other.ids[permutation(len(other), data.seed, "evaluate")[:most]], name)
         said[name] = other, model.predict(other, stage=f"on {name}")
-        figures[name] = score(kind, other.labels, said[name][1], classes, n_boot=n_boot)
+        figures[name] = judged(other.labels, said[name][1])
     leaked = data.leaked(part) if part.name != "train" else np.zeros(len(part), bool)
-    if leaked.any() and not leaked.all(): figures[f"{part.name} without {leaked.sum()} leaked"] = score(kind, part.labels[~leaked], p[~leaked], classes, n_boot=n_boot)
-    others = (baselines(model, part) if with_baselines else {}) | ({_BEFORE: load_model(earlier).to(model.target.device if hasattr(model, "target") else "cpu").predict(part, stage=_BEFORE)} if earlier else {})
+    if leaked.any() and not leaked.all(): figures[f"{part.name} without {leaked.sum()} leaked"] = judged(part.labels[~leaked], p[~leaked])
+    others = (baselines(model, part) if with_baselines else {}) | ({EARLIER: load_model(earlier).to(model.target.device if hasattr(model, "target") else "cpu").predict(part, stage=EARLIER)} if earlier else {})
     if views: others[f"mean of {views} more views"] = predict_views(model, part, augment, views)
-    gain = {n: _gain(kind, part.labels, p, q) for n, q in others.items()}
+    gain, simpler = {}, {}
+    for name, q in others.items():
+        known = np.array([v is not None for v in q])  # slow ones have written some of the rows only
+        y = part.labels[known]
+        decided = [data.task.decide(v, threshold) if threshold else None for v in (p[known], q[known])]
+        gain[name] = _gain(kind, y, p[known], q[known], decided)
+        simpler[name] = score(kind, y, q[known], classes, n_boot=n_boot, predicted=decided[1])
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
-    report = Report(repr(model), part, p, figures, {n: score(kind, part.labels, q, classes, n_boot=n_boot) for n, q in others.items()}, gain, tested, beside=said)
+    report = Report(repr(model), part, p, figures, simpler, gain, tested, beside=said, threshold=threshold, n_leaked=int(leaked.sum()))
+    if data.task.modality == "tabular": report.columns = tuple(dict.fromkeys(f.name for f in model.prep.features))
+    if others: report.as_simple = _as_simple(model, gain)
     if target is not None: report.target = _aim(report, target)
-    report.notes = ([_succession(report, earlier, others[_BEFORE])] if earlier else []) + model.notes + _doubts(report, data)
+    report.notes = ([_succession(report, earlier, others[EARLIER])] if earlier else []) + model.notes + _notes(report, data)
+    report.verdict = verdict_of(report)
     if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
     if data.task.modality == "speech":
         report.marked = report._worst_sounds(9)
@@ -288,7 +325,7 @@ def confusion(self):
         hit, miss, false = ((a & b).sum(0) for a, b in (((y > .5), p > .5), ((y > .5), p <= .5), ((y <= .5), p > .5)))
         for left, width, label in ((0, hit, "found"), (hit, miss, "missed"), (hit + miss, false, "false alarm")): ax.barh(self.task.classes, width, left=left, label=label)
         ax.legend(fontsize=7)
-    else: fig = _confusion_matrix(confusion_counts(y, p.argmax(1), p.shape[1]), self.task.classes)
+    else: fig = _confusion_matrix(confusion_counts(y, self.predicted, p.shape[1]), self.task.classes)
     plt.close(fig)
     return fig
 
@@ -335,14 +372,14 @@ def _told(report: Report, i: int) -> str:
     "What a row is and what was said of it, in one line."
     p, task = report.probabilities[i], report.task
     if task.kind == "transcription": return f"{report.part.data.label_text(report.part.ids[i])} → {p}"
-    said = f"{p:.4g}" if task.kind == "regression" else f"{task.classes[int(p.argmax())]} {p.max():.2f}" if task.kind == "single_label" else ", ".join(c for c, v in zip(task.classes, p) if v > .5) or "none"
+    said = f"{p:.4g}" if task.kind == "regression" else f"{task.classes[(c := report.predicted[i])]} {p[c]:.2f}" if task.kind == "single_label" else ", ".join(c for c, v in zip(task.classes, p) if v > .5) or "none"
     return f"{report.part.data.label_text(report.part.ids[i])} → {said}"
 
 @patch_to(Report)
 def _worst_texts(self, n: int) -> tuple[list, list, list[str]]:
     "Texts, what was said of them, and titles of the worst rows."
     rows, p = self.worst_rows(n), self.probabilities
-    return [self.part.data.items[self.part.ids[i]] for i in rows], [None if p.ndim == 1 else int(p[i].argmax()) for i in rows], [_told(self, i) for i in rows]
+    return [self.part.data.items[self.part.ids[i]] for i in rows], [int(self.predicted[i]) if self.task.kind == "single_label" else None if p.ndim == 1 else int(p[i].argmax()) for i in rows], [_told(self, i) for i in rows]
 
 @patch_to(Report)
 def _worst_sounds(self, n: int) -> Heard:
@@ -415,19 +452,22 @@ def examples(self):
 # %% ../nbs/12_evaluation.ipynb #39ece25b
 @patch_to(Report)
 def _repr_html_(self) -> str:
-    "Parts and baselines side by side, with intervals; all names escaped."
+    "The verdict, then parts and baselines side by side, with intervals; all names escaped."
     e, names = html.escape, list(self.figures[self.part.name])
     columns = {f"model, {p}": f for p, f in self.figures.items()} | {f"{n}, {self.part.name}": f for n, f in self.baselines.items()}
     head = "".join(f"<th scope='col'>{e(c)}</th>" for c in columns)
     body = "".join(f"<tr><th scope='row'>{e(n.replace('_', ' '))}</th>" + "".join(f"<td>{e(str(f[n])) if n in f else ''}</td>" for f in columns.values()) + "</tr>" for n in names)
-    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>" + "".join(f"<p>{e(n)}</p>" for n in self.notes)
+    first, *doubts = map(e, self.verdict.lines())
+    verdict = f"<p><strong>{first}</strong></p>"
+    if doubts: verdict += f"<ul>{''.join(f'<li>{d}</li>' for d in doubts)}</ul>"
+    return f"{verdict}<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>" + "".join(f"<p>{e(n)}</p>" for n in self.notes)
 
 @patch_to(Report)
 def classes_table(self):
     "Precision, recall and F1 of each class that a row has or is given, with intervals, as a DataFrame; None for numbers and several labels."
     import pandas as pd
     if self.task.kind != "single_label": return None
-    rows = per_class(self.part.labels, self.probabilities, self.task.classes)
+    rows = per_class(self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted)
     there = [r for r in rows if r["support"] or np.isfinite(r["f1"].value)]
     return pd.DataFrame(there).map(str).set_index("class")
 
@@ -435,18 +475,27 @@ def classes_table(self):
 @patch_to(Report)
 def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
-    out = {"headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
+    out = {"verdict": self.verdict, "headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
            "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
     if self.noise: out["noise"] = self.noise
+    if self.threshold: out["threshold"] = dict(zip(("positive", "probability"), self.threshold))
     if self.target: out["target"] = self.target
     if self.succession: out["succession"] = self.succession
     if isinstance(self.marked, Marked): out["worst"] = self.marked
     if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
     if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
     if self.task.kind == "single_label":
-        out |= {"classes": self.task.classes, "confusion": confusion_counts(self.part.labels, self.probabilities.argmax(1), len(self.task.classes)),
-                "per_class": per_class(self.part.labels, self.probabilities, self.task.classes), "calibration_error": expected_calibration_error(self.part.labels, self.probabilities)}
+        out |= {"classes": self.task.classes, "confusion": confusion_counts(self.part.labels, self.predicted, len(self.task.classes)),
+                "per_class": per_class(self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted), "calibration_error": expected_calibration_error(self.part.labels, self.probabilities)}
     return jsonable(out)
+
+@patch_to(Report)
+def predicted_texts(self) -> list:  # n class names, names of several labels between commas, numbers or texts
+    "What is predicted of each row, as predictions.csv holds it."
+    kind, classes = self.task.kind, self.task.classes
+    if kind == "single_label": return [classes[c] for c in self.predicted]
+    if kind == "multi_label": return [", ".join(np.array(classes)[row]) or "none" for row in self.predicted]
+    return list(self.predicted)
 
 @patch_to(Report)
 def save(self,
@@ -464,7 +513,8 @@ def save(self,
     import pandas as pd
     data, p = self.part.data, self.probabilities
     table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
-    table = table.assign(predicted=p) if p.ndim == 1 else table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
+    table["predicted"] = self.predicted_texts()
+    if p.ndim > 1: table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
     if data.task.modality == "tabular": table = table.drop(columns="item").join(data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)")
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
     cases = [c for part, said in [*self.beside.values(), (self.part, self.probabilities)] for c in worst_cases(part, said)]

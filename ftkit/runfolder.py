@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STATUSES', 'HEARTBEAT_SECONDS', 'LOST_AFTER_SECONDS', 'new_run_id', 'run_dir', 'world', 'run_of', 'append_event',
-           'emit', 'read_events', 'note', 'noted', 'hold', 'boot_id', 'process_start', 'this_process', 'file_clock',
-           'silent_seconds', 'is_alive', 'read_run', 'rank_folder', 'lost_rank', 'lock_run', 'RunStopped', 'ask_stop',
-           'stop_asked', 'stop_point', 'Progress']
+           'emit', 'read_events', 'note', 'noted', 'verdict_lines', 'doubt_names', 'hold', 'boot_id', 'process_start',
+           'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder', 'lost_rank',
+           'lock_run', 'RunStopped', 'ask_stop', 'stop_asked', 'stop_point', 'Progress']
 
 # %% ../nbs/00a_runfolder.ipynb #01564bff
 import contextlib
@@ -91,6 +91,31 @@ def note(**facts) -> None:
 def noted(folder: str | os.PathLike) -> dict:
     "All facts that a run told, from its events."
     return {k: v for e in read_events(folder)[0] if e.get("stage") == "facts" for k, v in e.items() if k not in ("time", "stage")}
+
+# %% ../nbs/00a_runfolder.ipynb #56e00e72
+def verdict_lines(
+    verdict: dict | None,  # as metrics.json holds it: sentence, doubts
+) -> list[str]:
+    "The sentence, then a line for each doubt; empty without a verdict."
+    if not isinstance(verdict, dict) or not isinstance(verdict.get("sentence"), str):
+        return []
+    lines = [verdict["sentence"]]
+    doubts = verdict.get("doubts")
+    for doubt in doubts if isinstance(doubts, list) else ():
+        parts = [str(doubt.get(k) or "") for k in ("text", "remedy")] if isinstance(doubt, dict) else []
+        said = "; ".join(p for p in parts if p and p not in verdict["sentence"])
+        if said:
+            lines.append(f"doubt: {said}")
+    return lines
+
+
+def doubt_names(
+    verdict: dict | None,  # as metrics.json holds it
+) -> str:
+    "The names of the doubts for one cell of a table; a figure that says nothing is marked first."
+    doubts = (verdict or {}).get("doubts") or []
+    names = dict.fromkeys(str(d.get("name", "")) for d in doubts if isinstance(d, dict))
+    return ("void: " if (verdict or {}).get("voided") else "") + ", ".join(names)
 
 # %% ../nbs/00a_runfolder.ipynb #381875b1
 def hold(

@@ -21,7 +21,7 @@ import ipywidgets as w
 import traitlets
 from IPython.display import HTML, display
 
-from .core import UsageError, patch_to, read_json
+from .core import UsageError, figure_text, patch_to, read_json
 from .runfolder import ask_stop, noted, read_events, read_run, run_dir
 from .decisions import Decision, decide, read_decisions
 from .params import Param, ParamError, read_params
@@ -29,7 +29,6 @@ from .sounds import Clip, open_sound
 from .run import create_run, figures, find_run, launch, list_runs, template_path
 from .batch import newest_event
 from .compare import compare_runs
-from .report import figure_text
 
 # %% ../nbs/16_widgets.ipynb #609d062e
 def is_watched() -> bool:
