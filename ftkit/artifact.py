@@ -79,6 +79,10 @@ def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: 
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
         raise ArtifactError(f"{folder} holds other things than a model; choose another folder")
     if interval: config["ftkit"]["interval"], facts = list(interval), (facts or {}) | {"interval": f"± {interval[1]:.6g} is to hold {interval[0]:.0%} of new rows"}
+    if model.threshold:
+        config["ftkit"]["threshold"] = list(model.threshold)
+        told = f"{model.threshold[0]} from a probability of {model.threshold[1]:.4g}, by the costs stated"
+        facts = (facts or {}) | {"threshold": told}
     with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
         fill(part)
         write_json(part / "config.json", config)
@@ -173,6 +177,7 @@ def load_model(
     own = read_json(folder / "config.json").get("ftkit")
     model = _load_classical(folder, own) if "method" in own else _load_network(folder, own)
     model.interval = tuple(own["interval"]) if own.get("interval") else None
+    model.threshold = tuple(own["threshold"]) if own.get("threshold") else None
     return model
 
 # %% ../nbs/07_artifact.ipynb #6e9c5316

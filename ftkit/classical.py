@@ -124,6 +124,7 @@ def estimator(
 class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
     pretrained, writes, bound, pairs = False, False, True, False
+    threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
     chunk = 1024  # rows that are predicted at once, always as many: a product's bits depend on its shape
     def __init__(self,
         name: str,  # one of METHODS

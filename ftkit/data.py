@@ -45,6 +45,21 @@ class Task:
         "How many numbers the head gives; a transcription has one more in front, for no character."
         return len(self.classes) + (self.kind == "transcription") or 1
 
+    def decide(self,
+        p: np.ndarray,  # (n,C) probabilities
+        threshold: tuple[str, float] | None = None,  # of two classes, the positive one, and the probability from which it is predicted
+    ) -> np.ndarray:  # (n,) class numbers
+        "The class that is predicted: the most probable, or by a threshold."
+        if self.kind != "single_label":
+            raise DataError(f"the task is {self.kind}; only of one label a row a class is decided")
+        if threshold is None:
+            return np.argmax(p, 1)
+        name, least = threshold
+        if len(self.classes) != 2 or name not in self.classes:
+            raise DataError(f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)")
+        positive = self.classes.index(name)
+        return np.where(p[:, positive] >= least, positive, 1 - positive)
+
 # %% ../nbs/03_data.ipynb #1a74f25b
 PARTS = ("train", "valid", "test")
 

@@ -95,6 +95,7 @@ def _check_writing(head, said: bool, decoding: str, language: str | None) -> Non
 # %% ../nbs/06_head.ipynb #9b694f0e
 class Model(nn.Module):
     "Backbone, then head, for a task."
+    threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
     def __init__(self,
         backbone: str | Backbone,  # a name for `load_backbone`, or a body
         task: Task,

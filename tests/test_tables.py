@@ -38,7 +38,7 @@ def people(tmp_path):
 
 def test_a_table_from_the_command_line_to_predictions(tmp_path, people):
     models = '["dummy", "ridge", "decision_tree", "gradient_boosting"]'
-    out = json.loads(ftkit("run", "tabular", "-p", "data", "people.csv", "-p", "label_column", "bought", "-p", "folds", "3", "-p", "models", models, "-p", "target", "0.75", "-p", "miss_cost", "3", "--json", cwd=tmp_path))
+    out = json.loads(ftkit("run", "tabular", "-p", "data", "people.csv", "-p", "label_column", "bought", "-p", "folds", "3", "-p", "models", models, "-p", "target", "0.75", "-p", "miss_cost", "3", "-p", "positive", "yes", "--json", cwd=tmp_path))
     run = tmp_path / "runs" / out["id"] if "id" in out else next((tmp_path / "runs").glob("*-tabular-*"))
     told = json.loads((run / "metrics.json").read_text())
     assert told["headline"] == "accuracy" and told["target"]["target"] == .75 and set(told["baselines"]) & {"majority", "ridge", "gradient_boosting"}
