@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from . import __version__
 from .classical import Classical
 from .cleaning import decode
-from .core import UsageError, build_folder, file_sha256, patch_to, read_json, say, write_json
+from .core import UsageError, build_folder, figure_text, file_sha256, patch_to, read_json, say, write_json
 from .data import Task
 from .decoding import Bigram
 from .head import HEADS, Model, Span
@@ -58,17 +58,19 @@ def _tag(task: Task) -> str:
 
 def model_card(
     model: Model,
-    metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows
+    metrics=None,  # a Report, whose verdict stands first, or name: Figure (value, low, high) of the test rows
     facts: dict | None = None,  # what else should stand there: data, fingerprint, training
 ) -> str:
     "README.md of a model folder: what it does, how well, on what, how to load it, what it is not for."
+    verdict = []
+    if hasattr(metrics, "verdict"): verdict, metrics = metrics.verdict.lines(), metrics.figures[metrics.part.name]
     lines = ["---", "library_name: ftkit", f"tags: [{_tag(model.task)}]", "---", "",
-             f"# {model.task.modality.capitalize()} model: {model.task.target}", "", f"`{repr(model).partition(chr(10))[0]}`", "", *[f"{n}." for n in model.notes], "",
+             f"# {model.task.modality.capitalize()} model: {model.task.target}", "", *[x for line in verdict for x in (line, "")], f"`{repr(model).partition(chr(10))[0]}`", "", *[f"{n}." for n in model.notes], "",
              "## Use", "", "```python", "from ftkit import Predictor", f'Predictor("this-folder")(["{_EXAMPLES.get(model.task.modality, "picture.png")}"])', "```", "",
              "Intended for inputs like those it was trained on. " + ("It writes something to any sound, also to one in which nobody speaks; " if model.task.kind == "transcription" else "It gives one of its labels to any input, also to one that shows none of them; ") +
              "do not use it for decisions about people without a test on the people concerned.", "",
              "## Characters" if model.task.kind == "transcription" else "## Labels", "", (" ".join if model.task.kind == "transcription" else ", ".join)(model.task.classes) or f"a number ({model.task.target})", ""]
-    if metrics: lines += ["## Test figures", "", "| figure | value | 95 % interval |", "|---|---|---|", *[f"| {k} | {f.value:.4f} | {f.low:.4f} to {f.high:.4f} |" for k, f in metrics.items()], ""]
+    if metrics: lines += ["## Test figures", "", "| figure | value (95 % interval) |", "|---|---|", *[f"| {k.replace('_', ' ')} | {figure_text(f)} |" for k, f in metrics.items()], ""]
     if facts: lines += ["## Training", "", "| | |", "|---|---|", *[f"| {k} | {v} |" for k, v in facts.items()], ""]
     return "\n".join(lines)
 

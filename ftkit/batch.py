@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .core import UsageError, build_folder, file_sha256, fingerprint, patch_to, read_json, runs_folder, write_atomic, write_json
-from .runfolder import ask_stop, file_clock, read_run, this_process
+from .runfolder import ask_stop, doubt_names, file_clock, read_run, this_process
 from .params import check_params, nearest, read_params
 from .run import code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
@@ -234,7 +234,7 @@ def _number(figure, part: str = "value"):
     value = figure.get(part) if isinstance(figure, dict) else figure if part == "value" else None
     return value if isinstance(value, (int, float)) else None
 
-_COLUMNS = ("seconds", "status", "run", "number", "error")
+_COLUMNS = ("seconds", "status", "run", "number", "doubts", "error")
 
 @patch_to(Batch)
 def results(self,
@@ -260,7 +260,7 @@ def results(self,
         figure = f.get(by)
         row = {f"{k} (parameter)" if k in _COLUMNS else k: s.row.values[k] for k in differ} | ({column(by): _number(figure)} if by else {}) | ({f"{by} {end}": _number(figure, end) for end in ("low", "high")} if any(isinstance(g.get(by), dict) for g in found) else {})
         row |= {column(m): _number(f.get(m)) for m in names if m != by}
-        rows.append(row | {"seconds": summary(runs_folder() / s.run["id"])["seconds"] if s.run else None, "status": s.status, "run": s.run["id"] if s.run else None, "number": s.row.number, "error": _failure(s.run) if s.status in ("failed", "lost") else ""})
+        rows.append(row | {"seconds": summary(runs_folder() / s.run["id"])["seconds"] if s.run else None, "status": s.status, "run": s.run["id"] if s.run else None, "number": s.row.number, "doubts": doubt_names(summary(runs_folder() / s.run["id"], s.run)["verdict"]) if s.status == "completed" else "", "error": _failure(s.run) if s.status in ("failed", "lost") else ""})
     return rows
 
 # %% ../nbs/15b_batch.ipynb #dfb529c8

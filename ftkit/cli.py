@@ -22,8 +22,8 @@ import typer
 from . import __version__
 from .checking import check_data
 from .choosing import find_backbones
-from .core import UsageError, jsonable, say, settings
-from .runfolder import ask_stop, noted, read_run
+from .core import UsageError, figure_text, jsonable, say, settings
+from .runfolder import ask_stop, doubt_names, noted, read_run, verdict_lines
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
 from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, run_folders, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 from .torchrun import together, wait_for_run
@@ -194,14 +194,15 @@ def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its f
 
 # %% ../nbs/19_cli.ipynb #d043b555
 def _tell(folder: Path, as_json: bool) -> None:
-    "What a run came to: status, headline, times, paths, and its error if it has one."
+    "What a run came to: status, verdict, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
     paths = {n: str(folder / f) for n, f in (("notebook", "notebook.ipynb"), ("report", "report.html"), ("model", "model"), ("log", "log.txt")) if (folder / f).exists() and (n != "log" or run["status"] not in ("completed", "running"))}
     if as_json: return _print_json(row | {"seconds_by_stage": stage_seconds(folder), "cells": cell_statuses(folder), "facts": noted(folder), **paths})
     print(f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else ""))
-    if row["value"] is not None:
-        v, number = row["value"], lambda x: f"{x:.4f}" if isinstance(x, (int, float)) else str(x)  # nan is a text in JSON
-        print(f"  {row['metric']} " + (f"{number(v['value'])} ({number(v['low'])} to {number(v['high'])}) on the {row.get('part') or 'test'} rows" if "low" in v else str(v.get("value"))))
+    lines = verdict_lines(row["verdict"])
+    if not lines and row["value"] is not None:  # a notebook of one's own, or an older run
+        lines = [f"{row['metric']} {figure_text(row['value'])}" + (f" on the {row['part']} rows" if row.get("part") else "")]
+    for line in lines: print(f"  {line}")
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
@@ -217,9 +218,10 @@ def _runs(limit: Annotated[int, typer.Option(help="newest so many; 0 for all", m
     if as_json: return _print_json(rows)
     if not rows: print("no runs; start one with: ftkit run image", file=sys.stderr)
     for r in rows:
-        r |= {"value": f"{r['value']['value']:.4f}" if isinstance(r["value"], dict) and isinstance(r["value"].get("value"), float) else r["value"].get("value", "") if isinstance(r["value"], dict) else "", "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "", "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
+        voided = (r["verdict"] or {}).get("voided")
+        r |= {"value": "" if r["value"] is None or voided else figure_text(r["value"]), "doubts": doubt_names(r["verdict"]), "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "", "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
               "forked from": f"{r['parent']['run']} at {r['parent']['at']}" if r["parent"] else ""}
-    _print_table(rows, ["id", "status", "seconds", "metric", "value", "MB"] + ["forked from"] * any(r["parent"] for r in rows))
+    _print_table(rows, ["id", "status", "seconds", "metric", "value", "doubts", "MB"] + ["forked from"] * any(r["parent"] for r in rows))
 
 @app.command("rm")
 def _rm(runs: Annotated[list[str], typer.Argument(help="runs, as for show")], yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False):

@@ -16,7 +16,7 @@ from pathlib import Path
 from .core import UsageError, figure_text, file_sha256, jsonable, read_json, runs_folder, write_atomic
 from .report import curves, html_page, picture_html
 from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, settle, summary
-from .runfolder import noted, read_events, read_run
+from .runfolder import doubt_names, noted, read_events, read_run, verdict_lines
 
 # %% ../nbs/13d_compare.ipynb #06286c24
 def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
@@ -28,7 +28,8 @@ def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
         e = recording_errors([r["label"] for r in rows], [r["predicted"] for r in rows])
         return dict(zip([r["row"] for r in rows], (-e["character_edits"]).tolist())), e["characters"].tolist()
     if not classes: return {r["row"]: -abs(float(r["label"]) - float(r["predicted"])) for r in rows}, None
-    return {r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows}, None
+    if "predicted" in rows[0]: return {r["row"]: float(r["predicted"] == r["label"]) for r in rows}, None
+    return {r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows}, None  # of an older run
 
 def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
     "Paired difference a - b of correctness or of negative absolute error, with its interval."
@@ -49,11 +50,15 @@ class Comparison:
     parameters: dict[str, list]  # those that differ: a value for each run
     figures: dict[str, list]  # metric: a figure for each run, None where a run has none
     differences: list[dict | None]  # each run minus the first, row by row; None without the same test rows
+    verdicts: list[dict | None] = dataclasses.field(default_factory=list)  # each run's sentence and doubts
 
     def table(self) -> list[dict[str, str]]:
-        "Rows of texts: parameters, then metrics, then the difference."
+        "Rows of texts: the verdict, parameters, metrics, then the difference."
         names = [r["id"] for r in self.runs]
-        rows = [{"": k, **dict(zip(names, map(str, v)))} for k, v in {"status": [r["status"] for r in self.runs], "seconds": [r["seconds"] for r in self.runs], **self.parameters}.items()]
+        told = [verdict_lines(v) for v in self.verdicts]
+        rows = [{"": "verdict", **{n: v[0] if v else "" for n, v in zip(names, told)}}] if any(told) else []
+        if any(len(v) > 1 for v in told): rows.append({"": "doubts", **{n: doubt_names(v) for n, v in zip(names, self.verdicts)}})
+        rows += [{"": k, **dict(zip(names, map(str, v)))} for k, v in {"status": [r["status"] for r in self.runs], "seconds": [r["seconds"] for r in self.runs], **self.parameters}.items()]
         rows += [{"": k.replace("_", " "), **{n: "" if f is None else figure_text(f) for n, f in zip(names, v)}} for k, v in self.figures.items()]
         if any(self.differences): rows.append({"": "minus the first, row by row", **{n: "" if d is None else f"{figure_text(d)} on {d['rows']} rows" for n, d in zip(names, self.differences)}})
         return rows
@@ -85,7 +90,8 @@ def compare_runs(
     same = [f.get("data") is not None and (f.get("data"), f.get("split")) == (facts[0].get("data"), facts[0].get("split")) for f in facts]
     return Comparison(folders, [{"id": r["id"], "status": r["status"], "seconds": summary(f)["seconds"], "parent": r.get("parent")} for f, r in zip(folders, runs)],
                       {k: [v.get(k) for v in values] for k in names if any(v.get(k) != values[0].get(k) for v in values)}, {k: [f.get(k) for f in found] for k in metrics},
-                      [None] + [_difference(f, folders[0], s and same[0]) for f, s in zip(folders[1:], same[1:])])
+                      [None] + [_difference(f, folders[0], s and same[0]) for f, s in zip(folders[1:], same[1:])],
+                      [summary(f, r)["verdict"] for f, r in zip(folders, runs)])
 
 # %% ../nbs/13d_compare.ipynb #45adeb19
 def _claims(folder: Path, run: dict) -> dict[str, tuple]:

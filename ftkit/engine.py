@@ -347,7 +347,8 @@ def _result(folder: Path) -> dict | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         m = read_json(folder / "metrics.json")
         if "figures" not in m: return {"metric": next(iter(m)), "value": value if isinstance(value := next(iter(m.values())), dict) else {"value": value}}
-        return {"metric": m["headline"], "part": next(iter(m["figures"])), "value": jsonable(next(iter(m["figures"].values()))[m["headline"]])}
+        part, figures = next(iter(m["figures"].items()))
+        return {"metric": m["headline"], "part": part, "value": jsonable(figures[m["headline"]]), "verdict": m.get("verdict")}
     return None
 
 def _drop(folder: Path, keep: str) -> None:

@@ -512,7 +512,7 @@ def save(self,
         for k, r in enumerate(self.marked.rows): write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
     import pandas as pd
     data, p = self.part.data, self.probabilities
-    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": [data.label_text(i) for i in self.part.ids]})
+    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": data.labels[self.part.ids] if self.task.kind == "regression" else [data.label_text(i) for i in self.part.ids]})
     table["predicted"] = self.predicted_texts()
     if p.ndim > 1: table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
     if data.task.modality == "tabular": table = table.drop(columns="item").join(data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)")

@@ -18,9 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-from .core import UsageError, patch_to, read_json, runs_folder, say, settings
-from .runfolder import ask_stop, file_clock, is_alive, lock_run, read_run, this_process
-from .run import KEEP, _check_kernel, cores, create_run, requeue_run, run_folders
+from .core import UsageError, figure_text, patch_to, read_json, runs_folder, say, settings
+from .runfolder import ask_stop, doubt_names, file_clock, is_alive, lock_run, read_run, this_process
+from .run import KEEP, _check_kernel, cores, create_run, requeue_run, run_folders, summary
 from .plan import Planned
 from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
 from .batch import Batch, State, newest_step, plan_batch, row_states, write_plan
@@ -250,7 +250,8 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
     "A line for a run that ended."
     said = (run.get("result") or {}).get("metric") if run["status"] == "completed" else None
     value = ((run.get("result") or {}).get("value") or {}).get("value") if said else None
-    figure = f", {said.replace('_', ' ')} {value:.4f}" if isinstance(value, float) else f", {said} {value}" if said else ""
+    figure = f", {said.replace('_', ' ')} {figure_text(run['result']['value'])}" if said else ""
+    if doubts := doubt_names(summary(runs_folder() / run["id"], run)["verdict"]): figure += f" (doubts: {doubts})"
     spent = (run.get("spent") or 0) + max(0, (run.get("ended") or 0) - (run.get("started") or run.get("ended") or 0))
     why = "" if run["status"] in ("completed", "stopped") or not message else f": {message.splitlines()[0][:300]}"
     counts = self.counts()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .core import figure_text, read_json, write_atomic
 from .explain import heard_html, marked_html
-from .runfolder import noted, read_events, read_run
+from .runfolder import noted, read_events, read_run, verdict_lines
 from .run import chosen_parameters, list_templates, stage_seconds
 
 # %% ../nbs/13b_report.ipynb #b5a8203a
@@ -118,17 +118,21 @@ _STYLE = """:root{color-scheme:light}body{font:16px/1.5 system-ui,sans-serif;col
 h1{font-size:1.7rem;line-height:1.2;overflow-wrap:anywhere}h2{margin-top:2.5rem;border-bottom:1px solid #bbb}nav ul{columns:2;padding-left:1.2rem}a{color:#0b4f9e}
 table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem;border-bottom:1px solid #ddd;min-width:5rem}td{overflow-wrap:anywhere}.wide{overflow-x:auto}
 pre{background:#f4f4f2;padding:.6rem;overflow-x:auto;font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}pre.code{border-left:3px solid #7a99bd}pre.error{border-left:3px solid #a40000;background:#fdf1f1}
-figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{font-size:.85rem;color:#555}.status{font-weight:bold}.big{font-size:1.3rem}
+figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{font-size:.85rem;color:#555}.status{font-weight:bold}.big{font-size:1.3rem}.doubts{border-left:3px solid #b3400a;background:#fdf6f0;padding:.5rem 1rem .5rem 2rem}
 @media(max-width:30rem){nav ul{columns:1}body{padding:.6rem}}@media print{nav{display:none}pre,figure,tr{break-inside:avoid}a{color:inherit}}"""
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 def _headline(run: dict, m: dict) -> str:
-    "What the reader wants to know first."
-    said = f"Status: <strong>{html.escape(run['status'])}</strong>."
-    figure = next(iter(m.get("figures", {}).values()), {}).get(m.get("headline")) if m else None
-    if figure: said = f"{html.escape(m['headline'].replace('_', ' '))} <strong>{html.escape(_short(figure_text(figure)))}</strong> on {m.get('rows', 0):,} test rows. " + said
+    "What the reader wants to know first: the verdict, or why there is none."
+    first, *doubts = verdict_lines(m.get("verdict")) or [""]
+    said = f"<p class='big'><strong>{html.escape(_short(first))}</strong></p>" if first else ""
+    if doubts:
+        said += "<ul class='doubts'>" + "".join(f"<li>{html.escape(_short(d))}</li>" for d in doubts) + "</ul>"
+    if not first and (figure := next(iter(m.get("figures", {}).values()), {}).get(m.get("headline"))):  # of an older run
+        said = f"<p class='big'>{html.escape(m['headline'].replace('_', ' '))} <strong>{html.escape(_short(figure_text(figure)))}</strong></p>"
+    said += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
     error = run.get("error")
-    return f"<p class='big'>{said}</p>" + (f"<pre class='error'>{html.escape(_short(error if isinstance(error, str) else error.get('message', ''), 2000))}</pre>" if error else "")
+    return said + (f"<pre class='error'>{html.escape(_short(error if isinstance(error, str) else error.get('message', ''), 2000))}</pre>" if error else "")
 
 def _reproduce(run: dict, folder: Path) -> str:
     "Commands that go on with the run, make it again, and load its model."

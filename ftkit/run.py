@@ -304,12 +304,12 @@ def _spent(run: dict) -> float:
     return (run.get("spent") or 0) + (ended - run["started"] if run.get("started") else 0)
 
 def summary(folder: Path, run: dict | None = None) -> dict:
-    "A run as one row of a table: id, template, status, times, size, headline figure, parameters."
+    "A run as one row of a table: id, template, status, times, size, headline figure, verdict, parameters."
     run = run or read_run(folder)
     result = run.get("result") or {}
     if not isinstance(result.get("value"), dict) or not isinstance(result["value"].get("value"), (int, float, str)): result = {}
     return {"id": run["id"], "template": (run.get("template") or {}).get("name"), "status": run["status"], "created": run.get("created"),
-            "seconds": round(_spent(run), 1) or None, "metric": result.get("metric"), "part": result.get("part"), "value": result.get("value"), "bytes": run.get("bytes"),
+            "seconds": round(_spent(run), 1) or None, "metric": result.get("metric"), "part": result.get("part"), "value": result.get("value"), "verdict": result.get("verdict"), "bytes": run.get("bytes"),
             "parent": run.get("parent"), "parameters": run.get("parameters") or {}, "error": run.get("error")}
 
 def list_runs(

@@ -22,11 +22,11 @@ import traitlets
 from IPython.display import HTML, display
 
 from .core import UsageError, figure_text, patch_to, read_json
-from .runfolder import ask_stop, noted, read_events, read_run, run_dir
+from .runfolder import ask_stop, noted, read_events, read_run, run_dir, verdict_lines
 from .decisions import Decision, decide, read_decisions
 from .params import Param, ParamError, read_params
 from .sounds import Clip, open_sound
-from .run import create_run, figures, find_run, launch, list_runs, template_path
+from .run import create_run, figures, find_run, launch, list_runs, summary, template_path
 from .batch import newest_event
 from .compare import compare_runs
 
@@ -99,7 +99,10 @@ class _Seen:
         error = (run.get("error") or {}).get("message", "") if isinstance(run.get("error"), dict) else run.get("error") or ""
         plots = _plot("loss", {k: c for k, c in curves.items() if "loss" in k}) + _plot("metric", {k: c for k, c in curves.items() if "loss" not in k})
         result = _table([[k.replace("_", " "), figure_text(v)] for k, v in list(figures(self.folder).items())[:8]]) if ended and figures(self.folder) else ""
-        return f"<div>{' · '.join(filter(None, what))}{bar}{_WRONG.format(html.escape(error)) if error else ''}<div>{plots}</div>{result}</div>"
+        first, *doubts = verdict_lines(summary(self.folder, run)["verdict"]) or [""]
+        verdict = f"<p><b>{html.escape(first)}</b></p>" if first else ""
+        if doubts: verdict += "<ul>" + "".join(f"<li>{html.escape(d)}</li>" for d in doubts) + "</ul>"
+        return f"<div>{' · '.join(filter(None, what))}{verdict}{bar}{_WRONG.format(html.escape(error)) if error else ''}<div>{plots}</div>{result}</div>"
 
 def _memory(run: dict) -> str:
     "What the kernel holds now, where it is this machine's."
