@@ -253,11 +253,14 @@ def held_out(self) -> Part:
 # %% ../nbs/03_data.ipynb #f640c2b4
 @patch_to(Data)
 def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
-    "Which rows of a part are the same as a training row, or nearly so."
-    trained = {h for h, p in zip(self.hashes, self.parts) if p == "train"}
-    groups = set(self.near[self.parts == "train"]) - {-1} if self.near is not None else ()
-    plain = by_chance(self.items.frame) if hasattr(self.items, "frame") else np.zeros(len(self), bool)  # rows of a narrow table
-    return np.array([not plain[i] and (self.hashes[i] in trained or bool(groups) and self.near[i] in groups) for i in part.ids], bool)
+    "Which rows of a part are the same, or nearly so, as a training row or, of test rows, as a validation row."
+    seen = np.isin(self.parts, ["train", "valid"] if part.name == "test" else ["train"])
+    hashes = {self.hashes[i] for i in np.flatnonzero(seen)}
+    groups = set(self.near[seen]) - {-1} if self.near is not None else set()
+    copied = [self.hashes[i] in hashes or bool(groups) and self.near[i] in groups for i in part.ids]
+    if not hasattr(self.items, "frame"): return np.array(copied, bool)
+    return np.array(copied, bool) & ~by_chance(self.items.frame)[part.ids]  # rows of a narrow table may agree
+
 
 # %% ../nbs/03_data.ipynb #0ef9fb47
 @patch_to(Data, kind=property, name="fingerprint")
@@ -577,7 +580,7 @@ def from_rows(cls,
     groups, speakers = (np.array(list(map(str, rows.columns[c]))) if c in rows.columns else None for c in ("group", "speaker"))
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
     data = cls(rows.items, hashes, labels, Task(modality, kind, classes, rows.target), parts, seed, name, groups, sizes, tuple(skipped), (*notes, *_notes(labels, kind, classes, parts)), seconds, speakers, near)
-    if n := int(data.leaked(data.test).sum()): data.notes += (f"{n} of {len(data.test)} test rows are the same as a training row, or nearly so; the report gives the figures without them too",)
+    if n := int(data.leaked(data.test).sum()): data.notes += (f"{n} of {len(data.test)} test rows are the same as a training or validation row, or nearly so; the report gives the figures without them too",)
     hold(f"read {fingerprint([name, {k: str(v) for k, v in chosen.items()}])}", name, **data.fingerprints())
     return data
 

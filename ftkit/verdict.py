@@ -102,7 +102,7 @@ def _copies(report) -> Iterator[Doubt]:
     n, of, name = report.n_leaked, len(report.part), report.part.name
     if not n:
         return
-    known = f"{n:,} of {of:,} {name} rows are the same as training rows, or nearly so"
+    known = f"{n:,} of {of:,} {name} rows are the same as rows that the model was trained on or chosen by, or nearly so"
     remedy = "put them into one part of your split, or leave it to ftkit"
     if n == of:
         yield Doubt("copies", f"{known}; none are left without them", voids=True, remedy=remedy)

@@ -104,7 +104,7 @@ def _writes_excel():
 
 def test_the_same_text_in_test_and_training_is_told():
     data = Data.text((GOOD * 2, LABELS * 2))
-    assert any("are the same as a training row, or nearly so" in n for n in data.notes) and data.leaked(data.test).any()
+    assert any("are the same as a training or validation row, or nearly so" in n for n in data.notes) and data.leaked(data.test).any()
     different = [" ".join("".join("aeioubdgklmnprst"[j] for j in np.random.default_rng([i, k]).integers(0, 16, 5)) for k in range(9)) for i in range(40)]
     once = Data.text((different + [different[0].upper() + "!"], LABELS[:1] * 20 + LABELS[1:2] * 20 + LABELS[:1]), test=.4)
     assert not once.leaked(once.test).any() and once.parts[0] == once.parts[-1], "a few copies are moved to where their twins are"
