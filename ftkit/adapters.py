@@ -34,8 +34,8 @@ def add_adapters(
     "Put an adapter beside each layer that can have one; only they and the head are trained from now on."
     from peft import LoraConfig, inject_adapter_in_model
     names = _fitting(model.backbone, lowest, dora)
-    if not names and dora and _fitting(model.backbone, lowest, False): raise UsageError(f"dora is on, and {model.backbone.name} has only filters wider than 1×1, which it cannot adapt; set dora to False, which lora can")
-    if not names: raise UsageError(f"lora is {rank}, and no layer of {model.backbone.name} that is trained has a full matrix; set lora to 0, or choose another body")
+    if not names and dora and _fitting(model.backbone, lowest, False): raise UsageError(f"dora is on, and {model.backbone.name} has only filters wider than 1×1, which it cannot adapt; turn it off: -p dora false, with lora on")
+    if not names: raise UsageError(f"lora is {rank}, and no layer of {model.backbone.name} that is trained has a full matrix; turn it off (-p lora 0), or choose another backbone")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names, use_dora=dora), model.backbone.body)

@@ -228,7 +228,9 @@ def _source_of(name: str) -> tuple[str, str]:
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name): return "hf", name
     bodies = [s.name for s in SAMPLES.values() if s.holds == "weights" and s.kind in _BODIES]
     near = nearest(name.partition(".")[0], [*bodies, *timm.list_models(), *torchvision.models.list_models(torchvision.models)])
-    raise BackboneError(f"there is no backbone {name!r}" + (f"; did you mean {near!r}?" if near else "") + f" `ftkit backbones PATTERN` searches the names; a folder, OWNER/NAME of a hub, and {', '.join(bodies)} work too")
+    guess = f"; did you mean {near!r}?" if near else ""
+    known = "; ".join(f"{_NOUNS[kind]}: {', '.join(s.name for s in SAMPLES.values() if s.holds == 'weights' and s.kind == kind)}" for kind in _BODIES)
+    raise BackboneError(f"there is no backbone {name!r}{guess}; there are for {known}; a folder and OWNER/NAME of a hub work too, and `ftkit backbones PATTERN` searches all names")
 
 # %% ../nbs/05_backbone.ipynb #fcf1a31e
 def load_backbone(
@@ -241,8 +243,9 @@ def load_backbone(
     try: net = SOURCES[source](rest, pretrained)
     except (BackboneError, SampleError): raise
     except Exception as e:  # the libraries raise a dozen types for a name, a network or a file
-        raise BackboneError(f"backbone {name!r} could not be loaded from {source} ({type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:160]}); "
-                            f"without a network choose {' or '.join(_BODIES.values())}, or a model folder, or pretrained=False for random weights") from None
+        why = "the setting offline is true and it is not in the cache" if settings()["offline"].value and source == "hf" else f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:160]}"
+        raise BackboneError(f"backbone {name!r} could not be loaded from {source} ({why}); without a network these work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched them), "
+                            "a model folder, or random weights: -p pretrained false") from None
     net.name = name
     return net
 

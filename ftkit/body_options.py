@@ -55,7 +55,7 @@ def set_depth(
     from timm.layers import DropPath
     places = _places(backbone.body)
     rows = [list(m) for m in backbone.body.modules() if isinstance(m, nn.ModuleList) and len(m) > 1 and len({(type(b), *(p.shape for p in [*b.parameters()][:1])) for b in m}) == 1]  # what is skipped must give what it gets
-    if share and not places and not rows: raise UsageError(f"stochastic_depth is {share}, and {backbone.name} has no row of like blocks that could be skipped; set it to 0")
+    if share and not places and not rows: raise UsageError(f"stochastic_depth is {share}, and {backbone.name} has no row of like blocks that could be skipped; turn it off: -p stochastic_depth 0")
     for k, (m, name) in enumerate(places):
         if share or isinstance(getattr(m, name), DropPath): setattr(m, name, DropPath(share * (k + 1) / len(places)).train(m.training))
     for k, b in enumerate(max(rows, key=len) if rows and not places else ()):

@@ -10,6 +10,7 @@ __all__ = ['MISSING', 'MISSING_NUMBER', 'NUMBER_STYLES', 'DATE_ORDERS', 'holds_w
 import dataclasses
 import datetime
 import functools
+import json
 import re
 import warnings
 
@@ -180,6 +181,10 @@ def _value(cell: str, sign: str, meaning: str) -> str:
     return cell.replace(_EXAMPLE[sign], "." if meaning == "decimal" else "")
 
 
+def _column_choice(name: str, form: str) -> str:
+    "How to say what a column holds, as one types it."
+    return f"-p columns '{json.dumps({name: form}, ensure_ascii=False)}'"
+
 def refused(
     name: str,  # of the column
     cell: str,  # that both readings fit
@@ -190,7 +195,7 @@ def refused(
     "The error that names both readings of a number."
     other = "point" if sign == "comma" else "comma"
     advice = (
-        f"of a table say so by columns={{{name!r}: 'decimal {sign}'}} or columns={{{name!r}: 'decimal {other}'}}, "
+        f"of a table say so by {_column_choice(name, f'decimal {sign}')}, or 'decimal {other}', "
         "else write the numbers with a decimal point"
     )
     if is_later:
@@ -569,7 +574,7 @@ def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: 
     )
     raise DataError(
         f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the {_spelled(first, 1)}, and no "
-        f"cell tells which; of a table say so by columns={{{name!r}: 'day first'}} or columns={{{name!r}: 'month first'}}, "
+        f"cell tells which; of a table say so by {_column_choice(name, 'day first')}, or 'month first', "
         "else write dates like 2026-11-27"
     )
 

@@ -92,7 +92,7 @@ def decode(
     if bad and not skip_bad:
         like = _guess(b"\n".join(lines[i] for i in bad))
         raise DataError(f"{name} is mixed: {len(bad)} of {len(lines)} lines are not {codec} as the others are (line {', '.join(str(i + 1) for i in bad[:3])}"
-                        f"{' …' if len(bad) > 3 else ''}; {'they look' if len(bad) > 1 else 'it looks'} like {like}); save it as UTF-8, or set skip_bad to leave these lines out")
+                        f"{' …' if len(bad) > 3 else ''}; {'they look' if len(bad) > 1 else 'it looks'} like {like}); save it as UTF-8, or leave these lines out: -p skip_bad true")
     left = set(bad)
     text = "\n".join(line.decode(codec) for i, line in enumerate(lines) if i not in left)
     return text, codec + (f", {len(bad)} line{'s' * (len(bad) > 1)} in another encoding left out" if bad else "")

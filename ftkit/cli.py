@@ -23,7 +23,7 @@ from . import __version__
 from .checking import check_data
 from .choosing import find_backbones
 from .core import UsageError, figure_text, jsonable, say, settings
-from .runfolder import ask_stop, doubt_names, noted, read_run, verdict_lines
+from .runfolder import ask_stop, doubt_names, noted, read_run, resume_command, verdict_lines
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
 from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, run_folders, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 from .torchrun import together, wait_for_run
@@ -181,7 +181,7 @@ def _resume(run: Run = "last", force: Annotated[bool, typer.Option(help="also wh
 def _stop(run: Run = "last"):
     "Stop a run where it can go on; from anywhere that sees its folder."
     folder = find_run(run)
-    print(f"{folder.name}: {stop_run(folder)}; go on with: ftkit resume {folder.name}")
+    print(f"{folder.name}: {stop_run(folder)}; continue with: ftkit resume {folder.name}")
 
 # %% ../nbs/19_cli.ipynb #bf112b53
 @app.command("fork")
@@ -206,7 +206,10 @@ def _tell(folder: Path, as_json: bool) -> None:
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items(): print(f"  {name:<9} {path}")
     error = run.get("error")
-    if run.get("parameters") is not None and (run["status"] in ("stopped", "lost") or run["status"] == "failed" and not (isinstance(error, dict) and error.get("usage"))): print("  go on with: " + (f"torchrun --nproc-per-node {run['ranks']} -m " if run.get("ranks", 1) > 1 else "") + f"ftkit resume {row['id']}")
+    usage = isinstance(error, dict) and error.get("usage")  # the same parameters would be refused again
+    if run.get("parameters") is not None and run["status"] in ("stopped", "lost", "failed") and not usage:
+        raised = run["status"] == "failed" and isinstance(error, dict) and error.get("cell")
+        print(f"  {'once its cause is gone' if raised else 'continue with'}: {resume_command({'id': row['id']} | run)}")
     if error: say(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), "error", run=row["id"], status=run["status"])
 
 # %% ../nbs/19_cli.ipynb #89595e8f

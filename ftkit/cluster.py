@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from .core import UsageError, patch_to, settings
+from .core import UsageError, patch_to, settings, how_to_install
 from .runfolder import read_run, this_process
 from .run import change_queued, code_fingerprint, cores, launch, settle
 
@@ -96,7 +96,7 @@ class DaskCluster:
         force: bool = False,  # also with workers whose code is not that of this process
     ):
         try: from distributed import Client
-        except ImportError: raise UsageError("a cluster needs the package distributed; pip install ftkit[cluster]") from None
+        except ImportError: raise UsageError(f"a cluster needs the package distributed; {how_to_install('cluster')}") from None
         self.address, self.resources = address, resources or {}
         try: self.client = Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError, ImportError) as e: raise UsageError(f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786") from None

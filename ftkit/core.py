@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UsageError', 'patch_to', 'Registry', 'Setting', 'settings', 'runs_folder', 'cache_folder', 'cache_sizes',
            'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256',
-           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'figure_text', 'say', 'build_folder',
-           'in_turn']
+           'write_atomic', 'jsonable', 'json_text', 'write_json', 'read_json', 'figure_text', 'how_to_install', 'say',
+           'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -306,6 +306,21 @@ def figure_text(
     if not (math.isfinite(low) and math.isfinite(high)):
         return value
     return f"{value} ({(' to ' if low < 0 else '–').join(ends)})"
+
+# %% ../nbs/00_core.ipynb #2c8402b8
+def how_to_install(
+    extra: str,  # of pyproject.toml: hub, media, heic, cluster
+) -> str:
+    "`pip install \"av>=18,<19\"`: the packages of an extra, as one types it."
+    from importlib import metadata
+    needed = []
+    for line in metadata.requires("ftkit") or ():
+        requirement, _, marker = line.partition(";")
+        if marker.replace("'", '"').strip() == f'extra == "{extra}"':
+            needed.append(requirement.strip())
+    if not needed:
+        raise UsageError(f"ftkit has no extra {extra!r}; pyproject.toml lists them")
+    return "pip install " + " ".join(f'"{r}"' for r in needed)
 
 # %% ../nbs/00_core.ipynb #7771904c
 def say(

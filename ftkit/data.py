@@ -18,7 +18,7 @@ import unicodedata
 import numpy as np
 
 from .alike import alike, by_chance, groups_of
-from .core import fingerprint, patch_to, permutation, settings, uniform
+from .core import how_to_install, fingerprint, patch_to, permutation, settings, uniform
 from .runfolder import hold
 from .decisions import apply_decisions
 from .folders import split_of
@@ -156,7 +156,7 @@ def refuse_missing(found: Labels, rows: Rows) -> None:
     gone = [i for i, v in enumerate(found.values) if v is None]
     if not gone: return
     what = f"{rows.target} that is a number" if found.kind == "regression" else rows.target
-    other = "; kind='single_label' takes what is there as classes" if found.kind == "regression" and not has_no_label(rows.labels[gone[0]]) else ""
+    other = "; -p kind single_label takes what is there as classes" if found.kind == "regression" and not has_no_label(rows.labels[gone[0]]) else ""
     other += "".join(f"; {note}" for note in found.notes if "label_separator" in note)
     raise DataError(f"{len(gone)} of {len(found.values)} rows have no {what} (first: row {gone[0] + 1}, {str(rows.labels[gone[0]])[:40]!r}); "
                     f"fill them in, or leave these rows out: -p skip_bad true{other}")
@@ -430,12 +430,12 @@ def read_hub(
     "A data set of the Hugging Face Hub; its own splits are kept."
     if settings()["offline"].value:
         raise DataError(f"{name} is on a hub and the setting offline is true; choose a local folder "
-                        "or a sample")
+                        "or a sample that `ftkit samples` lists, or allow the network: FTKIT_OFFLINE=false")
     try:
         import datasets
     except ImportError:
         raise DataError(f"{name}: reading from the Hugging Face Hub needs the package datasets; "
-                        "pip install ftkit[hub]") from None
+                        f"{how_to_install('hub')}") from None
     try:
         parts = datasets.load_dataset(name)
     except Exception as e:  # datasets and the hub raise many types
@@ -484,7 +484,7 @@ def _same_kind(rows: Rows, more: Rows) -> None:
     values = {n for r in (rows, more) if r.numbers is not None for n in r.numbers}
     if len(values) > 20:
         raise DataError(f"the {rows.target} of the first source holds {first} (first: {str(rows.labels[0])[:40]!r}), that of the second {second} (first: {str(more.labels[0])[:40]!r}); "
-                        "give both in one form, or choose kind='single_label'")
+                        "give both in one form, or take them as classes: -p kind single_label")
 
 _PART_WORDS = {"train": "training", "valid": "validation", "test": "test"}
 

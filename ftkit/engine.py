@@ -25,7 +25,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from .core import json_text, jsonable, patch_to, read_json, write_atomic, write_json
-from .runfolder import HEARTBEAT_SECONDS, RunStopped, ask_stop, emit, lock_run, lost_rank, noted, read_events, run_of, stop_asked, this_process
+from .runfolder import HEARTBEAT_SECONDS, RunStopped, ask_stop, emit, lock_run, lost_rank, noted, read_events, read_run, resume_command, run_of, stop_asked, this_process
 from .run import folder_bytes, socket_name
 from .chain import complete_needs, with_paths
 
@@ -169,7 +169,7 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
     number, cell = next(((i, c) for i, c in enumerate(code, 1) if c.metadata.get("papermill", {}).get("status") == "failed"), (None, {}))
     outputs = [o for o in cell.get("outputs", []) if o.output_type == "error"]
     name, message = (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
-    told = {"DeadKernelError": "the kernel died; it may have run out of memory (lower batch_size or size), or a library ended the process", "CellTimeoutError": "the cell took longer than it may",
+    told = {"DeadKernelError": "the kernel died; it may have run out of memory (a smaller -p batch_size needs less), or a library ended the process", "CellTimeoutError": "the cell took longer than it may",
             "SystemExit": "the cell ended the program by itself (sys.exit); the cells after it never ran"}
     message = told.get(name) or message or ("" if number else "the kernel could not be started")
     if "No space left on device" in message or name == "OSError" and f"[Errno {errno.ENOSPC}]" in message: message = f"the disk is full ({message}); make room, then: ftkit resume {run_id}"
@@ -177,8 +177,8 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
 
 def _limit_reached(why: str, options: dict, run_id: str) -> dict:
     "A run that took too much, as an error."
-    message = f"the run took longer than the {options['timeout']:g} s it was given; go on with: ftkit resume {run_id} --timeout SECONDS" if why == "timeout" else \
-        f"the run held more than the {options['memory']:g} GB of memory it was given; lower batch_size or size, or go on with: ftkit resume {run_id} --memory GB"
+    message = f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit resume {run_id} --timeout SECONDS" if why == "timeout" else \
+        f"the run held more than the {options['memory']:g} GB of memory it was given; a smaller -p batch_size needs less, or continue with: ftkit resume {run_id} --memory GB"
     return {"cell": None, "name": "TimeLimit" if why == "timeout" else "MemoryLimit", "message": message, "usage": False}
 
 # %% ../nbs/13c_engine.ipynb #03f4ff15
@@ -264,7 +264,7 @@ def _of_ranks(watch: _Watch, error: dict, why: str | None) -> tuple[dict, str | 
     if name not in ("RunStopped", "KeyboardInterrupt", "DeadKernelError", "RankLost"): return error, why if why in ("timeout", "memory") else None  # its own
     until = time.monotonic() + (RECORD_SECONDS if why == "terminate" or name == "RankLost" else 0)
     while not (gone := lost_rank(run, watch.rank, watch.ranks)) and time.monotonic() < until: time.sleep(0.2)
-    if gone: return error | {"name": "RankLost", "message": f"{gone}; go on with: torchrun --nproc-per-node {watch.ranks} -m ftkit resume {run.name}", "usage": False}, None
+    if gone: return error | {"name": "RankLost", "message": f"{gone}; continue with: {resume_command(read_run(run) | {'ranks': watch.ranks})}", "usage": False}, None
     return error | ({"message": f"rank {watch.rank} of {watch.ranks}: {error['message']}"} if name == "DeadKernelError" and not watch.rank else {}), why
 
 def _held_bytes(kernel: dict | None) -> int:

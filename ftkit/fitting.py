@@ -37,15 +37,15 @@ def check_choices(
     kind, nouns = task.modality, _NOUNS[task.modality]
     wanted = {"text": TextAugment, "speech": SoundAugment, "tabular": TableAugment}.get(kind, Augment)
     if augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {nouns}; give {wanted.__name__}")
-    if kind in ("text", "speech") and c.mixup: raise UsageError(f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be laid over each other, set mixup to 0")
+    if kind in ("text", "speech") and c.mixup: raise UsageError(f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be laid over each other: -p mixup 0")
     for name, off in (("cutmix", 0.0), ("progressive", 1.0), ("views", 0)):
-        if kind != "image" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures, set it to {off:g}")
+        if kind != "image" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures: -p {name} {off:g}")
     for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
-        if c.shard and getattr(c, name) != off: raise UsageError(f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step; set it to {off!r}, or shard to false")
-    if c.views and augment is None: raise UsageError(f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or set views to 0")
+        if c.shard and getattr(c, name) != off: raise UsageError(f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step: -p {name} {off}, or -p shard false")
+    if c.views and augment is None: raise UsageError(f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or -p views 0")
     if augment is not None and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs) and kind != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; set epochs above 0 and free some layers of the body, or set augment to none")
     for name, off in (("sampler", "shuffle"), ("contrast_epochs", 0)):
-        if task.kind != "single_label" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a row, set it to {off!r}")
+        if task.kind != "single_label" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a row: -p {name} {off}")
     if teacher is not None and (task.kind == "transcription" or teacher.task != task): raise UsageError(f"the teacher is made for {teacher.task} and the data are {task}; give a model of the same task, of classes or numbers")
 
 # %% ../nbs/08h_fitting.ipynb #5a740a8e
@@ -111,11 +111,15 @@ ENOUGH_STEPS = 40
 def few_steps(
     c: TrainConfig,
     n: int,  # training rows
+    modality: str = "image",  # of the data: what the template calls a frozen backbone
 ) -> str:  # empty if there are enough
     "What to do where fine-tuning takes very few steps."
     a_pass = max(1, n // c.batch_size)
     if c.epochs == 0 or c.freeze == "backbone" or c.epochs * a_pass >= ENOUGH_STEPS: return ""
-    return f"{n} training rows make {a_pass} {'step' if a_pass == 1 else 'steps'} of {c.batch_size} in a pass, {c.epochs * a_pass} in all, which are few; set epochs to {-(-ENOUGH_STEPS // a_pass)}, or freeze to backbone, and compare"
+    steps = f"{a_pass} {'step' if a_pass == 1 else 'steps'} of {c.batch_size}"
+    frozen = {"image": ", or -p freeze backbone", "text": ", or -p freeze backbone", "speech": ", or -p train_layers 0"}.get(modality, "")
+    return f"{n} training rows make {steps} in a pass, {c.epochs * a_pass} in all, which are few; -p epochs {-(-ENOUGH_STEPS // a_pass)}{frozen}, and compare"
+
 
 # %% ../nbs/08h_fitting.ipynb #235e5c3c
 def head_first(

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from .core import how_to_install
 from .pictures import PICTURE_SUFFIXES
 from .sounds import SOUND_SUFFIXES
 from .roles import _part_word, _words, parts_of, read_columns, split_of
@@ -67,6 +68,12 @@ class FileKind:
     mime: tuple[str, ...]  # other names are opened if they are of these types, or of none
     never: tuple[str, ...]  # names that are something else, whatever the file holds
     content: Callable[[str], bool]  # whether the content of a path says so
+
+    @property
+    def column(self) -> str:
+        "The parameter that names a table's column of such files."
+        names = {"pictures": "item_column", "recordings": "path_column", "texts": "text_column"}
+        return names[self.noun]
 
     def holds(self, path: str) -> bool:
         "Whether a file without a usual name is one; it is opened if its name leaves that open."
@@ -351,7 +358,7 @@ def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
     if crossed and nothing != [False, True]:
         raise DataError(
             f"{found.root}: the class may be the outer folder ({first}) or the inner one "
-            f"({second}); give one outer folder (data='{os.path.join(found.root, deep[0].path)}')"
+            f"({second}); give one outer folder (-p data '{os.path.join(found.root, deep[0].path)}')"
             f", or a table with a path and a label in each row"
         )
     if {name.lower() for name in inner} <= _CONTAINERS:  # cats/images holds cats
@@ -510,7 +517,7 @@ def _plug_in(found: Found, names: list[str]) -> str:
     heic = [n for n in names if n.lower().endswith(_HEIC)]
     if not heic or found.kind is not PICTURES:
         return ""
-    return f"; {len(heic)} of them end in {_HEIC[0]}: pip install ftkit[heic]"
+    return f"; {len(heic)} of them end in {_HEIC[0]}: {how_to_install('heic')}"
 
 # %% ../nbs/02m_folders.ipynb #5c0f1a16
 def _tables(folder: Folder) -> list[str]:
@@ -532,7 +539,7 @@ def _no_classes(found: Found) -> DataError:
         tables = sorted(_tables(found.top), key=lambda name: "submission" in name or "test" in name)
         table = os.path.join(root, tables[0]) if tables else "labels.csv"
         return DataError(f"{message}, or give the labels of these {n} files in a table: "
-                         f"data='{table}', folder='{root}'")
+                         f"-p data '{table}' -p folder '{root}'")
     other = found.left.get("elsewhere", [])
     if other:
         message += f"; files there: {_by_suffix(other)}{_plug_in(found, other)}"
@@ -724,7 +731,7 @@ def _elsewhere(index: FileIndex, name: str) -> str:
     try:
         for other in sorted(index.folder.resolve().parent.iterdir()):
             if other.is_dir() and FileIndex(other, index.kind).exact(name):
-                return f"; {other.name} beside it holds {name}: folder='{other}'"
+                return f"; {other.name} beside it holds {name}: -p folder '{other}'"
     except OSError:
         return ""
     return ""
@@ -748,7 +755,7 @@ def match_files(
     for value, (files, _) in zip(values, found):
         if len(files) > 1:
             shown = [os.path.relpath(f, index.folder) for f in files[:3]]
-            folders = list(dict.fromkeys(f"folder='{os.path.dirname(f)}'" for f in files[:3]))
+            folders = list(dict.fromkeys(f"-p folder '{os.path.dirname(f)}'" for f in files[:3]))
             choose = f", or choose it: {' or '.join(folders)}" if len(folders) > 1 else ""
             raise DataError(f"{str(value)!r} fits {len(files)} {noun} ({', '.join(shown)}); name "
                             f"them with their folder{choose}")
@@ -851,7 +858,7 @@ def _refuse_named_otherwise(table, columns: list, fit: list, index: FileIndex, w
             raise DataError(
                 f"{where}: the cells of {c!r} are called like {index.kind.noun}, and {len(lost)} of "
                 f"them are not there (first: {str(lost[0])!r}); those of {fit[0]!r} fit names of files "
-                f"too, as numbers do; correct {c!r}, or choose a column: item={fit[0]!r}"
+                f"too, as numbers do; correct {c!r}, or choose a column: -p {index.kind.column} {fit[0]}"
             )
 
 
@@ -892,11 +899,11 @@ def item_column(
     if chosen != usual and (len(real) > 1 or usual in good):
         one, two = good[:2]
         raise DataError(f"{where}: the columns {one!r} and {two!r} both name {index.kind.noun}; "
-                        f"choose one: item={one!r}")
+                        f"choose one: -p {index.kind.column} {one}")
     others = [c for c in fit if c != chosen and (c in good or not rank(c)[0])]
     if others:
         _add(notes, f"{where}: the column {chosen!r} names the {index.kind.noun}; {others[0]!r} "
-                    f"names files too (item={others[0]!r} takes those)")
+                    f"names files too (-p {index.kind.column} {others[0]} takes those)")
     return chosen
 
 # %% ../nbs/02m_folders.ipynb #5c0f1a20

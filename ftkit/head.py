@@ -86,10 +86,10 @@ DECODINGS = ("greedy", "beam", "words", "bigram")
 def _check_writing(head, said: bool, decoding: str, language: str | None) -> None:
     "Refuse what only transcriptions, or only a decoder, have."
     if decoding not in DECODINGS: raise UsageError(f"decoding is {decoding!r}; it must be one of {', '.join(DECODINGS)}")
-    if decoding != "greedy" and not said: raise UsageError(f"decoding is {decoding!r}, and these data have classes or numbers, no texts; leave it at greedy, or set task to transcribe")
-    if head in ("conv", "gru") and not said: raise UsageError(f"the head {head} reads frame after frame, and of these data the body gives one list of numbers a row; set task to transcribe, or the head to linear or mlp")
-    if head == "decoder" and not said: raise UsageError("the head decoder writes texts, and these data have classes or numbers; set task to transcribe, or the head to linear or mlp")
-    if head == "decoder" and decoding != "greedy": raise UsageError(f"decoding is {decoding!r} and the head a decoder, which writes token by token; leave decoding at greedy, or set the head to linear or mlp")
+    if decoding != "greedy" and not said: raise UsageError(f"decoding is {decoding!r}, and these data have classes or numbers, no texts; -p decoding greedy, or -p task transcribe")
+    if head in ("conv", "gru") and not said: raise UsageError(f"the head {head} reads frame after frame, and of these data the backbone gives one list of numbers a row; -p head linear, -p head mlp, or -p task transcribe")
+    if head == "decoder" and not said: raise UsageError("the head decoder writes texts, and these data have classes or numbers; -p head linear, -p head mlp, or -p task transcribe")
+    if head == "decoder" and decoding != "greedy": raise UsageError(f"decoding is {decoding!r} and the head a decoder, which writes token by token; -p decoding greedy, or -p head mlp")
     if head != "decoder" and language: raise UsageError(f"language is {language!r} and only the head decoder is told one; characters come from the training texts")
 
 # %% ../nbs/06_head.ipynb #9b694f0e
@@ -188,7 +188,7 @@ def _bind_writing(self, data: Data) -> None:
     rows, ids = self.backbone.inputs(data), data.train.ids
     if not self.writes:
         if self.head_config["decoding"] in ("words", "bigram"):
-            if " " not in self.task.classes: raise UsageError(f"decoding is {self.head_config['decoding']!r} and the training texts have no spaces to part words; choose greedy or beam")
+            if " " not in self.task.classes: raise UsageError(f"decoding is {self.head_config['decoding']!r} and the training texts have no spaces to part words; -p decoding greedy, or -p decoding beam")
             self.words = word_bigrams([data.labels[i] for i in ids])
         self.notes += _too_short(rows, ids, encode([data.labels[i] for i in ids], self.task.classes), data)
         return

@@ -62,7 +62,7 @@ def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[Look], list[tuple
     bad = [(str(rows.items[i]), look.wrong) for i, look in looked.items() if look.wrong]
     if bad and not skip_bad:
         raise DataError(f"{len(bad)} of {len(rows.items)} pictures cannot be read: " + "; ".join(f"{p} ({w})" for p, w in bad[:10]) + (" …" if len(bad) > 10 else "")
-                        + "; repair or remove them, or set skip_bad to go on without them")
+                        + "; repair or remove them, or go on without them: -p skip_bad true")
     depths = {i: look.depth for i, look in looked.items() if not look.wrong}
     depths |= {i: depth_of(v) for i, v in enumerate(rows.items) if i not in looked}
     light = light_of(list(depths.values()))

@@ -245,13 +245,13 @@ def _which(rows: Rows, numbers: list[float] | None, notes: list[str]) -> str:
     if whole and len(values) > _FEW_WHOLE:
         if len(values) <= 100 and 2 * len(values) <= len(numbers):  # else they can be no classes
             notes.append(
-                f"the {len(values)} different whole numbers of {rows.target} are taken as a number; kind='single_label' takes them as classes"
+                f"the {len(values)} different whole numbers of {rows.target} are taken as a number; -p kind single_label takes them as classes"
             )
         return "regression"
     if len(values) > 2:
         some = ", ".join(f"{n:g}" for n in sorted(values)[:6])
         notes.append(
-            f"the labels {some}{', …' if len(values) > 6 else ''} are taken as {len(values)} classes; kind='regression' takes them as a number"
+            f"the labels {some}{', …' if len(values) > 6 else ''} are taken as {len(values)} classes; -p kind regression takes them as a number"
         )
     return "single_label"
 
@@ -296,7 +296,7 @@ def understand_labels(
         (None, "") if kind == "single_label" and rows.numbers is None else _numbers_of(rows, labels)
     )
     if unclear and kind != "single_label":
-        raise DataError(f"{unclear}; kind='single_label' takes them as classes")
+        raise DataError(f"{unclear}; -p kind single_label takes them as classes")
     if kind == "auto":
         kind = _which(rows, numbers, notes)
     if kind == "regression":
@@ -325,7 +325,7 @@ def _measured(rows: Rows, labels: list, numbers: list[float] | None, notes: list
         bad = [v for v, n in zip(labels, held) if not math.isfinite(n) and not has_no_label(v)]
         if len(bad) > 0.1 * len(labels):
             raise DataError(
-                f"{len(bad)} values of {rows.target} are no numbers (first: {str(bad[0])!r}); correct them or choose kind='single_label'"
+                f"{len(bad)} values of {rows.target} are no numbers (first: {str(bad[0])!r}); correct them or take them as classes: -p kind single_label"
             )
         numbers = held
     if rows.style:
@@ -355,7 +355,7 @@ def _classed(labels: list, numbers: list[float] | None, target: str, notes: list
         and any(len(t) > 1 and t.startswith("0") for t in texts)
     ):
         notes.append(
-            f"the labels in {target} are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; kind='regression' takes them as a number"
+            f"the labels in {target} are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; -p kind regression takes them as a number"
         )
     names = _named([v for v in held if v is not None], whole, target, notes)
     distinct = len(set(names.values()))

@@ -238,7 +238,7 @@ class SoundAugment:
             value = Param(f.name, "list[str]" if many else f.type.__name__, list(f.default) if many else f.default, **f.metadata).check(list(value) if type(value) is tuple else value)
             object.__setattr__(self, f.name, tuple(value) if many else value)
         if self.snr_low > self.snr_high: raise UsageError(f"snr_low is {self.snr_low:g} and snr_high {self.snr_high:g}; the lower must not be above the higher; exchange them")
-        if self.noise and not self.kinds: raise UsageError(f"noise is {self.noise:g} and kinds is empty; name at least one of {', '.join(_NOISES)}, or set noise to 0")
+        if self.noise and not self.kinds: raise UsageError(f"noise is {self.noise:g} and kinds is empty; name at least one of {', '.join(_NOISES)}, or make noise 0")
         if ("files" in self.kinds) != bool(self.noise_folder): raise UsageError(f"kinds is {', '.join(self.kinds)} and noise_folder {self.noise_folder!r}; the kind files and a folder go together; give both or neither")
 
     def __repr__(self):

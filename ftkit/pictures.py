@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, settings
+from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, settings, how_to_install
 from .runfolder import Progress
 
 # %% ../nbs/02a_pictures.ipynb #5c0f2a01
@@ -260,7 +260,7 @@ def _why(error: Exception, start: bytes) -> str:
     if not isinstance(error, UnidentifiedImageError):
         return str(error).split("\n")[0][:120] or type(error).__name__
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC and "HEIF" not in Image.OPEN:
-        return "it is a HEIC picture, whatever its name ends in; to read it: pip install ftkit[heic]"
+        return f"it is a HEIC picture, whatever its name ends in; to read it: {how_to_install('heic')}"
     if start[:4] in (b"II*\0", b"MM\0*"):
         return ("cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats of 64 bits "
                 "or in colour; save it with 16 bits a channel")

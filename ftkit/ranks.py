@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import UsageError, counter, patch_to, read_json
-from .runfolder import RunStopped, ask_stop, lost_rank, run_dir, run_of, stop_asked, stop_point, world
+from .core import UsageError, counter, patch_to
+from .runfolder import RunStopped, ask_stop, lost_rank, read_run, resume_command, run_dir, run_of, stop_asked, stop_point, world
 
 # %% ../nbs/08d_ranks.ipynb #ef9d224d
 GROUP_SECONDS = 900  # a rank that lives and does not answer for so long is given up
@@ -58,8 +58,8 @@ def _lost(self, error: Exception) -> RankLost:
     folder, until = run_dir(), time.monotonic() + LOOK_SECONDS
     while not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped"))) and time.monotonic() < until: time.sleep(0.1)
     said = gone or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
-    here = (read_json(run_of(folder) / "run.json").get("options") or {}).get("devices") if (run_of(folder) / "run.json").is_file() else None
-    return RankLost(f"{said}; go on with: {'' if here else f'torchrun --nproc-per-node {self.size} -m '}ftkit resume {run_of(folder).name}")
+    return RankLost(f"{said}; continue with: {resume_command(read_run(run_of(folder)) | {'ranks': self.size})}")
+
 
 # %% ../nbs/08d_ranks.ipynb #0e3d2c8a
 def join_ranks(
@@ -85,7 +85,7 @@ def check_batch_norm(
     "Refuse statistics of a batch of which each rank sees a part."
     if ranks.size == 1: return
     has = lambda m: any(isinstance(x, nn.modules.batchnorm._BatchNorm) for x in m.modules())
-    if trained and has(model.backbone): raise UsageError(f'batch_norm is "trained", and each of {ranks.size} ranks would take the statistics of its own part of a batch; choose batch_norm = "frozen" (-p batch_norm frozen), or train in one process, without torchrun')
+    if trained and has(model.backbone): raise UsageError(f'batch_norm is "trained", and each of {ranks.size} ranks would take the statistics of its own part of a batch; -p batch_norm frozen, or train in one process, without torchrun')
     if has(model.head): raise UsageError(f"the head normalises by the batch (BatchNorm), of which each of {ranks.size} ranks sees a part; choose another head, or train in one process, without torchrun")
 
 # %% ../nbs/08d_ranks.ipynb #c128c4ae

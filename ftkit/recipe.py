@@ -118,7 +118,7 @@ def _check_config(c: TrainConfig) -> None:
                         ("sampler", ("shuffle", "balanced")), ("on_nan", ("stop", "rollback"))):
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
     for name in ("epochs", "head_epochs", "contrast_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds", "lora", "views"): need((getattr(c, name) or 0) >= 0, name, "at least 0")
-    need(c.freeze != "gradual" or c.epochs != 1, "epochs", "at least 2 to free layers gradually (freeze)")
+    need(c.freeze != "gradual" or c.epochs != 1, "epochs", "at least 2 to free layers gradually (-p freeze gradual)")
     need(c.blend is None or 0 <= c.blend <= 1, "blend", "between 0 and 1")
     need(c.body_dropout is None or 0 <= c.body_dropout < 1, "body_dropout", "None, or at least 0 and below 1")
     for name in ("mixup", "cutmix"): need(0 <= getattr(c, name) <= 10, name, "between 0 and 10")
@@ -263,7 +263,7 @@ def pick_device() -> tuple[torch.device, str]:
     if wanted.value == "cuda" and world()[1] > 1: return _own_gpu()
     if wanted.value != "auto":
         try: torch.zeros(1, device=wanted.value)
-        except (RuntimeError, AssertionError, NotImplementedError) as e: raise UsageError(f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); choose auto or cpu") from None
+        except (RuntimeError, AssertionError, NotImplementedError) as e: raise UsageError(f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); FTKIT_DEVICE=auto or FTKIT_DEVICE=cpu") from None
         return torch.device(wanted.value), f"chosen by {wanted.source}"
     if torch.cuda.is_available(): return _own_gpu() if world()[1] > 1 else (torch.device("cuda"), torch.cuda.get_device_name())
     if torch.backends.mps.is_available(): return torch.device("mps"), "Apple GPU"
@@ -272,7 +272,7 @@ def pick_device() -> tuple[torch.device, str]:
 def _own_gpu() -> tuple[torch.device, str]:
     "The GPU of this rank, made the current one."
     local, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-    if int(os.environ["LOCAL_WORLD_SIZE"]) > there: raise UsageError(f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has {there} GPU{'s' * (there > 1)}; start one for each (torchrun --nproc-per-node {there}), or set device = cpu")
+    if int(os.environ["LOCAL_WORLD_SIZE"]) > there: raise UsageError(f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has {there} GPU{'s' * (there > 1)}; start one for each (--nproc-per-node {there}), or use the processors (FTKIT_DEVICE=cpu)")
     torch.cuda.set_device(local)
     return torch.device("cuda", local), torch.cuda.get_device_name(local)
 
@@ -438,7 +438,7 @@ def same_bits(
     try: yield
     except RuntimeError as e:
         if "deterministic" not in str(e): raise
-        raise UsageError(f"deterministic is on, and this model needs what a GPU cannot compute so ({str(e).splitlines()[0][:160]}); set deterministic to false, choose another body, or device cpu") from None
+        raise UsageError(f"deterministic is on, and this model needs what a GPU cannot compute so ({str(e).splitlines()[0][:160]}); -p deterministic false, choose another backbone, or the processor (FTKIT_DEVICE=cpu)") from None
     finally:
         torch.use_deterministic_algorithms(before)
         torch.utils.deterministic.fill_uninitialized_memory = filled

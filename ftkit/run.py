@@ -83,7 +83,11 @@ def whole_ids(
     values: dict,  # of parameters
 ) -> dict:
     "The same values with the whole ids of the runs they mean; one that is not there is refused."
-    model = lambda name, value: f"{value}/model" if name in ("backbone", "earlier", "teacher") and re.fullmatch(r"run:[^/\s]+", str(value)) else value
+    def model(name: str, value):
+        "What names a run where a model is meant stands for that run's model: run:ID, last, or a whole id."
+        if name not in ("backbone", "earlier", "teacher") or not isinstance(value, str): return value
+        if (value == "last" or _ID.fullmatch(value)) and not os.path.exists(value): value = f"run:{value}"
+        return f"{value}/model" if re.fullmatch(r"run:[^/\s]+", value) else value
     return {name: in_values(model(name, value), lambda run, file, name=name: f"run:{_whole_id(name, run, file)}/{file}") for name, value in values.items()}
 
 def _whole_id(name: str, run: str, file: str) -> str:

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['STATUSES', 'HEARTBEAT_SECONDS', 'LOST_AFTER_SECONDS', 'new_run_id', 'run_dir', 'world', 'run_of', 'append_event',
-           'emit', 'read_events', 'note', 'noted', 'verdict_lines', 'doubt_names', 'hold', 'boot_id', 'process_start',
-           'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder', 'lost_rank',
-           'lock_run', 'RunStopped', 'ask_stop', 'stop_asked', 'stop_point', 'Progress']
+           'emit', 'read_events', 'note', 'noted', 'verdict_lines', 'doubt_names', 'resume_command', 'hold', 'boot_id',
+           'process_start', 'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder',
+           'lost_rank', 'lock_run', 'RunStopped', 'ask_stop', 'stop_asked', 'stop_point', 'Progress']
 
 # %% ../nbs/00a_runfolder.ipynb #01564bff
 import contextlib
@@ -116,6 +116,16 @@ def doubt_names(
     doubts = (verdict or {}).get("doubts") or []
     names = dict.fromkeys(str(d.get("name", "")) for d in doubts if isinstance(d, dict))
     return ("void: " if (verdict or {}).get("voided") else "") + ", ".join(names)
+
+
+def resume_command(
+    run: dict,  # a run's record
+) -> str:
+    "What continues a run, as one types it; --devices are remembered, the processes of torchrun are started by it again."
+    ranks, own = run.get("ranks") or 1, (run.get("options") or {}).get("devices")
+    torchrun = f"torchrun --nproc-per-node {ranks} -m " if ranks > 1 and not own else ""
+    return f"{torchrun}ftkit resume {run['id']}"
+
 
 # %% ../nbs/00a_runfolder.ipynb #381875b1
 def hold(

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .core import UsageError, build_folder, cache_folder, file_sha256, fingerprint, in_turn
+from .core import UsageError, build_folder, cache_folder, file_sha256, fingerprint, in_turn, how_to_install
 from .pictures import _threads
 from .runfolder import Progress
 
@@ -331,7 +331,7 @@ def _of_parts(parts: list[bytes], start: float, end: float | None):
 def _of_media(source, start, end):
     "Blocks of the first sound track, by PyAV."
     try: import av
-    except ImportError: raise SoundError("files of this kind need the package av; pip install ftkit[media], or convert them to wav, flac, ogg or mp3") from None
+    except ImportError: raise SoundError(f"files of this kind need the package av; {how_to_install('media')}, or convert them to wav, flac, ogg or mp3") from None
     with av.open(source, format="g722" if str(source).lower().endswith(".g722") else None) as file:
         if not file.streams.audio: raise SoundError("it holds no sound track")
         stream, last = file.streams.audio[0], 0.0

@@ -576,7 +576,7 @@ def _parsed(text: str, layout: Layout, name: str, skip_bad: bool, notes: list[st
         if not skip_bad:
             raise DataError(
                 f"{name}: line {int(found[2]) + layout.skip} has {found[3]} cells and there are {found[1]} names ({', '.join(layout.names)[:80]}); put texts that hold a "
-                f"{layout.separator!r} into quotation marks, or set skip_bad to leave such lines out"
+                f"{layout.separator!r} into quotation marks, or leave such lines out: -p skip_bad true"
             ) from None
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -789,7 +789,7 @@ def find_column(
             return found
         template, python = _GIVEN.get(role, (f"{role}_column", f"{role}="))
         raise DataError(
-            f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column ({template} in the template, {python} in Python{', --text-column for ftkit predict' if role == 'text' else ''})"
+            f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column: -p {template} NAME ({python} in Python{', --text-column for ftkit predict' if role == 'text' else ''})"
         )
     if name in there:
         return name

@@ -12,6 +12,7 @@ import html
 import io
 import math
 import os
+import shlex
 import unicodedata
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def _no_columns(source, chosen: dict) -> None:
 def _of_sample(name: str) -> Path:
     "The folder of a sample of recordings; others are refused."
     sample = SAMPLES[name] if name in SAMPLES else None
-    if sample and sample.holds != "data": raise DataError(f"sample:{name} is no data but a pretrained body; choose it by backbone = {name!r}, and as data for example sample:prompts-en")
+    if sample and sample.holds != "data": raise DataError(f"sample:{name} is no data but a pretrained body; -p backbone {name}, and as data for example -p data sample:prompts-en")
     if sample and sample.kind != "speech":
         what = {"text": "texts", "image": "pictures"}.get(sample.kind, sample.kind)
         raise DataError(f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data sample:{name}")
@@ -169,7 +170,7 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     if path.is_dir():
         filter_rows(None, where, path)
         if task == "classify": return read_class_folders(path, RECORDINGS, notes)
-        raise DataError(f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: data='transcripts.csv', folder='{path}'")
+        raise DataError(f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: -p data transcripts.csv -p folder {shlex.quote(str(path))}")
     if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
         raise DataError(f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}")
     if path.is_file():
@@ -191,8 +192,8 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     no_label = is_missing if task == "transcribe" else has_no_label
     mute = [] if unlabelled else [i for i, v in enumerate(rows.labels) if no_label(v)]
     if mute and (not skip_bad or len(mute) == n):
-        raise DataError(f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or set skip_bad to go on without them")
-    if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out (max_seconds with skip_long; longest in the template)"
+        raise DataError(f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true")
+    if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out: -p longest {_LONGEST_SAID:g} (skip_long=True in Python)"
     else: told = f"max_seconds, {longest:g} (longest in the template)" if longest else ""
     looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
     for i, look in enumerate(looked):
@@ -203,7 +204,7 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     refused = [bad[i] for i in bad if not (skip_long and i in long - mute)]
     if refused and not skip_bad:
         raise DataError(f"{len(refused)} of {n} recordings cannot be used: " + "; ".join(f"{p}: {w}" for p, w in refused[:10]) + ("; …" if len(refused) > 10 else "")
-                        + "; repair or remove them, or set skip_bad to go on without them")
+                        + "; repair or remove them, or go on without them: -p skip_bad true")
     if len(bad) == n: raise DataError(f"none of the {n} recordings can be used (first: {': '.join(next(iter(bad.values())))})")
     good = [i for i in range(n) if i not in bad]
     return good, [looked[i] for i in good], list(bad.values())
@@ -252,11 +253,11 @@ def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[
     if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it (speaker_column in the template, speaker= in Python)")
     if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it (text_column in the template, text= in Python)")
     if by != "auto" and ("time" in rows.columns or "split" in rows.columns and not wanted):
-        raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in; leave split_by out")
-    if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(is_missing, speakers)): raise DataError(f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or choose split_by='sentence' or 'random'")
+        raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in: -p split_by auto")
+    if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(is_missing, speakers)): raise DataError(f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or -p split_by sentence, or -p split_by random")
     kinds = {k: list(map(str, v)) for k, v in (("speaker", speakers), ("sentence", said)) if v and not (k == "speaker" and any(map(is_missing, v)))}
     few = {k: n for k, v in kinds.items() if (n := len({v[i] for i in ids})) <= len(wanted) and ids}
-    if by in few: raise DataError(f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; choose split_by='random'{' or sentence' * (by == 'speaker')}, or set {_and(wanted, 'or')} to 0")
+    if by in few: raise DataError(f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; -p split_by random{', or -p split_by sentence' * (by == 'speaker')}, or no such rows: {' '.join(f'-p {w} 0' for w in wanted)}")
     if auto := by == "auto": by = "group" if grouped else next((k for k in kinds if k not in few), "random")
     if by in kinds: rows.columns["group"] = kinds[by]
     return by, said, {k: n for k, n in few.items() if auto and by not in ("group", "speaker")}

@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .core import write_json
+from .core import write_json, how_to_install
 from .samples import SAMPLES, SampleError, fetch_sample, register_sample  # noqa: F401 others import fetch_sample from here
 
 # %% ../nbs/02d_speech_samples.ipynb #ca0b5031
@@ -46,7 +46,7 @@ _FAMILIES = {"digits/": "digits", "letters/": "letters", "phonetic/": "phonetic"
 def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
     "Clips and texts of one language."
     try: import av
-    except ImportError: raise SampleError("the prompts are G.722 files, which need the package av to be read; pip install ftkit[media]") from None
+    except ImportError: raise SampleError(f"the prompts are G.722 files, which need the package av to be read; {how_to_install('media')}") from None
     import numpy as np
     import soundfile
     rows = {}

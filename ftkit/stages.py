@@ -158,7 +158,7 @@ def _check_sizes(model: Model, x) -> None:
     was_training = model.training
     try:
         with torch.inference_mode(): model.eval()(smaller(x[:1], .5))
-    except (RuntimeError, AssertionError, ValueError) as e: raise UsageError(f"progressive makes pictures of several sizes, and {model.backbone.name} takes one ({str(e).splitlines()[0][:100]}); set it to 1, or choose a convolutional body") from None
+    except (RuntimeError, AssertionError, ValueError) as e: raise UsageError(f"progressive makes pictures of several sizes, and {model.backbone.name} takes one ({str(e).splitlines()[0][:100]}); turn it off (-p progressive 1), or choose a convolutional backbone") from None
     finally: model.train(was_training)
 
 # %% ../nbs/08c_stages.ipynb #37307e2b
@@ -178,7 +178,7 @@ def class_weighted(
 ):  # the same function, each row's loss times the weight of its class; all weights are 1 in the mean over the training rows
     "A loss in which classes weigh as they should."
     if chosen == "none": return loss
-    if task.kind != "single_label": raise UsageError(f"class_weights is {chosen!r}, and the task is {task.kind}; only classes of one label a row have weights, set it to none")
+    if task.kind != "single_label": raise UsageError(f"class_weights is {chosen!r}, and the task is {task.kind}; only classes of one label a row have weights: -p class_weights none")
     n = np.bincount(labels, minlength=len(task.classes)).astype(float)
     if chosen == "auto": w = np.where(n > 0, 1 / np.maximum(n, 1), 0.0)
     elif isinstance(chosen, dict):

@@ -244,7 +244,7 @@ def _finite(cells: Cells, skip_bad: bool, notes: list, where: str) -> None:
     "Infinite numbers refused, or made missing."
     for name in cells.of("number"):
         endless = np.isinf(cells.frame[name].to_numpy(float))
-        if endless.any() and not skip_bad: raise DataError(f"{endless.sum()} values of the column {name!r} of {where} are infinite (first: row {int(np.argmax(endless)) + 1}); correct them, or set skip_bad to take them as missing")
+        if endless.any() and not skip_bad: raise DataError(f"{endless.sum()} values of the column {name!r} of {where} are infinite (first: row {int(np.argmax(endless)) + 1}); correct them, or take them as missing: -p skip_bad true")
         if endless.any(): cells.frame[name] = cells.frame[name].where(~endless); notes.append(f"{endless.sum()} infinite values of {name} count as missing")
 
 def _told_marks(cells: Cells) -> str:

@@ -108,7 +108,7 @@ def columns_that_tell(
 def telling_columns(data: Data):
     "The same as findings."
     for c, share in columns_that_tell(data).items():
-        yield "column that tells the label", [], f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards, leave it out (leave_out)", "flag", "wrong", share
+        yield "column that tells the label", [], f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards, leave it out: -p leave_out '[\"{c}\"]'", "flag", "wrong", share
 
 
 # %% ../nbs/06b_table_faults.ipynb #f5db169b

@@ -78,7 +78,7 @@ def fit_prep(
         if c.kind == "text" and text_backbone: numbers.append(Feature(c.name, "text", body=text_backbone, width=load_backbone(text_backbone).n_features))
         if c.kind == "category": categories.append(Feature(c.name, "category", levels=tuple(sorted((n := v.value_counts()).index, key=lambda k: (-n[k], k))[:max_levels])))  # noqa: B023
     numbers = [f if f.spread > 0 else dataclasses.replace(f, spread=1.0) for f in numbers]
-    if not numbers and not categories: raise UsageError(f"no column of {data.source} can be learned from ({', '.join(f'{c.name}: {c.kind}' for c in cells.columns)}); say what they hold, for example columns={{'{cells.columns[0].name}': 'category'}}")
+    if not numbers and not categories: raise UsageError(f"no column of {data.source} can be learned from ({', '.join(f'{c.name}: {c.kind}' for c in cells.columns)}); say what they hold, for example -p columns '{{\"{cells.columns[0].name}\": \"category\"}}'")
     return TablePrep((*numbers, *categories))
 
 def _scaled(f: Feature, v: np.ndarray) -> Feature:

@@ -196,8 +196,8 @@ def _without_empty(rows: Rows, skip_bad: bool) -> tuple[Rows, list[tuple[str, st
     "Rows with a text, and (row, what is wrong) of the others, which are refused unless `skip_bad`."
     empty = [i for i, t in enumerate(rows.items) if not (t if isinstance(t, str) else t[0]).strip()]
     if not empty: return rows, []
-    if len(empty) == len(rows.items): raise DataError(f"all {len(empty)} texts are empty; name the column with the text (text_column in the template, text= in Python)")
-    if not skip_bad: raise DataError(f"{len(empty)} of {len(rows.items)} texts are empty (first: row {empty[0] + 1}); fill them in or remove these rows, or set skip_bad to go on without them")
+    if len(empty) == len(rows.items): raise DataError(f"all {len(empty)} texts are empty; name the column with the text: -p text_column NAME (text= in Python)")
+    if not skip_bad: raise DataError(f"{len(empty)} of {len(rows.items)} texts are empty (first: row {empty[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true")
     gone = set(empty)
     return rows.take([i for i in range(len(rows.items)) if i not in gone]), [(f"row {i + 1}", "empty") for i in empty]
 

@@ -284,7 +284,7 @@ def notes(self, name: str) -> list[str]:
     notes, known = [], known_share(self)
     fits = "multilingual-e5-small"
     if known < .95: notes.append(f"{name} does not know {1 - known:.0%} of the tokens in these texts" + (f"; backbone = \"{fits}\" knows a hundred languages" if fits not in name else "; clean them, or choose another body"))
-    if len(self.cut): notes.append(f"{len(self.cut)} of {len(self):,} texts are longer than {self.prep.max_length} tokens" + (f" × {self.prep.windows}" if self.prep.windows > 1 else "") + " and were cut; raise max_length or windows if their ends matter")
+    if len(self.cut): notes.append(f"{len(self.cut)} of {len(self):,} texts are longer than {self.prep.max_length} tokens" + (f" × {self.prep.windows}" if self.prep.windows > 1 else "") + " and were cut; if their ends matter: -p max_length, or -p windows 2")
     return notes
 
 @patch_to(TextPrep)

@@ -77,7 +77,7 @@ class Trainer:
         self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
         self.shards, self.ranks = None, Ranks()  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
         model.bind(data)
-        if record and (few := few_steps(self.config, len(data.train))) and few not in model.notes: model.notes.append(few); emit("note", text=few)
+        if record and (few := few_steps(self.config, len(data.train), data.task.modality)) and few not in model.notes: model.notes.append(few); emit("note", text=few)
 
 # %% ../nbs/09_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
@@ -277,7 +277,7 @@ def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.nd
     rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
     when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]))
     where = where or f"computed once more, all outputs are numbers: perhaps it is the loss {_loss_of(self.model, self.config.loss)}, or what was drawn at random"
-    if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}; {where}; {rate_advice(self.config, s.name, s.precision.dtype)}" + "; on_nan = \"rollback\" goes back to the best weights by itself" * (self.config.on_nan == "stop") + f"; three times the best weights were gone back to, the last time with a rate of {s.rate * 3.0 ** -self.falls:.2g}" * (self.falls == 3))
+    if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}; {where}; {rate_advice(self.config, s.name, s.precision.dtype)}" + "; -p on_nan rollback goes back to the best weights by itself" * (self.config.on_nan == "stop") + f"; three times the best weights were gone back to, the last time with a rate of {s.rate * 3.0 ** -self.falls:.2g}" * (self.falls == 3))
     self.falls += 1
     emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}; {where}")
     self.model.load_state_dict(self.saved.kept(best_name(self.best) if self.best and self.falls == 1 else start_name(s.name)))  # the best may lie where any step is too large
@@ -357,7 +357,7 @@ def fit(self) -> "Trainer":
     self.number, c = Trainer.count, self.config
     self.saved = Checkpoints(self._folder())
     names = ["contrast"] * bool(c.contrast_epochs) + ["head"] * bool(c.head_epochs) + ["tune"] * self._tunes()
-    if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; set one of them")
+    if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; -p freeze none, or -p head_epochs 40")
     self._prepare()
     if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     if self.record: emit("fit", number=self.number)
