@@ -308,7 +308,7 @@ def _several(labels: list, target: str, notes: list[str]) -> Labels:
     first = next((v for v in labels if not _is_list(v) and not has_no_label(v)), None)
     if first is not None and not any(map(_is_list, labels)):
         raise DataError(
-            f"kind is multi_label, and {target} holds one text a row ({str(first)[:40]!r}); say what separates its labels (label_separator in the template, separator= in Python), for example |"
+            f"kind is multi_label, and {target} holds one text a row ({str(first)[:40]!r}); say what separates its labels: -p label_separator '|' (separator= in Python)"
         )
     if first is not None:
         notes.append(

@@ -250,8 +250,8 @@ def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[
     speakers, grouped = rows.columns.get("speaker"), "group" in rows.columns
     if by not in SPLITS: raise DataError(f"split_by is {by!r}; it must be one of {', '.join(SPLITS)}")
     if grouped and by != "auto": raise DataError(f"split_by is {by!r} and a group column was given, which says the same thing; leave one of them out")
-    if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it (speaker_column in the template, speaker= in Python)")
-    if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it (text_column in the template, text= in Python)")
+    if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it: -p speaker_column NAME (speaker= in Python)")
+    if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it: -p text_column NAME (text= in Python)")
     if by != "auto" and ("time" in rows.columns or "split" in rows.columns and not wanted):
         raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in: -p split_by auto")
     if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(is_missing, speakers)): raise DataError(f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or -p split_by sentence, or -p split_by random")
@@ -270,7 +270,7 @@ def _how_dealt(data: Data, by: str, few: dict[str, int], wanted: list[str], own:
     note = f"{_and(wanted)} {'were' if len(wanted) > 1 else 'was'} dealt from the training rows {_BY[by].partition(':')[0]}" if own else f"split {_BY[by]}"
     if few and wanted: note += f"; not by {_and(list(few), 'or')}, of which there {'are' if max(few.values()) > 1 else 'is'} only {_and(list(map(str, few.values())))}, too few for {_and(['train', *wanted])} to have one each"
     if by in ("random", "sentence") and data.speakers is None:
-        note += "; where a voice has several recordings, name the speaker column (speaker_column in the template, speaker= in Python): a voice in training and test makes the figures too good"
+        note += "; where a voice has several recordings, name the speaker column: -p speaker_column NAME (speaker= in Python): a voice in training and test makes the figures too good"
     return note
 
 def _overlaps(data: Data) -> list[str]:

@@ -319,11 +319,11 @@ def test_pictures_of_telephones_need_an_extra(tmp_path):
         for i in range(3):
             (tmp_path / f"cats/{i}.heic").write_bytes(b"\0\0\0\x1cftypheic")
         _, notes = layout(tmp_path)
-        assert any("3 of them end in .heic: pip install ftkit[heic]" in note for note in notes)
+        assert any('3 of them end in .heic: pip install "pi-heif' in note for note in notes)
         shutil.rmtree(tmp_path / "dogs")
         for f in (tmp_path / "cats").glob("*.png"):
             f.unlink()
-        refused(tmp_path, "has no class folders", "pip install ftkit[heic]")
+        refused(tmp_path, "has no class folders", 'pip install "pi-heif')
 
 
 def test_recordings_are_known_by_what_is_in_them(tmp_path):
@@ -520,7 +520,7 @@ def test_two_columns_that_fit(tmp_path):
         label=HALF,
     )
     found, _, notes = table(tmp_path / "b", JPGS, other=turned, image=JPGS, label=HALF)
-    assert found == JPGS and "item='other'" in notes[0]
+    assert found == JPGS and "-p item_column other" in notes[0]
     assert table(tmp_path / "c", JPGS, first=JPGS, second=JPGS, label=HALF)[2] == []
 
 

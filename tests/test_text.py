@@ -50,7 +50,7 @@ def test_one_class(tmp_path): refused("all 40 rows have the same label 'good'; t
 
 def test_many_empty_texts(tmp_path):
     t = table(tmp_path / "t.csv", ["" if i % 10 < 3 else x for i, x in enumerate(GOOD)])
-    refused("12 of 40 texts are empty (first: row 1)", "set skip_bad", source=t)
+    refused("12 of 40 texts are empty (first: row 1)", "-p skip_bad true", source=t)
     data = Data.text(t, skip_bad=True)
     assert len(data) == 28 and "12 empty texts were left out" in data.notes
     refused("all 40 texts are empty", source=table(tmp_path / "e.csv", [" "] * 40))
