@@ -195,7 +195,7 @@ def _tokenizer(folder: Path):
 def _folder(name: str, pretrained: bool) -> Backbone:
     from safetensors.torch import load_file
     folder = Path(name) / "model" if (Path(name) / "model" / "config.json").is_file() else Path(name)
-    if not (folder / "config.json").is_file(): raise BackboneError(f"{name} has no config.json; give a model folder of ftkit or transformers, or a name (ftkit backbones lists them)")
+    if not (folder / "config.json").is_file(): raise BackboneError(f"{name} has no config.json; give a model folder of ftkit or transformers, or a name (`ftkit backbones` lists them)")
     config = read_json(folder / "config.json")
     own = config.get("ftkit")
     if not own and "architecture" not in config: return _transformers(str(folder), pretrained)

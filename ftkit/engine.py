@@ -169,7 +169,7 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
     number, cell = next(((i, c) for i, c in enumerate(code, 1) if c.metadata.get("papermill", {}).get("status") == "failed"), (None, {}))
     outputs = [o for o in cell.get("outputs", []) if o.output_type == "error"]
     name, message = (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
-    told = {"DeadKernelError": "the kernel died; it may have run out of memory (a smaller -p batch_size needs less), or a library ended the process", "CellTimeoutError": "the cell took longer than it may",
+    told = {"DeadKernelError": "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a library ended the process", "CellTimeoutError": "the cell took longer than it may",
             "SystemExit": "the cell ended the program by itself (sys.exit); the cells after it never ran"}
     message = told.get(name) or message or ("" if number else "the kernel could not be started")
     if "No space left on device" in message or name == "OSError" and f"[Errno {errno.ENOSPC}]" in message: message = f"the disk is full ({message}); make room, then: ftkit resume {run_id}"
@@ -177,8 +177,8 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
 
 def _limit_reached(why: str, options: dict, run_id: str) -> dict:
     "A run that took too much, as an error."
-    message = f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit resume {run_id} --timeout SECONDS" if why == "timeout" else \
-        f"the run held more than the {options['memory']:g} GB of memory it was given; a smaller -p batch_size needs less, or continue with: ftkit resume {run_id} --memory GB"
+    message = f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit resume {run_id} --timeout {2 * options['timeout']:g}" if why == "timeout" else \
+        f"the run held more than the {options['memory']:g} GB of memory it was given; -p batch_size 8 needs less, or continue with: ftkit resume {run_id} --memory {2 * options['memory']:g}"
     return {"cell": None, "name": "TimeLimit" if why == "timeout" else "MemoryLimit", "message": message, "usage": False}
 
 # %% ../nbs/13c_engine.ipynb #03f4ff15

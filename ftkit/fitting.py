@@ -43,7 +43,7 @@ def check_choices(
     for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
         if c.shard and getattr(c, name) != off: raise UsageError(f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step: -p {name} {off}, or -p shard false")
     if c.views and augment is None: raise UsageError(f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or -p views 0")
-    if augment is not None and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs) and kind != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; set epochs above 0 and free some layers of the body, or set augment to none")
+    if augment is not None and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs) and kind != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; -p augment none, or train layers of the backbone too")
     for name, off in (("sampler", "shuffle"), ("contrast_epochs", 0)):
         if task.kind != "single_label" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a row: -p {name} {off}")
     if teacher is not None and (task.kind == "transcription" or teacher.task != task): raise UsageError(f"the teacher is made for {teacher.task} and the data are {task}; give a model of the same task, of classes or numbers")
@@ -72,7 +72,7 @@ def rate_advice(
 ) -> str:
     "What to change where numbers became too large."
     name = dict(head="head_rate", contrast="contrast_rate").get(stage, "learning_rate")
-    return f"lower {name} (now {getattr(c, name):g})" + ", set clip to 1" * (not 0 < c.clip <= 1) + ", or precision to float32" * (dtype != "float32")
+    return f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}" + ", or -p clip 1" * (not 0 < c.clip <= 1) + ", or -p precision float32" * (dtype != "float32")
 
 # %% ../nbs/08h_fitting.ipynb #1094a429
 def first_not_finite(
@@ -100,7 +100,7 @@ def fewer_at_once(
 ) -> int:  # in how many to compute it now
     "Twice as many pieces where memory did not suffice; other errors are raised again."
     if not isinstance(error, torch.OutOfMemoryError) and not any(said in str(error) for said in ("can't allocate memory", "not enough memory", "out of memory")): raise error
-    if pieces >= rows: raise MemoryError(f"memory does not suffice for one row at a time in stage {stage} ({str(error).splitlines()[0][:160]}); choose a smaller body, smaller pictures (size) or shorter texts (max_length), more frozen_layers, or gradient_checkpointing") from None
+    if pieces >= rows: raise MemoryError(f"memory does not suffice for one row at a time in stage {stage} ({str(error).splitlines()[0][:160]}); choose a smaller backbone, smaller pictures (-p size 128) or shorter texts (-p max_length 64), more -p frozen_layers, or -p gradient_checkpointing true") from None
     if torch.cuda.is_available(): torch.cuda.empty_cache()
     emit("note", text=f"memory did not suffice for {-(-rows // pieces)} rows at once in stage {stage}; batches are computed in {2 * pieces} pieces, with the same result but for the order of sums")
     return 2 * pieces

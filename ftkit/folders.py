@@ -310,7 +310,7 @@ def _below_classes(found: Found, top: Folder) -> list[tuple[str | None, Folder]]
         raise DataError(
             f"{found.root}: {_names(top.filled)} may be classes, or sets with their own "
             f"{_names(dict.fromkeys(g.name for g in inner))}; give one of them: "
-            f"data='{os.path.join(found.root, with_parts[0].path)}'"
+            f"-p data '{os.path.join(found.root, with_parts[0].path)}'"
         )
     turned: dict[str, Folder] = {}
     for f in top.filled:
@@ -766,12 +766,12 @@ def match_files(
         several = _by_beginning(names, lost, taken, index)
     lost = [i for i in lost if i not in several]
     if lost and not missing:
+        first = ", ".join(repr(os.path.relpath(f, index.folder)) for f in index.files[:3])
         raise DataError(
             f"{len(lost)} of {len(values)} rows name no {noun.removesuffix('s')} in "
             f"{index.folder} (first: {', '.join(repr(str(values[i])) for i in lost[:3])}, from row "
             f"{lost[0] + 1} on; "
-            f"{len(index.files)} {noun} are there, first "
-            f"{', '.join(repr(os.path.relpath(f, index.folder)) for f in index.files[:3])}"
+            f"{len(index.files)} {noun} are there{first and f', first {first}'}"
             f"){_elsewhere(index, names[lost[0]])}; correct the table or the folder"
         )
     for how, what in _HOW.items():

@@ -186,7 +186,7 @@ def rank_backbones(
 ) -> Ranking:
     "Bodies for these data, the most promising first."
     task, started = data.task, time.perf_counter()
-    if task.modality not in ROWS: raise UsageError("the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as ftkit run tabular does")
+    if task.modality not in ROWS: raise UsageError("the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as `ftkit run tabular` does")
     if rows is not None and rows < 20: raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
     if (wanted := bodies) is not None and not bodies: raise UsageError(f"bodies is empty; name some, or leave it out for {', '.join(usual_bodies(task.modality))}")
     if tune and task.kind == "transcription": raise UsageError("tune is for classes and numbers; for transcription, bodies are ranked by a trained head already, so leave it out")

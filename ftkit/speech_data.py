@@ -100,7 +100,7 @@ def _no_columns(source, chosen: dict) -> None:
     "Refuse names of columns where there is no table."
     folder = isinstance(source, (str, os.PathLike))
     if hasattr(source, "columns") or hasattr(source, "features") or isinstance(source, dict) or folder and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir()): return
-    given = [f"{k}={chosen[k]!r}" + (f" ({_COLUMNS[k]} in the template)" if _COLUMNS[k] else "") for k in _COLUMNS if chosen[k] is not None]
+    given = [f"{k}={chosen[k]!r}" + (f" (-p {_COLUMNS[k]})" if _COLUMNS[k] else "") for k in _COLUMNS if chosen[k] is not None]
     if given: raise DataError(f"{', '.join(given)} was given, which names a column of a table, and {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it out, or give a table with a path in each row")
 
 def _of_sample(name: str) -> Path:
@@ -194,7 +194,7 @@ def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_b
     if mute and (not skip_bad or len(mute) == n):
         raise DataError(f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true")
     if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out: -p longest {_LONGEST_SAID:g} (skip_long=True in Python)"
-    else: told = f"max_seconds, {longest:g} (longest in the template)" if longest else ""
+    else: told = f"{longest:g} (-p longest, max_seconds= in Python)" if longest else ""
     looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
     for i, look in enumerate(looked):
         seconds, wrong = look.seconds, look.wrong

@@ -302,7 +302,7 @@ def _personal(report) -> Iterator[Doubt]:
             "personal data",
             f"{_plural(rows, report.part.name + ' row')} hold{'s' * (rows == 1)} personal data "
             f"({most}), which report.html and predictions.csv show",
-            remedy="ftkit check DATA --fix scrub --out clean makes a copy without them",
+            remedy="a copy without them: ftkit check DATA --fix scrub --out clean",
         )
 
 # %% ../nbs/11f_verdict.ipynb #aeaf9fc2

@@ -514,7 +514,7 @@ def test_two_columns_that_fit(tmp_path):
         tmp_path / "a",
         JPGS,
         "'first' and 'second' both name pictures",
-        "item='first'",
+        "-p item_column first",
         first=JPGS,
         second=turned,
         label=HALF,
@@ -534,7 +534,7 @@ def test_an_id_that_fits_two_files_is_refused(tmp_path):
         tmp_path / "a",
         both,
         "'0' fits 2 pictures",
-        "folder='",
+        "-p folder '",
         id=["0", "1", "2", "3"],
         label=HALF[:4],
     )
@@ -602,7 +602,7 @@ def test_a_file_with_two_labels_is_told(tmp_path):
 def test_files_in_another_folder_are_found_for_the_message(tmp_path):
     made(tmp_path, "audio/1.jpg", "meta/x")
     frame = pd.DataFrame({"filename": ["1.jpg"], "label": ["a"]})
-    with pytest.raises(DataError, match=r"audio beside it holds 1.jpg: folder="):
+    with pytest.raises(DataError, match=r"audio beside it holds 1.jpg: -p folder "):
         read_picture_table(frame, tmp_path / "meta", None, None, {}, "t.csv")
 
 

@@ -293,7 +293,7 @@ def test_a_preview_in_front_is_passed_over_and_is_no_page(tmp_path):
 def test_heic_by_another_name_says_what_to_install(tmp_path):
     if "HEIF" in Image.OPEN: pytest.skip("the plug-in for HEIC is installed")
     (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
-    with pytest.raises(PictureError, match=r"a.jpg.*pip install ftkit\[heic\]"): open_picture(tmp_path / "a.jpg")
+    with pytest.raises(PictureError, match=r'a.jpg.*pip install "pi-heif'): open_picture(tmp_path / "a.jpg")
     assert 'pip install "pi-heif' in look_at_files([str(tmp_path / "a.jpg")])[0].wrong
 
 

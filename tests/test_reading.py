@@ -86,7 +86,7 @@ def test_where_nothing_tells_both_readings_are_named(tmp_path):
     pd.DataFrame({"x": ["1.234", "345", "7.125", "3.500"] * 20, "label": ["a", "b"] * 40}).to_csv(
         path, index=False
     )
-    assert "or 'decimal point'" in refused(
+    assert """-p columns '{"x": "decimal point"}', or 'decimal comma'""" in refused(
         "may be 1.234 or 1234", of=Data.tabular, source=path
     )
     for say, first in (("decimal point", 1.234), ("decimal comma", 1234.0)):
@@ -307,7 +307,7 @@ SPELLED = {
     "truth": (["True", "TRUE", "false"], ("TRUE", "false"), "are written in several ways"),
     "case": (["Cats", "cats", "dogs"], ("Cats", "cats", "dogs"), "differ only in case"),
     "codes": (["001", "002", "010"], ("001", "002", "010"), "are codes"),
-    "stars": (["1", "2", "3"], ("1", "2", "3"), "kind='regression' takes them as a number"),
+    "stars": (["1", "2", "3"], ("1", "2", "3"), "-p kind regression takes them as a number"),
     "joined": (["red|blue", "red", "blue"], ("blue", "red", "red|blue"), "label_separator"),
     "lists": (["['red', 'blue']", "[]", "['red']"], ("blue", "red"), "lists written as texts"),
     "script": (["A", "А", "B"], ("A", "B", "А"), "look the same"),
@@ -346,7 +346,7 @@ def test_many_whole_numbers_are_a_number_for_every_kind_and_told(tmp_path):
         Data.tabular(text_table(tmp_path / "x.csv", labels, x=VALUES)),
     ):
         assert data.task.kind == "regression" and any(
-            "25 different whole numbers of label are taken as a number; kind='single_label'" in n
+            "25 different whole numbers of label are taken as a number; -p kind single_label" in n
             for n in data.notes
         )
         assert (

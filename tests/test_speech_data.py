@@ -271,8 +271,8 @@ def test_names_of_columns_in_any_letters(home, table):
 
 
 def test_columns_without_a_table(tones, home, table):
-    refused("speaker='who' (speaker_column in the template)", "names a column of a table", "is a folder; leave it out", source=tones, speaker="who")
-    refused("label='mood' (label_column in the template), group='who' (group_column in the template) was given", source=tones, label="mood", group="who")
+    refused("speaker='who' (-p speaker_column)", "names a column of a table", "is a folder; leave it out", source=tones, speaker="who")
+    refused("label='mood' (-p label_column), group='who' (-p group_column) was given", source=tones, label="mood", group="who")
     refused("there is a list of recordings", source=([str(home / "0.wav")], ["a"]), text="what")
     assert len(Data.speech(table, folder=home, label="mood", test_source=tones, text="text").test) == 6
 

@@ -65,7 +65,17 @@ def better_simple_model(folder):
     x = rng.normal(size=(600, 3))
     y = np.where(x @ [1, -2, 1] > 0, "up", "down")
     pd.DataFrame(x, columns=list("abc")).assign(way=y).to_csv(folder / "data.csv", index=False)
-    return "tabular", ["-p", "label_column", "way", "-p", "model", "decision_tree", "-p", "test", "0.3"]
+    return "tabular", [
+        "-p",
+        "label_column",
+        "way",
+        "-p",
+        "model",
+        "decision_tree",
+        "-p",
+        "test",
+        "0.3",
+    ]
 
 
 def few_rows(folder):
@@ -75,14 +85,35 @@ def few_rows(folder):
 
 def personal(folder):
     "Letters, some with an address."
-    good, bad = ["thank you so much", "what a lovely film", "great and kind"], ["a dull film", "never again", "rude and slow"]
-    rows = [(f"{t}, number {k}" + f", write to ann{k}@example.org" * (k % 3 == 0), v) for k in range(50) for v, ts in (("good", good), ("bad", bad)) for t in ts]
+    good, bad = (
+        ["thank you so much", "what a lovely film", "great and kind"],
+        ["a dull film", "never again", "rude and slow"],
+    )
+    rows = [
+        (f"{t}, number {k}" + f", write to ann{k}@example.org" * (k % 3 == 0), v)
+        for k in range(50)
+        for v, ts in (("good", good), ("bad", bad))
+        for t in ts
+    ]
     pd.DataFrame(rows, columns=["text", "label"]).to_csv(folder / "data.csv", index=False)
-    return "text", ["-p", "backbone", "static:all-MiniLM-L6-v2", "-p", "freeze", "backbone", "-p", "near_duplicates", "as_is"]
+    return "text", [
+        "-p",
+        "backbone",
+        "static:all-MiniLM-L6-v2",
+        "-p",
+        "freeze",
+        "backbone",
+        "-p",
+        "near_duplicates",
+        "as_is",
+    ]
 
 
 CASES = {
-    leak: ("leak", "the accuracy says nothing about new rows: the column 'cancelled_on' alone tells 100% of left"),
+    leak: (
+        "leak",
+        "the accuracy says nothing about new rows: the column 'cancelled_on' alone tells 100% of left",
+    ),
     copies: ("copies", " on 120 test rows that are no copies of training rows"),
     never_predicted: ("class never predicted", "accuracy 0."),
     better_simple_model: ("simpler model", "worse than ridge (0.99)"),
@@ -150,10 +181,35 @@ def test_a_perfect_score_on_few_rows_has_a_width():
 def test_a_figure_without_a_verdict_is_still_shown(tmp_path):
     "A notebook of one's own gives a dict of metrics and no verdict."
     cells = [
-        {"cell_type": "code", "id": "a", "metadata": {"tags": ["parameters"]}, "source": "n: int = 3", "outputs": [], "execution_count": None},
-        {"cell_type": "code", "id": "b", "metadata": {"tags": ["metrics"]}, "source": "{'score': n / 4}", "outputs": [], "execution_count": None},
+        {
+            "cell_type": "code",
+            "id": "a",
+            "metadata": {"tags": ["parameters"]},
+            "source": "n: int = 3",
+            "outputs": [],
+            "execution_count": None,
+        },
+        {
+            "cell_type": "code",
+            "id": "b",
+            "metadata": {"tags": ["metrics"]},
+            "source": "{'score': n / 4}",
+            "outputs": [],
+            "execution_count": None,
+        },
     ]
-    Path(tmp_path / "own.ipynb").write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5}))
+    Path(tmp_path / "own.ipynb").write_text(
+        json.dumps(
+            {
+                "cells": cells,
+                "metadata": {
+                    "kernelspec": {"name": "python3", "display_name": "p", "language": "python"}
+                },
+                "nbformat": 4,
+                "nbformat_minor": 5,
+            }
+        )
+    )
     said = ftkit("run", "own.ipynb", cwd=tmp_path)
     assert said.splitlines()[1].strip() == "score 0.75"
 
