@@ -38,6 +38,7 @@ labextension: $(LAB)  ## build the JupyterLab extension
 
 demo: setup  ## train the image template on its sample; prints the paths of notebook, report and model
 	$(BIN)/ftkit run image
+	@echo "next: . $(VENV)/bin/activate, then: ftkit show last"
 
 test: check $(if $(shell command -v npm),$(LAB))  ## everything but what takes minutes or needs a GPU: check, ruff, the notebooks, pytest
 	$(BIN)/ruff check --no-cache .

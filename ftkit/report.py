@@ -63,7 +63,7 @@ def _metrics(m: dict) -> str:
     per_class = m.get("per_class") or []
     classes = "<h3>Each class</h3><div class='wide'><table><thead><tr><th scope='col'>class</th><th scope='col'>rows</th><th scope='col'>precision</th><th scope='col'>recall</th><th scope='col'>F1</th></tr></thead><tbody>" + "".join(
         f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th><td>{html.escape(_short(c['support']))}</td>" + "".join(f"<td>{html.escape(_short(figure_text(c[k])))}</td>" for k in ("precision", "recall", "f1")) + "</tr>" for c in per_class) + "</tbody></table></div>" if per_class else ""
-    return f"<p>With 95 % bootstrap intervals; the simpler models were tested on the same rows.</p><div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>" + (f"<ul>{notes}</ul>" if notes else "") + classes
+    return f"<p>With 95 % intervals; the simpler models were tested on the same rows.</p><div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>" + (f"<ul>{notes}</ul>" if notes else "") + classes
 
 # %% ../nbs/13b_report.ipynb #a649fc3d
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")

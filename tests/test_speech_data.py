@@ -147,7 +147,7 @@ def test_too_short_and_too_long(home, table, tmp_path):
     refused("it lasts 301.0 s, more than the 300 that are learned in one piece; cut it in parts (start, end), or leave it out", source=lecture, folder=home, task="transcribe")
     assert len(Data.speech(lecture, task="transcribe", folder=str(home), max_seconds=300, skip_long=True)) == 47
     refused("it lasts 0.2 s, less than min_seconds, 0.204", source=table, folder=home, task="transcribe", min_seconds=.204)
-    skips("more than max_seconds, 0.43", source=table, folder=home, task="transcribe", max_seconds=.43)
+    skips("more than 0.43", source=table, folder=home, task="transcribe", max_seconds=.43)
 
 
 def test_one_class_and_no_class(home, table, tmp_path):

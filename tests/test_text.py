@@ -135,7 +135,7 @@ def test_a_run_leaves_everything_a_person_needs(run):
     for name in ("notebook.ipynb", "report.html", "metrics.json", "predictions.csv", "model/model.safetensors", "model/tokenizer.json", "model/README.md"): assert (folder / name).is_file(), name
     m = json.loads((folder / "metrics.json").read_text())
     assert {"majority", "tf-idf + linear", "frozen body + linear", "frozen body + linear, without facts"} == set(m["baselines"])
-    assert m["worst"] and m["examples"] and any("worth it" in n for n in m["notes"]) and any("facts put behind the texts" in n for n in m["notes"])
+    assert m["worst"] and m["examples"] and "better than" in m["verdict"]["sentence"] and any("facts put behind the texts" in n for n in m["notes"])
     assert "of the tokens in batches of like length" in run["facts"]["padding"] and run["facts"]["peak_memory"]
     page = (folder / "report.html").read_text()
     assert "<mark " in page and "Orange speaks for what was said" in page
