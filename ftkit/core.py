@@ -267,12 +267,12 @@ def _decimals(
     low: float,  # lower end; not finite: no interval is known
     high: float,  # upper end
 ) -> int:
-    "Decimal places at which the half width of the interval has one significant digit."
+    "Decimal places at which the half width of the interval has one significant digit; of shares two at least."
     half = (high - low) / 2
     if not (math.isfinite(half) and half > 0):
         size = max((abs(v) for v in (value, low, high) if math.isfinite(v)), default=0.0)
         return 3 if size == 0 or size >= 0.01 else 2 - math.floor(math.log10(size))
-    places = max(0, -math.floor(math.log10(half)))
+    places = max(2 if -1 <= low and high <= 1 else 0, -math.floor(math.log10(half)))
     # 0.996 is not 1, and -0.004 is not -0
     while places < 12 and (
         round(value, places) in (0.0, 1.0) and round(value, 12) not in (0.0, 1.0)

@@ -175,7 +175,7 @@ def test_intervals_of_shares_hold_by_simulation():
 
 def test_a_perfect_score_on_few_rows_has_a_width():
     low, high = share_interval(5, 5)
-    assert str(Figure(1.0, float(low), float(high), 5)) == "1.0 (0.5–1.0)"
+    assert str(Figure(1.0, float(low), float(high), 5)) == "1.00 (0.55–1.00)"
 
 
 def test_a_figure_without_a_verdict_is_still_shown(tmp_path):
