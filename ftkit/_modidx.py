@@ -1248,6 +1248,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.recipe.probe_compile': ('recipe.html#probe_compile', 'ftkit/recipe.py'),
                               'ftkit.recipe.probe_precision': ('recipe.html#probe_precision', 'ftkit/recipe.py'),
                               'ftkit.recipe.rate_factor': ('recipe.html#rate_factor', 'ftkit/recipe.py'),
+                              'ftkit.recipe.recipe_for': ('recipe.html#recipe_for', 'ftkit/recipe.py'),
+                              'ftkit.recipe.recipe_note': ('recipe.html#recipe_note', 'ftkit/recipe.py'),
                               'ftkit.recipe.register_loss': ('recipe.html#register_loss', 'ftkit/recipe.py'),
                               'ftkit.recipe.same_bits': ('recipe.html#same_bits', 'ftkit/recipe.py')},
             'ftkit.rehearsal': { 'ftkit.rehearsal.Forecast': ('rehearsal.html#forecast', 'ftkit/rehearsal.py'),
