@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['OPTIMISERS', 'SCHEDULES', 'RECIPES', 'LOSSES', 'LOSS_FOR', 'LOSS_OF', 'UNTRAINED', 'TrainOptions', 'TrainConfig',
-           'register_loss', 'recipe_for', 'recipe_note', 'make_optimizer', 'penalise', 'rate_factor', 'plateau_falls',
-           'pick_device', 'Precision', 'compiled', 'laid_out', 'HalfBody', 'may_halve', 'probe_precision',
-           'probe_compile', 'same_bits']
+           'register_loss', 'starts_from_nothing', 'recipe_for', 'recipe_note', 'make_optimizer', 'penalise',
+           'rate_factor', 'plateau_falls', 'pick_device', 'Precision', 'compiled', 'laid_out', 'HalfBody', 'may_halve',
+           'probe_precision', 'probe_compile', 'same_bits']
 
 # %% ../nbs/08a_recipe.ipynb #cef421ff
 import contextlib
@@ -210,13 +210,19 @@ LOSS_FOR = {"single_label": ("cross_entropy", "focal"), "multi_label": ("binary_
 LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy", "regression": "mse", "transcription": "ctc"}
 
 # %% ../nbs/08a_recipe.ipynb #0a5eed02
-UNTRAINED: dict[str, dict] = {  # modality, or transformer for texts: what differs from RECIPES for a backbone with random weights
+UNTRAINED: dict[str, dict] = {  # modality: what differs from RECIPES for a backbone with random weights
     "image": OWN | dict(epochs=12, learning_rate=1e-3),
     "text": OWN | dict(epochs=10, learning_rate=1e-2, body_dropout=None),
-    "transformer": OWN | dict(epochs=10, learning_rate=3e-4, body_dropout=None),
-    "speech": OWN | dict(body_dropout=None),
 }
 _MAY_BE_NONE = ("patience", "budget_seconds", "body_dropout")  # None is a choice of its own
+
+
+def starts_from_nothing(
+    model: Model,
+) -> bool:
+    "Whether the recipes of UNTRAINED are for this model: random weights, and no transformer of texts."
+    image, small = model.task.modality == "image", model.backbone.architecture.startswith("small:")
+    return (image or small) and model.backbone.untrained
 
 
 def recipe_for(
@@ -232,9 +238,8 @@ def recipe_for(
     kind = "transcription" if spoken else model.task.modality
     recipe = RECIPES["decoder" if model.writes else kind]
     frozen = asked.get("epochs") == 0 or asked.get("freeze") == "backbone"
-    if kind in UNTRAINED and not frozen and model.backbone.untrained:
-        transformer = kind == "text" and model.backbone.architecture.startswith("hf:")
-        from_nothing = dict(UNTRAINED["transformer" if transformer else kind])
+    if not frozen and starts_from_nothing(model):
+        from_nothing = dict(UNTRAINED[kind])
         if any(asked.get(k) for k in ("head_epochs", "contrast_epochs", "views")):
             for name in ("head_epochs", "blend"):  # the head is trained alone first
                 from_nothing.pop(name)
@@ -249,13 +254,13 @@ def recipe_note(
     c: TrainConfig,
 ) -> str:  # empty for a backbone that has learned something
     "One line on the defaults of a backbone that starts from random weights."
-    if c.epochs == 0 or c.freeze == "backbone" or not model.backbone.untrained:
+    if c.epochs == 0 or c.freeze == "backbone" or not starts_from_nothing(model):
         return ""
     rates = f"learning_rate {c.learning_rate:g}, body_rate {c.body_rate:g}"
     return (
-        f"{model.backbone.name} starts from random weights, so all else that was not given is as it "
-        f"suits those: epochs {c.epochs}, {rates}, layer_decay {c.layer_decay:g}, batch_norm "
-        f"{c.batch_norm}, head_epochs {c.head_epochs}"
+        f"{model.backbone.name} starts from random weights, which have defaults of their own: epochs "
+        f"{c.epochs}, {rates}, layer_decay {c.layer_decay:g}, batch_norm {c.batch_norm}, head_epochs "
+        f"{c.head_epochs}; more epochs help most (-p epochs {4 * c.epochs})"
     )
 
 # %% ../nbs/08a_recipe.ipynb #5201e91a
