@@ -211,7 +211,7 @@ LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy
 
 # %% ../nbs/08a_recipe.ipynb #0a5eed02
 UNTRAINED: dict[str, dict] = {  # modality: what differs from RECIPES for a backbone with random weights
-    "image": OWN | dict(epochs=12, learning_rate=1e-3),
+    "image": OWN | dict(epochs=12),
     "text": OWN | dict(epochs=10, learning_rate=1e-2, body_dropout=None),
 }
 _MAY_BE_NONE = ("patience", "budget_seconds", "body_dropout")  # None is a choice of its own

@@ -31,7 +31,7 @@ def test_a_small_network_learns_with_the_defaults(digits, trained, capsys):
 def test_the_line_names_what_was_chosen_and_what_is_given_stays(digits, capsys):
     Trainer(Model("small:cnn", digits.task), digits, epochs=2, learning_rate=None)
     said = capsys.readouterr().out
-    assert "starts from random weights" in said and "epochs 2, learning_rate 0.001" in said
+    assert "starts from random weights" in said and "epochs 2, learning_rate 0.003" in said
     Trainer(Model("efficientnet_lite0", digits.task), digits, epochs=None, batch_norm=None)
     assert "random weights" not in capsys.readouterr().out
 
