@@ -327,8 +327,8 @@ def _instead(name: str) -> str:
     if _FITS in name:
         return "clean them, or choose a backbone made for them: -p backbone OWNER/NAME"
     return (
-        f"choose -p backbone {_FITS}, which knows a hundred languages, takes about twice as long "
-        "as all-MiniLM-L6-v2 and is fetched once (91 MB)"
+        f"choose -p backbone {_FITS}, which knows a hundred languages, takes two to three times as "
+        "long as all-MiniLM-L6-v2 and is fetched once (91 MB)"
     )
 
 
