@@ -189,7 +189,7 @@ def folds(seed):
     with Clock() as clock:
         for rate, decay in trials:
             hits = np.zeros(len(data))
-            for fold in data.folds(5, seed=seed):
+            for fold in data.folds(5, seed=seed, valid=0):
                 model = Model("efficientnet_lite0", fold.task, size=SIZE, seed=seed)
                 Trainer(model, fold, freeze="backbone", head_epochs=10, head_rate=rate, head_decay=decay, keep="last", seed=seed, record=False).fit()
                 from ftkit.backbone import features

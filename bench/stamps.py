@@ -30,7 +30,7 @@ data = Data.image(args.data)
 size = args.size or input_size(224, data.sizes)
 frozen_features = features(load_backbone("efficientnet_lite0"), data, size=size)
 tuned, frozen, rows, seconds = np.zeros(len(data)), np.zeros(len(data)), [], []
-for i, fold in enumerate(data.folds(5, seed=args.split)):
+for i, fold in enumerate(data.folds(5, seed=args.split, valid=0)):
     if i not in args.folds: continue
     ids, y = fold.test.ids, fold.test.labels
     frozen[ids] = linear_baseline(frozen_features, fold, ids).argmax(1) == y

@@ -61,7 +61,7 @@ def main() -> None:
             data = Data.tabular(f"sample:{sample}", test=0, valid=0)
             number, label = data.task.kind == "regression", data.task.target
             table = data.items.frame.assign(**{label: data.labels.astype(float) if number else [data.label_text(i) for i in range(len(data))]})
-            for k, fold in enumerate(data.folds(5)):
+            for k, fold in enumerate(data.folds(5, valid=0)):
                 train, test = table.iloc[fold.train.ids], table.iloc[fold.test.ids]
                 train.to_parquet(f"{d}/{sample}-{k}-train.parquet"); test.to_parquet(f"{d}/{sample}-{k}-test.parquet")
                 score = lambda said, truth=test[label].to_numpy(): float(np.sqrt(((np.asarray(said) - truth) ** 2).mean())) if number else float((np.asarray(said) == truth).mean())  # noqa: B023

@@ -48,6 +48,7 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
 class Backbone(nn.Module):
     "A pretrained body: network inputs, as its prep makes them, to (B,n_features)."
     recomputes = False  # whether activations are computed again for the gradients (06d)
+    first_weights = ""  # SHA-256 of random weights, where it began with such
     def __init__(self,
         body: nn.Module,
         n_features: int,
@@ -90,6 +91,11 @@ class Backbone(nn.Module):
 def weights_hash(self) -> str:
     "SHA-256 of the body's tensors."
     return tensors_hash(self.body.state_dict())
+
+@patch_to(Backbone, kind=property)
+def untrained(self) -> bool:
+    "Whether its weights are still the random ones that it began with."
+    return bool(self.first_weights) and self.first_weights == self.weights_hash()
 
 @patch_to(Backbone)
 def check(self, modality: str) -> None:
@@ -204,6 +210,7 @@ def _folder(name: str, pretrained: bool) -> Backbone:
     else: net = SOURCES[architecture.partition(":")[0]](architecture.partition(":")[2], False)
     if pretrained:
         weights = load_file(folder / "model.safetensors")
+        if hasattr(net.body, "upgraded"): weights = net.body.upgraded(weights)
         wanted = net.body.state_dict()
         missing = [k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape]
         if missing: raise BackboneError(f"{folder}/model.safetensors does not fit {architecture}: {len(missing)} of {len(wanted)} tensors are missing or of another shape (first: {missing[0]})")
@@ -247,6 +254,7 @@ def load_backbone(
         raise BackboneError(f"backbone {name!r} could not be loaded from {source} ({why}); without a network these work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched them), "
                             "a model folder" + ("" if source == "hf" else ", or random weights: -p pretrained false")) from None
     net.name = name
+    if not pretrained: net.first_weights = net.weights_hash()
     return net
 
 # %% ../nbs/05_backbone.ipynb #7387542a

@@ -16,7 +16,6 @@ import numpy as np
 from .artifact import Model
 from .classical import METHODS, Classical
 from .core import UsageError, cache_folder, fingerprint, in_turn, jsonable, patch_to, read_json, write_json
-from .data import _strata, stratified_split
 from .metrics import headline, score
 from .params import nearest
 from .runfolder import Progress, emit, stop_point
@@ -33,7 +32,7 @@ def only(self,
     ids = np.asarray(ids, np.int64)
     some = lambda v: None if v is None else v[ids]
     return dataclasses.replace(self, items=self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids], hashes=[self.hashes[i] for i in ids], labels=self.labels[ids], parts=self.parts[ids],
-                               **{k: some(getattr(self, k)) for k in ("groups", "sizes", "seconds", "speakers", "near")})
+                               **{k: some(getattr(self, k)) for k in ("groups", "sizes", "seconds", "speakers", "near", "times")})
 
 def model_names(modality: str) -> tuple[str, ...]:
     "Models for a kind of data, the simplest first."
@@ -83,20 +82,14 @@ def comparable_folds(
             raise UsageError(f"a fold of {len(fold.test)} rows leaves only {only!r} to learn from, for {whole} hold all of the other classes; give rows of more groups, or models are not compared by folds")
     return folds
 
-def _with_valid(fold: Data, seed: int) -> Data:
-    "A seventh of a fold's training rows as validation rows."
-    train, parts = np.flatnonzero(fold.parts == "train"), fold.parts.copy()
-    parts[train[stratified_split(_strata(fold.labels, fold.task.kind)[train], {"valid": 1 / 7}, seed) == "valid"]] = "valid"
-    return dataclasses.replace(fold, parts=parts)
-
 def _one_fold(name: str, fold: Data, options: dict) -> dict:
     "What a model says of a fold's test rows, and what it took; from the cache if it was said before."
-    key = fingerprint({"name": name, "data": fold.fingerprint, "split": fold.split_fingerprint, "columns": [dataclasses.asdict(c) for c in fold.items.columns] if fold.task.modality == "tabular" else [], "options": {k: str(v) for k, v in options.items() if k != "network" or name not in METHODS}, "version": 5})
+    key = fingerprint({"name": name, "data": fold.fingerprint, "split": fold.split_fingerprint, "columns": [dataclasses.asdict(c) for c in fold.items.columns] if fold.task.modality == "tabular" else [], "options": {k: str(v) for k, v in options.items() if k != "network" or name not in METHODS}, "version": 6})
     path = cache_folder("folds") / f"{key}.json"
     with in_turn(path):
         if not path.exists():
             started = time.perf_counter()
-            model = fit_model(name, fold if name in METHODS else _with_valid(fold, options["seed"]), record=False, **{k: v for k, v in options.items() if k != "network"}, **(options["network"] if name not in METHODS else {}))
+            model = fit_model(name, fold, record=False, **{k: v for k, v in options.items() if k != "network"}, **(options["network"] if name not in METHODS else {}))
             fitted, test = time.perf_counter(), fold.part("test")
             p, chunk = model.predict(test), getattr(model, "chunk", None) or model.prep.chunk["cpu"]
             write_json(path, {"ids": test.ids.tolist(), "said": p.tolist(), "fit": fitted - started, "predict": (time.perf_counter() - fitted) / (-(-len(test) // chunk) * chunk)})  # a last, smaller batch takes as long as a whole one

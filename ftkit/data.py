@@ -231,6 +231,7 @@ class Data:
     seconds: np.ndarray | None = None  # (N,) float32 lengths of recordings
     speakers: np.ndarray | None = None  # (N,) texts, who speaks, where that is known
     near: np.ndarray | None = None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
+    times: np.ndarray | None = None  # (N,) anything that sorts: when a row was made, where that is known
     light: dict | None = None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
 
     def __len__(self): return len(self.items)
@@ -306,14 +307,41 @@ def _deal_rows(strata: np.ndarray, k: int, seed: int) -> np.ndarray:
         rest = rest[part != "test"]
     return fold
 
+def _spare(
+    strata: np.ndarray,  # (n,) integers of the rows that are not tested
+    groups: np.ndarray,  # (n,) what stays together
+    by: str,  # "rows", "groups" or "times"
+    times: np.ndarray | None,  # (n,) anything that sorts
+    share: float,  # [0..1)
+    seed: int,
+) -> np.ndarray:  # (n,) bool
+    "Which rows are for validation: whole groups, and never all rows of a class."
+    shares = {"valid": share}
+    first, of = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    if by == "times":
+        part = time_split(times, shares)
+    elif by == "groups":
+        part = grouped_split(strata, groups, shares, seed)
+    else:
+        part = stratified_split(strata, shares, seed)[first][of]
+    learned = np.zeros(len(first), bool)
+    learned[of[part == "train"]] = True
+    valid = ~learned[of]
+    if by == "rows" and set(strata[valid]) - set(strata[~valid]):
+        valid = grouped_split(strata, groups, shares, seed) == "valid"
+    return valid & (not valid.all())
+
 @patch_to(Data)
 def folds(self,
     k: int = 5,  # how many [2..N]
     seed: int = 0,
+    valid: float = 1 / 7,  # share of a fold's other rows that is for validation [0..1)
 ) -> list[Data]:
-    "At most k times the data, each with other rows as test and the rest for training; none is empty."
+    "At most k times the data, each with other rows as test, the rest for training and validation."
+    if not 0 <= valid < 1: raise DataError(f"valid is {valid}; it must be at least 0 and less than 1")
     if not 2 <= k <= len(self): raise DataError(f"k is {k}; it must lie between 2 and the number of rows ({len(self)})")
     strata, groups, what = _strata(self.labels, self.task.kind), self.groups, "groups"
+    by = "groups" if groups is not None else "rows" if self.times is None else "times"
     fold = None
     if groups is None:  # rows that are alike are tested together
         near = np.full(len(self), -1) if self.near is None else self.near
@@ -328,7 +356,15 @@ def folds(self,
         raise DataError(f"all {len(self)} rows are {why}, so there are no two folds of them; {instead}")
     if fold is None or len(np.unique(fold)) < k: fold = _deal_groups(strata, groups, filled, seed)
     told = (f"{filled} folds, not {k}: there are {filled} {what}",) if filled < k else ()
-    return [dataclasses.replace(self, parts=np.where(fold == i, "test", "train"), notes=(*self.notes, *told)) for i in range(filled)]
+    found = []
+    for i in range(filled):
+        parts = np.where(fold == i, "test", "train").astype("<U5")
+        rest = np.flatnonzero(fold != i)
+        times = None if self.times is None else self.times[rest]
+        spare = _spare(strata[rest], groups[rest], by, times, valid, seed) if valid else []
+        parts[rest[spare]] = "valid"
+        found.append(dataclasses.replace(self, parts=parts, notes=(*self.notes, *told)))
+    return found
 
 
 # %% ../nbs/03_data.ipynb #e6950393
@@ -579,7 +615,7 @@ def from_rows(cls,
     if kind == "transcription": classes = characters(labels[parts == "train"])
     groups, speakers = (np.array(list(map(str, rows.columns[c]))) if c in rows.columns else None for c in ("group", "speaker"))
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-    data = cls(rows.items, hashes, labels, Task(modality, kind, classes, rows.target), parts, seed, name, groups, sizes, tuple(skipped), (*notes, *_notes(labels, kind, classes, parts)), seconds, speakers, near)
+    data = cls(rows.items, hashes, labels, Task(modality, kind, classes, rows.target), parts, seed, name, groups, sizes, tuple(skipped), (*notes, *_notes(labels, kind, classes, parts)), seconds, speakers, near, np.asarray(rows.columns["time"]) if "time" in rows.columns else None)
     if n := int(data.leaked(data.test).sum()): data.notes += (f"{n} of {len(data.test)} test rows are the same as a training or validation row, or nearly so; the report gives the figures without them too",)
     hold(f"read {fingerprint([name, {k: str(v) for k, v in chosen.items()}])}", name, **data.fingerprints())
     return data

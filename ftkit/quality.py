@@ -174,7 +174,7 @@ def held_out_probabilities(
     x, out = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9), np.full((len(data), len(data.task.classes)), 1e-6)
     x = (x - x.mean(0)) / max(1e-6, float(x.std()))
     with threadpool_limits(1):
-        for fold in data.folds(min(k, len(data))):
+        for fold in data.folds(min(k, len(data)), valid=0):
             train, rest = fold.part("train").ids, fold.part("test").ids
             if len(known := np.unique(data.labels[train])) < 2:  # all rows of the other classes are in this fold
                 out[rest, known[0]] = 1
@@ -186,7 +186,7 @@ def held_out_probabilities(
 def _held_out_rows(data: Data) -> np.ndarray:
     "The same for rows of a table, by a random forest: what counts there is which columns meet."
     out = np.full((len(data), len(data.task.classes)), 1e-6)
-    for fold in data.folds(min(5, len(data))):
+    for fold in data.folds(min(5, len(data)), valid=0):
         known = np.unique(fold.train.labels)
         forest = Classical("random_forest", data.task)
         out[fold.test.ids] += forest.fit(fold, fold.train.ids).predict(fold.test) if len(known) > 1 else np.eye(out.shape[1])[known]

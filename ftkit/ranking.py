@@ -61,7 +61,7 @@ def _judge(model: Model, data: Data, seed: int) -> tuple[float, float]:  # the h
     kind, classes = data.task.kind, data.task.classes
     if kind == "transcription": return (_wrong_characters(model, data),) * 2
     fold = np.zeros(len(data), int)
-    for k, f in enumerate(data.folds(min(5, len(data)), seed)): fold[f.test.ids] = k
+    for k, f in enumerate(data.folds(min(5, len(data)), seed, valid=0)): fold[f.test.ids] = k
     said, error = probe(features(model.backbone, data, pick_device()[0]), _goals(data), fold)
     if kind != "regression": said = said.clip(1e-6, 1)
     if kind == "single_label": said /= said.sum(1, keepdims=True)
@@ -69,7 +69,7 @@ def _judge(model: Model, data: Data, seed: int) -> tuple[float, float]:  # the h
 
 def _wrong_characters(model: Model, data: Data) -> float:
     "Character error of a linear head, on a fifth of the recordings."
-    fold = dataclasses.replace(data, parts=data.folds(5, 0)[0].parts)
+    fold = dataclasses.replace(data, parts=data.folds(5, 0, valid=0)[0].parts)
     Trainer(model, fold, head_epochs=20, freeze="backbone", record=False).fit()
     return float(score("transcription", fold.test.labels, model.predict(fold.test, "its texts"), data.task.classes, n_boot=0)["character_error"].value)
 
@@ -126,7 +126,7 @@ def _train(net: Backbone, data: Data, rest: Data, seed: int, prep: dict) -> dict
         if not path.exists():
             started, goals = time.perf_counter(), _goals(rest)
             said = np.zeros(goals.shape)
-            for half in rest.folds(2, seed):
+            for half in rest.folds(2, seed, valid=0):
                 trainer = Trainer(Model(copy.deepcopy(net), task, seed=seed, **prep), half, seed=seed, keep="last", record=False).fit()
                 said[half.test.ids] = trainer.model.predict(half.test)
             figures = score(task.kind, rest.labels, said, task.classes, n_boot=0)

@@ -20,14 +20,26 @@ from .tokens import TextPrep
 
 # %% ../nbs/05f_small_bodies.ipynb #5bee596f
 class SmallCNN(nn.Module):
-    "Four times: a filter of 3×3, normalised in groups, and every second pixel; then the mean."
+    "Four times: a filter of 3×3, normalised in groups, and every second pixel; then the mean, each feature standardised over the batch."
     def __init__(self, width: int = 32):
         super().__init__()
         sides = [3, width, 2 * width, 4 * width, 8 * width]
         self.layers = nn.ModuleList(nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.GroupNorm(8, b), nn.ReLU(), nn.MaxPool2d(2)) for a, b in zip(sides, sides[1:]))
+        self.standardise = nn.BatchNorm1d(sides[-1], affine=False)
+
     def forward(self, x):
         for layer in self.layers: x = layer(x)
-        return x.mean((2, 3))
+        f, norm = x.mean((2, 3)), self.standardise
+        if self.training and len(f) == 1:  # one row has no spread
+            return nn.functional.batch_norm(f, norm.running_mean, norm.running_var, eps=norm.eps)
+        return norm(f)
+
+    def upgraded(self,
+        weights: dict[str, torch.Tensor],  # of a model that was saved
+    ) -> dict[str, torch.Tensor]:
+        "The same; to those of before 2026-11-29 statistics are added that change nothing."
+        still = self.standardise.state_dict() | {"running_var": torch.full_like(self.standardise.running_var, 1 - self.standardise.eps)}
+        return {f"standardise.{k}": v for k, v in still.items()} | weights
 
 class BothWays(nn.Module):
     "A gated recurrent unit from the front and one from the back; neither sees the padding."
@@ -60,10 +72,16 @@ class SmallGRU(nn.Module):
 def _small(name: str, pretrained: bool) -> Backbone:
     "`small:cnn` for pictures; `small:gru:{…}` is a network for texts, of the shape that an artifact says."
     kind, _, shape = name.partition(":")
-    if kind == "cnn": return Backbone(SmallCNN(int(shape or 32)), 8 * int(shape or 32), Prep(size=64, interpolation="bilinear"), "small:cnn", f"small:{name}")
+    if kind == "cnn":
+        width, prep = int(shape or 32), Prep(size=64, interpolation="bilinear")
+        net = Backbone(SmallCNN(width), 8 * width, prep, "small:cnn", f"small:{name}")
+        net.first_weights = net.weights_hash()
+        return net
     if kind != "gru" or not shape: raise BackboneError(f"there are small:cnn for pictures and text_body(data) for texts; {name!r} is neither")
     shape = json.loads(shape)
-    return Backbone(SmallGRU(**shape), 2 * shape["width"], TextPrep(), "small:gru", f"small:{name}")
+    net = Backbone(SmallGRU(**shape), 2 * shape["width"], TextPrep(), "small:gru", f"small:{name}")
+    net.first_weights = net.weights_hash()
+    return net
 
 def text_body(
     data: Data,  # texts; the words are those of its training rows

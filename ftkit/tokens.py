@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['POOLINGS', 'TextPrep', 'read_knowledge', 'add_facts', 'show_preparation', 'prepared', 'tokenise', 'padded_length',
-           'like_lengths', 'split_batch', 'padding_share', 'few_shapes', 'Pieces', 'Texts', 'known_share']
+           'like_lengths', 'split_batch', 'padding_share', 'few_shapes', 'Pieces', 'Texts', 'known_share',
+           'language_note']
 
 # %% ../nbs/04c_tokens.ipynb #4c59391b
 import csv
@@ -22,6 +23,7 @@ from .augment import to_device
 from .cleaning import Clean, decode
 from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation
 from .inputs import let_go
+from .languages import not_english, whole_share, words_of
 from .runfolder import Progress
 from .sources import DataError
 from .text_data import Data
@@ -278,13 +280,69 @@ def known_share(rows: Texts) -> float:
     words = rows.ids[~np.isin(rows.ids, list(special))]
     return 1.0 if rows.tokenizer.unk_token_id is None or not len(words) else float((words != rows.tokenizer.unk_token_id).mean())
 
+_PLAIN = (
+    "the people of this town have been waiting a long time for their new school because nobody "
+    "could say how much money was left after the last winter but now everything looks better"
+)  # words that every backbone for English knows
+
+
+def _cut(texts: list[str], tokenizer) -> tuple[float, float]:
+    "Pieces a word, and letters a piece."
+    words = [w for t in texts for w in words_of(t)]
+    lines = [" ".join(words[i : i + 100]) for i in range(0, len(words), 100)]
+    found = tokenizer(lines, add_special_tokens=False)["input_ids"]
+    pieces = max(1, sum(map(len, found)))
+    return pieces / max(1, len(words)), sum(map(len, words)) / pieces
+
+
+def language_note(
+    items: list,  # texts, or pairs of texts
+    tokenizer,
+    name: str,  # of the backbone
+) -> str:  # empty where it knows the language
+    "What to do where texts are in a language whose words the backbone does not know."
+    some = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, 2000).astype(int))]
+    texts = [t if isinstance(t, str) else " ".join(t) for t in some]
+    which, share, language = not_english(texts)
+    if share < 0.1:
+        return ""
+    if max(whole_share(tokenizer, language), whole_share(tokenizer)) >= 0.8:
+        return ""
+    pieces, letters = _cut([texts[i] for i in which[:200]], tokenizer)
+    usual, own = _cut([_PLAIN], tokenizer)
+    if letters > 0.75 * own:
+        return ""
+    return (
+        f"{share:.0%} of these texts seem to be in another language than English, most of them "
+        f"in {language}, and {name} cuts their words into {pieces:.1f} pieces each (English words "
+        f"into {usual:.1f}), so it knows few of them; {_instead(name)}"
+    )
+
+
+_FITS = "multilingual-e5-small"
+
+
+def _instead(name: str) -> str:
+    "What to choose, and what it costs."
+    if _FITS in name:
+        return "clean them, or choose a backbone made for them: -p backbone OWNER/NAME"
+    return (
+        f"choose -p backbone {_FITS}, which knows a hundred languages, takes two to three times as "
+        "long as all-MiniLM-L6-v2 and is fetched once (91 MB)"
+    )
+
+
 @patch_to(Texts)
 def notes(self, name: str) -> list[str]:
     "What the reader should know before training with the body of that name."
     notes, known = [], known_share(self)
-    fits = "multilingual-e5-small"
-    if known < .95: notes.append(f"{name} does not know {1 - known:.0%} of the tokens in these texts" + (f"; backbone = \"{fits}\" knows a hundred languages" if fits not in name else "; clean them, or choose another body"))
-    if len(self.cut): notes.append(f"{len(self.cut)} of {len(self):,} texts are longer than {self.prep.max_length} tokens" + (f" × {self.prep.windows}" if self.prep.windows > 1 else "") + " and were cut; if their ends matter: -p max_length, or -p windows 2")
+    if known < 0.95:
+        notes.append(
+            f"{name} does not know {1 - known:.0%} of the tokens in these texts; {_instead(name)}"
+        )
+    elif said := language_note(self.items, self.tokenizer, name):
+        notes.append(said)
+    if len(self.cut): notes.append(f"{len(self.cut)} of {len(self):,} texts are longer than {self.prep.max_length} tokens" + (f" × {self.prep.windows}" if self.prep.windows > 1 else "") + " and were cut; if their ends matter: -p windows 2, or a larger -p max_length")
     return notes
 
 @patch_to(TextPrep)

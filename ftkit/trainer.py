@@ -33,7 +33,7 @@ from .noises import SoundAugment
 from .own_networks import OWN, as_model
 from .params import nearest
 from .ranks import Ranks, check_batch_norm, join_ranks
-from .recipe import LOSSES, RECIPES, Precision, TrainConfig, make_optimizer, penalise, pick_device, plateau_falls, rate_factor, same_bits
+from .recipe import LOSSES, Precision, TrainConfig, make_optimizer, penalise, pick_device, plateau_falls, rate_factor, recipe_for, recipe_note, same_bits
 from .shards import Shards, moments, set_moments
 from .stages import Stage, _contrast_stage, _head_stage, _loss_of, _tune_stage, class_weighted, taught, teacher_answers
 from .table_augment import TableAugment
@@ -56,7 +56,7 @@ class Trainer:
         teacher: Model | str | None = None,  # of the same task, or its folder: its answers are learned too
         metric=None,  # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each epoch
         record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
-        **fields,  # fields of TrainConfig
+        **fields,  # fields of TrainConfig; None: as the recipe has it (08a), but of patience, budget_seconds and body_dropout
     ):
         unknown = [f for f in fields if f not in TrainConfig.__dataclass_fields__]
         if unknown:
@@ -68,7 +68,8 @@ class Trainer:
         model = as_model(model, data)
         self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
         self.augment = None if augment is None or augment == type(augment)() else augment
-        config = dataclasses.replace(config or TrainConfig(**RECIPES["decoder" if model.writes else "transcription" if model.task.kind == "transcription" else model.task.modality] | own), **fields)
+        given = {k: v for k, v in fields.items() if v is not None or k not in own}
+        config = recipe_for(model, given if config else own | given, config)
         if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
         self.config = head_first(config, len(data.train), len(model.task.classes))
         check_choices(self.config, model.task, self.augment, teacher)
@@ -77,6 +78,7 @@ class Trainer:
         self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
         self.shards, self.ranks = None, Ranks()  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
         model.bind(data)
+        if record and not own and (said := recipe_note(model, self.config)): emit("note", text=said); print(said)
         if record and (few := few_steps(self.config, len(data.train), data.task.modality)) and few not in model.notes: model.notes.append(few); emit("note", text=few)
 
 # %% ../nbs/09_trainer.ipynb #24e6acf8

@@ -10,7 +10,7 @@ from ftkit.batches import epoch_order
 from ftkit.body_options import set_dropout
 
 SEED = 0
-ASKED = dict(head_epochs=0, blend=1.0, keep="last", schedule="one_cycle", warmup=0.25, learning_rate=3e-3, body_rate=0.3, layer_decay=0.8, weight_decay=0.01, label_smoothing=0.1, clip=1.0, frozen_layers=0, body_dropout=0.0, seed=SEED)
+ASKED = dict(head_epochs=0, blend=1.0, batch_norm="frozen", keep="last", schedule="one_cycle", warmup=0.25, learning_rate=3e-3, body_rate=0.3, layer_decay=0.8, weight_decay=0.01, label_smoothing=0.1, clip=1.0, frozen_layers=0, body_dropout=0.0, seed=SEED)
 
 
 def plain_loop(model, data, epochs, batch, dtype, layout):

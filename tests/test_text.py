@@ -175,6 +175,21 @@ def test_a_body_that_does_not_know_the_language_is_told_first(home, tmp_path):
     assert r.returncode == 0 and "multilingual-e5-small" in r.stderr and said < r.stderr.index("features")
 
 
+def test_german_on_an_english_backbone_is_told_first_and_in_the_report(home, tmp_path):
+    verbs = "gehen bleiben arbeiten schlafen lachen singen warten reden".split()
+    texts = [
+        f"Ich kann heute {'nicht' if i % 2 else 'sehr gut'} {verbs[i % 8]}, und das ist Nummer {i}."
+        for i in range(40)
+    ]
+    t = table(tmp_path / "t.csv", texts)
+    r = ftkit("run", "text", "-p", "data", t, *QUICK, "-p", "freeze", "backbone", cwd=home)
+    said = r.stderr.index("in another language than English, most of them in German")
+    assert r.returncode == 0 and said < r.stderr.index("features")
+    assert "-p backbone multilingual-e5-small" in r.stderr
+    report = json.loads(ftkit("show", "last", "--json", cwd=home).stdout)
+    assert "most of them in German" in json.dumps(report)
+
+
 @pytest.mark.parametrize("given, says", [
     (["-p", "backbone", "efficientnet_lite0"], "reads pictures and the data are texts; choose all-MiniLM-L6-v2"),
     (["-p", "clean", '["htlm"]'], "clean was given"),
