@@ -359,7 +359,7 @@ def fit(self) -> "Trainer":
     self.number, c = Trainer.count, self.config
     self.saved = Checkpoints(self._folder())
     names = ["contrast"] * bool(c.contrast_epochs) + ["head"] * bool(c.head_epochs) + ["tune"] * self._tunes()
-    if not names: raise UsageError("freeze is 'backbone' and head_epochs is 0, so nothing would be trained; -p freeze none, or -p head_epochs 40")
+    if not names and not self._can_write_already(): raise UsageError("epochs is 0 (or freeze 'backbone') and head_epochs is 0, so nothing would be trained; -p epochs 3, or -p head_epochs 40")
     self._prepare()
     if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
     if self.record: emit("fit", number=self.number)
@@ -371,12 +371,17 @@ def fit(self) -> "Trainer":
         for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
     choose_stage(self)
-    if c.keep == "best" and not self.best and len(self.data.valid): raise FloatingPointError(f"no epoch gave numbers for the validation rows; {rate_advice(c, 'tune' if self._tunes() else 'head')}")
+    if names and c.keep == "best" and not self.best and len(self.data.valid): raise FloatingPointError(f"no epoch gave numbers for the validation rows; {rate_advice(c, 'tune' if self._tunes() else 'head')}")
     self.model.freeze("none").eval()
     recompute(self.model.backbone, False); keep_less(self.model.backbone, False)
     if self.record: note(weights=self.model.weights_hash(), peak_memory=peak_memory())
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
+
+@patch_to(Trainer)
+def _can_write_already(self) -> bool:
+    "Whether the model is of use before any training: a pretrained decoder writes texts as it came."
+    return self.model.writes and self.model.pretrained
 
 # %% ../nbs/09_trainer.ipynb #79a659cc
 @patch_to(Trainer)

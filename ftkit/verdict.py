@@ -167,7 +167,7 @@ INSTEAD = {
         "log-mel statistics + linear",
     ): "-p backbone log_mel -p train_layers 0 -p head linear",
     ("speech", "log-mel + the same head"): "-p backbone log_mel -p train_layers 0",
-    ("speech", "as it came"): "-p head decoder -p epochs 0",
+    ("speech", "as it came"): "-p head decoder -p head_epochs 0 -p epochs 0",
     ("tabular", "ridge"): "-p model ridge",
     ("tabular", "gradient_boosting"): "-p model gradient_boosting",
 }
@@ -261,6 +261,15 @@ def _left_out(report) -> Iterator[Doubt]:
     for note in report.part.data.notes:
         if "left out" in note:
             yield Doubt("rows left out", note)
+
+
+@register_doubt("language")
+def _language(report) -> Iterator[Doubt]:
+    "Texts in a language that the backbone does not know, by the backbone's own notes."
+    for note in report.notes:
+        if "does not know" in note or "knows few of them" in note:
+            text, _, remedy = note.partition("; ")
+            yield Doubt("language", text, remedy=remedy)
 
 
 @register_doubt("tested often")
