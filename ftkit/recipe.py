@@ -133,7 +133,6 @@ def _check_config(c: TrainConfig) -> None:
     need(c.seed >= 0, "seed", "at least 0")
     need(c.batch_size >= 1, "batch_size", "at least 1")
     need(1 <= c.accumulate <= c.batch_size, "accumulate", f"at least 1 and at most batch_size ({c.batch_size})")
-    need(c.epochs or c.head_epochs != 0, "epochs", "above 0 when head_epochs is 0")
     need(not (c.ema and c.swa), "swa", "0 when ema is on: take one average of the weights")
     need(not c.dora or c.lora, "dora", "False when lora is 0: give the adapters a rank")
     need(not c.lora or c.epochs and c.freeze != "backbone", "lora", "0 when the body is frozen or epochs is 0: adapters are a way to train it")
