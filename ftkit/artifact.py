@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
 from . import __version__
@@ -30,6 +32,8 @@ from .speech_bodies import load_backbone
 from .table_bodies import BODIES  # noqa: F401 the source of bodies for tables
 from .table_data import read_rows
 from .tables import TablePrep
+from .unlike import from_tensors, learn_familiar, to_tensors
+
 
 # %% ../nbs/07_artifact.ipynb #69103a00
 _HEAD = "ftkit_head."
@@ -83,8 +87,14 @@ def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: 
         config["ftkit"]["threshold"] = list(model.threshold)
         told = f"{model.threshold[0]} from a probability of {model.threshold[1]:.4g}, by the costs stated"
         facts = (facts or {}) | {"threshold": told}
+    familiar = learn_familiar(model)
+    if familiar:
+        config["ftkit"]["familiar"] = familiar.weights
     with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
         fill(part)
+        if familiar:
+            save_arrays(to_tensors(familiar), part / "familiar.safetensors")
+            (part / "familiar.safetensors").chmod(0o644)
         write_json(part / "config.json", config)
         write_json(part / "preprocess.json", dataclasses.asdict(model.prep))
         write_json(part / "labels.json", list(model.task.classes))
@@ -177,6 +187,8 @@ def load_model(
     own = read_json(folder / "config.json").get("ftkit")
     model = _load_classical(folder, own) if "method" in own else _load_network(folder, own)
     model.interval = tuple(own["interval"]) if own.get("interval") else None
+    if own.get("familiar"):
+        model.familiar = from_tensors(load_arrays(folder / "familiar.safetensors"), own["familiar"])
     model.threshold = tuple(own["threshold"]) if own.get("threshold") else None
     return model
 
