@@ -184,7 +184,7 @@ def predict(self,
     if self.pipeline is None: raise UsageError(f"{self.name} was not fitted; call fit(data) first")
     if isinstance(what, Part): x = self._inputs(what.data)[what.ids]
     elif self.body is None: x = what.x
-    else: x = in_chunks(self.body.eval(), what, np.arange(len(what)), progress=Progress("features", len(what)))
+    else: x = in_chunks(self.body.eval(), what, np.arange(len(what)), progress=Progress(stage and "features", len(what)))
     if beside is not None:
         beside.append(np.asarray(x))
     return self._said(x, stage)
