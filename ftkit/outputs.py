@@ -21,6 +21,7 @@ from .data import Task
 # %% ../nbs/07b_outputs.ipynb #c862295e
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 
+
 def prediction_columns(
     task: Task,
     own: list[str],  # columns of the inputs
@@ -41,6 +42,7 @@ def prediction_columns(
         out[name] = free
     return out
 
+
 def prediction_frame(
     some: list[Prediction],
     task: Task,
@@ -48,10 +50,15 @@ def prediction_frame(
 ):  # DataFrame
     "Predictions as columns; what could not be read has a note only."
     import pandas as pd
+
     out = {"predicted": [p.label for p in some]}
     if task.kind == "regression":
         out["predicted"] = [None if p.label is None else float(p.label) for p in some]
-    out |= {f"p({c})": [p.probabilities.get(c) for p in some] for c in task.classes if f"p({c})" in columns}
+    out |= {
+        f"p({c})": [p.probabilities.get(c) for p in some]
+        for c in task.classes
+        if f"p({c})" in columns
+    }
     for k, name in enumerate(("predicted_low", "predicted_high")):
         if name in columns:
             out[name] = [p.interval[k] if p.interval else None for p in some]
@@ -61,11 +68,16 @@ def prediction_frame(
     return frame.astype(dict.fromkeys(numbers, float))
 
 # %% ../nbs/07b_outputs.ipynb #70c51c85
-_COMPUTED = re.compile(r"[=@\t\r]|[+-](?![\d.,\s]*$)")  # how a cell begins that a spreadsheet computes; a number is none
+_COMPUTED = re.compile(
+    r"[=@\t\r]|[+-](?![\d.,\s]*$)"
+)  # how a cell begins that a spreadsheet computes; a number is none
+
 
 class PredictionTable:
     "A table of predictions that is being written."
-    def __init__(self,
+
+    def __init__(
+        self,
         path: str | os.PathLike,  # ends in one of FORMATS
         task: Task,
         given: Given,
@@ -75,26 +87,47 @@ class PredictionTable:
         self.suffix = check_output(path)
         self.columns = prediction_columns(task, list(self.inputs.columns), interval)
         self.renamed = {k: v for k, v in self.columns.items() if k != v}
-        self.rows, self.computed, self.separator = 0, 0, given.separator if self.suffix == ".csv" else "\t"
+        self.rows, self.computed, self.separator = (
+            0,
+            0,
+            given.separator if self.suffix == ".csv" else "\t",
+        )
         self.part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         self.file = self.writer = None
 
-    def add(self,
+    def add(
+        self,
         some: list[Prediction],  # the next, in the order of the inputs
     ) -> None:
         "Write the next rows."
-        own = self.inputs.iloc[self.rows:self.rows + len(some)].reset_index(drop=True)
+        own = self.inputs.iloc[self.rows : self.rows + len(some)].reset_index(drop=True)
         new = prediction_frame(some, self.task, self.columns)
         table = own.assign(**{str(c): new[c] for c in new.columns})
-        {".jsonl": self._add_lines, ".parquet": self._add_parquet}.get(self.suffix, self._add_cells)(table)
+        {".jsonl": self._add_lines, ".parquet": self._add_parquet}.get(
+            self.suffix, self._add_cells
+        )(table)
         self.rows += len(some)
 
     def _add_cells(self, table) -> None:
         words = table.select_dtypes(exclude=["number", "bool", "datetime"])
-        self.computed += sum(bool(_COMPUTED.match(v)) for c in words for v in words[c] if isinstance(v, str))
+        self.computed += sum(
+            bool(_COMPUTED.match(v)) for c in words for v in words[c] if isinstance(v, str)
+        )
         if self.file is None:
-            self.file = open(self.part, "w", encoding="utf-8-sig" if self.suffix == ".csv" else "utf-8", newline="")
-        table.to_csv(self.file, sep=self.separator, index=False, header=not self.rows, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+            self.file = open(
+                self.part,
+                "w",
+                encoding="utf-8-sig" if self.suffix == ".csv" else "utf-8",
+                newline="",
+            )
+        table.to_csv(
+            self.file,
+            sep=self.separator,
+            index=False,
+            header=not self.rows,
+            quoting=csv.QUOTE_MINIMAL,
+            lineterminator="\n",
+        )
 
     def _add_lines(self, table) -> None:
         if self.file is None:
@@ -106,9 +139,18 @@ class PredictionTable:
     def _add_parquet(self, table) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
-        words = [c for c in table.columns if table[c].dtype == object or str(table[c].dtype).startswith("str")]
-        table = table.assign(**{c: table[c].map(str, na_action="ignore").astype("string") for c in words})
-        table = pa.Table.from_pandas(table, preserve_index=False, schema=self.writer and self.writer.schema)
+
+        words = [
+            c
+            for c in table.columns
+            if table[c].dtype == object or str(table[c].dtype).startswith("str")
+        ]
+        table = table.assign(
+            **{c: table[c].map(str, na_action="ignore").astype("string") for c in words}
+        )
+        table = pa.Table.from_pandas(
+            table, preserve_index=False, schema=self.writer and self.writer.schema
+        )
         self.writer = self.writer or pq.ParquetWriter(self.part, table.schema)
         self.writer.write_table(table)
 
@@ -125,6 +167,7 @@ class PredictionTable:
         with contextlib.suppress(OSError):
             self.part.unlink(missing_ok=True)
 
+
 def check_output(
     path: str | os.PathLike,
     inputs=(),  # paths that are read, among other inputs
@@ -134,21 +177,31 @@ def check_output(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise UsageError(f"--out is {str(path)!r}; it must end in {', '.join(FORMATS)}, for example --out predictions.csv")
+        raise UsageError(
+            f"--out is {str(path)!r}; it must end in {', '.join(FORMATS)}, for example --out predictions.csv"
+        )
     if path.is_dir():
-        raise UsageError(f"--out is {str(path)!r}, which is a folder; name a file: --out {path / 'predictions.csv'}")
+        raise UsageError(
+            f"--out is {str(path)!r}, which is a folder; name a file: --out {path / 'predictions.csv'}"
+        )
     for one in inputs:
         if isinstance(one, Path) and one.exists() and path.exists() and os.path.samefile(one, path):
-            raise UsageError(f"--out is {str(path)!r}, which is one of the inputs; choose another name")
+            raise UsageError(
+                f"--out is {str(path)!r}, which is one of the inputs; choose another name"
+            )
     if inputs and path.exists() and not force and not _is_predictions(path):
-        raise UsageError(f"--out is {str(path)!r}, which is there and no table of predictions; choose another name, or replace it: --force")
+        raise UsageError(
+            f"--out is {str(path)!r}, which is there and no table of predictions; choose another name, or replace it: --force"
+        )
     return suffix
+
 
 def _is_predictions(path: Path) -> bool:
     "Whether a file has our columns."
     try:
         if path.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
+
             return {"predicted", "note"} <= set(pq.read_schema(path).names)
         with open(path, encoding="utf-8-sig") as f:
             line = f.readline(1_000_000)
