@@ -30,7 +30,7 @@ _SPARE = {
     "speech": 1.05,
     "tabular": 1.25,
 }  # the limit lies that much further
-_BEYOND = 0.005  # share of the held-out rows that may lie beyond the limit
+_BEYOND = 0.003  # share of the held-out rows that may lie beyond the limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,10 +177,12 @@ def _tokens_of(rows) -> tuple[np.ndarray, np.ndarray]:
 
 def learn_rarity(
     rows,  # Texts
-    ids: np.ndarray,  # training rows
-    held: np.ndarray,  # rows that were not trained on; none: the training rows
+    ids: np.ndarray,  # training rows, in random order
+    held: np.ndarray,  # rows that were not trained on; where these are few, up to a fifth of the training rows join them
 ) -> Rarity | None:
     "Shares of the tokens; what never came shares what came once (Good 1953)."
+    joining = max(0, min(200 - len(held), len(ids) // 5))
+    ids, held = ids[joining:], np.concatenate([held, ids[:joining]]).astype(np.int64)
     owner, tokens = _tokens_of(rows)
     there, count = np.unique(tokens[np.isin(owner, ids)], return_counts=True)
     n = count.sum()
@@ -195,7 +197,7 @@ def learn_rarity(
         float(-np.log(new / others)),
         float(surprise @ count / n),
     )
-    return dataclasses.replace(rarity, limit=_limit(rarity.score(rows)[held if len(held) else ids]))
+    return dataclasses.replace(rarity, limit=_limit(rarity.score(rows)[held]))
 
 # %% ../nbs/06f_unlike.ipynb #90ff7696
 @dataclasses.dataclass(frozen=True)
@@ -264,9 +266,9 @@ def learn_familiar(
     model: Model | Classical,  # trained; what it learned from is still in memory
 ) -> Familiar | None:
     "From the data that the model learned from; what was loaded with it, if its weights are the same; else None."
-    weights = model.weights_hash()
-    if model.familiar is not None and model.familiar.weights == weights:
-        return model.familiar
+    weights, kept = model.weights_hash(), model.familiar
+    if kept is not None and (model.learned_from is None or kept.weights == weights):
+        return kept
     data, ids, held = _learned_from(model)
     if data is None or len(ids) < 20:
         return None
