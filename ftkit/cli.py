@@ -432,6 +432,7 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
     if out: check_output(out, inputs or ("-",), force)
     predictor = Predictor(folder)
     if times and predictor.model.task.kind != "transcription": raise UsageError("--times was given, and this model tells classes apart; only what is said has its time")
+    for large in (i for i in inputs if isinstance(i, Path) and i.is_file() and i.stat().st_size > 50e6): say(f"reading {large} ({large.stat().st_size / 1e6:.0f} MB)")
     given, lost, noted_ones, kept = predictor.given(inputs, text_column, second_column, strict), [], 0, []
     for note in given.notes: say(note)
     with PredictionTable(out, predictor.model.task, given, bool(predictor.model.interval)) if out else contextlib.nullcontext() as table:
