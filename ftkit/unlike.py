@@ -197,7 +197,7 @@ def learn_rarity(
         float(-np.log(new / others)),
         float(surprise @ count / n),
     )
-    return dataclasses.replace(rarity, limit=_SPARE["text"] * _limit(rarity.score(rows)[held]))
+    return dataclasses.replace(rarity, limit=_limit(rarity.score(rows)[held]))
 
 # %% ../nbs/06f_unlike.ipynb #90ff7696
 @dataclasses.dataclass(frozen=True)
