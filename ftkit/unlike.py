@@ -131,9 +131,9 @@ def _of_sound(wave: np.ndarray) -> tuple[float, float]:  # (n,) in [-1, 1]
 def learn_bounds(
     figures: np.ndarray,  # (n,2) as `plain_figures` gives them, of rows of the data
 ) -> Bounds:
-    "The smallest and largest, and a fifth of what lies between them further."
+    "The smallest and largest, and a tenth of what lies between them further."
     low, high = figures.min(0), figures.max(0)
-    spare = np.maximum(0.2 * (high - low), 0.05)
+    spare = np.maximum(0.1 * (high - low), 0.05)
     return Bounds(low - spare, high + spare)
 
 
