@@ -9,6 +9,7 @@ __all__ = ['METHODS', 'Method', 'register_method', 'estimator', 'Classical']
 import dataclasses
 import hashlib
 import time
+import weakref
 
 import joblib
 import numpy as np
@@ -125,6 +126,7 @@ class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
     pretrained, writes, bound, pairs = False, False, True, False
     threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
+    learned_from, familiar = None, None  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
     chunk = 1024  # rows that are predicted at once, always as many: a product's bits depend on its shape
     def __init__(self,
         name: str,  # one of METHODS
@@ -153,6 +155,7 @@ def fit(self,
     "Learn scales, levels and the model itself, all from the same rows."
     ids = np.sort(np.concatenate([data.train.ids, data.valid.ids])) if ids is None else np.asarray(ids)
     if self.task != data.task: raise UsageError(f"the model is made for {self.task} and the data are {data.task}; make the model from data.task")
+    self.learned_from = weakref.ref(data), ids
     if self.body is None: self.prep = fit_prep(data, ids, self.text_backbone)
     elif hasattr(self.prep, "bound"): self.prep = self.body.prep = self.prep.bound(data, {})
     x, y, started = self._inputs(data)[ids], data.labels[ids], time.perf_counter()
@@ -175,12 +178,15 @@ def _inputs(self, data: Data) -> np.ndarray:  # (N,F) float32
 def predict(self,
     what,  # a Part, or inputs as `read` makes them
     stage: str = "predict",  # name of the progress bar
+    beside: list | None = None,  # what the model reads of each row is added: (N,F)
 ) -> np.ndarray:  # (N,C) float64 probabilities, or (N,) numbers
     "Probabilities of the classes, or the number, for each row; the same bits alone and among others."
     if self.pipeline is None: raise UsageError(f"{self.name} was not fitted; call fit(data) first")
     if isinstance(what, Part): x = self._inputs(what.data)[what.ids]
     elif self.body is None: x = what.x
-    else: x = in_chunks(self.body.eval(), what, np.arange(len(what)), progress=Progress("features", len(what)))
+    else: x = in_chunks(self.body.eval(), what, np.arange(len(what)), progress=Progress(stage and "features", len(what)))
+    if beside is not None:
+        beside.append(np.asarray(x))
     return self._said(x, stage)
 
 @patch_to(Classical)

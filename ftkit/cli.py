@@ -377,25 +377,80 @@ def _looks_like_a_path(text: str) -> bool:
     "Whether somebody who typed this meant a file: no space in it, and a suffix of texts or tables."
     return not any(map(str.isspace, text)) and Path(text).suffix.lower() in (".txt", ".md", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
+def _print_prediction(one, times: bool) -> None:
+    "A line of what is predicted, tab separated; with times, a line a word."
+    if times and one.label is not None:
+        for w in one.spans: print(f"{one.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
+        if not one.spans: print(f"{one.input}\t\t\t")  # it was read, and nothing is said in it
+        return
+    cells = [" ".join(one.input.splitlines()), one.label or ""]
+    if one.probability is not None: cells.append(f"{one.probability:.4f}")
+    print("\t".join([*cells, *(f"{v:.6g}" for v in one.interval)]))
+
+_MOST_NOTES = 20
+
+def _shown_parts(predictor, given, strict: bool, show_notes: bool):
+    "Predictions part by part; notes and, in a pipe, progress go to standard error."
+    done, noted_before, told = 0, 0, time.monotonic()
+    for some in predictor.parts(given, strict):
+        done += len(some)
+        for s in some if show_notes else ():
+            if not s.note or s.label is None: continue
+            noted_before += 1
+            if noted_before <= _MOST_NOTES: print(f"{s.input}: {s.note}", file=sys.stderr)
+        if not sys.stderr.isatty() and time.monotonic() - told > 30:
+            say(f"predicted {done:,} of {len(given):,}")
+            told = time.monotonic()
+        yield some
+    if noted_before > _MOST_NOTES: say(f"… and {noted_before - _MOST_NOTES:,} more have a note; --json and --out give them all")
+
+def _tell_unread(lost: list, n: int) -> None:
+    "How many inputs could not be read, and the first of them; exit code 1 if all."
+    if not lost: return
+    whys = "; ".join(s.note if s.input[:40] in s.note else f"{s.input[:80]}: {s.note}" for s in lost[:3])
+    whys += " …" if len(lost) > 3 else ""
+    if len(lost) < n: return say(f"predicted {n - len(lost):,} of {n:,}; {len(lost):,} could not be read: {whys}")
+    say(f"ftkit: none of the {n:,} inputs could be read: {whys}" if n > 1 else f"ftkit: {whys}", "error")
+    raise SystemExit(1)
+
+def _tell_written(table, noted: int) -> None:
+    "Where the table is, and what the reader should know of it."
+    print(table.path)
+    for name, ours in table.renamed.items(): say(f"the inputs have a column {name!r} already; ours is called {ours!r}")
+    if noted: say(f"{noted:,} of {table.rows:,} predictions have a note, in the column {table.columns['note']!r}")
+    if table.computed: say(f"{table.computed:,} cells begin with =, +, - or @, which a spreadsheet may compute; they are left as they came: import them as text")
+
 @app.command("predict")
 def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, tables or a row as JSON, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)")],
              text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None,
+             out: Annotated[Path | None, typer.Option(help="write a table instead: .csv, .tsv, .jsonl or .parquet with the inputs' own columns (of files their path), predicted, the probability of each class, and a note")] = None,
+             force: Annotated[bool, typer.Option("--force", help="with --out: replace a file that is no table of predictions")] = False,
+             strict: Annotated[bool, typer.Option("--strict", help="stop at the first input that cannot be read, with exit code 2; else it is told, and has no prediction")] = False,
              times: Annotated[bool, typer.Option("--times", help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second")] = False, as_json: Json = False):
-    "Say what a run's model makes of pictures, recordings, texts or rows of a table; one line each, tab separated: a class and its probability, or a number and the interval around it."
+    "Predict pictures, recordings, texts or rows of a table with a run's model; one line each, tab separated: a class and its probability, or a number and the interval around it."
     from ftkit.artifact import Predictor
+    from ftkit.outputs import PredictionTable, check_output
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
     if not folder.is_dir(): raise UsageError(f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run")
     if inputs == ["-"]: inputs = [line.rstrip("\n") for line in sys.stdin]
     else: inputs = [Path(i) if i and len(i) < 250 and (Path(i).exists() or _looks_like_a_path(i)) else i for i in inputs]
-    said = Predictor(folder)(inputs, text_column, second_column)
-    for s in said:
-        if s.note: print(f"{s.input}: {s.note}", file=sys.stderr)
-    if as_json: return _print_json(said)
-    if times and any(s.probability is not None or s.probabilities for s in said): raise UsageError("--times was given, and this model tells classes apart; only what is said has its time")
-    for s in said if times else ():
-        for w in s.spans: print(f"{s.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
-        if not s.spans: print(f"{s.input}\t\t\t")  # it was read, and nothing is said in it
-    for s in () if times else said: print(f"{' '.join(s.input.splitlines())}\t{s.label}" + ("" if s.probability is None else f"\t{s.probability:.4f}") + "".join(f"\t{v:.6g}" for v in s.interval))
+    if out: check_output(out, inputs or ("-",), force)
+    predictor = Predictor(folder)
+    if times and predictor.model.task.kind != "transcription": raise UsageError("--times was given, and this model tells classes apart; only what is said has its time")
+    for large in (i for i in inputs if isinstance(i, Path) and i.is_file() and i.stat().st_size > 50e6): say(f"reading {large} ({large.stat().st_size / 1e6:.0f} MB)")
+    given, lost, noted_ones, kept = predictor.given(inputs, text_column, second_column, strict), [], 0, []
+    for note in given.notes: say(note)
+    with PredictionTable(out, predictor.model.task, given, bool(predictor.model.interval)) if out else contextlib.nullcontext() as table:
+        for some in _shown_parts(predictor, given, strict, not out):
+            lost += [s for s in some if s.label is None]
+            noted_ones += sum(s.note > "" for s in some if s.label is not None)
+            if table: table.add(some)
+            elif as_json: kept += some
+            else:
+                for s in some: _print_prediction(s, times)
+    if table: _tell_written(table, noted_ones)
+    elif as_json: _print_json(kept)
+    _tell_unread(lost, len(given))
 
 # %% ../nbs/19_cli.ipynb #6933d4fa
 app.command("check")(check_data)

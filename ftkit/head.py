@@ -9,6 +9,7 @@ __all__ = ['ACTIVATIONS', 'HEADS', 'register_head', 'DECODINGS', 'Standardise', 
 import contextlib
 import dataclasses
 import hashlib
+import weakref
 
 import numpy as np
 import torch
@@ -96,6 +97,7 @@ def _check_writing(head, said: bool, decoding: str, language: str | None) -> Non
 class Model(nn.Module):
     "Backbone, then head, for a task."
     threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
+    learned_from, familiar = None, None  # a weak reference to the data it was bound to; what these look like, of a model that was loaded
     def __init__(self,
         backbone: str | Backbone,  # a name for `load_backbone`, or a body
         task: Task,
@@ -165,6 +167,8 @@ def bind(self,
     data: Data,
 ) -> Model:
     "Choose what the prep leaves open, look whether body and data fit, and learn a regression's scale; the first data decide."
+    if self.learned_from is None or not self.bound:
+        self.learned_from = weakref.ref(data)
     if not self.bound:
         if self.prep.modality == data.task.modality: self.prep = self.prep.bound(data, self.asked)
         self.notes = self.backbone.inputs(data).notes(self.backbone.name)
@@ -283,18 +287,21 @@ def outputs(self,
     stage: str = "predict",  # name of the progress bar
     precision=None,  # a Precision to validate a training with; default: float32, as predictions are
     known=None,  # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body reads them
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
     "What the network says of each row, in canonical batches and evaluation mode."
     rows, ids = self._rows_of(what, known)
-    return self._outputs(rows, ids, precision, Progress(stage, rows.units(ids)), self._shared(what))
+    return self._outputs(rows, ids, precision, Progress(stage, rows.units(ids)), self._shared(what), beside)
 
 @patch_to(Model)
-def _outputs(self, rows, ids, precision=None, bar=None, ranks=None) -> torch.Tensor:
+def _outputs(self, rows, ids, precision=None, bar=None, ranks=None, beside=None) -> torch.Tensor:
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
     self.eval().to(memory_format=torch.channels_last).backbone.attend(precision.layout if precision else "sdpa")
     said = self.task.kind == "transcription"
     with precision.autocast(device) if precision else contextlib.nullcontext():
         f = self.backbone.hear(rows, ids, device, chunk, bar, ranks) if said else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks))
+    if beside is not None:
+        beside.append(_means([f.row(i) for i in range(len(f))]) if said else f.numpy())
     parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))] if said else [(p, 64) for p in f.split(64)] if len(ids) else []
     with torch.inference_mode(): out = [self.decide(_filled(p, n)[None] if said else _filled(p, n))[:len(p)].float().cpu() for p, n in ((p.to(device), n) for p, n in parts)]
     for o, i in zip(out, ids) if said and " " in self.task.classes else (): _part_words(o[0], rows.sizes[rows.first[i]:rows.first[i + 1]], self.task.classes.index(" ") + 1)
@@ -302,6 +309,9 @@ def _outputs(self, rows, ids, precision=None, bar=None, ranks=None) -> torch.Ten
     return joined(out) if out else torch.zeros(0, self.task.n_outputs)
 
 # %% ../nbs/06_head.ipynb #03038743
+def _means(frames: list[np.ndarray]) -> np.ndarray:  # (T,n_features) of each row -> (N,n_features)
+    return np.stack([f.mean(0) for f in frames]) if frames else np.zeros((0, 0), np.float32)
+
 def _filled(x: torch.Tensor, n: int) -> torch.Tensor:
     "Rows up to n, zeros where there are fewer: a head's bits depend on the number of rows too."
     return torch.cat([x, x.new_zeros(n - len(x), *x.shape[1:])]) if len(x) < n else x
@@ -328,9 +338,12 @@ def joined(outs: list[torch.Tensor]) -> torch.Tensor:  # (B,n_outputs), or (B,T,
 def predict(self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ) -> np.ndarray:  # (N,C) float64 probabilities, (N,) numbers, or (N,) texts
     "Probabilities of the classes, the number, or the text, for each row."
-    return self.transcribe(what, stage)[0] if self.task.kind == "transcription" else self.told(self.outputs(what, stage))
+    if self.task.kind == "transcription":
+        return self.transcribe(what, stage, beside=beside)[0]
+    return self.told(self.outputs(what, stage, beside=beside))
 
 @patch_to(Model)
 def told(self, outputs: torch.Tensor, decoding: str = "greedy") -> np.ndarray:  # as `outputs` gives them, one of DECODINGS -> what `predict` gives
@@ -357,12 +370,13 @@ def blocks(self,
     precision=None,  # as for `outputs`
     known=None,  # as for `outputs`
     size: int = 64,  # rows at a time
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ):  # yields (positions (b,), outputs (b,T,n_outputs))
     "Outputs of a transcription, of rows of like length together: those of all rows may not fit into memory."
     rows, ids = self._rows_of(what, known)
     bar, order = Progress(stage, len(ids)), np.argsort(-rows.lengths[ids], kind="stable")
     for i in range(0, len(ids), size):
-        yield order[i:i + size], self._outputs(rows, ids[order[i:i + size]], precision, ranks=self._shared(what))
+        yield order[i:i + size], self._outputs(rows, ids[order[i:i + size]], precision, ranks=self._shared(what), beside=beside)
         bar.update(min(i + size, len(ids)))
 
 # %% ../nbs/06_head.ipynb #fa499e5d
@@ -377,12 +391,14 @@ def written(self,
     return np.array([" ".join(filter(None, pieces)) for pieces in self._written(*self._rows_of(what, known), stage, heard)], object)
 
 @patch_to(Model)
-def _written(self, rows, ids, stage: str, heard: Frames | None = None) -> list[list[str]]:
+def _written(self, rows, ids, stage: str, heard: Frames | None = None, beside=None) -> list[list[str]]:
     "The texts of each row's pieces."
     was_training, device, out = self.training, self.target.device, []
     self.eval().backbone.attend("sdpa")
     at = ids if heard else np.arange(len(ids))
     heard, bar = heard or self.backbone.hear(rows, ids, device, getattr(self, "chunk", None), Progress(stage, rows.units(ids))), Progress("write", len(ids))
+    if beside is not None:
+        beside.append(_means([heard.row(k) for k in at]))
     for k, i in zip(at, ids):
         pieces = np.split(np.array(heard.row(k)), np.cumsum(rows.sizes[rows.first[i]:rows.first[i + 1]])[:-1])
         out.append([write(self.head, torch.from_numpy(p).to(device)) for p in pieces])
@@ -403,19 +419,24 @@ def transcribe(self,
     what: Part | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     times: bool = False,  # also tell when; else no spans
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ) -> tuple[np.ndarray, list[list[Span]]]:  # (N,) texts, and N lists
     "What is said in each recording, and when."
     rows, ids = self._rows_of(what)
     texts, spans = np.empty(len(ids), object), [[] for _ in ids]
     if self.writes:
-        for k, pieces in enumerate(self._written(rows, ids, stage)):
+        for k, pieces in enumerate(self._written(rows, ids, stage, beside=beside)):
             texts[k] = " ".join(filter(None, pieces))
             edges = rows.edges(ids[k]).tolist()
             if times: spans[k] = [Span(a, b, text) for a, b, text in zip(edges, edges[1:], pieces) if text]
     else:
-        for at, some in self.blocks(what, stage):
+        means, order = [], []
+        for at, some in self.blocks(what, stage, beside=None if beside is None else means):
+            order.extend(at)
             texts[at] = self.told(some, self.head_config["decoding"])
             for k, out in zip(at, some) if times else (): spans[k] = self._spans(rows, ids[k], out, texts[k])
+        if beside is not None and order:
+            beside.append(np.concatenate(means)[np.argsort(order)])
     return texts, spans
 
 @patch_to(Model)

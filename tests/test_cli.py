@@ -78,7 +78,7 @@ def test_predict_equals_the_notebook_to_the_last_bit_alone_and_among_fifty(run, 
 
 def test_the_model_folder_holds_no_pickle(run):
     folder = Path(run["model"])
-    assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "labels.json", "manifest.json", "model.safetensors", "preprocess.json"]
+    assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "familiar.safetensors", "labels.json", "manifest.json", "model.safetensors", "preprocess.json"]
     for p in folder.iterdir(): assert not p.read_bytes().startswith((b"\x80", b"PK")), p
 
 
