@@ -116,7 +116,7 @@ def _write_tensors(path: Path, tensors: dict) -> None:
 @patch_to(Model)
 def save(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
-    metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows, for the model card
+    metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
     facts: dict | None = None,  # data, fingerprint, training: for the model card
     interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
@@ -138,7 +138,7 @@ _PARTS = ("numpy.dtype", "sklearn.tree._tree.Tree", "sklearn.neighbors._kd_tree.
 @patch_to(Classical, name="save")
 def _save_classical(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
-    metrics: dict | None = None,  # name: Figure (value, low, high) of the test rows, for the model card
+    metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
     facts: dict | None = None,  # data, fingerprint, training: for the model card
     interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:

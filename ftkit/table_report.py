@@ -31,7 +31,12 @@ def column_importance(
     ids = part.ids[permutation(len(part), data.seed, "importance")[:most]]
     frame, y = data.items.frame.iloc[ids].reset_index(drop=True), data.labels[ids]
     columns, rows = list(dict.fromkeys(f.name for f in model.prep.features)), []
-    judged = lambda table: score(kind, y, model.predict(model.read(table), ""), model.task.classes, n_boot=0)[metric].value * (1 if higher else -1)
+    def judged(table) -> float:
+        "The headline score of some rows, by what the model predicts; higher is better."
+        p = model.predict(model.read(table), "")
+        predicted = model.task.decide(p, model.threshold) if model.threshold else None
+        found = score(kind, y, p, model.task.classes, n_boot=0, predicted=predicted)[metric].value
+        return found if higher else -found
     bar, base = Progress("importance", len(columns) * repeats), judged(frame)
     for c in columns:
         falls = []
