@@ -2126,6 +2126,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.widgets._Seen.__init__': ('widgets.html#_seen.__init__', 'ftkit/widgets.py'),
                                'ftkit.widgets._Seen.html': ('widgets.html#_seen.html', 'ftkit/widgets.py'),
                                'ftkit.widgets._control': ('widgets.html#_control', 'ftkit/widgets.py'),
+                               'ftkit.widgets._flat': ('widgets.html#_flat', 'ftkit/widgets.py'),
                                'ftkit.widgets._memory': ('widgets.html#_memory', 'ftkit/widgets.py'),
                                'ftkit.widgets._paths': ('widgets.html#_paths', 'ftkit/widgets.py'),
                                'ftkit.widgets._plot': ('widgets.html#_plot', 'ftkit/widgets.py'),

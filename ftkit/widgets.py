@@ -22,7 +22,7 @@ import traitlets
 from IPython.display import HTML, display
 
 from .core import UsageError, figure_text, patch_to, read_json
-from .runfolder import ask_stop, noted, read_events, read_run, run_dir, verdict_lines
+from .runfolder import ask_stop, doubt_names, noted, read_events, read_run, run_dir, verdict_lines
 from .decisions import Decision, decide, read_decisions
 from .params import Param, ParamError, read_params
 from .sounds import Clip, open_sound
@@ -331,6 +331,14 @@ def predict_box(
     return HTML(f"<p>To try this model: <code>ftkit predict {html.escape(folder.name)} FILE</code></p>")
 
 # %% ../nbs/16_widgets.ipynb #4b723b05
+def _flat(row: dict, differ: list[str]) -> dict:
+    "A run as a row of cells; a figure that says nothing is not shown."
+    known = ("id", "template", "status", "created", "seconds", "metric")
+    chosen = {k: row["parameters"].get(k) for k in differ}
+    value = None if (row["verdict"] or {}).get("voided") else (row["value"] or {}).get("value")
+    cells = {k: json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in chosen.items()}
+    return {k: row[k] for k in known} | {"value": value, "doubts": doubt_names(row["verdict"])} | cells
+
 class RunTable(anywidget.AnyWidget):
     "Runs that sort by any column; marked ones are compared."
     _esm, _css = _STATIC / "runs.js", _STATIC / "widgets.css"
@@ -349,8 +357,8 @@ class RunTable(anywidget.AnyWidget):
         rows = list_runs(self.limit)
         values = {k: {json.dumps(r["parameters"].get(k)) for r in rows} for r in rows for k in r["parameters"]}
         differ = [k for k, v in values.items() if len(v) > 1][:8]
-        flat = lambda r: {k: r[k] for k in ("id", "template", "status", "created", "seconds", "metric")} | {"value": (r["value"] or {}).get("value")} | {k: r["parameters"].get(k) if not isinstance(r["parameters"].get(k), (list, dict)) else json.dumps(r["parameters"][k]) for k in differ}
-        self.columns, self.rows = ["created", "template", "status", "seconds", "metric", "value", *differ, "id"], [flat(r) for r in rows]
+        self.columns = ["created", "template", "status", "seconds", "metric", "value", "doubts", *differ, "id"]
+        self.rows = [_flat(r, differ) for r in rows]
 
     def take(self, message: dict) -> None:
         "Compare, or look again."
@@ -364,4 +372,6 @@ class RunTable(anywidget.AnyWidget):
 def run_table(limit: int = 200):
     "The newest runs, to sort, filter and compare; where nobody can click, a static table."
     if is_watched(): return RunTable(limit)
-    return HTML(_table([[r["id"], r["status"], r["seconds"], r["metric"], (r["value"] or {}).get("value")] for r in list_runs(limit)], ["run", "status", "seconds", "metric", "value"]))
+    names = ["id", "status", "seconds", "metric", "value", "doubts"]
+    return HTML(_table([[_flat(r, [])[k] for k in names] for r in list_runs(limit)], ["run", *names[1:]]))
+
