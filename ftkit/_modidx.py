@@ -2099,6 +2099,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.verdict._simpler': ('verdict.html#_simpler', 'ftkit/verdict.py'),
                                'ftkit.verdict._simpler_text': ('verdict.html#_simpler_text', 'ftkit/verdict.py'),
                                'ftkit.verdict._target': ('verdict.html#_target', 'ftkit/verdict.py'),
+                               'ftkit.verdict._value': ('verdict.html#_value', 'ftkit/verdict.py'),
                                'ftkit.verdict.best_rival': ('verdict.html#best_rival', 'ftkit/verdict.py'),
                                'ftkit.verdict.verdict_of': ('verdict.html#verdict_of', 'ftkit/verdict.py')},
             'ftkit.widgets': { 'ftkit.widgets.ParamForm': ('widgets.html#paramform', 'ftkit/widgets.py'),

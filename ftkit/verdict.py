@@ -115,6 +115,11 @@ def _named(report) -> str:
     "The headline metric in words."
     return report.headline.replace("_", " ")
 
+
+def _value(figure: Figure) -> str:
+    "A figure without its interval, in the digits that this supports."
+    return str(figure).partition(" (")[0]
+
 # %% ../nbs/11f_verdict.ipynb #76766dd0
 @register_doubt("nothing learned")
 def _nothing(report) -> Iterator[Doubt]:
@@ -124,10 +129,10 @@ def _nothing(report) -> Iterator[Doubt]:
         if difference is None or difference.low > 0:
             continue
         always = "always answering the commonest class" if name == "majority" else "the mean"
-        figure = report.baselines[name][report.headline].value
+        figure = _value(report.baselines[name][report.headline])
         yield Doubt(
             "nothing learned",
-            f"it is not shown to be better than {always} ({_named(report)} {figure:.2g})",
+            f"it is not shown to be better than {always} ({_named(report)} {figure})",
             remedy="look at the data, train longer, or take another backbone",
         )
 
@@ -193,12 +198,12 @@ def best_rival(
 
 def _simpler_text(report, name: str) -> str:
     "How the model stands beside a simpler one."
-    figure, difference = _rivals(report)[name].value, report.gain[name]
+    figure, difference = _value(_rivals(report)[name]), report.gain[name]
     if difference.low > 0:
-        return f"better than {name} ({figure:.2g})"
+        return f"better than {name} ({figure})"
     if difference.high < 0:
-        return f"worse than {name} ({figure:.2g})"
-    return f"not shown to be better than {name} ({figure:.2g})"
+        return f"worse than {name} ({figure})"
+    return f"not shown to be better than {name} ({figure})"
 
 
 @register_doubt("simpler model")
