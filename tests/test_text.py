@@ -92,7 +92,7 @@ def test_a_text_of_200000_characters(tmp_path):
 
 def test_whole_numbers_with_a_point_are_classes(tmp_path):
     data = Data.text(table(tmp_path / "t.csv", labels=[f"{1 + i % 3}.0" for i in range(40)]))
-    assert data.task.classes == ("1", "2", "3") and any("kind='regression'" in note for note in data.notes)
+    assert data.task.classes == ("1", "2", "3") and any("-p kind regression" in note for note in data.notes)
     assert Data.text(tmp_path / "t.csv", kind="regression").task.kind == "regression"
     pd.DataFrame({"text": GOOD, "label": [1.0 + i % 2 for i in range(40)]}).to_excel(tmp_path / "t.xlsx", index=False) if _writes_excel() else None
     if (tmp_path / "t.xlsx").exists(): assert Data.text(tmp_path / "t.xlsx").task.classes == ("1", "2")
