@@ -222,7 +222,7 @@ def _runs(limit: Annotated[int, typer.Option(help="newest so many; 0 for all", m
     if not rows: print("no runs; start one with: ftkit run image", file=sys.stderr)
     for r in rows:
         voided = (r["verdict"] or {}).get("voided")
-        r |= {"value": "" if r["value"] is None or voided else figure_text(r["value"]), "doubts": doubt_names(r["verdict"]), "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "", "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
+        r |= {"value": "" if r["value"] is None or voided else figure_text((r["verdict"] or {}).get("figure") or r["value"]), "doubts": doubt_names(r["verdict"]), "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "", "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
               "forked from": f"{r['parent']['run']} at {r['parent']['at']}" if r["parent"] else ""}
     _print_table(rows, ["id", "status", "seconds", "metric", "value", "doubts", "MB"] + ["forked from"] * any(r["parent"] for r in rows))
 

@@ -252,13 +252,21 @@ def held_out(self) -> Part:
     return next(self.part(p) for p in ("test", "valid", "train") if (self.parts == p).any())
 
 # %% ../nbs/03_data.ipynb #f640c2b4
+def _learned(data: Data) -> list[str]:  # one text a row
+    "What tells rows apart: of a table the cells that are learned from, of others their content."
+    columns = [c.name for c in getattr(data.items, "columns", ()) if c.kind not in ("identifier", "constant")]
+    if not columns: return list(data.hashes)
+    import pandas as pd
+    return pd.util.hash_pandas_object(data.items.frame[columns].astype(str), index=False).astype(str).tolist()
+
 @patch_to(Data)
 def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
     "Which rows of a part are the same, or nearly so, as a training row or, of test rows, as a validation row."
     seen = np.isin(self.parts, ["train", "valid"] if part.name == "test" else ["train"])
-    hashes = {self.hashes[i] for i in np.flatnonzero(seen)}
+    content = _learned(self)
+    known = {content[i] for i in np.flatnonzero(seen)}
     groups = set(self.near[seen]) - {-1} if self.near is not None else set()
-    copied = [self.hashes[i] in hashes or bool(groups) and self.near[i] in groups for i in part.ids]
+    copied = [content[i] in known or bool(groups) and self.near[i] in groups for i in part.ids]
     if not hasattr(self.items, "frame"): return np.array(copied, bool)
     return np.array(copied, bool) & ~by_chance(self.items.frame)[part.ids]  # rows of a narrow table may agree
 

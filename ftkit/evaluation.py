@@ -148,6 +148,7 @@ class Report:
     beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
     marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
     threshold: tuple[str, float] | None = None  # of two classes, the positive one and the probability from which it is predicted
+    fair: dict[str, dict[str, Figure]] = dataclasses.field(default_factory=dict)  # the baselines on the rows that are no copies of training rows, where there are such
     n_leaked: int = 0  # rows that are the same as training rows, or nearly so
     columns: tuple[str, ...] = ()  # of a table, those that the model has learned from
     as_simple: tuple[str, ...] = ()  # baselines that are not simpler than the model
@@ -287,15 +288,15 @@ def evaluate(
     if leaked.any() and not leaked.all(): figures[f"{part.name} without {leaked.sum()} leaked"] = judged(part.labels[~leaked], p[~leaked])
     others = (baselines(model, part) if with_baselines else {}) | ({EARLIER: load_model(earlier).to(model.target.device if hasattr(model, "target") else "cpu").predict(part, stage=EARLIER)} if earlier else {})
     if views: others[f"mean of {views} more views"] = predict_views(model, part, augment, views)
-    gain, simpler = {}, {}
+    gain, simpler, fair = {}, {}, {}
     for name, q in others.items():
         known = np.array([v is not None for v in q])  # slow ones have written some of the rows only
-        y = part.labels[known]
-        decided = [data.task.decide(v, threshold) if threshold else None for v in (p[known], q[known])]
-        gain[name] = _gain(kind, y, p[known], q[known], decided)
-        simpler[name] = score(kind, y, q[known], classes, n_boot=n_boot, predicted=decided[1])
+        for figures_of, at in ((simpler, known), (fair, known & ~leaked if not (leaked | ~known).all() else known)):
+            decided = [data.task.decide(v, threshold) if threshold else None for v in (p[at], q[at])]
+            figures_of[name] = score(kind, part.labels[at], q[at], classes, n_boot=n_boot, predicted=decided[1])
+        gain[name] = _gain(kind, part.labels[at], p[at], q[at], decided)  # without the copies
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
-    report = Report(repr(model), part, p, figures, simpler, gain, tested, beside=said, threshold=threshold, n_leaked=int(leaked.sum()))
+    report = Report(repr(model), part, p, figures, simpler, gain, tested, beside=said, threshold=threshold, fair=fair, n_leaked=int(leaked.sum()))
     if data.task.modality == "tabular": report.columns = tuple(dict.fromkeys(f.name for f in model.prep.features))
     if others: report.as_simple = _as_simple(model, gain)
     if target is not None: report.target = _aim(report, target)

@@ -81,14 +81,26 @@ def in_values(value, change):
 
 def whole_ids(
     values: dict,  # of parameters
+    template: str | None = None,  # its name, for which `last` means the last completed run
 ) -> dict:
     "The same values with the whole ids of the runs they mean; one that is not there is refused."
-    def model(name: str, value):
-        "What names a run where a model is meant stands for that run's model: run:ID, last, or a whole id."
-        if name not in ("backbone", "earlier", "teacher") or not isinstance(value, str): return value
-        if (value == "last" or _ID.fullmatch(value)) and not os.path.exists(value): value = f"run:{value}"
-        return f"{value}/model" if re.fullmatch(r"run:[^/\s]+", value) else value
-    return {name: in_values(model(name, value), lambda run, file, name=name: f"run:{_whole_id(name, run, file)}/{file}") for name, value in values.items()}
+    def change(name: str, value):
+        if name in _MODELS: value = _run_of_model(name, value, template)
+        return in_values(value, lambda run, file: f"run:{_whole_id(name, run, file)}/{file}")
+    return {name: change(name, value) for name, value in values.items()}
+
+_MODELS = ("backbone", "earlier", "teacher")  # parameters that may name a run, whose model is meant
+
+def _run_of_model(name: str, value, template: str | None):
+    "`run:ID/model` for run:ID, last, or a part of an id."
+    if not isinstance(value, str) or os.path.exists(value): return value
+    if re.fullmatch(r"run:[^/\s]+", value): return f"{value}/model"
+    if value == "last":
+        of = next((r for r in map(read_run, run_folders()) if r["status"] == "completed" and template in (None, (r.get("template") or {}).get("name"))), None)
+        if of is None: raise UsageError(f"{name} is 'last', and no run of {template or 'any template'} is completed yet; `ftkit runs` lists all, and {name} takes a part of an id")
+        return f"run:{of['id']}/model"
+    part = name != "backbone" and re.fullmatch(r"[0-9a-f]{6}|\d{8}T\d{6}Z.*", value)
+    return f"run:{value}/model" if part else value
 
 def _whole_id(name: str, run: str, file: str) -> str:
     try: folder = find_run(run)
@@ -114,7 +126,7 @@ def create_run(
 ) -> Path:
     "A queued run's folder; what is wrong is refused and leaves nothing behind."
     source = template_path(template)
-    values = whole_ids(check_params(read_params(source), parameters or {}))
+    values = whole_ids(check_params(read_params(source), parameters or {}), source.stem)
     for name, value in (("threads", threads), ("timeout", timeout), ("memory", memory), ("devices", devices)):
         if value is not None and not value > 0: raise UsageError(f"{name} is {value}; it must be above 0")
     if keep not in KEEP: raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")

@@ -102,10 +102,13 @@ def verdict_lines(
     lines = [verdict["sentence"]]
     doubts = verdict.get("doubts")
     for doubt in doubts if isinstance(doubts, list) else ():
-        parts = [str(doubt.get(k) or "") for k in ("text", "remedy")] if isinstance(doubt, dict) else []
-        said = "; ".join(p for p in parts if p and p not in verdict["sentence"])
-        if said:
-            lines.append(f"doubt: {said}")
+        if not isinstance(doubt, dict):
+            continue
+        text, remedy = (str(doubt.get(k) or "") for k in ("text", "remedy"))
+        if text and text not in verdict["sentence"]:
+            lines.append("doubt: " + "; ".join(filter(None, (text, remedy))))
+        elif remedy:  # the sentence has said the rest
+            lines.append(f"what to do: {remedy}")
     return lines
 
 

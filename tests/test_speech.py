@@ -140,7 +140,7 @@ def test_decodings_are_kept_with_the_model(home, tmp_path):
     data = Data.speech(home / "t.csv", task="transcribe", split_by="random")
     model = Trainer(Model("log_mel", data.task, decoding="beam"), data, epochs=0, head_epochs=2, head_rate=1e-2, batch_size=8).fit().model
     assert Predictor(model.save(tmp_path / "beam")).model.predict(data.test).tolist() == model.predict(data.test).tolist()
-    refused("have no spaces to part words; choose greedy or beam", lambda: Model("log_mel", data.task, decoding="words").bind(data))
+    refused("have no spaces to part words; -p decoding greedy", lambda: Model("log_mel", data.task, decoding="words").bind(data))
     two = Data.speech((data.items, [f"{w} {w}" for w in data.labels]), task="transcribe", split_by="random")
     model = Trainer(Model("log_mel", two.task, decoding="words"), two, epochs=0, head_epochs=2, head_rate=1e-2, batch_size=8).fit().model
     wrote = model.predict(two.test)
