@@ -158,7 +158,7 @@ def start_rehearsal(
 ) -> tuple[Path, subprocess.Popen]:  # a folder for a while, and the process
     "Begin a dry run; bad parameters are refused as for a run."
     source = template_path(template)
-    values = whole_ids(check_params(read_params(source), parameters or {}))
+    values = whole_ids(check_params(read_params(source), parameters or {}), source.stem)
     check_rehearsal(source)
     for other in needs({"parameters": values}):
         if (status := read_run(other)["status"]) != "completed": raise UsageError(f"a dry run reads what {other.name} made, and that run is {status}; complete it first: ftkit resume {other.name}")
