@@ -464,6 +464,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.columns.TableStyle.date': ('columns.html#tablestyle.date', 'ftkit/columns.py'),
                                'ftkit.columns.TableStyle.number': ('columns.html#tablestyle.number', 'ftkit/columns.py'),
                                'ftkit.columns._check_usual': ('columns.html#_check_usual', 'ftkit/columns.py'),
+                               'ftkit.columns._counts_up': ('columns.html#_counts_up', 'ftkit/columns.py'),
                                'ftkit.columns._is_running': ('columns.html#_is_running', 'ftkit/columns.py'),
                                'ftkit.columns._kind_asked': ('columns.html#_kind_asked', 'ftkit/columns.py'),
                                'ftkit.columns._marks': ('columns.html#_marks', 'ftkit/columns.py'),
