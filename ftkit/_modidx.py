@@ -1032,6 +1032,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                'ftkit/outputs.py'),
                                'ftkit.outputs.PredictionTable.add': ('outputs.html#predictiontable.add', 'ftkit/outputs.py'),
                                'ftkit.outputs._is_predictions': ('outputs.html#_is_predictions', 'ftkit/outputs.py'),
+                               'ftkit.outputs._written': ('outputs.html#_written', 'ftkit/outputs.py'),
                                'ftkit.outputs.check_output': ('outputs.html#check_output', 'ftkit/outputs.py'),
                                'ftkit.outputs.prediction_columns': ('outputs.html#prediction_columns', 'ftkit/outputs.py'),
                                'ftkit.outputs.prediction_frame': ('outputs.html#prediction_frame', 'ftkit/outputs.py')},
