@@ -27,6 +27,7 @@ from .data import Task
 from .decoding import Bigram
 from .head import HEADS, Model, Span
 from .folders import PICTURES, RECORDINGS, TEXT_SUFFIXES, TEXTS, FileKind, scan
+from .params import nearest
 from .runfolder import Progress
 from .sounds import Clip
 from .sources import find_column
@@ -462,9 +463,19 @@ def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
     lost = [n for n in needed if n not in there]
     if not lost or len(lost) == len(needed):
         return table
-    shown = ", ".join(map(repr, lost[:8])) + (" …" if len(lost) > 8 else "")
+    spare = [str(c) for c in table.columns if " ".join(str(c).split()) not in needed]
+    shown = ", ".join(repr(n) + _likely(n, spare) for n in lost[:8]) + (" …" if len(lost) > 8 else "")
     notes.append(f"{name or 'the table'} has no column {shown}, which the model was trained with ({len(lost)} of {len(needed)}); their cells count as missing")
     return table.assign(**dict.fromkeys(lost))
+
+def _likely(
+    name: str,  # of a column that is missing
+    spare: list[str],  # columns that the model does not read
+) -> str:
+    "Which column may be meant, if one is like it."
+    plain = {"".join(c.split()).casefold(): c for c in spare}
+    found = plain.get("".join(name.split()).casefold()) or nearest(name, spare)
+    return f" (is it {found!r}? Rename it)" if found else ""
 
 def _empty_rows(given: Given) -> dict[int, str]:
     "Rows in which the model finds nothing to read."

@@ -250,7 +250,7 @@ def load_backbone(
     try: net = SOURCES[source](rest, pretrained)
     except (BackboneError, SampleError): raise
     except Exception as e:  # the libraries raise a dozen types for a name, a network or a file
-        why = "the setting offline is true and it is not in the cache" if settings()["offline"].value and source == "hf" else f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:160]}"
+        why = "the setting offline is true and it is not in the cache" if settings()["offline"].value and pretrained and source in ("hf", "timm") else f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:160]}"
         raise BackboneError(f"backbone {name!r} could not be loaded from {source} ({why}); without a network these work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched them), "
                             "a model folder" + ("" if source == "hf" else ", or random weights: -p pretrained false")) from None
     net.name = name

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from .checking import read_data
+from .checking import own_options, read_data
 from .core import UsageError, json_text
 
 # %% ../nbs/18b_choosing.ipynb #83ced6f9
@@ -36,7 +36,9 @@ def find_backbones(
     if pattern: raise UsageError(f"a pattern ({pattern!r}) and --for were given; name the bodies to be ranked with --bodies A,B")
     from ftkit.ranking import rank_backbones
     named = [_body(b.strip()) for b in bodies.split(",") if b.strip()] if bodies is not None else None
-    found = rank_backbones(read_data(data, kind, label, item, task, limit=limit), named, rows, tune=tune or 0, **({"size": size} if size else {}))
+    with own_options(find_backbones):
+        read = read_data(data, kind, label, item, task, limit=limit)
+        found = rank_backbones(read, named, rows, tune=tune or 0, **({"size": size} if size else {}))
     print(json_text(found.to_json()) if as_json else found)
 
 def _body(name: str) -> str:

@@ -107,7 +107,7 @@ def table_style(
 COLUMN_KINDS = ("number", "category", "date", "text", "identifier", "constant")
 KIND_CHOICES = (*COLUMN_KINDS, *NUMBER_STYLES, *DATE_ORDERS)  # what a person may say of a column
 _OWN_NAME = re.compile(
-    r"(?:^|[_ .-])(?:id|ids|uuid|guid|key|index|nr|no|number|row)$|(?<=[a-z])I[dD]$", re.I
+    r"(?:^|[_ .-])(?:id|ids|uuid|guid|key|index|nr|no|number|row)\.?$|(?<=[a-z])I[dD]$", re.I
 )
 _SAVED_INDEX = re.compile(r"unnamed: \d+(?:\.\d+)*|level_\d+|index|", re.I)
 
@@ -241,12 +241,21 @@ def _number_column(name: str, kind: str | None, asked: str | None, seen, style: 
     return (numbers, form), share
 
 
+def _counts_up(numbers) -> bool:
+    "Whether whole numbers count rows, of which a few may have been repeated."
+    first = numbers.drop_duplicates()
+    if not (first.diff().dropna() == 1).all():
+        return False
+    n, is_year = len(numbers), numbers.between(1800, 2200).all()
+    return len(first) == n or n >= 100 and len(first) >= 0.95 * n and not is_year
+
+
 def _is_running(name: str, numbers) -> bool:
     "Whether whole numbers count rows, or name them."
     n, distinct = len(numbers), numbers.nunique()
     if n < 20:
         return False
-    if distinct == n and (numbers.diff().dropna() == 1).all():
+    if _counts_up(numbers):
         return True
     if _SAVED_INDEX.fullmatch(name):
         return distinct > 0.5 * n  # rows may have been drawn again and again

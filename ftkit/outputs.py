@@ -14,7 +14,10 @@ import re
 import secrets
 from pathlib import Path
 
+import numpy as np
+
 from .artifact import Given, Prediction
+from .columns import table_style
 from .core import UsageError, jsonable
 from .data import Task
 
@@ -73,6 +76,23 @@ _COMPUTED = re.compile(
 )  # how a cell begins that a spreadsheet computes; a number is none
 
 
+def _written(
+    value: float,
+    is_probability: bool,  # with at most 4 decimals; else with at most 6 significant digits
+    decimal: str,  # point or comma
+) -> str | None:
+    "A number as a cell, without an exponent where a person reads it."
+    if value is None or value != value:
+        return None
+    if is_probability:
+        text = f"{value:.4f}".rstrip("0").rstrip(".")
+    elif 1e-4 <= abs(value) < 1e15:
+        text = np.format_float_positional(value, 6, unique=False, fractional=False, trim="-")
+    else:
+        text = f"{value:.6g}"
+    return text.replace(".", decimal)
+
+
 class PredictionTable:
     "A table of predictions that is being written."
 
@@ -94,6 +114,9 @@ class PredictionTable:
         )
         self.part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         self.file = self.writer = None
+        signs = table_style(self.inputs).signs
+        has_commas = "decimal" in signs.comma and "decimal" not in signs.point
+        self.decimal = "," if has_commas else "."  # as the inputs' own numbers
 
     def add(
         self,
@@ -120,6 +143,11 @@ class PredictionTable:
                 encoding="utf-8-sig" if self.suffix == ".csv" else "utf-8",
                 newline="",
             )
+        for name, column in self.columns.items():
+            is_number = name.startswith(("p(", "predicted_"))
+            if is_number or name == "predicted" and self.task.kind == "regression":
+                cells = [_written(v, name.startswith("p("), self.decimal) for v in table[column]]
+                table = table.assign(**{column: cells})
         table.to_csv(
             self.file,
             sep=self.separator,

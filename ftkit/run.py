@@ -167,7 +167,9 @@ def _environment(folder: Path) -> dict[str, str]:
     options, device = run.get("options") or {}, (run.get("settings") or {}).get("device") or ["auto"]  # the same bits need the same device
     threads = {name: str(options["threads"]) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if options.get("threads")}
     ranks = {"FTKIT_RANK": str(run.get("rank", 0)), "FTKIT_RANKS": str(run["ranks"])} if run.get("ranks", 1) > 1 else {}
-    return own_environment() | threads | ranks | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(run_of(folder).parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    is_offline = settings(run.get("working_folder") or ".")["offline"].value
+    hubs = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}  # they read it when they are imported
+    return own_environment() | threads | ranks | hubs | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(run_of(folder).parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 def launch(
     folder: str | os.PathLike,  # a run's folder

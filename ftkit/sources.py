@@ -788,8 +788,11 @@ def find_column(
         if found := usual_column(table, role):
             return found
         template, python = _GIVEN.get(role, (f"{role}_column", f"{role}="))
+        given = f"-p {template} NAME"
+        if role == "text":
+            given = f"ftkit run … {given}, ftkit predict … --text-column NAME"
         raise DataError(
-            f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column: -p {template} NAME ({python} in Python{', --text-column for ftkit predict' if role == 'text' else ''})"
+            f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column: {given} ({python} in Python)"
         )
     if name in there:
         return name

@@ -60,7 +60,7 @@ def variants(data: Data):
 
 def personal_cells(data: Data):
     "E-mail addresses, numbers of persons and cards in columns of words."
-    for c in data.items.of("text", "category", "identifier"):
+    for c in data.items.of("text", "category", "identifier", "constant"):
         for i, v in data.items.frame[c].dropna().items():
             if hits := find_personal(str(v)): yield "personal data", [i], f"{c}: " + ", ".join(f"{kind} {str(v)[a:b]}" for kind, a, b in hits[:5]), "scrub", "wrong", 1.0
 
@@ -178,7 +178,7 @@ def mended(
     if "unify" in fix:
         for c, (level, _), rest in list(_ways(data)): rows = np.flatnonzero(frame[c].isin(rest)); put(c, rows, "unify", [level] * len(rows))
     if "scrub" in fix:
-        for c in data.items.of("text", "category", "identifier"):
+        for c in data.items.of("text", "category", "identifier", "constant"):
             rows = [i for i, v in enumerate(frame[c]) if isinstance(v, str) and find_personal(v)]
             if rows: put(c, rows, "scrub", [scrub(frame[c].iat[i]) for i in rows])
     if "impute" in fix:

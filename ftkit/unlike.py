@@ -137,12 +137,23 @@ def learn_bounds(
     return Bounds(low - spare, high + spare)
 
 
+def _plain(
+    value: float,
+    digits: int,  # significant ones
+) -> str:
+    "A number without an exponent, unless it would be very long."
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    return np.format_float_positional(value, digits, unique=False, fractional=False, trim="-")
+
+
 def _outside(bounds: Bounds, figures: np.ndarray, names: tuple[str, ...]) -> str:
     "Which figure of an input lies outside."
     for k, name in enumerate(names):
         if not bounds.low[k] <= figures[k] <= bounds.high[k]:
             low, high, own = np.exp([bounds.low[k], bounds.high[k], figures[k]])
-            return f"its {name} is {own:.2g}, usual there are {low:.2g} to {high:.2g}"
+            low, high, own = (_plain(v, 3) if v > 1e-5 else "0" for v in (low, high, own))
+            return f"its {name} is {own}, in the training data {low} to {high}"
     return ""
 
 # %% ../nbs/06f_unlike.ipynb #4de32f36
@@ -221,10 +232,7 @@ class Familiar:
             x = _features(model, rows, features)
             far = self.nearness.distance(x) / self.nearness.limit
             for i in np.flatnonzero(far > 1):
-                why = (
-                    _far_number(model, x[i])
-                    or f"{far[i]:.2f} times as far from it as its own rows are at most"
-                )
+                why = _far_number(model, rows, i) or _farther(far[i])
                 notes[i] = f"unlike the training data: {why}"
         if self.bounds:
             kind = model.task.modality
@@ -250,16 +258,42 @@ def _features(model, rows, features: np.ndarray) -> np.ndarray:  # (N,F) float32
     return features / np.maximum(1e-12, np.linalg.norm(features, axis=1, keepdims=True))
 
 
-def _far_number(model, x: np.ndarray) -> str:
+def _farther(
+    times: float,  # distance to the training rows, as a multiple of the limit
+) -> str:
+    "How far an input lies, where nothing else can be said of it."
+    how = f"{_plain(times, 2)} times as far" if times >= 1.05 else "slightly farther"
+    than = "as" if times >= 1.05 else "than"
+    return f"it is {how} from the training rows {than} held-out rows are at most"
+
+
+def _far_number(
+    model,
+    rows,  # inputs, as `model.read` makes them
+    i: int,  # which of them
+) -> str:
     "The number of a table's row that lies farthest from the mean."
     if model.task.modality != "tabular":
         return ""
+    x = np.nan_to_num(rows.x[i, : model.prep.n_numbers])  # not clipped: the table's own number
     at = int(np.abs(x).argmax())
     width = np.cumsum([f.width for f in model.prep.numbers])
     feature = model.prep.numbers[int(np.searchsorted(width, at, side="right"))]
     if feature.kind == "text" or abs(x[at]) < 4:
         return ""
-    return f"{feature} is {x[at] * feature.spread + feature.mean:.6g}, its mean there {feature.mean:.6g}"
+    own = _before_scaling(float(x[at]), feature)
+    return f"{feature} is {own}, its mean there {_plain(feature.mean, 6)}"
+
+
+def _before_scaling(x: float, feature) -> str:
+    "The shortest number that becomes x, which has the precision of float32."
+    value = x * feature.spread + feature.mean
+    for digits in range(1, 10):
+        text = f"{value:.{digits}g}"
+        if np.float32((float(text) - feature.mean) / feature.spread) == np.float32(x):
+            break
+    return _plain(value, digits)
+
 
 # %% ../nbs/06f_unlike.ipynb #3c7cb357
 def learn_familiar(
