@@ -87,7 +87,7 @@ _AS_OPTION = {
     "limit": ("limit",),
     "size": ("size",),
 }  # a template's parameter: the option that a verb may have for it; -p kind is another thing than --kind
-_PARAMETER = re.compile(r"(ftkit run … )?-p (\w+)( (?:\"[^\"]*\"|'[^']*'|…|[^\s,;:)]+))?")
+_PARAMETER = re.compile(r"-p (\w+)( (?:\"[^\"]*\"|'[^']*'|…|[^\s,;:)]+))?")
 
 
 @contextlib.contextmanager
@@ -108,15 +108,15 @@ def _in_options(message: str, verb: Callable) -> str:
     known, left = inspect.signature(verb).parameters, []
 
     def put(found: re.Match) -> str:
-        run, parameter, value = found.group(1) or "", found.group(2), found.group(3) or ""
+        parameter, value = found.group(1), found.group(2) or ""
         is_transcript = parameter == "text_column" and "transcript column" in message
         options = [o for o in _AS_OPTION.get(parameter, ()) if o in known]
         if options and not is_transcript:
-            return f"{name + ' … ' if run else ''}--{options[0]}{value}"
+            return f"--{options[0]}{value}"
         left.append(f"-p {parameter}")
         return found.group()
 
-    message = message.replace(", ftkit predict … --text-column NAME", "")
+    message = message.replace(" for ftkit run, --text-column NAME for ftkit predict", "")
     message = _PARAMETER.sub(put, message)
     if not left:
         return message
