@@ -2091,6 +2091,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.verdict.Verdict.__str__': ('verdict.html#verdict.__str__', 'ftkit/verdict.py'),
                                'ftkit.verdict.Verdict.lines': ('verdict.html#verdict.lines', 'ftkit/verdict.py'),
                                'ftkit.verdict.Verdict.to_json': ('verdict.html#verdict.to_json', 'ftkit/verdict.py'),
+                               'ftkit.verdict._check': ('verdict.html#_check', 'ftkit/verdict.py'),
                                'ftkit.verdict._copies': ('verdict.html#_copies', 'ftkit/verdict.py'),
                                'ftkit.verdict._earlier': ('verdict.html#_earlier', 'ftkit/verdict.py'),
                                'ftkit.verdict._few': ('verdict.html#_few', 'ftkit/verdict.py'),

@@ -8,6 +8,7 @@ __all__ = ['DOUBTS', 'register_doubt', 'SIMPLEST', 'EARLIER', 'BY_HAND', 'INSTEA
 
 # %% ../nbs/11f_verdict.ipynb #6fedda05
 import dataclasses
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,16 @@ def _plural(n: int, word: str) -> str:
     return f"{n:,} {word}" + ("" if n == 1 else "s")
 
 
+def _check(data: Data, more: str = "") -> str:
+    "The command that looks at the data, with what it must be told."
+    command = f"ftkit check {shlex.quote(str(data.source or 'DATA'))}"
+    if data.task.modality == "tabular":
+        command += f" --label {shlex.quote(data.task.target)}"
+    if data.task.modality == "text":
+        command += " --kind text"
+    return command + more
+
+
 @register_doubt("leak")
 def _leak(report) -> Iterator[Doubt]:
     "Columns that alone tell what is to be predicted, and that the model has learned from."
@@ -113,7 +124,9 @@ def _copies(report) -> Iterator[Doubt]:
             "copies", told, voids=True, remedy="test on rows that are not in the training data"
         )
         return
-    remedy = "a copy of the data without them: ftkit check DATA --fix keep_one --out clean"
+    remedy = "a copy of the data without them: " + _check(
+        report.part.data, " --fix keep_one --out clean"
+    )
     without = report.without_copies[report.headline]
     yield Doubt("copies", f"{known}; without them: {_named(report)} {without}", remedy=remedy)
 
@@ -143,7 +156,7 @@ def _nothing(report) -> Iterator[Doubt]:
         yield Doubt(
             "nothing learned",
             f"it is not shown to be better than {always} ({_named(report)} {figure})",
-            remedy="look at the data: ftkit check DATA"
+            remedy=f"look at the data: {_check(report.part.data)}"
             + (
                 ""
                 if report.task.modality == "tabular"
@@ -363,9 +376,7 @@ def _personal(report) -> Iterator[Doubt]:
             "personal data",
             f"{_plural(rows, report.part.name + ' row')} hold{'s' * (rows == 1)} personal data "
             f"({most}), which report.html and predictions.csv show",
-            remedy="a copy without them: ftkit check DATA "
-            + ("--kind text " if data.task.modality == "text" else "")
-            + "--fix scrub --out clean",
+            remedy="a copy without them: " + _check(data, " --fix scrub --out clean"),
         )
 
 # %% ../nbs/11f_verdict.ipynb #aeaf9fc2
@@ -399,5 +410,8 @@ def verdict_of(
     doubts.sort(key=lambda d: not d.voids)
     if any(d.voids for d in doubts):  # comparisons of a figure that says nothing say nothing
         doubts = [d for d in doubts if d.name not in ("nothing learned", "simpler model", "target")]
+        doubts = [
+            dataclasses.replace(d, text=d.text.partition("; without them")[0]) for d in doubts
+        ]
     sentence, figure = _sentence(report, doubts)
     return Verdict(sentence, tuple(doubts), figure)
