@@ -790,7 +790,7 @@ def find_column(
         template, python = _GIVEN.get(role, (f"{role}_column", f"{role}="))
         given = f"-p {template} NAME"
         if role == "text":
-            given = f"ftkit run … {given}, ftkit predict … --text-column NAME"
+            given = f"ftkit run … -p {template} NAME, ftkit predict … --text-column NAME"
         raise DataError(
             f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column: {given} ({python} in Python)"
         )
