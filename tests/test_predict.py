@@ -99,7 +99,7 @@ def test_a_table_of_predictions_in_which_what_cannot_be_read_has_a_note(kind, mo
     lost = table["predicted"] == ""
     assert (len(table), lost.sum(), (table["note"][lost] > "").all()) == (40, 4, True)
     shares = [c for c in table if c.startswith("p(")]
-    assert np.allclose(table.loc[~lost, shares].astype(float).sum(axis=1), 1) and (table.loc[lost, shares] == "").all(axis=None)
+    assert np.allclose(table.loc[~lost, shares].astype(float).sum(axis=1), 1, atol=1e-3) and (table.loc[lost, shares] == "").all(axis=None)
     assert table["note"][~lost].str.contains("unlike").mean() < .1
     if kind in ("text", "tabular"):
         given = pd.read_csv(inputs, dtype=str, keep_default_na=False)
