@@ -8,6 +8,7 @@ __all__ = ['DOUBTS', 'register_doubt', 'SIMPLEST', 'EARLIER', 'BY_HAND', 'INSTEA
 
 # %% ../nbs/11f_verdict.ipynb #6fedda05
 import dataclasses
+import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -86,14 +87,16 @@ def _leak(report) -> Iterator[Doubt]:
     data = report.part.data
     if data.task.modality != "tabular":
         return
-    for name, share in columns_that_tell(data, at_least=LIKELY).items():
-        if report.columns and name not in report.columns:
-            continue
+    shares = columns_that_tell(data, at_least=LIKELY)
+    told = {c: s for c, s in shares.items() if not report.columns or c in report.columns}
+    certain = 0.99 if data.task.kind == "regression" else CERTAIN
+    columns = shlex.quote(json.dumps(list(told), ensure_ascii=False))
+    for name, share in sorted(told.items(), key=lambda item: -item[1]):
         yield Doubt(
             "leak",
             f"the column {name!r} alone tells {share:.0%} of {data.task.target}",
-            voids=share >= (0.99 if data.task.kind == "regression" else CERTAIN),
-            remedy=f"if it is known only afterwards, leave it out: -p leave_out '[\"{name}\"]'",
+            voids=share >= certain,
+            remedy=f"leave out what is known only afterwards: -p leave_out {columns}",
         )
 
 
