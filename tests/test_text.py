@@ -171,7 +171,8 @@ def test_predict_reads_files_tables_and_standard_input(run, home):
 
 def told_before_training(home, words):
     "Whether the newest run's notes say so before its training begins, also where features come from the cache."
-    events = read_events(max((home / "runs").glob("2*-text-*")))[0]
+    run = json.loads(ftkit("show", "last", "--json", cwd=home).stdout)
+    events = read_events(Path(run["notebook"]).parent)[0]
     fit = next(k for k, e in enumerate(events) if e["stage"] == "fit")
     return any(e["stage"] == "note" and words in e["text"] for e in events[:fit])
 
