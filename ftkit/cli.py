@@ -200,7 +200,7 @@ def _tell(folder: Path, as_json: bool) -> None:
     if as_json: return _print_json(row | {"seconds_by_stage": stage_seconds(folder), "cells": cell_statuses(folder), "facts": noted(folder), **paths})
     print(f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else ""))
     lines = verdict_lines(row["verdict"])
-    if not lines and row["value"] is not None:  # a notebook of one's own, or an older run
+    if not lines and row["value"] is not None:  # your own notebook, or an older run
         lines = [f"{row['metric']} {figure_text(row['value'])}" + (f" on the {row['part']} rows" if row.get("part") else "")]
     for line in lines: print(f"  {line}")
     if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
@@ -425,7 +425,7 @@ def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")
              text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None,
              out: Annotated[Path | None, typer.Option(help="write a table instead: .csv, .tsv, .jsonl or .parquet with the inputs' own columns (of files their path), predicted, the probability of each class, and a note")] = None,
              force: Annotated[bool, typer.Option("--force", help="with --out: replace a file that is no table of predictions")] = False,
-             strict: Annotated[bool, typer.Option("--strict", help="stop at the first input that cannot be read, with exit code 2; else it is told, and has no prediction")] = False,
+             strict: Annotated[bool, typer.Option("--strict", help="stop at the first input that cannot be read, with exit code 2; else it is named, and has no prediction")] = False,
              times: Annotated[bool, typer.Option("--times", help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second")] = False, as_json: Json = False):
     "Predict pictures, recordings, texts or rows of a table with a run's model; one line each, tab separated: a class and its probability, or a number and the interval around it."
     from ftkit.artifact import Predictor

@@ -43,7 +43,7 @@ def check_choices(
     for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
         if c.shard and getattr(c, name) != off: raise UsageError(f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step: -p {name} {off}, or -p shard false")
     if c.views and augment is None: raise UsageError(f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or -p views 0")
-    if augment is not None and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs) and kind != "image": raise UsageError("augment changes the inputs of the body, and only the head is trained, on what the body made of them once; -p augment none, or train layers of the backbone too")
+    if augment is not None and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs) and kind != "image": raise UsageError("augment changes the inputs of the backbone, and only the head is trained, on features that were computed once; -p augment none, or train layers of the backbone too")
     for name, off in (("sampler", "shuffle"), ("contrast_epochs", 0)):
         if task.kind != "single_label" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a row: -p {name} {off}")
     if teacher is not None and (task.kind == "transcription" or teacher.task != task): raise UsageError(f"the teacher is made for {teacher.task} and the data are {task}; give a model of the same task, of classes or numbers")

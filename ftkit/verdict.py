@@ -159,12 +159,7 @@ def _nothing(report) -> Iterator[Doubt]:
         yield Doubt(
             "nothing learned",
             f"it is not shown to be better than {always} ({_named(report)} {figure})",
-            remedy=f"look at the data: {_check(report.part.data)}"
-            + (
-                ""
-                if report.task.modality == "tabular"
-                else "; train longer, or take another backbone"
-            ),
+            remedy=f"look at the data: {_check(report.part.data)}",
         )
 
 
@@ -195,11 +190,11 @@ def _never(report) -> Iterator[Doubt]:
     yield Doubt("class never predicted", f"{what} never predicted: {names}{more}", remedy=remedy)
 
 # %% ../nbs/11f_verdict.ipynb #2686b556
-# (modality, baseline): parameters of the same template that train that model instead
 BY_HAND = {  # baselines that no template trains
     "tf-idf + linear": "in scikit-learn, TfidfVectorizer and LogisticRegression",
     "linear on raw pixels": "in scikit-learn, LogisticRegression on pictures of 16 x 16 pixels",
 }
+# (modality, baseline): parameters of the same template that train that model instead
 INSTEAD = {
     ("image", "frozen body + linear"): "-p freeze backbone",
     ("text", "frozen body + linear"): "-p freeze backbone",
@@ -257,9 +252,7 @@ def _simpler(report) -> Iterator[Doubt]:
     if not cheaper and report.gain[name].high >= 0:
         return  # as good, and not simpler
     known = "as it came" if name.endswith("as it came") else name
-    command = INSTEAD.get((report.task.modality, known), "")
-    if not command and known in BY_HAND:
-        command = BY_HAND[known]
+    command = INSTEAD.get((report.task.modality, known)) or BY_HAND.get(known, "")
     yield Doubt(
         "simpler model",
         f"the model is {_simpler_text(report, name)}"
