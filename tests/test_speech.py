@@ -211,7 +211,7 @@ def test_messages(home, tmp_path):
     refused("augment is Augment and the data are recordings; give SoundAugment", lambda: Trainer(model, data, Augment(rotate=10)))
     refused("mixup is 0.2 and the data are recordings; only pictures and rows of tables can be laid over each other", lambda: Trainer(model, data, mixup=.2))
     from ftkit.noises import SoundAugment
-    refused("augment changes the inputs of the body, and only the head is trained", lambda: Trainer(model, data, SoundAugment.preset("light"), freeze="backbone"))
+    refused("augment changes the inputs of the backbone, and only the head is trained", lambda: Trainer(model, data, SoundAugment.preset("light"), freeze="backbone"))
     refused("loss is 'ctc' and this head is trained by cross_entropy; leave loss at auto", lambda: Trainer(model, data, loss="ctc"))
     refused("decoding is 'beam', and these data have classes", lambda: Model("log_mel", data.task, decoding="beam"))
     assert len(Data.speech(home / "t.csv", max_seconds=20, skip_long=True)) == 47
