@@ -20,9 +20,16 @@ def _fitting(backbone: Backbone, lowest: int, dora: bool) -> list[str]:
     "Names of the layers that can have an adapter: full matrices, and filters that see all channels; with DoRA those of one pixel, as peft cannot read others in the layout channels_last."
     layers, out = backbone.layers(), []
     for name, m in backbone.body.named_modules():
-        if isinstance(m, nn.Linear) or isinstance(m, nn.Conv2d) and m.groups == 1 and (not dora or m.kernel_size == (1, 1)):
-            if layers[f"{name}.weight" if name else "weight"] >= lowest: out.append(name)
+        if (
+            isinstance(m, nn.Linear)
+            or isinstance(m, nn.Conv2d)
+            and m.groups == 1
+            and (not dora or m.kernel_size == (1, 1))
+        ):
+            if layers[f"{name}.weight" if name else "weight"] >= lowest:
+                out.append(name)
     return out
+
 
 def add_adapters(
     model: Model,
@@ -33,17 +40,32 @@ def add_adapters(
 ) -> Model:
     "Put an adapter beside each layer that can have one; only they and the head are trained from now on."
     from peft import LoraConfig, inject_adapter_in_model
+
     names = _fitting(model.backbone, lowest, dora)
-    if not names and dora and _fitting(model.backbone, lowest, False): raise UsageError(f"dora is on, and {model.backbone.name} has only filters wider than 1×1, which it cannot adapt; turn it off: -p dora false, with lora on")
-    if not names: raise UsageError(f"lora is {rank}, and no layer of {model.backbone.name} that is trained has a full matrix; turn it off (-p lora 0), or choose another backbone")
+    if not names and dora and _fitting(model.backbone, lowest, False):
+        raise UsageError(
+            f"dora is on, and {model.backbone.name} has only filters wider than 1×1, which it cannot adapt; turn it off: -p dora false, with lora on"
+        )
+    if not names:
+        raise UsageError(
+            f"lora is {rank}, and no layer of {model.backbone.name} that is trained has a full matrix; turn it off (-p lora 0), or choose another backbone"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names, use_dora=dora), model.backbone.body)
+        inject_adapter_in_model(
+            LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names, use_dora=dora),
+            model.backbone.body,
+        )
     return model.freeze("none")
+
 
 def _adapted(body: nn.Module) -> list[tuple[str, nn.Module]]:
     "Layers with an adapter, by name."
-    return [(name, m) for name, m in body.named_modules() if hasattr(m, "get_base_layer") and hasattr(m, "lora_A")]
+    return [
+        (name, m)
+        for name, m in body.named_modules()
+        if hasattr(m, "get_base_layer") and hasattr(m, "lora_A")
+    ]
 
 # %% ../nbs/06c_adapters.ipynb #07e33a45
 def _whole(layer: nn.Module) -> nn.Module:

@@ -195,29 +195,56 @@ def _static(name: str, pretrained: bool) -> Backbone:
 # %% ../nbs/05_backbone.ipynb #c2087fd5
 def _tokenizer(folder: Path):
     from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast.from_pretrained(folder)
+
 
 @register_source("folder")
 def _folder(name: str, pretrained: bool) -> Backbone:
     from safetensors.torch import load_file
-    folder = Path(name) / "model" if (Path(name) / "model" / "config.json").is_file() else Path(name)
-    if not (folder / "config.json").is_file(): raise BackboneError(f"{name} has no config.json; give a model folder of ftkit or transformers, or a name (`ftkit backbones` lists them)")
+
+    folder = (
+        Path(name) / "model" if (Path(name) / "model" / "config.json").is_file() else Path(name)
+    )
+    if not (folder / "config.json").is_file():
+        raise BackboneError(
+            f"{name} has no config.json; give a model folder of ftkit or transformers, or a name (`ftkit backbones` lists them)"
+        )
     config = read_json(folder / "config.json")
     own = config.get("ftkit")
-    if not own and "architecture" not in config: return _transformers(str(folder), pretrained)
+    if not own and "architecture" not in config:
+        return _transformers(str(folder), pretrained)
     architecture = (own or config).get("architecture")
-    if architecture.startswith("hf:"): net = _transformers(str(folder), False)
-    else: net = SOURCES[architecture.partition(":")[0]](architecture.partition(":")[2], False)
+    if architecture.startswith("hf:"):
+        net = _transformers(str(folder), False)
+    else:
+        net = SOURCES[architecture.partition(":")[0]](architecture.partition(":")[2], False)
     if pretrained:
         weights = load_file(folder / "model.safetensors")
-        if hasattr(net.body, "upgraded"): weights = net.body.upgraded(weights)
+        if hasattr(net.body, "upgraded"):
+            weights = net.body.upgraded(weights)
         wanted = net.body.state_dict()
         missing = [k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape]
-        if missing: raise BackboneError(f"{folder}/model.safetensors does not fit {architecture}: {len(missing)} of {len(wanted)} tensors are missing or of another shape (first: {missing[0]})")
+        if missing:
+            raise BackboneError(
+                f"{folder}/model.safetensors does not fit {architecture}: {len(missing)} of {len(wanted)} tensors are missing or of another shape (first: {missing[0]})"
+            )
         net.body.load_state_dict({k: weights[k] for k in wanted})
-    prep = read_json(folder / "preprocess.json") if own else {k: config[k] for k in ("size", "mean", "std", "interpolation") if k in config}
-    net.prep = dataclasses.replace(net.prep, **{k: tuple(v) if isinstance(v, list) else v for k, v in prep.items() if k in net.prep.__dataclass_fields__})
-    if net.prep.modality == "text" and net.tokenizer is None: net.tokenizer = _tokenizer(folder)
+    prep = (
+        read_json(folder / "preprocess.json")
+        if own
+        else {k: config[k] for k in ("size", "mean", "std", "interpolation") if k in config}
+    )
+    net.prep = dataclasses.replace(
+        net.prep,
+        **{
+            k: tuple(v) if isinstance(v, list) else v
+            for k, v in prep.items()
+            if k in net.prep.__dataclass_fields__
+        },
+    )
+    if net.prep.modality == "text" and net.tokenizer is None:
+        net.tokenizer = _tokenizer(folder)
     net.name, net.architecture = name, architecture
     return net
 
@@ -225,19 +252,34 @@ def _folder(name: str, pretrained: bool) -> Backbone:
 def _source_of(name: str) -> tuple[str, str]:
     "Which source a plain name belongs to: a folder, a sample, timm, torchvision, or a hub id."
     source, colon, rest = name.partition(":")
-    if colon and source in SOURCES or name == "log_mel": return source, rest
-    if colon and source == "sample" or name in SAMPLES: return "folder", str(fetch_sample(name.removeprefix("sample:")))
-    if os.path.isdir(name): return "folder", name
+    if colon and source in SOURCES or name == "log_mel":
+        return source, rest
+    if colon and source == "sample" or name in SAMPLES:
+        return "folder", str(fetch_sample(name.removeprefix("sample:")))
+    if os.path.isdir(name):
+        return "folder", name
     import timm
     import torchvision
-    if timm.is_model(name): return "timm", name
-    if name in torchvision.models.list_models(torchvision.models): return "torchvision", name
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name): return "hf", name
+
+    if timm.is_model(name):
+        return "timm", name
+    if name in torchvision.models.list_models(torchvision.models):
+        return "torchvision", name
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return "hf", name
     bodies = [s.name for s in SAMPLES.values() if s.holds == "weights" and s.kind in _BODIES]
-    near = nearest(name.partition(".")[0], [*bodies, *timm.list_models(), *torchvision.models.list_models(torchvision.models)])
+    near = nearest(
+        name.partition(".")[0],
+        [*bodies, *timm.list_models(), *torchvision.models.list_models(torchvision.models)],
+    )
     guess = f"; did you mean {near!r}?" if near else ""
-    known = "; ".join(f"{_NOUNS[kind]}: {', '.join(s.name for s in SAMPLES.values() if s.holds == 'weights' and s.kind == kind)}" for kind in _BODIES)
-    raise BackboneError(f"there is no backbone {name!r}{guess}; there are for {known}; a folder and OWNER/NAME of a hub work too, and `ftkit backbones PATTERN` searches all names")
+    known = "; ".join(
+        f"{_NOUNS[kind]}: {', '.join(s.name for s in SAMPLES.values() if s.holds == 'weights' and s.kind == kind)}"
+        for kind in _BODIES
+    )
+    raise BackboneError(
+        f"there is no backbone {name!r}{guess}; there are for {known}; a folder and OWNER/NAME of a hub work too, and `ftkit backbones PATTERN` searches all names"
+    )
 
 # %% ../nbs/05_backbone.ipynb #fcf1a31e
 def load_backbone(
@@ -245,16 +287,27 @@ def load_backbone(
     pretrained: bool = True,  # False starts from random weights
 ) -> Backbone:
     "A pretrained body by name."
-    if settings()["offline"].value: os.environ["HF_HUB_OFFLINE"] = "1"
+    if settings()["offline"].value:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     source, rest = _source_of(name)
-    try: net = SOURCES[source](rest, pretrained)
-    except (BackboneError, SampleError): raise
+    try:
+        net = SOURCES[source](rest, pretrained)
+    except (BackboneError, SampleError):
+        raise
     except Exception as e:  # the libraries raise a dozen types for a name, a network or a file
-        why = "the setting offline is true and it is not in the cache" if settings()["offline"].value and pretrained and source in ("hf", "timm") else f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:160]}"
-        raise BackboneError(f"backbone {name!r} could not be loaded from {source} ({why}); without a network these work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched them), "
-                            "a model folder" + ("" if source == "hf" else ", or random weights: -p pretrained false")) from None
+        why = (
+            "the setting offline is true and it is not in the cache"
+            if settings()["offline"].value and pretrained and source in ("hf", "timm")
+            else f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:160]}"
+        )
+        raise BackboneError(
+            f"backbone {name!r} could not be loaded from {source} ({why}); without a network these work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched them), "
+            "a model folder"
+            + ("" if source == "hf" else ", or random weights: -p pretrained false")
+        ) from None
     net.name = name
-    if not pretrained: net.first_weights = net.weights_hash()
+    if not pretrained:
+        net.first_weights = net.weights_hash()
     return net
 
 # %% ../nbs/05_backbone.ipynb #7387542a

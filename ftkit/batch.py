@@ -223,44 +223,106 @@ def cancel(self) -> int:  # runs that were asked to stop
     return len(going)
 
 # %% ../nbs/15b_batch.ipynb #365a4b0b
-_LOWER = {"error", "loss", "rmse", "mse", "mae", "brier", "perplexity", "ece", "wer", "cer", "deviance", "seconds"}
+_LOWER = {
+    "error",
+    "loss",
+    "rmse",
+    "mse",
+    "mae",
+    "brier",
+    "perplexity",
+    "ece",
+    "wer",
+    "cer",
+    "deviance",
+    "seconds",
+}
+
 
 def lower_is_better(metric: str) -> bool:
     "By a word in its name: error, loss, rmse and the like."
     return bool(_LOWER & set(re.split(r"[^a-z0-9]+", metric.lower())))
+
 
 def _number(figure, part: str = "value"):
     "A part of a figure that may be a bare number."
     value = figure.get(part) if isinstance(figure, dict) else figure if part == "value" else None
     return value if isinstance(value, (int, float)) else None
 
+
 _COLUMNS = ("seconds", "status", "run", "number", "doubts", "error")
 
+
 @patch_to(Batch)
-def results(self,
+def results(
+    self,
     by: str | None = None,  # a metric; default: the headline of most runs
     lowest: bool | None = None,  # whether the lowest is the best; default: by the metric's name
 ) -> list[dict]:  # differing parameters, figures, seconds, status, run
     "A row a run, best first."
     states = row_states(self)
-    found = [figures(runs_folder() / s.run["id"]) if s.status == "completed" else {} for s in states]
+    found = [
+        figures(runs_folder() / s.run["id"]) if s.status == "completed" else {} for s in states
+    ]
     names = list(dict.fromkeys(k for f in found for k in f))
-    headlines = collections.Counter((s.run.get("result") or {}).get("metric") for s, f in zip(states, found) if f)
-    if by is not None and names and by not in names: raise UsageError(f"no run has a metric {by!r}; there are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(by, names)) else ""))
-    by = by or next((m for m, _ in headlines.most_common() if m in names), names[0] if names else None)
-    differ = [k for k in (states[0].row.values if states else {}) if any(s.row.values[k] != states[0].row.values[k] for s in states)]
-    taken, sign = {*differ, *_COLUMNS}, 1 if (lower_is_better(by or "") if lowest is None else lowest) else -1
+    headlines = collections.Counter(
+        (s.run.get("result") or {}).get("metric") for s, f in zip(states, found) if f
+    )
+    if by is not None and names and by not in names:
+        raise UsageError(
+            f"no run has a metric {by!r}; there are {', '.join(names)}"
+            + (f"; did you mean {near!r}?" if (near := nearest(by, names)) else "")
+        )
+    by = by or next(
+        (m for m, _ in headlines.most_common() if m in names), names[0] if names else None
+    )
+    differ = [
+        k
+        for k in (states[0].row.values if states else {})
+        if any(s.row.values[k] != states[0].row.values[k] for s in states)
+    ]
+    taken, sign = (
+        {*differ, *_COLUMNS},
+        1 if (lower_is_better(by or "") if lowest is None else lowest) else -1,
+    )
     column = lambda m: f"{m} (figure)" if m in taken else m
+
     def place(pair):
         s, f = pair
         value = _number(f.get(by))
-        return (s.status != "completed") + (s.status in ("failed", "lost")), value is None, sign * (value or 0), s.row.number
+        return (
+            (s.status != "completed") + (s.status in ("failed", "lost")),
+            value is None,
+            sign * (value or 0),
+            s.row.number,
+        )
+
     rows = []
     for s, f in sorted(zip(states, found), key=place):
         figure = f.get(by)
-        row = {f"{k} (parameter)" if k in _COLUMNS else k: s.row.values[k] for k in differ} | ({column(by): _number(figure)} if by else {}) | ({f"{by} {end}": _number(figure, end) for end in ("low", "high")} if any(isinstance(g.get(by), dict) for g in found) else {})
+        row = (
+            {f"{k} (parameter)" if k in _COLUMNS else k: s.row.values[k] for k in differ}
+            | ({column(by): _number(figure)} if by else {})
+            | (
+                {f"{by} {end}": _number(figure, end) for end in ("low", "high")}
+                if any(isinstance(g.get(by), dict) for g in found)
+                else {}
+            )
+        )
         row |= {column(m): _number(f.get(m)) for m in names if m != by}
-        rows.append(row | {"seconds": summary(runs_folder() / s.run["id"])["seconds"] if s.run else None, "status": s.status, "run": s.run["id"] if s.run else None, "number": s.row.number, "doubts": doubt_names(summary(runs_folder() / s.run["id"], s.run)["verdict"]) if s.status == "completed" else "", "error": _failure(s.run) if s.status in ("failed", "lost") else ""})
+        rows.append(
+            row
+            | {
+                "seconds": summary(runs_folder() / s.run["id"])["seconds"] if s.run else None,
+                "status": s.status,
+                "run": s.run["id"] if s.run else None,
+                "number": s.row.number,
+                "doubts": doubt_names(summary(runs_folder() / s.run["id"], s.run)["verdict"])
+                if s.status == "completed"
+                else "",
+                "error": _failure(s.run) if s.status in ("failed", "lost") else "",
+            }
+        )
     return rows
 
 # %% ../nbs/15b_batch.ipynb #dfb529c8

@@ -34,18 +34,35 @@ def freeze_batch_norm(body: nn.Module) -> None:
 def _skip(block: nn.Module, args, kwargs, out):
     "Hook: some rows pass a block unchanged, the others are changed so much more that the mean stays."
     chance = getattr(block, "skip_chance", 0)
-    if not block.training or not chance: return out
+    if not block.training or not chance:
+        return out
     x, y = (args or tuple(kwargs.values()))[0], out[0] if isinstance(out, tuple) else out
-    stay = torch.empty(len(x), *[1] * (x.ndim - 1), device=x.device, dtype=x.dtype).bernoulli_(1 - chance) / (1 - chance)
+    stay = torch.empty(len(x), *[1] * (x.ndim - 1), device=x.device, dtype=x.dtype).bernoulli_(
+        1 - chance
+    ) / (1 - chance)
     y = x + (y - x) * stay
     return (y, *out[1:]) if isinstance(out, tuple) else y
+
 
 def _places(body: nn.Module) -> list[tuple[nn.Module, str]]:
     "Where timm's or torchvision's blocks can be skipped: (block, attribute)."
     from timm.layers import DropPath
     from torchvision.ops import StochasticDepth
-    empty = lambda m: [n for n in ("drop_path", "drop_path1", "drop_path2") if isinstance(getattr(m, n, 0), (nn.Identity, type(None)))]
-    return [(m, name) for m in body.modules() for name in (*empty(m), *(n for n, c in m.named_children() if isinstance(c, (StochasticDepth, DropPath))))]
+
+    empty = lambda m: [
+        n
+        for n in ("drop_path", "drop_path1", "drop_path2")
+        if isinstance(getattr(m, n, 0), (nn.Identity, type(None)))
+    ]
+    return [
+        (m, name)
+        for m in body.modules()
+        for name in (
+            *empty(m),
+            *(n for n, c in m.named_children() if isinstance(c, (StochasticDepth, DropPath))),
+        )
+    ]
+
 
 def set_depth(
     backbone: Backbone,
@@ -53,14 +70,27 @@ def set_depth(
 ) -> None:
     "Set the stochastic depth of a body."
     from timm.layers import DropPath
+
     places = _places(backbone.body)
-    rows = [list(m) for m in backbone.body.modules() if isinstance(m, nn.ModuleList) and len(m) > 1 and len({(type(b), *(p.shape for p in [*b.parameters()][:1])) for b in m}) == 1]  # what is skipped must give what it gets
-    if share and not places and not rows: raise UsageError(f"stochastic_depth is {share}, and {backbone.name} has no row of like blocks that could be skipped; turn it off: -p stochastic_depth 0")
+    rows = [
+        list(m)
+        for m in backbone.body.modules()
+        if isinstance(m, nn.ModuleList)
+        and len(m) > 1
+        and len({(type(b), *(p.shape for p in [*b.parameters()][:1])) for b in m}) == 1
+    ]  # what is skipped must give what it gets
+    if share and not places and not rows:
+        raise UsageError(
+            f"stochastic_depth is {share}, and {backbone.name} has no row of like blocks that could be skipped; turn it off: -p stochastic_depth 0"
+        )
     for k, (m, name) in enumerate(places):
-        if share or isinstance(getattr(m, name), DropPath): setattr(m, name, DropPath(share * (k + 1) / len(places)).train(m.training))
+        if share or isinstance(getattr(m, name), DropPath):
+            setattr(m, name, DropPath(share * (k + 1) / len(places)).train(m.training))
     for k, b in enumerate(max(rows, key=len) if rows and not places else ()):
-        if share and not hasattr(b, "skip_chance"): b.register_forward_hook(_skip, with_kwargs=True)
-        if share or hasattr(b, "skip_chance"): b.skip_chance = share * (k + 1) / max(map(len, rows))
+        if share and not hasattr(b, "skip_chance"):
+            b.register_forward_hook(_skip, with_kwargs=True)
+        if share or hasattr(b, "skip_chance"):
+            b.skip_chance = share * (k + 1) / max(map(len, rows))
 
 # %% ../nbs/06d_body_options.ipynb #813ff00f
 def recompute(

@@ -28,13 +28,18 @@ def guess_kind(
     from ftkit.folders import PICTURES, RECORDINGS, TEXTS, files_in
     from ftkit.sources import read_table, usual_column
     from ftkit.table_samples import SAMPLES
+
     kinds = {"image": PICTURES, "speech": RECORDINGS, "text": TEXTS}
     of = {suffix: name for name, kind in kinds.items() for suffix in kind.suffixes}
     name, path = source.removeprefix("sample:"), Path(source).expanduser()
-    if source.startswith("sample:") and name in SAMPLES: return SAMPLES[name].kind
-    if path.is_dir(): names = [f.name for _, f in zip(range(20_000), path.rglob("*"))]
-    elif path.suffix == ".npz" or "idx3" in path.name: return "image"
-    elif path.suffix.lower() in (".db", ".sqlite", ".sqlite3"): return "text" if item else "tabular"
+    if source.startswith("sample:") and name in SAMPLES:
+        return SAMPLES[name].kind
+    if path.is_dir():
+        names = [f.name for _, f in zip(range(20_000), path.rglob("*"))]
+    elif path.suffix == ".npz" or "idx3" in path.name:
+        return "image"
+    elif path.suffix.lower() in (".db", ".sqlite", ".sqlite3"):
+        return "text" if item else "tabular"
     elif path.is_file():
         table = read_table(path, decode)
         if item in table.columns:
@@ -42,13 +47,19 @@ def guess_kind(
         cells = [[str(v).strip() for v in table[column][:200]] for column in table.columns]
         files = [[v for v in column if Path(v).suffix.lower() in of] for column in cells]
         names = max(files, key=len, default=[])  # the column whose cells are names of files
-        if len(names) < .5 * min(200, len(table)): names = []
-        if not any(Path(n).suffix.lower() in of for n in names): return "text" if item or usual_column(table, "text") else "tabular"
-    else: return "image"  # its reader says what is wrong, or asks a hub
+        if len(names) < 0.5 * min(200, len(table)):
+            names = []
+        if not any(Path(n).suffix.lower() in of for n in names):
+            return "text" if item or usual_column(table, "text") else "tabular"
+    else:
+        return "image"  # its reader says what is wrong, or asks a hub
     found = Counter(of[s] for s in (Path(n).suffix.lower() for n in names) if s in of)
     if not found and path.is_dir():  # names without an ending: what is in the files says it
         found.update(next(([name] for name, kind in kinds.items() if files_in(path, kind)), ()))
-    if not found: raise UsageError(f"{source} holds no pictures, recordings or texts that can be told by their names; say --kind image, text or speech")
+    if not found:
+        raise UsageError(
+            f"{source} holds no pictures, recordings or texts that can be told by their names; say --kind image, text or speech"
+        )
     return found.most_common(1)[0][0]
 
 # %% ../nbs/18a_checking.ipynb #011071d0
@@ -128,49 +139,99 @@ def _in_options(message: str, verb: Callable) -> str:
 # %% ../nbs/18a_checking.ipynb #0dd8cda0
 def check_data(
     data: Annotated[str, typer.Argument(help="a folder of class folders, a table, or sample:NAME")],
-    kind: Annotated[str | None, typer.Option(help="image, text, speech or tabular; without it, seen from the files")] = None,
-    label: Annotated[str | None, typer.Option(help="a table's column with the label; without it, looked for")] = None,
-    item: Annotated[str | None, typer.Option(help="a table's column with the text or the path; without it, looked for")] = None,
-    task: Annotated[str | None, typer.Option(help="of recordings: classify or transcribe; without it, what the table has")] = None,
-    where: Annotated[str | None, typer.Option(help="only rows of the table for which this holds, for example \"stars >= 3\"")] = None,
-    limit: Annotated[int | None, typer.Option(help="at most so many rows, drawn at random", min=2)] = None,
-    fast: Annotated[bool, typer.Option(help="without a pretrained body: no suspected labels, no outliers")] = False,
-    backbone: Annotated[str | None, typer.Option(help="that body; without it, the usual one")] = None,
-    fix: Annotated[str | None, typer.Option(help="of the cleaned copy or the decisions: drop, keep_one, relabel, scrub, impute, unify, with commas between them")] = None,
-    out: Annotated[Path | None, typer.Option(help="a folder to make with the cleaned copy, or a decisions .csv")] = None,
-    page: Annotated[Path | None, typer.Option(help="write what was found as a page of HTML, with the rows themselves")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="image, text, speech or tabular; without it, seen from the files"),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="a table's column with the label; without it, looked for")
+    ] = None,
+    item: Annotated[
+        str | None,
+        typer.Option(help="a table's column with the text or the path; without it, looked for"),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="of recordings: classify or transcribe; without it, what the table has"),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(help='only rows of the table for which this holds, for example "stars >= 3"'),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="at most so many rows, drawn at random", min=2)
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option(help="without a pretrained body: no suspected labels, no outliers")
+    ] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="that body; without it, the usual one")
+    ] = None,
+    fix: Annotated[
+        str | None,
+        typer.Option(
+            help="of the cleaned copy or the decisions: drop, keep_one, relabel, scrub, impute, unify, with commas between them"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="a folder to make with the cleaned copy, or a decisions .csv"),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="write what was found as a page of HTML, with the rows themselves"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     "Look for copies, wrong labels, faults and personal data before training; make a cleaned copy."
     from ftkit.quality import FIXES, check
     from ftkit.report import html_page
-    if (fix is None) != (out is None): raise UsageError("fix and out belong together: fix says what to mend, out where the mended copy goes")
+
+    if (fix is None) != (out is None):
+        raise UsageError(
+            "fix and out belong together: fix says what to mend, out where the mended copy goes"
+        )
     fixes = tuple(f.strip() for f in fix.split(",")) if fix else ()
-    if wrong := [f for f in fixes if f not in FIXES]: raise UsageError(f"there is no fix {wrong[0]!r}; there are {', '.join(FIXES)}")
-    if out and out.suffix != ".csv" and out.exists(): raise UsageError(f"{out} is there already; name a folder that is not")
+    if wrong := [f for f in fixes if f not in FIXES]:
+        raise UsageError(f"there is no fix {wrong[0]!r}; there are {', '.join(FIXES)}")
+    if out and out.suffix != ".csv" and out.exists():
+        raise UsageError(f"{out} is there already; name a folder that is not")
     with own_options(check_data):
-        read = read_data(data, kind, label, item, task, where=where, limit=limit, skip_bad=True, near="as_is")
+        read = read_data(
+            data, kind, label, item, task, where=where, limit=limit, skip_bad=True, near="as_is"
+        )
         found = check(read, not fast, backbone)
     kind = found.data.task.modality
     left, decided = 0, bool(out and out.suffix == ".csv")
     if out:
-        if decided: left = found.write_decisions(out, fixes)
-        else: found.clean(out, fixes)
-    if page: write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
+        if decided:
+            left = found.write_decisions(out, fixes)
+        else:
+            found.clean(out, fixes)
+    if page:
+        write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
     if as_json:
         print(json_text(found.to_json()))
         return
     lines = [*(f"  read: {note}" for note in found.data.notes), str(found)]
-    lines += [f"  {what:<9} {Path(p).resolve()}" for what, p in (("decisions" if decided else "cleaned", out), ("page", page)) if p]
+    lines += [
+        f"  {what:<9} {Path(p).resolve()}"
+        for what, p in (("decisions" if decided else "cleaned", out), ("page", page))
+        if p
+    ]
     if left:
-        lines.append(f"  {left} copies are equal to another row, and decisions cannot part them; a cleaned copy can (--out FOLDER)")
+        lines.append(
+            f"  {left} copies are equal to another row, and decisions cannot part them; a cleaned copy can (--out FOLDER)"
+        )
     if out:
-        lines.append(f"  next:     {found.next_command(out, **_columns_of(kind, label, item, found.data.task.kind))}")
+        lines.append(
+            f"  next:     {found.next_command(out, **_columns_of(kind, label, item, found.data.task.kind))}"
+        )
     print("\n".join(lines))
+
 
 def _columns_of(kind: str, label: str | None, item: str | None, task: str) -> dict:
     "The columns that were named, as the templates call them."
     name = {"image": "item_column", "text": "text_column", "speech": "path_column"}.get(kind)
     label_name = "text_column" if task == "transcription" else "label_column"
     return {label_name: label} | ({name: item} if name else {})
-

@@ -17,40 +17,113 @@ from .core import UsageError, json_text
 # %% ../nbs/18b_choosing.ipynb #83ced6f9
 def find_backbones(
     pattern: Annotated[str, typer.Argument(help="part of a name, or with * and ?")] = "",
-    data: Annotated[str | None, typer.Option("--for", metavar="DATA", help="rank bodies for these: a folder of class folders, a table, or sample:NAME")] = None,
-    bodies: Annotated[str | None, typer.Option(help="these, with commas between them; also folders of earlier runs. Without it, those that need no hub")] = None,
-    rows: Annotated[int | None, typer.Option(help="judge by at most so many rows, drawn at random; without it 200 pictures or recordings, 1,000 texts", min=20)] = None,
-    tune: Annotated[float | None, typer.Option(metavar="MINUTES", help="train the leading bodies too, on either half of the rows that are no test rows, as many as there is time for", min=0)] = None,
-    size: Annotated[int | None, typer.Option(help="side of the pictures in pixels, as for ftkit run image", min=32)] = None,
-    kind: Annotated[str | None, typer.Option(help="image, text or speech; without it, seen from the files")] = None,
-    label: Annotated[str | None, typer.Option(help="a table's column with the label; without it, looked for")] = None,
-    item: Annotated[str | None, typer.Option(help="a table's column with the text or the path; without it, looked for")] = None,
-    task: Annotated[str | None, typer.Option(help="of recordings: classify or transcribe; without it, what the table has")] = None,
-    limit: Annotated[int | None, typer.Option(help="at most so many rows of the data, drawn at random", min=2)] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="DATA",
+            help="rank bodies for these: a folder of class folders, a table, or sample:NAME",
+        ),
+    ] = None,
+    bodies: Annotated[
+        str | None,
+        typer.Option(
+            help="these, with commas between them; also folders of earlier runs. Without it, those that need no hub"
+        ),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            help="judge by at most so many rows, drawn at random; without it 200 pictures or recordings, 1,000 texts",
+            min=20,
+        ),
+    ] = None,
+    tune: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            help="train the leading bodies too, on either half of the rows that are no test rows, as many as there is time for",
+            min=0,
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="side of the pictures in pixels, as for ftkit run image", min=32),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="image, text or speech; without it, seen from the files")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="a table's column with the label; without it, looked for")
+    ] = None,
+    item: Annotated[
+        str | None,
+        typer.Option(help="a table's column with the text or the path; without it, looked for"),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="of recordings: classify or transcribe; without it, what the table has"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="at most so many rows of the data, drawn at random", min=2)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     "Search the names of pretrained bodies (samples need no model hub), or rank bodies for your data."
     if data is None:
-        if given := [f"--{n}" for n, v in (("bodies", bodies), ("rows", rows), ("tune", tune), ("size", size), ("kind", kind), ("label", label), ("item", item), ("task", task), ("limit", limit)) if v is not None]: raise UsageError(f"{given[0]} belongs to --for DATA; name the data, or leave it out")
+        if given := [
+            f"--{n}"
+            for n, v in (
+                ("bodies", bodies),
+                ("rows", rows),
+                ("tune", tune),
+                ("size", size),
+                ("kind", kind),
+                ("label", label),
+                ("item", item),
+                ("task", task),
+                ("limit", limit),
+            )
+            if v is not None
+        ]:
+            raise UsageError(f"{given[0]} belongs to --for DATA; name the data, or leave it out")
         return _names(pattern, as_json)
-    if pattern: raise UsageError(f"a pattern ({pattern!r}) and --for were given; name the bodies to be ranked with --bodies A,B")
+    if pattern:
+        raise UsageError(
+            f"a pattern ({pattern!r}) and --for were given; name the bodies to be ranked with --bodies A,B"
+        )
     from ftkit.ranking import rank_backbones
-    named = [_body(b.strip()) for b in bodies.split(",") if b.strip()] if bodies is not None else None
+
+    named = (
+        [_body(b.strip()) for b in bodies.split(",") if b.strip()] if bodies is not None else None
+    )
     with own_options(find_backbones):
         read = read_data(data, kind, label, item, task, limit=limit)
-        found = rank_backbones(read, named, rows, tune=tune or 0, **({"size": size} if size else {}))
+        found = rank_backbones(
+            read, named, rows, tune=tune or 0, **({"size": size} if size else {})
+        )
     print(json_text(found.to_json()) if as_json else found)
+
 
 def _body(name: str) -> str:
     "A body's name; of an earlier run its folder."
-    if Path(name).exists() or not name.startswith("run:"): return name
+    if Path(name).exists() or not name.startswith("run:"):
+        return name
     from ftkit.run import find_run
+
     return str(find_run(name.removeprefix("run:").removesuffix("/model")))
+
 
 def _names(pattern: str, as_json: bool) -> None:
     "Names of bodies, one a line."
     from ftkit.backbone import list_backbones
+
     rows = list_backbones(pattern)
-    if not rows: raise UsageError(f"no backbone's name has {pattern!r} in it; try a part of it, or * and ?")
+    if not rows:
+        raise UsageError(f"no backbone's name has {pattern!r} in it; try a part of it, or * and ?")
     width = max(len(n) for n, _ in rows)
-    print(json_text([{"name": n, "source": s} for n, s in rows]) if as_json else "\n".join([f"{'name':<{width}}  source", *(f"{n:<{width}}  {s}" for n, s in rows)]))
+    print(
+        json_text([{"name": n, "source": s} for n, s in rows])
+        if as_json
+        else "\n".join([f"{'name':<{width}}  source", *(f"{n:<{width}}  {s}" for n, s in rows)])
+    )

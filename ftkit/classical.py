@@ -124,27 +124,62 @@ def estimator(
 # %% ../nbs/06a_classical.ipynb #25043b71
 class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
+
     pretrained, writes, bound, pairs = False, False, True, False
-    threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
-    learned_from, familiar = None, None  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
+    threshold: tuple[str, float] | None = (
+        None  # of two classes, the positive one, and the probability from which it is predicted
+    )
+    learned_from, familiar = (
+        None,
+        None,
+    )  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
     chunk = 1024  # rows that are predicted at once, always as many: a product's bits depend on its shape
-    def __init__(self,
+
+    def __init__(
+        self,
         name: str,  # one of METHODS
         task: Task,
-        backbone: str | Backbone | None = None,  # a body whose features are learned from; None: the columns of a table
+        backbone: str
+        | Backbone
+        | None = None,  # a body whose features are learned from; None: the columns of a table
         text_backbone: str | None = None,  # a body for columns of texts
         seed: int = 0,
     ):
-        if name not in METHODS: estimator(name, False, seed, 1, 1, 0)  # says which there are
-        if task.kind not in ("single_label", "regression"): raise UsageError(f"the model {name} predicts one label or a number, and the task is {task.kind}; train a network, with the head linear or mlp")
-        if task.modality != "tabular" and backbone is None: raise UsageError(f"the model {name} learns from features, and {task.modality} data have none of their own; name a backbone")
+        if name not in METHODS:
+            estimator(name, False, seed, 1, 1, 0)  # says which there are
+        if task.kind not in ("single_label", "regression"):
+            raise UsageError(
+                f"the model {name} predicts one label or a number, and the task is {task.kind}; train a network, with the head linear or mlp"
+            )
+        if task.modality != "tabular" and backbone is None:
+            raise UsageError(
+                f"the model {name} learns from features, and {task.modality} data have none of their own; name a backbone"
+            )
         self.name, self.task, self.seed, self.text_backbone = name, task, seed, text_backbone
         self.body = load_backbone(backbone) if isinstance(backbone, str) else backbone
-        self.prep, self.pipeline, self.threads, self.seconds, self.notes = self.body.prep if self.body else None, None, torch.get_num_threads(), 0.0, []
+        self.prep, self.pipeline, self.threads, self.seconds, self.notes = (
+            self.body.prep if self.body else None,
+            None,
+            torch.get_num_threads(),
+            0.0,
+            [],
+        )
+
     def __repr__(self):
-        on = f"{self.body.name}, {self.body.n_features} features" if self.body else f"{self.prep}" if self.prep else "a table"
-        return f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}" + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
-    def to(self, device): return self
+        on = (
+            f"{self.body.name}, {self.body.n_features} features"
+            if self.body
+            else f"{self.prep}"
+            if self.prep
+            else "a table"
+        )
+        return (
+            f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}"
+            + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
+        )
+
+    def to(self, device):
+        return self
 
 # %% ../nbs/06a_classical.ipynb #ccaed393
 @patch_to(Classical)
@@ -175,19 +210,30 @@ def _inputs(self, data: Data) -> np.ndarray:  # (N,F) float32
 
 # %% ../nbs/06a_classical.ipynb #61212692
 @patch_to(Classical)
-def predict(self,
+def predict(
+    self,
     what,  # a Part, or inputs as `read` makes them
     stage: str = "predict",  # name of the progress bar
     beside: list | None = None,  # what the model reads of each row is added: (N,F)
 ) -> np.ndarray:  # (N,C) float64 probabilities, or (N,) numbers
     "Probabilities of the classes, or the number, for each row; the same bits alone and among others."
-    if self.pipeline is None: raise UsageError(f"{self.name} was not fitted; call fit(data) first")
-    if isinstance(what, Part): x = self._inputs(what.data)[what.ids]
-    elif self.body is None: x = what.x
-    else: x = in_chunks(self.body.eval(), what, np.arange(len(what)), progress=Progress(stage and "features", len(what)))
+    if self.pipeline is None:
+        raise UsageError(f"{self.name} was not fitted; call fit(data) first")
+    if isinstance(what, Part):
+        x = self._inputs(what.data)[what.ids]
+    elif self.body is None:
+        x = what.x
+    else:
+        x = in_chunks(
+            self.body.eval(),
+            what,
+            np.arange(len(what)),
+            progress=Progress(stage and "features", len(what)),
+        )
     if beside is not None:
         beside.append(np.asarray(x))
     return self._said(x, stage)
+
 
 @patch_to(Classical)
 def _said(self, x: np.ndarray, stage: str) -> np.ndarray:  # (N,F) inputs
@@ -197,18 +243,24 @@ def _said(self, x: np.ndarray, stage: str) -> np.ndarray:  # (N,F) inputs
         for i in range(0, len(x), self.chunk):
             part = x[np.resize(np.arange(i, min(i + self.chunk, len(x))), self.chunk)]
             k = min(self.chunk, len(x) - i)
-            if n: out[i:i + k, self.pipeline.classes_] = self.pipeline.predict_proba(part)[:k]
-            else: out[i:i + k] = self.pipeline.predict(part)[:k]
+            if n:
+                out[i : i + k, self.pipeline.classes_] = self.pipeline.predict_proba(part)[:k]
+            else:
+                out[i : i + k] = self.pipeline.predict(part)[:k]
             bar.update(i + k)
     return out
+
 
 @patch_to(Classical)
 def read(self, sources):
     "Inputs that belong to no data, for `predict`."
     return self.prep.read(sources, self.body.tokenizer if self.body else None)
 
+
 @patch_to(Classical)
 def weights_hash(self) -> str:
     "SHA-256 over what was learned: equal means the same model."
     held = joblib.hash([self.pipeline, dataclasses.asdict(self.prep)])
-    return hashlib.sha256((held + (self.body.weights_hash() if self.body else "")).encode()).hexdigest()
+    return hashlib.sha256(
+        (held + (self.body.weights_hash() if self.body else "")).encode()
+    ).hexdigest()

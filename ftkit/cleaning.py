@@ -61,13 +61,21 @@ def _guess(
     return codec
 
 # %% ../nbs/02c_cleaning.ipynb #426fba3f
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1a\x1b"))
 
+
 def _decodes(data: bytes, codec: str) -> bool:
-    try: data.decode(codec)
-    except UnicodeDecodeError: return False
+    try:
+        data.decode(codec)
+    except UnicodeDecodeError:
+        return False
     return True
+
 
 def decode(
     data: bytes,  # a whole file
@@ -76,26 +84,40 @@ def decode(
 ) -> tuple[str, str]:  # text, and Python's name of its encoding
     "Bytes as text."
     mark, codec = next((m for m in _MARKS if data.startswith(m[0])), (b"", "utf-8"))
-    data = data[len(mark):]
+    data = data[len(mark) :]
     if codec != "utf-8":
-        if not _decodes(data, codec): raise DataError(f"{name} starts as {codec} and goes on as something else; it may be cut off: save it as UTF-8")
+        if not _decodes(data, codec):
+            raise DataError(
+                f"{name} starts as {codec} and goes on as something else; it may be cut off: save it as UTF-8"
+            )
         return data.decode(codec), codec
-    if (nul := b"\0" in data) or 50 * (len(data) - len(data.translate(None, _CONTROLS))) > len(data):
-        raise DataError(f"{name} is no text: it holds {'NUL bytes' if nul else 'control characters'}, as pictures, archives and documents do; give plain text, saved as UTF-8")
-    if _decodes(data, codec): return data.decode(codec), codec
+    if (nul := b"\0" in data) or 50 * (len(data) - len(data.translate(None, _CONTROLS))) > len(
+        data
+    ):
+        raise DataError(
+            f"{name} is no text: it holds {'NUL bytes' if nul else 'control characters'}, as pictures, archives and documents do; give plain text, saved as UTF-8"
+        )
+    if _decodes(data, codec):
+        return data.decode(codec), codec
     lines = data.split(b"\n")
     strange = [i for i, line in enumerate(lines) if not line.isascii()]
     bad = [i for i in strange if not _decodes(lines[i], codec)]
-    if 10 * (len(strange) - len(bad)) < len(strange):  # hardly any UTF-8: the file is in another encoding
+    if 10 * (len(strange) - len(bad)) < len(
+        strange
+    ):  # hardly any UTF-8: the file is in another encoding
         codec = _guess(b"\n".join(lines[i] for i in bad))
         bad = [i for i in strange if not _decodes(lines[i], codec)]
     if bad and not skip_bad:
         like = _guess(b"\n".join(lines[i] for i in bad))
-        raise DataError(f"{name} is mixed: {len(bad)} of {len(lines)} lines are not {codec} as the others are (line {', '.join(str(i + 1) for i in bad[:3])}"
-                        f"{' …' if len(bad) > 3 else ''}; {'they look' if len(bad) > 1 else 'it looks'} like {like}); save it as UTF-8, or leave these lines out: -p skip_bad true")
+        raise DataError(
+            f"{name} is mixed: {len(bad)} of {len(lines)} lines are not {codec} as the others are (line {', '.join(str(i + 1) for i in bad[:3])}"
+            f"{' …' if len(bad) > 3 else ''}; {'they look' if len(bad) > 1 else 'it looks'} like {like}); save it as UTF-8, or leave these lines out: -p skip_bad true"
+        )
     left = set(bad)
     text = "\n".join(line.decode(codec) for i, line in enumerate(lines) if i not in left)
-    return text, codec + (f", {len(bad)} line{'s' * (len(bad) > 1)} in another encoding left out" if bad else "")
+    return text, codec + (
+        f", {len(bad)} line{'s' * (len(bad) > 1)} in another encoding left out" if bad else ""
+    )
 
 # %% ../nbs/02c_cleaning.ipynb #ccc1f9ae
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}"

@@ -196,61 +196,166 @@ def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its f
 def _tell(folder: Path, as_json: bool) -> None:
     "What a run came to: status, verdict, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
-    paths = {n: str(folder / f) for n, f in (("notebook", "notebook.ipynb"), ("report", "report.html"), ("model", "model"), ("log", "log.txt")) if (folder / f).exists() and (n != "log" or run["status"] not in ("completed", "running"))}
-    if as_json: return _print_json(row | {"seconds_by_stage": stage_seconds(folder), "cells": cell_statuses(folder), "facts": noted(folder), **paths})
-    print(f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else ""))
+    paths = {
+        n: str(folder / f)
+        for n, f in (
+            ("notebook", "notebook.ipynb"),
+            ("report", "report.html"),
+            ("model", "model"),
+            ("log", "log.txt"),
+        )
+        if (folder / f).exists() and (n != "log" or run["status"] not in ("completed", "running"))
+    }
+    if as_json:
+        return _print_json(
+            row
+            | {
+                "seconds_by_stage": stage_seconds(folder),
+                "cells": cell_statuses(folder),
+                "facts": noted(folder),
+                **paths,
+            }
+        )
+    print(
+        f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else "")
+    )
     lines = verdict_lines(row["verdict"])
     if not lines and row["value"] is not None:  # your own notebook, or an older run
-        lines = [f"{row['metric']} {figure_text(row['value'])}" + (f" on the {row['part']} rows" if row.get("part") else "")]
-    for line in lines: print(f"  {line}")
-    if stages := stage_seconds(folder): print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
-    for name, path in paths.items(): print(f"  {name:<9} {path}")
+        lines = [
+            f"{row['metric']} {figure_text(row['value'])}"
+            + (f" on the {row['part']} rows" if row.get("part") else "")
+        ]
+    for line in lines:
+        print(f"  {line}")
+    if stages := stage_seconds(folder):
+        print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
+    for name, path in paths.items():
+        print(f"  {name:<9} {path}")
     error = run.get("error")
-    usage = isinstance(error, dict) and error.get("usage")  # the same parameters would be refused again
-    if run.get("parameters") is not None and run["status"] in ("stopped", "lost", "failed") and not usage:
+    usage = isinstance(error, dict) and error.get(
+        "usage"
+    )  # the same parameters would be refused again
+    if (
+        run.get("parameters") is not None
+        and run["status"] in ("stopped", "lost", "failed")
+        and not usage
+    ):
         raised = run["status"] == "failed" and isinstance(error, dict) and error.get("cell")
-        print(f"  {'once its cause is gone' if raised else 'continue with'}: {resume_command({'id': row['id']} | run)}")
-    if error: say(f"  {error}" if isinstance(error, str) else ("  " if error.get("usage") else f"  cell {error['cell']}: {error.get('name')}: " if error.get("cell") else f"  {error.get('name')}: ") + str(error.get("message")), "error", run=row["id"], status=run["status"])
+        print(
+            f"  {'once its cause is gone' if raised else 'continue with'}: {resume_command({'id': row['id']} | run)}"
+        )
+    if error:
+        say(
+            f"  {error}"
+            if isinstance(error, str)
+            else (
+                "  "
+                if error.get("usage")
+                else f"  cell {error['cell']}: {error.get('name')}: "
+                if error.get("cell")
+                else f"  {error.get('name')}: "
+            )
+            + str(error.get("message")),
+            "error",
+            run=row["id"],
+            status=run["status"],
+        )
 
 # %% ../nbs/19_cli.ipynb #89595e8f
 @app.command("runs")
-def _runs(limit: Annotated[int, typer.Option(help="newest so many; 0 for all", min=0)] = 30, status: Annotated[str | None, typer.Option(help="queued, running, completed, failed, stopped or lost")] = None, template: Annotated[str | None, typer.Option(help="only of this one")] = None,
-          where: Annotated[list[str], typer.Option("-w", "--where", metavar="NAME VALUE", help="only with this parameter value; may be given several times")] = (), as_json: Json = False):
+def _runs(
+    limit: Annotated[int, typer.Option(help="newest so many; 0 for all", min=0)] = 30,
+    status: Annotated[
+        str | None, typer.Option(help="queued, running, completed, failed, stopped or lost")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="only of this one")] = None,
+    where: Annotated[
+        list[str],
+        typer.Option(
+            "-w",
+            "--where",
+            metavar="NAME VALUE",
+            help="only with this parameter value; may be given several times",
+        ),
+    ] = (),
+    as_json: Json = False,
+):
     "List runs, newest first."
     rows = list_runs(limit or None, status, template, dict(x.split("=", 1) for x in where))
-    if as_json: return _print_json(rows)
-    if not rows: print("no runs; start one with: ftkit run image", file=sys.stderr)
+    if as_json:
+        return _print_json(rows)
+    if not rows:
+        print("no runs; start one with: ftkit run image", file=sys.stderr)
     for r in rows:
         voided = (r["verdict"] or {}).get("voided")
-        r |= {"value": "" if r["value"] is None or voided else figure_text((r["verdict"] or {}).get("figure") or r["value"]), "doubts": doubt_names(r["verdict"]), "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "", "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
-              "forked from": f"{r['parent']['run']} at {r['parent']['at']}" if r["parent"] else ""}
-    _print_table(rows, ["id", "status", "seconds", "metric", "value", "doubts", "MB"] + ["forked from"] * any(r["parent"] for r in rows))
+        r |= {
+            "value": ""
+            if r["value"] is None or voided
+            else figure_text((r["verdict"] or {}).get("figure") or r["value"]),
+            "doubts": doubt_names(r["verdict"]),
+            "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "",
+            "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
+            "forked from": f"{r['parent']['run']} at {r['parent']['at']}" if r["parent"] else "",
+        }
+    _print_table(
+        rows,
+        ["id", "status", "seconds", "metric", "value", "doubts", "MB"]
+        + ["forked from"] * any(r["parent"] for r in rows),
+    )
+
 
 @app.command("rm")
-def _rm(runs: Annotated[list[str], typer.Argument(help="runs, as for show")], yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False):
+def _rm(
+    runs: Annotated[list[str], typer.Argument(help="runs, as for show")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+):
     "Remove runs with all they hold."
     from ftkit.chain import needed_ids
+
     folders = [find_run(r) for r in runs]
-    others = [(r["id"], needed_ids(r)) for f in run_folders() if f not in folders and (r := read_run(f))["status"] != "completed"]
+    others = [
+        (r["id"], needed_ids(r))
+        for f in run_folders()
+        if f not in folders and (r := read_run(f))["status"] != "completed"
+    ]
     for f in folders:
-        if by := [i for i, needs in others if f.name in needs]: print(f"{f.name} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot go on without it", file=sys.stderr)
+        if by := [i for i, needs in others if f.name in needs]:
+            print(
+                f"{f.name} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot go on without it",
+                file=sys.stderr,
+            )
     if not yes:
-        if not sys.stdin.isatty(): raise UsageError(f"{len(folders)} run{'s' * (len(folders) > 1)} would be removed; say --yes to do so without being asked")
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{len(folders)} run{'s' * (len(folders) > 1)} would be removed; say --yes to do so without being asked"
+            )
         typer.confirm("\n".join(f.name for f in folders) + "\nremove?", abort=True)
-    for f in folders: print(f"{f.name}: removed, {remove_run(f) / 1e6:.1f} MB")
+    for f in folders:
+        print(f"{f.name}: removed, {remove_run(f) / 1e6:.1f} MB")
+
 
 @app.command("show")
 def _show(run: Run = "last", as_json: Json = False):
     "Show what a run came to, the parameters that were chosen, and its cells."
     from ftkit.chain import needed_ids
+
     folder = find_run(run)
     _tell(folder, as_json)
-    if as_json: return
-    for other in needed_ids(read_run(folder)): print(f"  needs     {other}")
+    if as_json:
+        return
+    for other in needed_ids(read_run(folder)):
+        print(f"  needs     {other}")
     chosen, all_of_them = chosen_parameters(folder), read_run(folder).get("parameters") or {}
-    _print_table([{"chosen": k, "value": json.dumps(v, ensure_ascii=False)} for k, v in chosen.items()], ["chosen", "value"])
-    if rest := len(all_of_them) - len(chosen): print(f"and {rest} parameters as they come (all of them with --json)")
-    for c in cell_statuses(folder): print(f"  {c['status']:<9} {'' if c['seconds'] is None else format(c['seconds'], '6.1f')} {c['source'][:80]}")
+    _print_table(
+        [{"chosen": k, "value": json.dumps(v, ensure_ascii=False)} for k, v in chosen.items()],
+        ["chosen", "value"],
+    )
+    if rest := len(all_of_them) - len(chosen):
+        print(f"and {rest} parameters as they come (all of them with --json)")
+    for c in cell_statuses(folder):
+        print(
+            f"  {c['status']:<9} {'' if c['seconds'] is None else format(c['seconds'], '6.1f')} {c['source'][:80]}"
+        )
 
 # %% ../nbs/19_cli.ipynb #1fd6c5c1
 @app.command("compare")
@@ -375,19 +480,34 @@ def _batch(
 # %% ../nbs/19_cli.ipynb #d9882807
 def _looks_like_a_path(text: str) -> bool:
     "Whether somebody who typed this meant a file: no space in it, and a suffix of texts or tables."
-    return not any(map(str.isspace, text)) and Path(text).suffix.lower() in (".txt", ".md", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
+    return not any(map(str.isspace, text)) and Path(text).suffix.lower() in (
+        ".txt",
+        ".md",
+        ".csv",
+        ".tsv",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".xlsx",
+    )
+
 
 def _print_prediction(one, times: bool) -> None:
     "A line of what is predicted, tab separated; with times, a line a word."
     if times and one.label is not None:
-        for w in one.spans: print(f"{one.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
-        if not one.spans: print(f"{one.input}\t\t\t")  # it was read, and nothing is said in it
+        for w in one.spans:
+            print(f"{one.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
+        if not one.spans:
+            print(f"{one.input}\t\t\t")  # it was read, and nothing is said in it
         return
     cells = [" ".join(one.input.splitlines()), one.label or ""]
-    if one.probability is not None: cells.append(f"{one.probability:.4f}")
+    if one.probability is not None:
+        cells.append(f"{one.probability:.4f}")
     print("\t".join([*cells, *(f"{v:.6g}" for v in one.interval)]))
 
+
 _MOST_NOTES = 20
+
 
 def _shown_parts(predictor, given, strict: bool, show_notes: bool):
     "Predictions part by part; notes and, in a pipe, progress go to standard error."
@@ -395,61 +515,146 @@ def _shown_parts(predictor, given, strict: bool, show_notes: bool):
     for some in predictor.parts(given, strict):
         done += len(some)
         for s in some if show_notes else ():
-            if not s.note or s.label is None: continue
+            if not s.note or s.label is None:
+                continue
             noted_before += 1
-            if noted_before <= _MOST_NOTES: print(f"{s.input}: {s.note}", file=sys.stderr)
+            if noted_before <= _MOST_NOTES:
+                print(f"{s.input}: {s.note}", file=sys.stderr)
         if not sys.stderr.isatty() and time.monotonic() - told > 30:
             say(f"predicted {done:,} of {len(given):,}")
             told = time.monotonic()
         yield some
-    if noted_before > _MOST_NOTES: say(f"… and {noted_before - _MOST_NOTES:,} more have a note; --json and --out give them all")
+    if noted_before > _MOST_NOTES:
+        say(
+            f"… and {noted_before - _MOST_NOTES:,} more have a note; --json and --out give them all"
+        )
+
 
 def _tell_unread(lost: list, n: int) -> None:
     "How many inputs could not be read, and the first of them; exit code 1 if all."
-    if not lost: return
-    whys = "; ".join(s.note if s.input[:40] in s.note else f"{s.input[:80]}: {s.note}" for s in lost[:3])
+    if not lost:
+        return
+    whys = "; ".join(
+        s.note if s.input[:40] in s.note else f"{s.input[:80]}: {s.note}" for s in lost[:3]
+    )
     whys += " …" if len(lost) > 3 else ""
-    if len(lost) < n: return say(f"predicted {n - len(lost):,} of {n:,}; {len(lost):,} could not be read: {whys}")
-    say(f"ftkit: none of the {n:,} inputs could be read: {whys}" if n > 1 else f"ftkit: {whys}", "error")
+    if len(lost) < n:
+        return say(f"predicted {n - len(lost):,} of {n:,}; {len(lost):,} could not be read: {whys}")
+    say(
+        f"ftkit: none of the {n:,} inputs could be read: {whys}" if n > 1 else f"ftkit: {whys}",
+        "error",
+    )
     raise SystemExit(1)
+
 
 def _tell_written(table, noted: int) -> None:
     "Where the table is, and what the reader should know of it."
     print(table.path)
-    for name, ours in table.renamed.items(): say(f"the inputs have a column {name!r} already; ours is called {ours!r}")
-    if noted: say(f"{noted:,} of {table.rows:,} predictions have a note, in the column {table.columns['note']!r}")
-    if table.computed: say(f"{table.computed:,} cells begin with =, +, - or @, which a spreadsheet may compute; they are left as they came: import them as text")
+    for name, ours in table.renamed.items():
+        say(f"the inputs have a column {name!r} already; ours is called {ours!r}")
+    if noted:
+        say(
+            f"{noted:,} of {table.rows:,} predictions have a note, in the column {table.columns['note']!r}"
+        )
+    if table.computed:
+        say(
+            f"{table.computed:,} cells begin with =, +, - or @, which a spreadsheet may compute; they are left as they came: import them as text"
+        )
+
 
 @app.command("predict")
-def _predict(run: Annotated[str, typer.Argument(help="a run, or a model folder")], inputs: Annotated[list[str], typer.Argument(help="pictures, recordings, texts, tables or a row as JSON, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)")],
-             text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None, second_column: Annotated[str | None, typer.Option(help="and with the second text of a pair")] = None,
-             out: Annotated[Path | None, typer.Option(help="write a table instead: .csv, .tsv, .jsonl or .parquet with the inputs' own columns (of files their path), predicted, the probability of each class, and a note")] = None,
-             force: Annotated[bool, typer.Option("--force", help="with --out: replace a file that is no table of predictions")] = False,
-             strict: Annotated[bool, typer.Option("--strict", help="stop at the first input that cannot be read, with exit code 2; else it is named, and has no prediction")] = False,
-             times: Annotated[bool, typer.Option("--times", help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second")] = False, as_json: Json = False):
+def _predict(
+    run: Annotated[str, typer.Argument(help="a run, or a model folder")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="pictures, recordings, texts, tables or a row as JSON, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)"
+        ),
+    ],
+    text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None,
+    second_column: Annotated[
+        str | None, typer.Option(help="and with the second text of a pair")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="write a table instead: .csv, .tsv, .jsonl or .parquet with the inputs' own columns (of files their path), predicted, the probability of each class, and a note"
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="with --out: replace a file that is no table of predictions"),
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="stop at the first input that cannot be read, with exit code 2; else it is named, and has no prediction",
+        ),
+    ] = False,
+    times: Annotated[
+        bool,
+        typer.Option(
+            "--times",
+            help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second",
+        ),
+    ] = False,
+    as_json: Json = False,
+):
     "Predict pictures, recordings, texts or rows of a table with a run's model; one line each, tab separated: a class and its probability, or a number and the interval around it."
     from ftkit.artifact import Predictor
     from ftkit.outputs import PredictionTable, check_output
+
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
-    if not folder.is_dir(): raise UsageError(f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run")
-    if inputs == ["-"]: inputs = [line.rstrip("\n") for line in sys.stdin]
-    else: inputs = [Path(i) if i and len(i) < 250 and (Path(i).exists() or _looks_like_a_path(i)) else i for i in inputs]
-    if out: check_output(out, inputs or ("-",), force)
+    if not folder.is_dir():
+        raise UsageError(
+            f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run"
+        )
+    if inputs == ["-"]:
+        inputs = [line.rstrip("\n") for line in sys.stdin]
+    else:
+        inputs = [
+            Path(i) if i and len(i) < 250 and (Path(i).exists() or _looks_like_a_path(i)) else i
+            for i in inputs
+        ]
+    if out:
+        check_output(out, inputs or ("-",), force)
     predictor = Predictor(folder)
-    if times and predictor.model.task.kind != "transcription": raise UsageError("--times was given, and this model tells classes apart; only what is said has its time")
-    for large in (i for i in inputs if isinstance(i, Path) and i.is_file() and i.stat().st_size > 50e6): say(f"reading {large} ({large.stat().st_size / 1e6:.0f} MB)")
-    given, lost, noted_ones, kept = predictor.given(inputs, text_column, second_column, strict), [], 0, []
-    for note in given.notes: say(note)
-    with PredictionTable(out, predictor.model.task, given, bool(predictor.model.interval)) if out else contextlib.nullcontext() as table:
+    if times and predictor.model.task.kind != "transcription":
+        raise UsageError(
+            "--times was given, and this model tells classes apart; only what is said has its time"
+        )
+    for large in (
+        i for i in inputs if isinstance(i, Path) and i.is_file() and i.stat().st_size > 50e6
+    ):
+        say(f"reading {large} ({large.stat().st_size / 1e6:.0f} MB)")
+    given, lost, noted_ones, kept = (
+        predictor.given(inputs, text_column, second_column, strict),
+        [],
+        0,
+        [],
+    )
+    for note in given.notes:
+        say(note)
+    with (
+        PredictionTable(out, predictor.model.task, given, bool(predictor.model.interval))
+        if out
+        else contextlib.nullcontext() as table
+    ):
         for some in _shown_parts(predictor, given, strict, not out):
             lost += [s for s in some if s.label is None]
             noted_ones += sum(s.note > "" for s in some if s.label is not None)
-            if table: table.add(some)
-            elif as_json: kept += some
+            if table:
+                table.add(some)
+            elif as_json:
+                kept += some
             else:
-                for s in some: _print_prediction(s, times)
-    if table: _tell_written(table, noted_ones)
-    elif as_json: _print_json(kept)
+                for s in some:
+                    _print_prediction(s, times)
+    if table:
+        _tell_written(table, noted_ones)
+    elif as_json:
+        _print_json(kept)
     _tell_unread(lost, len(given))
 
 # %% ../nbs/19_cli.ipynb #6933d4fa

@@ -25,25 +25,41 @@ from .trainer import Trainer
 
 # %% ../nbs/10_comparison.ipynb #9f208aab
 @patch_to(Data)
-def only(self,
+def only(
+    self,
     ids,  # row numbers
 ) -> Data:
     "Some of the rows as data of their own."
     ids = np.asarray(ids, np.int64)
     some = lambda v: None if v is None else v[ids]
-    return dataclasses.replace(self, items=self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids], hashes=[self.hashes[i] for i in ids], labels=self.labels[ids], parts=self.parts[ids],
-                               **{k: some(getattr(self, k)) for k in ("groups", "sizes", "seconds", "speakers", "near", "times")})
+    return dataclasses.replace(
+        self,
+        items=self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids],
+        hashes=[self.hashes[i] for i in ids],
+        labels=self.labels[ids],
+        parts=self.parts[ids],
+        **{
+            k: some(getattr(self, k))
+            for k in ("groups", "sizes", "seconds", "speakers", "near", "times")
+        },
+    )
+
 
 def model_names(modality: str) -> tuple[str, ...]:
     "Models for a kind of data, the simplest first."
     return (*METHODS, *(BODIES if modality == "tabular" else ()))
 
-_TRAIN = {"factorisation_machine": dict(learning_rate=5e-3, weight_decay=.1)}  # what differs from the recipe of tables
+
+_TRAIN = {
+    "factorisation_machine": dict(learning_rate=5e-3, weight_decay=0.1)
+}  # what differs from the recipe of tables
+
 
 def fit_model(
     name: str,  # a method of scikit-learn, or mlp, factorisation_machine or feature_tokenizer for tables
     data: Data,  # its training rows are learned from; of networks the validation rows say when to stop, of others they are learned from too
-    backbone: str | None = None,  # of pictures, texts and recordings: the body whose features are learned from
+    backbone: str
+    | None = None,  # of pictures, texts and recordings: the body whose features are learned from
     text_backbone: str | None = None,  # of tables: a body for columns of texts
     seed: int = 0,
     record: bool = True,  # as of `Trainer`
@@ -52,9 +68,18 @@ def fit_model(
     **train,  # fields of TrainConfig, of networks; None: as the recipe has it
 ) -> Model | Classical:
     "A fitted model by name."
-    if name not in (names := model_names(data.task.modality)): raise UsageError(f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else ""))
-    if name in METHODS: return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
-    model = Model(table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}), data.task, seed=seed)
+    if name not in (names := model_names(data.task.modality)):
+        raise UsageError(
+            f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}"
+            + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else "")
+        )
+    if name in METHODS:
+        return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
+    model = Model(
+        table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}),
+        data.task,
+        seed=seed,
+    )
     train = _TRAIN.get(name, {}) | {k: v for k, v in train.items() if v is not None}
     Trainer(model, data, augment, record=record, seed=seed, **train).fit()
     return model
@@ -63,6 +88,7 @@ def fit_model(
 def _learnable(data: Data) -> Data:
     "Without the test rows."
     return data.only(np.flatnonzero(data.parts != "test"))
+
 
 def comparable_folds(
     data: Data,
@@ -73,26 +99,62 @@ def comparable_folds(
     learn = _learnable(data)
     labels = data.task.classes and data.task.kind == "single_label"
     if not 2 <= k <= len(learn) or labels and np.bincount(learn.labels).max() < 2:
-        raise UsageError(f"{k} folds were asked for, and {len(learn)} rows are no test rows; choose 2 to {len(learn)} folds, and have at least two rows of a class")
+        raise UsageError(
+            f"{k} folds were asked for, and {len(learn)} rows are no test rows; choose 2 to {len(learn)} folds, and have at least two rows of a class"
+        )
     folds = learn.folds(k, seed)
     for fold in folds if labels else ():
         if len(np.unique(fold.train.labels)) < 2:
             only = data.task.classes[fold.train.labels[0]]
-            whole = "groups that stay together" if learn.groups is not None else "rows that are nearly the same"
-            raise UsageError(f"a fold of {len(fold.test)} rows leaves only {only!r} to learn from, for {whole} hold all of the other classes; give rows of more groups, or models are not compared by folds")
+            whole = (
+                "groups that stay together"
+                if learn.groups is not None
+                else "rows that are nearly the same"
+            )
+            raise UsageError(
+                f"a fold of {len(fold.test)} rows leaves only {only!r} to learn from, for {whole} hold all of the other classes; give rows of more groups, or models are not compared by folds"
+            )
     return folds
+
 
 def _one_fold(name: str, fold: Data, options: dict) -> dict:
     "What a model says of a fold's test rows, and what it took; from the cache if it was said before."
-    key = fingerprint({"name": name, "data": fold.fingerprint, "split": fold.split_fingerprint, "columns": [dataclasses.asdict(c) for c in fold.items.columns] if fold.task.modality == "tabular" else [], "options": {k: str(v) for k, v in options.items() if k != "network" or name not in METHODS}, "version": 6})
+    key = fingerprint(
+        {
+            "name": name,
+            "data": fold.fingerprint,
+            "split": fold.split_fingerprint,
+            "columns": [dataclasses.asdict(c) for c in fold.items.columns]
+            if fold.task.modality == "tabular"
+            else [],
+            "options": {
+                k: str(v) for k, v in options.items() if k != "network" or name not in METHODS
+            },
+            "version": 6,
+        }
+    )
     path = cache_folder("folds") / f"{key}.json"
     with in_turn(path):
         if not path.exists():
             started = time.perf_counter()
-            model = fit_model(name, fold, record=False, **{k: v for k, v in options.items() if k != "network"}, **(options["network"] if name not in METHODS else {}))
+            model = fit_model(
+                name,
+                fold,
+                record=False,
+                **{k: v for k, v in options.items() if k != "network"},
+                **(options["network"] if name not in METHODS else {}),
+            )
             fitted, test = time.perf_counter(), fold.part("test")
             p, chunk = model.predict(test), getattr(model, "chunk", None) or model.prep.chunk["cpu"]
-            write_json(path, {"ids": test.ids.tolist(), "said": p.tolist(), "fit": fitted - started, "predict": (time.perf_counter() - fitted) / (-(-len(test) // chunk) * chunk)})  # a last, smaller batch takes as long as a whole one
+            write_json(
+                path,
+                {
+                    "ids": test.ids.tolist(),
+                    "said": p.tolist(),
+                    "fit": fitted - started,
+                    "predict": (time.perf_counter() - fitted) / (-(-len(test) // chunk) * chunk),
+                },
+            )  # a last, smaller batch takes as long as a whole one
     return read_json(path)
 
 # %% ../nbs/10_comparison.ipynb #02295ed8

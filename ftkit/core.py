@@ -275,7 +275,8 @@ def _decimals(
     places = max(2 if -1 <= low and high <= 1 else 0, -math.floor(math.log10(half)))
     # 0.996 is not 1, and -0.004 is not -0
     while places < 12 and (
-        round(value, places) in (0.0, 1.0) and round(value, 12) not in (0.0, 1.0)
+        round(value, places) in (0.0, 1.0)
+        and round(value, 12) not in (0.0, 1.0)
         or low < 0 == round(low, places)
         or high < 0 == round(high, places)
     ):

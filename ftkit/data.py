@@ -28,16 +28,21 @@ from .sources import DataError, Rows
 # %% ../nbs/03_data.ipynb #da1f981d
 KINDS = ("single_label", "multi_label", "regression", "transcription")
 
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     "What is to be learned; saved with the model."
+
     modality: str  # "image", "text", "speech" or "tabular"
     kind: str  # one of KINDS
-    classes: tuple[str, ...] = ()  # in the order of the model's outputs; empty for regression; the characters of a transcription
+    classes: tuple[
+        str, ...
+    ] = ()  # in the order of the model's outputs; empty for regression; the characters of a transcription
     target: str = "label"  # name of what is predicted
 
     def __post_init__(self):
-        if self.kind not in KINDS: raise DataError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
+        if self.kind not in KINDS:
+            raise DataError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
         object.__setattr__(self, "classes", tuple(self.classes))
 
     @property
@@ -45,9 +50,11 @@ class Task:
         "How many numbers the head gives; a transcription has one more in front, for no character."
         return len(self.classes) + (self.kind == "transcription") or 1
 
-    def decide(self,
+    def decide(
+        self,
         p: np.ndarray,  # (n,C) probabilities
-        threshold: tuple[str, float] | None = None,  # of two classes, the positive one, and the probability from which it is predicted
+        threshold: tuple[str, float]
+        | None = None,  # of two classes, the positive one, and the probability from which it is predicted
     ) -> np.ndarray:  # (n,) class numbers
         "The class that is predicted: the most probable, or by a threshold."
         if self.kind != "single_label":
@@ -56,7 +63,9 @@ class Task:
             return np.argmax(p, 1)
         name, least = threshold
         if len(self.classes) != 2 or name not in self.classes:
-            raise DataError(f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)")
+            raise DataError(
+                f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)"
+            )
         positive = self.classes.index(name)
         return np.where(p[:, positive] >= least, positive, 1 - positive)
 
@@ -151,15 +160,24 @@ def encode_labels(
     refuse_missing(found, rows)
     return array_of(found, classes)
 
+
 def refuse_missing(found: Labels, rows: Rows) -> None:
     "An error that names the first row without a label."
     gone = [i for i, v in enumerate(found.values) if v is None]
-    if not gone: return
+    if not gone:
+        return
     what = f"{rows.target} that is a number" if found.kind == "regression" else rows.target
-    other = "; -p kind single_label takes what is there as classes" if found.kind == "regression" and not has_no_label(rows.labels[gone[0]]) else ""
+    other = (
+        "; -p kind single_label takes what is there as classes"
+        if found.kind == "regression" and not has_no_label(rows.labels[gone[0]])
+        else ""
+    )
     other += "".join(f"; {note}" for note in found.notes if "label_separator" in note)
-    raise DataError(f"{len(gone)} of {len(found.values)} rows have no {what} (first: row {gone[0] + 1}, {str(rows.labels[gone[0]])[:40]!r}); "
-                    f"fill them in, or leave these rows out: -p skip_bad true{other}")
+    raise DataError(
+        f"{len(gone)} of {len(found.values)} rows have no {what} (first: row {gone[0] + 1}, {str(rows.labels[gone[0]])[:40]!r}); "
+        f"fill them in, or leave these rows out: -p skip_bad true{other}"
+    )
+
 
 def array_of(
     found: Labels,  # none missing
@@ -170,23 +188,37 @@ def array_of(
     if kind == "transcription":
         y = np.array([spoken(v) for v in values], object)
         return kind, classes or characters(y), y
-    if kind == "regression": return kind, (), np.array(values, np.float32)
+    if kind == "regression":
+        return kind, (), np.array(values, np.float32)
     sets = [[v] for v in values] if kind == "single_label" else values
     there = {c for row in sets for c in row}
-    if classes is None: classes = tuple(sorted(there, key=_in_order))
-    elif there - set(classes): raise DataError(f"the labels {', '.join(sorted(there - set(classes))[:5])} are not among the classes {', '.join(classes[:8])}")
+    if classes is None:
+        classes = tuple(sorted(there, key=_in_order))
+    elif there - set(classes):
+        raise DataError(
+            f"the labels {', '.join(sorted(there - set(classes))[:5])} are not among the classes {', '.join(classes[:8])}"
+        )
     if len(classes) < 2:
-        raise DataError(f"all {len(values)} rows have the same label {classes[0]!r}; there must be at least two classes" if classes else "no row has a label")
+        raise DataError(
+            f"all {len(values)} rows have the same label {classes[0]!r}; there must be at least two classes"
+            if classes
+            else "no row has a label"
+        )
     index = {c: i for i, c in enumerate(classes)}
-    if kind == "single_label": return kind, classes, np.array([index[v] for v in values], np.int64)
+    if kind == "single_label":
+        return kind, classes, np.array([index[v] for v in values], np.int64)
     y = np.zeros((len(sets), len(classes)), np.float32)
-    for i, row in enumerate(sets): y[i, [index[c] for c in row]] = 1
+    for i, row in enumerate(sets):
+        y[i, [index[c] for c in row]] = 1
     return kind, classes, y
+
 
 def _in_order(name: str) -> tuple:
     "Names that are numbers by their size, then all others."
-    try: number = float(name)
-    except ValueError: number = math.nan
+    try:
+        number = float(name)
+    except ValueError:
+        number = math.nan
     return (not math.isfinite(number), number if math.isfinite(number) else 0, name)
 
 # %% ../nbs/03_data.ipynb #2285de70
@@ -217,6 +249,7 @@ class Part:
 @dataclasses.dataclass(repr=False)
 class Data:
     "Labelled examples with a split and a fingerprint."
+
     items: list  # paths, arrays, texts or parts of recordings, one a row
     hashes: list[str]  # SHA-256 of each item's content
     labels: np.ndarray  # (N,) int64, (N,C) float32, (N,) float32 or (N,) texts
@@ -230,17 +263,27 @@ class Data:
     notes: tuple[str, ...] = ()  # what the reader should know
     seconds: np.ndarray | None = None  # (N,) float32 lengths of recordings
     speakers: np.ndarray | None = None  # (N,) texts, who speaks, where that is known
-    near: np.ndarray | None = None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
-    times: np.ndarray | None = None  # (N,) anything that sorts: when a row was made, where that is known
-    light: dict | None = None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
+    near: np.ndarray | None = (
+        None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
+    )
+    times: np.ndarray | None = (
+        None  # (N,) anything that sorts: when a row was made, where that is known
+    )
+    light: dict | None = (
+        None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
+    )
 
-    def __len__(self): return len(self.items)
+    def __len__(self):
+        return len(self.items)
+
     def rows(self, ids, name: str = "rows") -> Part:
         "Any rows, by number."
         return Part(self, name, np.asarray(ids, np.int64))
+
     def part(self, name: str) -> Part:
         "The rows of one part."
         return self.rows(np.flatnonzero(self.parts == name), name)
+
     train = property(lambda self: self.part("train"))
     valid = property(lambda self: self.part("valid"))
     test = property(lambda self: self.part("test"))
@@ -254,10 +297,21 @@ def held_out(self) -> Part:
 # %% ../nbs/03_data.ipynb #f640c2b4
 def _learned(data: Data) -> list[str]:  # one text a row
     "What tells rows apart: of a table the cells that are learned from, of others their content."
-    columns = [c.name for c in getattr(data.items, "columns", ()) if c.kind not in ("identifier", "constant")]
-    if not columns: return list(data.hashes)
+    columns = [
+        c.name
+        for c in getattr(data.items, "columns", ())
+        if c.kind not in ("identifier", "constant")
+    ]
+    if not columns:
+        return list(data.hashes)
     import pandas as pd
-    return pd.util.hash_pandas_object(data.items.frame[columns].astype(str), index=False).astype(str).tolist()
+
+    return (
+        pd.util.hash_pandas_object(data.items.frame[columns].astype(str), index=False)
+        .astype(str)
+        .tolist()
+    )
+
 
 @patch_to(Data)
 def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
@@ -267,9 +321,11 @@ def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
     known = {content[i] for i in np.flatnonzero(seen)}
     groups = set(self.near[seen]) - {-1} if self.near is not None else set()
     copied = [content[i] in known or bool(groups) and self.near[i] in groups for i in part.ids]
-    if not hasattr(self.items, "frame"): return np.array(copied, bool)
-    return np.array(copied, bool) & ~by_chance(self.items.frame)[part.ids]  # rows of a narrow table may agree
-
+    if not hasattr(self.items, "frame"):
+        return np.array(copied, bool)
+    return (
+        np.array(copied, bool) & ~by_chance(self.items.frame)[part.ids]
+    )  # rows of a narrow table may agree
 
 # %% ../nbs/03_data.ipynb #0ef9fb47
 @patch_to(Data, kind=property, name="fingerprint")
@@ -306,6 +362,7 @@ def _deal_groups(strata: np.ndarray, groups: np.ndarray, k: int, seed: int) -> n
         held[of[g]] += share[g]
     return of[index]
 
+
 def _deal_rows(strata: np.ndarray, k: int, seed: int) -> np.ndarray:
     "The fold (N,) of each row, cut one after the other from what is left."
     fold, rest = np.full(len(strata), k - 1), np.arange(len(strata))
@@ -314,6 +371,7 @@ def _deal_rows(strata: np.ndarray, k: int, seed: int) -> np.ndarray:
         fold[rest[part == "test"]] = i
         rest = rest[part != "test"]
     return fold
+
 
 def _spare(
     strata: np.ndarray,  # (n,) integers of the rows that are not tested
@@ -339,30 +397,43 @@ def _spare(
         valid = grouped_split(strata, groups, shares, seed) == "valid"
     return valid & (not valid.all())
 
+
 @patch_to(Data)
-def folds(self,
+def folds(
+    self,
     k: int = 5,  # how many [2..N]
     seed: int = 0,
     valid: float = 1 / 7,  # share of a fold's other rows that is for validation [0..1)
 ) -> list[Data]:
     "At most k times the data, each with other rows as test, the rest for training and validation."
-    if not 0 <= valid < 1: raise DataError(f"valid is {valid}; it must be at least 0 and less than 1")
-    if not 2 <= k <= len(self): raise DataError(f"k is {k}; it must lie between 2 and the number of rows ({len(self)})")
+    if not 0 <= valid < 1:
+        raise DataError(f"valid is {valid}; it must be at least 0 and less than 1")
+    if not 2 <= k <= len(self):
+        raise DataError(f"k is {k}; it must lie between 2 and the number of rows ({len(self)})")
     strata, groups, what = _strata(self.labels, self.task.kind), self.groups, "groups"
     by = "groups" if groups is not None else "rows" if self.times is None else "times"
     fold = None
     if groups is None:  # rows that are alike are tested together
         near = np.full(len(self), -1) if self.near is None else self.near
-        groups, what = np.where(near >= 0, near, np.arange(len(self)) + near.max() + 1), "rows unlike one another"
+        groups, what = (
+            np.where(near >= 0, near, np.arange(len(self)) + near.max() + 1),
+            "rows unlike one another",
+        )
         first, of = np.unique(groups, return_index=True, return_inverse=True)[1:]
         fold = _deal_rows(strata, k, seed)[first][of]
     filled = min(k, len(np.unique(groups)))
     if filled < 2:
         why, instead = "nearly the same", "give rows that differ"
         if what == "groups":
-            why, instead = "of one group", "give rows of more groups, or choose another group column"
-        raise DataError(f"all {len(self)} rows are {why}, so there are no two folds of them; {instead}")
-    if fold is None or len(np.unique(fold)) < k: fold = _deal_groups(strata, groups, filled, seed)
+            why, instead = (
+                "of one group",
+                "give rows of more groups, or choose another group column",
+            )
+        raise DataError(
+            f"all {len(self)} rows are {why}, so there are no two folds of them; {instead}"
+        )
+    if fold is None or len(np.unique(fold)) < k:
+        fold = _deal_groups(strata, groups, filled, seed)
     told = (f"{filled} folds, not {k}: there are {filled} {what}",) if filled < k else ()
     found = []
     for i in range(filled):
@@ -373,7 +444,6 @@ def folds(self,
         parts[rest[spare]] = "valid"
         found.append(dataclasses.replace(self, parts=parts, notes=(*self.notes, *told)))
     return found
-
 
 # %% ../nbs/03_data.ipynb #e6950393
 @patch_to(Data)
@@ -442,14 +512,18 @@ def read_parts(
     "The parts of a data set as one, with its own split."
     of = {name: split_of(str(name), loose=True) for name in parts}
     if len(parts) > 1 and "train" not in of.values():
-        raise DataError(f"the data set has the parts {', '.join(map(str, parts))}, and none is called "
-                        f"train; give one of them, for example data[{next(iter(parts))!r}]")
+        raise DataError(
+            f"the data set has the parts {', '.join(map(str, parts))}, and none is called "
+            f"train; give one of them, for example data[{next(iter(parts))!r}]"
+        )
     rows = None
     for name, part in parts.items():
         if of[name] is None and len(parts) > 1:
             if notes is not None:
-                notes.append(f"the part {name} ({len(part):,} rows) is none of train, valid and "
-                             "test, and is not read")
+                notes.append(
+                    f"the part {name} ({len(part):,} rows) is none of train, valid and "
+                    "test, and is not read"
+                )
             continue
         one = reader(part)
         if of[name]:
@@ -457,14 +531,26 @@ def read_parts(
         rows = one if rows is None else _joined(rows, one, str(name))
     return rows
 
+
 def _joined(rows: Rows, one: Rows, name: str) -> Rows:
     "Rows with those of another part behind them."
     if rows.names != one.names:
-        raise DataError(f"the part {name} has the classes {one.names} and those before it "
-                        f"{rows.names}; give them the same")
+        raise DataError(
+            f"the part {name} has the classes {one.names} and those before it "
+            f"{rows.names}; give them the same"
+        )
     columns = {k: rows.columns[k] + one.columns[k] for k in rows.columns if k in one.columns}
-    numbers = rows.numbers + one.numbers if rows.numbers is not None and one.numbers is not None else None
-    return dataclasses.replace(one, items=rows.items + one.items, labels=rows.labels + one.labels, columns=columns, numbers=numbers)
+    numbers = (
+        rows.numbers + one.numbers if rows.numbers is not None and one.numbers is not None else None
+    )
+    return dataclasses.replace(
+        one,
+        items=rows.items + one.items,
+        labels=rows.labels + one.labels,
+        columns=columns,
+        numbers=numbers,
+    )
+
 
 def read_hub(
     name: str,  # OWNER/NAME of the Hugging Face Hub
@@ -473,20 +559,27 @@ def read_hub(
 ) -> Rows:
     "A data set of the Hugging Face Hub; its own splits are kept."
     if settings()["offline"].value:
-        raise DataError(f"{name} is on a hub and the setting offline is true; choose a local folder "
-                        "or a sample that `ftkit samples` lists, or allow the network: FTKIT_OFFLINE=false")
+        raise DataError(
+            f"{name} is on a hub and the setting offline is true; choose a local folder "
+            "or a sample that `ftkit samples` lists, or allow the network: FTKIT_OFFLINE=false"
+        )
     try:
         import datasets
     except ImportError:
-        raise DataError(f"{name}: reading from the Hugging Face Hub needs the package datasets; "
-                        f"{how_to_install('hub')}") from None
+        raise DataError(
+            f"{name}: reading from the Hugging Face Hub needs the package datasets; "
+            f"{how_to_install('hub')}"
+        ) from None
     try:
         parts = datasets.load_dataset(name)
     except Exception as e:  # datasets and the hub raise many types
         why = f"{type(e).__name__}: {str(e).splitlines()[0][:120]}"
-        raise DataError(f"{name} could not be had from the Hugging Face Hub ({why}); check the name "
-                        "and the network, or use a local folder") from None
+        raise DataError(
+            f"{name} could not be had from the Hugging Face Hub ({why}); check the name "
+            "and the network, or use a local folder"
+        ) from None
     return read_parts(parts, reader, notes)
+
 
 def read_elsewhere(
     source: str,  # what is neither a file nor a folder here
@@ -501,13 +594,18 @@ def read_elsewhere(
         try:
             return read_hub(source, reader, notes)
         except DataError as e:
-            raise DataError(f"{source}: no such file or folder here; as a data set of a hub: {e}"
-                            ) from None
+            raise DataError(
+                f"{source}: no such file or folder here; as a data set of a hub: {e}"
+            ) from None
     raise DataError(f"{source}: no such file or folder; give {instead}, or hub:OWNER/NAME")
+
 
 def check_shares(valid: float, test: float) -> None:
     "Refuse shares that leave nothing to train on."
-    if not (0 <= valid and 0 <= test and valid + test < 1): raise DataError(f"valid is {valid} and test is {test}; both must be at least 0 and together less than 1")
+    if not (0 <= valid and 0 <= test and valid + test < 1):
+        raise DataError(
+            f"valid is {valid} and test is {test}; both must be at least 0 and together less than 1"
+        )
 
 # %% ../nbs/03_data.ipynb #d66b6b61
 def append_test(rows: Rows, more: Rows) -> Rows:
@@ -571,17 +669,28 @@ def limited(
     return sorted(permutation(n, seed, "limit")[:limit]) if limit and limit < n else list(range(n))
 
 # %% ../nbs/03_data.ipynb #c24a7f9d
-def _with_labels(keep: list[int], found: Labels, target: str, skipped: tuple) -> tuple[list[int], Labels, tuple]:
+def _with_labels(
+    keep: list[int], found: Labels, target: str, skipped: tuple
+) -> tuple[list[int], Labels, tuple]:
     "Rows that have a label; those without are named."
     gone = {i for i, v in enumerate(found.values) if v is None}
-    if not gone or len(gone) == len(keep): return keep, found, skipped
+    if not gone or len(gone) == len(keep):
+        return keep, found, skipped
     told = f"{len(gone)} rows have no {target}{' that is a number' if found.kind == 'regression' else ''} and were left out (first: row {keep[min(gone)] + 1})"
     stay = [i for i in range(len(keep)) if i not in gone]
     left = tuple((f"row {keep[i] + 1}", f"no {target}") for i in sorted(gone))
-    return [keep[i] for i in stay], dataclasses.replace(found, values=[found.values[i] for i in stay], notes=(*found.notes, told)), (*skipped, *left)
+    return (
+        [keep[i] for i in stay],
+        dataclasses.replace(
+            found, values=[found.values[i] for i in stay], notes=(*found.notes, told)
+        ),
+        (*skipped, *left),
+    )
+
 
 @patch_to(Data, kind=classmethod)
-def from_rows(cls,
+def from_rows(
+    cls,
     modality: str,  # as in Task
     rows: Rows,  # readable ones
     hashes: list[str],  # SHA-256 of each item's content
@@ -594,38 +703,99 @@ def from_rows(cls,
 ) -> Data:
     "Labels understood, rows dealt to parts."
     seed, limit = chosen["seed"], chosen["limit"]
-    if chosen.get("near", "as_is") not in NEAR: raise DataError(f"near is {chosen['near']!r}; it must be one of {', '.join(NEAR)}")
+    if chosen.get("near", "as_is") not in NEAR:
+        raise DataError(f"near is {chosen['near']!r}; it must be one of {', '.join(NEAR)}")
     keep = limited(len(rows.items), seed, limit)
     found = understand_labels(rows.take(keep), chosen["kind"], chosen["separator"])
-    if chosen.get("skip_bad"): keep, found, skipped = _with_labels(keep, found, rows.target, skipped)
+    if chosen.get("skip_bad"):
+        keep, found, skipped = _with_labels(keep, found, rows.target, skipped)
     rows = rows.take(keep)
     refuse_missing(found, rows)
     hashes, sizes = [hashes[i] for i in keep], None if sizes is None else sizes[keep]
-    if seconds is not None: seconds = np.asarray(seconds, np.float32)[keep]
-    rows = dataclasses.replace(rows, labels=list(found.values), numbers=None, style="", names=None, are_classes=found.kind != "regression")
+    if seconds is not None:
+        seconds = np.asarray(seconds, np.float32)[keep]
+    rows = dataclasses.replace(
+        rows,
+        labels=list(found.values),
+        numbers=None,
+        style="",
+        names=None,
+        are_classes=found.kind != "regression",
+    )
     kind, classes, labels = array_of(found)
     notes = (*notes, *rows.notes, *found.notes)
-    if kind == "regression" and len(set(labels.tolist())) < .9 * len(set(found.values)):
-        notes = (*notes, f"the numbers of {rows.target} differ only in digits that are not kept (some seven are); take a constant from them, such as {min(found.values):g}")
-    shares = {"valid": chosen["valid"]} if chosen["test_source"] is not None else {"test": chosen["test"], "valid": chosen["valid"]}
+    if kind == "regression" and len(set(labels.tolist())) < 0.9 * len(set(found.values)):
+        notes = (
+            *notes,
+            f"the numbers of {rows.target} differ only in digits that are not kept (some seven are); take a constant from them, such as {min(found.values):g}",
+        )
+    shares = (
+        {"valid": chosen["valid"]}
+        if chosen["test_source"] is not None
+        else {"test": chosen["test"], "valid": chosen["valid"]}
+    )
     parts = _split(rows, _strata(labels, kind), shares, seed)
-    near = groups_of(alike(modality, rows.items, hashes, sizes)[0], len(hashes)) if "near" in chosen else None
-    if near is not None and chosen["near"] == "together" and not rows.columns.keys() & {"split", "group", "time"}:
+    near = (
+        groups_of(alike(modality, rows.items, hashes, sizes)[0], len(hashes))
+        if "near" in chosen
+        else None
+    )
+    if (
+        near is not None
+        and chosen["near"] == "together"
+        and not rows.columns.keys() & {"split", "group", "time"}
+    ):
         parts, told = keep_together(parts, near)
         notes = (*notes, told) if told else notes
     if chosen.get("decisions"):  # after the split, which stays as it was
         keep, rows, told = apply_decisions(rows, hashes, chosen["decisions"])
-        parts, hashes, near, sizes, seconds = parts[keep], [hashes[i] for i in keep], None if near is None else near[keep], None if sizes is None else sizes[keep], None if seconds is None else seconds[keep]
+        parts, hashes, near, sizes, seconds = (
+            parts[keep],
+            [hashes[i] for i in keep],
+            None if near is None else near[keep],
+            None if sizes is None else sizes[keep],
+            None if seconds is None else seconds[keep],
+        )
         kind, classes, labels = encode_labels(rows, kind)
         notes = (*notes, told)
     notes = (*notes, *_unfilled(parts, shares, rows.columns.get("group")))
-    if not (parts == "train").any(): raise DataError(f"no row of {source} is left for training; give more rows, or smaller valid and test shares")
-    if kind == "transcription": classes = characters(labels[parts == "train"])
-    groups, speakers = (np.array(list(map(str, rows.columns[c]))) if c in rows.columns else None for c in ("group", "speaker"))
+    if not (parts == "train").any():
+        raise DataError(
+            f"no row of {source} is left for training; give more rows, or smaller valid and test shares"
+        )
+    if kind == "transcription":
+        classes = characters(labels[parts == "train"])
+    groups, speakers = (
+        np.array(list(map(str, rows.columns[c]))) if c in rows.columns else None
+        for c in ("group", "speaker")
+    )
     name = str(source) if isinstance(source, (str, os.PathLike)) else type(source).__name__
-    data = cls(rows.items, hashes, labels, Task(modality, kind, classes, rows.target), parts, seed, name, groups, sizes, tuple(skipped), (*notes, *_notes(labels, kind, classes, parts)), seconds, speakers, near, np.asarray(rows.columns["time"]) if "time" in rows.columns else None)
-    if n := int(data.leaked(data.test).sum()): data.notes += (f"{n} of {len(data.test)} test rows are the same as a training or validation row, or nearly so; the report gives the figures without them too",)
-    hold(f"read {fingerprint([name, {k: str(v) for k, v in chosen.items()}])}", name, **data.fingerprints())
+    data = cls(
+        rows.items,
+        hashes,
+        labels,
+        Task(modality, kind, classes, rows.target),
+        parts,
+        seed,
+        name,
+        groups,
+        sizes,
+        tuple(skipped),
+        (*notes, *_notes(labels, kind, classes, parts)),
+        seconds,
+        speakers,
+        near,
+        np.asarray(rows.columns["time"]) if "time" in rows.columns else None,
+    )
+    if n := int(data.leaked(data.test).sum()):
+        data.notes += (
+            f"{n} of {len(data.test)} test rows are the same as a training or validation row, or nearly so; the report gives the figures without them too",
+        )
+    hold(
+        f"read {fingerprint([name, {k: str(v) for k, v in chosen.items()}])}",
+        name,
+        **data.fingerprints(),
+    )
     return data
 
 # %% ../nbs/03_data.ipynb #c00b4a00

@@ -161,25 +161,67 @@ def _keep_metrics(cell) -> None:
     else: emit("note", text="the cell tagged metrics did not end on a dict of numbers, so the run has no figures")
 
 # %% ../nbs/13c_engine.ipynb #b7011384
-USAGE_ERRORS = ("UsageError", "ParamError", "SampleError", "PictureError", "SoundError", "DataError", "BackboneError", "ArtifactError")
+USAGE_ERRORS = (
+    "UsageError",
+    "ParamError",
+    "SampleError",
+    "PictureError",
+    "SoundError",
+    "DataError",
+    "BackboneError",
+    "ArtifactError",
+)
+
 
 def _what_failed(nb, error: BaseException, run_id: str) -> dict:
     "The failing cell, its error in one sentence, and what to do."
     code = [c for c in nb.cells if c.cell_type == "code"] if nb is not None else []
-    number, cell = next(((i, c) for i, c in enumerate(code, 1) if c.metadata.get("papermill", {}).get("status") == "failed"), (None, {}))
+    number, cell = next(
+        (
+            (i, c)
+            for i, c in enumerate(code, 1)
+            if c.metadata.get("papermill", {}).get("status") == "failed"
+        ),
+        (None, {}),
+    )
     outputs = [o for o in cell.get("outputs", []) if o.output_type == "error"]
-    name, message = (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
-    told = {"DeadKernelError": "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a library ended the process", "CellTimeoutError": "the cell took longer than it may",
-            "SystemExit": "the cell ended the program by itself (sys.exit); the cells after it never ran"}
+    name, message = (
+        (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
+    )
+    told = {
+        "DeadKernelError": "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a library ended the process",
+        "CellTimeoutError": "the cell took longer than it may",
+        "SystemExit": "the cell ended the program by itself (sys.exit); the cells after it never ran",
+    }
     message = told.get(name) or message or ("" if number else "the kernel could not be started")
-    if "No space left on device" in message or name == "OSError" and f"[Errno {errno.ENOSPC}]" in message: message = f"the disk is full ({message}); make room, then: ftkit resume {run_id}"
-    return {"cell": number, "cell_id": cell.get("id"), "name": name, "message": message[:5000], "usage": name in USAGE_ERRORS}
+    if (
+        "No space left on device" in message
+        or name == "OSError"
+        and f"[Errno {errno.ENOSPC}]" in message
+    ):
+        message = f"the disk is full ({message}); make room, then: ftkit resume {run_id}"
+    return {
+        "cell": number,
+        "cell_id": cell.get("id"),
+        "name": name,
+        "message": message[:5000],
+        "usage": name in USAGE_ERRORS,
+    }
+
 
 def _limit_reached(why: str, options: dict, run_id: str) -> dict:
     "A run that took too much, as an error."
-    message = f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit resume {run_id} --timeout {2 * options['timeout']:g}" if why == "timeout" else \
-        f"the run held more than the {options['memory']:g} GB of memory it was given; -p batch_size 8 needs less, or continue with: ftkit resume {run_id} --memory {2 * options['memory']:g}"
-    return {"cell": None, "name": "TimeLimit" if why == "timeout" else "MemoryLimit", "message": message, "usage": False}
+    message = (
+        f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit resume {run_id} --timeout {2 * options['timeout']:g}"
+        if why == "timeout"
+        else f"the run held more than the {options['memory']:g} GB of memory it was given; -p batch_size 8 needs less, or continue with: ftkit resume {run_id} --memory {2 * options['memory']:g}"
+    )
+    return {
+        "cell": None,
+        "name": "TimeLimit" if why == "timeout" else "MemoryLimit",
+        "message": message,
+        "usage": False,
+    }
 
 # %% ../nbs/13c_engine.ipynb #03f4ff15
 GRACE_SECONDS, INTERRUPT_SECONDS, RANK_SECONDS, RECORD_SECONDS = 60, 10, 20, 5
@@ -256,21 +298,43 @@ def _signal(self, name: str) -> None:
 # %% ../nbs/13c_engine.ipynb #82a40faa
 def _is_training(folder: Path) -> bool:
     "Whether a training is going on that looks for the flag itself."
-    return next((e["stage"] == "fit" for e in reversed(read_events(folder)[0]) if e["stage"] in ("fit", "fitted", "made", "resumed")), False)
+    return next(
+        (
+            e["stage"] == "fit"
+            for e in reversed(read_events(folder)[0])
+            if e["stage"] in ("fit", "fitted", "made", "resumed")
+        ),
+        False,
+    )
+
 
 def _of_ranks(watch: _Watch, error: dict, why: str | None) -> tuple[dict, str | None]:
     "What ended one rank of several, and whether it was asked to end: `torchrun` ends all when one is gone, and that one is the reason."
     run, name = run_of(watch.folder), error["name"]
-    if name not in ("RunStopped", "KeyboardInterrupt", "DeadKernelError", "RankLost"): return error, why if why in ("timeout", "memory") else None  # its own
+    if name not in ("RunStopped", "KeyboardInterrupt", "DeadKernelError", "RankLost"):
+        return error, why if why in ("timeout", "memory") else None  # its own
     until = time.monotonic() + (RECORD_SECONDS if why == "terminate" or name == "RankLost" else 0)
-    while not (gone := lost_rank(run, watch.rank, watch.ranks)) and time.monotonic() < until: time.sleep(0.2)
-    if gone: return error | {"name": "RankLost", "message": f"{gone}; continue with: {resume_command(read_run(run) | {'ranks': watch.ranks})}", "usage": False}, None
-    return error | ({"message": f"rank {watch.rank} of {watch.ranks}: {error['message']}"} if name == "DeadKernelError" and not watch.rank else {}), why
+    while not (gone := lost_rank(run, watch.rank, watch.ranks)) and time.monotonic() < until:
+        time.sleep(0.2)
+    if gone:
+        return error | {
+            "name": "RankLost",
+            "message": f"{gone}; continue with: {resume_command(read_run(run) | {'ranks': watch.ranks})}",
+            "usage": False,
+        }, None
+    return error | (
+        {"message": f"rank {watch.rank} of {watch.ranks}: {error['message']}"}
+        if name == "DeadKernelError" and not watch.rank
+        else {}
+    ), why
+
 
 def _held_bytes(kernel: dict | None) -> int:
     "Resident memory of a kernel and the processes it started."
     import psutil
-    if not kernel: return 0
+
+    if not kernel:
+        return 0
     with contextlib.suppress(psutil.Error):
         top = psutil.Process(kernel["pid"])
         return sum(p.memory_info().rss for p in [top, *top.children(recursive=True)])
@@ -344,14 +408,30 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
 # %% ../nbs/13c_engine.ipynb #c0801221
 def _result(folder: Path) -> dict | None:
     "The headline figure of the run, for tables of runs."
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+    with contextlib.suppress(
+        OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration
+    ):
         m = read_json(folder / "metrics.json")
-        if "figures" not in m: return {"metric": next(iter(m)), "value": value if isinstance(value := next(iter(m.values())), dict) else {"value": value}}
+        if "figures" not in m:
+            return {
+                "metric": next(iter(m)),
+                "value": value
+                if isinstance(value := next(iter(m.values())), dict)
+                else {"value": value},
+            }
         part, figures = next(iter(m["figures"].items()))
-        return {"metric": m["headline"], "part": part, "value": jsonable(figures[m["headline"]]), "verdict": m.get("verdict")}
+        return {
+            "metric": m["headline"],
+            "part": part,
+            "value": jsonable(figures[m["headline"]]),
+            "verdict": m.get("verdict"),
+        }
     return None
+
 
 def _drop(folder: Path, keep: str) -> None:
     "Remove what a completed run need not keep."
-    if keep != "all": shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    if keep == "report": shutil.rmtree(folder / "model", ignore_errors=True)
+    if keep != "all":
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if keep == "report":
+        shutil.rmtree(folder / "model", ignore_errors=True)

@@ -102,21 +102,40 @@ def baselines(
 # %% ../nbs/12_evaluation.ipynb #d29cab73
 _SLOW = 500  # recordings that Whisper as it came writes down: up to a second each
 
+
 def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
     "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so of more than 500 recordings for 500, the others are None."
     out, name = {}, model.backbone.name
-    if model.backbone.architecture != "log_mel:" and not model.writes and model.head_config["name"] in HEADS: out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
+    if (
+        model.backbone.architecture != "log_mel:"
+        and not model.writes
+        and model.head_config["name"] in HEADS
+    ):
+        out["log-mel + the same head"] = spectrum_writer(model, part.data, part.ids)
     some = np.sort(permutation(len(part), part.data.seed, "as it came")[:_SLOW])
-    texts = whisper_writes(name, part.data, part.ids[some], model.target.device) if model.pretrained else None
-    if texts is None: return out
+    texts = (
+        whisper_writes(name, part.data, part.ids[some], model.target.device)
+        if model.pretrained
+        else None
+    )
+    if texts is None:
+        return out
     written = np.full(len(part), None, object)
     written[some] = texts
     return out | {f"{name} as it came": written}
 
+
 def _simpler_tables(model, part: Part, bar: Progress) -> dict[str, np.ndarray]:
     "Of tables: a linear model and boosted trees, as they come, unless that is what the model is."
-    own, text = getattr(model, "name", ""), next((f.body for f in model.prep.features if f.body), None)
-    out = {n: Classical(n, part.data.task, text_backbone=text).fit(part.data).predict(part) for n in ("ridge", "gradient_boosting") if n != own}
+    own, text = (
+        getattr(model, "name", ""),
+        next((f.body for f in model.prep.features if f.body), None),
+    )
+    out = {
+        n: Classical(n, part.data.task, text_backbone=text).fit(part.data).predict(part)
+        for n in ("ridge", "gradient_boosting")
+        if n != own
+    }
     bar.update(3)
     return out
 
@@ -134,6 +153,7 @@ def count_test_use(
 @dataclasses.dataclass(repr=False)
 class Report:
     "What is known about a model on some rows; prints, draws, saves."
+
     model: str  # one line
     part: Part  # the rows
     probabilities: np.ndarray  # (n,C), or (n,) numbers or texts
@@ -142,13 +162,27 @@ class Report:
     gain: dict[str, Figure]  # baseline: paired difference of the headline score
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
-    noise: dict[str, Figure] = dataclasses.field(default_factory=dict)  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
-    succession: dict | None = None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
-    target: dict | None = None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
-    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
-    marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
-    threshold: tuple[str, float] | None = None  # of two classes, the positive one and the probability from which it is predicted
-    fair: dict[str, dict[str, Figure]] = dataclasses.field(default_factory=dict)  # the baselines on the rows that are no copies of training rows, where there are such
+    noise: dict[str, Figure] = dataclasses.field(
+        default_factory=dict
+    )  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    succession: dict | None = (
+        None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
+    )
+    target: dict | None = (
+        None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
+    )
+    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(
+        default_factory=dict
+    )  # other parts, with what was said of them
+    marked: Marked | Heard | None = (
+        None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
+    )
+    threshold: tuple[str, float] | None = (
+        None  # of two classes, the positive one and the probability from which it is predicted
+    )
+    fair: dict[str, dict[str, Figure]] = dataclasses.field(
+        default_factory=dict
+    )  # the baselines on the rows that are no copies of training rows, where there are such
     n_leaked: int = 0  # rows that are the same as training rows, or nearly so
     columns: tuple[str, ...] = ()  # of a table, those that the model has learned from
     as_simple: tuple[str, ...] = ()  # baselines that are not simpler than the model
@@ -160,8 +194,9 @@ class Report:
     @property
     def predicted(self) -> np.ndarray:
         "Class numbers (n,), labels (n,C) of several, numbers (n,) or texts (n,)."
-        if self.task.kind == "single_label": return self.task.decide(self.probabilities, self.threshold)
-        return self.probabilities > .5 if self.task.kind == "multi_label" else self.probabilities
+        if self.task.kind == "single_label":
+            return self.task.decide(self.probabilities, self.threshold)
+        return self.probabilities > 0.5 if self.task.kind == "multi_label" else self.probabilities
 
     @property
     def without_copies(self) -> dict[str, Figure] | None:
@@ -176,14 +211,19 @@ class Report:
         "A figure of the rows reported on, by name."
         return self.figures[self.part.name][name]
 
-
 # %% ../nbs/12_evaluation.ipynb #c9e378e7
 def _row_scores(kind: str, y, p, predicted=None) -> np.ndarray:
     "Of each row, what the headline metric averages (negative squared error of numbers, of texts the wrong characters beside the mean number of characters), so that models can be paired."
-    if kind == "single_label": return ((p.argmax(1) if predicted is None else predicted) == y).astype(float)
-    if kind == "multi_label": return ((p > .5) == (y > .5)).mean(1)
-    if kind == "transcription": return -(e := recording_errors(list(y), list(p)))["character_edits"] / max(1e-9, e["characters"].mean())
+    if kind == "single_label":
+        return ((p.argmax(1) if predicted is None else predicted) == y).astype(float)
+    if kind == "multi_label":
+        return ((p > 0.5) == (y > 0.5)).mean(1)
+    if kind == "transcription":
+        return -(e := recording_errors(list(y), list(p)))["character_edits"] / max(
+            1e-9, e["characters"].mean()
+        )
     return -((p - y) ** 2)
+
 
 def _gain(kind: str, y, p, q, decided=(None, None)) -> Figure:
     "Paired difference of two models' headline metric on the same rows."
@@ -191,30 +231,52 @@ def _gain(kind: str, y, p, q, decided=(None, None)) -> Figure:
     if kind == "transcription":
         n = recording_errors(list(y), list(y))["characters"]
         lengths = n / max(1e-9, n.mean())  # as `_row_scores` divides
-    return paired_difference(_row_scores(kind, y, p, decided[0]), _row_scores(kind, y, q, decided[1]), lengths=lengths)
+    return paired_difference(
+        _row_scores(kind, y, p, decided[0]), _row_scores(kind, y, q, decided[1]), lengths=lengths
+    )
 
 # %% ../nbs/12_evaluation.ipynb #162874a8
 def _signed(difference: Figure) -> str:
     "A difference with its sign."
     return ("+" if difference.value > 0 else "") + str(difference)
 
+
 def _notes(report: Report, data: Data) -> list[str]:
     "What else a careful reader would write beside the figures; the doubts stand in the verdict."
     notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
     own = report.figures[report.part.name][name]
-    if report.target: notes.append(report.target["told"])
+    if report.target:
+        notes.append(report.target["told"])
     for baseline, difference in report.gain.items():
-        if baseline in (*SIMPLEST, EARLIER): continue
+        if baseline in (*SIMPLEST, EARLIER):
+            continue
         sure = ""
-        if difference.low <= 0: sure = "; it is worse" if difference.high < 0 else "; the interval includes 0, so a gain is not shown"
+        if difference.low <= 0:
+            sure = (
+                "; it is worse"
+                if difference.high < 0
+                else "; the interval includes 0, so a gain is not shown"
+            )
         unit = " in squared error" if report.task.kind == "regression" else ""
         notes.append(f"over {baseline}: {_signed(difference)}{unit}, paired on the same rows{sure}")
     train = report.figures.get("train", {}).get(name)
-    if train and (train.value - own.value if higher else own.value - train.value) > max(.1, 2 * (own.high - own.low)): notes.append(f"training rows score {train.value:.3f}: the model knows them by heart; more data or augmentation would help")
-    if report.tested_models and report.tested_models > 1: notes.append(f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is")
+    if train and (train.value - own.value if higher else own.value - train.value) > max(
+        0.1, 2 * (own.high - own.low)
+    ):
+        notes.append(
+            f"training rows score {train.value:.3f}: the model knows them by heart; more data or augmentation would help"
+        )
+    if report.tested_models and report.tested_models > 1:
+        notes.append(
+            f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is"
+        )
     facts = "frozen body + linear, without facts"
-    if facts in report.baselines: notes.append(f"facts put behind the texts: a frozen body with a linear model has {report.baselines['frozen body + linear'][name]} with them and {report.baselines[facts][name]} without")
+    if facts in report.baselines:
+        notes.append(
+            f"facts put behind the texts: a frozen body with a linear model has {report.baselines['frozen body + linear'][name]} with them and {report.baselines[facts][name]} without"
+        )
     return notes + list(data.notes)
+
 
 def _as_simple(model, gain: dict[str, Figure]) -> tuple[str, ...]:
     "Baselines that are not simpler than the model: a frozen backbone beside a frozen one, trees beside a linear model."
@@ -223,18 +285,39 @@ def _as_simple(model, gain: dict[str, Figure]) -> tuple[str, ...]:
         own = order.index(model.name) if getattr(model, "name", "") in order else len(order)
         return tuple(name for name in gain if name in order and order.index(name) >= own)
     frozen = "frozen body + linear"
-    if frozen not in gain or gain[frozen].low > 0: return ()
+    if frozen not in gain or gain[frozen].low > 0:
+        return ()
     before = load_backbone(model.backbone.name).body
     same = tensors_hash(before.state_dict()) == tensors_hash(model.backbone.body.state_dict())
     return (frozen,) if same else ()
+
 
 def _aim(report: Report, target: float) -> dict:
     "Whether the headline figure reaches a target, and whether that may be chance."
     f, (name, higher) = report[report.headline], headline(report.task.kind)
     over = lambda v: v >= target if higher else v <= target
-    reached, sure, out = over(f.value), over(f.low if higher else f.high), not over(f.high if higher else f.low)
-    told = "of rows that the model has seen, and says nothing of it" if report.part.name in ("train", "valid") else "reached, by all of its interval" if sure else "reached, but its interval does not exclude less" if reached else "not reached, by none of its interval" if out else "not reached, but its interval does not exclude it"
-    return {"target": target, "reached": bool(reached), "sure": bool(sure), "told": f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g}; {f} is {told}"}
+    reached, sure, out = (
+        over(f.value),
+        over(f.low if higher else f.high),
+        not over(f.high if higher else f.low),
+    )
+    told = (
+        "of rows that the model has seen, and says nothing of it"
+        if report.part.name in ("train", "valid")
+        else "reached, by all of its interval"
+        if sure
+        else "reached, but its interval does not exclude less"
+        if reached
+        else "not reached, by none of its interval"
+        if out
+        else "not reached, but its interval does not exclude it"
+    )
+    return {
+        "target": target,
+        "reached": bool(reached),
+        "sure": bool(sure),
+        "told": f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g}; {f} is {told}",
+    }
 
 # %% ../nbs/12_evaluation.ipynb #f95c701a
 def _succession(report: Report, earlier: str, q: np.ndarray) -> str:
@@ -272,40 +355,96 @@ def evaluate(
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
     data, kind, classes = part.data, model.task.kind, model.task.classes
-    if not len(part): raise UsageError(f"the part {part.name!r} has no rows; give a part with rows, or split the data with test above 0")
+    if not len(part):
+        raise UsageError(
+            f"the part {part.name!r} has no rows; give a part with rows, or split the data with test above 0"
+        )
     p, threshold = model.predict(part, stage="evaluate"), getattr(model, "threshold", None)
+
     def judged(y, p):
         "The figures of some rows, by what the model predicts."
-        return score(kind, y, p, classes, n_boot=n_boot, predicted=data.task.decide(p, threshold) if threshold else None)
+        return score(
+            kind,
+            y,
+            p,
+            classes,
+            n_boot=n_boot,
+            predicted=data.task.decide(p, threshold) if threshold else None,
+        )
+
     figures, said = {part.name: judged(part.labels, p)}, {}
     for name in beside:
         other = data.part(name)
-        if not len(other) or name == part.name: continue
-        if len(other) > most: other = data.rows(other.ids[permutation(len(other), data.seed, "evaluate")[:most]], name)
+        if not len(other) or name == part.name:
+            continue
+        if len(other) > most:
+            other = data.rows(
+                other.ids[permutation(len(other), data.seed, "evaluate")[:most]], name
+            )
         said[name] = other, model.predict(other, stage=f"on {name}")
         figures[name] = judged(other.labels, said[name][1])
     leaked = data.leaked(part) if part.name != "train" else np.zeros(len(part), bool)
-    if leaked.any() and not leaked.all(): figures[f"{part.name} without {leaked.sum()} leaked"] = judged(part.labels[~leaked], p[~leaked])
-    others = (baselines(model, part) if with_baselines else {}) | ({EARLIER: load_model(earlier).to(model.target.device if hasattr(model, "target") else "cpu").predict(part, stage=EARLIER)} if earlier else {})
-    if views: others[f"mean of {views} more views"] = predict_views(model, part, augment, views)
+    if leaked.any() and not leaked.all():
+        figures[f"{part.name} without {leaked.sum()} leaked"] = judged(
+            part.labels[~leaked], p[~leaked]
+        )
+    others = (baselines(model, part) if with_baselines else {}) | (
+        {
+            EARLIER: load_model(earlier)
+            .to(model.target.device if hasattr(model, "target") else "cpu")
+            .predict(part, stage=EARLIER)
+        }
+        if earlier
+        else {}
+    )
+    if views:
+        others[f"mean of {views} more views"] = predict_views(model, part, augment, views)
     gain, simpler, fair = {}, {}, {}
     for name, q in others.items():
         known = np.array([v is not None for v in q])  # slow ones have written some of the rows only
-        for figures_of, at in ((simpler, known), (fair, known & ~leaked if not (leaked | ~known).all() else known)):
-            decided = [data.task.decide(v, threshold) if threshold else None for v in (p[at], q[at])]
-            figures_of[name] = score(kind, part.labels[at], q[at], classes, n_boot=n_boot, predicted=decided[1])
+        for figures_of, at in (
+            (simpler, known),
+            (fair, known & ~leaked if not (leaked | ~known).all() else known),
+        ):
+            decided = [
+                data.task.decide(v, threshold) if threshold else None for v in (p[at], q[at])
+            ]
+            figures_of[name] = score(
+                kind, part.labels[at], q[at], classes, n_boot=n_boot, predicted=decided[1]
+            )
         gain[name] = _gain(kind, part.labels[at], p[at], q[at], decided)  # without the copies
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
-    report = Report(repr(model), part, p, figures, simpler, gain, tested, beside=said, threshold=threshold, fair=fair, n_leaked=int(leaked.sum()))
-    if data.task.modality == "tabular": report.columns = tuple(dict.fromkeys(f.name for f in model.prep.features))
-    if others: report.as_simple = _as_simple(model, gain)
-    if target is not None: report.target = _aim(report, target)
-    report.notes = ([_succession(report, earlier, others[EARLIER])] if earlier else []) + model.notes + _notes(report, data)
+    report = Report(
+        repr(model),
+        part,
+        p,
+        figures,
+        simpler,
+        gain,
+        tested,
+        beside=said,
+        threshold=threshold,
+        fair=fair,
+        n_leaked=int(leaked.sum()),
+    )
+    if data.task.modality == "tabular":
+        report.columns = tuple(dict.fromkeys(f.name for f in model.prep.features))
+    if others:
+        report.as_simple = _as_simple(model, gain)
+    if target is not None:
+        report.target = _aim(report, target)
+    report.notes = (
+        ([_succession(report, earlier, others[EARLIER])] if earlier else [])
+        + model.notes
+        + _notes(report, data)
+    )
     report.verdict = verdict_of(report)
-    if data.task.modality == "text": report.marked = drivers(model, *report._worst_texts(9))
+    if data.task.modality == "text":
+        report.marked = drivers(model, *report._worst_texts(9))
     if data.task.modality == "speech":
         report.marked = report._worst_sounds(9)
-        if noise != "none": report.noise = _with_noise(model, report, noise, n_boot)
+        if noise != "none":
+            report.noise = _with_noise(model, report, noise, n_boot)
     emit("evaluated", **{report.headline: report[report.headline].value})
     return report
 
@@ -315,18 +454,32 @@ def evaluate(
 def confusion(self):
     "Rows are the truth, columns what was said; for numbers, said against true. A figure; None for transcripts."
     import matplotlib.pyplot as plt
+
     y, p = self.part.labels, self.probabilities
-    if self.task.kind == "transcription": return None
+    if self.task.kind == "transcription":
+        return None
     if self.task.kind == "regression":
         fig, ax = plt.subplots(figsize=(4, 4), layout="constrained")
-        ax.scatter(y, p, s=6); ax.axline((float(np.mean(y)),) * 2, slope=1, color="grey", lw=.8)
+        ax.scatter(y, p, s=6)
+        ax.axline((float(np.mean(y)),) * 2, slope=1, color="grey", lw=0.8)
         ax.set(xlabel=f"true {self.task.target}", ylabel="predicted")
     elif self.task.kind == "multi_label":
-        fig, ax = plt.subplots(figsize=(6, max(2, .3 * len(self.task.classes))), layout="constrained")
-        hit, miss, false = ((a & b).sum(0) for a, b in (((y > .5), p > .5), ((y > .5), p <= .5), ((y <= .5), p > .5)))
-        for left, width, label in ((0, hit, "found"), (hit, miss, "missed"), (hit + miss, false, "false alarm")): ax.barh(self.task.classes, width, left=left, label=label)
+        fig, ax = plt.subplots(
+            figsize=(6, max(2, 0.3 * len(self.task.classes))), layout="constrained"
+        )
+        hit, miss, false = (
+            (a & b).sum(0)
+            for a, b in (((y > 0.5), p > 0.5), ((y > 0.5), p <= 0.5), ((y <= 0.5), p > 0.5))
+        )
+        for left, width, label in (
+            (0, hit, "found"),
+            (hit, miss, "missed"),
+            (hit + miss, false, "false alarm"),
+        ):
+            ax.barh(self.task.classes, width, left=left, label=label)
         ax.legend(fontsize=7)
-    else: fig = _confusion_matrix(confusion_counts(y, self.predicted, p.shape[1]), self.task.classes)
+    else:
+        fig = _confusion_matrix(confusion_counts(y, self.predicted, p.shape[1]), self.task.classes)
     plt.close(fig)
     return fig
 
@@ -362,33 +515,65 @@ def calibration(self):
 
 # %% ../nbs/12_evaluation.ipynb #38af0dcf
 @patch_to(Report)
-def worst_rows(self,
+def worst_rows(
+    self,
     n: int = 9,  # how many
 ) -> np.ndarray:  # (n,) positions among the rows of the part
     "The rows the model was most wrong about, worst first."
     loss = losses(self.task.kind, self.part.labels, self.probabilities)
     return np.argsort(-loss, kind="stable")[:n]
 
+
 def _told(report: Report, i: int) -> str:
     "What a row is and what was said of it, in one line."
     p, task = report.probabilities[i], report.task
-    if task.kind == "transcription": return f"{report.part.data.label_text(report.part.ids[i])} → {p}"
-    said = f"{p:.4g}" if task.kind == "regression" else f"{task.classes[(c := report.predicted[i])]} {p[c]:.2f}" if task.kind == "single_label" else ", ".join(c for c, v in zip(task.classes, p) if v > .5) or "none"
+    if task.kind == "transcription":
+        return f"{report.part.data.label_text(report.part.ids[i])} → {p}"
+    said = (
+        f"{p:.4g}"
+        if task.kind == "regression"
+        else f"{task.classes[(c := report.predicted[i])]} {p[c]:.2f}"
+        if task.kind == "single_label"
+        else ", ".join(c for c, v in zip(task.classes, p) if v > 0.5) or "none"
+    )
     return f"{report.part.data.label_text(report.part.ids[i])} → {said}"
+
 
 @patch_to(Report)
 def _worst_texts(self, n: int) -> tuple[list, list, list[str]]:
     "Texts, what was said of them, and titles of the worst rows."
     rows, p = self.worst_rows(n), self.probabilities
-    return [self.part.data.items[self.part.ids[i]] for i in rows], [int(self.predicted[i]) if self.task.kind == "single_label" else None if p.ndim == 1 else int(p[i].argmax()) for i in rows], [_told(self, i) for i in rows]
+    return (
+        [self.part.data.items[self.part.ids[i]] for i in rows],
+        [
+            int(self.predicted[i])
+            if self.task.kind == "single_label"
+            else None
+            if p.ndim == 1
+            else int(p[i].argmax())
+            for i in rows
+        ],
+        [_told(self, i) for i in rows],
+    )
+
 
 @patch_to(Report)
 def _worst_sounds(self, n: int) -> Heard:
     "The worst rows to be heard."
     rows, data, writes = self.worst_rows(n), self.part.data, self.task.kind == "transcription"
     ids = [self.part.ids[i] for i in rows]
-    name = lambda i: "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
-    return hear(data, ids, [("" if writes else f"{_told(self, k)} · ") + f"{data.seconds[i]:.1f} s{name(i)}" for k, i in zip(rows, ids)], [self.probabilities[k] for k in rows] if writes else None)
+    name = lambda i: (
+        "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
+    )
+    return hear(
+        data,
+        ids,
+        [
+            ("" if writes else f"{_told(self, k)} · ") + f"{data.seconds[i]:.1f} s{name(i)}"
+            for k, i in zip(rows, ids)
+        ],
+        [self.probabilities[k] for k in rows] if writes else None,
+    )
 
 # %% ../nbs/12_evaluation.ipynb #f88e8fb6
 @patch_to(Report)
@@ -455,20 +640,36 @@ def examples(self):
 def _repr_html_(self) -> str:
     "The verdict, then parts and baselines side by side, with intervals; all names escaped."
     e, names = html.escape, list(self.figures[self.part.name])
-    columns = {f"model, {p}": f for p, f in self.figures.items()} | {f"{n}, {self.part.name}": f for n, f in self.baselines.items()}
+    columns = {f"model, {p}": f for p, f in self.figures.items()} | {
+        f"{n}, {self.part.name}": f for n, f in self.baselines.items()
+    }
     head = "".join(f"<th scope='col'>{e(c)}</th>" for c in columns)
-    body = "".join(f"<tr><th scope='row'>{e(n.replace('_', ' '))}</th>" + "".join(f"<td>{e(str(f[n])) if n in f else ''}</td>" for f in columns.values()) + "</tr>" for n in names)
+    body = "".join(
+        f"<tr><th scope='row'>{e(n.replace('_', ' '))}</th>"
+        + "".join(f"<td>{e(str(f[n])) if n in f else ''}</td>" for f in columns.values())
+        + "</tr>"
+        for n in names
+    )
     first, *doubts = map(e, self.verdict.lines())
     verdict = f"<p><strong>{first}</strong></p>"
-    if doubts: verdict += f"<ul>{''.join(f'<li>{d}</li>' for d in doubts)}</ul>"
-    return f"{verdict}<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>" + "".join(f"<p>{e(n)}</p>" for n in self.notes)
+    if doubts:
+        verdict += f"<ul>{''.join(f'<li>{d}</li>' for d in doubts)}</ul>"
+    return (
+        f"{verdict}<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+        + "".join(f"<p>{e(n)}</p>" for n in self.notes)
+    )
+
 
 @patch_to(Report)
 def classes_table(self):
     "Precision, recall and F1 of each class that a row has or is given, with intervals, as a DataFrame; None for numbers and several labels."
     import pandas as pd
-    if self.task.kind != "single_label": return None
-    rows = per_class(self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted)
+
+    if self.task.kind != "single_label":
+        return None
+    rows = per_class(
+        self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted
+    )
     there = [r for r in rows if r["support"] or np.isfinite(r["f1"].value)]
     return pd.DataFrame(there).map(str).set_index("class")
 
@@ -476,50 +677,127 @@ def classes_table(self):
 @patch_to(Report)
 def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
-    out = {"verdict": self.verdict, "headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
-           "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
-    if self.noise: out["noise"] = self.noise
-    if self.threshold: out["threshold"] = dict(zip(("positive", "probability"), self.threshold))
-    if self.target: out["target"] = self.target
-    if self.succession: out["succession"] = self.succession
-    if isinstance(self.marked, Marked): out["worst"] = self.marked
-    if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
-    if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
+    out = {
+        "verdict": self.verdict,
+        "headline": self.headline,
+        "rows": len(self.part),
+        "model": self.model,
+        "figures": self.figures,
+        "baselines": self.baselines,
+        "gain": self.gain,
+        "tested_models": self.tested_models,
+        "notes": self.notes,
+        "data": {
+            "fingerprint": self.part.data.fingerprint,
+            "split": self.part.data.split_fingerprint,
+            "source": self.part.data.source,
+        },
+    }
+    if self.noise:
+        out["noise"] = self.noise
+    if self.threshold:
+        out["threshold"] = dict(zip(("positive", "probability"), self.threshold))
+    if self.target:
+        out["target"] = self.target
+    if self.succession:
+        out["succession"] = self.succession
+    if isinstance(self.marked, Marked):
+        out["worst"] = self.marked
+    if isinstance(self.marked, Heard):
+        out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
+    if (table := self.examples()) is not None:
+        out["examples"] = table.to_dict("records")
     if self.task.kind == "single_label":
-        out |= {"classes": self.task.classes, "confusion": confusion_counts(self.part.labels, self.predicted, len(self.task.classes)),
-                "per_class": per_class(self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted), "calibration_error": expected_calibration_error(self.part.labels, self.probabilities)}
+        out |= {
+            "classes": self.task.classes,
+            "confusion": confusion_counts(self.part.labels, self.predicted, len(self.task.classes)),
+            "per_class": per_class(
+                self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted
+            ),
+            "calibration_error": expected_calibration_error(self.part.labels, self.probabilities),
+        }
     return jsonable(out)
 
-@patch_to(Report)
-def predicted_texts(self) -> list:  # n class names, names of several labels between commas, numbers or texts
-    "What is predicted of each row, as predictions.csv holds it."
-    kind, classes = self.task.kind, self.task.classes
-    if kind == "single_label": return [classes[c] for c in self.predicted]
-    if kind == "multi_label": return [", ".join(np.array(classes)[row]) or "none" for row in self.predicted]
-    return list(self.predicted)
 
 @patch_to(Report)
-def save(self,
+def predicted_texts(
+    self,
+) -> list:  # n class names, names of several labels between commas, numbers or texts
+    "What is predicted of each row, as predictions.csv holds it."
+    kind, classes = self.task.kind, self.task.classes
+    if kind == "single_label":
+        return [classes[c] for c in self.predicted]
+    if kind == "multi_label":
+        return [", ".join(np.array(classes)[row]) or "none" for row in self.predicted]
+    return list(self.predicted)
+
+
+@patch_to(Report)
+def save(
+    self,
     folder: str | Path | None = None,  # default: the run's folder; without one, nothing is written
 ) -> Path | None:
     "Write metrics.json, predictions.csv, the figures and sounds, and the cases to look through."
     folder = Path(folder) if folder else run_dir()
-    if folder is None: return None
+    if folder is None:
+        return None
     write_json(folder / "metrics.json", self)
     keep_split(self.part.data, folder)
-    for name in ("confusion", "calibration", "lengths", "speakers", "noises", "spectrograms", "worst"):
-        if hasattr(fig := getattr(self, name)(), "savefig"): save_figure(fig, name, folder)
+    for name in (
+        "confusion",
+        "calibration",
+        "lengths",
+        "speakers",
+        "noises",
+        "spectrograms",
+        "worst",
+    ):
+        if hasattr(fig := getattr(self, name)(), "savefig"):
+            save_figure(fig, name, folder)
     if isinstance(self.marked, Heard):
-        for k, r in enumerate(self.marked.rows): write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
+        for k, r in enumerate(self.marked.rows):
+            write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
     import pandas as pd
+
     data, p = self.part.data, self.probabilities
-    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": data.labels[self.part.ids] if self.task.kind == "regression" else [data.label_text(i) for i in self.part.ids]})
+    table = pd.DataFrame(
+        {
+            "row": self.part.ids,
+            "item": [
+                str(v)
+                if isinstance(v, (str, Path, Clip))
+                else " ▸ ".join(v)
+                if isinstance(v, tuple) and isinstance(v[0], str)
+                else ""
+                for v in (data.items[i] for i in self.part.ids)
+            ],
+            "label": data.labels[self.part.ids]
+            if self.task.kind == "regression"
+            else [data.label_text(i) for i in self.part.ids],
+        }
+    )
     table["predicted"] = self.predicted_texts()
-    if p.ndim > 1: table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
-    if data.task.modality == "tabular": table = table.drop(columns="item").join(data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)")
+    if p.ndim > 1:
+        table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
+    if data.task.modality == "tabular":
+        table = table.drop(columns="item").join(
+            data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)"
+        )
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
-    cases = [c for part, said in [*self.beside.values(), (self.part, self.probabilities)] for c in worst_cases(part, said)]
-    write_json(folder / "cases.json", {"kind": self.task.kind, "modality": self.task.modality, "classes": self.task.classes, "cases": cases})
+    cases = [
+        c
+        for part, said in [*self.beside.values(), (self.part, self.probabilities)]
+        for c in worst_cases(part, said)
+    ]
+    write_json(
+        folder / "cases.json",
+        {
+            "kind": self.task.kind,
+            "modality": self.task.modality,
+            "classes": self.task.classes,
+            "cases": cases,
+        },
+    )
     return folder
 
 # %% ../nbs/12_evaluation.ipynb #0c896130

@@ -35,18 +35,48 @@ def check_choices(
 ) -> None:
     "Refuse what does not fit the data, by name."
     kind, nouns = task.modality, _NOUNS[task.modality]
-    wanted = {"text": TextAugment, "speech": SoundAugment, "tabular": TableAugment}.get(kind, Augment)
-    if augment is not None and not isinstance(augment, wanted): raise UsageError(f"augment is {type(augment).__name__} and the data are {nouns}; give {wanted.__name__}")
-    if kind in ("text", "speech") and c.mixup: raise UsageError(f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be laid over each other: -p mixup 0")
+    wanted = {"text": TextAugment, "speech": SoundAugment, "tabular": TableAugment}.get(
+        kind, Augment
+    )
+    if augment is not None and not isinstance(augment, wanted):
+        raise UsageError(
+            f"augment is {type(augment).__name__} and the data are {nouns}; give {wanted.__name__}"
+        )
+    if kind in ("text", "speech") and c.mixup:
+        raise UsageError(
+            f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be laid over each other: -p mixup 0"
+        )
     for name, off in (("cutmix", 0.0), ("progressive", 1.0), ("views", 0)):
-        if kind != "image" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures: -p {name} {off:g}")
+        if kind != "image" and getattr(c, name) != off:
+            raise UsageError(
+                f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures: -p {name} {off:g}"
+            )
     for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
-        if c.shard and getattr(c, name) != off: raise UsageError(f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step: -p {name} {off}, or -p shard false")
-    if c.views and augment is None: raise UsageError(f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or -p views 0")
-    if augment is not None and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs) and kind != "image": raise UsageError("augment changes the inputs of the backbone, and only the head is trained, on features that were computed once; -p augment none, or train layers of the backbone too")
+        if c.shard and getattr(c, name) != off:
+            raise UsageError(
+                f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step: -p {name} {off}, or -p shard false"
+            )
+    if c.views and augment is None:
+        raise UsageError(
+            f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or -p views 0"
+        )
+    if (
+        augment is not None
+        and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs)
+        and kind != "image"
+    ):
+        raise UsageError(
+            "augment changes the inputs of the backbone, and only the head is trained, on features that were computed once; -p augment none, or train layers of the backbone too"
+        )
     for name, off in (("sampler", "shuffle"), ("contrast_epochs", 0)):
-        if task.kind != "single_label" and getattr(c, name) != off: raise UsageError(f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a row: -p {name} {off}")
-    if teacher is not None and (task.kind == "transcription" or teacher.task != task): raise UsageError(f"the teacher is made for {teacher.task} and the data are {task}; give a model of the same task, of classes or numbers")
+        if task.kind != "single_label" and getattr(c, name) != off:
+            raise UsageError(
+                f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a row: -p {name} {off}"
+            )
+    if teacher is not None and (task.kind == "transcription" or teacher.task != task):
+        raise UsageError(
+            f"the teacher is made for {teacher.task} and the data are {task}; give a model of the same task, of classes or numbers"
+        )
 
 # %% ../nbs/08h_fitting.ipynb #5a740a8e
 def check_given(
@@ -57,13 +87,42 @@ def check_given(
     head_epochs: int,  # that were asked of a network of one's own, else 0
 ) -> None:
     "Refuse what a Trainer cannot be made of, by name."
+
     def need(ok, name, given, allowed):
-        if not ok: raise UsageError(f"{name} is {given}; it must be {allowed}")
-    need(isinstance(data, Data), "data", f"a {type(data).__name__}", "a Data with its parts, such as Data.image(folder)")
-    need(config is None or isinstance(config, TrainConfig), "config", f"a {type(config).__name__}", "a TrainConfig; its fields may also be given by name: Trainer(model, data, epochs=3)")
-    need(isinstance(watch, (list, tuple)) and all(map(callable, watch)), "watch", f"{watch!r}", "a list of functions")
-    need(metric is None or callable(metric), "metric", f"{metric!r}", "a function (labels, predictions) -> number")
-    need(not head_epochs, "head_epochs", f"{head_epochs}", "0 for a network of your own, which has no head apart; make a Backbone of its body, and Model(backbone, task), to train a head first")
+        if not ok:
+            raise UsageError(f"{name} is {given}; it must be {allowed}")
+
+    need(
+        isinstance(data, Data),
+        "data",
+        f"a {type(data).__name__}",
+        "a Data with its parts, such as Data.image(folder)",
+    )
+    need(
+        config is None or isinstance(config, TrainConfig),
+        "config",
+        f"a {type(config).__name__}",
+        "a TrainConfig; its fields may also be given by name: Trainer(model, data, epochs=3)",
+    )
+    need(
+        isinstance(watch, (list, tuple)) and all(map(callable, watch)),
+        "watch",
+        f"{watch!r}",
+        "a list of functions",
+    )
+    need(
+        metric is None or callable(metric),
+        "metric",
+        f"{metric!r}",
+        "a function (labels, predictions) -> number",
+    )
+    need(
+        not head_epochs,
+        "head_epochs",
+        f"{head_epochs}",
+        "0 for a network of your own, which has no head apart; make a Backbone of its body, and Model(backbone, task), to train a head first",
+    )
+
 
 def rate_advice(
     c: TrainConfig,
@@ -72,7 +131,11 @@ def rate_advice(
 ) -> str:
     "What to change where numbers became too large."
     name = dict(head="head_rate", contrast="contrast_rate").get(stage, "learning_rate")
-    return f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}" + ", or -p clip 1" * (not 0 < c.clip <= 1) + ", or -p precision float32" * (dtype != "float32")
+    return (
+        f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}"
+        + ", or -p clip 1" * (not 0 < c.clip <= 1)
+        + ", or -p precision float32" * (dtype != "float32")
+    )
 
 # %% ../nbs/08h_fitting.ipynb #1094a429
 def first_not_finite(
@@ -99,14 +162,26 @@ def fewer_at_once(
     stage: str,
 ) -> int:  # in how many to compute it now
     "Twice as many pieces where memory did not suffice; other errors are raised again."
-    if not isinstance(error, torch.OutOfMemoryError) and not any(said in str(error) for said in ("can't allocate memory", "not enough memory", "out of memory")): raise error
-    if pieces >= rows: raise MemoryError(f"memory does not suffice for one row at a time in stage {stage} ({str(error).splitlines()[0][:160]}); choose a smaller backbone, smaller pictures (-p size 128) or shorter texts (-p max_length 64), more -p frozen_layers, or -p gradient_checkpointing true") from None
-    if torch.cuda.is_available(): torch.cuda.empty_cache()
-    emit("note", text=f"memory did not suffice for {-(-rows // pieces)} rows at once in stage {stage}; batches are computed in {2 * pieces} pieces, with the same result but for the order of sums")
+    if not isinstance(error, torch.OutOfMemoryError) and not any(
+        said in str(error)
+        for said in ("can't allocate memory", "not enough memory", "out of memory")
+    ):
+        raise error
+    if pieces >= rows:
+        raise MemoryError(
+            f"memory does not suffice for one row at a time in stage {stage} ({str(error).splitlines()[0][:160]}); choose a smaller backbone, smaller pictures (-p size 128) or shorter texts (-p max_length 64), more -p frozen_layers, or -p gradient_checkpointing true"
+        ) from None
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    emit(
+        "note",
+        text=f"memory did not suffice for {-(-rows // pieces)} rows at once in stage {stage}; batches are computed in {2 * pieces} pieces, with the same result but for the order of sums",
+    )
     return 2 * pieces
 
 # %% ../nbs/08h_fitting.ipynb #ee55f528
 ENOUGH_STEPS = 40
+
 
 def few_steps(
     c: TrainConfig,
@@ -115,11 +190,15 @@ def few_steps(
 ) -> str:  # empty if there are enough
     "What to do where fine-tuning takes very few steps."
     a_pass = max(1, n // c.batch_size)
-    if c.epochs == 0 or c.freeze == "backbone" or c.epochs * a_pass >= ENOUGH_STEPS: return ""
+    if c.epochs == 0 or c.freeze == "backbone" or c.epochs * a_pass >= ENOUGH_STEPS:
+        return ""
     steps = f"{a_pass} {'step' if a_pass == 1 else 'steps'} of {c.batch_size}"
-    frozen = {"image": ", or -p freeze backbone", "text": ", or -p freeze backbone", "speech": ", or -p train_layers 0"}.get(modality, "")
+    frozen = {
+        "image": ", or -p freeze backbone",
+        "text": ", or -p freeze backbone",
+        "speech": ", or -p train_layers 0",
+    }.get(modality, "")
     return f"{n} training rows make {steps} in a pass, {c.epochs * a_pass} in all, which are few; -p epochs {-(-ENOUGH_STEPS // a_pass)}{frozen}, and compare"
-
 
 # %% ../nbs/08h_fitting.ipynb #235e5c3c
 def head_first(

@@ -323,9 +323,11 @@ def _below_classes(found: Found, top: Folder) -> list[tuple[str | None, Folder]]
 _UNLABELLED = {"unlabeled", "unlabelled", "nolabel", "unsup", "unsupervised"}
 _UNKNOWN = _UNLABELLED | {"unknown", "unclassified", "pred", "predict"}
 
+
 def _plain(name: str) -> str:
     "A name in the form of Unicode that Linux writes, without blanks around it."
     return unicodedata.normalize("NFC", name).strip(" \u00a0\u3000")
+
 
 def _says_nothing(name: str) -> bool:
     "Whether a folder's name is a number, a fold, a session, or a word like images."
@@ -333,6 +335,7 @@ def _says_nothing(name: str) -> bool:
         return True
     number = re.fullmatch(r"\D{0,12}?[\W_]*\d[\d\W_]*", name)
     return bool(number) and not re.match("(?i)class|label|type|grade|stage|categ", name)
+
 
 def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
     "Whether the classes are the folders one level deeper."
@@ -349,8 +352,8 @@ def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
     if whole and len(outer) == 1 and len(inner) > 1:
         return True
     shared = [name for name in inner if sum(name in names for names in of.values()) > 1]
-    crossed = whole and len(inner) > 1 and len(shared) > .8 * len(inner)
-    nothing = [sum(map(_says_nothing, names)) > .8 * len(names) for names in (outer, inner)]
+    crossed = whole and len(inner) > 1 and len(shared) > 0.8 * len(inner)
+    nothing = [sum(map(_says_nothing, names)) > 0.8 * len(names) for names in (outer, inner)]
     first, second = _names(sorted(outer)), _names(sorted(inner))
     if crossed and nothing == [True, False]:
         notes.append(f"the classes are the inner folders ({second}), not {first} around them")
@@ -364,8 +367,10 @@ def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
     if {name.lower() for name in inner} <= _CONTAINERS:  # cats/images holds cats
         return False
     n = sum(len(g.all_files) for f in deep for g in f.filled)
-    notes.append(f"{n} {found.kind.noun} lie in folders inside class folders ({second}); "
-                 f"their class is the outer folder ({first})")
+    notes.append(
+        f"{n} {found.kind.noun} lie in folders inside class folders ({second}); "
+        f"their class is the outer folder ({first})"
+    )
     return False
 
 # %% ../nbs/02m_folders.ipynb #5c0f1a13
@@ -798,16 +803,18 @@ def _add(notes: list | None, note: str) -> None:
 @dataclasses.dataclass
 class _Fit:
     "How well a column's first cells name files."
+
     share: float = 0.0  # of the cells that name one [0..1]
     quality: int = 0  # of the worst: 3 with an ending, 2 without one, 1 numbers that differ
     files: list = dataclasses.field(default_factory=list)
+
 
 def _fit(table, column: str, find: Callable) -> _Fit:
     "Look for the files of a column's first cells; `find` is a function name -> (files, how)."
     cells = [v for v in table[column].dropna().head(400) if not isinstance(v, (bytes, dict))]
     whole = [v for v in cells if isinstance(v, (str, int)) or isinstance(v, float) and v % 1 == 0]
     names = list(dict.fromkeys(map(_as_name, whole)))[:60]
-    if not names or len(whole) < .5 * min(400, len(table)):
+    if not names or len(whole) < 0.5 * min(400, len(table)):
         return _Fit()
     found, quality = [], 3
     for i, name in enumerate(names):
@@ -820,6 +827,7 @@ def _fit(table, column: str, find: Callable) -> _Fit:
             return _Fit()
     return _Fit(sum(map(bool, found)) / len(names), quality, found)
 
+
 def names_files(
     table,  # DataFrame
     column: str,
@@ -830,22 +838,27 @@ def names_files(
     fit = _fit(table, column, index.find) if endings.all() else _Fit()
     return fit.share == 1 and fit.quality == 3
 
+
 def _is_counter(values) -> bool:
     "Whether a column counts its rows, as a saved index does."
     numbers = [_as_name(v) for v in values]
     first = int(numbers[0]) if numbers[0].isdecimal() else None
     return first in (0, 1) and numbers == [str(i + first) for i in range(len(numbers))]
 
+
 def _fits(table, columns: list[str], usual: str | None, index: FileIndex) -> dict[str, _Fit]:
     "How well each column names files; the folder is walked only if its cells are no paths."
+
     def exact(name):
         path = index.exact(name)
         return ([path], "path") if path else ([], "")
+
     if usual:
         fits = {c: _fit(table, c, exact) for c in columns}
         if fits[usual].share == 1 and fits[usual].quality == 3:
             return fits
     return {c: _fit(table, c, index.find) for c in columns}
+
 
 def _refuse_named_otherwise(table, columns: list, fit: list, index: FileIndex, where: str) -> None:
     "Refuse numbers as names of files where another column holds such names, and they are not there."
@@ -877,11 +890,13 @@ def item_column(
     columns = [c for c in table.columns if isinstance(c, str) and c not in taken]
     usual = usual_column(table, role, taken)
     fits = _fits(table, columns, usual, index)
+
     def rank(c):
         return not re.search("mask|segment|annot|label|depth", c.lower()), fits[c].quality
+
     fit = [c for c in columns if fits[c].share == 1]
     if not fit:
-        part = [c for c in columns if fits[c].share >= .5]
+        part = [c for c in columns if fits[c].share >= 0.5]
         if not part:
             return find_column(table, None, role, where)
         return max(part, key=lambda c: (rank(c), fits[c].share, c == usual))
@@ -898,12 +913,17 @@ def item_column(
     chosen = usual if usual in real else real[0]
     if chosen != usual and (len(real) > 1 or usual in good):
         one, two = good[:2]
-        raise DataError(f"{where}: the columns {one!r} and {two!r} both name {index.kind.noun}; "
-                        f"choose one: -p {index.kind.column} {one}")
+        raise DataError(
+            f"{where}: the columns {one!r} and {two!r} both name {index.kind.noun}; "
+            f"choose one: -p {index.kind.column} {one}"
+        )
     others = [c for c in fit if c != chosen and (c in good or not rank(c)[0])]
     if others:
-        _add(notes, f"{where}: the column {chosen!r} names the {index.kind.noun}; {others[0]!r} "
-                    f"names files too (-p {index.kind.column} {others[0]} takes those)")
+        _add(
+            notes,
+            f"{where}: the column {chosen!r} names the {index.kind.noun}; {others[0]!r} "
+            f"names files too (-p {index.kind.column} {others[0]} takes those)",
+        )
     return chosen
 
 # %% ../nbs/02m_folders.ipynb #5c0f1a20

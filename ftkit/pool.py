@@ -251,12 +251,28 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
     said = (run.get("result") or {}).get("metric") if run["status"] == "completed" else None
     value = ((run.get("result") or {}).get("value") or {}).get("value") if said else None
     figure = f", {said.replace('_', ' ')} {figure_text(run['result']['value'])}" if said else ""
-    if doubts := doubt_names(summary(runs_folder() / run["id"], run)["verdict"]): figure += f" (doubts: {doubts})"
-    spent = (run.get("spent") or 0) + max(0, (run.get("ended") or 0) - (run.get("started") or run.get("ended") or 0))
-    why = "" if run["status"] in ("completed", "stopped") or not message else f": {message.splitlines()[0][:300]}"
+    if doubts := doubt_names(summary(runs_folder() / run["id"], run)["verdict"]):
+        figure += f" (doubts: {doubts})"
+    spent = (run.get("spent") or 0) + max(
+        0, (run.get("ended") or 0) - (run.get("started") or run.get("ended") or 0)
+    )
+    why = (
+        ""
+        if run["status"] in ("completed", "stopped") or not message
+        else f": {message.splitlines()[0][:300]}"
+    )
     counts = self.counts()
-    self.view.say(f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}: {run['status']} in {_span(spent)}{figure} ({run['id']}){why}" + ("; tried again" if again else ""),
-                  "error" if run["status"] in ("failed", "lost") else "info", run=run["id"], status=run["status"], seconds=round(spent, 1), parameters=row.given, again=again, **({said: value} if said else {}))
+    self.view.say(
+        f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}: {run['status']} in {_span(spent)}{figure} ({run['id']}){why}"
+        + ("; tried again" if again else ""),
+        "error" if run["status"] in ("failed", "lost") else "info",
+        run=run["id"],
+        status=run["status"],
+        seconds=round(spent, 1),
+        parameters=row.given,
+        again=again,
+        **({said: value} if said else {}),
+    )
 
 # %% ../nbs/15d_pool.ipynb #cbf5daf6
 @patch_to(_Driver)

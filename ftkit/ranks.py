@@ -48,18 +48,33 @@ class Ranks:
 @contextlib.contextmanager
 def watched(self):
     "While others' code sends, such as FSDP's: if a connection breaks, the error says which rank is gone."
-    try: yield
+    try:
+        yield
     except RuntimeError as e:
-        if self.size == 1 or isinstance(e, RankLost) or not any(w in str(e).lower() for w in ("gloo", "nccl", "connection", "peer")): raise
+        if (
+            self.size == 1
+            or isinstance(e, RankLost)
+            or not any(w in str(e).lower() for w in ("gloo", "nccl", "connection", "peer"))
+        ):
+            raise
         raise self._lost(e) from None
+
 
 @patch_to(Ranks)
 def _lost(self, error: Exception) -> RankLost:
     folder, until = run_dir(), time.monotonic() + LOOK_SECONDS
-    while not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped"))) and time.monotonic() < until: time.sleep(0.1)
-    said = gone or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
-    return RankLost(f"{said}; continue with: {resume_command(read_run(run_of(folder)) | {'ranks': self.size})}")
-
+    while (
+        not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped")))
+        and time.monotonic() < until
+    ):
+        time.sleep(0.1)
+    said = (
+        gone
+        or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
+    )
+    return RankLost(
+        f"{said}; continue with: {resume_command(read_run(run_of(folder)) | {'ranks': self.size})}"
+    )
 
 # %% ../nbs/08d_ranks.ipynb #0e3d2c8a
 def join_ranks(
@@ -67,15 +82,36 @@ def join_ranks(
 ) -> Ranks:
     "The ranks of this run, met once in a process and kept."
     import torch.distributed as dist
+
     rank, size = world()
     ranks = Ranks(rank, size, device)
-    if size == 1 or dist.is_initialized(): return ranks
-    if os.environ.get("LOCAL_WORLD_SIZE") == str(size): os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")  # of one machine: nothing listens outside
-    wait, again = datetime.timedelta(seconds=GROUP_SECONDS), os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if size == 1 or dist.is_initialized():
+        return ranks
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+        os.environ.setdefault(
+            "GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo"
+        )  # of one machine: nothing listens outside
+    wait, again = (
+        datetime.timedelta(seconds=GROUP_SECONDS),
+        os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"),
+    )
     with ranks._together():
-        held = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, wait_for_workers=False, timeout=wait)  # torchrun's, which outlives its restarts with all that was written there
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=dist.PrefixStore(f"ftkit/{run_of(run_dir()).name}/{again}", held), rank=rank, world_size=size, timeout=wait)
+        held = dist.TCPStore(
+            os.environ["MASTER_ADDR"],
+            int(os.environ["MASTER_PORT"]),
+            is_master=False,
+            wait_for_workers=False,
+            timeout=wait,
+        )  # torchrun's, which outlives its restarts with all that was written there
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=dist.PrefixStore(f"ftkit/{run_of(run_dir()).name}/{again}", held),
+            rank=rank,
+            world_size=size,
+            timeout=wait,
+        )
     return ranks
+
 
 def check_batch_norm(
     model: nn.Module,  # a Model
@@ -83,10 +119,17 @@ def check_batch_norm(
     ranks: Ranks,
 ) -> None:
     "Refuse statistics of a batch of which each rank sees a part."
-    if ranks.size == 1: return
+    if ranks.size == 1:
+        return
     has = lambda m: any(isinstance(x, nn.modules.batchnorm._BatchNorm) for x in m.modules())
-    if trained and has(model.backbone): raise UsageError(f'batch_norm is "trained", and each of {ranks.size} ranks would take the statistics of its own part of a batch; -p batch_norm frozen, or train in one process, without torchrun')
-    if has(model.head): raise UsageError(f"the head normalises by the batch (BatchNorm), of which each of {ranks.size} ranks sees a part; choose another head, or train in one process, without torchrun")
+    if trained and has(model.backbone):
+        raise UsageError(
+            f'batch_norm is "trained", and each of {ranks.size} ranks would take the statistics of its own part of a batch; -p batch_norm frozen, or train in one process, without torchrun'
+        )
+    if has(model.head):
+        raise UsageError(
+            f"the head normalises by the batch (BatchNorm), of which each of {ranks.size} ranks sees a part; choose another head, or train in one process, without torchrun"
+        )
 
 # %% ../nbs/08d_ranks.ipynb #c128c4ae
 @patch_to(Ranks)

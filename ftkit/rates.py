@@ -52,15 +52,42 @@ def find_rate(
     stage: str = "tune",  # "tune": learning_rate, after the head was trained; "head": head_rate
 ) -> RateCurve:
     "Try step sizes, each larger than the one before, on one batch each."
-    if stage not in ("tune", "head"): raise UsageError(f"stage is {stage!r}; it must be tune or head")
-    if not (0 < lowest < highest <= 1 and steps >= 10): raise UsageError(f"lowest is {lowest}, highest {highest} and steps {steps}; it must be 0 < lowest < highest <= 1, and 10 steps or more")
+    if stage not in ("tune", "head"):
+        raise UsageError(f"stage is {stage!r}; it must be tune or head")
+    if not (0 < lowest < highest <= 1 and steps >= 10):
+        raise UsageError(
+            f"lowest is {lowest}, highest {highest} and steps {steps}; it must be 0 < lowest < highest <= 1, and 10 steps or more"
+        )
     c, field = trainer.config, dict(tune="learning_rate", head="head_rate")[stage]
-    if stage == "tune" and not trainer._tunes(): raise UsageError("the backbone is not trained (epochs is 0, or freeze is backbone), so there is no learning_rate to find; give stage=\"head\"")
+    if stage == "tune" and not trainer._tunes():
+        raise UsageError(
+            'the backbone is not trained (epochs is 0, or freeze is backbone), so there is no learning_rate to find; give stage="head"'
+        )
     with torch.random.fork_rng(devices=[trainer.device] if trainer.device.type == "cuda" else []):
-        t = Trainer(copy.deepcopy(trainer.model), trainer.data, trainer.augment, dataclasses.replace(c, freeze="backbone", head_epochs=c.head_epochs if stage == "tune" else 1, contrast_epochs=0, patience=None, mixup=0.0, cutmix=0.0, views=0, progressive=1.0), teacher=trainer.teacher, record=False)
-        if stage == "head" or c.head_epochs: t.fit()
-        else: t._prepare()
-        if stage == "head": t.model.load_state_dict(trainer.model.state_dict())
+        t = Trainer(
+            copy.deepcopy(trainer.model),
+            trainer.data,
+            trainer.augment,
+            dataclasses.replace(
+                c,
+                freeze="backbone",
+                head_epochs=c.head_epochs if stage == "tune" else 1,
+                contrast_epochs=0,
+                patience=None,
+                mixup=0.0,
+                cutmix=0.0,
+                views=0,
+                progressive=1.0,
+            ),
+            teacher=trainer.teacher,
+            record=False,
+        )
+        if stage == "head" or c.head_epochs:
+            t.fit()
+        else:
+            t._prepare()
+        if stage == "head":
+            t.model.load_state_dict(trainer.model.state_dict())
         t.config = dataclasses.replace(c, budget_seconds=None)
         return _swept(t, stage, np.geomspace(lowest, highest, steps), field)
 

@@ -112,35 +112,105 @@ RECIPES: dict[str, dict] = {  # modality, or transcription with characters or a 
 # %% ../nbs/08a_recipe.ipynb #3f1374ce
 def _check_config(c: TrainConfig) -> None:
     "Refuse values out of range and fields that contradict each other, by name."
+
     def need(ok, name, allowed):
-        if not ok: raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
+        if not ok:
+            raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
+
     _check_kinds(c, need)
-    for name, among in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES), ("freeze", ("backbone", "none", "gradual")), ("batch_norm", ("frozen", "trained")),
-                        ("loss", ("auto", *LOSSES)), ("keep", ("best", "last")), ("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "on", "off")), ("half_body", ("auto", "on", "off")),
-                        ("sampler", ("shuffle", "balanced")), ("on_nan", ("stop", "rollback"))):
+    for name, among in (
+        ("optimizer", OPTIMISERS),
+        ("schedule", SCHEDULES),
+        ("freeze", ("backbone", "none", "gradual")),
+        ("batch_norm", ("frozen", "trained")),
+        ("loss", ("auto", *LOSSES)),
+        ("keep", ("best", "last")),
+        ("precision", ("auto", "float32", "bfloat16")),
+        ("compile", ("auto", "on", "off")),
+        ("half_body", ("auto", "on", "off")),
+        ("sampler", ("shuffle", "balanced")),
+        ("on_nan", ("stop", "rollback")),
+    ):
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
-    for name in ("epochs", "head_epochs", "contrast_epochs", "clip", "weight_decay", "head_decay", "checkpoint_seconds", "lora", "views"): need((getattr(c, name) or 0) >= 0, name, "at least 0")
-    need(c.freeze != "gradual" or c.epochs != 1, "epochs", "at least 2 to free layers gradually (-p freeze gradual)")
+    for name in (
+        "epochs",
+        "head_epochs",
+        "contrast_epochs",
+        "clip",
+        "weight_decay",
+        "head_decay",
+        "checkpoint_seconds",
+        "lora",
+        "views",
+    ):
+        need((getattr(c, name) or 0) >= 0, name, "at least 0")
+    need(
+        c.freeze != "gradual" or c.epochs != 1,
+        "epochs",
+        "at least 2 to free layers gradually (-p freeze gradual)",
+    )
     need(c.blend is None or 0 <= c.blend <= 1, "blend", "between 0 and 1")
-    need(c.body_dropout is None or 0 <= c.body_dropout < 1, "body_dropout", "None, or at least 0 and below 1")
-    for name in ("mixup", "cutmix"): need(0 <= getattr(c, name) <= 10, name, "between 0 and 10")
-    for name in ("l1", "swa", "teacher_share", "warmup"): need(0 <= getattr(c, name) <= 1, name, "between 0 and 1")
-    for name in ("ema", "stochastic_depth", "momentum", "label_smoothing"): need(0 <= getattr(c, name) < 1, name, "at least 0 and below 1")
-    need(c.temperature > 0 and c.plateau_epochs >= 1, *(("temperature", "above 0") if c.temperature <= 0 else ("plateau_epochs", "at least 1")))
+    need(
+        c.body_dropout is None or 0 <= c.body_dropout < 1,
+        "body_dropout",
+        "None, or at least 0 and below 1",
+    )
+    for name in ("mixup", "cutmix"):
+        need(0 <= getattr(c, name) <= 10, name, "between 0 and 10")
+    for name in ("l1", "swa", "teacher_share", "warmup"):
+        need(0 <= getattr(c, name) <= 1, name, "between 0 and 1")
+    for name in ("ema", "stochastic_depth", "momentum", "label_smoothing"):
+        need(0 <= getattr(c, name) < 1, name, "at least 0 and below 1")
+    need(
+        c.temperature > 0 and c.plateau_epochs >= 1,
+        *(("temperature", "above 0") if c.temperature <= 0 else ("plateau_epochs", "at least 1")),
+    )
     need(c.budget_seconds is None or c.budget_seconds > 0, "budget_seconds", "None, or above 0")
-    for name in ("learning_rate", "head_rate", "body_rate", "layer_decay", "contrast_rate", "progressive"): need(0 < getattr(c, name) <= 1, name, "above 0 and at most 1")
+    for name in (
+        "learning_rate",
+        "head_rate",
+        "body_rate",
+        "layer_decay",
+        "contrast_rate",
+        "progressive",
+    ):
+        need(0 < getattr(c, name) <= 1, name, "above 0 and at most 1")
     need(c.patience is None or c.patience >= 1, "patience", "None, or at least 1")
     need(c.seed >= 0, "seed", "at least 0")
     need(c.batch_size >= 1, "batch_size", "at least 1")
-    need(1 <= c.accumulate <= c.batch_size, "accumulate", f"at least 1 and at most batch_size ({c.batch_size})")
+    need(
+        1 <= c.accumulate <= c.batch_size,
+        "accumulate",
+        f"at least 1 and at most batch_size ({c.batch_size})",
+    )
     need(not (c.ema and c.swa), "swa", "0 when ema is on: take one average of the weights")
     need(not c.dora or c.lora, "dora", "False when lora is 0: give the adapters a rank")
-    need(not c.lora or c.epochs and c.freeze != "backbone", "lora", "0 when the body is frozen or epochs is 0: adapters are a way to train it")
+    need(
+        not c.lora or c.epochs and c.freeze != "backbone",
+        "lora",
+        "0 when the body is frozen or epochs is 0: adapters are a way to train it",
+    )
     need(not c.lora or c.half_body == "off", "half_body", "off when lora is on")
-    need(not c.lora or c.on_nan == "stop", "on_nan", "stop when lora is on: what is kept are merged weights")
-    need(not c.contrast_epochs or c.accumulate == 1, "accumulate", "1 when contrast_epochs is on: rows are set against all others of their batch")
-    need(not c.contrast_epochs or c.head_epochs != 0, "head_epochs", "above 0 when contrast_epochs is on: the head is trained on what the body learned")
-    need(not (c.patience and c.keep == "last"), "patience", "None when keep is 'last': early stopping keeps the best epoch")
+    need(
+        not c.lora or c.on_nan == "stop",
+        "on_nan",
+        "stop when lora is on: what is kept are merged weights",
+    )
+    need(
+        not c.contrast_epochs or c.accumulate == 1,
+        "accumulate",
+        "1 when contrast_epochs is on: rows are set against all others of their batch",
+    )
+    need(
+        not c.contrast_epochs or c.head_epochs != 0,
+        "head_epochs",
+        "above 0 when contrast_epochs is on: the head is trained on what the body learned",
+    )
+    need(
+        not (c.patience and c.keep == "last"),
+        "patience",
+        "None when keep is 'last': early stopping keeps the best epoch",
+    )
 
 # %% ../nbs/08a_recipe.ipynb #5e11be8c
 def _check_kinds(c: TrainConfig, need) -> None:
@@ -209,7 +279,9 @@ LOSS_FOR = {"single_label": ("cross_entropy", "focal"), "multi_label": ("binary_
 LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy", "regression": "mse", "transcription": "ctc"}
 
 # %% ../nbs/08a_recipe.ipynb #0a5eed02
-UNTRAINED: dict[str, dict] = {  # modality: what differs from RECIPES for a backbone with random weights
+UNTRAINED: dict[
+    str, dict
+] = {  # modality: what differs from RECIPES for a backbone with random weights
     "image": OWN | dict(epochs=12),
     "text": OWN | dict(epochs=10, learning_rate=1e-2, body_dropout=None),
 }
@@ -315,25 +387,40 @@ def plateau_falls(
 def pick_device() -> tuple[torch.device, str]:
     "The device to compute on, and why."
     wanted = settings()["device"]
-    if wanted.value == "cuda" and world()[1] > 1: return _own_gpu()
+    if wanted.value == "cuda" and world()[1] > 1:
+        return _own_gpu()
     if wanted.value != "auto":
-        try: torch.zeros(1, device=wanted.value)
-        except (RuntimeError, AssertionError, NotImplementedError) as e: raise UsageError(f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); FTKIT_DEVICE=auto or FTKIT_DEVICE=cpu") from None
+        try:
+            torch.zeros(1, device=wanted.value)
+        except (RuntimeError, AssertionError, NotImplementedError) as e:
+            raise UsageError(
+                f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); FTKIT_DEVICE=auto or FTKIT_DEVICE=cpu"
+            ) from None
         return torch.device(wanted.value), f"chosen by {wanted.source}"
-    if torch.cuda.is_available(): return _own_gpu() if world()[1] > 1 else (torch.device("cuda"), torch.cuda.get_device_name())
-    if torch.backends.mps.is_available(): return torch.device("mps"), "Apple GPU"
+    if torch.cuda.is_available():
+        return (
+            _own_gpu() if world()[1] > 1 else (torch.device("cuda"), torch.cuda.get_device_name())
+        )
+    if torch.backends.mps.is_available():
+        return torch.device("mps"), "Apple GPU"
     return torch.device("cpu"), f"no GPU is visible; {torch.get_num_threads()} threads"
+
 
 def _own_gpu() -> tuple[torch.device, str]:
     "The GPU of this rank, made the current one."
     local, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-    if int(os.environ["LOCAL_WORLD_SIZE"]) > there: raise UsageError(f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has {there} GPU{'s' * (there > 1)}; start one for each (--nproc-per-node {there}), or use the processors (FTKIT_DEVICE=cpu)")
+    if int(os.environ["LOCAL_WORLD_SIZE"]) > there:
+        raise UsageError(
+            f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has {there} GPU{'s' * (there > 1)}; start one for each (--nproc-per-node {there}), or use the processors (FTKIT_DEVICE=cpu)"
+        )
     torch.cuda.set_device(local)
     return torch.device("cuda", local), torch.cuda.get_device_name(local)
+
 
 @dataclasses.dataclass(frozen=True)
 class Precision:
     "How numbers are held and inputs laid out in memory while training."
+
     dtype: str  # "float32" or "bfloat16" (under autocast)
     layout: str  # pictures: "channels_last" or "contiguous"; texts: how attention is computed, "sdpa" or "eager"
     reason: str
@@ -341,8 +428,15 @@ class Precision:
     copied: bool = False  # the body computes with a copy of its weights in bfloat16 (`HalfBody`)
 
     @property
-    def memory_format(self): return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
-    def autocast(self, device): return torch.autocast(device.type, torch.bfloat16) if self.dtype == "bfloat16" and not self.copied else contextlib.nullcontext()
+    def memory_format(self):
+        return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
+
+    def autocast(self, device):
+        return (
+            torch.autocast(device.type, torch.bfloat16)
+            if self.dtype == "bfloat16" and not self.copied
+            else contextlib.nullcontext()
+        )
 
 # %% ../nbs/08a_recipe.ipynb #671b8805
 def _emulated(device: torch.device) -> float:
@@ -486,14 +580,25 @@ def same_bits(
     device: torch.device,
 ):
     "While it lasts, a GPU computes only what comes out the same each time (PyTorch's notes on reproducibility)."
-    if not on or device.type != "cuda": yield; return
-    before, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    if not on or device.type != "cuda":
+        yield
+        return
+    before, filled = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+    )
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # no kernel of ours reads what it has not written
-    try: yield
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # no kernel of ours reads what it has not written
+    )
+    try:
+        yield
     except RuntimeError as e:
-        if "deterministic" not in str(e): raise
-        raise UsageError(f"deterministic is on, and this model needs what a GPU cannot compute so ({str(e).splitlines()[0][:160]}); -p deterministic false, choose another backbone, or the processor (FTKIT_DEVICE=cpu)") from None
+        if "deterministic" not in str(e):
+            raise
+        raise UsageError(
+            f"deterministic is on, and this model needs what a GPU cannot compute so ({str(e).splitlines()[0][:160]}); -p deterministic false, choose another backbone, or the processor (FTKIT_DEVICE=cpu)"
+        ) from None
     finally:
         torch.use_deterministic_algorithms(before)
         torch.utils.deterministic.fill_uninitialized_memory = filled

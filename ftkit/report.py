@@ -40,30 +40,77 @@ def picture_html(data: bytes, kind: str, alt: str) -> str:
 # %% ../nbs/13b_report.ipynb #c50e8e65
 def _texts(m: dict) -> str:
     "The worst texts with the words that drove what was said, and typical ones."
-    worst = f"<h3>The worst</h3><p>What it is → what was said, and how surely.</p>{marked_html(m['worst'])}" if m.get("worst") else ""
+    worst = (
+        f"<h3>The worst</h3><p>What it is → what was said, and how surely.</p>{marked_html(m['worst'])}"
+        if m.get("worst")
+        else ""
+    )
     keys = list(m["examples"][0]) if m.get("examples") else []
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(_short(e[k]))}</td>" for k in keys) + "</tr>" for e in m.get("examples") or [])
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(_short(e[k]))}</td>" for k in keys) + "</tr>"
+        for e in m.get("examples") or []
+    )
     head = "".join(f"<th scope='col'>{html.escape(k)}</th>" for k in keys)
-    return worst + (f"<h3>{'Some transcripts' if 'written' in keys else 'What it is surest of, right and wrong'}</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>" if keys else "")
+    return worst + (
+        f"<h3>{'Some transcripts' if 'written' in keys else 'What it is surest of, right and wrong'}</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        if keys
+        else ""
+    )
+
 
 def _sounds(m: dict, folder: Path) -> str:
     "The worst recordings with players and, of transcripts, the words of both."
-    if not m.get("heard"): return ""
+    if not m.get("heard"):
+        return ""
     files = [folder / "figures" / f"worst-{k}.mp3" for k in range(len(m["heard"]))]
-    return "<h3>The worst, to be heard</h3>" + heard_html([r | {"sound": base64.b64encode(f.read_bytes()).decode() if f.is_file() else ""} for r, f in zip(m["heard"], files)])
+    return "<h3>The worst, to be heard</h3>" + heard_html(
+        [
+            r | {"sound": base64.b64encode(f.read_bytes()).decode() if f.is_file() else ""}
+            for r, f in zip(m["heard"], files)
+        ]
+    )
+
 
 def _metrics(m: dict) -> str:
     "The figures of all parts and baselines side by side, what the reader should doubt, and each class."
-    columns = {f"model, {p}": f for p, f in m.get("figures", {}).items()} | {n: f for n, f in m.get("baselines", {}).items()}
-    if not columns: return _table({k: figure_text(v) for k, v in m.items()})
+    columns = {f"model, {p}": f for p, f in m.get("figures", {}).items()} | {
+        n: f for n, f in m.get("baselines", {}).items()
+    }
+    if not columns:
+        return _table({k: figure_text(v) for k, v in m.items()})
     names = list(next(iter(columns.values())))
     head = "".join(f"<th scope='col'>{html.escape(c)}</th>" for c in columns)
-    rows = "".join(f"<tr><th scope='row'>{html.escape(n.replace('_', ' '))}</th>" + "".join(f"<td>{html.escape(_short(figure_text(f[n]))) if n in f else ''}</td>" for f in columns.values()) + "</tr>" for n in names)
+    rows = "".join(
+        f"<tr><th scope='row'>{html.escape(n.replace('_', ' '))}</th>"
+        + "".join(
+            f"<td>{html.escape(_short(figure_text(f[n]))) if n in f else ''}</td>"
+            for f in columns.values()
+        )
+        + "</tr>"
+        for n in names
+    )
     notes = "".join(f"<li>{html.escape(_short(n))}</li>" for n in m.get("notes", []))
     per_class = m.get("per_class") or []
-    classes = "<h3>Each class</h3><div class='wide'><table><thead><tr><th scope='col'>class</th><th scope='col'>rows</th><th scope='col'>precision</th><th scope='col'>recall</th><th scope='col'>F1</th></tr></thead><tbody>" + "".join(
-        f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th><td>{html.escape(_short(c['support']))}</td>" + "".join(f"<td>{html.escape(_short(figure_text(c[k])))}</td>" for k in ("precision", "recall", "f1")) + "</tr>" for c in per_class) + "</tbody></table></div>" if per_class else ""
-    return f"<p>With 95 % intervals; the simpler models were tested on the same rows.</p><div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>" + (f"<ul>{notes}</ul>" if notes else "") + classes
+    classes = (
+        "<h3>Each class</h3><div class='wide'><table><thead><tr><th scope='col'>class</th><th scope='col'>rows</th><th scope='col'>precision</th><th scope='col'>recall</th><th scope='col'>F1</th></tr></thead><tbody>"
+        + "".join(
+            f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th><td>{html.escape(_short(c['support']))}</td>"
+            + "".join(
+                f"<td>{html.escape(_short(figure_text(c[k])))}</td>"
+                for k in ("precision", "recall", "f1")
+            )
+            + "</tr>"
+            for c in per_class
+        )
+        + "</tbody></table></div>"
+        if per_class
+        else ""
+    )
+    return (
+        f"<p>With 95 % intervals; the simpler models were tested on the same rows.</p><div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        + (f"<ul>{notes}</ul>" if notes else "")
+        + classes
+    )
 
 # %% ../nbs/13b_report.ipynb #a649fc3d
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -122,39 +169,77 @@ figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{font-size:.85rem;
 @media(max-width:30rem){nav ul{columns:1}body{padding:.6rem}}@media print{nav{display:none}pre,figure,tr{break-inside:avoid}a{color:inherit}}"""
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
+
 def _headline(run: dict, m: dict) -> str:
     "What the reader wants to know first: the verdict, or why there is none."
     first, *doubts = verdict_lines(m.get("verdict")) or [""]
     said = f"<p class='big'><strong>{html.escape(_short(first))}</strong></p>" if first else ""
     if doubts:
-        said += "<ul class='doubts'>" + "".join(f"<li>{html.escape(_short(d))}</li>" for d in doubts) + "</ul>"
-    if not first and (figure := next(iter(m.get("figures", {}).values()), {}).get(m.get("headline"))):  # of an older run
+        said += (
+            "<ul class='doubts'>"
+            + "".join(f"<li>{html.escape(_short(d))}</li>" for d in doubts)
+            + "</ul>"
+        )
+    if not first and (
+        figure := next(iter(m.get("figures", {}).values()), {}).get(m.get("headline"))
+    ):  # of an older run
         said = f"<p class='big'>{html.escape(m['headline'].replace('_', ' '))} <strong>{html.escape(_short(figure_text(figure)))}</strong></p>"
     said += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
     error = run.get("error")
-    return said + (f"<pre class='error'>{html.escape(_short(error if isinstance(error, str) else error.get('message', ''), 2000))}</pre>" if error else "")
+    return said + (
+        f"<pre class='error'>{html.escape(_short(error if isinstance(error, str) else error.get('message', ''), 2000))}</pre>"
+        if error
+        else ""
+    )
+
 
 def _reproduce(run: dict, folder: Path) -> str:
     "Commands that go on with the run, make it again, and load its model."
-    values = " ".join(f"-p {k} {_quoted(v)}" for k, v in (run.get("parameters") or {}).items() if v is not None)
+    values = " ".join(
+        f"-p {k} {_quoted(v)}" for k, v in (run.get("parameters") or {}).items() if v is not None
+    )
     template = run.get("template") or {}
-    name = _quoted(template.get("path", "")) if template.get("name") not in list_templates() else template["name"]
-    steps = {"To go on where it ended": f"ftkit resume {run['id']}" if run["status"] in ("stopped", "failed", "lost") else "", "To make it again": f"ftkit run {name} {values}",
-             "To see whether it comes out the same": f"ftkit verify {run['id']}" if run["status"] == "completed" else "",
-             "To use its model": f"ftkit predict {run['id']} INPUT\n\nfrom ftkit import Predictor\nPredictor({str(folder / 'model')!r})([INPUT])" if (folder / "model").is_dir() else ""}
+    name = (
+        _quoted(template.get("path", ""))
+        if template.get("name") not in list_templates()
+        else template["name"]
+    )
+    steps = {
+        "To go on where it ended": f"ftkit resume {run['id']}"
+        if run["status"] in ("stopped", "failed", "lost")
+        else "",
+        "To make it again": f"ftkit run {name} {values}",
+        "To see whether it comes out the same": f"ftkit verify {run['id']}"
+        if run["status"] == "completed"
+        else "",
+        "To use its model": f"ftkit predict {run['id']} INPUT\n\nfrom ftkit import Predictor\nPredictor({str(folder / 'model')!r})([INPUT])"
+        if (folder / "model").is_dir()
+        else "",
+    }
     return "".join(f"<p>{k}:</p><pre>{html.escape(v)}</pre>" for k, v in steps.items() if v)
+
 
 def _parameters(run: dict, folder: Path) -> str:
     "The parameters that were chosen first, then those left as they come."
     chosen = chosen_parameters(folder)
     rest = {k: v for k, v in (run.get("parameters") or {}).items() if k not in chosen}
-    return (f"<h3>Chosen</h3>{_table(chosen)}" if chosen else "") + (f"<h3>As they come</h3>{_table(rest)}" if rest else "")
+    return (f"<h3>Chosen</h3>{_table(chosen)}" if chosen else "") + (
+        f"<h3>As they come</h3>{_table(rest)}" if rest else ""
+    )
+
 
 def _quoted(value) -> str:
     "A value as the command line takes it."
     import json
     import shlex
-    return shlex.quote(value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else json.dumps(value))
+
+    return shlex.quote(
+        value
+        if isinstance(value, str)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else json.dumps(value)
+    )
 
 # %% ../nbs/13b_report.ipynb #6278764e
 def _shown(what: str, make, *from_) -> str:

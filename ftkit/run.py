@@ -71,46 +71,89 @@ def _check_kernel(name: str | None, source: Path) -> None:
     if wanted not in there: raise UsageError(f"the kernel {wanted!r} is not installed; there are {', '.join(there)}; choose one with --kernel, or install it")
 
 # %% ../nbs/13_run.ipynb #39f4afba
-RUN_FILE = re.compile(r"run:(\S[^/\n]*)/(.+)")  # run:ID/FILE, a value that means something of another run
+RUN_FILE = re.compile(
+    r"run:(\S[^/\n]*)/(.+)"
+)  # run:ID/FILE, a value that means something of another run
+
 
 def in_values(value, change):
     "`value` with `change` applied to each text that means something of another run, also within lists and dicts."
-    if isinstance(value, dict): return {k: in_values(v, change) for k, v in value.items()}
-    if isinstance(value, list): return [in_values(v, change) for v in value]
-    return change(*found.groups()) if isinstance(value, str) and (found := RUN_FILE.fullmatch(value)) else value
+    if isinstance(value, dict):
+        return {k: in_values(v, change) for k, v in value.items()}
+    if isinstance(value, list):
+        return [in_values(v, change) for v in value]
+    return (
+        change(*found.groups())
+        if isinstance(value, str) and (found := RUN_FILE.fullmatch(value))
+        else value
+    )
+
 
 def whole_ids(
     values: dict,  # of parameters
     template: str | None = None,  # its name, for which `last` means the last completed run
 ) -> dict:
     "The same values with the whole ids of the runs they mean; one that is not there is refused."
+
     def change(name: str, value):
-        if name in _MODELS: value = _run_of_model(name, value, template)
+        if name in _MODELS:
+            value = _run_of_model(name, value, template)
         return in_values(value, lambda run, file: f"run:{_whole_id(name, run, file)}/{file}")
+
     return {name: change(name, value) for name, value in values.items()}
+
 
 _MODELS = ("backbone", "earlier", "teacher")  # parameters that may name a run, whose model is meant
 
+
 def _run_of_model(name: str, value, template: str | None):
     "`run:ID/model` for run:ID, last, or a part of an id."
-    if not isinstance(value, str) or os.path.exists(value): return value
-    if re.fullmatch(r"run:[^/\s]+", value): return f"{value}/model"
+    if not isinstance(value, str) or os.path.exists(value):
+        return value
+    if re.fullmatch(r"run:[^/\s]+", value):
+        return f"{value}/model"
     if value == "last":
-        of = next((r for r in map(read_run, run_folders()) if r["status"] == "completed" and template in (None, (r.get("template") or {}).get("name"))), None)
-        if of is None: raise UsageError(f"{name} is 'last', and no run of {template or 'any template'} is completed yet; `ftkit runs` lists all, and {name} takes a part of an id")
+        of = next(
+            (
+                r
+                for r in map(read_run, run_folders())
+                if r["status"] == "completed"
+                and template in (None, (r.get("template") or {}).get("name"))
+            ),
+            None,
+        )
+        if of is None:
+            raise UsageError(
+                f"{name} is 'last', and no run of {template or 'any template'} is completed yet; `ftkit runs` lists all, and {name} takes a part of an id"
+            )
         return f"run:{of['id']}/model"
     part = name != "backbone" and re.fullmatch(r"[0-9a-f]{6}|\d{8}T\d{6}Z.*", value)
     return f"run:{value}/model" if part else value
 
+
 def _whole_id(name: str, run: str, file: str) -> str:
-    try: folder = find_run(run)
-    except UsageError as e: raise UsageError(f"{name}: {e}") from None
-    if read_run(folder)["status"] == "completed" and not (folder / file).exists(): raise UsageError(f"{name}: {folder.name} has no {file}; it has {holds(folder)}")
+    try:
+        folder = find_run(run)
+    except UsageError as e:
+        raise UsageError(f"{name}: {e}") from None
+    if read_run(folder)["status"] == "completed" and not (folder / file).exists():
+        raise UsageError(f"{name}: {folder.name} has no {file}; it has {holds(folder)}")
     return folder.name
+
 
 def holds(folder: Path) -> str:
     "What a run has made, in words."
-    return ", ".join(sorted(p.name for p in folder.iterdir() if not p.name.startswith(".") and p.name not in ("run.json", "events.jsonl", "log.txt", "input.ipynb"))[:20]) or "made nothing"
+    return (
+        ", ".join(
+            sorted(
+                p.name
+                for p in folder.iterdir()
+                if not p.name.startswith(".")
+                and p.name not in ("run.json", "events.jsonl", "log.txt", "input.ipynb")
+            )[:20]
+        )
+        or "made nothing"
+    )
 
 # %% ../nbs/13_run.ipynb #f1aa7bb1
 def create_run(
@@ -149,27 +192,67 @@ def create_run(
 # %% ../nbs/13_run.ipynb #e98c6467
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "CREDENTIAL")
 
+
 def cores() -> int:
     "CPU cores that this process may use, also by a container's limit."
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    there = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     with contextlib.suppress(OSError, ValueError):
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         there = min(there, max(1, int(quota) // int(period)))  # ValueError: "max"
     return there
 
+
 def own_environment() -> dict[str, str]:
     "What a run's process takes over of this one; hub tokens stay, since loading a private body needs one, all other secrets go."
-    return {k: v for k, v in os.environ.items() if k not in ("FTKIT_RANK", "FTKIT_RANKS") and (not any(s in k.upper() for s in _SECRET) or k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))}
+    return {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("FTKIT_RANK", "FTKIT_RANKS")
+        and (
+            not any(s in k.upper() for s in _SECRET) or k in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+        )
+    }
+
 
 def _environment(folder: Path) -> dict[str, str]:
     "What the run's process inherits."
     run = read_run(folder)
-    options, device = run.get("options") or {}, (run.get("settings") or {}).get("device") or ["auto"]  # the same bits need the same device
-    threads = {name: str(options["threads"]) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if options.get("threads")}
-    ranks = {"FTKIT_RANK": str(run.get("rank", 0)), "FTKIT_RANKS": str(run["ranks"])} if run.get("ranks", 1) > 1 else {}
+    options, device = (
+        run.get("options") or {},
+        (run.get("settings") or {}).get("device") or ["auto"],
+    )  # the same bits need the same device
+    threads = {
+        name: str(options["threads"])
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        if options.get("threads")
+    }
+    ranks = (
+        {"FTKIT_RANK": str(run.get("rank", 0)), "FTKIT_RANKS": str(run["ranks"])}
+        if run.get("ranks", 1) > 1
+        else {}
+    )
     is_offline = settings(run.get("working_folder") or ".")["offline"].value
-    hubs = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}  # they read it when they are imported
-    return own_environment() | threads | ranks | hubs | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(run_of(folder).parent), "FTKIT_DEVICE": str(device[0]), "FTKIT_KEEP": options.get("keep") or "best", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+    hubs = (
+        dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}
+    )  # they read it when they are imported
+    return (
+        own_environment()
+        | threads
+        | ranks
+        | hubs
+        | {
+            "FTKIT_RUN_DIR": str(folder),
+            "FTKIT_RUNS": str(run_of(folder).parent),
+            "FTKIT_DEVICE": str(device[0]),
+            "FTKIT_KEEP": options.get("keep") or "best",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "GOMP_SPINCOUNT": "0",
+        }
+    )
+
 
 def launch(
     folder: str | os.PathLike,  # a run's folder
@@ -178,14 +261,50 @@ def launch(
 ) -> subprocess.Popen:
     "Start the process that executes the run; its own output goes to log.txt."
     folder = Path(folder).resolve()
-    run, env = read_json(folder / "run.json"), _environment(folder) | ({"FTKIT_FORCE": "1"} if force else {}) | env
+    run, env = (
+        read_json(folder / "run.json"),
+        _environment(folder) | ({"FTKIT_FORCE": "1"} if force else {}) | env,
+    )
     code = "import sys; sys.modules['rfc3987_syntax'] = None; from ftkit.engine import execute_run; sys.exit(execute_run(sys.argv[1]))"  # jsonschema would compile a grammar of addresses, 0.9 s
-    command, devices = [sys.executable, "-c", code, str(folder)], (run.get("options") or {}).get("devices") or 1
-    if devices > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:  # several processes, which torchrun starts
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "--no-python", sys.executable, "-c", "import sys; from ftkit.torchrun import execute_rank; sys.exit(execute_rank(sys.argv[1], len(sys.argv) > 2))", str(folder), *["force"] * force]
-        env = {"OMP_NUM_THREADS": str(max(1, cores() // devices))} | {k: v for k, v in env.items() if k != "FTKIT_RUN_DIR"}
-    own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if os.name == "nt" else {"start_new_session": True}
-    with open(folder / "log.txt", "ab") as log: return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=run["working_folder"], **own_group)
+    command, devices = (
+        [sys.executable, "-c", code, str(folder)],
+        (run.get("options") or {}).get("devices") or 1,
+    )
+    if (
+        devices > 1 and "TORCHELASTIC_RUN_ID" not in os.environ
+    ):  # several processes, which torchrun starts
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            str(devices),
+            "--no-python",
+            sys.executable,
+            "-c",
+            "import sys; from ftkit.torchrun import execute_rank; sys.exit(execute_rank(sys.argv[1], len(sys.argv) > 2))",
+            str(folder),
+            *["force"] * force,
+        ]
+        env = {"OMP_NUM_THREADS": str(max(1, cores() // devices))} | {
+            k: v for k, v in env.items() if k != "FTKIT_RUN_DIR"
+        }
+    own_group = (
+        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        if os.name == "nt"
+        else {"start_new_session": True}
+    )
+    with open(folder / "log.txt", "ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=env,
+            cwd=run["working_folder"],
+            **own_group,
+        )
 
 # %% ../nbs/13_run.ipynb #a6e4e640
 def follow(
@@ -318,17 +437,36 @@ def find_run(
 # %% ../nbs/13_run.ipynb #bd4e039d
 def _spent(run: dict) -> float:
     "Seconds that a run has been executed for, all its parts together."
-    ended = run.get("ended") or (time.time() if run["status"] == "running" else run.get("heartbeat") or 0)
+    ended = run.get("ended") or (
+        time.time() if run["status"] == "running" else run.get("heartbeat") or 0
+    )
     return (run.get("spent") or 0) + (ended - run["started"] if run.get("started") else 0)
+
 
 def summary(folder: Path, run: dict | None = None) -> dict:
     "A run as one row of a table: id, template, status, times, size, headline figure, verdict, parameters."
     run = run or read_run(folder)
     result = run.get("result") or {}
-    if not isinstance(result.get("value"), dict) or not isinstance(result["value"].get("value"), (int, float, str)): result = {}
-    return {"id": run["id"], "template": (run.get("template") or {}).get("name"), "status": run["status"], "created": run.get("created"),
-            "seconds": round(_spent(run), 1) or None, "metric": result.get("metric"), "part": result.get("part"), "value": result.get("value"), "verdict": result.get("verdict"), "bytes": run.get("bytes"),
-            "parent": run.get("parent"), "parameters": run.get("parameters") or {}, "error": run.get("error")}
+    if not isinstance(result.get("value"), dict) or not isinstance(
+        result["value"].get("value"), (int, float, str)
+    ):
+        result = {}
+    return {
+        "id": run["id"],
+        "template": (run.get("template") or {}).get("name"),
+        "status": run["status"],
+        "created": run.get("created"),
+        "seconds": round(_spent(run), 1) or None,
+        "metric": result.get("metric"),
+        "part": result.get("part"),
+        "value": result.get("value"),
+        "verdict": result.get("verdict"),
+        "bytes": run.get("bytes"),
+        "parent": run.get("parent"),
+        "parameters": run.get("parameters") or {},
+        "error": run.get("error"),
+    }
+
 
 def list_runs(
     limit: int | None = None,  # newest so many
@@ -337,12 +475,19 @@ def list_runs(
     where: dict | None = None,  # only with these parameter values, compared as text
 ) -> list[dict]:
     "Rows for a table of runs, newest first."
-    if status and status not in STATUSES: raise UsageError(f"there is no status {status!r}; there are {', '.join(STATUSES)}")
+    if status and status not in STATUSES:
+        raise UsageError(f"there is no status {status!r}; there are {', '.join(STATUSES)}")
     rows = []
     for folder in run_folders():
         row = summary(folder)
-        if (status is None or row["status"] == status) and (template is None or row["template"] == template) and all(str(row["parameters"].get(k)) == str(v) for k, v in (where or {}).items()): rows.append(row)
-        if limit and len(rows) == limit: break
+        if (
+            (status is None or row["status"] == status)
+            and (template is None or row["template"] == template)
+            and all(str(row["parameters"].get(k)) == str(v) for k, v in (where or {}).items())
+        ):
+            rows.append(row)
+        if limit and len(rows) == limit:
+            break
     return rows
 
 # %% ../nbs/13_run.ipynb #d6e9b815

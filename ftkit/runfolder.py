@@ -129,7 +129,6 @@ def resume_command(
     torchrun = f"torchrun --nproc-per-node {ranks} -m " if ranks > 1 and not own else ""
     return f"{torchrun}ftkit resume {run['id']}"
 
-
 # %% ../nbs/00a_runfolder.ipynb #381875b1
 def hold(
     name: str,  # of the fact

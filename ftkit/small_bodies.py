@@ -21,51 +21,80 @@ from .tokens import TextPrep
 # %% ../nbs/05f_small_bodies.ipynb #5bee596f
 class SmallCNN(nn.Module):
     "Four times: a filter of 3×3, normalised in groups, and every second pixel; then the mean, each feature standardised over the batch."
+
     def __init__(self, width: int = 32):
         super().__init__()
         sides = [3, width, 2 * width, 4 * width, 8 * width]
-        self.layers = nn.ModuleList(nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.GroupNorm(8, b), nn.ReLU(), nn.MaxPool2d(2)) for a, b in zip(sides, sides[1:]))
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(a, b, 3, padding=1), nn.GroupNorm(8, b), nn.ReLU(), nn.MaxPool2d(2)
+            )
+            for a, b in zip(sides, sides[1:])
+        )
         self.standardise = nn.BatchNorm1d(sides[-1], affine=False)
 
     def forward(self, x):
-        for layer in self.layers: x = layer(x)
+        for layer in self.layers:
+            x = layer(x)
         f, norm = x.mean((2, 3)), self.standardise
         if self.training and len(f) == 1:  # one row has no spread
             return nn.functional.batch_norm(f, norm.running_mean, norm.running_var, eps=norm.eps)
         return norm(f)
 
-    def upgraded(self,
+    def upgraded(
+        self,
         weights: dict[str, torch.Tensor],  # of a model that was saved
     ) -> dict[str, torch.Tensor]:
         "The same; to those of before 2026-11-29 statistics are added that change nothing."
-        still = self.standardise.state_dict() | {"running_var": torch.full_like(self.standardise.running_var, 1 - self.standardise.eps)}
+        still = self.standardise.state_dict() | {
+            "running_var": torch.full_like(self.standardise.running_var, 1 - self.standardise.eps)
+        }
         return {f"standardise.{k}": v for k, v in still.items()} | weights
+
 
 class BothWays(nn.Module):
     "A gated recurrent unit from the front and one from the back; neither sees the padding."
-    def __init__(self,
+
+    def __init__(
+        self,
         n: int,  # numbers of each step
         width: int,  # of what each of both makes of it
     ):
         super().__init__()
         self.there, self.back = (nn.GRU(n, width, batch_first=True) for _ in range(2))
-    def forward(self,
+
+    def forward(
+        self,
         x: torch.Tensor,  # (B,T,n)
         length: torch.Tensor,  # (B,) steps that count
     ) -> torch.Tensor:  # (B,T,2·width)
         at = torch.arange(x.shape[1], device=x.device)
-        turned = torch.where(at < length[:, None], length[:, None] - 1 - at, at)[..., None]  # its own inverse
+        turned = torch.where(at < length[:, None], length[:, None] - 1 - at, at)[
+            ..., None
+        ]  # its own inverse
         turn = lambda v: v.gather(1, turned.expand(-1, -1, v.shape[2]))
         return torch.cat([self.there(x)[0], turn(self.back(turn(x))[0])], 2)
 
+
 class SmallGRU(nn.Module):
     "Embeddings of words, read both ways."
+
     def __init__(self, words: int, embedding: int = 128, width: int = 64, dropout: float = 0.2):
         super().__init__()
-        self.table, self.drop, self.read = nn.Embedding(words, embedding), nn.Dropout(dropout), BothWays(embedding, width)
-        nn.init.normal_(self.table.weight, std=.1)
-    def get_input_embeddings(self): return self.table
-    def forward(self, input_ids, attention_mask, **_): return SimpleNamespace(last_hidden_state=self.read(self.drop(self.table(input_ids)), attention_mask.sum(1)))
+        self.table, self.drop, self.read = (
+            nn.Embedding(words, embedding),
+            nn.Dropout(dropout),
+            BothWays(embedding, width),
+        )
+        nn.init.normal_(self.table.weight, std=0.1)
+
+    def get_input_embeddings(self):
+        return self.table
+
+    def forward(self, input_ids, attention_mask, **_):
+        return SimpleNamespace(
+            last_hidden_state=self.read(self.drop(self.table(input_ids)), attention_mask.sum(1))
+        )
 
 # %% ../nbs/05f_small_bodies.ipynb #772a6e93
 @register_source("small")

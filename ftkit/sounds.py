@@ -255,7 +255,9 @@ def _parts_of_file(path: str, stamp: tuple, kind: str, frames: int) -> list[byte
 def _of_file(source, start, end, odd: set):
     "Blocks of a path or open file by soundfile, or by PyAV where libsndfile does not know the format."
     import soundfile
-    try: file = soundfile.SoundFile(source)
+
+    try:
+        file = soundfile.SoundFile(source)
     except soundfile.LibsndfileError:
         parts = _checked_parts(source, _kind_by_content(source), 0)
         if parts is None:
@@ -264,7 +266,10 @@ def _of_file(source, start, end, odd: set):
     else:
         with file as f:
             said = re.search(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", f.extra_info)
-            if said and int(said[2]) + 16 < int(said[1]) < 0x7FFF0000: raise SoundError(f"it is cut off ({int(said[2]):,} of {int(said[1]):,} bytes are there); copy it again")
+            if said and int(said[2]) + 16 < int(said[1]) < 0x7FFF0000:
+                raise SoundError(
+                    f"it is cut off ({int(said[2]):,} of {int(said[1]):,} bytes are there); copy it again"
+                )
             if f.frames > 1 << 40:  # a FLAC that was streamed does not say how long it is
                 odd.add("length")
                 yield from _of_unknown(source, start, end)
@@ -276,6 +281,7 @@ def _of_file(source, start, end, odd: set):
     odd.add("length")
     yield from _of_parts(parts, start or 0, end)
 
+
 def _checked_parts(source, kind: str, frames: int) -> list[bytes] | None:
     "As `_parts`; of a path it is remembered."
     if not isinstance(source, str):
@@ -283,79 +289,126 @@ def _checked_parts(source, kind: str, frames: int) -> list[bytes] | None:
     s = os.stat(source)
     return _parts_of_file(source, (s.st_size, s.st_mtime_ns), kind, frames)
 
+
 def _kind_by_content(source) -> str:
     "The format of a path or open file that libsndfile refuses: joined WAVs, or an Ogg that is cut."
     if isinstance(source, str):
-        with open(source, "rb") as file: start = file.read(4)
+        with open(source, "rb") as file:
+            start = file.read(4)
     else:
         start = source.getvalue()[:4]
     return {b"RIFF": "WAV", b"FORM": "AIFF", b"OggS": "OGG"}.get(start, "")
 
+
 def _of_unknown(source, start, end):
     "Blocks by PyAV of what libsndfile cannot read."
-    if hasattr(source, "seek"): source.seek(0)
-    try: yield from _of_media(source, start, end)
+    if hasattr(source, "seek"):
+        source.seek(0)
+    try:
+        yield from _of_media(source, start, end)
     except SoundError as e:
-        if "cut off" in str(e): raise
+        if "cut off" in str(e):
+            raise
         raise SoundError(_NO_SOUND) from None
-    except Exception: raise SoundError(_NO_SOUND) from None
+    except Exception:
+        raise SoundError(_NO_SOUND) from None
 
-_NO_SOUND = f"it is no recording of a kind that can be read; kinds are {', '.join(SOUND_SUFFIXES[:7])} …"
+
+_NO_SOUND = (
+    f"it is no recording of a kind that can be read; kinds are {', '.join(SOUND_SUFFIXES[:7])} …"
+)
+
 
 def _of_soundfile(f, start, end):
     "Blocks of an open soundfile."
     rate = f.samplerate
-    first, last = round((start or 0) * rate), f.frames if end is None else min(f.frames, round(end * rate))
-    if first: f.seek(min(first, f.frames))
+    first, last = (
+        round((start or 0) * rate),
+        f.frames if end is None else min(f.frames, round(end * rate)),
+    )
+    if first:
+        f.seek(min(first, f.frames))
     while first < last:
         block = f.read(min(last - first, _BLOCK), dtype="float32", always_2d=True)
-        if not len(block) and last - first > .1 * rate: raise SoundError(f"it is cut off ({first / rate:.2f} of {f.frames / rate:.2f} s are there); copy it again")
-        if not len(block): return
+        if not len(block) and last - first > 0.1 * rate:
+            raise SoundError(
+                f"it is cut off ({first / rate:.2f} of {f.frames / rate:.2f} s are there); copy it again"
+            )
+        if not len(block):
+            return
         first += len(block)
         yield rate, block
+
 
 def _of_parts(parts: list[bytes], start: float, end: float | None):
     "Blocks of several files one behind the other."
     import soundfile
+
     form, at = None, 0.0  # seconds before this part
     for part in parts:
         with soundfile.SoundFile(io.BytesIO(part)) as f:
             form = form or (f.samplerate, f.channels)
             if form != (f.samplerate, f.channels):
-                raise SoundError(f"it holds {len(parts)} recordings one behind the other, of {form[0]} and {f.samplerate} samples a second, {form[1]} and {f.channels} channels; convert it to wav")
+                raise SoundError(
+                    f"it holds {len(parts)} recordings one behind the other, of {form[0]} and {f.samplerate} samples a second, {form[1]} and {f.channels} channels; convert it to wav"
+                )
             seconds = f.frames / f.samplerate
             if at + seconds > start and (end is None or end > at):
                 yield from _of_soundfile(f, max(0, start - at), None if end is None else end - at)
             at += seconds
 
+
 def _of_media(source, start, end):
     "Blocks of the first sound track, by PyAV."
-    try: import av
-    except ImportError: raise SoundError(f"files of this kind need the package av; {how_to_install('media')}, or convert them to wav, flac, ogg or mp3") from None
+    try:
+        import av
+    except ImportError:
+        raise SoundError(
+            f"files of this kind need the package av; {how_to_install('media')}, or convert them to wav, flac, ogg or mp3"
+        ) from None
     with av.open(source, format="g722" if str(source).lower().endswith(".g722") else None) as file:
-        if not file.streams.audio: raise SoundError("it holds no sound track")
+        if not file.streams.audio:
+            raise SoundError("it holds no sound track")
         stream, last = file.streams.audio[0], 0.0
         zero, at = float((stream.start_time or 0) * stream.time_base), 0.0
-        with contextlib.suppress(av.FFmpegError):  # what cannot be wound forward is decoded from its beginning
-            if start: file.seek(int((zero + max(0, start - .1)) / stream.time_base), stream=stream)  # the first frame after a jump leans on the one before
+        with contextlib.suppress(
+            av.FFmpegError
+        ):  # what cannot be wound forward is decoded from its beginning
+            if start:
+                file.seek(
+                    int((zero + max(0, start - 0.1)) / stream.time_base), stream=stream
+                )  # the first frame after a jump leans on the one before
         for packet in file.demux():
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             for frame in packet.decode() if packet.stream.index == stream.index else ():
-                rate, at, a = frame.sample_rate, at if frame.time is None else frame.time - zero, frame.to_ndarray()
+                rate, at, a = (
+                    frame.sample_rate,
+                    at if frame.time is None else frame.time - zero,
+                    frame.to_ndarray(),
+                )
                 a = a.T if frame.format.is_planar else a.reshape(-1, frame.layout.nb_channels)
-                part = _float(a[max(0, round(((start or 0) - at) * rate)):None if end is None else max(0, round((end - at) * rate))])
-                if len(part): yield rate, part
+                part = _float(
+                    a[
+                        max(0, round(((start or 0) - at) * rate)) : None
+                        if end is None
+                        else max(0, round((end - at) * rate))
+                    ]
+                )
+                if len(part):
+                    yield rate, part
                 at += len(a) / rate
-                if end is not None and at >= end: return
+                if end is not None and at >= end:
+                    return
         _refuse_cut(file, last)
+
 
 def _refuse_cut(file, last: float) -> None:
     "An error where the header of a film or of a telephone's recording says more than is there."
     if not file.duration or not {"matroska", "mov"} & set(file.format.name.split(",")):
         return  # others do not say, or only guess
     whole, last = file.duration / 1e6, last - (file.start_time or 0) / 1e6
-    if last < whole - max(.5 if file.streams.video else .1, .02 * whole):
+    if last < whole - max(0.5 if file.streams.video else 0.1, 0.02 * whole):
         raise SoundError(f"it is cut off ({last:.2f} of {whole:.2f} s are there); copy it again")
 
 # %% ../nbs/02e_sounds.ipynb #404aa5c4

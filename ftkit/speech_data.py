@@ -94,22 +94,53 @@ def read_manifest(
     return rows
 
 # %% ../nbs/03c_speech_data.ipynb #72c5d5da
-_COLUMNS = {"item": "path_column", "label": "label_column", "text": "text_column", "speaker": "speaker_column", "start": "", "end": "", "group": "group_column", "time": "", "split": "split_column"}
+_COLUMNS = {
+    "item": "path_column",
+    "label": "label_column",
+    "text": "text_column",
+    "speaker": "speaker_column",
+    "start": "",
+    "end": "",
+    "group": "group_column",
+    "time": "",
+    "split": "split_column",
+}
+
 
 def _no_columns(source, chosen: dict) -> None:
     "Refuse names of columns where there is no table."
     folder = isinstance(source, (str, os.PathLike))
-    if hasattr(source, "columns") or hasattr(source, "features") or isinstance(source, dict) or folder and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir()): return
-    given = [f"{k}={chosen[k]!r}" + (f" (-p {_COLUMNS[k]})" if _COLUMNS[k] else "") for k in _COLUMNS if chosen[k] is not None]
-    if given: raise DataError(f"{', '.join(given)} was given, which names a column of a table, and {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it out, or give a table with a path in each row")
+    if (
+        hasattr(source, "columns")
+        or hasattr(source, "features")
+        or isinstance(source, dict)
+        or folder
+        and not (chosen["task"] == "classify" and Path(source).expanduser().is_dir())
+    ):
+        return
+    given = [
+        f"{k}={chosen[k]!r}" + (f" (-p {_COLUMNS[k]})" if _COLUMNS[k] else "")
+        for k in _COLUMNS
+        if chosen[k] is not None
+    ]
+    if given:
+        raise DataError(
+            f"{', '.join(given)} was given, which names a column of a table, and {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it out, or give a table with a path in each row"
+        )
+
 
 def _of_sample(name: str) -> Path:
     "The folder of a sample of recordings; others are refused."
     sample = SAMPLES[name] if name in SAMPLES else None
-    if sample and sample.holds != "data": raise DataError(f"sample:{name} is no data but a pretrained body; -p backbone {name}, and as data for example -p data sample:prompts-en")
+    if sample and sample.holds != "data":
+        raise DataError(
+            f"sample:{name} is no data but a pretrained body; -p backbone {name}, and as data for example -p data sample:prompts-en"
+        )
     if sample and sample.kind != "speech":
         what = {"text": "texts", "image": "pictures"}.get(sample.kind, sample.kind)
-        raise DataError(f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data sample:{name}")
+        raise DataError(
+            f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data sample:{name}"
+        )
     return fetch_sample(name)
 
 # %% ../nbs/03c_speech_data.ipynb #5c0f2c01
@@ -146,8 +177,19 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
     task, label = chosen["task"], chosen["label"]
     where = chosen.get("where")
-    manifest = lambda table, base, name, label: read_manifest(filter_rows(table, where, name, notes), Path(chosen["folder"] or base).expanduser(), task, chosen["item"], label, chosen["text"], columns, name, notes)
-    if hasattr(source, "columns"): return manifest(source, ".", "the table", label)
+    manifest = lambda table, base, name, label: read_manifest(
+        filter_rows(table, where, name, notes),
+        Path(chosen["folder"] or base).expanduser(),
+        task,
+        chosen["item"],
+        label,
+        chosen["text"],
+        columns,
+        name,
+        notes,
+    )
+    if hasattr(source, "columns"):
+        return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
         filter_rows(None, where, "what was given")
         if isinstance(source, dict) and all(hasattr(part, "features") for part in source.values()):
@@ -158,54 +200,100 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
             rows = in_pairs(source, "recording")
             rows.items = [str(v) if isinstance(v, os.PathLike) else v for v in rows.items]
             rows.target = "text" if task == "transcribe" else "label"
-        return rows if task == "transcribe" or chosen["kind"] == "regression" else without_hidden(rows, notes)
+        return (
+            rows
+            if task == "transcribe" or chosen["kind"] == "regression"
+            else without_hidden(rows, notes)
+        )
     path = Path(source).expanduser()
     if str(source).startswith("sample:"):
         path = _of_sample(str(source).removeprefix("sample:"))
         table = read_table(path / "clips.csv")
         if task == "classify" and not label and "family" in table.columns:
             table, whole, label = table[table["family"] != ""], len(table), "family"
-            if len(table) < whole: notes.append(f"{whole - len(table)} recordings that belong to no family were left out")
+            if len(table) < whole:
+                notes.append(
+                    f"{whole - len(table)} recordings that belong to no family were left out"
+                )
         return manifest(table, path, str(source), label)
     if path.is_dir():
         filter_rows(None, where, path)
-        if task == "classify": return read_class_folders(path, RECORDINGS, notes)
-        raise DataError(f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: -p data transcripts.csv -p folder {shlex.quote(str(path))}")
+        if task == "classify":
+            return read_class_folders(path, RECORDINGS, notes)
+        raise DataError(
+            f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: -p data transcripts.csv -p folder {shlex.quote(str(path))}"
+        )
     if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
-        raise DataError(f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}")
+        raise DataError(
+            f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}"
+        )
     if path.is_file():
         table = read_table(path, decode, chosen["skip_bad"])
 
         return manifest(table, path.parent, path.name, label)
-    raise DataError(f"{source}: no such file or folder; give a folder of class folders, a table with paths, or sample:prompts-en")
+    raise DataError(
+        f"{source}: no such file or folder; give a folder of class folders, a table with paths, or sample:prompts-en"
+    )
 
 # %% ../nbs/03c_speech_data.ipynb #bab44fd9
 _LONGEST_SAID = 300.0  # seconds of a recording whose text is learned as one; more fills the memory, and teaches nothing
 
-def _check(rows: Rows, task: str, shortest: float, longest: float | None, skip_bad: bool, skip_long: bool = False, unlabelled: bool = False) -> tuple[list[int], list[Heard], list[tuple[str, str]]]:
+
+def _check(
+    rows: Rows,
+    task: str,
+    shortest: float,
+    longest: float | None,
+    skip_bad: bool,
+    skip_long: bool = False,
+    unlabelled: bool = False,
+) -> tuple[list[int], list[Heard], list[tuple[str, str]]]:
     "Good rows, what was seen of each, and the others with what is wrong; refuses them unless `skip_bad`, or `skip_long` if that is all that is wrong."
     n, paths = len(rows.items), [v.path if isinstance(v, Clip) else v for v in rows.items]
     lost = [str(p) for p in paths if isinstance(p, str) and not os.path.isfile(p)]
     if lost and (not skip_bad or len(lost) == n):
-        raise DataError(f"{len(lost)} of {n} rows name no file (first: {', '.join(list(dict.fromkeys(lost))[:3])}); correct the paths, or the folder they count from (folder=)")
+        raise DataError(
+            f"{len(lost)} of {n} rows name no file (first: {', '.join(list(dict.fromkeys(lost))[:3])}); correct the paths, or the folder they count from (folder=)"
+        )
     what = "text" if task == "transcribe" else "label"
     no_label = is_missing if task == "transcribe" else has_no_label
     mute = [] if unlabelled else [i for i, v in enumerate(rows.labels) if no_label(v)]
     if mute and (not skip_bad or len(mute) == n):
-        raise DataError(f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true")
-    if task == "transcribe" and longest is None: longest, told = _LONGEST_SAID, f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out: -p longest {_LONGEST_SAID:g} (skip_long=True in Python)"
-    else: told = f"{longest:g} (-p longest, max_seconds= in Python)" if longest else ""
+        raise DataError(
+            f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true"
+        )
+    if task == "transcribe" and longest is None:
+        longest, told = (
+            _LONGEST_SAID,
+            f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out: -p longest {_LONGEST_SAID:g} (skip_long=True in Python)",
+        )
+    else:
+        told = f"{longest:g} (-p longest, max_seconds= in Python)" if longest else ""
     looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
     for i, look in enumerate(looked):
         seconds, wrong = look.seconds, look.wrong
-        if not wrong and seconds < shortest: wrong = f"it lasts {seconds:.3g} s, less than min_seconds, {shortest:g}"
-        if not wrong and longest and seconds > longest: wrong = f"it lasts {seconds:.1f} s, more than {told}"; long.add(i)
-        if wrong or i in mute: bad[i] = (str(rows.items[i]) if not isinstance(rows.items[i], tuple) else f"row {i + 1}", wrong or f"no {what}")
+        if not wrong and seconds < shortest:
+            wrong = f"it lasts {seconds:.3g} s, less than min_seconds, {shortest:g}"
+        if not wrong and longest and seconds > longest:
+            wrong = f"it lasts {seconds:.1f} s, more than {told}"
+            long.add(i)
+        if wrong or i in mute:
+            bad[i] = (
+                str(rows.items[i]) if not isinstance(rows.items[i], tuple) else f"row {i + 1}",
+                wrong or f"no {what}",
+            )
     refused = [bad[i] for i in bad if not (skip_long and i in long - mute)]
     if refused and not skip_bad:
-        raise DataError(f"{len(refused)} of {n} recordings cannot be used: " + "; ".join(f"{p}: {w}" for p, w in refused[:10]) + ("; …" if len(refused) > 10 else "")
-                        + "; repair or remove them, or go on without them: -p skip_bad true")
-    if len(bad) == n: raise DataError(f"none of the {n} recordings can be used (first: {': '.join(next(iter(bad.values())))})")
+        raise DataError(
+            f"{len(refused)} of {n} recordings cannot be used: "
+            + "; ".join(f"{p}: {w}" for p, w in refused[:10])
+            + ("; …" if len(refused) > 10 else "")
+            + "; repair or remove them, or go on without them: -p skip_bad true"
+        )
+    if len(bad) == n:
+        raise DataError(
+            f"none of the {n} recordings can be used (first: {': '.join(next(iter(bad.values())))})"
+        )
     good = [i for i in range(n) if i not in bad]
     return good, [looked[i] for i in good], list(bad.values())
 
@@ -229,49 +317,107 @@ def _odd_notes(items: list, looked: list[Heard]) -> list[str]:
 # %% ../nbs/03c_speech_data.ipynb #aa02c353
 SPLITS = ("auto", "speaker", "sentence", "random")
 
-def _and(names, word: str = "and") -> str: return f" {word} ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+
+def _and(names, word: str = "and") -> str:
+    return f" {word} ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+
 
 def same_sentence(text) -> str:
     "What two transcripts of one sentence have in common."
     text = spoken(text).lower()
-    return " ".join("".join(c for c in text if unicodedata.category(c)[0] not in "PS").split()) or text
+    return (
+        " ".join("".join(c for c in text if unicodedata.category(c)[0] not in "PS").split()) or text
+    )
+
 
 def _to_deal(rows: Rows, chosen: dict) -> tuple[list[int], list[str]]:
     "The rows that are dealt to parts, and to which parts beside training."
-    ids, wanted = limited(len(rows.items), chosen["seed"], chosen["limit"]), [p for p in PARTS[1:] if chosen[p] and not (p == "test" and chosen["test_source"] is not None)]
-    if "split" not in rows.columns: return ids, wanted
+    ids, wanted = (
+        limited(len(rows.items), chosen["seed"], chosen["limit"]),
+        [
+            p
+            for p in PARTS[1:]
+            if chosen[p] and not (p == "test" and chosen["test_source"] is not None)
+        ],
+    )
+    if "split" not in rows.columns:
+        return ids, wanted
     own = {i: split_of(str(rows.columns["split"][i])) for i in ids}
     return [i for i in ids if own[i] == "train"], [p for p in wanted if p not in own.values()]
 
-def _keep_together(rows: Rows, by: str, task: str, ids: list[int], wanted: list[str]) -> tuple[str, list[str] | None, dict[str, int]]:
+
+def _keep_together(
+    rows: Rows, by: str, task: str, ids: list[int], wanted: list[str]
+) -> tuple[str, list[str] | None, dict[str, int]]:
     "What the split goes by, put into the rows as their group; the sentence of each row, where texts are known; and of what there were too few to go by."
     said = rows.labels if task == "transcribe" else rows.columns.pop("text", None)
     said = None if said is None else [same_sentence(v) for v in said]
     speakers, grouped = rows.columns.get("speaker"), "group" in rows.columns
-    if by not in SPLITS: raise DataError(f"split_by is {by!r}; it must be one of {', '.join(SPLITS)}")
-    if grouped and by != "auto": raise DataError(f"split_by is {by!r} and a group column was given, which says the same thing; leave one of them out")
-    if by == "speaker" and not speakers: raise DataError("split_by is 'speaker' and no column says who speaks; name it: -p speaker_column NAME (speaker= in Python)")
-    if by == "sentence" and not said: raise DataError("split_by is 'sentence' and no column says what is said; name it: -p text_column NAME (text= in Python)")
+    if by not in SPLITS:
+        raise DataError(f"split_by is {by!r}; it must be one of {', '.join(SPLITS)}")
+    if grouped and by != "auto":
+        raise DataError(
+            f"split_by is {by!r} and a group column was given, which says the same thing; leave one of them out"
+        )
+    if by == "speaker" and not speakers:
+        raise DataError(
+            "split_by is 'speaker' and no column says who speaks; name it: -p speaker_column NAME (speaker= in Python)"
+        )
+    if by == "sentence" and not said:
+        raise DataError(
+            "split_by is 'sentence' and no column says what is said; name it: -p text_column NAME (text= in Python)"
+        )
     if by != "auto" and ("time" in rows.columns or "split" in rows.columns and not wanted):
-        raise DataError(f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in: -p split_by auto")
-    if wanted and speakers and (by == "speaker" or by == "auto" and not grouped) and any(map(is_missing, speakers)): raise DataError(f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or -p split_by sentence, or -p split_by random")
-    kinds = {k: list(map(str, v)) for k, v in (("speaker", speakers), ("sentence", said)) if v and not (k == "speaker" and any(map(is_missing, v)))}
+        raise DataError(
+            f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in: -p split_by auto"
+        )
+    if (
+        wanted
+        and speakers
+        and (by == "speaker" or by == "auto" and not grouped)
+        and any(map(is_missing, speakers))
+    ):
+        raise DataError(
+            f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or -p split_by sentence, or -p split_by random"
+        )
+    kinds = {
+        k: list(map(str, v))
+        for k, v in (("speaker", speakers), ("sentence", said))
+        if v and not (k == "speaker" and any(map(is_missing, v)))
+    }
     few = {k: n for k, v in kinds.items() if (n := len({v[i] for i in ids})) <= len(wanted) and ids}
-    if by in few: raise DataError(f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; -p split_by random{', or -p split_by sentence' * (by == 'speaker')}, or no such rows: {' '.join(f'-p {w} 0' for w in wanted)}")
-    if auto := by == "auto": by = "group" if grouped else next((k for k in kinds if k not in few), "random")
-    if by in kinds: rows.columns["group"] = kinds[by]
+    if by in few:
+        raise DataError(
+            f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; -p split_by random{', or -p split_by sentence' * (by == 'speaker')}, or no such rows: {' '.join(f'-p {w} 0' for w in wanted)}"
+        )
+    if auto := by == "auto":
+        by = "group" if grouped else next((k for k in kinds if k not in few), "random")
+    if by in kinds:
+        rows.columns["group"] = kinds[by]
     return by, said, {k: n for k, n in few.items() if auto and by not in ("group", "speaker")}
 
 # %% ../nbs/03c_speech_data.ipynb #c260fae0
-_BY = {"group": "by the group column", "speaker": "by speaker: no voice is in two parts", "sentence": "by sentence: recordings of the same sentence are in one part", "random": "at random"}
+_BY = {
+    "group": "by the group column",
+    "speaker": "by speaker: no voice is in two parts",
+    "sentence": "by sentence: recordings of the same sentence are in one part",
+    "random": "at random",
+}
+
 
 def _how_dealt(data: Data, by: str, few: dict[str, int], wanted: list[str], own: bool) -> str:
     "How the rows were dealt that no column dealt."
-    note = f"{_and(wanted)} {'were' if len(wanted) > 1 else 'was'} dealt from the training rows {_BY[by].partition(':')[0]}" if own else f"split {_BY[by]}"
-    if few and wanted: note += f"; not by {_and(list(few), 'or')}, of which there {'are' if max(few.values()) > 1 else 'is'} only {_and(list(map(str, few.values())))}, too few for {_and(['train', *wanted])} to have one each"
+    note = (
+        f"{_and(wanted)} {'were' if len(wanted) > 1 else 'was'} dealt from the training rows {_BY[by].partition(':')[0]}"
+        if own
+        else f"split {_BY[by]}"
+    )
+    if few and wanted:
+        note += f"; not by {_and(list(few), 'or')}, of which there {'are' if max(few.values()) > 1 else 'is'} only {_and(list(map(str, few.values())))}, too few for {_and(['train', *wanted])} to have one each"
     if by in ("random", "sentence") and data.speakers is None:
         note += "; where a voice has several recordings, name the speaker column: -p speaker_column NAME (speaker= in Python): a voice in training and test makes the figures too good"
     return note
+
 
 def _overlaps(data: Data) -> list[str]:
     "The rows that overlap in time with a row of the same file in another part of the split."
@@ -279,11 +425,14 @@ def _overlaps(data: Data) -> list[str]:
     for item, part in zip(data.items, data.parts):
         if isinstance(item, (str, Clip)):
             clip = item if isinstance(item, Clip) else Clip(item)
-            files.setdefault(clip.path, []).append((clip.start or 0, math.inf if clip.end is None else clip.end, part, str(item)))
+            files.setdefault(clip.path, []).append(
+                (clip.start or 0, math.inf if clip.end is None else clip.end, part, str(item))
+            )
     for rows in files.values():
         ends: dict[str, float] = {}
         for start, end, part, name in sorted(rows):
-            if any(last > start + .01 for other, last in ends.items() if other != part): found.append(name)
+            if any(last > start + 0.01 for other, last in ends.items() if other != part):
+                found.append(name)
             ends[part] = max(end, ends.get(part, 0))
     return found
 

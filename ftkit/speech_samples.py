@@ -41,25 +41,52 @@ def _write_clips(
     with open(folder / "clips.csv", "w", encoding="utf-8", newline="") as f: csv.writer(f, lineterminator="\n").writerows([columns.split(","), *rows])
 
 # %% ../nbs/02d_speech_samples.ipynb #1a5b5a5b
-_FAMILIES = {"digits/": "digits", "letters/": "letters", "phonetic/": "phonetic", "vm-": "voicemail", "conf": "conference"}  # by the beginning of the prompt's key
+_FAMILIES = {
+    "digits/": "digits",
+    "letters/": "letters",
+    "phonetic/": "phonetic",
+    "vm-": "voicemail",
+    "conf": "conference",
+}  # by the beginning of the prompt's key
+
 
 def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
     "Clips and texts of one language."
-    try: import av
-    except ImportError: raise SampleError(f"the prompts are G.722 files, which need the package av to be read; {how_to_install('media')}") from None
+    try:
+        import av
+    except ImportError:
+        raise SampleError(
+            f"the prompts are G.722 files, which need the package av to be read; {how_to_install('media')}"
+        ) from None
     import numpy as np
     import soundfile
+
     rows = {}
     with tempfile.TemporaryDirectory() as scratch:
         _unpack(sounds, texts, into=scratch)
-        root, listed = next(Path(scratch, "usr/share/asterisk/sounds").iterdir()), next(Path(scratch).glob("usr/share/doc/*/core-sounds-*.txt.gz"))
+        root, listed = (
+            next(Path(scratch, "usr/share/asterisk/sounds").iterdir()),
+            next(Path(scratch).glob("usr/share/doc/*/core-sounds-*.txt.gz")),
+        )
         for line in gzip.open(listed, "rt", encoding="utf-8-sig"):
             key, _, text = line.partition(":")
             source, name = root / f"{key}.g722", key.replace("/", "-") + ".flac"
-            if line.startswith(";") or name in rows or not _said(text) or not source.is_file() or not source.stat().st_size: continue
-            with av.open(str(source), format="g722") as file: wave = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
+            if (
+                line.startswith(";")
+                or name in rows
+                or not _said(text)
+                or not source.is_file()
+                or not source.stat().st_size
+            ):
+                continue
+            with av.open(str(source), format="g722") as file:
+                wave = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
             soundfile.write(folder / name, wave, 16000, subtype="PCM_16")
-            rows[name] = (name, _said(text), next((f for start, f in _FAMILIES.items() if key.startswith(start)), ""))
+            rows[name] = (
+                name,
+                _said(text),
+                next((f for start, f in _FAMILIES.items() if key.startswith(start)), ""),
+            )
     _write_clips(folder, "path,text,family", list(rows.values()))
 
 # %% ../nbs/02d_speech_samples.ipynb #afb431d0

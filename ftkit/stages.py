@@ -143,7 +143,8 @@ def side_share(
     first: float,  # share in the first epoch (0..1]
 ) -> float:
     "Share of the pictures' side in an epoch; the whole from three quarters of the epochs on."
-    return min(1.0, first + (1 - first) * epoch / max(1, math.ceil(.75 * (epochs - 1))))
+    return min(1.0, first + (1 - first) * epoch / max(1, math.ceil(0.75 * (epochs - 1))))
+
 
 def smaller(
     x: torch.Tensor,  # (B,3,S,S)
@@ -151,24 +152,47 @@ def smaller(
 ) -> torch.Tensor:
     "Pictures with a smaller side, in steps of 32 pixels."
     side = max(32, 32 * round(x.shape[-1] * share / 32)) if x.ndim == 4 else 0
-    return x if x.ndim != 4 or side >= x.shape[-1] else nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+    return (
+        x
+        if x.ndim != 4 or side >= x.shape[-1]
+        else nn.functional.interpolate(
+            x, size=(side, side), mode="bilinear", antialias=True, align_corners=False
+        )
+    )
+
 
 def _check_sizes(model: Model, x) -> None:
     "Refuse growing pictures for a body that takes one size."
     was_training = model.training
     try:
-        with torch.inference_mode(): model.eval()(smaller(x[:1], .5))
-    except (RuntimeError, AssertionError, ValueError) as e: raise UsageError(f"progressive makes pictures of several sizes, and {model.backbone.name} takes one ({str(e).splitlines()[0][:100]}); turn it off (-p progressive 1), or choose a convolutional backbone") from None
-    finally: model.train(was_training)
+        with torch.inference_mode():
+            model.eval()(smaller(x[:1], 0.5))
+    except (RuntimeError, AssertionError, ValueError) as e:
+        raise UsageError(
+            f"progressive makes pictures of several sizes, and {model.backbone.name} takes one ({str(e).splitlines()[0][:100]}); turn it off (-p progressive 1), or choose a convolutional backbone"
+        ) from None
+    finally:
+        model.train(was_training)
 
 # %% ../nbs/08c_stages.ipynb #37307e2b
 def _loss_of(model: Model, chosen: str) -> str:
     "The loss that belongs to the head and the task, unless another one was chosen."
     own = model.head.loss if model.writes else LOSS_OF[model.task.kind]
-    if chosen not in ("auto", own) and {chosen, own} & {"ctc", "next_token"}: raise UsageError(f"loss is {chosen!r} and this head is trained by {own}; leave loss at auto")
+    if chosen not in ("auto", own) and {chosen, own} & {"ctc", "next_token"}:
+        raise UsageError(
+            f"loss is {chosen!r} and this head is trained by {own}; leave loss at auto"
+        )
     fitting = LOSS_FOR.get(model.task.kind, ())
-    if chosen in {n for names in LOSS_FOR.values() for n in names} and fitting and chosen not in fitting: raise UsageError(f"loss is {chosen!r}, and the task is {model.task.kind}, for which there are auto, {', '.join(fitting)}")
+    if (
+        chosen in {n for names in LOSS_FOR.values() for n in names}
+        and fitting
+        and chosen not in fitting
+    ):
+        raise UsageError(
+            f"loss is {chosen!r}, and the task is {model.task.kind}, for which there are auto, {', '.join(fitting)}"
+        )
     return own if chosen == "auto" else chosen
+
 
 def class_weighted(
     loss,  # function (outputs, targets, label smoothing) -> (B,)
@@ -177,16 +201,35 @@ def class_weighted(
     labels: np.ndarray,  # (n,) of the training rows
 ):  # the same function, each row's loss times the weight of its class; all weights are 1 in the mean over the training rows
     "A loss in which classes weigh as they should."
-    if chosen == "none": return loss
-    if task.kind != "single_label": raise UsageError(f"class_weights is {chosen!r}, and the task is {task.kind}; only classes of one label a row have weights: -p class_weights none")
+    if chosen == "none":
+        return loss
+    if task.kind != "single_label":
+        raise UsageError(
+            f"class_weights is {chosen!r}, and the task is {task.kind}; only classes of one label a row have weights: -p class_weights none"
+        )
     n = np.bincount(labels, minlength=len(task.classes)).astype(float)
-    if chosen == "auto": w = np.where(n > 0, 1 / np.maximum(n, 1), 0.0)
+    if chosen == "auto":
+        w = np.where(n > 0, 1 / np.maximum(n, 1), 0.0)
     elif isinstance(chosen, dict):
-        if unknown := [c for c in chosen if c not in task.classes]: raise UsageError(f"class_weights names {unknown[0]!r}; the classes are {', '.join(task.classes[:20])}")
-        if wrong := [c for c, v in chosen.items() if not isinstance(v, (int, float)) or not 0 <= v < float("inf")]: raise UsageError(f"the weight of {wrong[0]!r} is {chosen[wrong[0]]!r}; it must be a number of at least 0")
+        if unknown := [c for c in chosen if c not in task.classes]:
+            raise UsageError(
+                f"class_weights names {unknown[0]!r}; the classes are {', '.join(task.classes[:20])}"
+            )
+        if wrong := [
+            c
+            for c, v in chosen.items()
+            if not isinstance(v, (int, float)) or not 0 <= v < float("inf")
+        ]:
+            raise UsageError(
+                f"the weight of {wrong[0]!r} is {chosen[wrong[0]]!r}; it must be a number of at least 0"
+            )
         w = np.array([float(chosen.get(c, 1)) for c in task.classes])
-    else: raise UsageError(f"class_weights is {chosen!r}; it must be none, auto, or a dictionary of class: weight")
-    if not (total := (w * n).sum()) > 0: raise UsageError("all rows weigh nothing; give a class that has rows a weight above 0")
+    else:
+        raise UsageError(
+            f"class_weights is {chosen!r}; it must be none, auto, or a dictionary of class: weight"
+        )
+    if not (total := (w * n).sum()) > 0:
+        raise UsageError("all rows weigh nothing; give a class that has rows a weight above 0")
     w = torch.tensor(w * n.sum() / total, dtype=torch.float32)
     return lambda out, y, smoothing: loss(out, y, smoothing) * w.to(out.device)[y]
 

@@ -205,14 +205,19 @@ def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -
 def _like(table, like: Cells, notes: list) -> Cells:
     "The columns of another table, read as those of the first; what its own cells prove comes first, with a note."
     import pandas as pd
+
     style, held = table_style(table), {}
     for c in like.columns:
         kind = c.kind if c.kind in ("number", "date") else "category"
         numbers = like.frame[c.name].dropna() if kind == "number" else []
         usual = (float(numbers.min()), float(numbers.max())) if len(numbers) else None
         held[c.name], odd = known_cells(table[c.name], kind, c.form, style, notes, usual)
-        for mark, n in marks_of(table[c.name], kind): notes.append(f"{c.name}: {n} cells {mark!r} of the second table count as missing")
-        if odd.any(): notes.append(f"{c.name}: {int(odd.sum())} cells of the second table are no {c.kind}s (first: {str(table[c.name][odd].iloc[0])[:40]!r}) and count as missing")
+        for mark, n in marks_of(table[c.name], kind):
+            notes.append(f"{c.name}: {n} cells {mark!r} of the second table count as missing")
+        if odd.any():
+            notes.append(
+                f"{c.name}: {int(odd.sum())} cells of the second table are no {c.kind}s (first: {str(table[c.name][odd].iloc[0])[:40]!r}) and count as missing"
+            )
     return Cells(pd.DataFrame(held), like.columns)
 
 # %% ../nbs/03d_table_data.ipynb #5267612a
@@ -225,43 +230,103 @@ def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -
     looked_for = chosen["label"] is None and not where.startswith("sample:")
     rows = read_columns(table, None if looked_for else label, roles, where)
     target = rows.target
-    if used := [r for r, c in roles.items() if c == target]: raise DataError(f"{where}: the column {target!r} was given twice, as label and as {used[0]}; choose different columns")
-    for name in chosen["leave_out"]: find_column(table, name, "column", where)
-    rest = [c for c in table.columns if c != target and c not in chosen["leave_out"] and (c not in roles.values() or c in chosen["columns"])]
-    if not rest: raise DataError(f"{where} has no column to learn from beside {', '.join(map(repr, [target, *roles.values()]))}")
-    if like is not None and (lost := [c.name for c in like.columns if c.name not in table.columns]): raise DataError(f"{where} has no column {lost[0]!r}, which the first table has")
+    if used := [r for r, c in roles.items() if c == target]:
+        raise DataError(
+            f"{where}: the column {target!r} was given twice, as label and as {used[0]}; choose different columns"
+        )
+    for name in chosen["leave_out"]:
+        find_column(table, name, "column", where)
+    rest = [
+        c
+        for c in table.columns
+        if c != target
+        and c not in chosen["leave_out"]
+        and (c not in roles.values() or c in chosen["columns"])
+    ]
+    if not rest:
+        raise DataError(
+            f"{where} has no column to learn from beside {', '.join(map(repr, [target, *roles.values()]))}"
+        )
+    if like is not None and (lost := [c.name for c in like.columns if c.name not in table.columns]):
+        raise DataError(f"{where} has no column {lost[0]!r}, which the first table has")
     table.attrs.setdefault("separator", "")
     part = table[rest]
     part.attrs = table.attrs
-    kinds = {name: kind for name, kind in chosen["columns"].items() if name != target or kind not in NUMBER_STYLES}
+    kinds = {
+        name: kind
+        for name, kind in chosen["columns"].items()
+        if name != target or kind not in NUMBER_STYLES
+    }
     cells = as_cells(part, kinds, where) if like is None else _like(table, like, notes)
     cells.raw = table
     _finite(cells, chosen["skip_bad"], notes, where)
     rows.items = cells
     return rows
 
+
 def _finite(cells: Cells, skip_bad: bool, notes: list, where: str) -> None:
     "Infinite numbers refused, or made missing."
     for name in cells.of("number"):
         endless = np.isinf(cells.frame[name].to_numpy(float))
-        if endless.any() and not skip_bad: raise DataError(f"{endless.sum()} values of the column {name!r} of {where} are infinite (first: row {int(np.argmax(endless)) + 1}); correct them, or take them as missing: -p skip_bad true")
-        if endless.any(): cells.frame[name] = cells.frame[name].where(~endless); notes.append(f"{endless.sum()} infinite values of {name} count as missing")
+        if endless.any() and not skip_bad:
+            raise DataError(
+                f"{endless.sum()} values of the column {name!r} of {where} are infinite (first: row {int(np.argmax(endless)) + 1}); correct them, or take them as missing: -p skip_bad true"
+            )
+        if endless.any():
+            cells.frame[name] = cells.frame[name].where(~endless)
+            notes.append(f"{endless.sum()} infinite values of {name} count as missing")
+
 
 def _told_marks(cells: Cells) -> str:
     "One line on what stands in cells that count as missing."
     held: dict[str, list] = {}
     for c in cells.columns:
-        for mark, n in c.marks: held.setdefault(mark, []).append((c.name, n))
-    parts = [f"{sum(n for _, n in where)} cells {mark!r} in {', '.join(c for c, _ in where[:5])}{', …' if len(where) > 5 else ''}" for mark, where in held.items()]
-    return f"count as missing: {'; '.join(parts[:8])}{'; …' if len(parts) > 8 else ''}" if parts else ""
+        for mark, n in c.marks:
+            held.setdefault(mark, []).append((c.name, n))
+    parts = [
+        f"{sum(n for _, n in where)} cells {mark!r} in {', '.join(c for c, _ in where[:5])}{', …' if len(where) > 5 else ''}"
+        for mark, where in held.items()
+    ]
+    return (
+        f"count as missing: {'; '.join(parts[:8])}{'; …' if len(parts) > 8 else ''}"
+        if parts
+        else ""
+    )
+
 
 def _told_columns(cells: Cells) -> list[str]:
     "What the reader should know of the columns."
-    left, odd = [f"{c.name} ({c.kind}: {c.told})" for c in cells.columns if c.kind in ("identifier", "constant")], [f"{c.name}: {c.told}" for c in cells.columns if c.told and c.kind in ("number", "date", "category")]
-    if told := _told_marks(cells): odd.append(told)
-    odd += [f"{c}: all its dates are the same day, and only whether there is one can be known" for c in cells.of("date") if cells.frame[c].dropna().nunique() < 2]
+    left, odd = (
+        [
+            f"{c.name} ({c.kind}: {c.told})"
+            for c in cells.columns
+            if c.kind in ("identifier", "constant")
+        ],
+        [
+            f"{c.name}: {c.told}"
+            for c in cells.columns
+            if c.told and c.kind in ("number", "date", "category")
+        ],
+    )
+    if told := _told_marks(cells):
+        odd.append(told)
+    odd += [
+        f"{c}: all its dates are the same day, and only whether there is one can be known"
+        for c in cells.of("date")
+        if cells.frame[c].dropna().nunique() < 2
+    ]
     texts = cells.of("text")
-    return ([f"not learned from: {'; '.join(left)}"] if left else []) + odd + ([f"texts in {', '.join(texts)} are learned from only through a body for texts (text_backbone)"] if texts else [])
+    return (
+        ([f"not learned from: {'; '.join(left)}"] if left else [])
+        + odd
+        + (
+            [
+                f"texts in {', '.join(texts)} are learned from only through a body for texts (text_backbone)"
+            ]
+            if texts
+            else []
+        )
+    )
 
 # %% ../nbs/03d_table_data.ipynb #e33c60d1
 @patch_to(Data, kind=classmethod)

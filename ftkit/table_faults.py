@@ -75,6 +75,7 @@ def _share_right(y: np.ndarray, said: np.ndarray) -> float:
     shares = (right.mean() - most) / max(1e-9, 1 - most), (balanced - chance) / (1 - chance)
     return max(0.0, *map(float, shares))
 
+
 def _alone(
     x: np.ndarray,  # (N,1) numbers, or codes of categories
     y: np.ndarray,  # (N,) class numbers or numbers
@@ -87,19 +88,36 @@ def _alone(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
     few = not number and np.bincount(y).min() < 3
     folds = (KFold if number or few else StratifiedKFold)(3, shuffle=True, random_state=0)
     if category:
-        model = Ridge(0.1) if number else LogisticRegression(C=10, max_iter=200, class_weight="balanced")
+        model = (
+            Ridge(0.1)
+            if number
+            else LogisticRegression(C=10, max_iter=200, class_weight="balanced")
+        )
         models = [make_pipeline(OneHotEncoder(handle_unknown="ignore"), model)]
     elif number:
-        models = [DecisionTreeRegressor(max_depth=8, min_samples_leaf=3, random_state=0), LinearRegression()]
+        models = [
+            DecisionTreeRegressor(max_depth=8, min_samples_leaf=3, random_state=0),
+            LinearRegression(),
+        ]
     else:
         depth = max(4, int(np.log2(len(set(y.tolist())))) + 2)
-        models = [DecisionTreeClassifier(max_depth=depth, min_samples_leaf=3, random_state=0, class_weight=w) for w in (None, "balanced")]
+        models = [
+            DecisionTreeClassifier(
+                max_depth=depth, min_samples_leaf=3, random_state=0, class_weight=w
+            )
+            for w in (None, "balanced")
+        ]
     said = [cross_val_predict(m, x, y, cv=folds) for m in models]
-    if number: return max(0.0, *(1 - float(((p - y) ** 2).mean()) / max(1e-12, float(y.var())) for p in said))
+    if number:
+        return max(
+            0.0, *(1 - float(((p - y) ** 2).mean()) / max(1e-12, float(y.var())) for p in said)
+        )
     return max(_share_right(y, p) for p in said)
+
 
 def columns_that_tell(
     data: Data,
@@ -121,7 +139,9 @@ def columns_that_tell(
     told, k = {}, 0
     for f in prep.features:
         if f.width == 1:
-            told[f.name] = max(told.get(f.name, 0.0), _alone(x[:, [k]], y, number, f.kind == "category"))
+            told[f.name] = max(
+                told.get(f.name, 0.0), _alone(x[:, [k]], y, number, f.kind == "category")
+            )
         k += f.width
     for c in data.items.columns:  # that a cell is filled in at all may tell as much
         gone = data.items.frame[c.name].isna().to_numpy()[ids]
@@ -130,15 +150,23 @@ def columns_that_tell(
             told[c.name] = max(told.get(c.name, 0.0), filled)
     return {c: share for c, share in told.items() if share >= at_least}
 
+
 LIKELY = 0.85  # of what is to be known: a column that tells as much may give the answer away
 CERTAIN = 0.95  # and one that tells this much does
+
 
 def telling_columns(data: Data):
     "The same as findings."
     for c, share in columns_that_tell(data, at_least=LIKELY).items():
         told = f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards, leave it out: -p leave_out '[\"{c}\"]'"
-        yield "column that tells the label", [], told, "flag", "wrong" if share >= CERTAIN else "look", share
-
+        yield (
+            "column that tells the label",
+            [],
+            told,
+            "flag",
+            "wrong" if share >= CERTAIN else "look",
+            share,
+        )
 
 # %% ../nbs/06b_table_faults.ipynb #f5db169b
 def odd_columns(data: Data):

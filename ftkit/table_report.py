@@ -98,11 +98,17 @@ def readable(
 ):  # DataFrame of numbers: gaps at the mean; a column for each of the eight commonest levels of a category
     "A table as questions can be asked of it."
     import pandas as pd
+
     plain, out = prep.decode(prep.encode(frame)), {}
     for f in prep.features:
-        if f.kind == "category": out |= {f"{f} is {level}": (plain[str(f)] == level).astype(float) for level in f.levels[:8]}
-        elif f.kind != "text": out[str(f)] = plain[str(f)].fillna(f.mean)
+        if f.kind == "category":
+            out |= {
+                f"{f} is {level}": (plain[str(f)] == level).astype(float) for level in f.levels[:8]
+            }
+        elif f.kind != "text":
+            out[str(f)] = plain[str(f)].fillna(f.mean)
     return pd.DataFrame(out)
+
 
 @with_letters
 def show_tree(
@@ -113,16 +119,37 @@ def show_tree(
     "The model told as a tree, as a figure."
     import matplotlib.pyplot as plt
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, plot_tree
+
     number, data = model.task.kind == "regression", part.data
-    said = lambda p: model.predict(p, "") if number else model.task.decide(model.predict(p, ""), model.threshold)
+    said = lambda p: (
+        model.predict(p, "") if number else model.task.decide(model.predict(p, ""), model.threshold)
+    )
     asked = lambda p: readable(model.prep, data.items.frame.iloc[p.ids])
     x = asked(data.train)
-    tree = (DecisionTreeRegressor if number else DecisionTreeClassifier)(max_depth=depth, min_samples_leaf=max(1, len(x) // 50), random_state=0).fit(x, said(data.train))
+    tree = (DecisionTreeRegressor if number else DecisionTreeClassifier)(
+        max_depth=depth, min_samples_leaf=max(1, len(x) // 50), random_state=0
+    ).fit(x, said(data.train))
     share = tree.score(asked(part), said(part))
-    fig, ax = plt.subplots(figsize=(1.7 * 2 ** depth, 1.3 * depth + 1.2), layout="constrained")
-    nodes = plot_tree(tree, feature_names=list(x.columns), class_names=None if number else [model.task.classes[i] for i in tree.classes_], filled=True, impurity=False, proportion=True, precision=2, fontsize=8, ax=ax)
-    for node in nodes: node.set_text(re.sub(r"^(.*) is (.*) <= 0\.5", r"\1 is not \2", node.get_text()).replace("<=", "≤"))
-    ax.set_title(f"this tree {'explains' if number else 'agrees with the model on'} {share:.0%} of {'what the model says of ' if number else ''}the {part.name} rows", fontsize=9)
+    fig, ax = plt.subplots(figsize=(1.7 * 2**depth, 1.3 * depth + 1.2), layout="constrained")
+    nodes = plot_tree(
+        tree,
+        feature_names=list(x.columns),
+        class_names=None if number else [model.task.classes[i] for i in tree.classes_],
+        filled=True,
+        impurity=False,
+        proportion=True,
+        precision=2,
+        fontsize=8,
+        ax=ax,
+    )
+    for node in nodes:
+        node.set_text(
+            re.sub(r"^(.*) is (.*) <= 0\.5", r"\1 is not \2", node.get_text()).replace("<=", "≤")
+        )
+    ax.set_title(
+        f"this tree {'explains' if number else 'agrees with the model on'} {share:.0%} of {'what the model says of ' if number else ''}the {part.name} rows",
+        fontsize=9,
+    )
     plt.close(fig)
     return fig
 
@@ -135,24 +162,47 @@ def slices(
 ):  # DataFrame: column, value, rows, error (Figure), apart (how far from all rows, in widths of the interval); the worst first
     "Error of the rows that agree in one column: each category, each quarter of a number."
     import pandas as pd
+
     y, frame = part.labels, part.data.items.frame.iloc[part.ids].reset_index(drop=True)
-    wrong = np.abs(p - y) if p.ndim == 1 else (part.data.task.decide(p, threshold) != y).astype(float)
+    wrong = (
+        np.abs(p - y) if p.ndim == 1 else (part.data.task.decide(p, threshold) != y).astype(float)
+    )
     rows = []
     for c in part.data.items.columns:
         v = frame[c.name]
-        if c.kind == "number" and v.nunique() > 5: v = pd.qcut(v, 4, duplicates="drop").astype(str).where(v.notna())
-        elif c.kind not in ("number", "category"): continue
-        for value, at in pd.Series(range(len(v))).groupby(v.astype(object).where(v.notna(), "(missing)").to_numpy()).groups.items():
-            if len(at) < least or len(at) == len(v): continue
+        if c.kind == "number" and v.nunique() > 5:
+            v = pd.qcut(v, 4, duplicates="drop").astype(str).where(v.notna())
+        elif c.kind not in ("number", "category"):
+            continue
+        for value, at in (
+            pd.Series(range(len(v)))
+            .groupby(v.astype(object).where(v.notna(), "(missing)").to_numpy())
+            .groups.items()
+        ):
+            if len(at) < least or len(at) == len(v):
+                continue
             error = bootstrap_mean(wrong[list(at)])
-            rows.append({"column": c.name, "value": str(value), "rows": len(at), "error": error, "apart": (error.value - wrong.mean()) / max(1e-9, (error.high - error.low) / 2)})
-    return pd.DataFrame(rows, columns=["column", "value", "rows", "error", "apart"]).sort_values("apart", ascending=False, ignore_index=True)
+            rows.append(
+                {
+                    "column": c.name,
+                    "value": str(value),
+                    "rows": len(at),
+                    "error": error,
+                    "apart": (error.value - wrong.mean()) / max(1e-9, (error.high - error.low) / 2),
+                }
+            )
+    return pd.DataFrame(rows, columns=["column", "value", "rows", "error", "apart"]).sort_values(
+        "apart", ascending=False, ignore_index=True
+    )
 
 # %% ../nbs/11e_table_report.ipynb #b5c1d001
 def _check_costs(miss: float, alarm: float) -> None:
     "Refuse costs by which nothing can be chosen."
     if miss < 0 or alarm < 0 or not miss + alarm:
-        raise UsageError(f"the costs are {miss} and {alarm}; neither may be below 0, and one must be above")
+        raise UsageError(
+            f"the costs are {miss} and {alarm}; neither may be below 0, and one must be above"
+        )
+
 
 def positive_class(
     data: Data,
@@ -168,13 +218,16 @@ def positive_class(
     costs = f"miss_cost is {miss:g} and alarm_cost {alarm:g}"
     if len(classes) != 2:
         what = f"has {len(classes)} classes" if classes else "is a number"
-        raise UsageError(f"{costs}, which need two classes, and {data.task.target} {what}; leave both at 1")
+        raise UsageError(
+            f"{costs}, which need two classes, and {data.task.target} {what}; leave both at 1"
+        )
     if name is None:
         shown = " or ".join(map(repr, classes))
         typed = ", or ".join(f"-p positive {shlex.quote(c)}" for c in classes)
-        raise UsageError(f"{costs}, and which class is missed was not said: {shown}; name the one that is to be found: {typed}")
+        raise UsageError(
+            f"{costs}, and which class is missed was not said: {shown}; name the one that is to be found: {typed}"
+        )
     return name
-
 
 # %% ../nbs/11e_table_report.ipynb #761defc3
 def best_threshold(
@@ -182,16 +235,25 @@ def best_threshold(
     p: np.ndarray,  # (n,) said probability that it is
     miss: float = 1.0,  # cost of a row that is so and was not said [0..]
     alarm: float = 1.0,  # cost of a row that is not so and was said [0..]
-) -> tuple[float, np.ndarray, np.ndarray]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
+) -> tuple[
+    float, np.ndarray, np.ndarray
+]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
     "The probability from which saying yes is cheapest on these rows."
     _check_costs(miss, alarm)
     tried = np.unique(np.concatenate([[0.0], np.quantile(p, np.linspace(0, 1, 201)), [1.0 + 1e-9]]))
     cost = np.array([miss * (y & (p < t)).mean() + alarm * (~y & (p >= t)).mean() for t in tried])
     low = np.flatnonzero(cost <= cost.min() + 1e-12)
-    return float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]), tried, cost  # of equal ones the nearest to what a calibrated model would need
+    return (
+        float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]),
+        tried,
+        cost,
+    )  # of equal ones the nearest to what a calibrated model would need
+
 
 def threshold_of(
-    known: tuple[np.ndarray, np.ndarray],  # (n,) labels and (n,C) probabilities of rows that were not trained on
+    known: tuple[
+        np.ndarray, np.ndarray
+    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on
     task: Task,
     positive: str | None,  # the class that is to be found
     miss: float = 1.0,  # cost of a row of that class that is not found [0..]
@@ -203,9 +265,12 @@ def threshold_of(
     c = task.classes.index(positive)
     return positive, best_threshold(known[0] == c, known[1][:, c], miss, alarm)[0]
 
+
 @with_letters
 def show_threshold(
-    known: tuple[np.ndarray, np.ndarray],  # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
+    known: tuple[
+        np.ndarray, np.ndarray
+    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
     part: Part,
     p: np.ndarray,  # (n,C) probabilities of the part, to count its cost
     positive: str | None = None,  # the class that is to be found; default: the last
@@ -214,16 +279,29 @@ def show_threshold(
 ):
     "Cost over threshold with the best one marked, and its cost on the part, as a figure with that as its title; None for numbers and more than two classes."
     import matplotlib.pyplot as plt
+
     classes = part.data.task.classes
-    if len(classes) != 2: return None
-    if positive is not None and positive not in classes: raise UsageError(f"positive is {positive!r}; the classes are {', '.join(classes)}")
+    if len(classes) != 2:
+        return None
+    if positive is not None and positive not in classes:
+        raise UsageError(f"positive is {positive!r}; the classes are {', '.join(classes)}")
     c = classes.index(positive) if positive else 1
     t, tried, cost = best_threshold(known[0] == c, known[1][:, c], miss, alarm)
-    at = lambda cut: (miss * ((part.labels == c) & (p[:, c] < cut)) + alarm * ((part.labels != c) & (p[:, c] >= cut))).astype(float)
+    at = lambda cut: (
+        miss * ((part.labels == c) & (p[:, c] < cut))
+        + alarm * ((part.labels != c) & (p[:, c] >= cut))
+    ).astype(float)
     fig, ax = plt.subplots(figsize=(5.2, 2.9), layout="constrained")
-    ax.plot(tried, cost); ax.axvline(t, color="tab:green"); ax.axvline(.5, color="grey", ls="--", lw=.8)
-    ax.set(xlabel=f"probability from which {classes[c]} is predicted", ylabel="cost a row, out of fold")
-    ax.set_title(f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(.5))} from 0.50", fontsize=9)
+    ax.plot(tried, cost)
+    ax.axvline(t, color="tab:green")
+    ax.axvline(0.5, color="grey", ls="--", lw=0.8)
+    ax.set(
+        xlabel=f"probability from which {classes[c]} is predicted", ylabel="cost a row, out of fold"
+    )
+    ax.set_title(
+        f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(0.5))} from 0.50",
+        fontsize=9,
+    )
     plt.close(fig)
     return fig
 

@@ -150,12 +150,14 @@ def _named(rows: Rows, features, label) -> Rows:
 
 # %% ../nbs/03b_text_data.ipynb #99a0cc1c
 @patch_to(Data, kind=classmethod)
-def text(cls,
+def text(
+    cls,
     source,  # table, folder of class folders of .txt, sample:NAME, hub:OWNER/NAME, DataFrame, (texts, labels), Hugging Face data set
     text: str | None = None,  # the table's column with the text; default: looked for
     second: str | None = None,  # column with a second text that the first is judged by
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
-    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str
+    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -176,11 +178,30 @@ def text(cls,
     check_shares(valid, test)
     columns, notes = {"group": group, "time": time, "split": split}, []
     rows = _read_texts(source, text, second, label, columns, notes, skip_bad, where, kind)
-    if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad, where, kind))
-    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts")
-    if leave_out: rows = _without_labels(rows, leave_out)
+    if test_source is not None:
+        rows = append_test(
+            rows,
+            _read_texts(
+                test_source,
+                text,
+                second,
+                label,
+                {k: v for k, v in columns.items() if k != "split"},
+                notes,
+                skip_bad,
+                where,
+                kind,
+            ),
+        )
+    if not rows.items:
+        raise DataError(
+            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts"
+        )
+    if leave_out:
+        rows = _without_labels(rows, leave_out)
     rows, skipped = _without_empty(rows, skip_bad)
-    if skipped: notes.append(f"{len(skipped)} empty texts were left out")
+    if skipped:
+        notes.append(f"{len(skipped)} empty texts were left out")
     hashes = [hashlib.sha256(repr(t).encode()).hexdigest() for t in rows.items]
     return cls.from_rows("text", rows, hashes, source, chosen, skipped=skipped, notes=tuple(notes))
 
@@ -189,17 +210,30 @@ def _without_labels(rows: Rows, leave_out) -> Rows:
     "Rows whose label is none of those; a name that no row has is refused."
     names = [class_name(v) for v in rows.labels]
     there = set(names)
-    if unknown := [n for n in leave_out if n not in there]: raise DataError(f"leave_out names {unknown[0]!r}, which no row has; the labels are {', '.join(sorted(there)[:10])}")
+    if unknown := [n for n in leave_out if n not in there]:
+        raise DataError(
+            f"leave_out names {unknown[0]!r}, which no row has; the labels are {', '.join(sorted(there)[:10])}"
+        )
     return rows.take([i for i, name in enumerate(names) if name not in leave_out])
+
 
 def _without_empty(rows: Rows, skip_bad: bool) -> tuple[Rows, list[tuple[str, str]]]:
     "Rows with a text, and (row, what is wrong) of the others, which are refused unless `skip_bad`."
     empty = [i for i, t in enumerate(rows.items) if not (t if isinstance(t, str) else t[0]).strip()]
-    if not empty: return rows, []
-    if len(empty) == len(rows.items): raise DataError(f"all {len(empty)} texts are empty; name the column with the text: -p text_column NAME (text= in Python)")
-    if not skip_bad: raise DataError(f"{len(empty)} of {len(rows.items)} texts are empty (first: row {empty[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true")
+    if not empty:
+        return rows, []
+    if len(empty) == len(rows.items):
+        raise DataError(
+            f"all {len(empty)} texts are empty; name the column with the text: -p text_column NAME (text= in Python)"
+        )
+    if not skip_bad:
+        raise DataError(
+            f"{len(empty)} of {len(rows.items)} texts are empty (first: row {empty[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true"
+        )
     gone = set(empty)
-    return rows.take([i for i in range(len(rows.items)) if i not in gone]), [(f"row {i + 1}", "empty") for i in empty]
+    return rows.take([i for i in range(len(rows.items)) if i not in gone]), [
+        (f"row {i + 1}", "empty") for i in empty
+    ]
 
 # %% ../nbs/03b_text_data.ipynb #191b5f4c
 def _shown(text, most: int = 300) -> str:

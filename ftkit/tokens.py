@@ -278,7 +278,12 @@ def known_share(rows: Texts) -> float:
     "Share of the tokens that the body knows, special ones left out; 1 for tokenizers that spell everything."
     special = set(rows.tokenizer.all_special_ids) - {rows.tokenizer.unk_token_id}
     words = rows.ids[~np.isin(rows.ids, list(special))]
-    return 1.0 if rows.tokenizer.unk_token_id is None or not len(words) else float((words != rows.tokenizer.unk_token_id).mean())
+    return (
+        1.0
+        if rows.tokenizer.unk_token_id is None or not len(words)
+        else float((words != rows.tokenizer.unk_token_id).mean())
+    )
+
 
 _PLAIN = (
     "the people of this town have been waiting a long time for their new school because nobody "
@@ -342,12 +347,25 @@ def notes(self, name: str) -> list[str]:
         )
     elif said := language_note(self.items, self.tokenizer, name):
         notes.append(said)
-    if len(self.cut): notes.append(f"{len(self.cut)} of {len(self):,} texts are longer than {self.prep.max_length} tokens" + (f" × {self.prep.windows}" if self.prep.windows > 1 else "") + " and were cut; if their ends matter: -p windows 2, or a larger -p max_length")
+    if len(self.cut):
+        notes.append(
+            f"{len(self.cut)} of {len(self):,} texts are longer than {self.prep.max_length} tokens"
+            + (f" × {self.prep.windows}" if self.prep.windows > 1 else "")
+            + " and were cut; if their ends matter: -p windows 2, or a larger -p max_length"
+        )
     return notes
 
+
 @patch_to(TextPrep)
-def bound(self, data: Data, asked: dict) -> TextPrep: return self
+def bound(self, data: Data, asked: dict) -> TextPrep:
+    return self
+
+
 @patch_to(TextPrep)
-def inputs(self, data: Data, tokenizer) -> Texts: return Texts(data.items, data.hashes, self, tokenizer)
+def inputs(self, data: Data, tokenizer) -> Texts:
+    return Texts(data.items, data.hashes, self, tokenizer)
+
+
 @patch_to(TextPrep)
-def read(self, sources: list, tokenizer) -> Texts: return Texts(sources, [repr(s) for s in sources], self, tokenizer)
+def read(self, sources: list, tokenizer) -> Texts:
+    return Texts(sources, [repr(s) for s in sources], self, tokenizer)

@@ -44,16 +44,28 @@ from .words import TextAugment
 # %% ../nbs/09_trainer.ipynb #0b8896f9
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
-    count = 0  # fits of this process; names their checkpoints
-    at_once = {"cpu": 4096, "cuda": 65536, "mps": 16384}  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
 
-    def __init__(self,
+    count = 0  # fits of this process; names their checkpoints
+    at_once = {
+        "cpu": 4096,
+        "cuda": 65536,
+        "mps": 16384,
+    }  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
+
+    def __init__(
+        self,
         model: Model | nn.Module,  # or a network of your own (06e)
         data: Data,
-        augment: Augment | TextAugment | SoundAugment | TableAugment | None = None,  # applied to training rows only
+        augment: Augment
+        | TextAugment
+        | SoundAugment
+        | TableAugment
+        | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
-        teacher: Model | str | None = None,  # of the same task, or its folder: its answers are learned too
+        teacher: Model
+        | str
+        | None = None,  # of the same task, or its folder: its answers are learned too
         metric=None,  # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each epoch
         record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
         **fields,  # fields of TrainConfig; None: as the recipe has it (08a), but of patience, budget_seconds and body_dropout
@@ -61,25 +73,66 @@ class Trainer:
         unknown = [f for f in fields if f not in TrainConfig.__dataclass_fields__]
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
-            raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
+            raise UsageError(
+                f"TrainConfig has no field {unknown[0]!r}"
+                + (f"; did you mean {near!r}?" if near else "")
+                + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}"
+            )
         own = {} if isinstance(model, Model) else OWN
-        check_given(data, config, watch, metric, own and fields.get("head_epochs", getattr(config, "head_epochs", 0)))
+        check_given(
+            data,
+            config,
+            watch,
+            metric,
+            own and fields.get("head_epochs", getattr(config, "head_epochs", 0)),
+        )
         teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
         model = as_model(model, data)
-        self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
+        self.model, self.data, self.watch, self.record, self.teacher, self.metric = (
+            model,
+            data,
+            list(watch),
+            record,
+            teacher,
+            metric,
+        )
         self.augment = None if augment is None or augment == type(augment)() else augment
         given = {k: v for k, v in fields.items() if v is not None or k not in own}
         config = recipe_for(model, given if config else own | given, config)
-        if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
+        if model.task != data.task:
+            raise UsageError(
+                f"the model is made for {model.task} and the data are {data.task}; make the model from data.task"
+            )
         self.config = head_first(config, len(data.train), len(model.task.classes))
         check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
-        self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
-        self.shards, self.ranks = None, Ranks()  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
+        (
+            self.known,
+            self.history,
+            self.best,
+            self.seconds,
+            self.saved,
+            self.average,
+            self.falls,
+            self.looked,
+            self.pieces,
+        ) = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
+        self.shards, self.ranks = (
+            None,
+            Ranks(),
+        )  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
         model.bind(data)
-        if record and not own and (said := recipe_note(model, self.config)): emit("note", text=said); print(said)
-        if record and (few := few_steps(self.config, len(data.train), data.task.modality)) and few not in model.notes: model.notes.append(few); emit("note", text=few)
+        if record and not own and (said := recipe_note(model, self.config)):
+            emit("note", text=said)
+            print(said)
+        if (
+            record
+            and (few := few_steps(self.config, len(data.train), data.task.modality))
+            and few not in model.notes
+        ):
+            model.notes.append(few)
+            emit("note", text=few)
 
 # %% ../nbs/09_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
@@ -273,18 +326,52 @@ def _as_trained(self, s: Stage, model: Model) -> None:
 
 # %% ../nbs/09_trainer.ipynb #5ef36acf
 @patch_to(Trainer)
-def _not_finite(self, s: Stage, optimizer, epoch: int, loss: float, order: np.ndarray, step: int | None) -> None:
+def _not_finite(
+    self, s: Stage, optimizer, epoch: int, loss: float, order: np.ndarray, step: int | None
+) -> None:
     "Go back to the best weights, from the second time on to those of the start, with a third of the rate, and do the epoch again; or say what is wrong."
-    if self.shards: self.shards.gather()
-    rows = self._parts(s, order[(step or 0) * self.config.batch_size:][:self.config.batch_size])[0]
-    when, where = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}", first_not_finite(self.model, lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]))
-    where = where or f"computed once more, all outputs are numbers: perhaps it is the loss {_loss_of(self.model, self.config.loss)}, or what was drawn at random"
-    if self.config.on_nan == "stop" or self.falls == 3: raise FloatingPointError(f"the loss became {loss} {when} of stage {s.name}; {where}; {rate_advice(self.config, s.name, s.precision.dtype)}" + "; -p on_nan rollback goes back to the best weights by itself" * (self.config.on_nan == "stop") + f"; three times the best weights were gone back to, the last time with a rate of {s.rate * 3.0 ** -self.falls:.2g}" * (self.falls == 3))
+    if self.shards:
+        self.shards.gather()
+    rows = self._parts(s, order[(step or 0) * self.config.batch_size :][: self.config.batch_size])[
+        0
+    ]
+    when, where = (
+        f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}",
+        first_not_finite(
+            self.model,
+            lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]),
+        ),
+    )
+    where = (
+        where
+        or f"computed once more, all outputs are numbers: perhaps it is the loss {_loss_of(self.model, self.config.loss)}, or what was drawn at random"
+    )
+    if self.config.on_nan == "stop" or self.falls == 3:
+        raise FloatingPointError(
+            f"the loss became {loss} {when} of stage {s.name}; {where}; {rate_advice(self.config, s.name, s.precision.dtype)}"
+            + "; -p on_nan rollback goes back to the best weights by itself"
+            * (self.config.on_nan == "stop")
+            + f"; three times the best weights were gone back to, the last time with a rate of {s.rate * 3.0**-self.falls:.2g}"
+            * (self.falls == 3)
+        )
     self.falls += 1
-    emit("rollback", of_stage=s.name, epoch=epoch + 1, rate=s.rate * 3.0 ** -self.falls, why=f"the loss became {loss} {when}; {where}")
-    self.model.load_state_dict(self.saved.kept(best_name(self.best) if self.best and self.falls == 1 else start_name(s.name)))  # the best may lie where any step is too large
-    if self.shards: self.shards.scatter()
-    optimizer.state.clear(); optimizer.zero_grad(set_to_none=True); s.follow()
+    emit(
+        "rollback",
+        of_stage=s.name,
+        epoch=epoch + 1,
+        rate=s.rate * 3.0**-self.falls,
+        why=f"the loss became {loss} {when}; {where}",
+    )
+    self.model.load_state_dict(
+        self.saved.kept(
+            best_name(self.best) if self.best and self.falls == 1 else start_name(s.name)
+        )
+    )  # the best may lie where any step is too large
+    if self.shards:
+        self.shards.scatter()
+    optimizer.state.clear()
+    optimizer.zero_grad(set_to_none=True)
+    s.follow()
     self.average = Average(self.model) if self.average else None
 
 # %% ../nbs/09_trainer.ipynb #71761af8
@@ -358,25 +445,52 @@ def fit(self) -> "Trainer":
     self.history, self.best, self.seconds, self.falls = [], {}, {}, 0  # of a fit before
     self.number, c = Trainer.count, self.config
     self.saved = Checkpoints(self._folder())
-    names = ["contrast"] * bool(c.contrast_epochs) + ["head"] * bool(c.head_epochs) + ["tune"] * self._tunes()
-    if not names and not self._can_write_already(): raise UsageError("epochs is 0 (or freeze 'backbone') and head_epochs is 0, so nothing would be trained; -p epochs 3, or -p head_epochs 40")
+    names = (
+        ["contrast"] * bool(c.contrast_epochs)
+        + ["head"] * bool(c.head_epochs)
+        + ["tune"] * self._tunes()
+    )
+    if not names and not self._can_write_already():
+        raise UsageError(
+            "epochs is 0 (or freeze 'backbone') and head_epochs is 0, so nothing would be trained; -p epochs 3, or -p head_epochs 40"
+        )
     self._prepare()
-    if self.record: note(device=f"{self.device} ({self.device_reason})" + f", {self.ranks.size} ranks" * (self.ranks.size > 1), threads=torch.get_num_threads(), seed=c.seed, data=self.data.fingerprint, split=self.data.split_fingerprint, model=repr(self.model), train=dataclasses.asdict(c))
-    if self.record: emit("fit", number=self.number)
+    if self.record:
+        note(
+            device=f"{self.device} ({self.device_reason})"
+            + f", {self.ranks.size} ranks" * (self.ranks.size > 1),
+            threads=torch.get_num_threads(),
+            seed=c.seed,
+            data=self.data.fingerprint,
+            split=self.data.split_fingerprint,
+            model=repr(self.model),
+            train=dataclasses.asdict(c),
+        )
+    if self.record:
+        emit("fit", number=self.number)
     with saving_on_terminate(), same_bits(c.deterministic, self.device), kept_memory(self.device):
         saved = {} if self.ranks.rank else self._found()
         name = self.ranks.from_first(lambda: saved.get("name"))
-        if self.ranks.rank and name: saved = self._taken(self.saved.read(name))
-        if saved.get("stage") not in names: saved = {}
-        for name in names[names.index(saved["stage"]) if saved else 0:]: self._run_stage(name, saved if saved and saved["stage"] == name else {})
+        if self.ranks.rank and name:
+            saved = self._taken(self.saved.read(name))
+        if saved.get("stage") not in names:
+            saved = {}
+        for name in names[names.index(saved["stage"]) if saved else 0 :]:
+            self._run_stage(name, saved if saved and saved["stage"] == name else {})
     self._load_best()
     choose_stage(self)
-    if names and c.keep == "best" and not self.best and len(self.data.valid): raise FloatingPointError(f"no epoch gave numbers for the validation rows; {rate_advice(c, 'tune' if self._tunes() else 'head')}")
+    if names and c.keep == "best" and not self.best and len(self.data.valid):
+        raise FloatingPointError(
+            f"no epoch gave numbers for the validation rows; {rate_advice(c, 'tune' if self._tunes() else 'head')}"
+        )
     self.model.freeze("none").eval()
-    recompute(self.model.backbone, False); keep_less(self.model.backbone, False)
-    if self.record: note(weights=self.model.weights_hash(), peak_memory=peak_memory())
+    recompute(self.model.backbone, False)
+    keep_less(self.model.backbone, False)
+    if self.record:
+        note(weights=self.model.weights_hash(), peak_memory=peak_memory())
     emit("fitted", seconds=self.seconds, best=self.best)
     return self
+
 
 @patch_to(Trainer)
 def _can_write_already(self) -> bool:

@@ -83,43 +83,97 @@ def _plot(title: str, curves: dict) -> str:
 # %% ../nbs/16_widgets.ipynb #16750d6f
 class _Seen:
     "What is known of a run so far; only what is new is read."
-    def __init__(self, folder: Path): self.folder, self.offset, self.events = folder, 0, []
+
+    def __init__(self, folder: Path):
+        self.folder, self.offset, self.events = folder, 0, []
 
     def html(self) -> str:
         "The run as a person looks at it."
         found, self.offset = read_events(self.folder, self.offset)
         self.events += [e for e in found if e["stage"] != "made"]
-        run, e, curves = read_run(self.folder), newest_event(self.folder) or {}, curve_points(self.events)
+        run, e, curves = (
+            read_run(self.folder),
+            newest_event(self.folder) or {},
+            curve_points(self.events),
+        )
         ended, facts = run["status"] not in ("queued", "running"), noted(self.folder)
-        seconds = (run.get("ended") if ended else time.time()) - (run.get("started") or time.time()) if run.get("started") else 0
+        seconds = (
+            (run.get("ended") if ended else time.time()) - (run.get("started") or time.time())
+            if run.get("started")
+            else 0
+        )
         step, of, took = e.get("step") or 0, e.get("of") or 0, e.get("seconds") or 0
-        going = f"{e.get('stage')} {step} of {of}" + (f", epoch {e['epoch']}" if e.get("epoch") else "") + (f", {step / took:.3g} a second, {(of - step) * took / step:.0f} s of this stage left" if took and step else "") if of and not ended else ""
-        what = [f"<b>{html.escape(run['status'])}</b>", html.escape(run["id"]), f"{seconds:.0f} s", html.escape(str(facts.get("device", ""))), html.escape(str(facts.get("peak_memory") or _memory(run)))]
-        bar = f"<div><progress value='{step}' max='{of}' aria-label='{html.escape(going, quote=True)}'></progress> {html.escape(going)}</div>" if going else ""
-        error = (run.get("error") or {}).get("message", "") if isinstance(run.get("error"), dict) else run.get("error") or ""
-        plots = _plot("loss", {k: c for k, c in curves.items() if "loss" in k}) + _plot("metric", {k: c for k, c in curves.items() if "loss" not in k})
-        result = _table([[k.replace("_", " "), figure_text(v)] for k, v in list(figures(self.folder).items())[:8]]) if ended and figures(self.folder) else ""
+        going = (
+            f"{e.get('stage')} {step} of {of}"
+            + (f", epoch {e['epoch']}" if e.get("epoch") else "")
+            + (
+                f", {step / took:.3g} a second, {(of - step) * took / step:.0f} s of this stage left"
+                if took and step
+                else ""
+            )
+            if of and not ended
+            else ""
+        )
+        what = [
+            f"<b>{html.escape(run['status'])}</b>",
+            html.escape(run["id"]),
+            f"{seconds:.0f} s",
+            html.escape(str(facts.get("device", ""))),
+            html.escape(str(facts.get("peak_memory") or _memory(run))),
+        ]
+        bar = (
+            f"<div><progress value='{step}' max='{of}' aria-label='{html.escape(going, quote=True)}'></progress> {html.escape(going)}</div>"
+            if going
+            else ""
+        )
+        error = (
+            (run.get("error") or {}).get("message", "")
+            if isinstance(run.get("error"), dict)
+            else run.get("error") or ""
+        )
+        plots = _plot("loss", {k: c for k, c in curves.items() if "loss" in k}) + _plot(
+            "metric", {k: c for k, c in curves.items() if "loss" not in k}
+        )
+        result = (
+            _table(
+                [
+                    [k.replace("_", " "), figure_text(v)]
+                    for k, v in list(figures(self.folder).items())[:8]
+                ]
+            )
+            if ended and figures(self.folder)
+            else ""
+        )
         first, *doubts = verdict_lines(summary(self.folder, run)["verdict"]) or [""]
         verdict = f"<p><b>{html.escape(first)}</b></p>" if first else ""
-        if doubts: verdict += "<ul>" + "".join(f"<li>{html.escape(d)}</li>" for d in doubts) + "</ul>"
+        if doubts:
+            verdict += "<ul>" + "".join(f"<li>{html.escape(d)}</li>" for d in doubts) + "</ul>"
         return f"<div>{' · '.join(filter(None, what))}{verdict}{bar}{_WRONG.format(html.escape(error)) if error else ''}<div>{plots}</div>{result}</div>"
+
 
 def _memory(run: dict) -> str:
     "What the kernel holds now, where it is this machine's."
     import psutil
-    with contextlib.suppress(psutil.Error, KeyError, TypeError): return f"{psutil.Process(run['kernel']['pid']).memory_info().rss / 1e9:.2f} GB"
+
+    with contextlib.suppress(psutil.Error, KeyError, TypeError):
+        return f"{psutil.Process(run['kernel']['pid']).memory_info().rss / 1e9:.2f} GB"
     return ""
+
 
 def _watch(folder: Path, update, every: float, over=lambda: None) -> threading.Thread:
     "Call `update` with the run's picture until it has ended, then `over`; of the same pictures one is enough."
+
     def look():
         seen, before = _Seen(folder), None
         while True:
             ended, now = read_run(folder)["status"] not in ("queued", "running"), seen.html()
-            if now != before: update(now)
+            if now != before:
+                update(now)
             before = now
-            if ended: return over()
+            if ended:
+                return over()
             time.sleep(every)
+
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     return thread
@@ -337,10 +391,14 @@ def _flat(row: dict, differ: list[str]) -> dict:
     chosen = {k: row["parameters"].get(k) for k in differ}
     value = None if (row["verdict"] or {}).get("voided") else (row["value"] or {}).get("value")
     cells = {k: json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in chosen.items()}
-    return {k: row[k] for k in known} | {"value": value, "doubts": doubt_names(row["verdict"])} | cells
+    return (
+        {k: row[k] for k in known} | {"value": value, "doubts": doubt_names(row["verdict"])} | cells
+    )
+
 
 class RunTable(anywidget.AnyWidget):
     "Runs that sort by any column; marked ones are compared."
+
     _esm, _css = _STATIC / "runs.js", _STATIC / "widgets.css"
     rows = traitlets.List().tag(sync=True)
     columns = traitlets.List().tag(sync=True)
@@ -355,23 +413,53 @@ class RunTable(anywidget.AnyWidget):
     def look(self) -> None:
         "The runs as they are now, with the parameters in which they differ."
         rows = list_runs(self.limit)
-        values = {k: {json.dumps(r["parameters"].get(k)) for r in rows} for r in rows for k in r["parameters"]}
+        values = {
+            k: {json.dumps(r["parameters"].get(k)) for r in rows}
+            for r in rows
+            for k in r["parameters"]
+        }
         differ = [k for k, v in values.items() if len(v) > 1][:8]
-        self.columns = ["created", "template", "status", "seconds", "metric", "value", "doubts", *differ, "id"]
+        self.columns = [
+            "created",
+            "template",
+            "status",
+            "seconds",
+            "metric",
+            "value",
+            "doubts",
+            *differ,
+            "id",
+        ]
         self.rows = [_flat(r, differ) for r in rows]
 
     def take(self, message: dict) -> None:
         "Compare, or look again."
-        if "compare" not in message: return self.look()
-        try: found = compare_runs([find_run(str(r)) for r in message["compare"][:12]])
-        except UsageError as e: self.comparison = _WRONG.format(html.escape(str(e))); return
+        if "compare" not in message:
+            return self.look()
+        try:
+            found = compare_runs([find_run(str(r)) for r in message["compare"][:12]])
+        except UsageError as e:
+            self.comparison = _WRONG.format(html.escape(str(e)))
+            return
         table = found.table()
-        curves = {f"{k} {f.name[-6:]}": c for f in found.folders for k, c in curve_points(read_events(f)[0]).items() if k in ("valid_loss", "train_loss") or k.startswith("valid_")}
-        self.comparison = _table([list(r.values()) for r in table], list(table[0])) + _plot("loss", {k: c for k, c in curves.items() if "loss" in k}) + _plot("metric", {k: c for k, c in curves.items() if "loss" not in k})
+        curves = {
+            f"{k} {f.name[-6:]}": c
+            for f in found.folders
+            for k, c in curve_points(read_events(f)[0]).items()
+            if k in ("valid_loss", "train_loss") or k.startswith("valid_")
+        }
+        self.comparison = (
+            _table([list(r.values()) for r in table], list(table[0]))
+            + _plot("loss", {k: c for k, c in curves.items() if "loss" in k})
+            + _plot("metric", {k: c for k, c in curves.items() if "loss" not in k})
+        )
+
 
 def run_table(limit: int = 200):
     "The newest runs, to sort, filter and compare; where nobody can click, a static table."
-    if is_watched(): return RunTable(limit)
+    if is_watched():
+        return RunTable(limit)
     names = ["id", "status", "seconds", "metric", "value", "doubts"]
-    return HTML(_table([[_flat(r, [])[k] for k in names] for r in list_runs(limit)], ["run", *names[1:]]))
-
+    return HTML(
+        _table([[_flat(r, [])[k] for k in names] for r in list_runs(limit)], ["run", *names[1:]])
+    )
