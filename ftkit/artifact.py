@@ -145,25 +145,12 @@ def model_card(
     return "\n".join(lines)
 
 # %% ../nbs/07_artifact.ipynb #1995d12e
-def _write_model(
-    model,
-    folder: str | os.PathLike,
-    metrics: dict | None,
-    facts: dict | None,
-    config: dict,
-    fill,
-    interval: tuple[float, float] | None = None,
-) -> Path:
+def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: dict | None, config: dict, fill, interval: tuple[float, float] | None = None) -> Path:
     "A model folder with what all have and what `fill` (of the new folder) writes; whole or absent."
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
         raise ArtifactError(f"{folder} holds other things than a model; choose another folder")
-    if interval:
-        config["ftkit"]["interval"], facts = (
-            list(interval),
-            (facts or {})
-            | {"interval": f"± {interval[1]:.6g} is to hold {interval[0]:.0%} of new rows"},
-        )
+    if interval: config["ftkit"]["interval"], facts = list(interval), (facts or {}) | {"interval": f"± {interval[1]:.6g} is to hold {interval[0]:.0%} of new rows"}
     if model.threshold:
         config["ftkit"]["threshold"] = list(model.threshold)
         told = f"{model.threshold[0]} from a probability of {model.threshold[1]:.4g}, by the costs stated"
@@ -182,110 +169,53 @@ def _write_model(
         (part / "README.md").write_text(model_card(model, metrics, facts), encoding="utf-8")
         write_json(part / "manifest.json", {f.name: file_sha256(f) for f in sorted(part.iterdir())})
     new = folder.with_name(f".{folder.name}-{os.getpid()}")
-    if folder.exists():
-        shutil.rmtree(folder)
+    if folder.exists(): shutil.rmtree(folder)
     os.replace(new, folder)
     return folder
 
-
 def _write_tensors(path: Path, tensors: dict) -> None:
-    save_file(
-        {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
-        path,
-        metadata={"format": "pt"},
-    )
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path, metadata={"format": "pt"})
     path.chmod(0o644)  # safetensors makes it private
 
-
 @patch_to(Model)
-def save(
-    self,
+def save(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
     metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
     facts: dict | None = None,  # data, fingerprint, training: for the model card
-    interval: tuple[float, float]
-    | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
     "Write the model folder; it is whole or absent."
-    if self.backbone.architecture.startswith("own:"):
-        raise ArtifactError(
-            f"{self.backbone.name} is a network of your own, which only your code can build; keep its weights with torch.save(model.backbone.body.state_dict(), FILE), and load them into a new one"
-        )
+    if self.backbone.architecture.startswith("own:"): raise ArtifactError(f"{self.backbone.name} is a network of your own, which only your code can build; keep its weights with torch.save(model.backbone.body.state_dict(), FILE), and load them into a new one")
     if self.head_config["name"] not in HEADS:
-        raise ArtifactError(
-            f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head"
-        )
-
+        raise ArtifactError(f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head")
     def fill(part):
-        _write_tensors(
-            part / "model.safetensors",
-            {k: v for k, v in self.backbone.body.state_dict().items()}
-            | {_head_name(self, k): v for k, v in self.head.state_dict().items()}
-            | {_HEAD + "target": self.target},
-        )
-        for own in (
-            self.backbone.tokenizer,
-            *([self.head.tokenizer, self.head.generation] if self.writes else []),
-        ):
-            if own is not None:
-                own.save_pretrained(part)
-        if self.words:
-            write_json(part / "words.json", dataclasses.asdict(self.words))
-
+        _write_tensors(part / "model.safetensors", {k: v for k, v in self.backbone.body.state_dict().items()} | {_head_name(self, k): v for k, v in self.head.state_dict().items()} | {_HEAD + "target": self.target})
+        for own in (self.backbone.tokenizer, *([self.head.tokenizer, self.head.generation] if self.writes else [])):
+            if own is not None: own.save_pretrained(part)
+        if self.words: write_json(part / "words.json", dataclasses.asdict(self.words))
     return _write_model(self, folder, metrics, facts, _config(self), fill, interval)
 
 # %% ../nbs/07_artifact.ipynb #d278aad9
-_PARTS = (
-    "numpy.dtype",
-    "sklearn.tree._tree.Tree",
-    "sklearn.neighbors._kd_tree.KDTree",
-    "sklearn.neighbors._ball_tree.BallTree",
-    "sklearn.metrics._dist_metrics.EuclideanDistance64",
-    "sklearn.metrics._dist_metrics.EuclideanDistance32",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "functools.partial",
-    "sklearn.utils.validation.check_array",
-    "sklearn.model_selection._split.KFold",
-    "sklearn.model_selection._split.StratifiedKFold",
-)  # beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any other function would be named
-
+_PARTS = ("numpy.dtype", "sklearn.tree._tree.Tree", "sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree", "sklearn.metrics._dist_metrics.EuclideanDistance64", "sklearn.metrics._dist_metrics.EuclideanDistance32",
+          "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "functools.partial", "sklearn.utils.validation.check_array", "sklearn.model_selection._split.KFold", "sklearn.model_selection._split.StratifiedKFold")  # beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any other function would be named
 
 @patch_to(Classical, name="save")
-def _save_classical(
-    self,
+def _save_classical(self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
     metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
     facts: dict | None = None,  # data, fingerprint, training: for the model card
-    interval: tuple[float, float]
-    | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
     "Write the model folder: model.skops, and the body's weights where it learns from features of one."
     import skops.io
-
-    if self.pipeline is None:
-        raise ArtifactError(f"{self.name} was not fitted; call fit(data) first")
-
+    if self.pipeline is None: raise ArtifactError(f"{self.name} was not fitted; call fit(data) first")
     def fill(part):
         skops.io.dump(self.pipeline, part / "model.skops")
         if self.body is not None:
             _write_tensors(part / "model.safetensors", self.body.body.state_dict())
-            if self.body.tokenizer is not None:
-                self.body.tokenizer.save_pretrained(part)
-
-    theirs = (
-        self.body.body.config.to_dict()
-        if self.body and self.body.architecture.startswith("hf:")
-        else {}
-    )
-    own = {
-        "version": __version__,
-        "method": self.name,
-        "seed": self.seed,
-        "task": dataclasses.asdict(self.task),
-        "architecture": self.body and self.body.architecture,
-        "threads": self.threads,
-        "seconds": self.seconds,
-    }
+            if self.body.tokenizer is not None: self.body.tokenizer.save_pretrained(part)
+    theirs = self.body.body.config.to_dict() if self.body and self.body.architecture.startswith("hf:") else {}
+    own = {"version": __version__, "method": self.name, "seed": self.seed, "task": dataclasses.asdict(self.task), "architecture": self.body and self.body.architecture, "threads": self.threads, "seconds": self.seconds}
     return _write_model(self, folder, metrics, facts, theirs | {"ftkit": own}, fill, interval)
 
 # %% ../nbs/07_artifact.ipynb #4c1de702
@@ -334,44 +264,29 @@ def load_model(
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     "What is predicted of one input."
-
     input: str  # path, text, or its number
-    label: (
-        str | None
-    )  # the most probable class, or what the model's threshold says, all labels above one half, the number, or the transcript; None if it cannot be read
+    label: str | None  # the most probable class, or what the model's threshold says, all labels above one half, the number, or the transcript; None if it cannot be read
     probability: float | None  # of the label; None for a number or a transcript
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
     spans: tuple[Span, ...] = ()  # of a transcript: what is said when
-    interval: tuple[
-        float, ...
-    ] = ()  # of a number: its lower and upper end, where the model was saved with one
+    interval: tuple[float, ...] = ()  # of a number: its lower and upper end, where the model was saved with one
     note: str = ""  # why it may mean nothing: it cannot be read; it is unlike the training data; a recording that is silent, or nearly so; light outside of the training pictures' scale; cells that could not be read, or were not seen in training
-
 
 @dataclasses.dataclass
 class Given:
     "Inputs as they were given, in their order."
-
     names: list[str]  # path, text, or number of each
     sources: list  # what the model reads of each; None where that is wrong
-    wrong: dict[int, str] = dataclasses.field(
-        default_factory=dict
-    )  # position: why it cannot be read
-    frames: list = dataclasses.field(
-        default_factory=list
-    )  # the tables they came from: (rows, DataFrame, or None of other inputs)
+    wrong: dict[int, str] = dataclasses.field(default_factory=dict)  # position: why it cannot be read
+    frames: list = dataclasses.field(default_factory=list)  # the tables they came from: (rows, DataFrame, or None of other inputs)
     notes: list[str] = dataclasses.field(default_factory=list)  # what was counted, and left out
     rows: Tables | None = None  # of tables: all that can be read
     separator: str = ","  # of the last table
-    lost: list[str] = dataclasses.field(
-        default_factory=list
-    )  # lines of the table that is being read that cannot be
+    lost: list[str] = dataclasses.field(default_factory=list)  # lines of the table that is being read that cannot be
 
-    def __len__(self):
-        return len(self.names)
+    def __len__(self): return len(self.names)
 
-    def read(
-        self,
+    def read(self,
         model: Model | Classical,
         at: list[int],  # positions
     ):
@@ -387,10 +302,9 @@ class Given:
     def columns(self):
         "The columns of the tables they came from, with the column `input` for all others: a DataFrame, a row an input."
         import pandas as pd
-
         parts, start = [], 0
         for n, frame in self.frames or [(len(self), None)]:
-            name = pd.DataFrame({"input": self.names[start : start + n]})
+            name = pd.DataFrame({"input": self.names[start:start + n]})
             parts.append(name if frame is None else frame)
             start += n
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True, sort=False)
@@ -592,8 +506,7 @@ def _prediction(
 # %% ../nbs/07_artifact.ipynb #02da804c
 def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
     "The rows that were given: dictionaries, their JSON, tables and their files, each read by its own evidence."
-    if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)):
-        inputs = [inputs]
+    if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)): inputs = [inputs]
     given, parts = Given([], []), []
     for k, one in enumerate(inputs):
         try:
@@ -614,49 +527,30 @@ def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
     if not parts:
         return given
     plain = all(isinstance(p, list) for p in parts)
-    given.rows = prep.read(
-        [row for p in parts for row in p] if plain else parts if len(parts) > 1 else parts[0]
-    )
+    given.rows = prep.read([row for p in parts for row in p] if plain else parts if len(parts) > 1 else parts[0])
     if not strict:
         given.wrong |= _empty_rows(given)
     return given
 
-
-def _rows_given(
-    one, given: Given, strict: bool
-) -> tuple:  # list of dictionaries or DataFrame, name of the file or nothing
+def _rows_given(one, given: Given, strict: bool) -> tuple:  # list of dictionaries or DataFrame, name of the file or nothing
     "One of the inputs as rows."
     import pandas as pd
-
     given.lost = []
-    if isinstance(one, bytes):
-        one = one.decode("utf-8", "replace")
+    if isinstance(one, bytes): one = one.decode("utf-8", "replace")
     if isinstance(one, str) and one.lstrip().startswith(("{", "[")):
-        try:
-            one = json.loads(one)
-        except ValueError as e:
-            raise ArtifactError(
-                f'{one[:60]!r} is no JSON ({e}); give a row like {{"age": 31, "town": "Rome"}}'
-            ) from None
+        try: one = json.loads(one)
+        except ValueError as e: raise ArtifactError(f"{one[:60]!r} is no JSON ({e}); give a row like {{\"age\": 31, \"town\": \"Rome\"}}") from None
     if isinstance(one, (str, os.PathLike)):
-        if not Path(one).is_file():
-            raise ArtifactError(
-                f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON"
-            )
+        if not Path(one).is_file(): raise ArtifactError(f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON")
         return _table_of(Path(one), given, strict), str(one)
-    if isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()):
-        return [one], ""
-    if hasattr(one, "columns") or isinstance(one, list) and all(isinstance(r, dict) for r in one):
-        return one, ""
+    if isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()): return [one], ""
+    if hasattr(one, "columns") or isinstance(one, list) and all(isinstance(r, dict) for r in one): return one, ""
     return pd.DataFrame(one), ""
-
 
 def _framed(table):
     "Rows as a DataFrame."
     import pandas as pd
-
     return table if hasattr(table, "columns") else pd.DataFrame(table)
-
 
 def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
     "A table with empty columns for those it lacks, unless it lacks all."
@@ -668,14 +562,9 @@ def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
     if not lost or len(lost) == len(needed):
         return table
     spare = [str(c) for c in table.columns if " ".join(str(c).split()) not in needed]
-    shown = ", ".join(repr(n) + _likely(n, spare) for n in lost[:8]) + (
-        " …" if len(lost) > 8 else ""
-    )
-    notes.append(
-        f"{name or 'the table'} has no column {shown}, which the model was trained with ({len(lost)} of {len(needed)}); their cells count as missing"
-    )
+    shown = ", ".join(repr(n) + _likely(n, spare) for n in lost[:8]) + (" …" if len(lost) > 8 else "")
+    notes.append(f"{name or 'the table'} has no column {shown}, which the model was trained with ({len(lost)} of {len(needed)}); their cells count as missing")
     return table.assign(**dict.fromkeys(lost))
-
 
 def _likely(
     name: str,  # of a column that is missing
@@ -686,44 +575,29 @@ def _likely(
     found = plain.get("".join(name.split()).casefold()) or nearest(name, spare)
     return f" (is it {found!r}? Rename it)" if found else ""
 
-
 def _empty_rows(given: Given) -> dict[int, str]:
     "Rows in which the model finds nothing to read."
     prep, x = given.rows.prep, given.rows.x
-    numbers = np.isnan(x[:, : prep.n_numbers]) | (x[:, : prep.n_numbers] == 0) & _of_texts(prep)
-    empty = numbers.all(1) & (x[:, prep.n_numbers :] == 0).all(1)
-    return {
-        i: "all cells that the model reads are missing"
-        for i, k in enumerate(given.sources)
-        if i not in given.wrong and empty[k]
-    }
-
+    numbers = np.isnan(x[:, :prep.n_numbers]) | (x[:, :prep.n_numbers] == 0) & _of_texts(prep)
+    empty = numbers.all(1) & (x[:, prep.n_numbers:] == 0).all(1)
+    return {i: "all cells that the model reads are missing" for i, k in enumerate(given.sources) if i not in given.wrong and empty[k]}
 
 def _of_texts(prep: TablePrep) -> np.ndarray:  # (n_numbers,) bool: zero where there is no text
-    return (
-        np.repeat([f.kind == "text" for f in prep.numbers], [f.width for f in prep.numbers])
-        if prep.numbers
-        else np.zeros(0, bool)
-    )
+    return np.repeat([f.kind == "text" for f in prep.numbers], [f.width for f in prep.numbers]) if prep.numbers else np.zeros(0, bool)
 
 # %% ../nbs/07_artifact.ipynb #9f3e7a51
 class Predictor:
     "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
-
-    def __init__(
-        self,
+    def __init__(self,
         folder: str | os.PathLike,  # a model folder, or a run's folder
         device: str = "cpu",
         verify: bool = True,  # compare all hashes with the manifest
     ):
         self.model = load_model(folder, verify).to(device)  # scikit-learn's stay where they are
-
-    def __call__(
-        self,
+    def __call__(self,
         inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array, rate)), or rows (dictionaries, their JSON, a DataFrame, paths of tables)
         text: str | None = None,  # a table's column with the text; default: looked for
-        second: str
-        | None = None,  # a table's column with the second text of a pair; default: looked for if the model judges pairs
+        second: str | None = None,  # a table's column with the second text of a pair; default: looked for if the model judges pairs
         strict: bool = True,  # stop at what cannot be read; else it has no label, and a note
     ) -> list[Prediction]:
         "One `Prediction` an input, in their order; the same bits alone and among others."
@@ -732,8 +606,7 @@ class Predictor:
             say(note)
         return [one for some in self.parts(given, strict) for one in some]
 
-    def given(
-        self,
+    def given(self,
         inputs,  # as for a call
         text: str | None = None,  # as for a call
         second: str | None = None,  # as for a call
@@ -741,14 +614,11 @@ class Predictor:
     ) -> Given:
         "The inputs one by one, with the columns of their tables."
         model = self.model
-        if model.task.modality == "text":
-            return _texts(inputs, model.pairs, text, second, strict)
-        if model.task.modality == "tabular":
-            return _tables(inputs, model.prep, strict)
+        if model.task.modality == "text": return _texts(inputs, model.pairs, text, second, strict)
+        if model.task.modality == "tabular": return _tables(inputs, model.prep, strict)
         return (_recordings if model.task.modality == "speech" else _pictures)(inputs, strict)
 
-    def parts(
-        self,
+    def parts(self,
         given: Given,
         strict: bool = True,  # as for a call
     ):  # yields lists of Predictions
@@ -765,10 +635,7 @@ class Predictor:
         wrong = {i: given.wrong[i] for i in at if i in given.wrong}
         good, rows = self._read(given, [i for i in at if i not in wrong], wrong, strict)
         said = dict(zip(good, self._predict(rows, [given.names[i] for i in good]))) if good else {}
-        return [
-            said[i] if i in said else Prediction(given.names[i], None, None, {}, note=wrong[i])
-            for i in at
-        ]
+        return [said[i] if i in said else Prediction(given.names[i], None, None, {}, note=wrong[i]) for i in at]
 
     def _read(self, given: Given, at: list[int], wrong: dict[int, str], strict: bool) -> tuple:
         "Positions that can be read, and their rows; why others cannot is added to `wrong`."
@@ -796,17 +663,8 @@ class Predictor:
                 p, spans = model.predict(rows, "", beside=beside), [()] * len(rows)
         finally:
             torch.set_num_threads(threads)
-        said = [
-            _prediction(n, row, model.task, tuple(s), model.threshold)
-            for n, row, s in zip(names, p, spans)
-        ]
-        if model.interval:
-            said = [
-                dataclasses.replace(
-                    s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])
-                )
-                for s, v in zip(said, p)
-            ]
+        said = [_prediction(n, row, model.task, tuple(s), model.threshold) for n, row, s in zip(names, p, spans)]
+        if model.interval: said = [dataclasses.replace(s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])) for s, v in zip(said, p)]
         notes = self._notes(rows, beside[0])
         return [dataclasses.replace(s, note=note) if note else s for s, note in zip(said, notes)]
 
@@ -816,9 +674,5 @@ class Predictor:
         notes = model.familiar.notes(model, rows, features) if model.familiar else [""] * len(rows)
         if model.task.modality == "text":
             return notes
-        told = (
-            [_quiet(rows, i) for i in range(len(rows))]
-            if model.task.modality == "speech"
-            else rows.told
-        )
+        told = [_quiet(rows, i) for i in range(len(rows))] if model.task.modality == "speech" else rows.told
         return ["; ".join(filter(None, pair)) for pair in zip(told, notes)]

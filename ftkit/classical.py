@@ -124,62 +124,27 @@ def estimator(
 # %% ../nbs/06a_classical.ipynb #25043b71
 class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
-
     pretrained, writes, bound, pairs = False, False, True, False
-    threshold: tuple[str, float] | None = (
-        None  # of two classes, the positive one, and the probability from which it is predicted
-    )
-    learned_from, familiar = (
-        None,
-        None,
-    )  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
+    threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
+    learned_from, familiar = None, None  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
     chunk = 1024  # rows that are predicted at once, always as many: a product's bits depend on its shape
-
-    def __init__(
-        self,
+    def __init__(self,
         name: str,  # one of METHODS
         task: Task,
-        backbone: str
-        | Backbone
-        | None = None,  # a body whose features are learned from; None: the columns of a table
+        backbone: str | Backbone | None = None,  # a body whose features are learned from; None: the columns of a table
         text_backbone: str | None = None,  # a body for columns of texts
         seed: int = 0,
     ):
-        if name not in METHODS:
-            estimator(name, False, seed, 1, 1, 0)  # says which there are
-        if task.kind not in ("single_label", "regression"):
-            raise UsageError(
-                f"the model {name} predicts one label or a number, and the task is {task.kind}; train a network, with the head linear or mlp"
-            )
-        if task.modality != "tabular" and backbone is None:
-            raise UsageError(
-                f"the model {name} learns from features, and {task.modality} data have none of their own; name a backbone"
-            )
+        if name not in METHODS: estimator(name, False, seed, 1, 1, 0)  # says which there are
+        if task.kind not in ("single_label", "regression"): raise UsageError(f"the model {name} predicts one label or a number, and the task is {task.kind}; train a network, with the head linear or mlp")
+        if task.modality != "tabular" and backbone is None: raise UsageError(f"the model {name} learns from features, and {task.modality} data have none of their own; name a backbone")
         self.name, self.task, self.seed, self.text_backbone = name, task, seed, text_backbone
         self.body = load_backbone(backbone) if isinstance(backbone, str) else backbone
-        self.prep, self.pipeline, self.threads, self.seconds, self.notes = (
-            self.body.prep if self.body else None,
-            None,
-            torch.get_num_threads(),
-            0.0,
-            [],
-        )
-
+        self.prep, self.pipeline, self.threads, self.seconds, self.notes = self.body.prep if self.body else None, None, torch.get_num_threads(), 0.0, []
     def __repr__(self):
-        on = (
-            f"{self.body.name}, {self.body.n_features} features"
-            if self.body
-            else f"{self.prep}"
-            if self.prep
-            else "a table"
-        )
-        return (
-            f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}"
-            + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
-        )
-
-    def to(self, device):
-        return self
+        on = f"{self.body.name}, {self.body.n_features} features" if self.body else f"{self.prep}" if self.prep else "a table"
+        return f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}" + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
+    def to(self, device): return self
 
 # %% ../nbs/06a_classical.ipynb #ccaed393
 @patch_to(Classical)

@@ -75,60 +75,34 @@ def _differs(before: dict, now: dict) -> str:
 def _within(seconds: float, f):
     "What `f()` gives, or TimeoutError: a scheduler that hangs shall hang nobody else."
     found = []
-
     def work():
-        try:
-            found.append((f(), None))
-        except Exception as e:
-            found.append((None, e))
-
+        try: found.append((f(), None))
+        except Exception as e: found.append((None, e))
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
-    if not found:
-        raise TimeoutError(f"no answer in {seconds:g} s")
-    if found[0][1]:
-        raise found[0][1]
+    if not found: raise TimeoutError(f"no answer in {seconds:g} s")
+    if found[0][1]: raise found[0][1]
     return found[0][0]
 
-
-def _greet() -> tuple[int, dict]:
-    return cores(), code_fingerprint()
-
+def _greet() -> tuple[int, dict]: return cores(), code_fingerprint()
 
 class DaskCluster:
     "Runs are tasks of a Dask cluster's workers, a task a run."
-
     patience = 300.0  # seconds that runs wait for a worker when there is none
-
-    def __init__(
-        self,
+    def __init__(self,
         address: str,  # of its scheduler, such as tcp://10.0.0.1:8786
-        resources: dict
-        | None = None,  # what a task takes of a worker that was started with --resources, such as {"GPU": 1}
+        resources: dict | None = None,  # what a task takes of a worker that was started with --resources, such as {"GPU": 1}
         force: bool = False,  # also with workers whose code is not that of this process
     ):
-        try:
-            from distributed import Client
-        except ImportError:
-            raise UsageError(
-                f"a cluster needs the package distributed; {how_to_install('cluster')}"
-            ) from None
+        try: from distributed import Client
+        except ImportError: raise UsageError(f"a cluster needs the package distributed; {how_to_install('cluster')}") from None
         self.address, self.resources = address, resources or {}
-        try:
-            self.client = Client(address, timeout=10, set_as_default=False)
-        except (OSError, ValueError, ImportError) as e:
-            raise UsageError(
-                f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786"
-            ) from None
-        try:
-            self.greet(force)
-        except TimeoutError as e:
-            self.leave()
-            raise UsageError(f"the scheduler at {address} does not answer ({e})") from None
-        except BaseException:
-            self.leave()
-            raise
+        try: self.client = Client(address, timeout=10, set_as_default=False)
+        except (OSError, ValueError, ImportError) as e: raise UsageError(f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786") from None
+        try: self.greet(force)
+        except TimeoutError as e: self.leave(); raise UsageError(f"the scheduler at {address} does not answer ({e})") from None
+        except BaseException: self.leave(); raise
         self.good, self.looked, self.found = time.monotonic(), time.monotonic(), None
 
 # %% ../nbs/15c_cluster.ipynb #5f50bf7e

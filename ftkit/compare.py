@@ -21,130 +21,59 @@ from .runfolder import doubt_names, noted, read_events, read_run, verdict_lines
 # %% ../nbs/13d_compare.ipynb #06286c24
 def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
     "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters; for these also how many there are."
-    with open(folder / "predictions.csv", newline="", encoding="utf-8") as f:
-        rows = list(csv.DictReader(f))
+    with open(folder / "predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
     classes = [c for c in rows[0] if c.startswith("p(")]
     if read_json(folder / "metrics.json").get("headline") == "character_error":
         from ftkit.transcripts import recording_errors
-
         e = recording_errors([r["label"] for r in rows], [r["predicted"] for r in rows])
-        return dict(zip([r["row"] for r in rows], (-e["character_edits"]).tolist())), e[
-            "characters"
-        ].tolist()
-    if not classes:
-        return {r["row"]: -abs(float(r["label"]) - float(r["predicted"])) for r in rows}, None
-    if "predicted" in rows[0]:
-        return {r["row"]: float(r["predicted"] == r["label"]) for r in rows}, None
-    return {
-        r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows
-    }, None  # of an older run
-
+        return dict(zip([r["row"] for r in rows], (-e["character_edits"]).tolist())), e["characters"].tolist()
+    if not classes: return {r["row"]: -abs(float(r["label"]) - float(r["predicted"])) for r in rows}, None
+    if "predicted" in rows[0]: return {r["row"]: float(r["predicted"] == r["label"]) for r in rows}, None
+    return {r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows}, None  # of an older run
 
 def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
     "Paired difference a - b of correctness or of negative absolute error, with its interval."
-    if not same_rows:
-        return None
+    if not same_rows: return None
     from ftkit.metrics import paired_difference
-
-    with contextlib.suppress(
-        OSError, ValueError, KeyError, IndexError, TypeError, AttributeError
-    ):  # no predictions, or damaged ones
+    with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):  # no predictions, or damaged ones
         (mine, lengths), (theirs, _) = _row_scores(a), _row_scores(b)
-        if mine.keys() != theirs.keys():
-            return None
-        return dataclasses.asdict(
-            paired_difference([mine[r] for r in mine], [theirs[r] for r in mine], lengths=lengths)
-        ) | {"rows": len(mine)}
+        if mine.keys() != theirs.keys(): return None
+        return dataclasses.asdict(paired_difference([mine[r] for r in mine], [theirs[r] for r in mine], lengths=lengths)) | {"rows": len(mine)}
     return None
 
 # %% ../nbs/13d_compare.ipynb #eae4586c
 @dataclasses.dataclass
 class Comparison:
     "Runs beside each other; the first is the one that the others are compared with."
-
     folders: list[Path]
     runs: list[dict]  # id, status, seconds, parent
     parameters: dict[str, list]  # those that differ: a value for each run
     figures: dict[str, list]  # metric: a figure for each run, None where a run has none
-    differences: list[
-        dict | None
-    ]  # each run minus the first, row by row; None without the same test rows
-    verdicts: list[dict | None] = dataclasses.field(
-        default_factory=list
-    )  # each run's sentence and doubts
+    differences: list[dict | None]  # each run minus the first, row by row; None without the same test rows
+    verdicts: list[dict | None] = dataclasses.field(default_factory=list)  # each run's sentence and doubts
 
     def table(self) -> list[dict[str, str]]:
         "Rows of texts: the verdict, parameters, metrics, then the difference."
         names = [r["id"] for r in self.runs]
         told = [verdict_lines(v) for v in self.verdicts]
-        rows = (
-            [{"": "verdict", **{n: v[0] if v else "" for n, v in zip(names, told)}}]
-            if any(told)
-            else []
-        )
-        if any(len(v) > 1 for v in told):
-            rows.append({"": "doubts", **{n: doubt_names(v) for n, v in zip(names, self.verdicts)}})
-        rows += [
-            {"": k, **dict(zip(names, map(str, v)))}
-            for k, v in {
-                "status": [r["status"] for r in self.runs],
-                "seconds": [r["seconds"] for r in self.runs],
-                **self.parameters,
-            }.items()
-        ]
-        rows += [
-            {
-                "": k.replace("_", " "),
-                **{n: "" if f is None else figure_text(f) for n, f in zip(names, v)},
-            }
-            for k, v in self.figures.items()
-        ]
-        if any(self.differences):
-            rows.append(
-                {
-                    "": "minus the first, row by row",
-                    **{
-                        n: "" if d is None else f"{figure_text(d)} on {d['rows']} rows"
-                        for n, d in zip(names, self.differences)
-                    },
-                }
-            )
+        rows = [{"": "verdict", **{n: v[0] if v else "" for n, v in zip(names, told)}}] if any(told) else []
+        if any(len(v) > 1 for v in told): rows.append({"": "doubts", **{n: doubt_names(v) for n, v in zip(names, self.verdicts)}})
+        rows += [{"": k, **dict(zip(names, map(str, v)))} for k, v in {"status": [r["status"] for r in self.runs], "seconds": [r["seconds"] for r in self.runs], **self.parameters}.items()]
+        rows += [{"": k.replace("_", " "), **{n: "" if f is None else figure_text(f) for n, f in zip(names, v)}} for k, v in self.figures.items()]
+        if any(self.differences): rows.append({"": "minus the first, row by row", **{n: "" if d is None else f"{figure_text(d)} on {d['rows']} rows" for n, d in zip(names, self.differences)}})
         return rows
 
     def to_json(self) -> dict:
         "For programs: everything but the folders' paths is named as here."
-        return {
-            f.name: jsonable(
-                [str(p) for p in self.folders] if f.name == "folders" else getattr(self, f.name)
-            )
-            for f in dataclasses.fields(self)
-        }
+        return {f.name: jsonable([str(p) for p in self.folders] if f.name == "folders" else getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     def save_html(self, path: str | os.PathLike) -> Path:
         "Write the comparison as one self-contained page."
         rows = self.table()
-        head = "".join(
-            f"<th scope='col'>{html.escape(c)}</th>" if c else "<td></td>" for c in rows[0]
-        )
-        body = "".join(
-            f"<tr><th scope='row'>{html.escape(r[''])}</th>"
-            + "".join(f"<td>{html.escape(v[:400])}</td>" for k, v in r.items() if k)
-            + "</tr>"
-            for r in rows
-        )
-        return write_atomic(
-            path,
-            html_page(
-                "Runs compared",
-                "<p>With 95 % intervals. The last row is the paired difference from the first run, where both were tested on the same rows.</p>",
-                {
-                    "Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
-                    "Curves": picture_html(
-                        curves(self.folders), "png", "loss and metric of each run by epoch"
-                    ),
-                },
-            ),
-        )
+        head = "".join(f"<th scope='col'>{html.escape(c)}</th>" if c else "<td></td>" for c in rows[0])
+        body = "".join(f"<tr><th scope='row'>{html.escape(r[''])}</th>" + "".join(f"<td>{html.escape(v[:400])}</td>" for k, v in r.items() if k) + "</tr>" for r in rows)
+        return write_atomic(path, html_page("Runs compared", "<p>With 95 % intervals. The last row is the paired difference from the first run, where both were tested on the same rows.</p>",
+                                            {"Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>", "Curves": picture_html(curves(self.folders), "png", "loss and metric of each run by epoch")}))
 
 # %% ../nbs/13d_compare.ipynb #e03068db
 def compare_runs(

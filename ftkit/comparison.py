@@ -25,41 +25,25 @@ from .trainer import Trainer
 
 # %% ../nbs/10_comparison.ipynb #9f208aab
 @patch_to(Data)
-def only(
-    self,
+def only(self,
     ids,  # row numbers
 ) -> Data:
     "Some of the rows as data of their own."
     ids = np.asarray(ids, np.int64)
     some = lambda v: None if v is None else v[ids]
-    return dataclasses.replace(
-        self,
-        items=self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids],
-        hashes=[self.hashes[i] for i in ids],
-        labels=self.labels[ids],
-        parts=self.parts[ids],
-        **{
-            k: some(getattr(self, k))
-            for k in ("groups", "sizes", "seconds", "speakers", "near", "times")
-        },
-    )
-
+    return dataclasses.replace(self, items=self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids], hashes=[self.hashes[i] for i in ids], labels=self.labels[ids], parts=self.parts[ids],
+                               **{k: some(getattr(self, k)) for k in ("groups", "sizes", "seconds", "speakers", "near", "times")})
 
 def model_names(modality: str) -> tuple[str, ...]:
     "Models for a kind of data, the simplest first."
     return (*METHODS, *(BODIES if modality == "tabular" else ()))
 
-
-_TRAIN = {
-    "factorisation_machine": dict(learning_rate=5e-3, weight_decay=0.1)
-}  # what differs from the recipe of tables
-
+_TRAIN = {"factorisation_machine": dict(learning_rate=5e-3, weight_decay=.1)}  # what differs from the recipe of tables
 
 def fit_model(
     name: str,  # a method of scikit-learn, or mlp, factorisation_machine or feature_tokenizer for tables
     data: Data,  # its training rows are learned from; of networks the validation rows say when to stop, of others they are learned from too
-    backbone: str
-    | None = None,  # of pictures, texts and recordings: the body whose features are learned from
+    backbone: str | None = None,  # of pictures, texts and recordings: the body whose features are learned from
     text_backbone: str | None = None,  # of tables: a body for columns of texts
     seed: int = 0,
     record: bool = True,  # as of `Trainer`
@@ -68,18 +52,9 @@ def fit_model(
     **train,  # fields of TrainConfig, of networks; None: as the recipe has it
 ) -> Model | Classical:
     "A fitted model by name."
-    if name not in (names := model_names(data.task.modality)):
-        raise UsageError(
-            f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}"
-            + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else "")
-        )
-    if name in METHODS:
-        return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
-    model = Model(
-        table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}),
-        data.task,
-        seed=seed,
-    )
+    if name not in (names := model_names(data.task.modality)): raise UsageError(f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else ""))
+    if name in METHODS: return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
+    model = Model(table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}), data.task, seed=seed)
     train = _TRAIN.get(name, {}) | {k: v for k, v in train.items() if v is not None}
     Trainer(model, data, augment, record=record, seed=seed, **train).fit()
     return model

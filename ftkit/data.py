@@ -28,21 +28,16 @@ from .sources import DataError, Rows
 # %% ../nbs/03_data.ipynb #da1f981d
 KINDS = ("single_label", "multi_label", "regression", "transcription")
 
-
 @dataclasses.dataclass(frozen=True)
 class Task:
     "What is to be learned; saved with the model."
-
     modality: str  # "image", "text", "speech" or "tabular"
     kind: str  # one of KINDS
-    classes: tuple[
-        str, ...
-    ] = ()  # in the order of the model's outputs; empty for regression; the characters of a transcription
+    classes: tuple[str, ...] = ()  # in the order of the model's outputs; empty for regression; the characters of a transcription
     target: str = "label"  # name of what is predicted
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise DataError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
+        if self.kind not in KINDS: raise DataError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
         object.__setattr__(self, "classes", tuple(self.classes))
 
     @property
@@ -50,11 +45,9 @@ class Task:
         "How many numbers the head gives; a transcription has one more in front, for no character."
         return len(self.classes) + (self.kind == "transcription") or 1
 
-    def decide(
-        self,
+    def decide(self,
         p: np.ndarray,  # (n,C) probabilities
-        threshold: tuple[str, float]
-        | None = None,  # of two classes, the positive one, and the probability from which it is predicted
+        threshold: tuple[str, float] | None = None,  # of two classes, the positive one, and the probability from which it is predicted
     ) -> np.ndarray:  # (n,) class numbers
         "The class that is predicted: the most probable, or by a threshold."
         if self.kind != "single_label":
@@ -63,9 +56,7 @@ class Task:
             return np.argmax(p, 1)
         name, least = threshold
         if len(self.classes) != 2 or name not in self.classes:
-            raise DataError(
-                f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)"
-            )
+            raise DataError(f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)")
         positive = self.classes.index(name)
         return np.where(p[:, positive] >= least, positive, 1 - positive)
 
@@ -249,7 +240,6 @@ class Part:
 @dataclasses.dataclass(repr=False)
 class Data:
     "Labelled examples with a split and a fingerprint."
-
     items: list  # paths, arrays, texts or parts of recordings, one a row
     hashes: list[str]  # SHA-256 of each item's content
     labels: np.ndarray  # (N,) int64, (N,C) float32, (N,) float32 or (N,) texts
@@ -263,27 +253,17 @@ class Data:
     notes: tuple[str, ...] = ()  # what the reader should know
     seconds: np.ndarray | None = None  # (N,) float32 lengths of recordings
     speakers: np.ndarray | None = None  # (N,) texts, who speaks, where that is known
-    near: np.ndarray | None = (
-        None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
-    )
-    times: np.ndarray | None = (
-        None  # (N,) anything that sorts: when a row was made, where that is known
-    )
-    light: dict | None = (
-        None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
-    )
+    near: np.ndarray | None = None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
+    times: np.ndarray | None = None  # (N,) anything that sorts: when a row was made, where that is known
+    light: dict | None = None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
 
-    def __len__(self):
-        return len(self.items)
-
+    def __len__(self): return len(self.items)
     def rows(self, ids, name: str = "rows") -> Part:
         "Any rows, by number."
         return Part(self, name, np.asarray(ids, np.int64))
-
     def part(self, name: str) -> Part:
         "The rows of one part."
         return self.rows(np.flatnonzero(self.parts == name), name)
-
     train = property(lambda self: self.part("train"))
     valid = property(lambda self: self.part("valid"))
     test = property(lambda self: self.part("test"))

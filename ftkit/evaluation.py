@@ -153,7 +153,6 @@ def count_test_use(
 @dataclasses.dataclass(repr=False)
 class Report:
     "What is known about a model on some rows; prints, draws, saves."
-
     model: str  # one line
     part: Part  # the rows
     probabilities: np.ndarray  # (n,C), or (n,) numbers or texts
@@ -162,27 +161,13 @@ class Report:
     gain: dict[str, Figure]  # baseline: paired difference of the headline score
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
-    noise: dict[str, Figure] = dataclasses.field(
-        default_factory=dict
-    )  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
-    succession: dict | None = (
-        None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
-    )
-    target: dict | None = (
-        None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
-    )
-    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(
-        default_factory=dict
-    )  # other parts, with what was said of them
-    marked: Marked | Heard | None = (
-        None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
-    )
-    threshold: tuple[str, float] | None = (
-        None  # of two classes, the positive one and the probability from which it is predicted
-    )
-    fair: dict[str, dict[str, Figure]] = dataclasses.field(
-        default_factory=dict
-    )  # the baselines on the rows that are no copies of training rows, where there are such
+    noise: dict[str, Figure] = dataclasses.field(default_factory=dict)  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    succession: dict | None = None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
+    target: dict | None = None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
+    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
+    marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
+    threshold: tuple[str, float] | None = None  # of two classes, the positive one and the probability from which it is predicted
+    fair: dict[str, dict[str, Figure]] = dataclasses.field(default_factory=dict)  # the baselines on the rows that are no copies of training rows, where there are such
     n_leaked: int = 0  # rows that are the same as training rows, or nearly so
     columns: tuple[str, ...] = ()  # of a table, those that the model has learned from
     as_simple: tuple[str, ...] = ()  # baselines that are not simpler than the model
@@ -194,9 +179,8 @@ class Report:
     @property
     def predicted(self) -> np.ndarray:
         "Class numbers (n,), labels (n,C) of several, numbers (n,) or texts (n,)."
-        if self.task.kind == "single_label":
-            return self.task.decide(self.probabilities, self.threshold)
-        return self.probabilities > 0.5 if self.task.kind == "multi_label" else self.probabilities
+        if self.task.kind == "single_label": return self.task.decide(self.probabilities, self.threshold)
+        return self.probabilities > .5 if self.task.kind == "multi_label" else self.probabilities
 
     @property
     def without_copies(self) -> dict[str, Figure] | None:
@@ -210,6 +194,7 @@ class Report:
     def __getitem__(self, name: str) -> Figure:
         "A figure of the rows reported on, by name."
         return self.figures[self.part.name][name]
+
 
 # %% ../nbs/12_evaluation.ipynb #c9e378e7
 def _row_scores(kind: str, y, p, predicted=None) -> np.ndarray:
@@ -677,127 +662,50 @@ def classes_table(self):
 @patch_to(Report)
 def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
-    out = {
-        "verdict": self.verdict,
-        "headline": self.headline,
-        "rows": len(self.part),
-        "model": self.model,
-        "figures": self.figures,
-        "baselines": self.baselines,
-        "gain": self.gain,
-        "tested_models": self.tested_models,
-        "notes": self.notes,
-        "data": {
-            "fingerprint": self.part.data.fingerprint,
-            "split": self.part.data.split_fingerprint,
-            "source": self.part.data.source,
-        },
-    }
-    if self.noise:
-        out["noise"] = self.noise
-    if self.threshold:
-        out["threshold"] = dict(zip(("positive", "probability"), self.threshold))
-    if self.target:
-        out["target"] = self.target
-    if self.succession:
-        out["succession"] = self.succession
-    if isinstance(self.marked, Marked):
-        out["worst"] = self.marked
-    if isinstance(self.marked, Heard):
-        out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
-    if (table := self.examples()) is not None:
-        out["examples"] = table.to_dict("records")
+    out = {"verdict": self.verdict, "headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
+           "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
+    if self.noise: out["noise"] = self.noise
+    if self.threshold: out["threshold"] = dict(zip(("positive", "probability"), self.threshold))
+    if self.target: out["target"] = self.target
+    if self.succession: out["succession"] = self.succession
+    if isinstance(self.marked, Marked): out["worst"] = self.marked
+    if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
+    if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
     if self.task.kind == "single_label":
-        out |= {
-            "classes": self.task.classes,
-            "confusion": confusion_counts(self.part.labels, self.predicted, len(self.task.classes)),
-            "per_class": per_class(
-                self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted
-            ),
-            "calibration_error": expected_calibration_error(self.part.labels, self.probabilities),
-        }
+        out |= {"classes": self.task.classes, "confusion": confusion_counts(self.part.labels, self.predicted, len(self.task.classes)),
+                "per_class": per_class(self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted), "calibration_error": expected_calibration_error(self.part.labels, self.probabilities)}
     return jsonable(out)
 
-
 @patch_to(Report)
-def predicted_texts(
-    self,
-) -> list:  # n class names, names of several labels between commas, numbers or texts
+def predicted_texts(self) -> list:  # n class names, names of several labels between commas, numbers or texts
     "What is predicted of each row, as predictions.csv holds it."
     kind, classes = self.task.kind, self.task.classes
-    if kind == "single_label":
-        return [classes[c] for c in self.predicted]
-    if kind == "multi_label":
-        return [", ".join(np.array(classes)[row]) or "none" for row in self.predicted]
+    if kind == "single_label": return [classes[c] for c in self.predicted]
+    if kind == "multi_label": return [", ".join(np.array(classes)[row]) or "none" for row in self.predicted]
     return list(self.predicted)
 
-
 @patch_to(Report)
-def save(
-    self,
+def save(self,
     folder: str | Path | None = None,  # default: the run's folder; without one, nothing is written
 ) -> Path | None:
     "Write metrics.json, predictions.csv, the figures and sounds, and the cases to look through."
     folder = Path(folder) if folder else run_dir()
-    if folder is None:
-        return None
+    if folder is None: return None
     write_json(folder / "metrics.json", self)
     keep_split(self.part.data, folder)
-    for name in (
-        "confusion",
-        "calibration",
-        "lengths",
-        "speakers",
-        "noises",
-        "spectrograms",
-        "worst",
-    ):
-        if hasattr(fig := getattr(self, name)(), "savefig"):
-            save_figure(fig, name, folder)
+    for name in ("confusion", "calibration", "lengths", "speakers", "noises", "spectrograms", "worst"):
+        if hasattr(fig := getattr(self, name)(), "savefig"): save_figure(fig, name, folder)
     if isinstance(self.marked, Heard):
-        for k, r in enumerate(self.marked.rows):
-            write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
+        for k, r in enumerate(self.marked.rows): write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
     import pandas as pd
-
     data, p = self.part.data, self.probabilities
-    table = pd.DataFrame(
-        {
-            "row": self.part.ids,
-            "item": [
-                str(v)
-                if isinstance(v, (str, Path, Clip))
-                else " ▸ ".join(v)
-                if isinstance(v, tuple) and isinstance(v[0], str)
-                else ""
-                for v in (data.items[i] for i in self.part.ids)
-            ],
-            "label": data.labels[self.part.ids]
-            if self.task.kind == "regression"
-            else [data.label_text(i) for i in self.part.ids],
-        }
-    )
+    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": data.labels[self.part.ids] if self.task.kind == "regression" else [data.label_text(i) for i in self.part.ids]})
     table["predicted"] = self.predicted_texts()
-    if p.ndim > 1:
-        table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
-    if data.task.modality == "tabular":
-        table = table.drop(columns="item").join(
-            data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)"
-        )
+    if p.ndim > 1: table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
+    if data.task.modality == "tabular": table = table.drop(columns="item").join(data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)")
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
-    cases = [
-        c
-        for part, said in [*self.beside.values(), (self.part, self.probabilities)]
-        for c in worst_cases(part, said)
-    ]
-    write_json(
-        folder / "cases.json",
-        {
-            "kind": self.task.kind,
-            "modality": self.task.modality,
-            "classes": self.task.classes,
-            "cases": cases,
-        },
-    )
+    cases = [c for part, said in [*self.beside.values(), (self.part, self.probabilities)] for c in worst_cases(part, said)]
+    write_json(folder / "cases.json", {"kind": self.task.kind, "modality": self.task.modality, "classes": self.task.classes, "cases": cases})
     return folder
 
 # %% ../nbs/12_evaluation.ipynb #0c896130

@@ -113,21 +113,12 @@ def _check_writing(head, said: bool, decoding: str, language: str | None) -> Non
 # %% ../nbs/06_head.ipynb #9b694f0e
 class Model(nn.Module):
     "Backbone, then head, for a task."
-
-    threshold: tuple[str, float] | None = (
-        None  # of two classes, the positive one, and the probability from which it is predicted
-    )
-    learned_from, familiar = (
-        None,
-        None,
-    )  # a weak reference to the data it was bound to; what these look like, of a model that was loaded
-
-    def __init__(
-        self,
+    threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
+    learned_from, familiar = None, None  # a weak reference to the data it was bound to; what these look like, of a model that was loaded
+    def __init__(self,
         backbone: str | Backbone,  # a name for `load_backbone`, or a body
         task: Task,
-        head: str
-        | nn.Module = "linear",  # a registered head, or a module (B,n_features) -> (B,n_outputs)
+        head: str | nn.Module = "linear",  # a registered head, or a module (B,n_features) -> (B,n_outputs)
         layers: int = 1,  # hidden layers of an MLP head [0..8]
         width: int = 256,  # units of each hidden layer
         activation: str = "gelu",  # of the hidden layers, one of ACTIVATIONS
@@ -135,66 +126,32 @@ class Model(nn.Module):
         pretrained: bool = True,  # False starts from random weights
         seed: int = 0,  # of first weights: the head's, and the body's if not pretrained
         decoding: str = "greedy",  # how characters become a text, one of DECODINGS
-        language: str
-        | None = None,  # code of what the head decoder writes, such as en; None: found by listening
+        language: str | None = None,  # code of what the head decoder writes, such as en; None: found by listening
         **prep,  # fields of the body's prep, such as size and fit of pictures, max_length and clean of texts; None: as the body or the data have it
     ):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.backbone = (
-                load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
-            )
+            self.backbone = load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
         if isinstance(head, str) and head not in HEADS:
             near = nearest(head, list(HEADS))
-            raise UsageError(
-                f"there is no head {head!r}; there are {', '.join(HEADS)}"
-                + (f"; did you mean {near!r}?" if near else "")
-            )
+            raise UsageError(f"there is no head {head!r}; there are {', '.join(HEADS)}" + (f"; did you mean {near!r}?" if near else ""))
         self.task, self.bound, self.pretrained, self.notes = task, False, pretrained, []
         self.asked = {k: v for k, v in prep.items() if v is not None}
         self.backbone.check(task.modality)
-        if unknown := set(prep) - (known := {f.name for f in dataclasses.fields(self.prep)}):
-            raise UsageError(
-                f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared by {min(unknown)!r}; there are {', '.join(sorted(known))}"
-            )
+        if unknown := set(prep) - (known := {f.name for f in dataclasses.fields(self.prep)}): raise UsageError(f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared by {min(unknown)!r}; there are {', '.join(sorted(known))}")
         self.prep = dataclasses.replace(self.prep, **self.asked)
-        self.head_config = (
-            dict(layers=layers, width=width, activation=activation, dropout=dropout)
-            if head != "decoder"
-            else dict(language=language)
-        )
-        said, more = (
-            task.kind == "transcription",
-            dict(body=self.backbone, pretrained=pretrained) if head == "decoder" else {},
-        )
+        self.head_config = dict(layers=layers, width=width, activation=activation, dropout=dropout) if head != "decoder" else dict(language=language)
+        said, more = task.kind == "transcription", dict(body=self.backbone, pretrained=pretrained) if head == "decoder" else {}
         _check_writing(head, said, decoding, language)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.head = (
-                HEADS[head](
-                    self.backbone.width if said else self.backbone.n_features,
-                    task.n_outputs,
-                    **self.head_config,
-                    **more,
-                )
-                if isinstance(head, str)
-                else head
-            )
-        self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | (
-            {"decoding": decoding} if said else {}
-        )
-        self.pairs, self.words = (
-            False,
-            None,
-        )  # whether a text is judged by a second one; words of the training texts, where they help to decode
-        self.register_buffer(
-            "target", torch.tensor([0.0, 1.0])
-        )  # mean and spread of a regression's training labels
+            self.head = HEADS[head](self.backbone.width if said else self.backbone.n_features, task.n_outputs, **self.head_config, **more) if isinstance(head, str) else head
+        self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | ({"decoding": decoding} if said else {})
+        self.pairs, self.words = False, None  # whether a text is judged by a second one; words of the training texts, where they help to decode
+        self.register_buffer("target", torch.tensor([0.0, 1.0]))  # mean and spread of a regression's training labels
 
-    prep = property(
-        lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value)
-    )
+    prep = property(lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value))
 
 # %% ../nbs/06_head.ipynb #b904f236
 @patch_to(Model, kind=property)
@@ -373,55 +330,29 @@ def _shared(self, what):
 
 # %% ../nbs/06_head.ipynb #30baf9d9
 @patch_to(Model)
-def outputs(
-    self,
+def outputs(self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     precision=None,  # a Precision to validate a training with; default: float32, as predictions are
     known=None,  # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body reads them
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
-) -> (
-    torch.Tensor
-):  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
     "What the network says of each row, in canonical batches and evaluation mode."
     rows, ids = self._rows_of(what, known)
-    return self._outputs(
-        rows, ids, precision, Progress(stage, rows.units(ids)), self._shared(what), beside
-    )
-
+    return self._outputs(rows, ids, precision, Progress(stage, rows.units(ids)), self._shared(what), beside)
 
 @patch_to(Model)
 def _outputs(self, rows, ids, precision=None, bar=None, ranks=None, beside=None) -> torch.Tensor:
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
-    self.eval().to(memory_format=torch.channels_last).backbone.attend(
-        precision.layout if precision else "sdpa"
-    )
+    self.eval().to(memory_format=torch.channels_last).backbone.attend(precision.layout if precision else "sdpa")
     said = self.task.kind == "transcription"
     with precision.autocast(device) if precision else contextlib.nullcontext():
-        f = (
-            self.backbone.hear(rows, ids, device, chunk, bar, ranks)
-            if said
-            else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks))
-        )
+        f = self.backbone.hear(rows, ids, device, chunk, bar, ranks) if said else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks))
     if beside is not None:
         beside.append(_means([f.row(i) for i in range(len(f))]) if said else f.numpy())
-    parts = (
-        [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))]
-        if said
-        else [(p, 64) for p in f.split(64)]
-        if len(ids)
-        else []
-    )
-    with torch.inference_mode():
-        out = [
-            self.decide(_filled(p, n)[None] if said else _filled(p, n))[: len(p)].float().cpu()
-            for p, n in ((p.to(device), n) for p, n in parts)
-        ]
-    for o, i in zip(out, ids) if said and " " in self.task.classes else ():
-        _part_words(
-            o[0], rows.sizes[rows.first[i] : rows.first[i + 1]], self.task.classes.index(" ") + 1
-        )
+    parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))] if said else [(p, 64) for p in f.split(64)] if len(ids) else []
+    with torch.inference_mode(): out = [self.decide(_filled(p, n)[None] if said else _filled(p, n))[:len(p)].float().cpu() for p, n in ((p.to(device), n) for p, n in parts)]
+    for o, i in zip(out, ids) if said and " " in self.task.classes else (): _part_words(o[0], rows.sizes[rows.first[i]:rows.first[i + 1]], self.task.classes.index(" ") + 1)
     self.train(was_training)
     return joined(out) if out else torch.zeros(0, self.task.n_outputs)
 
@@ -452,42 +383,28 @@ def joined(outs: list[torch.Tensor]) -> torch.Tensor:  # (B,n_outputs), or (B,T,
 
 # %% ../nbs/06_head.ipynb #69187173
 @patch_to(Model)
-def predict(
-    self,
+def predict(self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ) -> np.ndarray:  # (N,C) float64 probabilities, (N,) numbers, or (N,) texts
     "Probabilities of the classes, the number, or the text, for each row."
     if self.task.kind == "transcription":
         return self.transcribe(what, stage, beside=beside)[0]
     return self.told(self.outputs(what, stage, beside=beside))
 
-
 @patch_to(Model)
-def told(
-    self, outputs: torch.Tensor, decoding: str = "greedy"
-) -> np.ndarray:  # as `outputs` gives them, one of DECODINGS -> what `predict` gives
+def told(self, outputs: torch.Tensor, decoding: str = "greedy") -> np.ndarray:  # as `outputs` gives them, one of DECODINGS -> what `predict` gives
     "Outputs in the task's own terms: probabilities, numbers or texts."
     if self.task.kind != "transcription":
         p = self.activate(outputs).numpy()
         return p[:, 0] if self.task.kind == "regression" else p
-    if decoding == "greedy":
-        return np.array(
-            [greedy(row, self.task.classes) for row in outputs.argmax(2).numpy()], object
-        )
-    more = (
-        {"words": dict(words=self.words.words), "bigram": dict(bigram=self.words)}[decoding]
-        if decoding != "beam"
-        else {}
-    )
+    if decoding == "greedy": return np.array([greedy(row, self.task.classes) for row in outputs.argmax(2).numpy()], object)
+    more = {"words": dict(words=self.words.words), "bigram": dict(bigram=self.words)}[decoding] if decoding != "beam" else {}
     return np.array([beam(row, self.task.classes, **more) for row in outputs], object)
 
-
 @patch_to(Model)
-def read(
-    self,
+def read(self,
     sources: list,  # pictures, as `open_picture` takes them, recordings, as `open_sound` does, or texts
 ) -> Pictures | Pieces:
     "Inputs that belong to no data, for `predict`."
@@ -495,26 +412,19 @@ def read(
 
 # %% ../nbs/06_head.ipynb #41624354
 @patch_to(Model)
-def blocks(
-    self,
+def blocks(self,
     what: Part | Pieces,
     stage: str = "predict",  # name of the progress bar
     precision=None,  # as for `outputs`
     known=None,  # as for `outputs`
     size: int = 64,  # rows at a time
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ):  # yields (positions (b,), outputs (b,T,n_outputs))
     "Outputs of a transcription, of rows of like length together: those of all rows may not fit into memory."
     rows, ids = self._rows_of(what, known)
     bar, order = Progress(stage, len(ids)), np.argsort(-rows.lengths[ids], kind="stable")
     for i in range(0, len(ids), size):
-        yield (
-            order[i : i + size],
-            self._outputs(
-                rows, ids[order[i : i + size]], precision, ranks=self._shared(what), beside=beside
-            ),
-        )
+        yield order[i:i + size], self._outputs(rows, ids[order[i:i + size]], precision, ranks=self._shared(what), beside=beside)
         bar.update(min(i + size, len(ids)))
 
 # %% ../nbs/06_head.ipynb #fa499e5d
@@ -566,20 +476,16 @@ def _written(
 @dataclasses.dataclass(frozen=True)
 class Span:
     "What is said in a part of a recording."
-
     start: float  # seconds
     end: float
     text: str  # a word; of a decoder all of a piece
 
-
 @patch_to(Model)
-def transcribe(
-    self,
+def transcribe(self,
     what: Part | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     times: bool = False,  # also tell when; else no spans
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ) -> tuple[np.ndarray, list[list[Span]]]:  # (N,) texts, and N lists
     "What is said in each recording, and when."
     rows, ids = self._rows_of(what)
@@ -588,31 +494,23 @@ def transcribe(
         for k, pieces in enumerate(self._written(rows, ids, stage, beside=beside)):
             texts[k] = " ".join(filter(None, pieces))
             edges = rows.edges(ids[k]).tolist()
-            if times:
-                spans[k] = [
-                    Span(a, b, text) for a, b, text in zip(edges, edges[1:], pieces) if text
-                ]
+            if times: spans[k] = [Span(a, b, text) for a, b, text in zip(edges, edges[1:], pieces) if text]
     else:
         means, order = [], []
         for at, some in self.blocks(what, stage, beside=None if beside is None else means):
             order.extend(at)
             texts[at] = self.told(some, self.head_config["decoding"])
-            for k, out in zip(at, some) if times else ():
-                spans[k] = self._spans(rows, ids[k], out, texts[k])
+            for k, out in zip(at, some) if times else (): spans[k] = self._spans(rows, ids[k], out, texts[k])
         if beside is not None and order:
             beside.append(np.concatenate(means)[np.argsort(order)])
     return texts, spans
-
 
 @patch_to(Model)
 def _spans(self, rows, i: int, outputs: torch.Tensor, text: str) -> list[Span]:
     "The words of row i."
     begins = rows.seconds(i)
     ends = np.append(begins[1:], rows.edges(i)[-1])
-    return [
-        Span(round(float(begins[a]), 3), round(float(ends[b - 1]), 3), word)
-        for a, b, word in word_frames(outputs[: len(begins)], text, self.task.classes)
-    ]
+    return [Span(round(float(begins[a]), 3), round(float(ends[b - 1]), 3), word) for a, b, word in word_frames(outputs[:len(begins)], text, self.task.classes)]
 
 # %% ../nbs/06_head.ipynb #d5b43682
 @patch_to(Model)

@@ -112,15 +112,12 @@ def _light_notes(items: list, looked: list[Look], light: dict | None) -> list[st
 
 # %% ../nbs/03a_image_data.ipynb #62d9fc9a
 @patch_to(Data, kind=classmethod)
-def image(
-    cls,
+def image(cls,
     source,  # folder of class folders, table, sample:NAME, hub:OWNER/NAME, .npz, IDX, DataFrame, (x, y), torch or Hugging Face data set
-    folder: str
-    | None = None,  # where a table's relative paths count from; default: the table's own folder
+    folder: str | None = None,  # where a table's relative paths count from; default: the table's own folder
     item: str | None = None,  # the table's column that names the picture
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
-    where: str
-    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -140,34 +137,15 @@ def image(
     check_shares(valid, test)
     columns = {"group": group, "time": time, "split": split}
     rows = _read_pictures(source, folder, item, label, columns, where, notes := [], kind)
-    if test_source is not None:
-        rows = append_test(
-            rows,
-            _read_pictures(
-                test_source,
-                folder,
-                item,
-                label,
-                {k: v for k, v in columns.items() if k != "split"},
-                where,
-                notes,
-                kind,
-            ),
-        )
-    if not rows.items:
-        raise DataError(
-            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures"
-        )
+    if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}, where, notes, kind))
+    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures")
     good, looked, bad, light = _look(rows, skip_bad)
-    if not good:
-        raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
+    if not good: raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
     if bad:
         notes.append(f"{len(bad)} unreadable pictures were left out")
     rows, sizes = rows.take(good), np.array([(look.width, look.height) for look in looked])
     notes += _light_notes(rows.items, looked, light)
-    data = cls.from_rows(
-        "image", rows, [look.sha for look in looked], source, chosen, sizes, bad, tuple(notes)
-    )
+    data = cls.from_rows("image", rows, [look.sha for look in looked], source, chosen, sizes, bad, tuple(notes))
     data.light = light
     return data
 

@@ -159,46 +159,31 @@ def _resampled_mean(scores: np.ndarray, n_boot: int, seed: int) -> Figure:
 
 # %% ../nbs/08_metrics.ipynb #33c78b0a
 def bootstrap_rate(
-    errors: np.ndarray,  # (N,) of each row
+    errors: np.ndarray,   # (N,) of each row
     lengths: np.ndarray,  # (N,) of each row, what the errors are counted against
-    n_boot: int = 1000,  # resamples; 0 gives no interval
-    seed: int = 0,  # same seed, same figure
+    n_boot: int = 1000,   # resamples; 0 gives no interval
+    seed: int = 0,        # same seed, same figure
 ) -> Figure:
     "Sum of errors over sum of lengths, both resampled with their row: long rows have more of both."
     errors, lengths = np.float64(errors), np.float64(lengths)
-    parts = [
-        (w @ errors, w @ lengths)
-        for w in (
-            w.astype(np.float64) for w in _resamples(np.ones(len(errors), np.int64), n_boot, seed)
-        )
-    ]
+    parts = [(w @ errors, w @ lengths) for w in (w.astype(np.float64) for w in _resamples(np.ones(len(errors), np.int64), n_boot, seed))]
     top, bottom = map(np.concatenate, zip(*parts))
-    found = _figure(
-        np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0), len(errors)
-    )
-    if errors.any() or not found.low == found.high == 0:
-        return found
-    return Figure(
-        found.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors)
-    )  # no row had an error
-
+    found = _figure(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0), len(errors))
+    if errors.any() or not found.low == found.high == 0: return found
+    return Figure(found.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors))  # no row had an error
 
 def paired_difference(
-    a: np.ndarray,  # (N,) scores of the first model
-    b: np.ndarray,  # (N,) scores of the second model on the same rows
+    a: np.ndarray,         # (N,) scores of the first model
+    b: np.ndarray,         # (N,) scores of the second model on the same rows
     n_boot: int = 10_000,  # resamples; 0 gives no interval
-    seed: int = 0,  # same seed, same figure
-    lengths: np.ndarray
-    | None = None,  # (N,) of each row, where scores are sums over it that are judged by the sum of lengths
+    seed: int = 0,         # same seed, same figure
+    lengths: np.ndarray | None = None,  # (N,) of each row, where scores are sums over it that are judged by the sum of lengths
 ) -> Figure:
     "Mean of a - b, or their sum over that of lengths, with a 95 % interval: a closed form for scores 0 and 1, else the bootstrap over rows."
     a, b = _columns(a=a, b=b)
-    if lengths is not None:
-        return bootstrap_rate(a - b, _columns(a=a, lengths=lengths)[1], n_boot, seed)
-    if n_boot and np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all():
-        return _share_difference(a, b)
+    if lengths is not None: return bootstrap_rate(a - b, _columns(a=a, lengths=lengths)[1], n_boot, seed)
+    if n_boot and np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all(): return _share_difference(a, b)
     return _resampled_mean(a - b, n_boot, seed)
-
 
 def _share_difference(
     a: np.ndarray,  # (N,) 0 or 1
@@ -209,9 +194,7 @@ def _share_difference(
     only_a, only_b = ((np.sum(x > y) + 1) / (n + 2) for x, y in ((a, b), (b, a)))
     middle = only_a - only_b
     half = 1.96 * math.sqrt((only_a + only_b - middle**2) / (n + 2))
-    return Figure(
-        float((a - b).mean()), float(max(-1, middle - half)), float(min(1, middle + half)), n
-    )
+    return Figure(float((a - b).mean()), float(max(-1, middle - half)), float(min(1, middle + half)), n)
 
 # %% ../nbs/08_metrics.ipynb #a826fc70
 _SLACK = 1e-3  # how far a row of probabilities may be from summing to 1 (half precision rounds), and one probability from 0..1
@@ -312,13 +295,12 @@ def _macro_auc(positive, score, n_boot, seed):
 
 # %% ../nbs/08_metrics.ipynb #93da2445
 def classification_metrics(
-    y: np.ndarray,  # true class numbers (N,)
-    p: np.ndarray,  # probabilities (N, C); rows sum to 1
-    classes: list,  # C names; None: not checked
+    y: np.ndarray,       # true class numbers (N,)
+    p: np.ndarray,       # probabilities (N, C); rows sum to 1
+    classes: list,       # C names; None: not checked
     n_boot: int = 1000,  # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no intervals
-    seed: int = 0,  # same seed, same figures
-    predicted: np.ndarray
-    | None = None,  # (N,) class numbers, where they are not the most probable ones
+    seed: int = 0,       # same seed, same figures
+    predicted: np.ndarray | None = None,  # (N,) class numbers, where they are not the most probable ones
 ) -> dict[str, Figure]:
     """Accuracy, balanced accuracy, macro precision, recall and F1, log loss, ROC-AUC (binary, or one against the rest over the classes in `y`).
 
@@ -326,65 +308,43 @@ def classification_metrics(
     as in scikit-learn: a class that takes no part is left out."""
     y, p = _single_label(y, p, classes)
     n, n_classes = p.shape
-    predicted = (
-        p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
-    )
+    predicted = p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
     hit, true, guess = _class_counts(y, predicted, n_classes, n_boot, seed)
     macro = _mean(_precision_recall_f1(hit, true, guess, listed=true[0] + guess[0] > 0))
     column = np.array([1]) if n_classes == 2 else np.unique(y)
-    means = dict(
-        balanced_accuracy=_mean(_ratio(hit, true)),
-        precision_macro=macro[0],
-        recall_macro=macro[1],
-        f1_macro=macro[2],
-    )
+    means = dict(balanced_accuracy=_mean(_ratio(hit, true)), precision_macro=macro[0], recall_macro=macro[1], f1_macro=macro[2])
     eps = np.finfo(np.float64).eps
     return {
         "accuracy": row_share(predicted == y, n_boot > 0),
         **{k: _figure(s, n, bounded=True) for k, s in means.items()},
-        "log_loss": bootstrap_mean(
-            -np.log(np.clip(p[np.arange(n), y], eps, 1 - eps)), n_boot, seed
-        ),
-        "roc_auc": _figure(
-            _macro_auc(y[:, None] == column, p[:, column], n_boot, seed), n, bounded=True
-        ),
+        "log_loss": bootstrap_mean(-np.log(np.clip(p[np.arange(n), y], eps, 1 - eps)), n_boot, seed),
+        "roc_auc": _figure(_macro_auc(y[:, None] == column, p[:, column], n_boot, seed), n, bounded=True),
     }
+
 
 # %% ../nbs/08_metrics.ipynb #c0eedc07
 def per_class(
-    y: np.ndarray,  # true class numbers (N,)
-    p: np.ndarray,  # probabilities (N, C); rows sum to 1
-    classes: list,  # C names; None: numbers
+    y: np.ndarray,       # true class numbers (N,)
+    p: np.ndarray,       # probabilities (N, C); rows sum to 1
+    classes: list,       # C names; None: numbers
     n_boot: int = 1000,  # resamples; 0 gives no intervals
-    seed: int = 0,  # same seed, same figures
-    predicted: np.ndarray
-    | None = None,  # (N,) class numbers, where they are not the most probable ones
+    seed: int = 0,       # same seed, same figures
+    predicted: np.ndarray | None = None,  # (N,) class numbers, where they are not the most probable ones
 ) -> list[dict]:
     "For each class its name, support (rows of it in `y`), precision, recall and F1; nan for a class that neither occurs nor is predicted."
     y, p = _single_label(y, p, classes)
     n, n_classes = p.shape
-    predicted = (
-        p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
-    )
+    predicted = p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
     hit, true, guess = _class_counts(y, predicted, n_classes, n_boot, seed)
     f1 = _precision_recall_f1(hit, true, guess, listed=true[0] + guess[0] > 0)[2]
     right, rows = predicted == y, []
     for c, name in enumerate(range(n_classes) if classes is None else classes):
-        figures = {
-            k: row_share(right[at], n_boot > 0) if at.any() else None
-            for k, at in (("precision", predicted == c), ("recall", y == c))
-        }
+        figures = {k: row_share(right[at], n_boot > 0) if at.any() else None for k, at in (("precision", predicted == c), ("recall", y == c))}
         absent = not (y == c).any() and not (predicted == c).any()
         none = Figure(math.nan if absent else 0.0, math.nan, math.nan, 0)
-        rows.append(
-            {
-                "class": name,
-                "support": int(true[0, c]),
-                **{k: f or none for k, f in figures.items()},
-                "f1": _figure(f1[:, c], n, bounded=True),
-            }
-        )
+        rows.append({"class": name, "support": int(true[0, c]), **{k: f or none for k, f in figures.items()}, "f1": _figure(f1[:, c], n, bounded=True)})
     return rows
+
 
 # %% ../nbs/08_metrics.ipynb #5ac959f3
 def _multi_label(y, p, classes, threshold):
@@ -481,23 +441,19 @@ def headline(task_kind: str) -> tuple[str, bool]:
 
 # %% ../nbs/08_metrics.ipynb #73020bd6
 def score(
-    task_kind: str,  # single_label, multi_label or regression
-    y: np.ndarray,  # (N,) class numbers; (N, C) 0/1; (N,) numbers
-    p: np.ndarray,  # (N, C) probabilities; the same; (N,) numbers
-    classes=None,  # C names; None: not checked
+    task_kind: str,      # single_label, multi_label or regression
+    y: np.ndarray,       # (N,) class numbers; (N, C) 0/1; (N,) numbers
+    p: np.ndarray,       # (N, C) probabilities; the same; (N,) numbers
+    classes=None,        # C names; None: not checked
     n_boot: int = 1000,  # resamples; 0 gives values without intervals, for use at every epoch
-    seed: int = 0,  # same seed, same figures
-    predicted: np.ndarray
-    | None = None,  # (N,) class numbers of a single label, where they are not the most probable ones
+    seed: int = 0,       # same seed, same figures
+    predicted: np.ndarray | None = None,  # (N,) class numbers of a single label, where they are not the most probable ones
 ) -> dict[str, Figure]:
     "The metrics that fit the kind of task; `headline` names the leading one."
     headline(task_kind)
-    if task_kind in SCORES:
-        return SCORES[task_kind](y, p, classes, n_boot, seed)
-    if task_kind == "regression":
-        return regression_metrics(y, p, n_boot, seed)
-    if task_kind == "multi_label":
-        return multilabel_metrics(y, p, classes, n_boot=n_boot, seed=seed)
+    if task_kind in SCORES: return SCORES[task_kind](y, p, classes, n_boot, seed)
+    if task_kind == "regression": return regression_metrics(y, p, n_boot, seed)
+    if task_kind == "multi_label": return multilabel_metrics(y, p, classes, n_boot=n_boot, seed=seed)
     return classification_metrics(y, p, classes, n_boot, seed, predicted)
 
 # %% ../nbs/08_metrics.ipynb #a567f438

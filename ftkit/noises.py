@@ -212,61 +212,34 @@ def _frequency_mask(wave, amount, now):
     return _filtered(wave, now.rate, lambda hertz: math.prod(torch.maximum(low - hertz, hertz - high).div(_EDGE).clamp(0, 1) for low, high in bands))
 
 # %% ../nbs/04e_noises.ipynb #4e1bab67
-def _up_to(default, high, low=0.0, **more):
-    return dataclasses.field(default=default, metadata=dict(low=low, high=high) | more)
-
+def _up_to(default, high, low=0.0, **more): return dataclasses.field(default=default, metadata=dict(low=low, high=high) | more)
 
 @dataclasses.dataclass(frozen=True)
 class SoundAugment:
     "How recordings are changed at random while training; as it comes, not at all."
-
-    speed: float = _up_to(
-        0.0, 0.5
-    )  # largest relative change of tempo and pitch; 0.1 is 0.9 to 1.1 [0..0.5]
+    speed: float = _up_to(0.0, 0.5)  # largest relative change of tempo and pitch; 0.1 is 0.9 to 1.1 [0..0.5]
     pitch: float = _up_to(0.0, 12)  # largest shift either way, semitones; the length stays [0..12]
     echo: float = _up_to(0.0, 5)  # longest RT60, seconds [0..5]
     gain: float = _up_to(0.0, 40)  # largest change of loudness either way, dB [0..40]
-    time_mask: float = _up_to(
-        0.0, 5
-    )  # longest silenced span, seconds; all spans leave four fifths of a clip [0..5]
-    frequency_mask: float = _up_to(
-        0.0, 0.5
-    )  # widest band that is filtered out, a share of the mel scale [0..0.5]
+    time_mask: float = _up_to(0.0, 5)  # longest silenced span, seconds; all spans leave four fifths of a clip [0..5]
+    frequency_mask: float = _up_to(0.0, 0.5)  # widest band that is filtered out, a share of the mel scale [0..0.5]
     masks: int = _up_to(2, 10, 1)  # spans and bands a clip [1..10]
     noise: float = _up_to(0.0, 1)  # share of the clips that get noise [0..1]
-    kinds: tuple = dataclasses.field(
-        default=("white", "pink"), metadata=dict(choices=tuple(_NOISES))
-    )  # of noise, one is drawn a clip, each {white, pink, babble, files}
+    kinds: tuple = dataclasses.field(default=("white", "pink"), metadata=dict(choices=tuple(_NOISES)))  # of noise, one is drawn a clip, each {white, pink, babble, files}
     snr_low: float = _up_to(5.0, 60, -20.0)  # least signal-to-noise ratio, dB [-20..60]
     snr_high: float = _up_to(25.0, 60, -20.0)  # largest, dB [-20..60]
     noise_folder: str = ""  # recordings of noise, for the kind files
-    telephone: float = _up_to(
-        0.0, 1
-    )  # share of the clips that lose what a telephone does not pass [0..1]
+    telephone: float = _up_to(0.0, 1)  # share of the clips that lose what a telephone does not pass [0..1]
     probability: float = _up_to(1.0, 1)  # share of the clips that are changed at all [0..1]
 
     def __post_init__(self):
         for f in dataclasses.fields(self):
             many, value = f.type is tuple, getattr(self, f.name)
-            value = Param(
-                f.name,
-                "list[str]" if many else f.type.__name__,
-                list(f.default) if many else f.default,
-                **f.metadata,
-            ).check(list(value) if type(value) is tuple else value)
+            value = Param(f.name, "list[str]" if many else f.type.__name__, list(f.default) if many else f.default, **f.metadata).check(list(value) if type(value) is tuple else value)
             object.__setattr__(self, f.name, tuple(value) if many else value)
-        if self.snr_low > self.snr_high:
-            raise UsageError(
-                f"snr_low is {self.snr_low:g} and snr_high {self.snr_high:g}; the lower must not be above the higher; exchange them"
-            )
-        if self.noise and not self.kinds:
-            raise UsageError(
-                f"noise is {self.noise:g} and kinds is empty; name at least one of {', '.join(_NOISES)}, or make noise 0"
-            )
-        if ("files" in self.kinds) != bool(self.noise_folder):
-            raise UsageError(
-                f"kinds is {', '.join(self.kinds)} and noise_folder {self.noise_folder!r}; the kind files and a folder go together; give both or neither"
-            )
+        if self.snr_low > self.snr_high: raise UsageError(f"snr_low is {self.snr_low:g} and snr_high {self.snr_high:g}; the lower must not be above the higher; exchange them")
+        if self.noise and not self.kinds: raise UsageError(f"noise is {self.noise:g} and kinds is empty; name at least one of {', '.join(_NOISES)}, or make noise 0")
+        if ("files" in self.kinds) != bool(self.noise_folder): raise UsageError(f"kinds is {', '.join(self.kinds)} and noise_folder {self.noise_folder!r}; the kind files and a folder go together; give both or neither")
 
     def __repr__(self):
         return f"SoundAugment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"

@@ -245,19 +245,13 @@ def to_rgb(
     return image
 
 # %% ../nbs/02a_pictures.ipynb #56cf153e
-Image.MAX_IMAGE_PIXELS = (
-    200_000_000  # a larger one is refused as a decompression bomb at twice this
-)
-
+Image.MAX_IMAGE_PIXELS = 200_000_000  # a larger one is refused as a decompression bomb at twice this
 
 class DeepPicture(str):
     "The path of a picture that holds more than 8 bits a channel, with the scale of the set it belongs to."
-
     light: dict  # as `light_of` gives it
 
-
 _HEIC = (b"heic", b"heix", b"heif", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-
 
 def _why(error: Exception, start: bytes) -> str:
     "What is wrong with a picture whose file begins with these bytes, in words."
@@ -266,16 +260,11 @@ def _why(error: Exception, start: bytes) -> str:
     if not isinstance(error, UnidentifiedImageError):
         return str(error).split("\n")[0][:120] or type(error).__name__
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC and "HEIF" not in Image.OPEN:
-        return (
-            f"it is a HEIC picture, whatever its name ends in; to read it: {how_to_install('heic')}"
-        )
+        return f"it is a HEIC picture, whatever its name ends in; to read it: {how_to_install('heic')}"
     if start[:4] in (b"II*\0", b"MM\0*"):
-        return (
-            "cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats of 64 bits "
-            "or in colour; save it with 16 bits a channel"
-        )
+        return ("cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats of 64 bits "
+                "or in colour; save it with 16 bits a channel")
     return "cannot identify image file: its content is no picture of a kind that can be read"
-
 
 def _start_of(source) -> bytes:
     "The first bytes of a file or buffer."
@@ -286,13 +275,10 @@ def _start_of(source) -> bytes:
             return file.read(12)
     return b""
 
-
 def open_picture(
     source,  # path, bytes, PIL picture, or array (H,W), (H,W,1|3|4), (1|3|4,H,W) of any whole numbers, bool or float
-    at_least: int
-    | None = None,  # pixels; lets JPEG decode at half, a quarter, an eighth when its sides stay above this
-    light: dict
-    | None = None,  # what is black and white in deeper pictures; default: as its set has it, else its own
+    at_least: int | None = None,  # pixels; lets JPEG decode at half, a quarter, an eighth when its sides stay above this
+    light: dict | None = None,  # what is black and white in deeper pictures; default: as its set has it, else its own
 ) -> Image.Image:
     "The picture as upright RGB; `PictureError` says what is wrong with it."
     light = light or getattr(source, "light", None)
@@ -318,9 +304,7 @@ def open_picture(
         if isinstance(e, PictureError) and not isinstance(source, (str, os.PathLike)):
             raise
         name = source if isinstance(source, (str, os.PathLike)) else type(source).__name__
-        raise PictureError(
-            f"{name} cannot be read as a picture ({_why(e, _start_of(file))})"
-        ) from None
+        raise PictureError(f"{name} cannot be read as a picture ({_why(e, _start_of(file))})") from None
 
 # %% ../nbs/02a_pictures.ipynb #538d6b04
 def _shaped(a: np.ndarray) -> np.ndarray:

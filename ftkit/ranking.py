@@ -178,74 +178,34 @@ class Ranking:
 # %% ../nbs/10b_ranking.ipynb #495624b9
 def rank_backbones(
     data: Data,  # pictures, texts or recordings
-    bodies: list[str | Backbone]
-    | None = None,  # names for `load_backbone`, or bodies; default: those that need no hub
-    rows: int
-    | None = None,  # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
+    bodies: list[str | Backbone] | None = None,  # names for `load_backbone`, or bodies; default: those that need no hub
+    rows: int | None = None,  # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
     seed: int = 0,
     tune: float = 0,  # minutes, for training the leading bodies as well: as many as suffice for [0..]
     **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
 ) -> Ranking:
     "Bodies for these data, the most promising first."
     task, started = data.task, time.perf_counter()
-    if task.modality not in ROWS:
-        raise UsageError(
-            "the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as `ftkit run tabular` does"
-        )
-    if rows is not None and rows < 20:
-        raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
-    if (wanted := bodies) is not None and not bodies:
-        raise UsageError(
-            f"bodies is empty; name some, or leave it out for {', '.join(usual_bodies(task.modality))}"
-        )
-    if tune and task.kind == "transcription":
-        raise UsageError(
-            "tune is for classes and numbers; for transcription, bodies are ranked by a trained head already, so leave it out"
-        )
-    if tune < 0:
-        raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
+    if task.modality not in ROWS: raise UsageError("the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as `ftkit run tabular` does")
+    if rows is not None and rows < 20: raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
+    if (wanted := bodies) is not None and not bodies: raise UsageError(f"bodies is empty; name some, or leave it out for {', '.join(usual_bodies(task.modality))}")
+    if tune and task.kind == "transcription": raise UsageError("tune is for classes and numbers; for transcription, bodies are ranked by a trained head already, so leave it out")
+    if tune < 0: raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
     some = _some(data, rows or ROWS[task.modality] // (1 + (task.kind == "transcription")), seed)
-    if len(some) < 10:
-        raise UsageError(
-            f"only {len(some)} rows are no test rows; ten at least are needed to judge by"
-        )
-    found, missing, names = (
-        [],
-        [],
-        [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality),
-    )
+    if len(some) < 10: raise UsageError(f"only {len(some)} rows are no test rows; ten at least are needed to judge by")
+    found, missing, names = [], [], [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
     bar = Progress("bodies", len(names))
     for k, name in enumerate(names):
         stop_point()
-        try:
-            net = _load(name)
+        try: net = _load(name)
         except (BackboneError, SampleError) as e:
-            if wanted:
-                raise
-            missing.append({"body": name, "why": str(e)})
-            continue
+            if wanted: raise
+            missing.append({"body": name, "why": str(e)}); continue
         net.check(task.modality)
-        if task.kind == "transcription" and not hasattr(net, "hear"):
-            raise BackboneError(
-                f"{net.name} gives no frames, of which a text could be read; choose {', '.join(usual_bodies('speech'))}"
-            )
-        found.append(({"body": net.name} | _measure(net, data, some, seed, prep), name))
-        bar.update(k + 1, body=net.name)
-    if not found:
-        raise BackboneError(
-            "no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing)
-        )
+        if task.kind == "transcription" and not hasattr(net, "hear"): raise BackboneError(f"{net.name} gives no frames, of which a text could be read; choose {', '.join(usual_bodies('speech'))}")
+        found.append(({"body": net.name} | _measure(net, data, some, seed, prep), name)); bar.update(k + 1, body=net.name)
+    if not found: raise BackboneError("no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing))
     found.sort(key=lambda f: f[0]["error"])
-    if tune:
-        _train_leading(found, data, seed, 60 * tune, prep)
-    rows = sorted(
-        (row for row, _ in found),
-        key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])),
-    )
-    return Ranking(
-        headline(task.kind)[0],
-        rows + missing,
-        len(some),
-        _NOUNS[task.modality],
-        round(time.perf_counter() - started, 1),
-    )
+    if tune: _train_leading(found, data, seed, 60 * tune, prep)
+    rows = sorted((row for row, _ in found), key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])))
+    return Ranking(headline(task.kind)[0], rows + missing, len(some), _NOUNS[task.modality], round(time.perf_counter() - started, 1))

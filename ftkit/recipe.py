@@ -279,9 +279,7 @@ LOSS_FOR = {"single_label": ("cross_entropy", "focal"), "multi_label": ("binary_
 LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy", "regression": "mse", "transcription": "ctc"}
 
 # %% ../nbs/08a_recipe.ipynb #0a5eed02
-UNTRAINED: dict[
-    str, dict
-] = {  # modality: what differs from RECIPES for a backbone with random weights
+UNTRAINED: dict[str, dict] = {  # modality: what differs from RECIPES for a backbone with random weights
     "image": OWN | dict(epochs=12),
     "text": OWN | dict(epochs=10, learning_rate=1e-2, body_dropout=None),
 }

@@ -235,25 +235,16 @@ def best_threshold(
     p: np.ndarray,  # (n,) said probability that it is
     miss: float = 1.0,  # cost of a row that is so and was not said [0..]
     alarm: float = 1.0,  # cost of a row that is not so and was said [0..]
-) -> tuple[
-    float, np.ndarray, np.ndarray
-]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
+) -> tuple[float, np.ndarray, np.ndarray]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
     "The probability from which saying yes is cheapest on these rows."
     _check_costs(miss, alarm)
     tried = np.unique(np.concatenate([[0.0], np.quantile(p, np.linspace(0, 1, 201)), [1.0 + 1e-9]]))
     cost = np.array([miss * (y & (p < t)).mean() + alarm * (~y & (p >= t)).mean() for t in tried])
     low = np.flatnonzero(cost <= cost.min() + 1e-12)
-    return (
-        float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]),
-        tried,
-        cost,
-    )  # of equal ones the nearest to what a calibrated model would need
-
+    return float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]), tried, cost  # of equal ones the nearest to what a calibrated model would need
 
 def threshold_of(
-    known: tuple[
-        np.ndarray, np.ndarray
-    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on
+    known: tuple[np.ndarray, np.ndarray],  # (n,) labels and (n,C) probabilities of rows that were not trained on
     task: Task,
     positive: str | None,  # the class that is to be found
     miss: float = 1.0,  # cost of a row of that class that is not found [0..]
@@ -265,12 +256,9 @@ def threshold_of(
     c = task.classes.index(positive)
     return positive, best_threshold(known[0] == c, known[1][:, c], miss, alarm)[0]
 
-
 @with_letters
 def show_threshold(
-    known: tuple[
-        np.ndarray, np.ndarray
-    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
+    known: tuple[np.ndarray, np.ndarray],  # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
     part: Part,
     p: np.ndarray,  # (n,C) probabilities of the part, to count its cost
     positive: str | None = None,  # the class that is to be found; default: the last
@@ -279,29 +267,16 @@ def show_threshold(
 ):
     "Cost over threshold with the best one marked, and its cost on the part, as a figure with that as its title; None for numbers and more than two classes."
     import matplotlib.pyplot as plt
-
     classes = part.data.task.classes
-    if len(classes) != 2:
-        return None
-    if positive is not None and positive not in classes:
-        raise UsageError(f"positive is {positive!r}; the classes are {', '.join(classes)}")
+    if len(classes) != 2: return None
+    if positive is not None and positive not in classes: raise UsageError(f"positive is {positive!r}; the classes are {', '.join(classes)}")
     c = classes.index(positive) if positive else 1
     t, tried, cost = best_threshold(known[0] == c, known[1][:, c], miss, alarm)
-    at = lambda cut: (
-        miss * ((part.labels == c) & (p[:, c] < cut))
-        + alarm * ((part.labels != c) & (p[:, c] >= cut))
-    ).astype(float)
+    at = lambda cut: (miss * ((part.labels == c) & (p[:, c] < cut)) + alarm * ((part.labels != c) & (p[:, c] >= cut))).astype(float)
     fig, ax = plt.subplots(figsize=(5.2, 2.9), layout="constrained")
-    ax.plot(tried, cost)
-    ax.axvline(t, color="tab:green")
-    ax.axvline(0.5, color="grey", ls="--", lw=0.8)
-    ax.set(
-        xlabel=f"probability from which {classes[c]} is predicted", ylabel="cost a row, out of fold"
-    )
-    ax.set_title(
-        f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(0.5))} from 0.50",
-        fontsize=9,
-    )
+    ax.plot(tried, cost); ax.axvline(t, color="tab:green"); ax.axvline(.5, color="grey", ls="--", lw=.8)
+    ax.set(xlabel=f"probability from which {classes[c]} is predicted", ylabel="cost a row, out of fold")
+    ax.set_title(f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(.5))} from 0.50", fontsize=9)
     plt.close(fig)
     return fig
 

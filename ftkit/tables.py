@@ -55,20 +55,12 @@ class TablePrep:
     names = property(lambda self: [str(f) if f.width == 1 else f"{f} {i}" for f in self.features for i in range(f.width)])  # of the inputs
 
 # %% ../nbs/05d_tables.ipynb #9cc5e37b
-_PARTS_OF_DATES = {
-    "time": lambda d: d.to_numpy().astype("datetime64[s]").astype(float) / 86400,
-    "year": lambda d: d.dt.year,
-    "month": lambda d: d.dt.month,
-    "day": lambda d: d.dt.day,
-    "weekday": lambda d: d.dt.day_of_week,
-    "hour": lambda d: d.dt.hour,
-}
-
+_PARTS_OF_DATES = {"time": lambda d: d.to_numpy().astype("datetime64[s]").astype(float) / 86400, "year": lambda d: d.dt.year, "month": lambda d: d.dt.month, "day": lambda d: d.dt.day,
+                   "weekday": lambda d: d.dt.day_of_week, "hour": lambda d: d.dt.hour}
 
 def _date_part(dates, part: str) -> np.ndarray:
     "(N,) numbers, nan where the date is missing."
     return np.where(dates.isna(), np.nan, np.asarray(_PARTS_OF_DATES[part](dates), float))
-
 
 def fit_prep(
     data: Data,  # a table
@@ -81,50 +73,18 @@ def fit_prep(
     numbers, categories = [], []
     for c in cells.columns:
         v = cells.frame[c.name].iloc[ids]
-        if c.kind == "number":
-            numbers.append(_scaled(Feature(c.name, "number", form=c.form), v.to_numpy(float)))
-        if c.kind == "date":
-            numbers += [
-                f
-                for f in (
-                    _scaled(Feature(c.name, "date", part, form=c.form), _date_part(v, part))
-                    for part in _PARTS_OF_DATES
-                )
-                if f.spread > 0
-            ]
-        if c.kind == "text" and text_backbone:
-            numbers.append(
-                Feature(
-                    c.name,
-                    "text",
-                    body=text_backbone,
-                    width=load_backbone(text_backbone).n_features,
-                )
-            )
-        if c.kind == "category":
-            categories.append(
-                Feature(
-                    c.name,
-                    "category",
-                    levels=tuple(
-                        sorted((n := v.value_counts()).index, key=lambda k: (-n[k], k))[:max_levels]
-                    ),
-                )
-            )  # noqa: B023
+        if c.kind == "number": numbers.append(_scaled(Feature(c.name, "number", form=c.form), v.to_numpy(float)))
+        if c.kind == "date": numbers += [f for f in (_scaled(Feature(c.name, "date", part, form=c.form), _date_part(v, part)) for part in _PARTS_OF_DATES) if f.spread > 0]
+        if c.kind == "text" and text_backbone: numbers.append(Feature(c.name, "text", body=text_backbone, width=load_backbone(text_backbone).n_features))
+        if c.kind == "category": categories.append(Feature(c.name, "category", levels=tuple(sorted((n := v.value_counts()).index, key=lambda k: (-n[k], k))[:max_levels])))  # noqa: B023
     numbers = [f if f.spread > 0 else dataclasses.replace(f, spread=1.0) for f in numbers]
-    if not numbers and not categories:
-        raise UsageError(
-            f'no column of {data.source} can be learned from ({", ".join(f"{c.name}: {c.kind}" for c in cells.columns)}); say what they hold, for example -p columns \'{{"{cells.columns[0].name}": "category"}}\''
-        )
+    if not numbers and not categories: raise UsageError(f"no column of {data.source} can be learned from ({', '.join(f'{c.name}: {c.kind}' for c in cells.columns)}); say what they hold, for example -p columns '{{\"{cells.columns[0].name}\": \"category\"}}'")
     return TablePrep((*numbers, *categories))
-
 
 def _scaled(f: Feature, v: np.ndarray) -> Feature:
     "With mean and spread; 0 where all are alike."
     v = v[~np.isnan(v)]
-    return dataclasses.replace(
-        f, mean=float(v.mean()) if len(v) else 0.0, spread=float(v.std()) if len(v) else 0.0
-    )
+    return dataclasses.replace(f, mean=float(v.mean()) if len(v) else 0.0, spread=float(v.std()) if len(v) else 0.0)
 
 # %% ../nbs/05d_tables.ipynb #9aa70b17
 def text_features(

@@ -150,14 +150,12 @@ def _named(rows: Rows, features, label) -> Rows:
 
 # %% ../nbs/03b_text_data.ipynb #99a0cc1c
 @patch_to(Data, kind=classmethod)
-def text(
-    cls,
+def text(cls,
     source,  # table, folder of class folders of .txt, sample:NAME, hub:OWNER/NAME, DataFrame, (texts, labels), Hugging Face data set
     text: str | None = None,  # the table's column with the text; default: looked for
     second: str | None = None,  # column with a second text that the first is judged by
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
-    where: str
-    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -178,30 +176,11 @@ def text(
     check_shares(valid, test)
     columns, notes = {"group": group, "time": time, "split": split}, []
     rows = _read_texts(source, text, second, label, columns, notes, skip_bad, where, kind)
-    if test_source is not None:
-        rows = append_test(
-            rows,
-            _read_texts(
-                test_source,
-                text,
-                second,
-                label,
-                {k: v for k, v in columns.items() if k != "split"},
-                notes,
-                skip_bad,
-                where,
-                kind,
-            ),
-        )
-    if not rows.items:
-        raise DataError(
-            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts"
-        )
-    if leave_out:
-        rows = _without_labels(rows, leave_out)
+    if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad, where, kind))
+    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts")
+    if leave_out: rows = _without_labels(rows, leave_out)
     rows, skipped = _without_empty(rows, skip_bad)
-    if skipped:
-        notes.append(f"{len(skipped)} empty texts were left out")
+    if skipped: notes.append(f"{len(skipped)} empty texts were left out")
     hashes = [hashlib.sha256(repr(t).encode()).hexdigest() for t in rows.items]
     return cls.from_rows("text", rows, hashes, source, chosen, skipped=skipped, notes=tuple(notes))
 

@@ -44,28 +44,16 @@ from .words import TextAugment
 # %% ../nbs/09_trainer.ipynb #0b8896f9
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
-
     count = 0  # fits of this process; names their checkpoints
-    at_once = {
-        "cpu": 4096,
-        "cuda": 65536,
-        "mps": 16384,
-    }  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
+    at_once = {"cpu": 4096, "cuda": 65536, "mps": 16384}  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
 
-    def __init__(
-        self,
+    def __init__(self,
         model: Model | nn.Module,  # or a network of your own (06e)
         data: Data,
-        augment: Augment
-        | TextAugment
-        | SoundAugment
-        | TableAugment
-        | None = None,  # applied to training rows only
+        augment: Augment | TextAugment | SoundAugment | TableAugment | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
-        teacher: Model
-        | str
-        | None = None,  # of the same task, or its folder: its answers are learned too
+        teacher: Model | str | None = None,  # of the same task, or its folder: its answers are learned too
         metric=None,  # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each epoch
         record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
         **fields,  # fields of TrainConfig; None: as the recipe has it (08a), but of patience, budget_seconds and body_dropout
@@ -73,66 +61,25 @@ class Trainer:
         unknown = [f for f in fields if f not in TrainConfig.__dataclass_fields__]
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
-            raise UsageError(
-                f"TrainConfig has no field {unknown[0]!r}"
-                + (f"; did you mean {near!r}?" if near else "")
-                + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}"
-            )
+            raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
         own = {} if isinstance(model, Model) else OWN
-        check_given(
-            data,
-            config,
-            watch,
-            metric,
-            own and fields.get("head_epochs", getattr(config, "head_epochs", 0)),
-        )
+        check_given(data, config, watch, metric, own and fields.get("head_epochs", getattr(config, "head_epochs", 0)))
         teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
         model = as_model(model, data)
-        self.model, self.data, self.watch, self.record, self.teacher, self.metric = (
-            model,
-            data,
-            list(watch),
-            record,
-            teacher,
-            metric,
-        )
+        self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
         self.augment = None if augment is None or augment == type(augment)() else augment
         given = {k: v for k, v in fields.items() if v is not None or k not in own}
         config = recipe_for(model, given if config else own | given, config)
-        if model.task != data.task:
-            raise UsageError(
-                f"the model is made for {model.task} and the data are {data.task}; make the model from data.task"
-            )
+        if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
         self.config = head_first(config, len(data.train), len(model.task.classes))
         check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
-        (
-            self.known,
-            self.history,
-            self.best,
-            self.seconds,
-            self.saved,
-            self.average,
-            self.falls,
-            self.looked,
-            self.pieces,
-        ) = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
-        self.shards, self.ranks = (
-            None,
-            Ranks(),
-        )  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
+        self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
+        self.shards, self.ranks = None, Ranks()  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
         model.bind(data)
-        if record and not own and (said := recipe_note(model, self.config)):
-            emit("note", text=said)
-            print(said)
-        if (
-            record
-            and (few := few_steps(self.config, len(data.train), data.task.modality))
-            and few not in model.notes
-        ):
-            model.notes.append(few)
-            emit("note", text=few)
+        if record and not own and (said := recipe_note(model, self.config)): emit("note", text=said); print(said)
+        if record and (few := few_steps(self.config, len(data.train), data.task.modality)) and few not in model.notes: model.notes.append(few); emit("note", text=few)
 
 # %% ../nbs/09_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
