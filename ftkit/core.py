@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['OWN_SETTINGS', 'MOST_BYTES', 'MOST_LEVELS', 'UsageError', 'patch_to', 'Registry', 'Setting', 'own_settings_file',
-           'settings', 'runs_folder', 'cache_folder', 'state_folder', 'cache_sizes', 'clear_cache', 'splitmix64',
-           'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256', 'write_atomic', 'jsonable', 'json_text',
-           'write_json', 'no_surrogates', 'parse_json', 'read_json', 'figure_text', 'how_to_install', 'plain_text',
-           'say', 'build_folder', 'in_turn']
+           'settings', 'runs_folder', 'cache_folder', 'state_folder', 'is_secret', 'cache_sizes', 'clear_cache',
+           'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256', 'write_atomic', 'jsonable',
+           'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json', 'figure_text', 'how_to_install',
+           'plain_text', 'say', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -199,6 +199,20 @@ def state_folder() -> pathlib.Path:
     path = pathlib.Path(base or "~/.local/state", "ftkit").expanduser().resolve()
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
+
+# %% ../nbs/00_core.ipynb #85bce3f5
+_SECRET = re.compile(
+    r"(^|_)(token|secret|password|passwd|passphrase|pwd|apikey|(api|access|private|signing|encryption|auth|account|storage|master)_key|credential|cookie|dsn|pat|auth|connection_string)s?(_|$)"
+)
+_WITH_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
+
+
+def is_secret(
+    name: str,  # of a parameter or an environment variable
+    value: str = "",
+) -> bool:
+    "Whether the name says so (`api_key`, `GH_PAT`), or the value is an address with a password."
+    return bool(_SECRET.search(name.lower().replace("-", "_")) or _WITH_PASSWORD.search(value))
 
 # %% ../nbs/00_core.ipynb #30c0e91e
 def _entries() -> list[tuple[float, int, pathlib.Path]]:

@@ -426,31 +426,37 @@ def _key() -> bytes:
 def seal_of(
     folder: str | os.PathLike,  # a run's folder
     run: dict,  # its record
+    notebook: str | None = None,  # SHA-256 of its notebook; default: of the file that is there
 ) -> str:
     "What proves that this user asked for the run as it stands there, as 64 hex digits."
     folder = pathlib.Path(folder)
+    notebook = notebook or file_sha256(folder / "input.ipynb")
     executed = {k: run.get(k) for k in ("parameters", "options", "working_folder", "parent", "after")}
-    what = fingerprint([folder.name, file_sha256(folder / "input.ipynb"), jsonable(executed)])
+    what = fingerprint([folder.name, notebook, jsonable(executed)])
     return hmac.new(_key(), what.encode(), hashlib.sha256).hexdigest()
 
 
 def is_own(
     folder: str | os.PathLike,  # a run's folder
     run: dict,  # its record
+    edited: bool = False,  # also if its notebook was edited since
 ) -> bool:
     "Whether this user asked for the run as it stands there."
+    notebook = (run.get("template") or {}).get("sha256") if edited else None
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return hmac.compare_digest(str(run.get("seal")).encode(), seal_of(folder, run).encode())
+        seal = seal_of(folder, run, notebook)
+        return hmac.compare_digest(str(run.get("seal")).encode(), seal.encode())
     return False
 
 
 def require_own(
     folder: str | os.PathLike,  # a run's folder
     trust: bool = False,  # the user has said so
+    edited: bool = False,  # as for `is_own`
 ) -> None:
     "Refuse a run whose notebook this user did not ask to execute."
     folder = pathlib.Path(folder)
-    if not trust and not is_own(folder, read_run(folder)):
+    if not trust and not is_own(folder, read_run(folder), edited):
         raise NotOwn(
             f"{folder.name} was not started by you here (it came from elsewhere, was changed, or is of an older ftkit), and this would execute its notebook; look at {folder / 'input.ipynb'}, then add --trust"
         )
