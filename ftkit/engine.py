@@ -43,15 +43,10 @@ _BRIEF_END = """def _end():
 _end()"""
 
 # %% ../nbs/13c_engine.ipynb #56c62254
-# what lies beside the notebook can be imported, and never in place of what is installed
-_LAST_IMPORTS = """exec('''
-import os, sys
-os.environ.pop("PYTHONSAFEPATH", None)
-sys.path[:] = [p for p in sys.path if p]
-for p in (os.environ.get("FTKIT_IMPORTS") or os.getcwd()).split(os.pathsep):
-    if p not in sys.path: sys.path.append(p)
-''', {})"""
-
+def _at_start() -> str:
+    "The line that a Python kernel executes first; the kernel may belong to another environment."
+    from ftkit import kernel_start
+    return f"exec(open({kernel_start.__file__!r}, encoding='utf-8').read() + '\\nbegin(get_ipython())', {{'__name__': 'kernel_start', 'get_ipython': get_ipython}})"
 
 @functools.cache
 def _client_class():
@@ -66,7 +61,7 @@ def _client_class():
             km = super().create_kernel_manager()
             if self.sockets: km.transport, km.connection_file = "ipc", str(self.sockets / "k.json")
             if self.watch: self.watch.km = km
-            if "ipykernel" in " ".join(km.kernel_spec.argv): self.extra_arguments = [*self.extra_arguments, f"--IPKernelApp.exec_lines={[_LAST_IMPORTS]!r}"]
+            if "ipykernel" in " ".join(km.kernel_spec.argv): self.extra_arguments = [*self.extra_arguments, f"--IPKernelApp.exec_lines={[_at_start()]!r}"]
             return km
 
         def output(self, outs, msg, display_id, cell_index):
