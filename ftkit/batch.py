@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from .core import UsageError, build_folder, file_sha256, fingerprint, patch_to, read_json, runs_folder, write_atomic, write_json
-from .runfolder import ask_stop, doubt_names, file_clock, read_run, this_process
+from .core import UsageError, build_folder, file_sha256, fingerprint, parse_json, patch_to, read_json, runs_folder, write_atomic, write_json
+from .runfolder import as_event, ask_stop, doubt_names, file_clock, read_run, this_process
 from .params import check_params, nearest, read_params
 from .run import code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
@@ -189,10 +189,10 @@ def newest_event(
     "The newest event that counts, from the end of the file."
     with contextlib.suppress(OSError), open(folder / "events.jsonl", "rb") as f:
         f.seek(max(0, f.seek(0, os.SEEK_END) - 16_384))
-        for line in reversed(f.read().splitlines()):
+        for line in reversed(f.read().split(b"\n")):
             with contextlib.suppress(ValueError):
-                e = json.loads(line)
-                if isinstance(e, dict) and e.get("of"): return e
+                e = as_event(parse_json(line))
+                if e and e.get("of"): return e
     return None
 
 def newest_step(folder: str | os.PathLike) -> str:
