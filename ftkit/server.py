@@ -180,7 +180,7 @@ class _Handler(APIHandler):
         return values
     async def answer(self, work, *args, **more):
         try: found = await asyncio.to_thread(work, *args, **more)
-        except NotOwn as e: self.set_status(409); found = {"message": str(e), "confirm": "trust"}
+        except NotOwn as e: self.set_status(409); found = {"message": str(e).replace(", then add --trust", " before you confirm"), "confirm": "trust"}
         except UsageError as e: self.set_status(400); found = {"message": str(e)}
         self.finish(json.dumps(_exact(jsonable(found))))
 
