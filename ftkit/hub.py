@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CodeWanted', 'refuse_code', 'refuse_code_in', 'revision_of', 'note_revision', 'commit_on_hub', 'commit_in_cache']
 
-# %% ../nbs/02p_hub.ipynb #6b4d1d30
+# %% ../nbs/02p_hub.ipynb #177766e1
 import json
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from .core import UsageError, read_json
 from .runfolder import note, noted, run_dir
 
-# %% ../nbs/02p_hub.ipynb #f6e48ba9
+# %% ../nbs/02p_hub.ipynb #2d3da3f1
 _CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json", "generation_config.json", "feature_extractor_config.json")
 
 
@@ -44,7 +44,7 @@ def refuse_code_in(
     folder = Path(folder)
     refuse_code(str(folder), {n: read_json(folder / n) for n in _CONFIGS if (folder / n).is_file()})
 
-# %% ../nbs/02p_hub.ipynb #efdf016f
+# %% ../nbs/02p_hub.ipynb #d231945a
 def revision_of(
     name: str,  # OWNER/NAME, or OWNER/NAME@REVISION
 ) -> tuple[str, str | None]:  # OWNER/NAME, and the revision to use; None: the newest
@@ -83,9 +83,8 @@ def commit_on_hub(
     "Which commit a revision is now, from the address of its config.json."
     from huggingface_hub import hf_hub_download
 
-    path = hf_hub_download(name, "config.json", revision=revision)
-    found = re.search("[/\\]snapshots[/\\]([0-9a-f]{40})[/\\]", path)
-    return found[1] if found else None
+    folder = Path(hf_hub_download(name, "config.json", revision=revision)).parent.name
+    return folder if re.fullmatch("[0-9a-f]{40}", folder) else None
 
 
 def commit_in_cache(
