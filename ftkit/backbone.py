@@ -24,6 +24,7 @@ from .core import Registry, UsageError, build_folder, cache_folder, fingerprint,
 from .hub import CodeWanted, commit_in_cache, commit_on_hub, note_revision, refuse_code, refuse_code_in, revision_of
 from .runfolder import Progress
 from .inputs import Pictures, Prep, let_go
+from .manifest import ArtifactError
 from .params import nearest
 from .samples import SampleError
 from .table_samples import SAMPLES, fetch_sample
@@ -329,7 +330,7 @@ def load_backbone(
     source, rest = _source_of(name)
     try:
         net = SOURCES[source](rest, pretrained)
-    except (BackboneError, SampleError, CodeWanted):
+    except (ArtifactError, BackboneError, SampleError, CodeWanted):
         raise
     except Exception as e:  # the libraries raise a dozen types for a name, a network or a file
         why = (

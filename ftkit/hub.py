@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['CodeWanted', 'refuse_code', 'refuse_code_in', 'revision_of', 'note_revision', 'commit_on_hub', 'commit_in_cache']
 
-# %% ../nbs/02p_hub.ipynb #177766e1
+# %% ../nbs/02p_hub.ipynb #b3065f2b
 import json
 import re
 from pathlib import Path
 
 from .core import UsageError, read_json
-from .runfolder import note, noted, run_dir
+from .runfolder import note, noted, run_dir, run_of
 
-# %% ../nbs/02p_hub.ipynb #2d3da3f1
+# %% ../nbs/02p_hub.ipynb #af8e4d65
 _CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json", "generation_config.json", "feature_extractor_config.json")
 
 
@@ -44,7 +44,7 @@ def refuse_code_in(
     folder = Path(folder)
     refuse_code(str(folder), {n: read_json(folder / n) for n in _CONFIGS if (folder / n).is_file()})
 
-# %% ../nbs/02p_hub.ipynb #d231945a
+# %% ../nbs/02p_hub.ipynb #6421d508
 def revision_of(
     name: str,  # OWNER/NAME, or OWNER/NAME@REVISION
 ) -> tuple[str, str | None]:  # OWNER/NAME, and the revision to use; None: the newest
@@ -59,9 +59,24 @@ def revision_of(
 
 
 def _used() -> dict:
-    "Name: commit, of this run so far."
-    found = noted(run_dir()).get("hub") if run_dir() else None
-    return found if isinstance(found, dict) else {}
+    "Name: commit, of this run so far, and of the run that it verifies."
+    if not run_dir():
+        return {}
+    found = {}
+    for folder in (*_verified(), run_dir()):
+        held = noted(folder).get("hub")
+        found |= held if isinstance(held, dict) else {}
+    return found
+
+
+def _verified() -> list[Path]:
+    "The folder of the run that this one executes again."
+    own = run_of(run_dir())
+    try:
+        name = read_json(own / "run.json").get("verifies")
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [own.parent / name] if isinstance(name, str) and re.fullmatch(r"[\w-]+", name) else []
 
 
 def note_revision(

@@ -6,7 +6,7 @@
 __all__ = ['ArtifactError', 'one_error', 'check_files', 'tensor_shapes', 'Rule', 'whole', 'number', 'text', 'one_of', 'yes_or_no',
            'listed', 'maybe', 'by_name', 'check_fields', 'no_larger_than']
 
-# %% ../nbs/04g_manifest.ipynb #7c165f5a
+# %% ../nbs/04g_manifest.ipynb #133d95aa
 import contextlib
 import json
 import math
@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .core import UsageError, file_sha256, read_json
 
-# %% ../nbs/04g_manifest.ipynb #41b9deb2
+# %% ../nbs/04g_manifest.ipynb #9baad787
 class ArtifactError(UsageError):
     "A model folder that is missing, incomplete, changed, or of another kind."
 
@@ -49,7 +49,7 @@ def one_error(
             f"{folder} cannot be loaded ({type(e).__name__}: {why}); it is damaged, or was changed after it was saved: copy the whole folder again"
         ) from e
 
-# %% ../nbs/04g_manifest.ipynb #7c75f31a
+# %% ../nbs/04g_manifest.ipynb #03948dd6
 _READ = frozenset(".json .safetensors .skops .bin .pt .pth .ckpt .pkl .msgpack .h5 .py .txt .model .jinja .vocab .bpe".split())
 _LARGEST = {"tokenizer.json": 400e6, "words.json": 400e6}  # bytes; of other JSON files 64 MB
 
@@ -112,12 +112,15 @@ def tensor_shapes(
         raise ArtifactError(f"{path} is {path.stat().st_size:,} bytes long, and its head speaks of {8 + n + max(ends, default=0):,}; copy it again")
     return shapes
 
-# %% ../nbs/04g_manifest.ipynb #2581036c
+# %% ../nbs/04g_manifest.ipynb #59d2bbee
 class Rule(typing.NamedTuple):
     "What a value from a file must be."
 
     holds: "callable"  # value -> bool
     about: str  # for the message: "a whole number from 1 to 8"
+
+    def __or__(self, other: "Rule") -> "Rule":
+        return Rule(lambda v: self.holds(v) or other.holds(v), f"{self.about}, or {other.about}")
 
 
 def whole(low: int, high: int) -> Rule:
@@ -187,7 +190,7 @@ def _shown(value) -> str:
     except (RecursionError, ValueError, TypeError):
         return f"a {type(value).__name__}"
 
-# %% ../nbs/04g_manifest.ipynb #2e8443f0
+# %% ../nbs/04g_manifest.ipynb #0d15082d
 _MAKERS = frozenset("empty empty_strided zeros ones full rand randn randint new_empty new_zeros new_ones new_full new_empty_strided repeat arange linspace randperm eye".split())
 
 
