@@ -299,7 +299,7 @@ _FEATURE = {
     "width": whole(1, 1_000_000),
     "form": text(200),
 }
-_MOST_PIXELS = 2**28  # of a canonical batch: its chunk times the picture's area
+_MOST_PIXELS = 2**26  # of a canonical batch: its chunk times the picture's area
 
 
 def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, preprocess.json

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TRUSTED', 'check_tree', 'check_boosting', 'load_pipeline']
 
-# %% ../nbs/06g_skops_trees.ipynb #f30a39d7
+# %% ../nbs/06g_skops_trees.ipynb #fa6d1682
 import zipfile
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from .manifest import ArtifactError
 
-# %% ../nbs/06g_skops_trees.ipynb #aef31021
+# %% ../nbs/06g_skops_trees.ipynb #9e1dbbc2
 def _within(ok: bool, what: str) -> None:
     "Refuse what does not hold."
     if not ok:
@@ -84,7 +84,7 @@ def _check_predictor(tree, n_features: int, categorical: np.ndarray, dtype) -> N
     _within(bool((nodes["bitset_idx"][by_set] < len(sets)).all()), "a node reads a set that is not there")
     _within(bool(np.asarray(categorical)[nodes["feature_idx"][by_set]].all()), "a node takes a number for a category")
 
-# %% ../nbs/06g_skops_trees.ipynb #b248b144
+# %% ../nbs/06g_skops_trees.ipynb #2b94cb76
 TRUSTED = (
     "numpy.dtype",
     "sklearn.tree._tree.Tree",
