@@ -981,6 +981,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'ftkit.manifest.Rule.__or__': ('manifest.html#rule.__or__', 'ftkit/manifest.py'),
                                 'ftkit.manifest._asked': ('manifest.html#_asked', 'ftkit/manifest.py'),
                                 'ftkit.manifest._check_file': ('manifest.html#_check_file', 'ftkit/manifest.py'),
+                                'ftkit.manifest._sentence': ('manifest.html#_sentence', 'ftkit/manifest.py'),
                                 'ftkit.manifest._shown': ('manifest.html#_shown', 'ftkit/manifest.py'),
                                 'ftkit.manifest.by_name': ('manifest.html#by_name', 'ftkit/manifest.py'),
                                 'ftkit.manifest.check_fields': ('manifest.html#check_fields', 'ftkit/manifest.py'),

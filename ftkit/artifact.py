@@ -40,7 +40,7 @@ from .sources import find_column
 from .speech_bodies import load_backbone
 from .table_bodies import BODIES  # noqa: F401 the source of bodies for tables
 from .table_data import read_rows
-from .tables import TablePrep, Tables
+from .tables import _PARTS_OF_DATES, TablePrep, Tables
 from .unlike import from_tensors, learn_familiar, to_tensors
 
 
@@ -291,7 +291,7 @@ _FEATURES = {"features": listed(by_name(listed(text(1_000_000)) | number() | tex
 _FEATURE = {
     "name": text(100_000),
     "kind": one_of("number", "date", "text", "category"),
-    "part": text(20),
+    "part": one_of("", *_PARTS_OF_DATES),
     "mean": number(),
     "spread": number(),
     "levels": listed(text(1_000_000), 0, 10_000_000),
@@ -469,6 +469,8 @@ def load_model(
         if own.get("familiar"):
             model.familiar = from_tensors(load_arrays(folder / "familiar.safetensors"), own["familiar"])
         model.threshold = tuple(own["threshold"]) if own.get("threshold") else None
+        if isinstance(model.prep, TablePrep) and all(f.kind != "text" for f in model.prep.features):
+            model.prep.read([dict.fromkeys(f.name for f in model.prep.features)])  # a row without a cell
     return model
 
 # %% ../nbs/07_artifact.ipynb #6e9c5316

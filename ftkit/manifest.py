@@ -6,7 +6,7 @@
 __all__ = ['ArtifactError', 'one_error', 'check_files', 'tensor_shapes', 'Rule', 'whole', 'number', 'text', 'one_of', 'yes_or_no',
            'listed', 'maybe', 'by_name', 'check_fields', 'no_larger_than']
 
-# %% ../nbs/04g_manifest.ipynb #5dd86e2a
+# %% ../nbs/04g_manifest.ipynb #d5a3455a
 import contextlib
 import json
 import math
@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .core import UsageError, file_sha256, read_json
 
-# %% ../nbs/04g_manifest.ipynb #5ffda32c
+# %% ../nbs/04g_manifest.ipynb #1bbce178
 class ArtifactError(UsageError):
     "A model folder that is missing, incomplete, changed, or of another kind."
 
@@ -31,10 +31,12 @@ def one_error(
     "Whatever goes wrong inside becomes an `ArtifactError`."
     try:
         yield
-    except (ArtifactError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
+    except ArtifactError as e:
+        raise ArtifactError(_sentence(e, 600)) from None
     except UsageError as e:
-        raise ArtifactError(f"{folder} cannot be loaded: {e}") from None
+        raise ArtifactError(f"{folder} cannot be loaded: {_sentence(e, 600)}") from None
     except MemoryError:
         raise ArtifactError(
             f"{folder} asks for more memory than this machine gives; copy the whole folder again from where it was saved"
@@ -44,12 +46,18 @@ def one_error(
             f"{folder} has a file that is nested too deeply; copy the whole folder again"
         ) from None
     except BaseException as e:  # the tokenizers' Rust code raises no Exception when it panics
-        why = (str(e).strip().splitlines() or ["no message"])[0][:160]
         raise ArtifactError(
-            f"{folder} cannot be loaded ({type(e).__name__}: {why}); it is damaged, or was changed after it was saved: copy the whole folder again"
+            f"{folder} cannot be loaded ({type(e).__name__}: {_sentence(e, 160)}); it is damaged, or was changed after it was saved: copy the whole folder again"
         ) from e
 
-# %% ../nbs/04g_manifest.ipynb #285f4ec6
+
+def _sentence(error: BaseException, most: int) -> str:
+    "A message on one line, without control characters, cut."
+    text = " ".join(str(error).split()) or "no message"
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
+
+# %% ../nbs/04g_manifest.ipynb #2dd41716
 _READ = frozenset(".json .safetensors .skops .bin .pt .pth .ckpt .pkl .msgpack .h5 .py .txt .model .jinja .vocab .bpe".split())
 _LARGEST = {"tokenizer.json": 400e6, "words.json": 400e6}  # bytes; of other JSON files 64 MB
 
@@ -114,7 +122,7 @@ def tensor_shapes(
         raise ArtifactError(f"{path} is {path.stat().st_size:,} bytes long, and its head speaks of {8 + n + max(ends, default=0):,}; copy it again")
     return shapes
 
-# %% ../nbs/04g_manifest.ipynb #e691c82e
+# %% ../nbs/04g_manifest.ipynb #f96ca6c6
 class Rule(typing.NamedTuple):
     "What a value from a file must be."
 
@@ -123,6 +131,9 @@ class Rule(typing.NamedTuple):
 
     def __or__(self, other: "Rule") -> "Rule":
         return Rule(lambda v: self.holds(v) or other.holds(v), f"{self.about}, or {other.about}")
+
+
+_SURROGATES = re.compile(r"[\ud800-\udfff]")  # half a character, which no file can hold
 
 
 def whole(low: int, high: int) -> Rule:
@@ -137,7 +148,7 @@ def number(low: float = -1e300, high: float = 1e300) -> Rule:
 
 
 def text(most: int = 1000) -> Rule:
-    return Rule(lambda v: isinstance(v, str) and len(v) <= most, f"a text of at most {most:,} characters")
+    return Rule(lambda v: isinstance(v, str) and len(v) <= most and not _SURROGATES.search(v), f"a text of at most {most:,} characters")
 
 
 def one_of(*choices) -> Rule:
@@ -192,7 +203,7 @@ def _shown(value) -> str:
     except (RecursionError, ValueError, TypeError):
         return f"a {type(value).__name__}"
 
-# %% ../nbs/04g_manifest.ipynb #5f1f5352
+# %% ../nbs/04g_manifest.ipynb #b0157bce
 _MAKERS = frozenset("empty empty_strided zeros ones full rand randn randint new_empty new_zeros new_ones new_full new_empty_strided repeat arange linspace randperm eye".split())
 
 
