@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from .core import UsageError, build_folder, file_sha256, fingerprint, patch_to, read_json, runs_folder, write_atomic, write_json
 from .runfolder import ask_stop, doubt_names, file_clock, read_run, this_process
-from .params import check_params, nearest, read_params
+from .params import check_params, nearest, read_params, said_of_params
 from .run import code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
 from .ledger import Claim, Ledger, all_claims
@@ -79,7 +79,9 @@ def plan_batch(
     "The batch that a plan means, with the runs it has so far; nothing is written."
     source = template_path(template)
     text = source.read_bytes()
-    chosen, told = plan_rows(read_params(source), grid, table, parameters, sample, seed)
+    params = read_params(source)
+    chosen, told = plan_rows(params, grid, table, parameters, sample, seed)
+    told = said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template) + told
     made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}}
     name = name or f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], [v for _, v in chosen]])[:6]}"
     if not _NAME.fullmatch(name): raise UsageError(f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one")
@@ -278,8 +280,8 @@ def results(
     )
     differ = [
         k
-        for k in (states[0].row.values if states else {})
-        if any(s.row.values[k] != states[0].row.values[k] for s in states)
+        for k in dict.fromkeys(k for s in states for k in s.row.values)
+        if any(s.row.values.get(k) != states[0].row.values.get(k) for s in states)
     ]
     taken, sign = (
         {*differ, *_COLUMNS},
@@ -301,7 +303,7 @@ def results(
     for s, f in sorted(zip(states, found), key=place):
         figure = f.get(by)
         row = (
-            {f"{k} (parameter)" if k in _COLUMNS else k: s.row.values[k] for k in differ}
+            {f"{k} (parameter)" if k in _COLUMNS else k: s.row.values.get(k) for k in differ}
             | ({column(by): _number(figure)} if by else {})
             | (
                 {f"{by} {end}": _number(figure, end) for end in ("low", "high")}
@@ -411,7 +413,7 @@ def save_html(self,
     last = list(rows[0]).index("seconds")
     names = list(rows[0])[:last]
     plain = ["number", *names, "seconds", "status"] + ["error"] * any(r["error"] for r in rows)
-    differ = [k for k in names if k in rows[0] and k in self.rows[0].values]
+    differ = [k for k in names if any(k in r.values for r in self.rows)]
     metric = next((n for n in names if n not in differ), None)
     drawn = [r for r in rows if metric and r[metric] is not None]
     picture = picture_html(small_multiples(drawn, metric, differ), "png", f"{metric} of {len(drawn)} runs against each parameter; the large point is the best run") if drawn and differ else ""

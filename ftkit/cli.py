@@ -24,7 +24,7 @@ from .checking import check_data
 from .choosing import find_backbones
 from .core import UsageError, figure_text, jsonable, say, settings
 from .runfolder import ask_stop, doubt_names, noted, read_run, resume_command, verdict_lines
-from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params
+from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params, said_of_params
 from .run import cell_statuses, chosen_parameters, find_run, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, run_folders, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path
 from .torchrun import together, wait_for_run
 
@@ -62,10 +62,14 @@ def _templates(as_json: Json = False):
 
 @app.command("params")
 def _params(template: Template, as_json: Json = False):
-    "Show a template's parameters: type, default, what is allowed. With --json: a JSON schema."
+    "Show a template's parameters: type, default, what is allowed; and the lines of its cell that are not typed. With --json: a JSON schema."
     params = read_params(template_path(template))
-    if as_json: return _print_json(json_schema(params, title=template))
-    _print_table([dict(zip(("parameter", "type", "default", "allowed", "meaning"), row)) for row in help_table(params)], ["parameter", "type", "default", "allowed", "meaning"])
+    if as_json: return _print_json(json_schema(params, title=template) | {"untyped": [{"name": u.name, "line": u.line, "why": u.why} for u in params.untyped]})
+    if not params.cells: return print("no cell is tagged `parameters`; the notebook runs as it is, and a value of -p is set in a cell at the top")
+    if params or not params.untyped: _print_table([dict(zip(("parameter", "type", "default", "allowed", "meaning"), row)) for row in help_table(params)], ["parameter", "type", "default", "allowed", "meaning"])
+    if params.untyped:
+        print(("\n" if params else "") + "not typed; a value of -p is passed on unchecked, as papermill does:")
+        _print_table([{"line": u.line, "name": u.name, "why": u.why} for u in params.untyped], ["line", "name", "why"])
 
 # %% ../nbs/19_cli.ipynb #eb6666e3
 def _facts(e: dict) -> str:
@@ -127,12 +131,13 @@ def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0) -> None:
     raise SystemExit(code)
 
 # %% ../nbs/19_cli.ipynb #cf6d3627
-def _given(path: Path, p: list[str], f: list[Path] = ()) -> dict:
+def _given(path: Path, p: list[str], f: list[Path] = (), tell: bool = True) -> dict:
     "Parameters from files and the command line, typed by the notebook's own cell."
     params, given = read_params(path), {}
     for file in f: given |= params_from_yaml(params, file, only_given=True)
     texts = dict(x.split("=", 1) for x in p)
     named = params_from_text(params, texts)
+    for line in said_of_params(params, given | texts, os.path.relpath(path)) if tell else (): say(line)
     return given | {k: named[k] for k in texts}
 
 @app.command("run", context_settings={"help_option_names": ["--help", "-h"]})
@@ -468,7 +473,7 @@ def _batch(
     for n, text in (x.split("=", 1) for x in g):
         if n in grid: raise UsageError(f"the grid names {n} twice; give all its values once: -g {n} v1,v2")
         grid[n] = text
-    batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p, f), sample, sample_seed, name, force)
+    batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p, f, tell=False), sample, sample_seed, name, force)
     for line in told: say(line, batch=batch.name)
     if dry_run: return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
     end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force, cluster=cluster, resources=_amounts(resources))
