@@ -22,7 +22,7 @@ from urllib.parse import quote
 from .core import UsageError, build_folder, file_sha256, fingerprint, patch_to, read_json, runs_folder, write_atomic, write_json
 from .runfolder import ask_stop, doubt_names, file_clock, read_run, this_process
 from .params import check_params, nearest, read_params, said_of_params
-from .run import code_fingerprint, figures, summary, template_path
+from .run import checked_cwd, code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
 from .ledger import Claim, Ledger, all_claims
 
@@ -74,7 +74,8 @@ def plan_batch(
     seed: int = 0,
     name: str | None = None,  # of the batch; default: made of the notebook and the values
     force: bool = False,  # go on although code or data changed since the batch was begun
-    working_folder: str | os.PathLike | None = None,  # of the runs; default: that of this process
+    working_folder: str | os.PathLike | None = None,  # where paths count from; default: that of this process
+    cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
 ) -> tuple[Batch, list[Planned], list[str]]:  # the batch, this plan's rows, and what the person should know
     "The batch that a plan means, with the runs it has so far; nothing is written."
     source = template_path(template)
@@ -82,7 +83,7 @@ def plan_batch(
     params = read_params(source)
     chosen, told = plan_rows(params, grid, table, parameters, sample, seed)
     told = said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template) + told
-    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}}
+    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}, "cwd": checked_cwd(cwd or "run", source)}
     name = name or f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], [v for _, v in chosen]])[:6]}"
     if not _NAME.fullmatch(name): raise UsageError(f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one")
     batch = Batch.__new__(Batch)
@@ -90,7 +91,8 @@ def plan_batch(
     if (folder / "batch.json").is_file(): batch._read(folder)
     else: batch.folder, batch.ledger, batch.info, batch.rows = folder, Ledger(folder), made, []
     if batch.info["template"]["sha256"] != made["template"]["sha256"]: raise UsageError(f"batch {name} was begun with another version of {source.name}; give this one another --name")
-    if batch.info["working_folder"] != made["working_folder"]: told.append(f"the runs work in {batch.info['working_folder']}, where this batch was begun")
+    if batch.info["working_folder"] != made["working_folder"]: told.append(f"paths count from {batch.info['working_folder']}, where this batch was begun")
+    if cwd and batch.info.get("cwd") != made["cwd"]: batch.info["cwd"] = made["cwd"]; told.append(f"from here on the notebooks work in {made['cwd']}")
     values = [v for _, v in chosen]
     data = _pinned(batch, values, made["code"], force)
     there, rows = {r.key: r for r in batch.rows}, []
@@ -126,7 +128,8 @@ def write_plan(batch: Batch) -> None:
     missing = [r for r in batch.rows if r.key not in {t.key for t in there.rows}]
     if missing:
         with open(batch.folder / "plan.jsonl", "ab") as f: f.write(b"\n" + "".join(map(line, missing)).encode())
-        write_json(batch.folder / "batch.json", there.info | {"data": batch.info["data"] | there.info["data"]})
+    if missing or there.info.get("cwd") != batch.info.get("cwd"):
+        write_json(batch.folder / "batch.json", there.info | {"data": batch.info["data"] | there.info["data"], "cwd": batch.info.get("cwd")})
 
 # %% ../nbs/15b_batch.ipynb #faf3828a
 @dataclasses.dataclass

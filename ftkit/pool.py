@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .core import UsageError, figure_text, patch_to, read_json, runs_folder, say, settings
 from .runfolder import ask_stop, doubt_names, file_clock, is_alive, lock_run, read_run, this_process
-from .run import KEEP, _check_kernel, cores, create_run, requeue_run, run_folders, summary
+from .run import KEEP, _check_kernel, cores, create_run, folder_remedy, requeue_run, run_folders, summary
 from .plan import Planned
 from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
 from .batch import Batch, State, newest_step, plan_batch, row_states, write_plan
@@ -187,7 +187,7 @@ def resumed(self, row: Planned, state: State) -> _Live | None:
     "The row's run, gone on with; None if it cannot be."
     folder = runs_folder() / state.run["id"]
     if self.is_busy(state): return None
-    try: requeue_run(folder, self.force, **{k: v for k, v in self.options.items() if k in ("timeout", "memory", "keep") and v is not None})
+    try: requeue_run(folder, self.force, **{k: v for k, v in self.options.items() if k in ("timeout", "memory", "keep", "cwd") and v is not None})
     except UsageError as e:
         if _is_full(e): raise
         self.view.say(f"#{row.number} {row.told()}: {e}")
@@ -261,6 +261,8 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
         if run["status"] in ("completed", "stopped") or not message
         else f": {message.splitlines()[0][:300]}"
     )
+    if remedy := folder_remedy(run):
+        why += f"; {remedy}"
     counts = self.counts()
     self.view.say(
         f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}: {run['status']} in {_span(spent)}{figure} ({run['id']}){why}"
@@ -383,13 +385,21 @@ def work_through(
     try:
         write_plan(batch)
         batch.ledger.write("begun", process=batch.ledger.process, jobs=jobs, threads=threads, runs=len(rows), cluster=place.address)
-        driver = _Driver(batch, rows, place, jobs, {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "kernel": kernel}, retries, only_failed, stop_on_failure, force, show)
+        driver = _Driver(batch, rows, place, jobs, {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "kernel": kernel, "cwd": batch.info.get("cwd")}, retries, only_failed, stop_on_failure, force, show)
     except OSError as e:
         if not _is_full(e): raise
         return Outcome(1, f"the disk is full ({e.filename or batch.folder}); make room, then give the same command again", 0, 0, len(rows))
-    if driver.todo: driver.view.say(f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said}")
+    if driver.todo: driver.view.say(f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said}; {_works_in(batch)}")
     driver.drive()
     return _outcome(driver, len(rows))
+
+
+def _works_in(batch: Batch) -> str:
+    "Where the notebooks of a batch work, in words."
+    cwd = batch.info.get("cwd")
+    if cwd == "run":
+        return "each notebook works in a folder of its own (files/ of its run; --cwd notebook: beside the notebook)"
+    return "the notebooks work in " + ("the notebook's folder" if cwd == "notebook" else str(cwd or batch.info["working_folder"]))
 
 # %% ../nbs/15d_pool.ipynb #f0748133
 def _place(cluster: str | None, resources: dict | None, jobs: int | None, threads: int | None, gpu_slots: int, force: bool) -> tuple:
@@ -420,10 +430,11 @@ def run_batch(
     seed: int = 0,  # of that draw
     name: str | None = None,  # of the batch
     force: bool = False,  # go on although code or data changed since
+    cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
     **options,  # of `work_through`: jobs, threads, retries, timeout …
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."
-    batch, rows, told = plan_batch(template, grid, table, parameters, sample, seed, name, force)
+    batch, rows, told = plan_batch(template, grid, table, parameters, sample, seed, name, force, cwd=cwd)
     for line in told: say(line, batch=batch.name)
     batch.outcome = work_through(batch, rows, force=force, **options)
     if batch.outcome.code == 130: raise KeyboardInterrupt(batch.outcome.said)
