@@ -475,6 +475,7 @@ def _batch(
     stop_on_failure: Annotated[bool, typer.Option("--stop-on-failure", help="start nothing more after a run failed for good")] = False,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="only those that failed, with tries counted afresh")] = False,
     force: Annotated[bool, typer.Option("--force", help="go on although code or data changed since the batch was begun")] = False,
+    new_code: Annotated[bool, typer.Option("--continue-with-new-code", help="go on with a notebook that changed since the batch was begun: what is completed stays, the rest runs with the new version; both are kept")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the runs and what would be done; start and write nothing")] = False,
     status: Annotated[str | None, typer.Option(metavar="NAME", help="how far that batch is")] = None, cancel: Annotated[str | None, typer.Option(metavar="NAME", help="stop that batch where it can go on")] = None, as_json: Json = False,
 ):
@@ -488,7 +489,7 @@ def _batch(
     for n, text in (x.split("=", 1) for x in g):
         if n in grid: raise UsageError(f"the grid names {n} twice; give all its values once: -g {n} v1,v2")
         grid[n] = text
-    batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p, f, tell=False), sample, sample_seed, name, force, cwd=cwd)
+    batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p, f, tell=False), sample, sample_seed, name, force, cwd=cwd, new_code=new_code)
     for line in told: say(line, batch=batch.name)
     if dry_run: return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
     end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force, cluster=cluster, resources=_amounts(resources))

@@ -234,6 +234,7 @@ class Planned:
     key: str  # 16 hex digits; equal keys, equal results
     given: dict  # the parameters that the plan gives it
     values: dict  # all its parameters
+    code: int = 1  # number of the batch's code that it runs with [1..]
 
     def told(self) -> str: return " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in self.given.items()) or "as it comes"
 

@@ -121,3 +121,71 @@ def test_what_is_no_file_is_not_listed(here):
     os.mkfifo(folder / "files" / "pipe")
     os.symlink("/etc/hostname", folder / "files" / "link")
     assert run_files(folder) == [{"name": "files/deep/a.txt", "bytes": 3}]
+
+
+# another version of the notebook
+
+COUNTS = "import os\nopen(os.path.join(os.environ['FTKIT_RUNS'], '..', 'executed.txt'), 'a').write(f'{n}:%s ')\nassert n < %d\n{'score': n + %d}"
+
+
+def executed(here): return sorted((here / "executed.txt").read_text().split())
+
+
+def test_new_code_runs_what_is_not_done_and_both_are_kept(here):
+    batch = ("batch", "mine.ipynb", "-g", "n", "1,2,3", "--name", "b", "--jobs", "2", "--retries", "0")
+    notebook(here / "mine.ipynb", "n: int = 0", COUNTS % ("a", 3, 0), metrics=1)
+    assert ftkit(*batch, cwd=here).returncode == 1  # 3 fails
+    notebook(here / "mine.ipynb", "n: int = 0\nmore: int = 7", COUNTS % ("b", 9, 100), metrics=1)
+    r = ftkit(*batch, cwd=here)
+    assert r.returncode == 2 and "--continue-with-new-code" in r.stderr
+    r = ftkit(*batch, "--continue-with-new-code", cwd=here)
+    assert r.returncode == 0, r.stderr
+    assert executed(here) == ["1:a", "2:a", "3:a", "3:b"]
+    rows = {r["number"]: r for r in Batch("b").results()}
+    assert {k: (r["score"], r["code"], r["status"]) for k, r in rows.items()} == {1: (1, 1, "completed"), 2: (2, 1, "completed"), 3: (103, 2, "completed")}
+    info = json.loads((here / "runs/batches/b/batch.json").read_text())
+    assert len({c["notebook"] for c in info["codes"]}) == 2 and all((here / "runs/batches/b" / c["file"]).is_file() and c["since"] for c in info["codes"])
+    lines = Batch("b").ledger.read()
+    assert [e["number"] for e in lines if e["what"] == "code"] == [2] and {e["run"]: e["code"] for e in lines if e["what"] == "made"}[rows[3]["run"]] == 2
+    assert "code" in ftkit("compare", "--batch", "b", cwd=here).stdout.splitlines()[0].split()
+    for again in (batch, (*batch, "--continue-with-new-code")):  # nothing is left, with the option or without
+        assert ftkit(*again, cwd=here).returncode == 0 and len(executed(here)) == 4
+    more = ftkit("batch", "mine.ipynb", "-g", "n", "1,2,3,4", "--name", "b", cwd=here)
+    assert more.returncode == 0 and executed(here) == ["1:a", "2:a", "3:a", "3:b", "4:b"]
+
+
+def test_new_code_waits_for_what_still_executes_with_the_old(here):
+    notebook(here / "mine.ipynb", "n: int = 0", "import os, time\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'): time.sleep(0.05)")
+    driver = subprocess.Popen([sys.executable, "-m", "ftkit", "batch", "mine.ipynb", "-g", "n", "1", "--name", "b"], cwd=here, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not list_runs(status="running") and time.monotonic() < until: time.sleep(0.1)
+        notebook(here / "mine.ipynb", "n: int = 0", "pass")
+        r = ftkit("batch", "mine.ipynb", "-g", "n", "1", "--name", "b", "--continue-with-new-code", cwd=here)
+        assert r.returncode == 2 and "is worked on by process" in r.stderr
+        (here / "runs" / "go").touch()
+        assert driver.wait(60) == 0
+    finally: driver.kill()
+
+
+def test_a_planted_batch_executes_nothing_of_its_own(here):
+    notebook(here / "mine.ipynb", "n: int = 0", "pass")
+    ran = f"open({str(here / 'planted')!r}, 'w')"
+    plan_batch("mine.ipynb", {"n": [1]}, name="b")
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "1", "--name", "b", cwd=here).returncode == 0
+    folder = here / "runs" / "batches" / "b"
+    before = (folder / "input.ipynb").read_bytes()
+    notebook(folder / "input.ipynb", "n: int = 0", ran)  # the notebook beside the right batch.json
+    r = ftkit("batch", "mine.ipynb", "-g", "n", "1,2", "--name", "b", cwd=here)
+    assert r.returncode == 2 and "is not the notebook that batch b was begun with" in r.stderr
+    (folder / "input.ipynb").write_bytes(before)
+    # a claim's run that would execute something else
+    row = plan_batch("mine.ipynb", {"n": [2]}, name="b")[1][0]
+    theirs = create_run(str(notebook(here / "theirs.ipynb", "n: int = 2", ran)), {"n": 2}, record={"batch": "b", "key": row.key})
+    record = json.loads((theirs / "run.json").read_text())
+    (theirs / "run.json").write_text(json.dumps(record | {"status": "failed", "process": {}, "template": record["template"]}))
+    (folder / "claims" / f"{row.key}.0001").write_text(json.dumps({"key": row.key, "number": 1, "by": "x", "process": {}, "run": theirs.name, "made": 0}))
+    r = ftkit("batch", "mine.ipynb", "-g", "n", "2", "--name", "b", cwd=here)
+    assert r.returncode == 0, r.stderr
+    assert not (here / "planted").exists() and read_run(theirs)["status"] == "failed"
+    assert next(r for r in Batch("b").results() if r["number"] == 2)["run"] != theirs.name
