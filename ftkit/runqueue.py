@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from .core import UsageError, patch_to, read_json, runs_folder, settings
-from .runfolder import ask_stop, is_alive, read_run, silent_seconds, this_process
+from .runfolder import ask_stop, is_alive, is_own, read_run, silent_seconds, this_process
 from .run import _ID, change_queued, cores, create_run, launch, requeue_run, settle, summary
 from .batch import newest_event
 
@@ -64,6 +64,7 @@ class RunQueue:
         self.index = index or RunIndex()
         self.jobs = jobs or self.usual()
         self.started, self.drivers, self.lock = [], [], threading.Lock()
+        self.refused = {}  # runs that are not this user's: when their record was written
 
     @staticmethod
     def usual() -> int:
@@ -82,14 +83,14 @@ class RunQueue:
         self.turn()
         return folder
 
-    def resume(self, folder: Path, force: bool = False, **options) -> Path:
-        "A run that ended early waits for its turn to go on."
+    def resume(self, folder: Path, force: bool = False, trust: bool = False, **options) -> Path:
+        "A run that ended early waits for its turn to be resumed."
         with self.lock:
             for mine, process in self.started:
                 if mine == folder:
                     with contextlib.suppress(subprocess.TimeoutExpired): process.wait(10)  # its record is written a moment before it ends
             self._settle()
-            requeue_run(folder, force, **options)
+            requeue_run(folder, force, trust, **options)
             change_queued(folder, lambda run: True, queue=True, force=force)
         self.turn()
         return folder
@@ -124,11 +125,21 @@ def _settle(self) -> None:
 
 @patch_to(RunQueue)
 def _start(self, folder: Path) -> bool:
-    "Start a waiting run, if it is this process's or nobody's."
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    "Start a waiting run, if it is this process's or nobody's, and this user asked for it."
+    with contextlib.suppress(OSError, ValueError, KeyError, UsageError):
         run = read_json(folder / "run.json")
-        if is_alive(run["process"], silent_seconds(folder / "run.json")) and run["process"] != this_process(): return False  # another one's
-        if not change_queued(folder, lambda there: there["process"] == run["process"], process=this_process(), heartbeat=time.time()): return False
+        silent = silent_seconds(folder / "run.json")
+        if is_alive(run["process"], silent) and run["process"] != this_process():
+            return False  # another one's
+        if self.refused.get(folder.name) == os.stat(folder / "run.json").st_mtime_ns:
+            return False
+        if not is_own(folder, read_run(folder)):  # it came with a folder, or was changed: only a click or --trust starts it
+            self.refused[folder.name] = os.stat(folder / "run.json").st_mtime_ns
+            return False
+        mine = {"process": this_process(), "heartbeat": time.time()}
+        if not change_queued(folder, lambda there: there["process"] == run["process"], **mine):
+            return False
         self.started.append((folder, launch(folder, bool(run.get("force")))))
         return True
     return False
+

@@ -50,6 +50,13 @@ def fresh_cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory):
+    "Keys, secrets and settings of the tests are not those of the person who starts them."
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ["FTKIT_SETTINGS"] = str(tmp_path_factory.mktemp("settings") / "settings.ini")
+
+
 @pytest.fixture(autouse=True)
 def outside_a_run(monkeypatch):
     monkeypatch.delenv("FTKIT_RUN_DIR", raising=False)

@@ -1,5 +1,4 @@
 """Notebooks that work while nobody looks: folders of their own, changed code, logs, removal, cron, and what is said when something failed."""
-import inspect
 import json
 import os
 import subprocess
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ftkit import engine
 from ftkit.batch import Batch, plan_batch
 from ftkit.run import create_run, find_run, list_runs, read_run, run_files
 
@@ -104,7 +102,6 @@ def test_settings_beside_the_command_hold_in_every_folder(here):
     assert "3\\n" in Path(made["notebook"]).read_text()
 
 
-@pytest.mark.skipif("FTKIT_IMPORTS" not in inspect.getsource(engine), reason="the engine does not add the folders of imports yet")
 @pytest.mark.parametrize("cwd", ["run", "notebook", "."])
 def test_modules_beside_the_notebook_and_the_command_are_imported(here, cwd):
     (here / "nb").mkdir()
