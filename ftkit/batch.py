@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from .core import UsageError, build_folder, file_sha256, fingerprint, parse_json, patch_to, read_json, runs_folder, write_atomic, write_json
 from .runfolder import as_event, ask_stop, doubt_names, file_clock, read_run, this_process
-from .params import check_params, nearest, read_params
-from .run import code_fingerprint, figures, summary, template_path
+from .params import check_params, nearest, read_params, said_of_params
+from .run import checked_cwd, code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
 from .ledger import Claim, Ledger, all_claims
 
@@ -48,21 +48,50 @@ class Batch:
         self._read(runs_folder() / "batches" / hits[0])
 
     def _read(self, folder: Path):
-        self.folder, self.ledger, self.source, rows = folder, Ledger(folder), None, {}
+        self.folder, self.ledger, self.source, rows, instead = folder, Ledger(folder), None, {}, {}
         try:
-            self.info, params, lines = read_json(folder / "batch.json"), read_params(folder / "input.ipynb"), (folder / "plan.jsonl").read_text(encoding="utf-8").split("\n")
+            self.info, lines = read_json(folder / "batch.json"), (folder / "plan.jsonl").read_text(encoding="utf-8").split("\n")
             if not {"template", "working_folder", "data", "code"} <= set(self.info): raise ValueError("batch.json lacks entries")
-        except (OSError, ValueError, TypeError) as e: raise UsageError(f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}") from None
+            params = {number: read_params(self.notebook(number)) for number in range(1, len(self.codes) + 1)}
+        except UsageError: raise
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as e: raise UsageError(f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}") from None
         for line in lines:
             with contextlib.suppress(ValueError, KeyError):  # a torn line: the plan that wrote it is given again with the command
                 r = json.loads(line)
-                rows.setdefault(r["key"], Planned(r["number"], r["key"], r["parameters"], check_params(params, r["parameters"])))
-        self.rows: list[Planned] = list(rows.values())  # in the plan's order
+                row = Planned(r["number"], r["key"], r["parameters"], check_params(params[r.get("code", 1)], r["parameters"]), r.get("code", 1))
+                if r.get("instead") in rows: instead[r["instead"]] = row
+                rows.setdefault(row.key, row)
+        taken = {row.key for row in instead.values()}
+        self.rows: list[Planned] = [_newest(row, instead) for row in rows.values() if row.key not in taken]  # in the plan's order
         return self
+
+    @property
+    def codes(self) -> list[dict]:
+        "Each notebook that the batch has been run with, the newest last: its file here and SHA-256, the code around it, and since when."
+        first = {"file": "input.ipynb", "notebook": self.info["template"]["sha256"], "code": self.info["code"], "since": self.info.get("created")}
+        return self.info.get("codes") or [first]
+
+    def notebook(self,
+        number: int,  # of its codes [1..]
+    ) -> Path:
+        "The batch's own copy of a notebook; one that is not what the batch was begun with is refused."
+        code = self.codes[number - 1]
+        path = self.folder / Path(str(code["file"])).name
+        if file_sha256(path) != code["notebook"]: raise UsageError(f"{path} is not the notebook that batch {self.name} was begun with: its SHA-256 differs from batch.json; bring that file back, or give the command again with another --name")
+        return path
 
     @property
     def name(self) -> str: return self.folder.name
     def __repr__(self) -> str: return f"{self.name}: " + ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
+
+
+def _newest(row: Planned, instead: dict[str, Planned]) -> Planned:
+    "The row that stands for this one since the notebook changed."
+    for _ in instead:
+        if row.key not in instead:
+            break
+        row = instead[row.key]
+    return row
 
 # %% ../nbs/15b_batch.ipynb #4c1dd02a
 def plan_batch(
@@ -74,30 +103,61 @@ def plan_batch(
     seed: int = 0,
     name: str | None = None,  # of the batch; default: made of the notebook and the values
     force: bool = False,  # go on although code or data changed since the batch was begun
-    working_folder: str | os.PathLike | None = None,  # of the runs; default: that of this process
+    working_folder: str | os.PathLike | None = None,  # where paths count from; default: that of this process
+    cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
+    new_code: bool = False,  # go on with another version of the notebook or of the code around it: what is completed stays, the rest runs with the new one
 ) -> tuple[Batch, list[Planned], list[str]]:  # the batch, this plan's rows, and what the person should know
     "The batch that a plan means, with the runs it has so far; nothing is written."
     source = template_path(template)
     text = source.read_bytes()
-    chosen, told = plan_rows(read_params(source), grid, table, parameters, sample, seed)
-    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}}
+    params = read_params(source)
+    chosen, told = plan_rows(params, grid, table, parameters, sample, seed)
+    told = said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template) + told
+    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}, "cwd": checked_cwd(cwd or "run", source)}
     name = name or f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], [v for _, v in chosen]])[:6]}"
     if not _NAME.fullmatch(name): raise UsageError(f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one")
     batch = Batch.__new__(Batch)
-    folder = runs_folder() / "batches" / name
+    folder, batch.instead = runs_folder() / "batches" / name, {}
     if (folder / "batch.json").is_file(): batch._read(folder)
     else: batch.folder, batch.ledger, batch.info, batch.rows = folder, Ledger(folder), made, []
-    if batch.info["template"]["sha256"] != made["template"]["sha256"]: raise UsageError(f"batch {name} was begun with another version of {source.name}; give this one another --name")
-    if batch.info["working_folder"] != made["working_folder"]: told.append(f"the runs work in {batch.info['working_folder']}, where this batch was begun")
+    if new_code and batch.rows: told += _with_new_code(batch, made)
+    if batch.info["template"]["sha256"] != made["template"]["sha256"]: raise UsageError(f"batch {name} was begun with another version of {source.name}; give this one another --name, or say --continue-with-new-code: what is completed stays, the rest runs with this version")
+    if batch.info["working_folder"] != made["working_folder"]: told.append(f"paths count from {batch.info['working_folder']}, where this batch was begun")
+    if cwd and batch.info.get("cwd") != made["cwd"]: batch.info["cwd"] = made["cwd"]; told.append(f"from here on the notebooks work in {made['cwd']}")
     values = [v for _, v in chosen]
     data = _pinned(batch, values, made["code"], force)
-    there, rows = {r.key: r for r in batch.rows}, []
+    there, rows, earlier = {r.key: r for r in batch.rows}, [], _of_earlier_code(batch)
     for given, v in chosen:
         key = run_key(v, made["template"]["sha256"], batch.info["code"], data)
-        rows.append(there.get(key) or Planned(len(there) + 1, key, given, v))
-        there[key] = rows[-1]
-    batch.info["data"], batch.rows, batch.source = batch.info["data"] | data, list(there.values()), text
+        old, is_done = earlier.get(json.dumps(given, sort_keys=True), (None, False))
+        row = there.get(key) or (old if is_done else Planned(old.number if old else len(there) + 1, key, given, v, len(batch.codes)))
+        if old and row is not old: batch.instead[key] = old.key; there.pop(old.key, None)
+        rows.append(row)
+        there[row.key] = row
+    batch.info["data"], batch.rows, batch.source = batch.info["data"] | data, sorted(there.values(), key=lambda r: r.number), text
     return batch, rows, told
+
+# %% ../nbs/15b_batch.ipynb #e0522680
+def _with_new_code(batch: Batch, made: dict) -> list[str]:
+    "Make another version of the notebook, or of the code around it, the batch's newest one."
+    now = {"notebook": made["template"]["sha256"], "code": made["code"]}
+    if all(batch.codes[-1][k] == v for k, v in now.items()):
+        return []
+    if drivers := batch.status()["drivers"]:
+        raise UsageError(f"batch {batch.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it before it goes on with new code: ftkit batch --cancel {batch.name}")
+    if going := [s.run["id"] for s in row_states(batch) if s.status in ("queued", "running")]:
+        raise UsageError(f"{going[0]} of batch {batch.name} is still executed with the code before this one; wait for it, or stop it: ftkit stop {going[0]}")
+    number = len(batch.codes) + 1
+    batch.info["codes"] = [*batch.codes, now | {"file": f"input-{number}.ipynb", "since": made["created"]}]
+    batch.info |= {"template": made["template"], "code": made["code"]}
+    return [f"code {number} of {batch.name} from here on: what is completed stays as it is, the rest runs with this version"]
+
+
+def _of_earlier_code(batch: Batch) -> dict[str, tuple[Planned, bool]]:
+    "By what the plan gives: rows of versions before the newest, and whether they are completed."
+    rows = [r for r in batch.rows if r.code < len(batch.codes)]
+    return {json.dumps(s.row.given, sort_keys=True): (s.row, s.status == "completed") for s in row_states(batch, rows)} if rows else {}
+
 
 # %% ../nbs/15b_batch.ipynb #c23120f3
 def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[str, str]:
@@ -110,21 +170,40 @@ def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[s
     return {k: before.get(k) if k in known else now.get(k) for k in words if (before if k in known else now).get(k)}
 
 # %% ../nbs/15b_batch.ipynb #9d0f1586
+def _line(batch: Batch, row: Planned) -> str:
+    "A row as plan.jsonl has it; one that takes another's place names it."
+    more = {"code": row.code} if row.code > 1 else {}
+    if row.key in batch.instead:
+        more["instead"] = batch.instead[row.key]
+    return json.dumps({"number": row.number, "key": row.key, "parameters": row.given} | more, ensure_ascii=False) + "\n"
+
+
 def write_plan(batch: Batch) -> None:
     "Make the batch's folder, or add to its plan what is new; of two that do so at once, one makes it and the other adds."
-    if batch.source is None: return  # read from its folder
-    line = lambda r: json.dumps({"number": r.number, "key": r.key, "parameters": r.given}, ensure_ascii=False) + "\n"
+    if batch.source is None:
+        return  # read from its folder
     if not (batch.folder / "batch.json").exists():
         with build_folder(batch.folder) as part:
             write_atomic(part / "input.ipynb", batch.source)
-            write_atomic(part / "plan.jsonl", "".join(map(line, batch.rows)))
+            write_atomic(part / "plan.jsonl", "".join(_line(batch, r) for r in batch.rows))
             write_json(part / "batch.json", batch.info)
     there = Batch.__new__(Batch)._read(batch.folder)
-    if there.info["template"]["sha256"] != batch.info["template"]["sha256"]: raise UsageError(f"batch {batch.name} was just begun with another version of the notebook; give this one another --name")
+    is_newer = len(batch.codes) > len(there.codes)
+    if not is_newer and there.info["template"]["sha256"] != batch.info["template"]["sha256"]:
+        raise UsageError(f"batch {batch.name} was just begun with another version of the notebook; give this one another --name")
+    if is_newer:
+        newest = batch.codes[-1]
+        write_atomic(batch.folder / newest["file"], batch.source)
+        batch.ledger.write("code", number=len(batch.codes), **{k: newest[k] for k in ("notebook", "code", "since")})
     missing = [r for r in batch.rows if r.key not in {t.key for t in there.rows}]
+    now = there.info | {"data": batch.info["data"] | there.info["data"], "cwd": batch.info.get("cwd")}
+    now |= {k: batch.info[k] for k in ("template", "code", "codes") if is_newer}
+    if now != there.info:
+        write_json(batch.folder / "batch.json", now)
     if missing:
-        with open(batch.folder / "plan.jsonl", "ab") as f: f.write(b"\n" + "".join(map(line, missing)).encode())
-        write_json(batch.folder / "batch.json", there.info | {"data": batch.info["data"] | there.info["data"]})
+        with open(batch.folder / "plan.jsonl", "ab") as f:
+            f.write(b"\n" + "".join(_line(batch, r) for r in missing).encode())
+
 
 # %% ../nbs/15b_batch.ipynb #faf3828a
 @dataclasses.dataclass
@@ -210,7 +289,7 @@ def status(self) -> dict:
     going = [s for s in states if s.status in ("running", "queued")]
     left = sum(s.status in ("waiting", "stopped") for s in states) + len(going)
     return {"name": self.name, "folder": str(self.folder), "template": self.info["template"]["name"], "runs": len(states), "counts": dict(collections.Counter(s.status for s in states)), "drivers": drivers,
-            "a_minute": round(60 * ended / max(1e-9, now - since), 2) if ended else None, "seconds_left": round(left * (now - since) / ended) if ended else None,
+            "codes": self.codes, "a_minute": round(60 * ended / max(1e-9, now - since), 2) if ended else None, "seconds_left": round(left * (now - since) / ended) if ended else None,
             "running": [{"number": s.row.number, "run": s.run["id"], "parameters": s.row.given, "seconds": round(now - (s.run.get("started") or now), 1), "progress": newest_step(runs_folder() / s.run["id"])} for s in going],
             "rows": [{"number": s.row.number, "key": s.row.key, "parameters": s.row.given, "status": s.status, "run": s.run["id"] if s.run else None, "failed_tries": s.tries} for s in states]}
 
@@ -278,11 +357,13 @@ def results(
     )
     differ = [
         k
-        for k in (states[0].row.values if states else {})
-        if any(s.row.values[k] != states[0].row.values[k] for s in states)
+        for k in dict.fromkeys(k for s in states for k in s.row.values)
+        if any(s.row.values.get(k) != states[0].row.values.get(k) for s in states)
     ]
+    several = len(self.codes) > 1
+    own_columns = (*_COLUMNS, "code") if several else _COLUMNS
     taken, sign = (
-        {*differ, *_COLUMNS},
+        {*differ, *own_columns},
         1 if (lower_is_better(by or "") if lowest is None else lowest) else -1,
     )
     column = lambda m: f"{m} (figure)" if m in taken else m
@@ -301,7 +382,7 @@ def results(
     for s, f in sorted(zip(states, found), key=place):
         figure = f.get(by)
         row = (
-            {f"{k} (parameter)" if k in _COLUMNS else k: s.row.values[k] for k in differ}
+            {f"{k} (parameter)" if k in own_columns else k: s.row.values.get(k) for k in differ}
             | ({column(by): _number(figure)} if by else {})
             | (
                 {f"{by} {end}": _number(figure, end) for end in ("low", "high")}
@@ -312,6 +393,7 @@ def results(
         row |= {column(m): _number(f.get(m)) for m in names if m != by}
         rows.append(
             row
+            | ({"code": s.row.code} if several else {})
             | {
                 "seconds": summary(runs_folder() / s.run["id"])["seconds"] if s.run else None,
                 "status": s.status,
@@ -408,10 +490,10 @@ def save_html(self,
     "Write the results as one self-contained page."
     from ftkit.report import html_page, picture_html
     rows, page = self.results(by, lowest), Path(path)
-    last = list(rows[0]).index("seconds")
+    last = next(i for i, k in enumerate(rows[0]) if k in ("code", "seconds"))
     names = list(rows[0])[:last]
-    plain = ["number", *names, "seconds", "status"] + ["error"] * any(r["error"] for r in rows)
-    differ = [k for k in names if k in rows[0] and k in self.rows[0].values]
+    plain = ["number", *names] + ["code"] * (len(self.codes) > 1) + ["seconds", "status"] + ["error"] * any(r["error"] for r in rows)
+    differ = [k for k in names if any(k in r.values for r in self.rows)]
     metric = next((n for n in names if n not in differ), None)
     drawn = [r for r in rows if metric and r[metric] is not None]
     picture = picture_html(small_multiples(drawn, metric, differ), "png", f"{metric} of {len(drawn)} runs against each parameter; the large point is the best run") if drawn and differ else ""

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from .core import UsageError, figure_text, file_sha256, jsonable, read_json, runs_folder, write_atomic
 from .report import curves, html_page, picture_html
-from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, settle, summary
+from .chain import input_paths
+from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, run_files, settle, summary
 from .runfolder import doubt_names, noted, read_events, read_run, verdict_lines
 
 # %% ../nbs/13d_compare.ipynb #06286c24
@@ -51,6 +52,7 @@ class Comparison:
     figures: dict[str, list]  # metric: a figure for each run, None where a run has none
     differences: list[dict | None]  # each run minus the first, row by row; None without the same test rows
     verdicts: list[dict | None] = dataclasses.field(default_factory=list)  # each run's sentence and doubts
+    files: dict[str, list[dict | None]] = dataclasses.field(default_factory=dict)  # name: bytes and SHA-256 of what each run's notebook wrote, None where it wrote none
 
     def table(self) -> list[dict[str, str]]:
         "Rows of texts: the verdict, parameters, metrics, then the difference."
@@ -60,8 +62,15 @@ class Comparison:
         if any(len(v) > 1 for v in told): rows.append({"": "doubts", **{n: doubt_names(v) for n, v in zip(names, self.verdicts)}})
         rows += [{"": k, **dict(zip(names, map(str, v)))} for k, v in {"status": [r["status"] for r in self.runs], "seconds": [r["seconds"] for r in self.runs], **self.parameters}.items()]
         rows += [{"": k.replace("_", " "), **{n: "" if f is None else figure_text(f) for n, f in zip(names, v)}} for k, v in self.figures.items()]
+        rows += [{"": name, **dict(zip(names, _file_words(found)))} for name, found in self._shown_files()]
         if any(self.differences): rows.append({"": "minus the first, row by row", **{n: "" if d is None else f"{figure_text(d)} on {d['rows']} rows" for n, d in zip(names, self.differences)}})
         return rows
+
+    def _shown_files(self, most: int = 20) -> list[tuple[str, list]]:
+        "The files of the table: all of a few, else those that differ."
+        if len(self.files) <= most:
+            return list(self.files.items())
+        return [(name, found) for name, found in self.files.items() if len({f and f["sha256"] for f in found}) > 1][:most]
 
     def to_json(self) -> dict:
         "For programs: everything but the folders' paths is named as here."
@@ -74,6 +83,29 @@ class Comparison:
         body = "".join(f"<tr><th scope='row'>{html.escape(r[''])}</th>" + "".join(f"<td>{html.escape(v[:400])}</td>" for k, v in r.items() if k) + "</tr>" for r in rows)
         return write_atomic(path, html_page("Runs compared", "<p>With 95 % intervals. The last row is the paired difference from the first run, where both were tested on the same rows.</p>",
                                             {"Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>", "Curves": picture_html(curves(self.folders), "png", "loss and metric of each run by epoch")}))
+
+
+def _file_words(found: list[dict | None]) -> list[str]:
+    "A file of several runs in words: its size, then whether the others have the same."
+    first = found[0]
+    words = ["missing" if first is None else f"{first['bytes']:,} bytes"]
+    for f in found[1:]:
+        if f is None:
+            words.append("missing")
+        elif first and f["sha256"] == first["sha256"]:
+            words.append("the same")
+        else:
+            words.append(f"differs, {f['bytes']:,} bytes")
+    return words
+
+
+def _written(folder: Path) -> dict[str, dict]:
+    "By name: bytes and SHA-256 of the files that a run's notebook wrote."
+    found = {}
+    for f in run_files(folder):
+        with contextlib.suppress(OSError):
+            found[f["name"]] = {"bytes": f["bytes"], "sha256": file_sha256(folder / f["name"])}
+    return found
 
 # %% ../nbs/13d_compare.ipynb #e03068db
 def compare_runs(
@@ -93,6 +125,7 @@ def compare_runs(
         and (f.get("data"), f.get("split")) == (facts[0].get("data"), facts[0].get("split"))
         for f in facts
     ]
+    written = [_written(f) for f in folders]
     return Comparison(
         folders,
         [
@@ -112,6 +145,7 @@ def compare_runs(
         {k: [f.get(k) for f in found] for k in metrics},
         [None] + [_difference(f, folders[0], s and same[0]) for f, s in zip(folders[1:], same[1:])],
         [summary(f, r)["verdict"] for f, r in zip(folders, runs)],
+        {name: [w.get(name) for w in written] for name in dict.fromkeys(k for w in written for k in w)},
     )
 
 # %% ../nbs/13d_compare.ipynb #45adeb19
@@ -120,7 +154,8 @@ def _claims(folder: Path, run: dict) -> dict[str, tuple]:
     made = next((e["record"] for e in read_events(folder)[0] if e.get("stage") == "made"), {})
     values, then, executed = run.get("parameters") or {}, made.get("parameters") or {}, {}
     with contextlib.suppress(OSError, ValueError, KeyError): executed = read_json(folder / "notebook.ipynb")["metadata"]["papermill"]["parameters"]
-    changed = [k for k in values | then if values.get(k) != then.get(k) or executed and executed.get(k) not in (values.get(k), in_values(values.get(k), lambda run, file: str((runs_folder() / run / file).resolve())))]
+    moved = input_paths(folder, values)
+    changed = [k for k in values | then if values.get(k) != then.get(k) or executed and executed.get(k) not in (values.get(k), moved.get(k), in_values(values.get(k), lambda run, file: str((runs_folder() / run / file).resolve())))]
     seed, others = [k for k in changed if k == "seed"], [k for k in changed if k != "seed"]
     told = lambda names, source: ", ".join(f"{k}={source.get(k)!r}" for k in names) or "as recorded"
     code = changed_since(run, folder)
@@ -140,6 +175,7 @@ def _outcome(folder: Path) -> dict[str, str]:
     model = folder / "model" / "model.safetensors"
     out["weights"] = file_sha256(model)[:16] if model.is_file() else str(facts.get("weights", ""))[:16]
     out["metrics"] = str({k: v.get("value") if isinstance(v, dict) else v for k, v in figures(folder).items()})
+    out["files"] = " ".join(f"{name} {f['sha256'][:16]}" for name, f in _written(folder).items() if name.startswith("files/"))
     return out
 
 # %% ../nbs/13d_compare.ipynb #5f2b95a7

@@ -442,7 +442,8 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
         nb = load_notebook_node(str(folder / "input.ipynb"))
         spec = nb.metadata.get("kernelspec", {})
         kernel, language = watch.options.get("kernel") or spec.get("name") or "python3", nb.metadata.get("language_info", {}).get("name") or spec.get("language") or "python"  # some notebooks name neither
-        nb = remove_error_markers(prepare_notebook_metadata(parameterize_notebook(nb, values, kernel_name=kernel, language=language, engine_name="ftkit"), "input.ipynb", "notebook.ipynb"))
+        if values: nb = parameterize_notebook(nb, values, kernel_name=kernel, language=language, engine_name="ftkit")
+        nb = remove_error_markers(prepare_notebook_metadata(nb, "input.ipynb", "notebook.ipynb"))
         FtkitEngine.execute_notebook(nb, kernel, output_path=str(output), progress_bar=False, watch=watch, start={} if os.name == "nt" else {"pass_fds": (lock.fileno(),)})
         raise_for_execution_errors(nb, None)
         for cell in nb.cells:  # papermill takes sys.exit(0) for a good end

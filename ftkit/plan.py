@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 
 from .core import UsageError, fingerprint, permutation, runs_folder, uniform
-from .params import Param, ParamError, check_params, nearest
+from .params import Param, ParamError, Untyped, check_params, named_param, nearest
 from .run import RUN_FILE, in_values, whole_ids
 
 # %% ../nbs/15_plan.ipynb #acd71edc
@@ -28,17 +28,17 @@ def _settled(name: str, value):
     return whole_ids({name: value})[name]
 
 def typed_value(
-    param: Param,
+    param: Param | Untyped,
     value,  # from Python, JSON or Parquet
 ):
     "The value as the parameter allows it; text for another type is read as on the command line."
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0: value = value.item()  # numpy
-    if type(value) is str and param.type != "str": return param.from_text(value)
+    if type(value) is str and param.type not in ("str", "any"): return param.from_text(value)
     if param.type == "int" and type(value) is float and value.is_integer(): value = int(value)  # a column with gaps holds its whole numbers as 3.0
     return param.check(value)
 
 def grid_values(
-    param: Param,
+    param: Param | Untyped,
     text: str,  # "v1,v2", '"a,b",c', or a JSON list
 ) -> list:  # each of the parameter's type
     "The values that a grid on the command line gives to one parameter."
@@ -101,6 +101,7 @@ def _check_rows(params: list[Param], rows: list[dict], texts: bool, where: str) 
     known, good, wrong, bad = {p.name: p for p in params}, [], [], 0
     for name in dict.fromkeys(n for r in rows for n in r):
         if name in known: continue
+        if taker := named_param(params, name): known[name] = taker; continue
         near = nearest(str(name), known)
         wrong.append(f"{where} has a column {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'remove it'}; allowed are {', '.join(known)}")
     for number, row in enumerate(rows, 1):
@@ -140,6 +141,7 @@ def _typed_grid(params: list[Param], grid: dict) -> tuple[dict, list[str]]:
     "Values of the grid by parameter, and what is wrong with them."
     known, good, wrong = {p.name: p for p in params}, {}, []
     for name, values in grid.items():
+        if name not in known and (taker := named_param(params, name)): known[name] = taker
         if name not in known:
             near = nearest(str(name), known)
             wrong.append(f"the grid names {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'choose one'}; allowed are {', '.join(known)}")
@@ -232,6 +234,7 @@ class Planned:
     key: str  # 16 hex digits; equal keys, equal results
     given: dict  # the parameters that the plan gives it
     values: dict  # all its parameters
+    code: int = 1  # number of the batch's code that it runs with [1..]
 
     def told(self) -> str: return " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in self.given.items()) or "as it comes"
 

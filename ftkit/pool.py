@@ -18,9 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-from .core import UsageError, figure_text, patch_to, read_json, runs_folder, say, settings
+from .core import UsageError, figure_text, file_sha256, patch_to, read_json, runs_folder, say, settings
 from .runfolder import ask_stop, doubt_names, file_clock, is_alive, lock_run, read_run, this_process
-from .run import KEEP, _check_kernel, cores, create_run, requeue_run, run_folders, summary
+from .run import KEEP, _check_kernel, cores, create_run, folder_remedy, requeue_run, run_folders, summary
 from .plan import Planned
 from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
 from .batch import Batch, State, newest_step, plan_batch, row_states, write_plan
@@ -140,7 +140,16 @@ def claim(self, row: Planned) -> tuple[State, Claim | None]:
 def state(self, row: Planned, claim: Claim | None) -> State:
     run = (claim.run if claim else None) or self.runs.get(row.key)
     folder = runs_folder() / run if run else None
-    return State(row, claim, read_run(folder) if folder and (folder / "run.json").exists() else None, self.tries[row.key])
+    there = read_run(folder) if folder and (folder / "run.json").exists() else None
+    if there and there["status"] != "completed" and not self.is_of_batch(folder, there, row): there = None
+    return State(row, claim, there, self.tries[row.key])
+
+@patch_to(_Driver)
+def is_of_batch(self, folder: Path, run: dict, row: Planned) -> bool:
+    "Whether a run that a claim names would execute one of the batch's own notebooks for this row; any other is left alone, and the row's run is made anew."
+    if (run.get("batch"), run.get("key")) != (self.batch.name, row.key): return False
+    with contextlib.suppress(OSError): return file_sha256(folder / "input.ipynb") == self.batch.codes[row.code - 1]["notebook"]
+    return False
 
 @patch_to(_Driver)
 def orphan(self, key: str, since: float) -> str | None:
@@ -187,7 +196,7 @@ def resumed(self, row: Planned, state: State) -> _Live | None:
     "The row's run, gone on with; None if it cannot be."
     folder = runs_folder() / state.run["id"]
     if self.is_busy(state): return None
-    try: requeue_run(folder, self.force, **{k: v for k, v in self.options.items() if k in ("timeout", "memory", "keep") and v is not None})
+    try: requeue_run(folder, self.force, **{k: v for k, v in self.options.items() if k in ("timeout", "memory", "keep", "cwd") and v is not None})
     except UsageError as e:
         if _is_full(e): raise
         self.view.say(f"#{row.number} {row.told()}: {e}")
@@ -199,14 +208,14 @@ def resumed(self, row: Planned, state: State) -> _Live | None:
 def made(self, row: Planned, mine: Claim) -> _Live | None:
     "The row's new run; None if another driver took this one for dead and has the row now."
     info = self.batch.info
-    folder = create_run(str(self.batch.folder / "input.ipynb"), row.values, **self.options, record={"template": info["template"], "working_folder": info["working_folder"], "batch": self.batch.name, "key": row.key})
+    folder = create_run(str(self.batch.notebook(row.code)), row.values, **self.options, record={"template": info["template"] | {"sha256": self.batch.codes[row.code - 1]["notebook"]}, "working_folder": info["working_folder"], "batch": self.batch.name, "key": row.key})
     held = False
     try: held = newest_claim(self.ledger, row.key).number == mine.number and hold_run(self.ledger, mine, folder.name)
     finally:
         if not held: shutil.rmtree(folder, ignore_errors=True)
     if not held: return None
     self.runs[row.key] = folder.name
-    self.ledger.write("made", key=row.key, run=folder.name, **{"try": self.tries[row.key] + 1})
+    self.ledger.write("made", key=row.key, run=folder.name, code=row.code, **{"try": self.tries[row.key] + 1})
     return _Live(row, folder, self.place.start(folder, self.force))
 
 # %% ../nbs/15d_pool.ipynb #0efeecb8
@@ -261,6 +270,8 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
         if run["status"] in ("completed", "stopped") or not message
         else f": {message.splitlines()[0][:300]}"
     )
+    if remedy := folder_remedy(run):
+        why += f"; {remedy}"
     counts = self.counts()
     self.view.say(
         f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}: {run['status']} in {_span(spent)}{figure} ({run['id']}){why}"
@@ -378,18 +389,26 @@ def work_through(
         if value is not None and not value > 0: raise UsageError(f"{name} is {value}; it must be above 0")
     if resources and not (cluster or settings()["cluster"].value): raise UsageError(f"resources are {resources} and there is no cluster; give its address, or --gpu-slots for this machine")
     rows = batch.rows if rows is None else rows
-    _check_kernel(kernel, batch.folder / "input.ipynb" if batch.source is None else Path(batch.info["template"]["path"]))
+    _check_kernel(kernel, batch.notebook(len(batch.codes)) if batch.source is None else Path(batch.info["template"]["path"]))
     place, jobs, threads, said = _place(cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots, force)
     try:
         write_plan(batch)
-        batch.ledger.write("begun", process=batch.ledger.process, jobs=jobs, threads=threads, runs=len(rows), cluster=place.address)
-        driver = _Driver(batch, rows, place, jobs, {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "kernel": kernel}, retries, only_failed, stop_on_failure, force, show)
+        batch.ledger.write("begun", process=batch.ledger.process, jobs=jobs, threads=threads, runs=len(rows), cluster=place.address, code=len(batch.codes))
+        driver = _Driver(batch, rows, place, jobs, {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "kernel": kernel, "cwd": batch.info.get("cwd")}, retries, only_failed, stop_on_failure, force, show)
     except OSError as e:
         if not _is_full(e): raise
         return Outcome(1, f"the disk is full ({e.filename or batch.folder}); make room, then give the same command again", 0, 0, len(rows))
-    if driver.todo: driver.view.say(f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said}")
+    if driver.todo: driver.view.say(f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said}; {_works_in(batch)}")
     driver.drive()
     return _outcome(driver, len(rows))
+
+
+def _works_in(batch: Batch) -> str:
+    "Where the notebooks of a batch work, in words."
+    cwd = batch.info.get("cwd")
+    if cwd == "run":
+        return "each notebook works in a folder of its own (files/ of its run; --cwd notebook: beside the notebook)"
+    return "the notebooks work in " + ("the notebook's folder" if cwd == "notebook" else str(cwd or batch.info["working_folder"]))
 
 # %% ../nbs/15d_pool.ipynb #f0748133
 def _place(cluster: str | None, resources: dict | None, jobs: int | None, threads: int | None, gpu_slots: int, force: bool) -> tuple:
@@ -420,10 +439,12 @@ def run_batch(
     seed: int = 0,  # of that draw
     name: str | None = None,  # of the batch
     force: bool = False,  # go on although code or data changed since
+    cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
+    new_code: bool = False,  # go on with another version of the notebook: what is completed stays
     **options,  # of `work_through`: jobs, threads, retries, timeout …
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."
-    batch, rows, told = plan_batch(template, grid, table, parameters, sample, seed, name, force)
+    batch, rows, told = plan_batch(template, grid, table, parameters, sample, seed, name, force, cwd=cwd, new_code=new_code)
     for line in told: say(line, batch=batch.name)
     batch.outcome = work_through(batch, rows, force=force, **options)
     if batch.outcome.code == 130: raise KeyboardInterrupt(batch.outcome.said)

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['KEEP', 'RUN_FILE', 'STARS', 'list_templates', 'template_path', 'code_fingerprint', 'in_values', 'whole_ids', 'holds',
-           'without_secrets', 'keep_secrets', 'secrets_of', 'forget_secrets', 'create_run', 'cores', 'own_environment',
-           'launch', 'follow', 'figures', 'Done', 'run_template', 'settle', 'stop_run', 'change_queued', 'run_folders',
-           'find_run', 'summary', 'list_runs', 'socket_name', 'remove_sockets', 'changed_since', 'resume_run',
-           'requeue_run', 'checkpoints', 'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run', 'chosen_parameters',
-           'cell_statuses', 'stage_seconds']
+           'without_secrets', 'keep_secrets', 'secrets_of', 'forget_secrets', 'checked_cwd', 'work_folder', 'run_files',
+           'folder_remedy', 'create_run', 'cores', 'own_environment', 'launch', 'follow', 'figures', 'Done',
+           'run_template', 'settle', 'stop_run', 'change_queued', 'run_folders', 'find_run', 'summary', 'list_runs',
+           'socket_name', 'remove_sockets', 'changed_since', 'resume_run', 'requeue_run', 'checkpoints',
+           'steps_to_fork', 'fork_run', 'folder_bytes', 'remove_run', 'chosen_parameters', 'cell_statuses',
+           'stage_seconds']
 
 # %% ../nbs/13_run.ipynb #8e9ea08e
 import collections
@@ -21,6 +22,7 @@ import platform
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -194,6 +196,96 @@ def forget_secrets(name: str) -> None:
     with contextlib.suppress(OSError):
         (state_folder() / "secrets" / f"{name}.json").unlink(missing_ok=True)
 
+# %% ../nbs/13_run.ipynb #f9eaf88a
+def checked_cwd(
+    cwd: str | os.PathLike | None,  # as for `create_run`
+    notebook: Path,  # that is run
+) -> str | None:  # as a run's record has it
+    "Where a run's notebook is to work; what cannot be is refused."
+    if cwd in (None, "run"):
+        return cwd
+    if cwd == "notebook":
+        if notebook in list_templates().values():
+            raise UsageError(f"cwd is notebook, and {notebook.name} is a shipped template, whose folder is not yours; allowed are run and the path of a folder")
+        return cwd
+    path = Path(cwd).expanduser().absolute()
+    if not path.is_dir():
+        raise UsageError(f"cwd is {cwd}, which is no folder; allowed are run, notebook, or the path of a folder")
+    return str(path)
+
+
+def work_folder(
+    folder: str | os.PathLike,  # a run's folder
+    run: dict | None = None,  # its record
+) -> Path:
+    "The folder that a run's notebook works in."
+    run = run or read_run(folder)
+    cwd = (run.get("options") or {}).get("cwd")
+    if cwd == "run":
+        return run_of(Path(folder)) / "files"
+    if cwd == "notebook":
+        return Path(run["template"]["path"]).parent
+    return Path(cwd or run["working_folder"])
+
+
+def _of_that_folder(run: dict, where: Path) -> dict[str, str]:
+    "What a notebook that works elsewhere still takes from the folder where the command was given: modules beside it and beside the notebook, and settings.ini."
+    base = Path(run["working_folder"])
+    beside = [str(Path((run.get("template") or {}).get("path") or base / "_").parent), str(where), str(base)]
+    found = {"FTKIT_IMPORTS": os.pathsep.join(p for p in dict.fromkeys(beside) if os.pathsep not in p)}
+    if where != base:
+        there = settings(base)
+        found |= {f"FTKIT_{name.upper()}": str(there[name].value) for name in _KERNEL_SETTINGS if there[name].source != "default"}
+        found["FTKIT_CACHE"] = str(base / Path(there["cache"].value).expanduser())
+    return found
+
+
+_KERNEL_SETTINGS = ("offline", "cache_limit_gb", "workers")
+
+
+def run_files(
+    folder: str | os.PathLike,  # a run's folder
+) -> list[dict]:  # name (relative to the run's folder), bytes
+    "What a run's notebook wrote into the run's folder; what ftkit itself writes there is left out."
+    folder, found = Path(folder), []
+    for base, folders, files in os.walk(folder):
+        top = Path(base) == folder
+        folders[:] = sorted(d for d in folders if not (top and (d in _OWN_FOLDERS or d.startswith("."))))
+        for name in sorted(files):
+            path = Path(base, name)
+            if top and (name in _OWN_FILES or name.startswith(".")):
+                continue
+            with contextlib.suppress(OSError):
+                seen = path.lstat()
+                if stat.S_ISREG(seen.st_mode):  # a pipe would hold whoever reads it, a link leads elsewhere
+                    found.append({"name": path.relative_to(folder).as_posix(), "bytes": seen.st_size})
+    return sorted(found, key=lambda f: f["name"])
+
+
+_OWN_FOLDERS = ("model", "checkpoints", "figures", "ranks", "__pycache__")
+_OWN_FILES = ("run.json", "events.jsonl", "log.txt", "input.ipynb", "notebook.ipynb", "report.html", "metrics.json", "stop")
+
+
+def folder_remedy(
+    run: dict,  # the record of a run that failed
+) -> str:  # empty where nothing helps
+    "What to type where a notebook missed a file that lies in the notebook's folder, or where the command was given."
+    error = run.get("error")
+    if not isinstance(error, dict) or error.get("name") != "FileNotFoundError" or not run.get("working_folder"):
+        return ""
+    found = re.search(r"['\"]([^'\"\n]+)['\"]", str(error.get("message")))
+    if not found or os.path.isabs(found[1]):
+        return ""
+    worked_in = work_folder(runs_folder() / run["id"], run)
+    places = {"notebook": Path((run.get("template") or {}).get("path") or "/").parent, ".": Path(run["working_folder"])}
+    for cwd, place in places.items():
+        with contextlib.suppress(OSError, ValueError):
+            if place != worked_in and (place / found[1]).exists():
+                called = "the notebook's folder" if cwd == "notebook" else "the folder where the command was given"
+                return f"{found[1]} is in {called}: --cwd {cwd} lets the notebook work there"
+    return ""
+
+
 # %% ../nbs/13_run.ipynb #f1aa7bb1
 def create_run(
     template: str,  # a shipped template's name, or a notebook's path
@@ -204,6 +296,7 @@ def create_run(
     memory: float | None = None,  # GB of memory that its processes may hold together (0..]
     keep: str = "best",  # what stays when it is done: "report", also the "best" model, or "all" checkpoints
     devices: int | None = None,  # processes that train it together, one a GPU [1..]; none: one
+    cwd: str | os.PathLike | None = None,  # the folder that its notebook works in: "run" (one of its own), "notebook" (the notebook's), or a path; none: where this process works
     record: dict | None = None,  # other entries of its record
 ) -> Path:
     "A queued run's folder; what is wrong is refused and leaves nothing behind."
@@ -214,7 +307,7 @@ def create_run(
     if keep not in KEEP: raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
     _check_kernel(kernel, source)
     made = {"schema": 1, "status": "queued", "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "parameters": values,
-            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices}, "settings": {n: [x.value, x.source] for n, x in settings().items()},
+            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": checked_cwd(cwd, Path(((record or {}).get("template") or {}).get("path") or source))}, "settings": {n: [x.value, x.source] for n, x in settings().items()},
             "working_folder": os.getcwd(), "code": code_fingerprint(), "system": platform.platform(), "created": time.time(), "heartbeat": time.time(), "process": this_process()} | (record or {})
     base = runs_folder()
     folder = base / new_run_id(made["template"]["name"])
@@ -323,10 +416,13 @@ def launch(
 ) -> subprocess.Popen:
     "Start the process that executes the run; its own output goes to log.txt."
     folder = Path(folder).resolve()
-    run, env = (
-        read_json(folder / "run.json"),
-        _environment(folder) | ({"FTKIT_FORCE": "1"} if force else {}) | env,
-    )
+    run = read_json(folder / "run.json")
+    where = work_folder(folder, run)
+    if where == run_of(folder) / "files":
+        where.mkdir(exist_ok=True)
+    if not where.is_dir():
+        raise UsageError(f"{run_of(folder).name} works in {where}, which is gone; make that folder again, or choose another with --cwd")
+    env = _environment(folder) | _of_that_folder(run, where) | ({"FTKIT_FORCE": "1"} if force else {}) | env
     code = "import sys; sys.modules['rfc3987_syntax'] = None; from ftkit.engine import execute_run; sys.exit(execute_run(sys.argv[1]))"  # jsonschema would compile a grammar of addresses, 0.9 s
     command, devices = (
         [sys.executable, "-P", "-c", code, str(folder)],  # a file random.py beside the data is no library
@@ -366,7 +462,7 @@ def launch(
             stdout=log,
             stderr=log,
             env=env,
-            cwd=run["working_folder"],
+            cwd=where,
             **own_group,
         )
 
@@ -576,7 +672,7 @@ def resume_run(
     folder: str | os.PathLike,  # a run's folder
     force: bool = False,  # also where code or data changed
     trust: bool = False,  # also a run that this user did not start here: its notebook is executed
-    **options,  # of `create_run`, to be changed: timeout, memory, keep, threads
+    **options,  # of `create_run`, to be changed: timeout, memory, keep, threads, cwd
 ) -> subprocess.Popen:
     "Resume a run that ended early."
     return launch(requeue_run(folder, force, trust, **options), force)
@@ -595,6 +691,7 @@ def requeue_run(
     require_own(folder, trust, edited=True)
     if (changed := changed_since(run, folder)) and not force: raise UsageError(f"since {run['id']} was made, {'; '.join(changed)}; bring back what there was, start a new run, or go on all the same with --force (the result may differ)")
     if not Path(run.get("working_folder", "")).is_dir(): raise UsageError(f"{run['id']} was started in {run.get('working_folder')}, which is gone; make that folder again")
+    if options.get("cwd"): options["cwd"] = checked_cwd(options["cwd"], Path(run["template"].get("path") or "/"))
     if (lock := lock_run(folder, wait=10)) is None: raise UsageError(f"another process is still writing {folder}; wait for it, or end it")
     with lock:
         if read_run(folder)["status"] in ("queued", "running", "completed"): raise UsageError(f"{run['id']} was just gone on with by another process; see ftkit show {run['id']}")

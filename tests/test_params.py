@@ -279,12 +279,13 @@ def test_notebooks(tmp_path):
     path.write_text(json.dumps({"cells": [code("x = 1"), words, code(CELL, "parameters", "b")]}), encoding="utf-8")
     assert read_params(path) == read_params(str(path)) == read_params(json.loads(path.read_text(encoding="utf-8"))) == PARAMS
     assert read_params({"cells": [code(["a: int = 1\n", "b: int = 2"], "parameters")]})[1].name == "b"
-    with pytest.raises(ParamError, match="Property Inspector"): read_params({"cells": [code(CELL)]})
-    with pytest.raises(ParamError, match="has 2 code cells"): read_params({"cells": [code(CELL, "parameters")] * 2})
-    with pytest.raises(ParamError, match="the notebook, parameters cell, line 2: "): read_params({"cells": [code("a: int = 1\nimport os", "parameters")]})
-    untagged = [{"cells": [{"cell_type": "code", "metadata": m}]} for m in (None, {}, {"tags": 5}, {"tags": None})]
-    for bad in ({}, {"cells": 1}, {"cells": [1]}, {"cells": [{}]}, {"worksheets": []}, {"cells": [code(5, "parameters")]}, *untagged,
-                {"cells": [code([5], "parameters")]}):
+    twice = read_params({"cells": [code(CELL, "parameters"), code("other: int = 1", "parameters")]})
+    assert (list(twice), twice.cells, twice.is_free) == (PARAMS, 2, False)  # the first one, as papermill has it
+    mixed = read_params({"cells": [code("a: int = 1\nimport os", "parameters")]})
+    assert [p.name for p in mixed] == ["a"] and [(u.name, u.line) for u in mixed.untyped] == [("os", 2)] and mixed.is_free
+    for untagged in ({"cells": [code(CELL)]}, *({"cells": [{"cell_type": "code", "metadata": m}]} for m in (None, {}, {"tags": 5}, {"tags": None}))):
+        assert (list(read_params(untagged)), read_params(untagged).cells, read_params(untagged).is_free) == ([], 0, True)
+    for bad in ({}, {"cells": 1}, {"cells": [1]}, {"worksheets": []}, {"worksheets": [5]}, {"cells": [code(5, "parameters")]}, {"cells": [code([5], "parameters")]}):
         with pytest.raises(ParamError): read_params(bad)
     for bad in (b"", b"{", b"[]", b"5", b"\xff", b"[" * 100_000, b'"\\ud800"'):
         path.write_bytes(bad)
