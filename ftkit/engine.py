@@ -221,6 +221,7 @@ USAGE_ERRORS = (
     "BackboneError",
     "ArtifactError",
     "NotOwn",
+    "CodeWanted",
 )
 
 

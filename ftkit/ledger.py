@@ -50,7 +50,7 @@ class Ledger:
         return sorted(out, key=lambda e: e["time"])
 
 
-_TEXTS, _COUNTS = ("what", "key", "run", "status", "code"), ("try", "jobs", "threads", "runs")
+_TEXTS, _COUNTS = ("what", "key", "run", "status"), ("try", "jobs", "threads", "runs")
 
 
 def _entry(found) -> dict | None:
