@@ -330,6 +330,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'ftkit.chain': { 'ftkit.chain.NeedFailed': ('chain.html#needfailed', 'ftkit/chain.py'),
                              'ftkit.chain._begun': ('chain.html#_begun', 'ftkit/chain.py'),
                              'ftkit.chain._complete': ('chain.html#_complete', 'ftkit/chain.py'),
+                             'ftkit.chain._way_out': ('chain.html#_way_out', 'ftkit/chain.py'),
                              'ftkit.chain._whole_path': ('chain.html#_whole_path', 'ftkit/chain.py'),
                              'ftkit.chain.complete_needs': ('chain.html#complete_needs', 'ftkit/chain.py'),
                              'ftkit.chain.create_chain': ('chain.html#create_chain', 'ftkit/chain.py'),

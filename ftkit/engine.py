@@ -13,6 +13,7 @@ import errno
 import functools
 import os
 import re
+import secrets
 import shutil
 import signal
 import tempfile
@@ -400,14 +401,15 @@ def execute_run(
     with contextlib.suppress(OSError): (folder / ".reserve").write_bytes(bytes(2_000_000))  # room for the last words on a full disk
     watch.write(status="running", started=time.time(), process=this_process(), kernel=None, error=None)
     watch.start()
-    sentry = start_sentry(folder)
+    os.environ["FTKIT_ATTEMPT"] = attempt = secrets.token_hex(8)
+    sentry = start_sentry(folder, attempt)
     Log().head(f"attempt {len(watch.data.get('resumed') or []) + 1} of {folder.name}")
     nb, error = _execute(folder, watch, lock, queued_by)
     watch.over.set()
     watch.join()
     sentry.kill()
     sentry.wait()
-    end_processes(folder)
+    end_processes(attempt)
     for name in ("message", "name"): 
         if error: error[name] = masked(str(error[name]), watch.hidden)
     if not (folder / "input.ipynb").exists(): print(f"{folder} was removed while it ran"); return 1

@@ -360,7 +360,7 @@ def own_environment() -> dict[str, str]:
 
     def passes(name: str, value: str) -> bool:
         upper = name.upper()
-        if name in ("FTKIT_RANK", "FTKIT_RANKS"):
+        if name in ("FTKIT_RANK", "FTKIT_RANKS", "FTKIT_ATTEMPT"):
             return False
         if upper in _HUB_TOKENS or any(fnmatch.fnmatchcase(name, w) for w in wanted):
             return True
@@ -391,13 +391,14 @@ def _environment(folder: Path) -> dict[str, str]:
         dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}
     )  # they read it when they are imported
     inherited = own_environment()
+    withheld = (set(os.environ) | set(os.environ.get("FTKIT_WITHHELD", "").split(","))) - set(inherited)
     return (
         inherited
         | threads
         | ranks
         | hubs
         | {
-            "FTKIT_WITHHELD": ",".join(sorted(set(os.environ) - set(inherited)))[:20_000],  # names, to help where one is missed
+            "FTKIT_WITHHELD": ",".join(sorted(withheld))[:20_000],  # names, to help where one is missed
             "FTKIT_RUN_DIR": str(folder),
             "FTKIT_RUNS": str(run_of(folder).parent),
             "FTKIT_DEVICE": str(device[0]),

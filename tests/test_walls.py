@@ -228,3 +228,17 @@ def test_random_records(folder):
     done = subprocess.run([sys.executable, Path(__file__).with_name("records.py"), folder, str(150 * TIMES)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert UsageError
+
+
+def test_files_of_runs_stay_in_their_folders(folder):
+    from ftkit.chain import with_paths
+    notebook(folder / "a.ipynb", *PLAIN)
+    run = create_run("a.ipynb")
+    (folder / "outside.csv").write_text("a\n1\n")
+    (run / "table.csv").write_text("a\n1\n")
+    (run / "link.csv").symlink_to(folder / "outside.csv")
+    (run / "sub").mkdir()
+    (run / "sub" / "link.csv").symlink_to(folder / "outside.csv")
+    assert with_paths({"data": f"run:{run.name}/table.csv"})["data"] == str(run / "table.csv")
+    for wrong in (f"run:{run.name}/../../outside.csv", f"run:{run.name}/link.csv", f"run:{run.name}/sub", "run:../outside.csv", f"run:..\\{run.name}/table.csv", f"run:{run.name}/{folder}/outside.csv", f"run:{run.name}//etc/passwd"):
+        with pytest.raises(UsageError): with_paths({"data": wrong})
