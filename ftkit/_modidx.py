@@ -1742,6 +1742,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.sources.read_table': ('sources.html#read_table', 'ftkit/sources.py'),
                                'ftkit.sources.refuse_wide': ('sources.html#refuse_wide', 'ftkit/sources.py'),
                                'ftkit.sources.usual_column': ('sources.html#usual_column', 'ftkit/sources.py'),
+                               'ftkit.sources.without_categories': ('sources.html#without_categories', 'ftkit/sources.py'),
                                'ftkit.sources.without_hidden': ('sources.html#without_hidden', 'ftkit/sources.py')},
             'ftkit.speech_bodies': { 'ftkit.speech_bodies.Frames': ('speech_bodies.html#frames', 'ftkit/speech_bodies.py'),
                                      'ftkit.speech_bodies.Frames.__init__': ( 'speech_bodies.html#frames.__init__',

@@ -6,7 +6,7 @@
 __all__ = ['FREE', 'RATIO', 'LONGEST', 'COLUMNS', 'why_no_file', 'why_bomb', 'why_no_archive', 'gunzipped', 'why_no_lines',
            'why_so_many_columns', 'why_no_sheet']
 
-# %% ../nbs/01a_limits.ipynb #71425fb9
+# %% ../nbs/01a_limits.ipynb #dd28de3d
 import gzip
 import io
 import os
@@ -15,7 +15,7 @@ import stat
 import zipfile
 from pathlib import Path
 
-# %% ../nbs/01a_limits.ipynb #2c436086
+# %% ../nbs/01a_limits.ipynb #86aa1c94
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -35,7 +35,7 @@ def why_no_file(
         return "no such file"
     return next((f"it is {name}, no file" for of, name in _KINDS if of(mode)), "")
 
-# %% ../nbs/01a_limits.ipynb #9f74ebf0
+# %% ../nbs/01a_limits.ipynb #939d8d8e
 FREE, RATIO = 200_000_000, 100  # bytes that are never refused; beyond them, how many times the packed size
 
 
@@ -65,14 +65,17 @@ def gunzipped(
     parts, n, why = [], 0, ""
     with gzip.open(io.BytesIO(data)) as file:
         while not why and (part := file.read(1 << 22)):
-            parts.append(part)
             n += len(part)
+            if n <= FREE:
+                parts.append(part)
             why = why_bomb(len(data), n)
             if n > most:
                 why = f"it unpacks to more than {most // 10**9} GB"
-    return (b"", why) if why else (b"".join(parts), "")
+    if why:
+        return b"", why
+    return (b"".join(parts) if n <= FREE else gzip.decompress(data)), ""
 
-# %% ../nbs/01a_limits.ipynb #3c57c1b7
+# %% ../nbs/01a_limits.ipynb #b03c11f3
 LONGEST = 64_000_000  # bytes of a line
 COLUMNS = 100_000  # of a table
 
@@ -99,7 +102,7 @@ def why_no_lines(
 def why_so_many_columns(n: int) -> str:  # empty if a table may have so many
     return f"it has {n:,} columns, and {COLUMNS:,} are the most that can be read; leave some out" if n > COLUMNS else ""
 
-# %% ../nbs/01a_limits.ipynb #04c55c8c
+# %% ../nbs/01a_limits.ipynb #5e0802a6
 _CELLS = 4_000_000  # a rectangle of so many cells is read however empty it is
 _FILLED = 0.02  # share of a larger one that must hold cells
 _MOST_CELLS = 100_000_000

@@ -26,7 +26,7 @@ from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .speech_data import Data
 from .params import nearest
 from .roles import filter_rows, read_columns
-from .sources import _EXCEL, DataError, Layout, Rows, check_parquet, cleaned_table, find_column, layout_of, odd_quotes, read_table
+from .sources import _EXCEL, DataError, Layout, Rows, check_parquet, cleaned_table, find_column, layout_of, odd_quotes, read_table, without_categories
 from .table_samples import fetch_sample
 
 # %% ../nbs/03d_table_data.ipynb #855a6273
@@ -95,7 +95,7 @@ def _pieces(path: Path, query: str | None):
     if kind in (".parquet", ".pq"):
         import pyarrow.parquet as pq
         check_parquet(path)
-        with pq.ParquetFile(path) as f: yield from (b.to_pandas() for b in f.iter_batches(_ROWS))
+        with pq.ParquetFile(path) as f: yield from (without_categories(b.to_pandas()) for b in f.iter_batches(_ROWS))
     elif kind in (".csv", ".tsv"):
         if why := why_no_lines(path): raise DataError(f"{path} is not read: {why}")
         layout, encoding = _layout(path)
