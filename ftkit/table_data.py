@@ -130,12 +130,13 @@ def _rows_of_database(path: Path, query: str | None):
                 if n > most: raise DataError(f"{path} gives more than {most:,} rows, and has {path.stat().st_size:,} bytes; a query or view that ends gives fewer")
                 yield piece
                 clock[0] = time.monotonic()
-        except (sqlite3.Error, pd.errors.DatabaseError) as e: raise DataError(f"{path}: {_why_no_rows(e)}") from None
+        except (sqlite3.Error, pd.errors.DatabaseError, TypeError) as e: raise DataError(f"{path}: {_why_no_rows(e)}") from None
 
 def _why_no_rows(error: Exception) -> str:
     "What a database says, in words."
     why = str(error)
     if "interrupted" in why: return f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
+    if isinstance(error, TypeError): return "the query gives no rows; give one SELECT"
     if "not authorized" in why or "prohibited" in why: return "the query, or a view that it reads, does more than read this database, and only reading is allowed: one SELECT"
     if "one statement" in why: return "the query holds several statements, and only one is allowed: a SELECT"
     return f"it cannot be read ({(why.splitlines() or ['no message'])[-1][:160]})"

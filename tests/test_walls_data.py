@@ -255,3 +255,71 @@ def test_bombs(tmp_path, name):
     print(f"\nBOMB {name} | {seconds:.1f} s | {peak} MB | {said[:230]}")
     assert said.startswith(answer or ("read", "refused")), said
     assert seconds < SECONDS and peak < MB
+
+
+STATEMENTS = [
+    "ATTACH DATABASE '{at}/made.db' AS x",
+    "VACUUM INTO '{at}/made.db'",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA writable_schema = 1",
+    "SELECT load_extension('{at}/evil.so')",
+    "SELECT a, label FROM t; DROP TABLE t",
+    "DELETE FROM t",
+    "UPDATE t SET label = 'z' RETURNING a, label",
+    "INSERT INTO t VALUES (1, 'x') RETURNING a, label",
+    "CREATE TABLE made (a)",
+    "CREATE TEMP TABLE made AS SELECT * FROM t",
+    "REINDEX",
+    "BEGIN",
+    "SELECT a, label FROM pragma_table_info('t')",
+    "SELECT randomblob(90000000) AS a, label FROM t",
+]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_a_query_reads_and_does_nothing_else(tmp_path, statement):
+    from ftkit.sources import DataError
+    from ftkit.table_data import read_rows
+
+    database(tmp_path / "t.db")
+    before = (tmp_path / "t.db").read_bytes()
+    with pytest.raises(DataError, match="only reading is allowed|only one is allowed|cannot be read|gives no rows"):
+        read_rows(tmp_path / "t.db", query=statement.format(at=tmp_path))
+    assert (tmp_path / "t.db").read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["t.db"]
+
+
+def test_ordinary_queries_go_on(tmp_path):
+    from ftkit.table_data import read_rows
+
+    database(tmp_path / "t.db", "create table u (label text, more real)", "insert into u values ('x', 5)", "create view v as select t.a, u.more, upper(t.label) as l from t left join u using (label)")
+    query = "WITH s AS (SELECT a, avg(more) OVER () AS m, l FROM v) SELECT a, round(m, 1) AS m, replace(l, 'X', 'q') AS label FROM s WHERE a > 3 ORDER BY a DESC LIMIT 20"
+    assert len(read_rows(tmp_path / "t.db", query=query)) == 20
+    assert len(read_rows(tmp_path / "t.db", query="select * from t union all select a, l from v", limit=50)) == 50
+    assert len(read_rows(tmp_path / "t.db", query=ENDLESS + " limit 1000")) == 1000
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".mp4", ".mkv", ".m4a", ".webm", ".aac"])
+def test_a_recording_that_is_a_list_of_others_is_not_followed(tmp_path, suffix):
+    "Not to a good file beside it, and not to an address."
+    from ftkit.sounds import SoundError, open_sound
+
+    pytest.importorskip("av")
+    sounds(tmp_path)
+    good = tmp_path / "good.wav"
+    good.write_bytes((tmp_path / "s" / "a" / "0.wav").read_bytes())
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.settimeout(0.1)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        lists = ["ffconcat version 1.0\nfile {}\n", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n", "[playlist]\nFile1={}\n", "<MPD><Period><AdaptationSet><Representation><BaseURL>{}</BaseURL></Representation></AdaptationSet></Period></MPD>", "v=0\nm=audio 4000 RTP/AVP 0\nc=IN IP4 127.0.0.1\na={}\n"]
+        for text in lists:
+            for target in ("good.wav", str(good), f"file:{good}", address, address + ".ts"):
+                path = tmp_path / f"z{suffix}"
+                path.write_text(text.format(target))
+                with pytest.raises(SoundError):
+                    open_sound(str(path))
+                with pytest.raises(SoundError):
+                    open_sound(path.read_bytes())
+        with pytest.raises(TimeoutError):
+            server.accept()
