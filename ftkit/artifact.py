@@ -375,6 +375,8 @@ def _checked_prep(folder: Path, own: dict) -> dict:
                 raise ArtifactError(f"{where}: spread of {feature['name'][:60]!r} is 0; copy the whole folder again")
         return prep
     known = check_fields(prep, _PREPS.get(kind, {}), where, tuple(_PREPS.get(kind, ())))
+    if kind != "tabular" and own.get("chunk", 1) > 512:
+        raise ArtifactError(f"{folder / 'config.json'}: chunk is {own['chunk']}; it must be at most 512 {kind} inputs")
     if kind == "image" and own.get("chunk", 1) * known.get("size", 224) ** 2 > _MOST_PIXELS:
         raise ArtifactError(f"{folder / 'config.json'}: {own['chunk']} pictures of {known['size']} pixels a side are more than a batch may hold; chunk times size times size must be at most {_MOST_PIXELS:,}")
     return prep

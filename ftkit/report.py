@@ -13,6 +13,7 @@ import html
 import re
 from pathlib import Path
 
+from .drawing import drawable
 from .core import figure_text, read_json, write_atomic
 from .explain import heard_html, marked_html
 from .runfolder import noted, read_events, read_run, verdict_lines
@@ -273,7 +274,7 @@ def curves(
         told = {e["epoch"]: e for e in read_events(folder)[0] if e.get("stage") == "tune" and "train_loss" in e}
         metric = next((k for e in told.values() for k in e if k.startswith("valid_") and k != "valid_loss"), None)
         for ax, key in zip(axes, ("valid_loss" if metric else "train_loss", metric)):
-            if key: ax.plot(list(told), [e.get(key) for e in told.values()], marker=".", label=folder.name[-6:]); ax.set_ylabel(key.replace("_", " ")); ax.set_xlabel("epoch")
+            if key: ax.plot(list(told), [e.get(key) for e in told.values()], marker=".", label=drawable(folder.name[-6:])); ax.set_ylabel(drawable(key.replace("_", " "))); ax.set_xlabel("epoch")
     for ax in axes: ax.legend(fontsize=7) if ax.lines else ax.axis("off")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=110)
