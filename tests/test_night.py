@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ftkit.batch import Batch, plan_batch
-from ftkit.run import create_run, find_run, list_runs, read_run, run_files
+from ftkit.run import create_run, list_runs, read_run, run_files
 
 
 def ftkit(*args, cwd, **env):
