@@ -21,8 +21,10 @@ import torch
 from torch import nn
 
 from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, read_json, settings
+from .hub import CodeWanted, commit_in_cache, commit_on_hub, note_revision, refuse_code, refuse_code_in, revision_of
 from .runfolder import Progress
 from .inputs import Pictures, Prep, let_go
+from .manifest import ArtifactError
 from .params import nearest
 from .samples import SampleError
 from .table_samples import SAMPLES, fetch_sample
@@ -49,6 +51,7 @@ class Backbone(nn.Module):
     "A pretrained body: network inputs, as its prep makes them, to (B,n_features)."
     recomputes = False  # whether activations are computed again for the gradients (06d)
     first_weights = ""  # SHA-256 of random weights, where it began with such
+    revision = ""  # OWNER/NAME@COMMIT, where it came from a hub
     def __init__(self,
         body: nn.Module,
         n_features: int,
@@ -114,16 +117,26 @@ def _pooled(self, rows: torch.Tensor | None = None, below: tuple | None = None, 
 
 # %% ../nbs/05_backbone.ipynb #bc94c13b
 SOURCES = Registry("backbone source")  # source: function (name, pretrained) -> Backbone
-KINDS_OF_BODY: dict[str, "callable"] = {}  # model_type of transformers: function (name, pretrained, config) -> Backbone; those of 05a
+KINDS_OF_BODY: dict[str, "callable"] = {}  # model_type of transformers: function (name, pretrained, config, options) -> Backbone; those of 05a
 register_source = SOURCES.register
 
 @register_source("timm")
 def _timm(name: str, pretrained: bool) -> Backbone:
     import timm
-    body = timm.create_model(name, pretrained=pretrained, num_classes=0)
+
+    if ":" in name or "/" in name:  # timm would look on a hub, or in a folder
+        raise BackboneError(f"timm:{name[:80]} is no name of timm's; `ftkit backbones PATTERN` searches them")
+    plain, revision = revision_of(name)
+    repository = (timm.get_pretrained_cfg(plain).hf_hub_id if timm.is_model(plain) else "") or ""
+    pinned = revision or (revision_of(repository)[1] if repository else None)
+    at = {"pretrained_cfg_overlay": {"hf_hub_id": f"{repository}@{pinned}"}} if pretrained and pinned else {}
+    body = timm.create_model(plain, pretrained=pretrained, num_classes=0, **at)
     cfg = timm.data.resolve_data_config({}, model=body)
     prep = Prep(cfg["input_size"][-1], tuple(cfg["mean"]), tuple(cfg["std"]), "bilinear" if cfg["interpolation"] == "bilinear" else "bicubic")
-    return Backbone(body, body.num_features if not hasattr(body, "head_hidden_size") else body.head_hidden_size, prep, name, f"timm:{name}")
+    net = Backbone(body, body.num_features if not hasattr(body, "head_hidden_size") else body.head_hidden_size, prep, plain, f"timm:{plain}")
+    if pretrained and repository:
+        net.revision = note_revision(repository, commit_in_cache(repository, pinned))
+    return net
 
 # %% ../nbs/05_backbone.ipynb #e4005889
 @register_source("torchvision")
@@ -139,16 +152,41 @@ def _torchvision(name: str, pretrained: bool) -> Backbone:
     return Backbone(body, n_features, Prep(t.crop_size[0], tuple(t.mean), tuple(t.std), t.interpolation.value if t.interpolation.value in ("bilinear", "bicubic") else "bilinear"), name, f"torchvision:{name}")
 
 # %% ../nbs/05_backbone.ipynb #5d7532ff
+def _of_transformers(
+    name: str,  # a folder, or OWNER/NAME of a hub, with @REVISION or without
+) -> tuple[str, dict, str | None]:
+    "The name without revision, options for every loader of transformers, and the commit."
+    from transformers import PreTrainedConfig
+
+    if os.path.isdir(name):
+        refuse_code_in(name)
+        return name, {"trust_remote_code": False}, None
+    name, revision = revision_of(name)
+    commit = commit_on_hub(name, revision)  # one for all files, also if the branch moves meanwhile
+    options = {"trust_remote_code": False, "revision": commit or revision or "main"}
+    refuse_code(name, {"config.json": PreTrainedConfig.get_config_dict(name, **options)[0]})
+    return name, options, commit
+
+
 @register_source("hf")
 def _transformers(name: str, pretrained: bool) -> Backbone:
     from transformers import AutoConfig
+
+    name, options, commit = _of_transformers(name)
+    net = _network(name, pretrained, AutoConfig.from_pretrained(name, **options), options)
+    net.revision = note_revision(name, commit)
+    return net
+
+
+def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
+    "The body of its kind."
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as OF_TEXTS
-    config = AutoConfig.from_pretrained(name)
-    if config.model_type in KINDS_OF_BODY: return KINDS_OF_BODY[config.model_type](name, pretrained, config)
-    if config.model_type in OF_TEXTS: return _text_body(name, pretrained, config)
+
+    if config.model_type in KINDS_OF_BODY: return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)
+    if config.model_type in OF_TEXTS: return _text_body(name, pretrained, config, options)
     from transformers import AutoImageProcessor, AutoModel  # here, because it loads torchvision: four seconds that texts and recordings need not wait
-    body = AutoModel.from_pretrained(name) if pretrained else AutoModel.from_config(config)
-    try: p = AutoImageProcessor.from_pretrained(name).to_dict()
+    body = AutoModel.from_pretrained(name, **options) if pretrained else AutoModel.from_config(config, trust_remote_code=False)
+    try: p = AutoImageProcessor.from_pretrained(name, **options).to_dict()
     except (OSError, ValueError): p = {}  # a folder with weights only: the usual preprocessing of its kind
     size = p.get("crop_size") or p.get("size") or {}
     side = size.get("height") or size.get("shortest_edge") or getattr(body.config, "image_size", 224)
@@ -156,13 +194,13 @@ def _transformers(name: str, pretrained: bool) -> Backbone:
     prep = Prep(side if isinstance(side, int) else side[0], tuple(p.get("image_mean") or Prep.mean), tuple(p.get("image_std") or Prep.std))
     return Backbone(body, width, prep, name, f"hf:{name}")
 
-def _text_body(name: str, pretrained: bool, config) -> Backbone:
+def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
     "An encoder of texts with its tokenizer; prefix and pooling as sentence-transformers keeps them, if it does."
     from transformers import AutoModel, AutoTokenizer
     if getattr(config, "is_encoder_decoder", False): raise BackboneError(f"{name} is an encoder with a decoder; choose an encoder (BERT and its kin) or a decoder alone")
-    tokenizer = AutoTokenizer.from_pretrained(name)
+    tokenizer = AutoTokenizer.from_pretrained(name, **options)
     if not tokenizer.is_fast: raise BackboneError(f"{name} has no fast tokenizer (tokenizer.json); choose another body")
-    body = AutoModel.from_pretrained(name, dtype=torch.float32) if pretrained else AutoModel.from_config(config)
+    body = AutoModel.from_pretrained(name, dtype=torch.float32, **options) if pretrained else AutoModel.from_config(config, trust_remote_code=False)
     if hasattr(body, "pooler"): body.pooler = None  # features are pooled here
     said = {f: read_json(Path(name) / f) if (Path(name) / f).is_file() else {} for f in ("1_Pooling/config.json", "config_sentence_transformers.json")}
     poolings, prompts = said["1_Pooling/config.json"], said["config_sentence_transformers.json"]
@@ -196,7 +234,7 @@ def _static(name: str, pretrained: bool) -> Backbone:
 def _tokenizer(folder: Path):
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
 
 
 @register_source("folder")
@@ -265,7 +303,7 @@ def _source_of(name: str) -> tuple[str, str]:
         return "timm", name
     if name in torchvision.models.list_models(torchvision.models):
         return "torchvision", name
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
         return "hf", name
     bodies = [s.name for s in SAMPLES.values() if s.holds == "weights" and s.kind in _BODIES]
     near = nearest(
@@ -292,7 +330,7 @@ def load_backbone(
     source, rest = _source_of(name)
     try:
         net = SOURCES[source](rest, pretrained)
-    except (BackboneError, SampleError):
+    except (ArtifactError, BackboneError, SampleError, CodeWanted):
         raise
     except Exception as e:  # the libraries raise a dozen types for a name, a network or a file
         why = (

@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from .core import UsageError, build_folder, figure_text, file_sha256, fingerprint, patch_to, read_json, runs_folder, write_atomic, write_json
-from .runfolder import ask_stop, doubt_names, file_clock, read_run, this_process
+from .core import UsageError, build_folder, figure_text, file_sha256, fingerprint, parse_json, patch_to, read_json, runs_folder, write_atomic, write_json
+from .runfolder import as_event, ask_stop, doubt_names, file_clock, read_run, this_process
 from .params import check_params, nearest, read_params, said_of_params
 from .run import checked_cwd, code_fingerprint, figures, summary, template_path
 from .plan import Planned, data_fingerprint, plan_rows, run_key
@@ -73,7 +73,7 @@ class Batch:
         except UsageError: raise
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as e: raise UsageError(f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}") from None
         for line in lines:
-            with contextlib.suppress(ValueError, KeyError):  # a torn line: the plan that wrote it is given again with the command
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # a torn line: the plan that wrote it is given again with the command
                 r = json.loads(line)
                 row = Planned(r["number"], r["key"], r["parameters"], check_params(params[r.get("code", 1)], r["parameters"]), r.get("code", 1))
                 if r.get("instead") in rows: instead[r["instead"]] = row
@@ -285,10 +285,10 @@ def newest_event(
     "The newest event that counts, from the end of the file."
     with contextlib.suppress(OSError), open(folder / "events.jsonl", "rb") as f:
         f.seek(max(0, f.seek(0, os.SEEK_END) - 16_384))
-        for line in reversed(f.read().splitlines()):
+        for line in reversed(f.read().split(b"\n")):
             with contextlib.suppress(ValueError):
-                e = json.loads(line)
-                if isinstance(e, dict) and e.get("of"): return e
+                e = as_event(parse_json(line))
+                if e and e.get("of"): return e
     return None
 
 def newest_step(folder: str | os.PathLike) -> str:

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import math
 import os
+import re
 import unicodedata
 
 import numpy as np
@@ -22,6 +23,7 @@ from .core import how_to_install, fingerprint, patch_to, permutation, settings, 
 from .runfolder import hold
 from .decisions import apply_decisions
 from .folders import split_of
+from .hub import commit_in_cache, note_revision, revision_of
 from .labels import Labels, has_no_label, understand_labels
 from .sources import DataError, Rows
 
@@ -533,7 +535,7 @@ def _joined(rows: Rows, one: Rows, name: str) -> Rows:
 
 
 def read_hub(
-    name: str,  # OWNER/NAME of the Hugging Face Hub
+    name: str,  # OWNER/NAME of the Hugging Face Hub, or OWNER/NAME@REVISION
     reader,  # function data set -> Rows
     notes: list | None = None,  # the parts that are not read are added here
 ) -> Rows:
@@ -550,15 +552,26 @@ def read_hub(
             f"{name}: reading from the Hugging Face Hub needs the package datasets; "
             f"{how_to_install('hub')}"
         ) from None
+    plain, revision = revision_of(name)
     try:
-        parts = datasets.load_dataset(name)
+        parts = datasets.load_dataset(plain, revision=revision)  # this package runs no code of a data set
     except Exception as e:  # datasets and the hub raise many types
         why = f"{type(e).__name__}: {str(e).splitlines()[0][:120]}"
         raise DataError(
             f"{name} could not be had from the Hugging Face Hub ({why}); check the name "
             "and the network, or use a local folder"
         ) from None
+    note_revision(plain, _commit_of(parts, plain, revision))
     return read_parts(parts, reader, notes)
+
+
+def _commit_of(parts, name: str, revision: str | None) -> str | None:
+    "The commit in the addresses that a data set was read from."
+    for part in parts.values():
+        for address in (part.info.download_checksums or {}) if hasattr(part, "info") else ():
+            if found := re.search(rf"datasets/{re.escape(name)}@([0-9a-f]{{40}})", str(address)):
+                return found[1]
+    return commit_in_cache(name, revision, kind="dataset")
 
 
 def read_elsewhere(

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .backbone import _source_of
+from .backbone import _of_transformers, _source_of
 from .cleaning import cjk_share
 from .core import UsageError, read_json
 from .speech_bodies import SpeechBackbone, WhisperFrames
@@ -116,10 +116,11 @@ def load_decoder(
     from transformers.models.whisper.modeling_whisper import WhisperDecoder
     name = _source_of(body.name)[1]
     if os.path.isdir(os.path.join(name, "model")): name = os.path.join(name, "model")
-    try: tokenizer, generation = AutoTokenizer.from_pretrained(name), GenerationConfig.from_pretrained(name)
+    name, options, _ = _of_transformers(name)
+    try: tokenizer, generation = AutoTokenizer.from_pretrained(name, **options), GenerationConfig.from_pretrained(name, **options)
     except (OSError, ValueError) as e: raise UsageError(f"{body.name} comes without a tokenizer or generation_config.json ({str(e).splitlines()[0][:120]}), so its decoder cannot write; choose the head mlp or linear") from None
     ours = Path(name, "config.json").is_file() and "ftkit" in read_json(Path(name, "config.json"))
-    if pretrained and not ours: net = WhisperForConditionalGeneration.from_pretrained(name, dtype=torch.float32).model.decoder
+    if pretrained and not ours: net = WhisperForConditionalGeneration.from_pretrained(name, dtype=torch.float32, **options).model.decoder
     else:
         net = WhisperDecoder(body.body.config)
         weights = {k.removeprefix("decoder."): v for k, v in load_file(Path(name, "model.safetensors")).items() if k.startswith("decoder.")} if pretrained else {}

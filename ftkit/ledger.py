@@ -16,8 +16,8 @@ import secrets
 import time
 from pathlib import Path
 
-from .core import jsonable, patch_to, write_atomic
-from .runfolder import HEARTBEAT_SECONDS, file_clock, is_alive, silent_seconds, this_process
+from .core import jsonable, parse_json, patch_to, read_json, write_atomic
+from .runfolder import HEARTBEAT_SECONDS, file_clock, is_alive, is_file_name, is_number, silent_seconds, this_process
 
 # %% ../nbs/15a_ledger.ipynb #bf1b3a64
 class Ledger:
@@ -40,14 +40,28 @@ class Ledger:
         with open(self.path, "ab", buffering=0) as f: f.write(line.encode() + b"\n")
 
     def read(self) -> list[dict]:
-        "The lines of all drivers, oldest first; each names its driver as `by`. A torn line is left out."
+        "The lines of all drivers, oldest first; each names its driver as `by`. What is no line of a ledger is left out."
         out = []
         for path in sorted((self.folder / "ledger").glob("*.jsonl")):
-            for line in path.read_bytes().splitlines():
-                try: e = json.loads(line)
-                except ValueError: continue
-                if isinstance(e, dict) and isinstance(e.get("time"), (int, float)): out.append(e | {"by": path.stem})
+            for line in path.read_bytes().split(b"\n"):
+                with contextlib.suppress(ValueError):
+                    if line.strip() and (e := _entry(parse_json(line))):
+                        out.append(e | {"by": path.stem})
         return sorted(out, key=lambda e: e["time"])
+
+
+_TEXTS, _COUNTS = ("what", "key", "run", "status"), ("try", "jobs", "threads", "runs")
+
+
+def _entry(found) -> dict | None:
+    "A line of a ledger; None if it does not say when and what, or has an entry of another type than it must have."
+    if not isinstance(found, dict) or not is_number(found.get("time")) or "what" not in found:
+        return None
+    texts = all(isinstance(found[k], str) for k in _TEXTS if found.get(k) is not None)
+    counts = all(is_number(found[k]) for k in _COUNTS if found.get(k) is not None)
+    process = isinstance(found.get("process") or {}, dict)
+    return found if texts and counts and process and is_file_name(found.get("run")) else None
+
 
 # %% ../nbs/15a_ledger.ipynb #2aba3b7d
 @patch_to(Ledger)
@@ -106,12 +120,17 @@ def _create(path: Path, text: str) -> bool:
         with contextlib.suppress(OSError): part.unlink(missing_ok=True)
 
 def _read_claim(folder: Path, key: str, number: int) -> Claim:
-    "A claim as its file has it; one that is just being written belongs to nobody known."
+    "A claim as its file has it; one that is just being written, or damaged, belongs to nobody known."
     path = _path(folder, key, number)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Claim(key, number, found["by"], found["process"], found.get("run"), found.get("made", 0.0))
-    except (OSError, ValueError, KeyError, TypeError): return Claim(key, number, made=path.stat().st_mtime if path.exists() else 0.0)
+        found = read_json(path, 1_000_000)
+        by, process, run, made = found["by"], found["process"], found.get("run"), found.get("made", 0.0)
+        if not (is_file_name(by) and isinstance(process, dict) and is_file_name(run) and is_number(made)):
+            raise ValueError(f"{path} is no claim")
+        return Claim(key, number, by or "", process, run, made)
+    except (OSError, ValueError, KeyError, TypeError):
+        return Claim(key, number, made=path.stat().st_mtime if path.exists() else 0.0)
+
 
 # %% ../nbs/15a_ledger.ipynb #ee36fdee
 def take_claim(

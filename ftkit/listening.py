@@ -77,10 +77,12 @@ def whisper_writes(
 ) -> np.ndarray | None:  # (n,) texts; None if that is no Whisper with a decoder
     "What the model writes that was not fine-tuned, in the language it hears."
     from transformers import AutoProcessor, WhisperForConditionalGeneration
-    from ftkit.backbone import _source_of
+    from ftkit.backbone import _of_transformers, _source_of
     body, (source, folder) = load_backbone(name), _source_of(name)
     if getattr(body.body, "behind", "") != "encoder.layer_norm" or source == "folder" and not os.path.isfile(os.path.join(folder, "preprocessor_config.json")): return None
-    net, ear = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32), AutoProcessor.from_pretrained(folder)
+    folder, options, _ = _of_transformers(folder)
+    net = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, **options)
+    ear = AutoProcessor.from_pretrained(folder, **options)
     net.to(device).eval()
     more = {"task": "transcribe"} if getattr(net.generation_config, "lang_to_id", None) else {}  # one of English only takes none
     rows, bar, out = body.inputs(data), Progress("as it came", len(ids)), []

@@ -171,7 +171,7 @@ def start_rehearsal(
     write_json(folder / "play.json", {"values": with_paths(values), "began": time.time()})
     few = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS") if threads}
     env = own_environment() | few | {"FTKIT_RUN_DIR": str(folder), "FTKIT_RUNS": str(base.resolve()), "MPLBACKEND": "Agg", "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-    with open(folder / "log.txt", "ab") as log: return folder, subprocess.Popen([sys.executable, "-c", "import sys; from pathlib import Path; from ftkit.rehearsal import _act; _act(Path(sys.argv[1]))", str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+    with open(folder / "log.txt", "ab") as log: return folder, subprocess.Popen([sys.executable, "-P", "-c", "import sys; from pathlib import Path; from ftkit.rehearsal import _act; _act(Path(sys.argv[1]))", str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 
 def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:
     "What it found; the folder is removed."

@@ -606,7 +606,7 @@ def _spent(run: dict) -> float:
 def summary(folder: Path, run: dict | None = None) -> dict:
     "A run as one row of a table: id, template, status, times, size, headline figure, verdict, parameters."
     run = run or read_run(folder)
-    result = run.get("result") or {}
+    result, parent = run.get("result") or {}, run.get("parent") or {}
     if not isinstance(result.get("value"), dict) or not isinstance(
         result["value"].get("value"), (int, float, str)
     ):
@@ -622,7 +622,7 @@ def summary(folder: Path, run: dict | None = None) -> dict:
         "value": result.get("value"),
         "verdict": result.get("verdict"),
         "bytes": run.get("bytes"),
-        "parent": run.get("parent"),
+        "parent": parent if {"run", "at"} <= set(parent) else None,
         "parameters": run.get("parameters") or {},
         "error": run.get("error"),
     }

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['MOST_EVENT_BYTES', 'STATUSES', 'HEARTBEAT_SECONDS', 'LOST_AFTER_SECONDS', 'MOST_RECORD_BYTES', 'new_run_id',
-           'run_dir', 'world', 'run_of', 'append_event', 'emit', 'read_events', 'is_number', 'note', 'noted',
-           'verdict_lines', 'doubt_names', 'resume_command', 'hold', 'boot_id', 'process_start', 'this_process',
-           'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder', 'lost_rank', 'lock_run', 'seal_of',
-           'is_own', 'require_own', 'NotOwn', 'RunStopped', 'ask_stop', 'stop_asked', 'stop_point', 'Progress']
+           'run_dir', 'world', 'run_of', 'append_event', 'emit', 'read_events', 'as_event', 'is_number', 'is_file_name',
+           'note', 'noted', 'verdict_lines', 'doubt_names', 'resume_command', 'hold', 'boot_id', 'process_start',
+           'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder', 'lost_rank',
+           'lock_run', 'seal_of', 'is_own', 'require_own', 'NotOwn', 'RunStopped', 'ask_stop', 'stop_asked',
+           'stop_point', 'Progress']
 
 # %% ../nbs/00a_runfolder.ipynb #01564bff
 import contextlib
@@ -89,7 +90,7 @@ def read_events(
         if len(line) > MOST_EVENT_BYTES:
             continue
         with contextlib.suppress(ValueError):  # torn by a crash; the lines around it are good
-            event = _event(parse_json(line)) if line.strip() else None
+            event = as_event(parse_json(line)) if line.strip() else None
             if event:
                 events.append(event)
     return events, offset + len(whole)
@@ -98,7 +99,7 @@ def read_events(
 _COUNTS = ("time", "seconds", "step", "of", "epoch")  # of an event: numbers, or not there
 
 
-def _event(found) -> dict | None:
+def as_event(found) -> dict | None:
     "The event without what is no number where one must be; None if it is no event."
     if not isinstance(found, dict) or not isinstance(found.get("stage"), str):
         return None
@@ -112,6 +113,11 @@ def is_number(
 ) -> bool:
     "Whether it is a finite int or float in that range, and no bool: what a stranger's file may hold where one computes."
     return type(value) in (int, float) and low <= value <= high
+
+
+def is_file_name(name: str | None) -> bool:
+    "Whether it is a text that names a file within one folder, or None."
+    return name is None or isinstance(name, str) and len(name) < 200 and not set(name) & set("/\\\0") and name not in (".", "..")
 
 
 # %% ../nbs/00a_runfolder.ipynb #5580b4c0
@@ -250,7 +256,7 @@ def _path(v) -> bool:
 
 
 def _name(v) -> bool:
-    return _path(v) and 0 < len(v) < 200 and not set(v) & set("/\\") and v not in (".", "..")
+    return bool(v) and is_file_name(v)
 
 
 def _flag(v) -> bool:

@@ -7,6 +7,7 @@ __all__ = ['SmallCNN', 'BothWays', 'SmallGRU', 'text_body']
 
 # %% ../nbs/05f_small_bodies.ipynb #4b114de9
 import json
+import re
 from types import SimpleNamespace
 
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 from .backbone import Backbone, BackboneError, register_source
 from .core import UsageError
 from .inputs import Prep
+from .manifest import check_fields, number, whole
 from .text_data import Data
 from .tokens import TextPrep
 
@@ -97,17 +99,20 @@ class SmallGRU(nn.Module):
         )
 
 # %% ../nbs/05f_small_bodies.ipynb #772a6e93
+_SHAPE = {"words": whole(2, 10**7), "embedding": whole(1, 10**5), "width": whole(1, 10**5), "dropout": number(0, 0.999)}
+
 @register_source("small")
 def _small(name: str, pretrained: bool) -> Backbone:
     "`small:cnn` for pictures; `small:gru:{…}` is a network for texts, of the shape that an artifact says."
     kind, _, shape = name.partition(":")
     if kind == "cnn":
+        if not re.fullmatch("[1-9][0-9]{0,3}", shape or "32"): raise BackboneError(f"small:cnn:{shape[:40]} has no width; give a whole number from 1 to 9999, or nothing")
         width, prep = int(shape or 32), Prep(size=64, interpolation="bilinear")
         net = Backbone(SmallCNN(width), 8 * width, prep, "small:cnn", f"small:{name}")
         net.first_weights = net.weights_hash()
         return net
     if kind != "gru" or not shape: raise BackboneError(f"there are small:cnn for pictures and text_body(data) for texts; {name!r} is neither")
-    shape = json.loads(shape)
+    shape = check_fields(json.loads(shape), _SHAPE, "the architecture in config.json")
     net = Backbone(SmallGRU(**shape), 2 * shape["width"], TextPrep(), "small:gru", f"small:{name}")
     net.first_weights = net.weights_hash()
     return net

@@ -116,10 +116,10 @@ class WhisperFrames(nn.Module):
         for block in self.encoder.layers[first:until]: h = block(h, away)
         return self.encoder.layer_norm(h) if until is None else h
 
-def _whisper(name: str, pretrained: bool, config) -> SpeechBackbone:
+def _whisper(name: str, pretrained: bool, config, options: dict) -> SpeechBackbone:
     from transformers import AutoModel
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
-    encoder = AutoModel.from_pretrained(name, dtype=torch.float32).encoder if pretrained else WhisperEncoder(config)
+    encoder = AutoModel.from_pretrained(name, dtype=torch.float32, **options).encoder if pretrained else WhisperEncoder(config)
     return SpeechBackbone(WhisperFrames(encoder), config.d_model, SpeechPrep(window=160, hop=320, max_seconds=config.max_source_positions / 50), name, f"hf:{name}")
 
 KINDS_OF_BODY["whisper"] = _whisper
@@ -136,10 +136,10 @@ class WaveFrames(nn.Module):
         h = h[0] if isinstance(h, tuple) else h
         return self.encoder(h, attention_mask=F.pad(on, (0, 1)))[0][:, :-1]  # one frame more, so that there is always something to mask
 
-def _waves(name: str, pretrained: bool, config) -> SpeechBackbone:
+def _waves(name: str, pretrained: bool, config, options: dict) -> SpeechBackbone:
     from transformers import AutoFeatureExtractor, AutoModel
-    net = AutoModel.from_pretrained(name, dtype=torch.float32) if pretrained else AutoModel.from_config(config)
-    try: normalise = bool(AutoFeatureExtractor.from_pretrained(name).do_normalize)
+    net = AutoModel.from_pretrained(name, dtype=torch.float32, **options) if pretrained else AutoModel.from_config(config, trust_remote_code=False)
+    try: normalise = bool(AutoFeatureExtractor.from_pretrained(name, **options).do_normalize)
     except (OSError, ValueError): normalise = config.feat_extract_norm == "layer"
     window, hop = 1, 1
     for kernel, stride in zip(config.conv_kernel, config.conv_stride): window, hop = window + (kernel - 1) * hop, hop * stride

@@ -14,6 +14,7 @@ from torch import nn
 
 from .backbone import Backbone, BackboneError, register_source
 from .core import UsageError
+from .manifest import check_fields, listed, number, whole
 from .table_data import Data
 from .tables import TablePrep, fit_prep
 
@@ -87,6 +88,7 @@ class FactorisationMachine(nn.Module):
 
 # %% ../nbs/05e_table_bodies.ipynb #3c57bbcc
 BODIES = {"mlp": TableMLP, "factorisation_machine": FactorisationMachine, "feature_tokenizer": FeatureTokenizer}
+_SHAPE = {"numbers": whole(0, 10**6), "sizes": listed(whole(2, 10**7), most=10**5), "width": whole(1, 10**5), "layers": whole(1, 256), "dropout": number(0, 0.999)}
 _WIDTHS = {"mlp": 256, "factorisation_machine": 32, "feature_tokenizer": 64}
 
 @register_source("table")
@@ -94,7 +96,7 @@ def _table(name: str, pretrained: bool) -> Backbone:
     "`table:mlp:{…}`: a body without weights, of the shape that an artifact says."
     kind, _, shape = name.partition(":")
     if kind not in BODIES or not shape: raise BackboneError(f"a body of tables is made for its columns: table_body({kind or 'mlp'!r}, data); there are {', '.join(BODIES)}")
-    shape = json.loads(shape)
+    shape = check_fields(json.loads(shape), _SHAPE, "the architecture in config.json")
     body = BODIES[kind](**shape)
     return Backbone(body, shape["width"] * (1 + (kind == "factorisation_machine")), TablePrep(), f"table:{kind}", f"table:{name}")
 

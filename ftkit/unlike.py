@@ -14,6 +14,7 @@ import numpy as np
 from .classical import Classical
 from .core import permutation
 from .head import Model
+from .manifest import ArtifactError
 from .table_data import Data
 
 # %% ../nbs/06f_unlike.ipynb #bb5678eb
@@ -383,6 +384,22 @@ def from_tensors(
     for name, figures in _FIGURES.items():
         held = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith(f"{name}.")}
         if held:
-            values = dict(zip(figures, map(float, held.pop("figures"))))
+            values = dict(zip(figures, map(float, held.pop("figures")), strict=True))
             found[name] = _PARTS[name](**held, **values)
+            _check_part(name, found[name])
     return Familiar(**found, weights=weights)
+
+
+def _check_part(name: str, part) -> None:
+    "What comes from a file: finite numbers of shapes that fit."
+    for field in dataclasses.fields(part):
+        value = np.asarray(getattr(part, field.name))
+        if value.dtype.kind not in "fi" or not np.isfinite(value).all():
+            raise ArtifactError(f"familiar.safetensors: {name}.{field.name} is not finite; copy the whole folder again")
+    fits = {
+        "nearness": lambda p: p.axes.ndim == p.rows.ndim == 2 and p.rows.shape == (len(p.rest), len(p.axes)) and len(p.rest) > 0 and p.limit > 0,
+        "bounds": lambda p: p.low.shape == p.high.shape == (2,),
+        "rarity": lambda p: p.tokens.ndim == 1 and p.tokens.shape == p.surprise.shape and len(p.tokens) > 0,
+    }
+    if not fits[name](part):
+        raise ArtifactError(f"familiar.safetensors: the shapes of {name} do not fit one another; copy the whole folder again")

@@ -98,14 +98,14 @@ class _Seen:
         )
         ended, facts = run["status"] not in ("queued", "running"), noted(self.folder)
         seconds = (
-            (run.get("ended") if ended else time.time()) - (run.get("started") or time.time())
+            ((ended and run.get("ended")) or time.time()) - (run.get("started") or time.time())
             if run.get("started")
             else 0
         )
         step, of, took = e.get("step") or 0, e.get("of") or 0, e.get("seconds") or 0
         going = (
-            f"{e.get('stage')} {step} of {of}"
-            + (f", epoch {e['epoch']}" if e.get("epoch") else "")
+            f"{e.get('stage')} {step:g} of {of:g}"
+            + (f", epoch {e['epoch']:g}" if e.get("epoch") else "")
             + (
                 f", {step / took:.3g} a second, {(of - step) * took / step:.0f} s of this stage left"
                 if took and step
@@ -122,7 +122,7 @@ class _Seen:
             html.escape(str(facts.get("peak_memory") or _memory(run))),
         ]
         bar = (
-            f"<div><progress value='{step}' max='{of}' aria-label='{html.escape(going, quote=True)}'></progress> {html.escape(going)}</div>"
+            f"<div><progress value='{step:g}' max='{of:g}' aria-label='{html.escape(going, quote=True)}'></progress> {html.escape(going)}</div>"
             if going
             else ""
         )

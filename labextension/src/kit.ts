@@ -3,7 +3,7 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { RefObject, useEffect, useRef } from 'react';
 
-import { Values } from './server';
+import { Refused, Values, ask } from './server';
 
 /** Which view, and of what; kept by JupyterLab, so that a reload shows the same. */
 export type Args = { key?: string } & (
@@ -50,5 +50,17 @@ export async function attempt(kit: Kit, work: () => Promise<unknown>): Promise<v
     await work();
   } catch (e) {
     await showDialog({ title: kit.trans.__('This cannot be done'), body: String((e as Error).message ?? e), buttons: [Dialog.okButton()] });
+  }
+}
+
+/** Ask a route; where it wants a person's word first, ask for that. */
+export async function askWithWord(kit: Kit, path: string, body: object): Promise<void> {
+  try {
+    await ask(path, body);
+  } catch (e) {
+    if (!(e instanceof Refused) || !e.confirm) throw e;
+    const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: kit.trans.__('Execute it') })];
+    const answer = await showDialog({ title: kit.trans.__('A run that is not yours'), body: e.message, buttons });
+    if (answer.button.accept) await ask(path, { ...body, [e.confirm]: true });
   }
 }

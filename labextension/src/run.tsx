@@ -3,7 +3,7 @@ import React, { useRef, useState } from 'react';
 
 import { Curves, lines } from './curves';
 import { Trouble } from './fields';
-import { Kit, attempt, usePoll } from './kit';
+import { Kit, askWithWord, attempt, usePoll } from './kit';
 import { Progress, Status, when } from './panel';
 import { Run, RunEvent, Values, address, ask, errorText, figureText, isLive, query, timeText, valueText } from './server';
 
@@ -35,7 +35,7 @@ function Buttons({ kit, run, again }: { kit: Kit; run: Run; again: () => Promise
   const { trans } = kit;
   const act = (what: string, body = {}) =>
     attempt(kit, async () => {
-      await ask(`runs/${run.id}/${what}`, body);
+      await askWithWord(kit, `runs/${run.id}/${what}`, body);
       await again();
     });
   const notebook = run.paths.notebook;

@@ -73,12 +73,22 @@ export interface Comparison {
 /** The address of a route, which a browser can also open by itself. */
 export const address = (path: string) => URLExt.join(ServerConnection.makeSettings().baseUrl, 'ftkit', path);
 
+/** Why a route refused; `confirm` names what a person may add to have it all the same. */
+export class Refused extends Error {
+  constructor(
+    message: string,
+    readonly confirm?: string
+  ) {
+    super(message);
+  }
+}
+
 /** What a route answers; wrong use throws the server's sentence. */
 export async function ask<T>(path: string, body?: object, method = body ? 'POST' : 'GET'): Promise<T> {
   const init = { method, ...(body ? { body: JSON.stringify(body) } : {}) };
   const answer = await ServerConnection.makeRequest(address(path), init, ServerConnection.makeSettings());
   const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(found.message ?? answer.statusText);
+  if (!answer.ok) throw new Refused(found.message ?? answer.statusText, found.confirm);
   return found;
 }
 
