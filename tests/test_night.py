@@ -186,3 +186,139 @@ def test_a_planted_batch_executes_nothing_of_its_own(here):
     assert r.returncode == 0, r.stderr
     assert not (here / "planted").exists() and read_run(theirs)["status"] == "failed"
     assert next(r for r in Batch("b").results() if r["number"] == 2)["run"] != theirs.name
+
+
+# the log
+
+def test_a_log_is_followed_until_the_run_ends_and_is_harmless(here):
+    notebook(here / "mine.ipynb", "n: int = 0", "import os, time\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'): time.sleep(0.05)")
+    run = subprocess.Popen([sys.executable, "-m", "ftkit", "run", "mine.ipynb"], cwd=here, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not list_runs(status="running") and time.monotonic() < until: time.sleep(0.1)
+    folder = here / "runs" / list_runs()[0]["id"]
+    with open(folder / "log.txt", "ab") as f: f.write(b"one\r\ntwo \x1b[2J\n")
+    log = subprocess.Popen([sys.executable, "-m", "ftkit", "log", "last", "-f"], cwd=here, stdout=subprocess.PIPE, text=True)
+    while (line := log.stdout.readline()) != "one\n": assert line  # before the run's end
+    assert log.stdout.readline() == "two \ufffd[2J\n"
+    with open(folder / "log.txt", "ab") as f: f.write("drei: ä\n".encode())
+    while (line := log.stdout.readline()) != "drei: ä\n": assert line
+    (here / "runs" / "go").touch()
+    assert run.wait(60) == 0 and log.wait(30) == 0
+    assert ftkit("log", folder.name, "--lines", "1", cwd=here).stdout.count("\n") == 1
+
+
+# what a script asks
+
+def test_the_status_of_a_batch_is_an_exit_code(here):
+    notebook(here / "mine.ipynb", "n: int = 0", "assert n < 3")
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "1,2", "--name", "good-{date}", cwd=here).returncode == 0
+    assert [p.name for p in (here / "runs/batches").iterdir()] == [time.strftime("good-%Y-%m-%d")]
+    assert ftkit("batch", "--status", "good-{date}", cwd=here).returncode == 0
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "2,3", "--name", "bad", "--retries", "0", cwd=here).returncode == 1
+    assert ftkit("batch", "--status", "bad", cwd=here).returncode == 1
+    assert json.loads(ftkit("batch", "--status", "bad", "--json", cwd=here).stdout)["exit_code"] == 1
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "3,1,2", "--name", "half", "--retries", "0", "--jobs", "1", "--stop-on-failure", cwd=here).returncode == 1
+    assert ftkit("batch", "--status", "half", cwd=here).returncode == 1  # one failed, and nobody goes on
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "1", "--name", "{day}", cwd=here).returncode == 2
+    r = ftkit("runs", "--status", "running", cwd=here)
+    assert r.returncode == 0 and r.stderr.strip() == "no run is running"
+
+
+def test_a_batch_that_executes_is_not_at_its_end(here):
+    notebook(here / "mine.ipynb", "n: int = 0", "import os, time\nassert n\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'): time.sleep(0.05)")
+    driver = subprocess.Popen([sys.executable, "-m", "ftkit", "batch", "mine.ipynb", "-g", "n", "0,1", "--name", "b", "--retries", "0"], cwd=here, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not (list_runs(status="failed") and list_runs(status="running")) and time.monotonic() < until: time.sleep(0.1)
+    assert ftkit("batch", "--status", "b", cwd=here).returncode == 3
+    (here / "runs" / "go").touch()
+    assert driver.wait(60) == 1 and ftkit("batch", "--status", "b", cwd=here).returncode == 1
+
+
+def test_a_failure_is_told_once_and_never_through_a_shell(here):
+    evil = "`touch ran` $(touch ran); touch ran"
+    notebook(here / "mine.ipynb", "n: int = 0", f"if n: raise KeyError({evil!r})")
+    command = "cat >> told.jsonl; echo >> told.jsonl; printf '%s|%s|%s|%s\\n' \"$FTKIT_RUN\" \"$FTKIT_STATUS\" \"$FTKIT_ERROR\" \"$FTKIT_BATCH\" >> told.txt"
+    def told(): return [json.loads(line) for line in (here / "told.jsonl").read_text().splitlines()] if (here / "told.jsonl").exists() else []
+    assert ftkit("run", "mine.ipynb", "--on-failure", command, cwd=here).returncode == 0 and told() == []
+    assert ftkit("run", "mine.ipynb", "-p", "n", "1", "--on-failure", command, cwd=here).returncode == 1
+    assert [(t["what"], t["status"], t["cell"]) for t in told()] == [("run", "failed", 3)] and evil in told()[0]["error"]
+    assert ftkit("resume", "last", "--on-failure", command, cwd=here).returncode == 1 and len(told()) == 2
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "0,1,2", "--name", "b", "--on-failure", command, cwd=here).returncode == 1
+    assert len(told()) == 3 and told()[2]["what"] == "batch" and len(told()[2]["runs"]) == 2 and told()[2]["batch"] == "b"
+    assert ftkit("run", "mine.ipynb", "-p", "n", "x", "--on-failure", command, cwd=here).returncode == 2 and told()[3]["status"] == "refused"
+    assert (here / "told.txt").read_text().splitlines()[2].endswith("|b") and not (here / "ran").exists()
+    r = ftkit("run", "mine.ipynb", "-p", "n", "1", "--on-failure", "echo no mail >&2; exit 7", cwd=here)
+    assert r.returncode == 1 and r.stderr.count("--on-failure") == 1 and "ended with 7: no mail" in r.stderr
+    (here / "settings.ini").write_text("[ftkit]\non_failure = touch ran\nwebhook = http://127.0.0.1:9/\n")  # a file beside the data names no command
+    ftkit("run", "mine.ipynb", "-p", "n", "1", cwd=here)
+    assert not (here / "ran").exists()
+
+
+# room
+
+def test_runs_are_removed_by_age_status_batch_and_figure(here):
+    notebook(here / "mine.ipynb", "n: int = 0", "{'accuracy': n / 10}", metrics=1)
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "1,2,3,4,5,6", "--name", "b", "--jobs", "2", cwd=here).returncode == 0
+    waiting = create_run(str(notebook(here / "next.ipynb", "data: str = ''", "pass")), {"data": f"run:{list_runs(where={'n': 1})[0]['id']}/notebook.ipynb"})
+    def left(): return sorted(r["parameters"]["n"] for r in list_runs(template="mine"))
+    def rm(*options): return ftkit("rm", *options, cwd=here)
+    assert "nothing to remove" in rm("--older-than", "30d", "--yes").stderr and rm("--older-than", "30 months").returncode == 2
+    for r in list_runs():  # a month later
+        record = json.loads((here / "runs" / r["id"] / "run.json").read_text())
+        if r["id"] != waiting.name: (here / "runs" / r["id"] / "run.json").write_text(json.dumps(record | {"ended": record["ended"] - 31 * 86_400}))
+    r = rm("--older-than", "30d", "--status", "completed", "--keep-best", "3", "--dry-run")
+    assert r.returncode == 0 and "2 runs would be removed" in r.stderr and f"{waiting.name} needs it" in r.stderr and len(left()) == 6
+    assert rm("--older-than", "30d", "--status", "completed", "--keep-best", "3").returncode == 2 and len(left()) == 6  # nobody to ask
+    assert rm("--older-than", "30d", "--status", "completed", "--keep-best", "3", "--yes").returncode == 0
+    assert left() == [1, 4, 5, 6] and waiting.is_dir()
+    assert rm("--status", "running").returncode == 2 and rm().returncode == 2 and rm("last", "--batch", "b").returncode == 2
+    assert rm("--batch", "b", "--yes").returncode == 0 and left() == [1] and (here / "runs/batches/b").is_dir()  # one of them is needed
+    assert rm(waiting.name, "--yes").returncode == 2  # it waits; stop it first
+    (waiting / "run.json").write_text(json.dumps(read_run(waiting) | {"status": "stopped"}))
+    assert rm(waiting.name, "--yes").returncode == 0
+    assert rm("--batch", "b", "--yes").returncode == 0 and left() == [] and not (here / "runs/batches/b").exists()
+
+
+# to look at
+
+def test_the_page_of_a_batch_leads_to_its_reports(here):
+    notebook(here / "mine.ipynb", "n: int = 0\nt: str = ''", "assert n, '<script>alert(1)</script>'\n{'accuracy': n / 10}", metrics=1)
+    assert ftkit("batch", "mine.ipynb", "-g", "n", "0,1,2", "-p", "t", "<img src=x>", "--name", "b", "--retries", "0", cwd=here).returncode == 1
+    page = Path(ftkit("report", "--batch", "b", cwd=here).stdout.strip())
+    text = page.read_text()
+    assert page == here / "runs/batches/b/index.html" and "<script" not in text and "<img" not in text and "3 runs of mine: 2 completed, 1 failed" in text
+    links = [part.split("'")[0] for part in text.split("<a href='")[1:] if part.startswith("..")]
+    assert len(links) == 6 and all((page.parent / link.split("#")[0]).resolve().is_file() for link in links)
+    assert "accuracy 0.2" in text and "AssertionError" not in text.split("<table>")[0]
+
+
+def test_a_table_fits_the_terminal_and_ids_stay_whole(here):
+    pty = pytest.importorskip("pty")
+    folder = create_run(str(notebook(here / "mine.ipynb", "n: int = 0")))
+    (folder / "run.json").write_text(json.dumps(json.loads((folder / "run.json").read_text()) | {"status": "completed", "result": {"metric": "accuracy " * 9, "value": {"value": 1.0}}}))
+    ours, theirs = pty.openpty()
+    env = os.environ | {"COLUMNS": "80", "TERM": "xterm"}
+    subprocess.run([sys.executable, "-m", "ftkit", "runs"], cwd=here, env=env, stdout=theirs, stderr=theirs, timeout=60)
+    lines = os.read(ours, 10_000).decode().replace("\r", "").splitlines()
+    assert all(len(line) <= 80 for line in lines) and any(line.startswith(folder.name) and "…" in line for line in lines)
+    assert "accuracy " * 8 in ftkit("runs", cwd=here).stdout  # in a pipe nothing is cut
+
+
+def test_every_command_has_a_short_help_and_shells_complete(here):
+    import typer.main
+    from ftkit.cli import app
+    commands = typer.main.get_command(app).commands
+    assert "-h, --help" in ftkit("-h", cwd=here).stdout or "--help, -h" in ftkit("-h", cwd=here).stdout
+    for name in ("run", "rm", "log", "settings"): assert ftkit(name, "-h", cwd=here).returncode == 0
+    assert all(c.context_settings.get("help_option_names") is None for c in commands.values())  # all take the app's
+    for shell in ("bash", "zsh", "fish", "powershell"): assert "_FTKIT_COMPLETE" in ftkit("completion", shell, cwd=here).stdout
+    def offered(line, **env):
+        words = line.split(" ")
+        r = subprocess.run([sys.executable, "-X", "importtime", "-c", "import sys; sys.argv[0] = 'ftkit'; from ftkit.cli import main; main()"], cwd=here, capture_output=True, text=True, timeout=60,
+                           env=os.environ | {"_FTKIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)})
+        imported = {x.split("|")[-1].strip().split(".")[0] for x in r.stderr.splitlines()}
+        assert not imported & {"torch", "numpy", "pandas", "nbformat", "papermill"}, imported
+        return r.stdout.split()
+    create_run(str(notebook(here / "mine.ipynb", "epochs_of_mine: int = 0\nimport os")))
+    assert offered("ftkit run im") == ["image"] and offered("ftkit run mi") == ["mine.ipynb"] and "epochs" in offered("ftkit run image -p ep")
+    assert offered("ftkit run mine.ipynb -p ") == ["epochs_of_mine", "os"] and len(offered("ftkit show 20")) == 1 and "--status" in offered("ftkit batch --st")
