@@ -7,7 +7,7 @@ __all__ = ['OWN_SETTINGS', 'MOST_BYTES', 'MOST_LEVELS', 'UsageError', 'patch_to'
            'settings', 'runs_folder', 'cache_folder', 'state_folder', 'is_secret', 'cache_sizes', 'clear_cache',
            'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256', 'write_atomic', 'jsonable',
            'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json', 'figure_text', 'how_to_install',
-           'plain_text', 'say', 'build_folder', 'in_turn']
+           'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -467,6 +467,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u
 def plain_text(text: str) -> str:
     "`text` without what a terminal obeys: each such character becomes U+FFFD."
     return _CONTROL.sub("\ufffd", text)
+
+
+def plain_json(text: str) -> str:
+    "JSON with the same characters written as escapes."
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
 
 # %% ../nbs/00_core.ipynb #7771904c
 def say(
