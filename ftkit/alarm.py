@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import threading
-from pathlib import Path
 
 from .core import UsageError, jsonable, say, settings
 from .runfolder import read_run

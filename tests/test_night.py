@@ -322,3 +322,84 @@ def test_every_command_has_a_short_help_and_shells_complete(here):
     create_run(str(notebook(here / "mine.ipynb", "epochs_of_mine: int = 0\nimport os")))
     assert offered("ftkit run im") == ["image"] and offered("ftkit run mi") == ["mine.ipynb"] and "epochs" in offered("ftkit run image -p ep")
     assert offered("ftkit run mine.ipynb -p ") == ["epochs_of_mine", "os"] and len(offered("ftkit show 20")) == 1 and "--status" in offered("ftkit batch --st")
+
+
+# the recipes of the README, as they stand there
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+ROWS, ONE_FAILS_TWICE = "n\n1\n2\n3\n4\n5\n6\n", '''import os, sys
+tries = os.environ["FTKIT_RUNS"] + f"/tries-{n}"
+open(tries, "a").write("x")
+print("this is try", len(open(tries).read()), "of", n)
+open("out.csv", "w").write(str(n))
+assert n != 3 or len(open(tries).read()) > 2, f"try {len(open(tries).read())} fails"'''
+
+
+def recipe(text, here):
+    "A recipe with the folders of this test."
+    return text.replace("/home/me/work", str(here)).replace("/home/me/venv/bin/ftkit", f"{sys.executable} -m ftkit")
+
+
+def bare(here):
+    "What cron gives a command, and, where ftkit is not installed but lies in a folder, that folder."
+    kept = {k: os.environ[k] for k in ("PYTHONPATH", "FTKIT_CACHE") if k in os.environ}
+    return {"HOME": str(here), "LOGNAME": "me", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"} | kept
+
+
+def test_the_line_for_cron_works_in_its_bare_environment(here):
+    notebook(here / "mine.ipynb", "n: int = 0", "import os\nassert n != 2\nprint(sorted(os.environ))")
+    (here / "params.csv").write_text("n\n1\n2\n")
+    line = next(line for line in README.splitlines() if line.startswith("30 2 * * * ")).removeprefix("30 2 * * * ")
+    assert "%" not in line  # a line break to cron
+    bin = here / "bin"
+    bin.mkdir()
+    (bin / "mail").write_text(f"#!/bin/sh\necho \"$2\" > {here}/mail.txt\n")
+    (bin / "mail").chmod(0o755)
+    r = subprocess.run(["/bin/sh", "-c", recipe(line, here)], env=bare(here) | {"PATH": f"{bin}:/usr/bin:/bin"}, cwd="/", capture_output=True, text=True, timeout=120)
+    assert r.returncode == 1 and r.stdout == r.stderr == "", r.stderr  # all of it is in nightly.log
+    name = time.strftime("nightly-%Y-%m-%d")
+    assert f"{name}: 2 of 2 runs to do" in (here / "nightly.log").read_text() and (here / "mail.txt").read_text() == f"{name} failed\n"
+
+
+def test_the_units_for_systemd_are_valid_and_start(here):
+    units = here / "units"
+    units.mkdir()
+    service, timer = (next(b for b in README.split("```ini\n")[1:] if b.startswith(start)).split("```")[0] for start in ("[Unit]", "[Timer]"))
+    (units / "nightly.service").write_text(recipe(service, here))
+    (units / "nightly.timer").write_text(recipe(timer, here))
+    import shutil
+    if shutil.which("systemd-analyze"):
+        r = subprocess.run(["systemd-analyze", "verify", str(units / "nightly.service"), str(units / "nightly.timer")], capture_output=True, text=True, timeout=60)
+        ours = [line for line in r.stderr.splitlines() if "nightly" in line]
+        assert not ours, ours
+    notebook(here / "mine.ipynb", "n: int = 0", "pass")
+    (here / "params.csv").write_text("n\n1\n")
+    fields = dict(line.split("=", 1) for line in recipe(service, here).splitlines() if "=" in line)
+    import shlex
+    name, value = fields["Environment"].split("=", 1)
+    r = subprocess.run(shlex.split(fields["ExecStart"]), env=bare(here) | {name: value}, cwd=fields["WorkingDirectory"], capture_output=True, text=True, timeout=120)
+    assert r.returncode == 0, r.stderr
+
+
+def test_papermills_default_engine_can_be_ours_as_the_recipe_for_airflow_has_it(here):
+    notebook(here / "mine.ipynb", "n: int = 3", "print(n)\n1 / (n - 5)", "print('never')")
+    lines = [line for line in next(b for b in README.split("```python\n")[1:] if "PapermillOperator(" in b).split("```")[0].splitlines() if "papermill_engines" in line]
+    script = "\n".join([*lines, "import papermill", "papermill.execute_notebook('mine.ipynb', 'out.ipynb', parameters={'n': 5}, progress_bar=False, report_mode=True, log_output=False, kernel_name=None, language=None, engine_name=None)"])
+    r = subprocess.run([sys.executable, "-c", script], cwd=here, capture_output=True, text=True, timeout=120)
+    assert r.returncode == 1 and "ZeroDivisionError" in r.stderr
+    cells = json.loads((here / "out.ipynb").read_text())["cells"]
+    assert [c["metadata"]["papermill"]["status"] for c in cells if c["cell_type"] == "code"] == ["completed", "completed", "failed", "pending"]
+
+
+def test_runs_that_write_files_of_which_one_fails_twice(here):
+    notebook(here / "mine.ipynb", "n: int = 0", ONE_FAILS_TWICE)
+    (here / "t.csv").write_text(ROWS)
+    r = ftkit("batch", "mine.ipynb", "--table", "t.csv", "--name", "b", "--retries", "2", "--jobs", "2", cwd=here)
+    assert r.returncode == 0, r.stderr
+    rows = {r["n"]: here / "runs" / r["run"] for r in Batch("b").results()}
+    assert {n: (f / "files" / "out.csv").read_text() for n, f in rows.items()} == {n: str(n) for n in range(1, 7)}
+    ends = [e["status"] for e in Batch("b").ledger.read() if e["what"] == "ended" and e["run"] == rows[3].name]
+    assert ends == ["failed", "failed", "completed"] and len(read_run(rows[3])["resumed"]) == 2
+    assert r.stderr.count("AssertionError") + r.stderr.count("try 1 fails") + r.stderr.count("try 2 fails") >= 2 and r.stderr.count("tried again") == 2
+    log = (rows[3] / "log.txt").read_text()
+    for word in ("this is try 1 of 3", "this is try 2 of 3", "this is try 3 of 3", "try 1 fails", "try 2 fails"): assert word in log, log
