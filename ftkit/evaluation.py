@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .drawing import drawable, drawables
+from .drawing import clean_page, drawable, drawables
 from .backbone import Data, features, tensors_hash
 from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
 from .runfolder import Progress, emit, run_dir, run_of, world
@@ -641,7 +641,7 @@ def _repr_html_(self) -> str:
     verdict = f"<p><strong>{first}</strong></p>"
     if doubts:
         verdict += f"<ul>{''.join(f'<li>{d}</li>' for d in doubts)}</ul>"
-    return (
+    return clean_page(
         f"{verdict}<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
         + "".join(f"<p>{e(n)}</p>" for n in self.notes)
     )

@@ -13,7 +13,7 @@ import html
 import re
 from pathlib import Path
 
-from .drawing import drawable
+from .drawing import clean_page, drawable
 from .core import figure_text, read_json, write_atomic
 from .explain import heard_html, marked_html
 from .runfolder import noted, read_events, read_run, verdict_lines
@@ -259,7 +259,7 @@ def html_page(
     anchors = {k: k.lower().replace(" ", "-") for k in sections}
     body = "".join(f"<section id='{anchors[k]}'><h2>{html.escape(k)}</h2>{v}</section>" for k, v in sections.items())
     nav = "<nav aria-label='Contents'><ul>" + "".join(f"<li><a href='#{a}'>{html.escape(k)}</a></li>" for k, a in anchors.items()) + "</ul></nav>"
-    return (f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
+    return clean_page(f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
         f"<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='><title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{html.escape(title)}</h1>{lead}{nav}{body}</main></body></html>\n")
 
