@@ -1518,6 +1518,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.report._sounds': ('report.html#_sounds', 'ftkit/report.py'),
                               'ftkit.report._table': ('report.html#_table', 'ftkit/report.py'),
                               'ftkit.report._texts': ('report.html#_texts', 'ftkit/report.py'),
+                              'ftkit.report._without_places': ('report.html#_without_places', 'ftkit/report.py'),
                               'ftkit.report.curves': ('report.html#curves', 'ftkit/report.py'),
                               'ftkit.report.html_page': ('report.html#html_page', 'ftkit/report.py'),
                               'ftkit.report.picture_html': ('report.html#picture_html', 'ftkit/report.py'),

@@ -529,6 +529,7 @@ def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
 def _report(
     run: Run = "last",
     batch: Annotated[str | None, typer.Option(metavar="NAME", help="a page for this batch instead, that leads to the reports of its runs", autocompletion=batch_words)] = None,
+    share: Annotated[bool, typer.Option("--share", help="write report-shared.html, without the names of this machine and its folders")] = False,
 ):
     "Write a run's HTML report anew, or the page of a batch, and print its path."
     if batch is not None:
@@ -537,7 +538,7 @@ def _report(
         return print(Batch(batch).save_index())
     from ftkit.report import write_report
 
-    print(write_report(find_run(run)))
+    print(write_report(find_run(run), share=share))
 
 # %% ../nbs/19_cli.ipynb #018dc511
 def _shown(value) -> str:

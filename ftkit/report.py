@@ -11,7 +11,10 @@ import contextlib
 import datetime
 import html
 import re
+import socket
+import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from .drawing import clean_page, drawable
 from .core import figure_text, read_json, write_atomic
@@ -282,11 +285,26 @@ def curves(
     return buffer.getvalue()
 
 # %% ../nbs/13b_report.ipynb #c917f823
+def _without_places(page: str, run: dict, folder: Path) -> str:
+    "The page without this machine's name, and with … for the folders that are known of the run."
+    source = (run.get("template") or {}).get("path") or "/"
+    folders = (Path(source).parent, folder.parent, folder.parent.resolve(), Path.home(), Path.cwd(), sys.prefix, sys.base_prefix)
+    known = {p for p in (run.get("working_folder") or "", *map(str, folders)) if len(p) > 3}
+    forms = {f: "…" for p in known for f in (p, html.escape(p, quote=True), quote(p))}
+    hosts = {(run.get("process") or {}).get("host"), socket.gethostname()}
+    forms |= {html.escape(h): "this machine" for h in hosts if h and len(h) > 2}
+    change = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)))
+    parts = re.split(r"(data:[\w/+.-]+;base64,[\w/+=]*)", page)  # pictures stay as they are
+    parts[::2] = [change.sub(lambda found: forms[found[0]], part) for part in parts[::2]]
+    return "".join(parts)
+
+
 def write_report(
     folder: str | Path,  # a run's folder
     run: dict | None = None,  # its record; default: as it is on the disk
+    share: bool = False,  # for others: names of this machine, its user and its folders are left out
 ) -> Path:
-    "Write report.html from what the folder holds; what is missing is left out."
+    "Write report.html (shared: report-shared.html) from what the folder holds; what is missing is left out."
     folder = Path(folder)
     run, facts, seconds, m, cells = {"id": folder.name} | (run or read_run(folder)), noted(folder), stage_seconds(folder), {}, []
     with contextlib.suppress(OSError, ValueError): m = read_json(folder / "metrics.json")
@@ -297,7 +315,9 @@ def write_report(
     lines = [folder] + [p for p in [folder.parent / str(family.get("run", ""))] if family and (p / "run.json").exists()]
     sections = {"Figures": metrics if m else "", "Texts": _shown("the texts", _texts, m), "Recordings": _shown("the recordings", _sounds, m, folder), "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
                 "Parameters": _shown("the parameters", _parameters, run, folder), "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
-                "Environment": _table({**facts, **(run.get("code") or {}), "system": run.get("system", ""), "host": (run.get("process") or {}).get("host", ""), "working folder": run.get("working_folder", "")}),
+                "Environment": _table({**facts, **(run.get("code") or {}), "system": run.get("system", ""), "host": "not shared" if share else (run.get("process") or {}).get("host", ""), "working folder": run.get("working_folder", "")}),
                 "Again": _shown("the commands", _reproduce, run, folder), "The notebook": notebook if cells else ""}
     when = _shown("the date", lambda: datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"))
-    return write_atomic(folder / "report.html", html_page(f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}", f"<p>{when}</p>{_shown('the headline', _headline, run, m)}", sections))
+    page = html_page(f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}", f"<p>{when}</p>{_shown('the headline', _headline, run, m)}", sections)
+    return write_atomic(folder / "report-shared.html", _without_places(page, run, folder)) if share else write_atomic(folder / "report.html", page)
+

@@ -242,3 +242,14 @@ def test_files_of_runs_stay_in_their_folders(folder):
     assert with_paths({"data": f"run:{run.name}/table.csv"})["data"] == str(run / "table.csv")
     for wrong in (f"run:{run.name}/../../outside.csv", f"run:{run.name}/link.csv", f"run:{run.name}/sub", "run:../outside.csv", f"run:..\\{run.name}/table.csv", f"run:{run.name}/{folder}/outside.csv", f"run:{run.name}//etc/passwd"):
         with pytest.raises(UsageError): with_paths({"data": wrong})
+
+
+def test_a_shared_report_names_no_place(folder):
+    import socket
+    notebook(folder / "a.ipynb", "n: int = 1", "import numpy\nnumpy.ones(3) @ numpy.ones(2)")
+    run = create_run("a.ipynb")
+    launch(run).wait()
+    done = ftkit("report", "last", "--share")
+    own, shared = (run / "report.html").read_text(), Path(done.stdout.strip()).read_text()
+    for place in (str(folder), sys.prefix, f"<td>{socket.gethostname()}<", str(Path.home()) + "/"): assert place not in shared, place
+    assert str(folder) in own and "matmul" in shared and "report-shared" in done.stdout
