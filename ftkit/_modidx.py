@@ -587,6 +587,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                             'ftkit.core._flush': ('core.html#_flush', 'ftkit/core.py'),
                             'ftkit.core._in_texts': ('core.html#_in_texts', 'ftkit/core.py'),
                             'ftkit.core._ini': ('core.html#_ini', 'ftkit/core.py'),
+                            'ftkit.core._is_below': ('core.html#_is_below', 'ftkit/core.py'),
                             'ftkit.core._levels': ('core.html#_levels', 'ftkit/core.py'),
                             'ftkit.core._locked': ('core.html#_locked', 'ftkit/core.py'),
                             'ftkit.core._maker': ('core.html#_maker', 'ftkit/core.py'),

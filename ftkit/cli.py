@@ -837,6 +837,9 @@ def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into t
 def _settings(as_json: Json = False):
     "Show each setting, its value and where it came from."
     rows = [vars(s) for s in settings().values()]
+    for r in rows:
+        if r["name"] == "webhook" and r["value"]: r |= {"value": re.sub(r"^(\w+://[^/]*/).*", r"\1…", r["value"])}  # the rest is its secret
+        if r["ignored"]: r |= {"source": f"{r['source']}; {r['ignored']} has no say in it"}
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])
 
 

@@ -107,11 +107,14 @@ def _typed(name: str, text: str, default, where: str):
         if isinstance(default, bool):
             return words[text.strip().lower()]
         value = type(default)(text.strip())
-        if name == "log" and value not in ("text", "json") or type(value) is not str and not low <= value <= high:
+        is_odd = isinstance(value, str) and (len(value) > 1000 or plain_text(value) != value)
+        is_outside = not isinstance(value, str) and not low <= value <= high
+        if is_odd or is_outside or name == "log" and value not in ("text", "json"):
             raise ValueError
         return value
     except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text or json"}[type(default)]
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "one line of text"}[type(default)]
+        kind = "text or json" if name == "log" else kind
         limits = f" from {low:g} to {high:g}" if name in _RANGES else ""
         raise UsageError(f"setting {name!r} is {text[:80]!r} in {where}; it must be {kind}{limits}") from None
 
@@ -146,6 +149,12 @@ def own_settings_file() -> pathlib.Path:
     return pathlib.Path(named).expanduser()
 
 
+def _is_below(path: str) -> bool:
+    "Whether a path leads to a place below the folder that it counts from, by its text."
+    parts = re.split(r"[\\/]", path)
+    return bool(path) and not pathlib.Path(path).is_absolute() and not path.startswith(("~", "/", "\\")) and ".." not in parts and ":" not in parts[0]
+
+
 def settings(
     folder: str | os.PathLike = ".",  # where the search for settings.ini starts, upwards
 ) -> dict[str, Setting]:
@@ -166,7 +175,13 @@ def settings(
             value, source = _typed(name, own[name], default, str(own_file)), str(own_file)
         if name in here:
             given = _typed(name, here[name], default, str(beside))
-            has_no_say = name in OWN_SETTINGS or name == "offline" and value is True
+            has_no_say = (
+                name in OWN_SETTINGS
+                or name == "offline"
+                and value is True
+                or name == "runs"
+                and not _is_below(given)
+            )
             if not has_no_say:
                 value, source = given, str(beside)
             elif given != value:
@@ -182,7 +197,8 @@ def runs_folder() -> pathlib.Path:
     "Where runs are kept; relative paths count from the settings.ini that names them, else from the working folder."
     s = settings()["runs"]
     base = pathlib.Path(s.source).parent if s.source.endswith("settings.ini") else pathlib.Path.cwd()
-    return (base / pathlib.Path(s.value).expanduser()).resolve()
+    try: return (base / pathlib.Path(s.value).expanduser()).resolve()
+    except (OSError, RuntimeError) as e: raise UsageError(f"setting 'runs' is {s.value[:80]!r} (from {s.source}), which cannot be a folder ({e}); give another one") from None
 
 def cache_folder(
     *parts: str,  # sub-folders, made if missing

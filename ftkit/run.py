@@ -307,7 +307,7 @@ def create_run(
     if keep not in KEEP: raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
     _check_kernel(kernel, source)
     made = {"schema": 1, "status": "queued", "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "parameters": values,
-            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": checked_cwd(cwd, Path(((record or {}).get("template") or {}).get("path") or source))}, "settings": {n: [x.value, x.source] for n, x in settings().items()},
+            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": checked_cwd(cwd, Path(((record or {}).get("template") or {}).get("path") or source))}, "settings": {n: [x.value, x.source] for n, x in settings().items() if n not in ("environment", "on_failure", "webhook")},
             "working_folder": os.getcwd(), "code": code_fingerprint(), "system": platform.platform(), "created": time.time(), "heartbeat": time.time(), "process": this_process()} | (record or {})
     base = runs_folder()
     folder = base / new_run_id(made["template"]["name"])
