@@ -107,7 +107,7 @@ def _typed(name: str, text: str, default, where: str):
         if isinstance(default, bool):
             return words[text.strip().lower()]
         value = type(default)(text.strip())
-        is_odd = isinstance(value, str) and (len(value) > 1000 or plain_text(value) != value)
+        is_odd = isinstance(value, str) and (len(value) > 1000 or not value.isprintable())
         is_outside = not isinstance(value, str) and not low <= value <= high
         if is_odd or is_outside or name == "log" and value not in ("text", "json"):
             raise ValueError
