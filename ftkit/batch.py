@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from .core import UsageError, build_folder, figure_text, file_sha256, fingerprint, parse_json, patch_to, read_json, runs_folder, write_atomic, write_json
+from .core import build_folder, figure_text, file_sha256, fingerprint, open_plain, parse_json, patch_to, read_json, runs_folder, UsageError, write_atomic, write_json
 from .runfolder import as_event, ask_stop, doubt_names, file_clock, is_file_name, is_number, read_run, this_process
 from .params import check_params, nearest, read_params, said_of_params
 from .run import checked_cwd, code_fingerprint, figures, summary, template_path, without_secrets
@@ -79,7 +79,7 @@ class Batch:
         self.folder, self.ledger, self.source, rows, instead = folder, Ledger(folder), None, {}, {}
         self.secrets = {}
         try:
-            self.info, lines = read_json(folder / "batch.json"), (folder / "plan.jsonl").read_bytes().split(b"\n")
+            self.info, lines = read_json(folder / "batch.json"), open_plain(folder / "plan.jsonl").read().split(b"\n")
             _check_info(self.info)
             params = {number: read_params(self.notebook(number)) for number in range(1, len(self.codes) + 1)}
         except UsageError: raise
@@ -311,7 +311,7 @@ def newest_event(
     folder: Path,  # a run's folder
 ) -> dict | None:  # stage, step, of, and what else it says
     "The newest event that counts, from the end of the file."
-    with contextlib.suppress(OSError), open(folder / "events.jsonl", "rb") as f:
+    with contextlib.suppress(OSError), open_plain(folder / "events.jsonl") as f:
         f.seek(max(0, f.seek(0, os.SEEK_END) - 16_384))
         for line in reversed(f.read().split(b"\n")):
             with contextlib.suppress(ValueError):

@@ -17,12 +17,12 @@ from .core import UsageError, figure_text, file_sha256, jsonable, read_json, run
 from .report import curves, html_page, picture_html
 from .chain import input_paths
 from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, run_files, secrets_of, settle, summary
-from .runfolder import doubt_names, noted, read_events, read_run, require_own, verdict_lines
+from .runfolder import bytes_within, doubt_names, noted, read_events, read_run, require_own, verdict_lines
 
 # %% ../nbs/13d_compare.ipynb #06286c24
 def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
     "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters; for these also how many there are."
-    with open(folder / "predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    rows = list(csv.DictReader(bytes_within(folder, "predictions.csv").decode().splitlines(keepends=True)))
     classes = [c for c in rows[0] if c.startswith("p(")]
     if read_json(folder / "metrics.json").get("headline") == "character_error":
         from ftkit.transcripts import recording_errors

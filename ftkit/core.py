@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['OWN_SETTINGS', 'MOST_BYTES', 'MOST_LEVELS', 'UsageError', 'patch_to', 'Registry', 'Setting', 'own_settings_file',
-           'settings', 'runs_folder', 'cache_folder', 'state_folder', 'is_secret', 'cache_sizes', 'clear_cache',
-           'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256', 'write_atomic', 'jsonable',
-           'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json', 'figure_text', 'how_to_install',
-           'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
+           'settings', 'runs_folder', 'cache_folder', 'state_folder', 'is_secret', 'secret_texts', 'cache_sizes',
+           'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'open_plain', 'file_sha256',
+           'write_atomic', 'jsonable', 'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json',
+           'figure_text', 'how_to_install', 'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import datetime
 import difflib
+import errno
 import hashlib
 import json
 import math
@@ -23,6 +24,7 @@ import pathlib
 import re
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -218,7 +220,8 @@ def state_folder() -> pathlib.Path:
 
 # %% ../nbs/00_core.ipynb #85bce3f5
 _SECRET = re.compile(
-    r"(^|_)(token|secret|password|passwd|passphrase|pwd|apikey|(api|access|private|signing|encryption|auth|account|storage|master)_key|credential|cookie|dsn|pat|auth|connection_string)s?(_|$)"
+    r"(password|passwd|passphrase|secret|credential|apikey)s?(_|$)"
+    r"|(^|_)(token|pwd|pw|pass|(api|access|private|signing|encryption|auth|account|storage|master)_?key|cookie|dsn|pat|auth|bearer|jwt|otp|sas|webhook|connection_string)s?(_|$)"
 )
 _WITH_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 
@@ -229,6 +232,19 @@ def is_secret(
 ) -> bool:
     "Whether the name says so (`api_key`, `GH_PAT`), or the value is an address with a password."
     return bool(_SECRET.search(name.lower().replace("-", "_")) or _WITH_PASSWORD.search(value))
+
+
+def secret_texts(
+    name: str,  # of a parameter
+    value,  # also a list or a dict
+) -> list[str]:
+    "The texts within a value that are secrets, by its name, by keys within it, or as addresses with a password."
+    if isinstance(value, str):
+        return [value] if value and is_secret(name, value) else []
+    if isinstance(value, dict):
+        return [t for k, v in value.items() for t in secret_texts(name if is_secret(name) else str(k), v)]
+    return [t for v in value for t in secret_texts(name, v)] if isinstance(value, list) else []
+
 
 # %% ../nbs/00_core.ipynb #30c0e91e
 def _entries() -> list[tuple[float, int, pathlib.Path]]:
@@ -306,11 +322,23 @@ def fingerprint(
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+def open_plain(
+    path: str | os.PathLike,  # of a stranger, perhaps
+):
+    "A file to read bytes from; a pipe or a device, which never ends, is an OSError, and so is a folder."
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return open(file, "rb")
+
+
 def file_sha256(
     path: str | os.PathLike,  # read in pieces of 1 MiB
 ) -> str:
     "SHA-256 of a file's bytes, 64 hex digits."
-    with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
+    with open_plain(path) as f: return hashlib.file_digest(f, "sha256").hexdigest()
+
 
 # %% ../nbs/00_core.ipynb #1e9cf046
 def write_atomic(
@@ -406,9 +434,11 @@ def read_json(
     "Read a JSON file; a broken one raises ValueError with its path."
     path = pathlib.Path(path)
     try:
-        if (size := path.stat().st_size) > most:
-            raise ValueError(f"{size / 1e6:.0f} MB, allowed are {most / 1e6:.0f}")
-        return parse_json(path.read_bytes())
+        with open_plain(path) as f:
+            data = f.read(most + 1)
+        if len(data) > most:
+            raise ValueError(f"more than {most / 1e6:.0f} MB")
+        return parse_json(data)
     except ValueError as e:  # also of bytes that are no UTF-8
         raise ValueError(f"{path} is not readable JSON ({e})") from None
 

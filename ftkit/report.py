@@ -19,7 +19,7 @@ from urllib.parse import quote
 from .drawing import clean_page, drawable
 from .core import figure_text, read_json, write_atomic
 from .explain import heard_html, marked_html
-from .runfolder import noted, read_events, read_run, verdict_lines
+from .runfolder import bytes_within, noted, read_events, read_run, verdict_lines
 from .run import chosen_parameters, list_templates, stage_seconds
 
 # %% ../nbs/13b_report.ipynb #b5a8203a
@@ -42,6 +42,13 @@ def picture_html(data: bytes, kind: str, alt: str) -> str:
 
 
 # %% ../nbs/13b_report.ipynb #c50e8e65
+def _sound_of(folder: Path, path: Path) -> str:
+    "A recording of the run's own as base64; empty if there is none."
+    with contextlib.suppress(OSError):
+        return base64.b64encode(bytes_within(folder, path)).decode()
+    return ""
+
+
 def _texts(m: dict) -> str:
     "The worst texts with the words that drove what was said, and typical ones."
     worst = (
@@ -69,7 +76,7 @@ def _sounds(m: dict, folder: Path) -> str:
     files = [folder / "figures" / f"worst-{k}.mp3" for k in range(len(m["heard"]))]
     return "<h3>The worst, to be heard</h3>" + heard_html(
         [
-            r | {"sound": base64.b64encode(f.read_bytes()).decode() if f.is_file() else ""}
+            r | {"sound": _sound_of(folder, f)}
             for r, f in zip(m["heard"], files)
         ]
     )
@@ -285,6 +292,13 @@ def curves(
     return buffer.getvalue()
 
 # %% ../nbs/13b_report.ipynb #c917f823
+def _picture(folder: Path, path: Path) -> str:
+    "A picture of the run's own; another file is left out."
+    with contextlib.suppress(OSError):
+        return picture_html(bytes_within(folder, path), "png", path.stem.replace("_", " "))
+    return ""
+
+
 def _without_places(page: str, run: dict, folder: Path) -> str:
     "The page without this machine's name, and with … for the folders that are known of the run."
     source = (run.get("template") or {}).get("path") or "/"
@@ -310,7 +324,7 @@ def write_report(
     with contextlib.suppress(OSError, ValueError): m = read_json(folder / "metrics.json")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError): cells = read_json(folder / "notebook.ipynb")["cells"]
     metrics, notebook = _shown("the figures (metrics.json)", _metrics, m), _shown("the executed notebook", _cells, {"cells": cells})
-    pictures = "".join(picture_html(p.read_bytes(), "png", p.stem.replace("_", " ")) for p in sorted((folder / "figures").glob("*.png")))
+    pictures = "".join(_picture(folder, p) for p in sorted((folder / "figures").glob("*.png")))
     family = run.get("parent") or {}
     lines = [folder] + [p for p in [folder.parent / str(family.get("run", ""))] if family and (p / "run.json").exists()]
     sections = {"Figures": metrics if m else "", "Texts": _shown("the texts", _texts, m), "Recordings": _shown("the recordings", _sounds, m, folder), "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",

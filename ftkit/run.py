@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import __version__
-from .core import UsageError, file_sha256, fingerprint, is_secret, jsonable, read_json, runs_folder, settings, state_folder, write_atomic, write_json
+from .core import UsageError, file_sha256, fingerprint, is_secret, jsonable, read_json, runs_folder, secret_texts, settings, state_folder, write_atomic, write_json
 from .runfolder import STATUSES, append_event, ask_stop, is_alive, lock_run, new_run_id, noted, read_events, read_run, require_own, run_of, seal_of, silent_seconds, this_process
 from .params import check_params, nearest, read_params
 
@@ -166,11 +166,11 @@ STARS = "********"
 
 def without_secrets(values: dict) -> tuple[dict, dict]:
     "Values of parameters with stars for secrets, and the secrets."
-    hidden = {k: v for k, v in values.items() if isinstance(v, str) and v not in ("", STARS) and is_secret(k, v)}
+    hidden = {k: v for k, v in values.items() if set(secret_texts(k, v)) - {STARS}}
     return values | dict.fromkeys(hidden, STARS), hidden
 
 
-def keep_secrets(name: str, hidden: dict[str, str]) -> None:
+def keep_secrets(name: str, hidden: dict) -> None:
     "Keep a run's secrets where only this user reads them."
     path = state_folder() / "secrets" / f"{name}.json"
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -180,7 +180,7 @@ def keep_secrets(name: str, hidden: dict[str, str]) -> None:
 
 def secrets_of(
     run: dict,  # a run's record
-) -> dict[str, str]:
+) -> dict:
     "The secrets among its parameters; UsageError if they are not kept here."
     starred = {k for k, v in (run.get("parameters") or {}).items() if v == STARS}
     found = {}
@@ -188,7 +188,7 @@ def secrets_of(
         found = read_json(state_folder() / "secrets" / f"{run['id']}.json") if starred else {}
     if missing := sorted(starred - set(found)):
         raise UsageError(f"{', '.join(missing)} of {run['id']} is a secret that is not kept on this machine; start a new run with it")
-    return {k: str(found[k]) for k in starred}
+    return {k: found[k] for k in starred}
 
 
 def forget_secrets(name: str) -> None:
