@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .core import build_folder, figure_text, file_sha256, fingerprint, open_plain, parse_json, patch_to, read_json, runs_folder, UsageError, write_atomic, write_json
-from .runfolder import as_event, ask_stop, doubt_names, file_clock, is_file_name, is_number, read_run, this_process
+from .runfolder import as_event, ask_stop, bytes_within, doubt_names, file_clock, is_file_name, is_number, read_run, this_process
 from .params import check_params, nearest, read_params, said_of_params
 from .run import checked_cwd, code_fingerprint, figures, summary, template_path, without_secrets
 from .plan import Planned, data_fingerprint, plan_rows, run_key
@@ -79,7 +79,7 @@ class Batch:
         self.folder, self.ledger, self.source, rows, instead = folder, Ledger(folder), None, {}, {}
         self.secrets = {}
         try:
-            self.info, lines = read_json(folder / "batch.json"), open_plain(folder / "plan.jsonl").read().split(b"\n")
+            self.info, lines = read_json(folder / "batch.json"), bytes_within(folder, "plan.jsonl").split(b"\n")
             _check_info(self.info)
             params = {number: read_params(self.notebook(number)) for number in range(1, len(self.codes) + 1)}
         except UsageError: raise

@@ -19,6 +19,14 @@ from .runfolder import rank_folder, read_run
 MOST_BYTES = 4_000_000  # that are read back for the last lines
 
 
+def _opened(path: Path):
+    "The log, to be read."
+    try:
+        return open_plain(path)
+    except OSError as e:
+        raise UsageError(f"{path} cannot be read ({e.strerror})") from None
+
+
 def _start_of_last(
     path: Path,  # of a text file
     lines: int,  # at its end [0..]
@@ -28,7 +36,7 @@ def _start_of_last(
     at, found, wanted = size, 0, lines + 1
     if not lines:
         return size
-    with open_plain(path) as f:
+    with _opened(path) as f:
         while at > max(0, size - MOST_BYTES):
             step = min(65_536, at)
             f.seek(at - step)
@@ -87,7 +95,7 @@ def _pieces(path: Path, at: int) -> Iterator[bytes]:
     "What stands behind a byte of a file, in pieces that end with a line where they can."
     if not path.exists():
         return
-    with open_plain(path) as f:
+    with _opened(path) as f:
         f.seek(at)
         while piece := f.read(65_536):
             if piece.endswith(b"\r"):

@@ -307,3 +307,25 @@ def test_jupyterlab_in_a_folder_of_somebody_else(browser, tmp_path, monkeypatch)
     finally:
         server.stop()
         ear.close()
+
+
+def test_pipes_and_devices_in_place_of_files_hold_nobody_up(folder):
+    notebook(folder / "a.ipynb", *PLAIN)
+    good = create_run("a.ipynb")
+    launch(good).wait()
+    (folder / "secret.png").write_bytes(b"private")
+    import shutil
+    for i, name in enumerate(("run.json", "events.jsonl", "metrics.json", "notebook.ipynb", "input.ipynb", "predictions.csv", "log.txt", "figures/a.png")):
+        for j, kind in enumerate(("pipe", "device", "outside")):
+            run = folder / "runs" / f"20260101T00{i:02}{j:02}Z-odd-{i:03}{j:03}"
+            shutil.copytree(good, run)
+            (run / "figures").mkdir(exist_ok=True)
+            (run / name).unlink(missing_ok=True)
+            if kind == "pipe": os.mkfifo(run / name)
+            else: (run / name).symlink_to("/dev/zero" if kind == "device" else folder / "secret.png")
+        odd = [f"odd-{i:03}{j:03}" for j in range(3)]
+        for words in (("report", odd[i % 2]), ("report", odd[2]), ("log", odd[0]) if name == "log.txt" else ("show", odd[0]), ("compare", good.name, odd[i % 2])):
+            done = ftkit(*words)
+            assert "Traceback" not in done.stderr and done.returncode in (0, 1, 2), (name, words, done.stderr)
+        for report in (folder / "runs").glob("*odd*/report.html"): assert "cHJpdmF0ZQ" not in report.read_text()
+    assert len(list_runs()) == 25 and ftkit("runs", "--limit", 0).stdout.count("20260101T") >= 24
