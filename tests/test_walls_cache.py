@@ -20,7 +20,7 @@ def everything(home: Path) -> dict:
     from ftkit import Data
     from ftkit.backbone import features, load_backbone
     from ftkit.comparison import compare_models
-    from ftkit.quality import check_quality
+    from ftkit.quality import check
     from ftkit.samples import fetch_sample
     from ftkit.speech_bodies import frame_features
 
@@ -54,8 +54,8 @@ def everything(home: Path) -> dict:
         small_bert(home / "bert")
     body = load_backbone(str(home / "bert"))
     out["tokens"] = digest(body.inputs(texts).ids)
-    found = check_quality(pictures, deep=False)
-    out["quality"] = [(f.check if hasattr(f, "check") else str(f)[:50], f.rows) for f in found.findings]
+    found = check(pictures, deep=False)
+    out["quality"] = [(f.what, f.rows, f.told) for f in found.findings]
     table = Data.tabular({"a": list(range(40)), "b": [i % 7 for i in range(40)], "label": ["x", "y"] * 20}, label="label")
     out["folds"] = [(row["model"], row["score"]) for row in compare_models(table, models=("dummy", "ridge"), k=2).rows]
     return json.loads(json.dumps(out, default=str))
