@@ -287,6 +287,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.cached._difference': ('cached.html#_difference', 'ftkit/cached.py'),
                               'ftkit.cached._files': ('cached.html#_files', 'ftkit/cached.py'),
                               'ftkit.cached._read_rows': ('cached.html#_read_rows', 'ftkit/cached.py'),
+                              'ftkit.cached._seal_of': ('cached.html#_seal_of', 'ftkit/cached.py'),
                               'ftkit.cached._stamp': ('cached.html#_stamp', 'ftkit/cached.py'),
                               'ftkit.cached.build_entry': ('cached.html#build_entry', 'ftkit/cached.py'),
                               'ftkit.cached.drop': ('cached.html#drop', 'ftkit/cached.py'),

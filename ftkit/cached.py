@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['seal', 'build_entry', 'whole', 'drop', 'keep_value', 'kept_value', 'known_rows', 'keep_rows']
 
-# %% ../nbs/01c_cached.ipynb #7b005fbf
+# %% ../nbs/01c_cached.ipynb #29e94ab5
 import contextlib
 import json
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .core import build_folder, fingerprint, json_text, read_json, say, write_json
 
-# %% ../nbs/01c_cached.ipynb #a7d2fdf5
+# %% ../nbs/01c_cached.ipynb #ccb563b9
 _SEAL = "seal.json"
 _BLOCK, _WHOLE, _SOME = 1 << 20, 64, 32  # bytes of a block; files of so many are compared whole; else so many of theirs
 _seen: dict[str, tuple] = {}  # entries that were whole: their files' sizes and times
@@ -39,12 +39,20 @@ def _files(folder: Path) -> list[Path]:
     return sorted(f for f in folder.rglob("*") if f.is_file() and f.name != _SEAL and not f.name.startswith("."))
 
 
+def _seal_of(final: Path) -> Path:
+    "Where an entry's seal is: in it; of a sample, whose folder people open, beside all samples."
+    if final.parent.name == "samples":
+        return final.parent.with_name("seals") / f"{final.name}.json"
+    return final / _SEAL
+
+
 def seal(
     folder: Path,  # with all its files written
+    at: Path | None = None,  # where the seal goes; default: into the folder
 ) -> None:
     "Write down what the files hold."
     files = {f.relative_to(folder).as_posix(): [f.stat().st_size, _blocks(f)] for f in _files(folder)}
-    write_json(folder / _SEAL, {"files": files, "check": fingerprint(files)})
+    write_json(at or folder / _SEAL, {"files": files, "check": fingerprint(files)})
 
 
 @contextlib.contextmanager
@@ -52,9 +60,13 @@ def build_entry(
     final: Path,  # of the cache
 ):
     "As `build_folder`, and sealed at the end."
+    inside = _seal_of(final).parent == final
     with build_folder(final) as folder:
         yield folder
-        seal(folder)
+        if inside:
+            seal(folder)
+    if not inside:
+        seal(final, _seal_of(final))
 
 
 def whole(
@@ -75,22 +87,24 @@ def drop(final: Path) -> None:
     with contextlib.suppress(OSError):
         os.replace(final, gone)
         shutil.rmtree(gone, ignore_errors=True) if gone.is_dir() else gone.unlink(missing_ok=True)
+    if final.parent.name == "samples":
+        _seal_of(final).unlink(missing_ok=True)
     _seen.pop(str(final), None)
 
 
 def _stamp(final: Path) -> tuple:
-    return tuple((str(f), s.st_size, s.st_mtime_ns) for f in [*_files(final), final / _SEAL] if f.is_file() for s in [f.stat()])
+    return tuple((str(f), s.st_size, s.st_mtime_ns) for f in [*_files(final), _seal_of(final)] if f.is_file() for s in [f.stat()])
 
 
 def _damage(final: Path) -> str:
     "What is wrong with an entry; empty if nothing is."
-    if not (final / _SEAL).is_file():
-        seal(final)  # an older ftkit made it
+    if not _seal_of(final).is_file():
+        seal(final, _seal_of(final))  # an older ftkit made it
     stamp = _stamp(final)
     if _seen.get(str(final)) == stamp:
         return ""
     try:
-        held = read_json(final / _SEAL)
+        held = read_json(_seal_of(final))
         files = held["files"]
         if held["check"] != fingerprint(files):
             return f"{_SEAL} does not agree with itself"
@@ -116,7 +130,7 @@ def _difference(path: Path, size: int, blocks: list[int]) -> str:
     found = _blocks(path, some)
     return "has other bytes" if found != [blocks[k] for k in some] else ""
 
-# %% ../nbs/01c_cached.ipynb #5799cf05
+# %% ../nbs/01c_cached.ipynb #faacc908
 def keep_value(
     path: Path,  # of the cache, .json
     value,  # anything JSON can hold
@@ -136,13 +150,11 @@ def kept_value(
         held = read_json(path)
         if isinstance(held, dict) and set(held) == {"value", "check"} and held["check"] == fingerprint(held["value"]):
             return held["value"]
-        if isinstance(held, dict) and held and "check" not in held and "value" not in held:
-            return held  # an older ftkit wrote it
     say(f"the cached {path.parent.name}/{path.name[:40]} is damaged; it is dropped and made anew")
     drop(path)
     return None
 
-# %% ../nbs/01c_cached.ipynb #bbc57077
+# %% ../nbs/01c_cached.ipynb #f2894f82
 def known_rows(
     path: Path,  # of the database
     table: str,
