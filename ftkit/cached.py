@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['seal', 'build_entry', 'whole', 'drop', 'keep_value', 'kept_value', 'known_rows', 'keep_rows']
 
-# %% ../nbs/01c_cached.ipynb #29e94ab5
+# %% ../nbs/01c_cached.ipynb #31ce9ae2
 import contextlib
 import json
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .core import build_folder, fingerprint, json_text, read_json, say, write_json
 
-# %% ../nbs/01c_cached.ipynb #ccb563b9
+# %% ../nbs/01c_cached.ipynb #add79875
 _SEAL = "seal.json"
 _BLOCK, _WHOLE, _SOME = 1 << 20, 64, 32  # bytes of a block; files of so many are compared whole; else so many of theirs
 _seen: dict[str, tuple] = {}  # entries that were whole: their files' sizes and times
@@ -130,14 +130,14 @@ def _difference(path: Path, size: int, blocks: list[int]) -> str:
     found = _blocks(path, some)
     return "has other bytes" if found != [blocks[k] for k in some] else ""
 
-# %% ../nbs/01c_cached.ipynb #faacc908
+# %% ../nbs/01c_cached.ipynb #122cafa4
 def keep_value(
     path: Path,  # of the cache, .json
     value,  # anything JSON can hold
 ) -> None:
     "Write a value with its fingerprint."
     value = json.loads(json_text(value))
-    write_json(path, {"value": value, "check": fingerprint(value)})
+    write_json(path, {"value": value, "check": fingerprint([path.name, value])})
 
 
 def kept_value(
@@ -148,13 +148,13 @@ def kept_value(
         return None
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, MemoryError):
         held = read_json(path)
-        if isinstance(held, dict) and set(held) == {"value", "check"} and held["check"] == fingerprint(held["value"]):
+        if isinstance(held, dict) and set(held) == {"value", "check"} and held["check"] == fingerprint([path.name, held["value"]]):
             return held["value"]
     say(f"the cached {path.parent.name}/{path.name[:40]} is damaged; it is dropped and made anew")
     drop(path)
     return None
 
-# %% ../nbs/01c_cached.ipynb #f2894f82
+# %% ../nbs/01c_cached.ipynb #391e6227
 def known_rows(
     path: Path,  # of the database
     table: str,
