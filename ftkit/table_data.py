@@ -137,7 +137,7 @@ def _why_no_rows(error: Exception) -> str:
     why = str(error)
     if "interrupted" in why: return f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
     if isinstance(error, TypeError): return "the query gives no rows; give one SELECT"
-    if "not authorized" in why or "prohibited" in why: return "the query, or a view that it reads, does more than read this database, and only reading is allowed: one SELECT"
+    if "not authorized" in why or "prohibited" in why: return "the query, or a view that it reads, does more than read this database, which is opened readonly: only reading is allowed, by one SELECT"
     if "one statement" in why: return "the query holds several statements, and only one is allowed: a SELECT"
     return f"it cannot be read ({(why.splitlines() or ['no message'])[-1][:160]})"
 
