@@ -104,8 +104,8 @@ def _pieces(path: Path, query: str | None):
     else:
         yield from _rows_of_database(path, query)
 
-_THINKS = 8.0  # seconds that a database may take for the next rows
-_MOST_ROWS = 2_000_000  # that a small database may give; a large one as many as it has bytes
+_THINKS = 6.0  # seconds that a database may take for the next rows
+_MOST_ROWS = 1_000_000  # that a small database may give; a large one as many as it has bytes
 _READING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 _NO_FUNCTIONS = ("load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob")
 
