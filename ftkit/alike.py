@@ -15,7 +15,8 @@ import unicodedata
 
 import numpy as np
 
-from .core import build_folder, cache_folder, fingerprint, in_turn
+from .cached import build_entry, whole
+from .core import cache_folder, fingerprint, in_turn
 from .pictures import _threads, open_picture, pixels, square
 from .sounds import waves
 
@@ -603,11 +604,11 @@ def alike(
     equal = np.array([(first[h], i) for i, h in enumerate(hashes) if first[h] != i], np.int64).reshape(-1, 2)
     own = np.array(list(first.values()), np.int64)
     final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": _VERSION})
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "pairs.npz").exists():
             some, names = [] if modality == "tabular" else [items[i] for i in own], [hashes[i] for i in own]
             pairs, found = alike_pictures(some, names, None if sizes is None else np.asarray(sizes)[own]) if modality == "image" else alike_texts(some) if modality == "text" else alike_rows(items.take(own).frame) if modality == "tabular" else alike_sounds(some, names)
-            with build_folder(final) as folder: np.savez(folder / "pairs.npz", pairs=pairs, found=found)
+            with build_entry(final) as folder: np.savez(folder / "pairs.npz", pairs=pairs, found=found)
     os.utime(final)
     with np.load(final / "pairs.npz", allow_pickle=False) as held: pairs, found = own[held["pairs"]] if len(held["pairs"]) else held["pairs"], held["found"]
     return np.concatenate([equal, pairs.reshape(-1, 2)]), np.concatenate([np.ones(len(equal)), np.minimum(found, .9999)])

@@ -334,7 +334,7 @@ def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, pre
 def _check_sizes(config: dict, where: Path) -> None:
     "No number of transformers' config asks for a network without end."
     for name, value in config.items():
-        most = 2000 if any(word in name for word in ("layer", "block", "depth", "heads")) else 2**31
+        most = 500 if any(word in name for word in ("layer", "block", "depth", "heads")) else 2**31
         if type(value) is int and not -(2**31) <= value <= most and "eps" not in name:
             raise ArtifactError(f"{where}: {name[:60]} is {str(value)[:40]}; it must be at most {most:,}")
         if isinstance(value, (list, tuple)) and len(value) > 1_000_000:

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, read_json, settings
+from .cached import build_entry, whole
+from .core import Registry, UsageError, cache_folder, fingerprint, in_turn, patch_to, read_json, settings
 from .hub import CodeWanted, commit_in_cache, commit_on_hub, note_revision, refuse_code, refuse_code_in, revision_of
 from .runfolder import Progress
 from .inputs import Pictures, Prep, let_go
@@ -424,10 +425,10 @@ def features(
     if size: backbone.prep = dataclasses.replace(backbone.prep, size=size)
     device = torch.device(device)
     final = _features_at(backbone, data, device, also)
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "features.npy").exists():
             rows, ids = rows or backbone.inputs(data), np.arange(len(data))
-            with build_folder(final) as folder, _still(backbone, device): np.save(folder / "features.npy", in_chunks(backbone, rows, ids, device, progress=Progress("features", rows.units(ids))))
+            with build_entry(final) as folder, _still(backbone, device): np.save(folder / "features.npy", in_chunks(backbone, rows, ids, device, progress=Progress("features", rows.units(ids))))
     os.utime(final)
     return np.load(final / "features.npy", mmap_mode="r")
 
@@ -516,9 +517,9 @@ def fill_frames(
 def held_frames(backbone: Backbone, data: Data, rows: Pieces, device: torch.device, forward, width: int, folder: str, key: dict) -> np.ndarray:
     "What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names the weights."
     final = _frames_at(backbone, data, device, folder, key)
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "frames.npy").exists():
-            with build_folder(final) as part, _still(backbone, device):
+            with build_entry(final) as part, _still(backbone, device):
                 held = np.lib.format.open_memmap(part / "frames.npy", "w+", np.float32, (int(rows.ends[-1]), width))
                 fill_frames(held, rows, np.arange(len(rows)), forward, device, progress=Progress("frozen layers" if folder == "layers" else folder, rows.units(np.arange(len(rows))))).flush()
                 del held

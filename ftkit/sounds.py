@@ -16,14 +16,14 @@ import math
 import os
 import mmap
 import re
-import sqlite3
 import struct
 from typing import NamedTuple
 
 import numpy as np
 
 from .limits import why_no_file
-from .core import UsageError, build_folder, cache_folder, file_sha256, fingerprint, in_turn, how_to_install
+from .cached import build_entry, keep_rows, known_rows, whole
+from .core import UsageError, cache_folder, file_sha256, fingerprint, in_turn, how_to_install
 from .pictures import _threads
 from .runfolder import Progress
 
@@ -562,20 +562,15 @@ def look_at_sounds(
 ) -> list[Heard]:  # one an item
     "Read and decode every recording once, in threads; what is known from an earlier run is not read again."
     keys, sha = [_stamp(item) for item in items], functools.cache(file_sha256)
-    with sqlite3.connect(cache_folder() / "files.sqlite", timeout=60) as db:
-        db.execute("create table if not exists heard (key text primary key, sha text, seconds real, rate int, channels int, wrong text, odd text)")
-        known = {}
-        for i in range(0, len(keys), 500):
-            part = [k for k in keys[i:i + 500] if k]
-            known |= {r[0]: Heard(*r[1:]) for r in db.execute(f"select * from heard where key in ({','.join('?' * len(part))})", part)}
-        missing = [i for i, k in enumerate(keys) if k not in known]
-        bar, found = Progress("look", len(missing)), {}
-        with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-            for n, (i, result) in enumerate(zip(missing, pool.map(lambda i: _look(items[i], sha), missing))):
-                found[i] = result
-                bar.update(n + 1)
-        db.executemany("insert or replace into heard values (?,?,?,?,?,?,?)", [(keys[i], *r) for i, r in found.items() if keys[i]])
-    db.close()
+    database, columns = cache_folder() / "files.sqlite", "sha text, seconds real, rate int, channels int, wrong text, odd text"
+    known = {k: Heard(*row) for k, row in known_rows(database, "listened", columns, [k for k in keys if k]).items()}
+    missing = [i for i, k in enumerate(keys) if k not in known]
+    bar, found = Progress("look", len(missing)), {}
+    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+        for n, (i, result) in enumerate(zip(missing, pool.map(lambda i: _look(items[i], sha), missing))):
+            found[i] = result
+            bar.update(n + 1)
+    keep_rows(database, "listened", columns, {keys[i]: tuple(r) for i, r in found.items() if keys[i]})
     return [found[i] if i in found else known[k] for i, k in enumerate(keys)]
 
 # %% ../nbs/02e_sounds.ipynb #e683725f
@@ -586,9 +581,9 @@ def waves(
 ) -> tuple[np.ndarray, np.ndarray]:  # (samples,) int16, memory-mapped, read-only; (N,) int64, where each recording ends
     "All recordings as one channel, from the cache if they are there."
     final = cache_folder("sounds") / f"{fingerprint({'sounds': hashes, 'rate': rate, 'version': 1})}-{rate}"
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "ends.npy").exists():
-            with build_folder(final) as folder, open(folder / "waves.int16", "wb") as out, concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+            with build_entry(final) as folder, open(folder / "waves.int16", "wb") as out, concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
                 def one(item): return np.clip(np.rint(open_sound(item, rate) * 32768), -32768, 32767).astype("<i2")
                 bar, lengths = Progress("decode", len(items)), []
                 for i in range(0, len(items), _threads()):  # no more in memory than there are threads

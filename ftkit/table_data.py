@@ -104,8 +104,8 @@ def _pieces(path: Path, query: str | None):
     else:
         yield from _rows_of_database(path, query)
 
-_THINKS = 8.0  # seconds that a database may take for the next rows
-_MOST_ROWS = 2_000_000  # that a small database may give; a large one as many as it has bytes
+_THINKS = 6.0  # seconds that a database may take for the next rows
+_MOST_ROWS = 1_000_000  # that a small database may give; a large one as many as it has bytes
 _READING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 _NO_FUNCTIONS = ("load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob")
 
@@ -137,7 +137,7 @@ def _why_no_rows(error: Exception) -> str:
     why = str(error)
     if "interrupted" in why: return f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
     if isinstance(error, TypeError): return "the query gives no rows; give one SELECT"
-    if "not authorized" in why or "prohibited" in why: return "the query, or a view that it reads, does more than read this database, and only reading is allowed: one SELECT"
+    if "not authorized" in why or "prohibited" in why: return "the query, or a view that it reads, does more than read this database, which is opened readonly: only reading is allowed, by one SELECT"
     if "one statement" in why: return "the query holds several statements, and only one is allowed: a SELECT"
     return f"it cannot be read ({(why.splitlines() or ['no message'])[-1][:160]})"
 

@@ -16,7 +16,8 @@ import torch
 from .augment import to_device
 from .backbone import in_chunks
 from .columns import known_cells, table_style
-from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation, say, uniform
+from .cached import build_entry, whole
+from .core import UsageError, cache_folder, fingerprint, in_turn, patch_to, permutation, say, uniform
 from .runfolder import Progress
 from .speech_bodies import load_backbone
 from .table_augment import TableAugment
@@ -95,10 +96,10 @@ def text_features(
     held = sorted({t for t in texts if t})
     body = load_backbone(name)
     final = cache_folder("features") / f"texts-{fingerprint({'texts': held, 'weights': body.weights_hash(), 'prep': dataclasses.asdict(body.prep), 'threads': torch.get_num_threads(), 'torch': torch.__version__})}"
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "features.npy").exists():
             rows, bar = body.eval().prep.read(held, body.tokenizer), Progress("features", len(held))
-            with build_folder(final) as folder: np.save(folder / "features.npy", in_chunks(body, rows, np.arange(len(held)), progress=bar))
+            with build_entry(final) as folder: np.save(folder / "features.npy", in_chunks(body, rows, np.arange(len(held)), progress=bar))
     os.utime(final)
     f, at = np.load(final / "features.npy"), {t: i for i, t in enumerate(held)}
     out = np.zeros((len(texts), body.n_features), np.float32)

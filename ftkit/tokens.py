@@ -21,7 +21,8 @@ import torch
 
 from .augment import to_device
 from .cleaning import Clean, decode
-from .core import UsageError, build_folder, cache_folder, fingerprint, in_turn, patch_to, permutation
+from .cached import build_entry, whole
+from .core import UsageError, cache_folder, fingerprint, in_turn, patch_to, permutation
 from .inputs import let_go
 from .languages import not_english, whole_share, words_of
 from .runfolder import Progress
@@ -131,7 +132,7 @@ def _tokens(items: list, hashes: list[str], prep: TextPrep, tokenizer) -> dict[s
     fields = {k: v for k, v in dataclasses.asdict(prep).items() if k != "pooling"}
     key = fingerprint({"texts": hashes, "prep": fields, "tokenizer": fingerprint(tokenizer.backend_tokenizer.to_str()), "version": 1})
     final = cache_folder("tokens") / key
-    with in_turn(final):
+    with in_turn(whole(final)):
         if not (final / "tokens.npz").exists():
             ids, owners, kinds, cut, bar = [], [], [], [], Progress("tokens", len(items))
             for i in range(0, len(items), 1000):
@@ -141,7 +142,7 @@ def _tokens(items: list, hashes: list[str], prep: TextPrep, tokenizer) -> dict[s
                 owners += (owner + i).tolist(); cut += (late + i).tolist()
                 bar.update(min(len(items), i + 1000))
             flat = lambda lists, kind: np.fromiter((t for one in lists for t in one), kind)
-            with build_folder(final) as folder:
+            with build_entry(final) as folder:
                 np.savez(folder / "tokens.npz", ids=flat(ids, np.int32), ends=np.cumsum([len(t) for t in ids]), rows=np.array(owners, np.int64), kinds=flat(kinds, np.uint8), cut=np.array(cut, np.int64))
     os.utime(final)
     with np.load(final / "tokens.npz", allow_pickle=False) as held: return dict(held)

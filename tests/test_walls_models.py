@@ -335,3 +335,118 @@ def test_ten_thousand_mutated_model_folders(tmp_path):
     found = fuzz_in_a_child(tmp_path, 10_000, 1)
     print(found, totals(found))
     assert sum(totals(found).values()) == 10_000 and found["mb"] < 4000
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    home = tmp_path_factory.mktemp("models")
+    old = os.environ.get("FTKIT_CACHE")
+    os.environ["FTKIT_CACHE"] = str(home / "cache")
+    yield model_folders(home)
+    os.environ.pop("FTKIT_CACHE") if old is None else os.environ.update(FTKIT_CACHE=old)
+
+
+def edited(folder: Path, to: Path, name: str, *where, value) -> Path:
+    "A copy with one field changed, and the hashes made right."
+    from ftkit.core import file_sha256
+
+    shutil.copytree(folder, to)
+    root = at = json.loads((to / name).read_text())
+    for key in where[:-1]:
+        at = at[key]
+    at[where[-1]] = value
+    (to / name).write_text(json.dumps(root))
+    (to / "manifest.json").write_text(json.dumps({f.name: file_sha256(f) for f in sorted(to.iterdir()) if f.name != "manifest.json"}))
+    return to
+
+
+EDITS = [
+    ("image", "config.json", "ftkit", "threads", 10**9),
+    ("image", "config.json", "ftkit", "threads", 0),
+    ("image", "config.json", "ftkit", "chunk", 10**9),
+    ("image", "config.json", "ftkit", "schema", 2),
+    ("image", "config.json", "ftkit", "schema", "1"),
+    ("image", "config.json", "ftkit", "architecture", "small:cnn:9999"),
+    ("image", "config.json", "ftkit", "architecture", "folder:/etc"),
+    ("image", "config.json", "ftkit", "architecture", "timm:hf-hub:owner/evil"),
+    ("image", "config.json", "ftkit", "architecture", "timm:vit_giant_patch14_dinov2"),
+    ("image", "config.json", "ftkit", "architecture", "hf:owner/evil"),
+    ("image", "config.json", "ftkit", "architecture", "static:99999999x9999999"),
+    ("image", "config.json", "ftkit", "head", "width", 10**9),
+    ("image", "config.json", "ftkit", "head", "layers", 10**9),
+    ("image", "config.json", "ftkit", "head", "name", "os.system"),
+    ("image", "config.json", "ftkit", "task", "classes", ["a"] * 10),
+    ("image", "config.json", "ftkit", "task", "kind", "poetry"),
+    ("image", "config.json", "ftkit", "threshold", ["dark", float("nan")]),
+    ("image", "preprocess.json", "size", 10**6),
+    ("image", "preprocess.json", "std", [0, 0, 0]),
+    ("image", "preprocess.json", "mean", [1, 2]),
+    ("image", "labels.json", 0, "cat"),
+    ("bert_text", "config.json", "vocab_size", 2**31 - 1),
+    ("bert_text", "config.json", "num_hidden_layers", 10**9),
+    ("bert_text", "config.json", "num_hidden_layers", 1900),
+    ("bert_text", "config.json", "hidden_size", 10**6),
+    ("bert_text", "config.json", "auto_map", {"AutoModel": "evil.Model"}),
+    ("bert_text", "config.json", "attn_implementation", "evil/kernel"),
+    ("bert_text", "preprocess.json", "windows", 10**6),
+    ("static_text", "config.json", "ftkit", "architecture", "static:all-MiniLM-L6-v2"),
+    ("mlp", "config.json", "ftkit", "architecture", 'table:mlp:{"numbers": 2, "sizes": [5], "width": 8, "layers": 1000000000, "dropout": 0}'),
+    ("mlp", "config.json", "ftkit", "architecture", 'table:mlp:{"numbers": 200000, "sizes": [5], "width": 99999, "layers": 3, "dropout": 0}'),
+    ("linear", "config.json", "ftkit", "method", "os.system"),
+    ("linear", "preprocess.json", "features", 0, "spread", 0),
+    ("linear", "preprocess.json", "features", 0, "kind", "spell"),
+]
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda e: " ".join(map(str, e))[:70])
+def test_fields_are_checked_although_the_hashes_are_right(folders, tmp_path, edit):
+    import time
+
+    from ftkit.artifact import ArtifactError, load_model
+
+    kind, name, *where, value = edit
+    to = edited(folders[kind][0], tmp_path / "m", name, *where, value=value)
+    began = time.monotonic()
+    with pytest.raises(ArtifactError) as e:
+        load_model(to)
+    assert "\n" not in str(e.value) and time.monotonic() - began < 10
+
+
+def test_files_that_are_not_listed_or_not_there(folders, tmp_path):
+    from ftkit.artifact import ArtifactError, load_model
+
+    for name in ("adapter_config.json", "pytorch_model.bin", "1_Pooling/config.json", "evil.py", "generation_config.json"):
+        to = shutil.copytree(folders["bert_text"][0], tmp_path / name.replace("/", "-"))
+        (to / name).parent.mkdir(exist_ok=True)
+        (to / name).write_text("{}")
+        with pytest.raises(ArtifactError, match="does not list"):
+            load_model(to)
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        to = shutil.copytree(folders["bert_text"][0], tmp_path / f"no-{name}")
+        (to / name).unlink()
+        with pytest.raises(ArtifactError, match="is missing"):
+            load_model(to)
+    to = shutil.copytree(folders["image"][0], tmp_path / "zero")
+    (to / "model.safetensors").unlink()
+    (to / "model.safetensors").symlink_to("/dev/zero")
+    with pytest.raises(ArtifactError, match="is missing"):
+        load_model(to)
+
+
+def test_a_tree_that_leads_outside_of_memory(folders, tmp_path):
+    "Before, scikit-learn read there, and the process died."
+    code = "import sys; from ftkit.artifact import ArtifactError, Predictor\ntry: Predictor(sys.argv[1])([{'age': 1.0, 'height': 2.0, 'town': 'Rome'}])\nexcept ArtifactError as e: print('refused', e)"
+    for kind in ("decision_tree", "random_forest"):
+        to = shutil.copytree(folders[kind][0], tmp_path / kind)
+        with zipfile.ZipFile(to / "model.skops") as z:
+            held = {n: z.read(n) for n in z.namelist()}
+        for name, data in held.items():
+            if name.endswith(".npy") and b"left_child" in data[:400]:
+                at = data.index(b"\n", 10) + 1
+                held[name] = data[:at] + (2**40).to_bytes(8, "little") * 2 + data[at + 16 :]
+        with zipfile.ZipFile(to / "model.skops", "w") as z:
+            for n, data in held.items():
+                z.writestr(n, data)
+        edited(to, tmp_path / f"{kind}2", "labels.json", 0, value=json.loads((to / "labels.json").read_text())[0])
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / f"{kind}2")], capture_output=True, text=True)
+        assert done.returncode == 0 and "refused" in done.stdout and "no later node" in done.stdout, (done.returncode, done.stderr[-300:])
