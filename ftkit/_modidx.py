@@ -1161,6 +1161,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'ftkit.params._any_tree': ('params.html#_any_tree', 'ftkit/params.py'),
                               'ftkit.params._at': ('params.html#_at', 'ftkit/params.py'),
                               'ftkit.params._bracket': ('params.html#_bracket', 'ftkit/params.py'),
+                              'ftkit.params._cells_of_format_3': ('params.html#_cells_of_format_3', 'ftkit/params.py'),
                               'ftkit.params._checked': ('params.html#_checked', 'ftkit/params.py'),
                               'ftkit.params._comment': ('params.html#_comment', 'ftkit/params.py'),
                               'ftkit.params._declared': ('params.html#_declared', 'ftkit/params.py'),

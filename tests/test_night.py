@@ -337,7 +337,7 @@ assert n != 3 or len(open(tries).read()) > 2, f"try {len(open(tries).read())} fa
 
 def recipe(text, here):
     "A recipe with the folders of this test."
-    return text.replace("/home/me/work", str(here)).replace("/home/me/venv/bin/ftkit", f"{sys.executable} -m ftkit")
+    return text.replace("/srv/work", str(here)).replace("/srv/venv/bin/ftkit", f"{sys.executable} -m ftkit")
 
 
 def bare(here):
