@@ -431,6 +431,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.cleanup.span_seconds': ('cleanup.html#span_seconds', 'ftkit/cleanup.py')},
             'ftkit.cli': { 'ftkit.cli._amounts': ('cli.html#_amounts', 'ftkit/cli.py'),
                            'ftkit.cli._apart': ('cli.html#_apart', 'ftkit/cli.py'),
+                           'ftkit.cli._as_typed': ('cli.html#_as_typed', 'ftkit/cli.py'),
                            'ftkit.cli._batch': ('cli.html#_batch', 'ftkit/cli.py'),
                            'ftkit.cli._cache': ('cli.html#_cache', 'ftkit/cli.py'),
                            'ftkit.cli._compare': ('cli.html#_compare', 'ftkit/cli.py'),
