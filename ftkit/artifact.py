@@ -8,6 +8,7 @@ __all__ = ['SCHEMA', 'model_card', 'load_model', 'Prediction', 'Given', 'Predict
 # %% ../nbs/07_artifact.ipynb #465994ac
 import contextlib
 import dataclasses
+import html
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from .data import KINDS, Task
 from .decoding import Bigram
 from .head import ACTIVATIONS, DECODINGS, HEADS, Model, Span
 from .folders import PICTURES, RECORDINGS, TEXT_SUFFIXES, TEXTS, FileKind, scan
+from .drawing import clean_page, plain
 from .hub import refuse_code
 from .manifest import ArtifactError, by_name, check_fields, check_files, listed, maybe, no_larger_than, number, one_error, one_of, text, whole, yes_or_no
 from .params import nearest
@@ -95,6 +97,11 @@ def _came_from(model) -> list[str]:
     return ["", f"Made from `{revision}`."] if revision else []
 
 
+def _as_text(name: str) -> str:
+    "A label or column as it stands in Markdown: no markup of its own."
+    return name if name.isspace() else html.escape(plain(name, 200), quote=False)
+
+
 def model_card(
     model: Model,
     metrics=None,  # a Report, whose verdict stands first, or name: Figure (value, low, high) of the test rows
@@ -110,7 +117,7 @@ def model_card(
         f"tags: [{_tag(model.task)}]",
         "---",
         "",
-        f"# {model.task.modality.capitalize()} model: {model.task.target}",
+        f"# {model.task.modality.capitalize()} model: {_as_text(model.task.target)}",
         "",
         *[x for line in verdict for x in (line, "")],
         f"`{repr(model).partition(chr(10))[0]}`",
@@ -135,8 +142,8 @@ def model_card(
         "",
         "## Characters" if model.task.kind == "transcription" else "## Labels",
         "",
-        (" ".join if model.task.kind == "transcription" else ", ".join)(model.task.classes)
-        or f"a number ({model.task.target})",
+        (" ".join if model.task.kind == "transcription" else ", ".join)(_as_text(c) for c in model.task.classes)
+        or f"a number ({_as_text(model.task.target)})",
         "",
     ]
     if metrics:
@@ -157,7 +164,7 @@ def model_card(
             *[f"| {k} | {v} |" for k, v in facts.items()],
             "",
         ]
-    return "\n".join(lines)
+    return clean_page("\n".join(lines))
 
 # %% ../nbs/07_artifact.ipynb #1995d12e
 def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: dict | None, config: dict, fill, interval: tuple[float, float] | None = None) -> Path:
@@ -375,6 +382,8 @@ def _checked_prep(folder: Path, own: dict) -> dict:
                 raise ArtifactError(f"{where}: spread of {feature['name'][:60]!r} is 0; copy the whole folder again")
         return prep
     known = check_fields(prep, _PREPS.get(kind, {}), where, tuple(_PREPS.get(kind, ())))
+    if kind != "tabular" and own.get("chunk", 1) > 512:
+        raise ArtifactError(f"{folder / 'config.json'}: chunk is {own['chunk']}; it must be at most 512 {kind} inputs")
     if kind == "image" and own.get("chunk", 1) * known.get("size", 224) ** 2 > _MOST_PIXELS:
         raise ArtifactError(f"{folder / 'config.json'}: {own['chunk']} pictures of {known['size']} pixels a side are more than a batch may hold; chunk times size times size must be at most {_MOST_PIXELS:,}")
     return prep

@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from .core import UsageError, build_folder, figure_text, file_sha256, fingerprint, parse_json, patch_to, read_json, runs_folder, write_atomic, write_json
-from .runfolder import as_event, ask_stop, doubt_names, file_clock, read_run, this_process
+from .core import build_folder, figure_text, file_sha256, fingerprint, open_plain, parse_json, patch_to, read_json, runs_folder, UsageError, write_atomic, write_json
+from .runfolder import as_event, ask_stop, doubt_names, file_clock, is_file_name, is_number, read_run, this_process
 from .params import check_params, nearest, read_params, said_of_params
-from .run import checked_cwd, code_fingerprint, figures, summary, template_path
+from .run import checked_cwd, code_fingerprint, figures, summary, template_path, without_secrets
 from .plan import Planned, data_fingerprint, plan_rows, run_key
 from .ledger import Claim, Ledger, all_claims
 
@@ -52,6 +52,17 @@ def list_batches() -> list[str]:
     found = [p.parent for p in base.glob("*/batch.json")] if base.is_dir() else []
     return [p.name for p in sorted(found, key=lambda p: (p / "batch.json").stat().st_mtime, reverse=True)]
 
+def _check_info(info) -> None:
+    "ValueError where a batch's batch.json does not hold what it must."
+    kinds = {"template": dict, "working_folder": str, "data": dict, "code": dict}
+    if not isinstance(info, dict) or any(type(info.get(k)) is not kind for k, kind in kinds.items()):
+        raise ValueError("batch.json lacks entries, or has them of another type")
+    codes = info.get("codes") or [{"file": "input.ipynb", "notebook": info["template"].get("sha256"), "code": info["code"]}]
+    kinds = {"file": str, "notebook": str, "code": dict}
+    if not isinstance(codes, list) or any(type(c.get(k)) is not kind for c in codes for k, kind in kinds.items()):
+        raise ValueError("batch.json does not say which notebooks it has")
+
+
 class Batch:
     "Many runs of one notebook."
     def __init__(self,
@@ -66,15 +77,17 @@ class Batch:
 
     def _read(self, folder: Path):
         self.folder, self.ledger, self.source, rows, instead = folder, Ledger(folder), None, {}, {}
+        self.secrets = {}
         try:
-            self.info, lines = read_json(folder / "batch.json"), (folder / "plan.jsonl").read_text(encoding="utf-8").split("\n")
-            if not {"template", "working_folder", "data", "code"} <= set(self.info): raise ValueError("batch.json lacks entries")
+            self.info, lines = read_json(folder / "batch.json"), open_plain(folder / "plan.jsonl").read().split(b"\n")
+            _check_info(self.info)
             params = {number: read_params(self.notebook(number)) for number in range(1, len(self.codes) + 1)}
         except UsageError: raise
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as e: raise UsageError(f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}") from None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as e: raise UsageError(f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}") from None
         for line in lines:
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # a torn line: the plan that wrote it is given again with the command
-                r = json.loads(line)
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):  # a torn line: the plan that wrote it is given again with the command
+                r = parse_json(line)
+                if not (is_number(r["number"]) and r["key"] and is_file_name(r["key"])): continue
                 row = Planned(r["number"], r["key"], r["parameters"], check_params(params[r.get("code", 1)], r["parameters"]), r.get("code", 1))
                 if r.get("instead") in rows: instead[r["instead"]] = row
                 rows.setdefault(row.key, row)
@@ -111,6 +124,19 @@ def _newest(row: Planned, instead: dict[str, Planned]) -> Planned:
     return row
 
 # %% ../nbs/15b_batch.ipynb #4c1dd02a
+def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, dict]], list[dict]]:
+    "What a plan gives and means, with stars for secrets, which no file of the batch may hold; and the secrets of each row."
+    out, hidden = [], []
+    for given, values in chosen:
+        starred, found = without_secrets(values)
+        out.append((given | {k: starred[k] for k in given if k in found}, starred))
+        hidden.append(found)
+    names = {k for h in hidden for k in h}
+    if varied := sorted(k for k in names if len({h.get(k) for h in hidden}) > 1):
+        raise UsageError(f"{', '.join(varied)} is a secret and has several values in this batch, whose plan holds no secrets; give one value with -p, or name the accounts by a parameter that is none")
+    return out, hidden
+
+
 def plan_batch(
     template: str,  # a shipped template's name, or a notebook's path
     grid: dict | None = None,  # as for `plan_rows`, like the next four
@@ -129,6 +155,7 @@ def plan_batch(
     text = source.read_bytes()
     params = read_params(source)
     chosen, told = plan_rows(params, grid, table, parameters, sample, seed)
+    chosen, hidden = _without_secrets(chosen)
     told = said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template) + told
     made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}, "cwd": checked_cwd(cwd or "run", source)}
     name = batch_name(name, source.stem) if name else f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], [v for _, v in chosen]])[:6]}"
@@ -151,6 +178,7 @@ def plan_batch(
         if old and row is not old: batch.instead[key] = old.key; there.pop(old.key, None)
         rows.append(row)
         there[row.key] = row
+    batch.secrets = {row.key: h for row, h in zip(rows, hidden) if h}
     batch.info["data"], batch.rows, batch.source = batch.info["data"] | data, sorted(there.values(), key=lambda r: r.number), text
     return batch, rows, told
 
@@ -283,7 +311,7 @@ def newest_event(
     folder: Path,  # a run's folder
 ) -> dict | None:  # stage, step, of, and what else it says
     "The newest event that counts, from the end of the file."
-    with contextlib.suppress(OSError), open(folder / "events.jsonl", "rb") as f:
+    with contextlib.suppress(OSError), open_plain(folder / "events.jsonl") as f:
         f.seek(max(0, f.seek(0, os.SEEK_END) - 16_384))
         for line in reversed(f.read().split(b"\n")):
             with contextlib.suppress(ValueError):
@@ -300,7 +328,7 @@ def newest_step(folder: str | os.PathLike) -> str:
 def status(self) -> dict:
     "How far the batch is, for programs and for people elsewhere."
     lines, states, now = self.ledger.read(), row_states(self), file_clock(self.folder)
-    drivers = [{"name": e["by"], **{k: e["process"].get(k) for k in ("host", "pid")}, "since": e["time"], "jobs": e.get("jobs")} for e in lines if e["what"] == "begun" and self.ledger.lives(e["by"], e["process"])]
+    drivers = [{"name": e["by"], **{k: (e.get("process") or {}).get(k) for k in ("host", "pid")}, "since": e["time"], "jobs": e.get("jobs")} for e in lines if e["what"] == "begun" and self.ledger.lives(e["by"], e.get("process") or {})]
     since = min((d["since"] for d in drivers), default=now)
     ended = sum(e["what"] == "ended" and e["time"] >= since for e in lines)
     going = [s for s in states if s.status in ("running", "queued")]
@@ -507,6 +535,7 @@ def save_html(self,
     "Write the results as one self-contained page."
     from ftkit.report import html_page, picture_html
     rows, page = self.results(by, lowest), Path(path)
+    if not rows: raise UsageError(f"batch {self.name} has no rows that can be read; give the command that began it again")
     last = next(i for i, k in enumerate(rows[0]) if k in ("code", "seconds"))
     names = list(rows[0])[:last]
     plain = ["number", *names] + ["code"] * (len(self.codes) > 1) + ["seconds", "status"] + ["error"] * any(r["error"] for r in rows)

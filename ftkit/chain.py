@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from .core import UsageError, file_sha256, fingerprint, runs_folder
-from .runfolder import RunStopped, ask_stop, emit, hold, read_events, read_run, run_dir, run_of, stop_asked, this_process, world
+from .runfolder import RunStopped, ask_stop, emit, hold, is_file_name, read_events, read_run, run_dir, run_of, stop_asked, this_process, world
 from .params import names_path, read_params
 from .run import change_queued, create_run, holds, in_values, launch, requeue_run, settle, template_path, work_folder
 
@@ -34,11 +34,18 @@ def needs(
     found = {} if found is None else found
     for other in needed_ids(run):
         if other in found: continue
-        folder = runs_folder() / other
+        folder = runs_folder() / (other if is_file_name(other) else "-")
         if not (folder / "run.json").exists(): raise UsageError(f"{run.get('id', 'the run')} needs the run {other}, which is gone; start a new run with one that is there")
         needs(read_run(folder), found)
         found[other] = folder
     return list(found.values())
+
+def _way_out(there: Path, folder: Path) -> str:
+    "The first thing at or below `there` that is a link to elsewhere; empty if all is within the run's folder."
+    whole = folder.resolve()
+    for p in [there, *(sorted(there.rglob("*")) if there.is_dir() else ())]:
+        if not p.resolve().is_relative_to(whole): return p.name
+    return ""
 
 def with_paths(
     values: dict,  # of parameters
@@ -47,7 +54,8 @@ def with_paths(
     used = {}
     def path(run, file):
         folder, there = runs_folder() / run, runs_folder() / run / file
-        if ".." in Path(file).parts or not there.exists(): raise UsageError(f"run:{run}/{file} is not there; that run has {holds(folder)}")
+        if not is_file_name(run) or not there.exists(): raise UsageError(f"run:{run}/{file} is not there; that run has {holds(folder) if folder.is_dir() and is_file_name(run) else 'no folder'}")
+        if way_out := _way_out(there, folder): raise UsageError(f"run:{run}/{file} leads out of that run's folder ({way_out}); give a file that the run has made, or the path itself")
         used[f"run:{run}/{file}"] = fingerprint([[str(p.relative_to(there)), file_sha256(p)] for p in sorted(there.rglob("*")) if p.is_file()]) if there.is_dir() else file_sha256(there)
         return str(there.resolve())
     found = {name: in_values(value, path) for name, value in values.items()}

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from .core import UsageError, json_text, write_atomic
+from .core import json_text, plain_json, plain_text, UsageError, write_atomic
 
 # %% ../nbs/18a_checking.ipynb #178c92cd
 def guess_kind(
@@ -211,7 +211,7 @@ def check_data(
     if page:
         write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
     if as_json:
-        print(json_text(found.to_json()))
+        print(plain_json(json_text(found.to_json())))
         return
     lines = [*(f"  read: {note}" for note in found.data.notes), str(found)]
     lines += [
@@ -227,7 +227,7 @@ def check_data(
         lines.append(
             f"  next:     {found.next_command(out, **_columns_of(kind, label, item, found.data.task.kind))}"
         )
-    print("\n".join(lines))
+    print(plain_text("\n".join(lines)))
 
 
 def _columns_of(kind: str, label: str | None, item: str | None, task: str) -> dict:

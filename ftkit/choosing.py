@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .checking import own_options, read_data
-from .core import UsageError, json_text
+from .core import json_text, plain_json, plain_text, UsageError
 
 # %% ../nbs/18b_choosing.ipynb #83ced6f9
 def find_backbones(
@@ -102,7 +102,7 @@ def find_backbones(
         found = rank_backbones(
             read, named, rows, tune=tune or 0, **({"size": size} if size else {})
         )
-    print(json_text(found.to_json()) if as_json else found)
+    print(plain_json(json_text(found.to_json())) if as_json else plain_text(str(found)))
 
 
 def _body(name: str) -> str:

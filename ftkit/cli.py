@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['app', 'Json', 'Template', 'Run', 'Values', 'OnFailure', 'Files', 'Threads', 'Timeout', 'Memory', 'Devices', 'Cwd',
-           'Keep', 'main']
+           'Trust', 'Keep', 'print', 'main']
 
 # %% ../nbs/19_cli.ipynb #4ba8e6c4
+import builtins
 import contextlib
 import errno
 import json
@@ -26,8 +27,8 @@ from . import __version__
 from .completion import batch_words, parameter_words, run_words, template_words
 from .checking import check_data
 from .choosing import find_backbones
-from .core import UsageError, figure_text, jsonable, plain_text, say, settings
-from .runfolder import ask_stop, doubt_names, noted, read_run, resume_command, run_of, verdict_lines
+from .core import figure_text, jsonable, plain_json, plain_text, say, settings, UsageError
+from .runfolder import ask_stop, doubt_names, noted, read_run, require_own, resume_command, run_of, verdict_lines
 from .params import help_table, json_schema, params_from_text, params_from_yaml, read_params, said_of_params
 from .run import cell_statuses, chosen_parameters, find_run, folder_remedy, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, run_files, run_folders, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path, work_folder
 from .torchrun import together, wait_for_run
@@ -45,10 +46,17 @@ Timeout = Annotated[float | None, typer.Option(help="seconds the run may take; t
 Memory = Annotated[float | None, typer.Option(help="GB of memory the run may hold; above it, it is ended")]
 Devices = Annotated[int | None, typer.Option(help="processes that train the run together, one a GPU; without GPUs they share the cores", min=1)]
 Cwd = Annotated[str | None, typer.Option("--cwd", metavar="run|notebook|PATH", help="the folder that the notebook works in: run (one of its own, files/ in the run's folder), notebook (the notebook's own), or a path; values that name files count from where the command was given")]
+Trust = Annotated[bool, typer.Option("--trust", help="also a run that you did not start on this machine: its notebook is executed")]
 Keep = Annotated[str | None, typer.Option(help="what stays when it is done: report, best (also the model), all (every checkpoint, to fork from)")]
 
 # %% ../nbs/19_cli.ipynb #f0126e05
-def _print_json(value) -> None: print(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+def print(*values, sep: str = " ", end: str = "\n", file=None) -> None:
+    "Print texts that may come from a stranger's file: a terminal obeys none of their characters."
+    builtins.print(plain_text(sep.join(map(str, values))), end=end, file=file)
+
+
+def _print_json(value) -> None:
+    builtins.print(plain_json(json.dumps(jsonable(value), indent=1, ensure_ascii=False)))
 
 
 _WHOLE = ("id", "run", "path", "parameter", "name")  # columns of words that one copies
@@ -222,13 +230,13 @@ def _rehearse(template: str, p: list[str], f: list[Path], then: list[str], threa
 
 # %% ../nbs/19_cli.ipynb #98490427
 @app.command("resume")
-def _resume(run: Run = "last", force: Annotated[bool, typer.Option(help="also where code or data changed since")] = False, threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, devices: Devices = None, cwd: Cwd = None, on_failure: OnFailure = None, as_json: Json = False):
+def _resume(run: Run = "last", force: Annotated[bool, typer.Option(help="also where code or data changed since")] = False, trust: Trust = False, threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, devices: Devices = None, cwd: Cwd = None, on_failure: OnFailure = None, as_json: Json = False):
     "Go on with a run that was stopped, lost or failed, to the result it would have had."
     told = []  # bytes of events that were there before
     def make():
         events = find_run(run) / "events.jsonl"
         told.append(events.stat().st_size if events.exists() else 0)
-        return requeue_run(events.parent, force, **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": cwd}.items() if v is not None})
+        return requeue_run(events.parent, force, trust, **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": cwd}.items() if v is not None})
     from ftkit.alarm import telling_refusals
     with telling_refusals(on_failure, "run", run): folder = together(make)
     _to_the_end(folder, launch(folder, force), as_json, sum(told), on_failure)
@@ -263,11 +271,12 @@ def _log(
 
 # %% ../nbs/19_cli.ipynb #bf112b53
 @app.command("fork")
-def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its fine-tuning; without it, the error lists the steps there are")] = None, p: Values = (), threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False):
+def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its fine-tuning; without it, the error lists the steps there are")] = None, p: Values = (), trust: Trust = False, threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False):
     "Start a new run from a checkpoint of an old one that kept all, with other parameters from there on."
     parent = find_run(run)
     if at is None: raise UsageError("--at is missing; " + steps_to_fork(parent))
-    folder = together(lambda: fork_run(parent, at, _given(parent / "input.ipynb", p), **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None}))
+    require_own(parent, trust, edited=True)
+    folder = together(lambda: fork_run(parent, at, _given(parent / "input.ipynb", p), trust, **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None}))
     _to_the_end(folder, launch(folder), as_json)
 
 # %% ../nbs/19_cli.ipynb #d043b555
@@ -513,10 +522,10 @@ def _compare(runs: Annotated[list[str] | None, typer.Argument(help="two runs or 
     if page: print(page)
 
 @app.command("verify")
-def _verify(run: Run = "last", as_json: Json = False):
+def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
     "Execute a run again and name the first thing that differs."
     from ftkit.compare import verify_run
-    said = verify_run(find_run(run), watch=lambda folder, process: _watch_plain(follow(folder, process), folder.name))
+    said = verify_run(find_run(run), watch=lambda folder, process: _watch_plain(follow(folder, process), folder.name), trust=trust)
     if as_json: _print_json({"first": said.first, "rows": said.rows, "again": said.again})
     else:
         _print_table([r | {"": "same" if r["same"] else "differs"} for r in said.rows], ["name", "", *([] if said.first is None else ["before", "now"])])
@@ -527,6 +536,7 @@ def _verify(run: Run = "last", as_json: Json = False):
 def _report(
     run: Run = "last",
     batch: Annotated[str | None, typer.Option(metavar="NAME", help="a page for this batch instead, that leads to the reports of its runs", autocompletion=batch_words)] = None,
+    share: Annotated[bool, typer.Option("--share", help="write report-shared.html, without the names of this machine and its folders")] = False,
 ):
     "Write a run's HTML report anew, or the page of a batch, and print its path."
     if batch is not None:
@@ -535,7 +545,7 @@ def _report(
         return print(Batch(batch).save_index())
     from ftkit.report import write_report
 
-    print(write_report(find_run(run)))
+    print(write_report(find_run(run), share=share))
 
 # %% ../nbs/19_cli.ipynb #018dc511
 def _shown(value) -> str:
@@ -834,6 +844,9 @@ def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into t
 def _settings(as_json: Json = False):
     "Show each setting, its value and where it came from."
     rows = [vars(s) for s in settings().values()]
+    for r in rows:
+        if r["name"] == "webhook" and r["value"]: r |= {"value": re.sub(r"^(\w+://[^/]*/).*", r"\1…", r["value"])}  # the rest is its secret
+        if r["ignored"]: r |= {"source": f"{r['source']}; {r['ignored']} has no say in it"}
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])
 
 

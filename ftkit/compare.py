@@ -16,13 +16,13 @@ from pathlib import Path
 from .core import UsageError, figure_text, file_sha256, jsonable, read_json, runs_folder, write_atomic
 from .report import curves, html_page, picture_html
 from .chain import input_paths
-from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, run_files, settle, summary
-from .runfolder import doubt_names, noted, read_events, read_run, verdict_lines
+from .run import changed_since, create_run, figures, fork_run, in_values, launch, remove_run, run_files, secrets_of, settle, summary
+from .runfolder import bytes_within, doubt_names, noted, read_events, read_run, require_own, verdict_lines
 
 # %% ../nbs/13d_compare.ipynb #06286c24
 def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
     "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters; for these also how many there are."
-    with open(folder / "predictions.csv", newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    rows = list(csv.DictReader(bytes_within(folder, "predictions.csv").decode().splitlines(keepends=True)))
     classes = [c for c in rows[0] if c.startswith("p(")]
     if read_json(folder / "metrics.json").get("headline") == "character_error":
         from ftkit.transcripts import recording_errors
@@ -36,7 +36,7 @@ def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
     "Paired difference a - b of correctness or of negative absolute error, with its interval."
     if not same_rows: return None
     from ftkit.metrics import paired_difference
-    with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):  # no predictions, or damaged ones
+    with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, csv.Error):  # no predictions, or damaged ones
         (mine, lengths), (theirs, _) = _row_scores(a), _row_scores(b)
         if mine.keys() != theirs.keys(): return None
         return dataclasses.asdict(paired_difference([mine[r] for r in mine], [theirs[r] for r in mine], lengths=lengths)) | {"rows": len(mine)}
@@ -193,13 +193,15 @@ class Verification:
 def verify_run(
     folder: str | os.PathLike,  # a completed run's folder
     watch=None,  # function (folder, process) called while it runs again
+    trust: bool = False,  # also a run that this user did not start here: its notebook is executed
 ) -> Verification:
     "Execute a run again and compare everything."
     folder, run = Path(folder).resolve(), read_run(folder)
+    require_own(folder, trust, edited=True)
     if run["status"] != "completed": raise UsageError(f"{run['id']} is {run['status']}; only a completed run can be verified")
     claims, options = _claims(folder, run), {**(run.get("options") or {}), "threads": (run.get("options") or {}).get("threads") or noted(folder).get("threads"), "keep": "best", "devices": run.get("ranks")}  # as many ranks add up in the same order
-    if (parent := run.get("parent") or {}): again = fork_run(folder.parent / parent["run"], parent["at"], run["parameters"], **options)
-    else: again = create_run(folder / "input.ipynb", run["parameters"], **options, record={"template": run["template"], "working_folder": run["working_folder"], "verifies": run["id"]})
+    if (parent := run.get("parent") or {}): again = fork_run(folder.parent / parent["run"], parent["at"], run["parameters"] | secrets_of(run), trust, **options)
+    else: again = create_run(folder / "input.ipynb", run["parameters"] | secrets_of(run), **options, record={"template": run["template"], "working_folder": run["working_folder"], "verifies": run["id"]})
     process = launch(again)
     if watch: watch(again, process)
     settle(again, process)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['OWN_SETTINGS', 'MOST_BYTES', 'MOST_LEVELS', 'UsageError', 'patch_to', 'Registry', 'Setting', 'own_settings_file',
-           'settings', 'runs_folder', 'cache_folder', 'state_folder', 'is_secret', 'cache_sizes', 'clear_cache',
-           'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'file_sha256', 'write_atomic', 'jsonable',
-           'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json', 'figure_text', 'how_to_install',
-           'plain_text', 'say', 'build_folder', 'in_turn']
+           'settings', 'runs_folder', 'cache_folder', 'state_folder', 'is_secret', 'secret_texts', 'cache_sizes',
+           'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'open_plain', 'file_sha256',
+           'write_atomic', 'jsonable', 'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json',
+           'figure_text', 'how_to_install', 'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import datetime
 import difflib
+import errno
 import hashlib
 import json
 import math
@@ -23,6 +24,7 @@ import pathlib
 import re
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -107,11 +109,14 @@ def _typed(name: str, text: str, default, where: str):
         if isinstance(default, bool):
             return words[text.strip().lower()]
         value = type(default)(text.strip())
-        if name == "log" and value not in ("text", "json") or type(value) is not str and not low <= value <= high:
+        is_odd = isinstance(value, str) and (len(value) > 1000 or not value.isprintable())
+        is_outside = not isinstance(value, str) and not low <= value <= high
+        if is_odd or is_outside or name == "log" and value not in ("text", "json"):
             raise ValueError
         return value
     except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text or json"}[type(default)]
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "one line of text"}[type(default)]
+        kind = "text or json" if name == "log" else kind
         limits = f" from {low:g} to {high:g}" if name in _RANGES else ""
         raise UsageError(f"setting {name!r} is {text[:80]!r} in {where}; it must be {kind}{limits}") from None
 
@@ -146,6 +151,12 @@ def own_settings_file() -> pathlib.Path:
     return pathlib.Path(named).expanduser()
 
 
+def _is_below(path: str) -> bool:
+    "Whether a path leads to a place below the folder that it counts from, by its text."
+    parts = re.split(r"[\\/]", path)
+    return bool(path) and not pathlib.Path(path).is_absolute() and not path.startswith(("~", "/", "\\")) and ".." not in parts and ":" not in parts[0]
+
+
 def settings(
     folder: str | os.PathLike = ".",  # where the search for settings.ini starts, upwards
 ) -> dict[str, Setting]:
@@ -166,7 +177,13 @@ def settings(
             value, source = _typed(name, own[name], default, str(own_file)), str(own_file)
         if name in here:
             given = _typed(name, here[name], default, str(beside))
-            has_no_say = name in OWN_SETTINGS or name == "offline" and value is True
+            has_no_say = (
+                name in OWN_SETTINGS
+                or name == "offline"
+                and value is True
+                or name == "runs"
+                and not _is_below(given)
+            )
             if not has_no_say:
                 value, source = given, str(beside)
             elif given != value:
@@ -182,7 +199,8 @@ def runs_folder() -> pathlib.Path:
     "Where runs are kept; relative paths count from the settings.ini that names them, else from the working folder."
     s = settings()["runs"]
     base = pathlib.Path(s.source).parent if s.source.endswith("settings.ini") else pathlib.Path.cwd()
-    return (base / pathlib.Path(s.value).expanduser()).resolve()
+    try: return (base / pathlib.Path(s.value).expanduser()).resolve()
+    except (OSError, RuntimeError) as e: raise UsageError(f"setting 'runs' is {s.value[:80]!r} (from {s.source}), which cannot be a folder ({e}); give another one") from None
 
 def cache_folder(
     *parts: str,  # sub-folders, made if missing
@@ -202,7 +220,8 @@ def state_folder() -> pathlib.Path:
 
 # %% ../nbs/00_core.ipynb #85bce3f5
 _SECRET = re.compile(
-    r"(^|_)(token|secret|password|passwd|passphrase|pwd|apikey|(api|access|private|signing|encryption|auth|account|storage|master)_key|credential|cookie|dsn|pat|auth|connection_string)s?(_|$)"
+    r"(password|passwd|passphrase|secret|credential|apikey)s?(_|$)"
+    r"|(^|_)(token|pwd|pw|pass|(api|access|private|signing|encryption|auth|account|storage|master)_?key|cookie|dsn|pat|auth|bearer|jwt|otp|sas|webhook|connection_string)s?(_|$)"
 )
 _WITH_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 
@@ -213,6 +232,19 @@ def is_secret(
 ) -> bool:
     "Whether the name says so (`api_key`, `GH_PAT`), or the value is an address with a password."
     return bool(_SECRET.search(name.lower().replace("-", "_")) or _WITH_PASSWORD.search(value))
+
+
+def secret_texts(
+    name: str,  # of a parameter
+    value,  # also a list or a dict
+) -> list[str]:
+    "The texts within a value that are secrets, by its name, by keys within it, or as addresses with a password."
+    if isinstance(value, str):
+        return [value] if value and is_secret(name, value) else []
+    if isinstance(value, dict):
+        return [t for k, v in value.items() for t in secret_texts(name if is_secret(name) else str(k), v)]
+    return [t for v in value for t in secret_texts(name, v)] if isinstance(value, list) else []
+
 
 # %% ../nbs/00_core.ipynb #30c0e91e
 def _entries() -> list[tuple[float, int, pathlib.Path]]:
@@ -290,11 +322,23 @@ def fingerprint(
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+def open_plain(
+    path: str | os.PathLike,  # of a stranger, perhaps
+):
+    "A file to read bytes from; a pipe or a device, which never ends, is an OSError, and so is a folder."
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return open(file, "rb")
+
+
 def file_sha256(
     path: str | os.PathLike,  # read in pieces of 1 MiB
 ) -> str:
     "SHA-256 of a file's bytes, 64 hex digits."
-    with open(path, "rb") as f: return hashlib.file_digest(f, "sha256").hexdigest()
+    with open_plain(path) as f: return hashlib.file_digest(f, "sha256").hexdigest()
+
 
 # %% ../nbs/00_core.ipynb #1e9cf046
 def write_atomic(
@@ -390,9 +434,11 @@ def read_json(
     "Read a JSON file; a broken one raises ValueError with its path."
     path = pathlib.Path(path)
     try:
-        if (size := path.stat().st_size) > most:
-            raise ValueError(f"{size / 1e6:.0f} MB, allowed are {most / 1e6:.0f}")
-        return parse_json(path.read_bytes())
+        with open_plain(path) as f:
+            data = f.read(most + 1)
+        if len(data) > most:
+            raise ValueError(f"more than {most / 1e6:.0f} MB")
+        return parse_json(data)
     except ValueError as e:  # also of bytes that are no UTF-8
         raise ValueError(f"{path} is not readable JSON ({e})") from None
 
@@ -467,6 +513,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u
 def plain_text(text: str) -> str:
     "`text` without what a terminal obeys: each such character becomes U+FFFD."
     return _CONTROL.sub("\ufffd", text)
+
+
+def plain_json(text: str) -> str:
+    "JSON with the same characters written as escapes."
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
 
 # %% ../nbs/00_core.ipynb #7771904c
 def say(

@@ -22,6 +22,7 @@ from .alike import alike, by_chance, groups_of
 from .core import how_to_install, fingerprint, patch_to, permutation, settings, uniform
 from .runfolder import hold
 from .decisions import apply_decisions
+from .drawing import drawables
 from .folders import split_of
 from .hub import commit_in_cache, note_revision, revision_of
 from .labels import Labels, has_no_label, understand_labels
@@ -836,8 +837,9 @@ def show_counts(self):
         bins = np.linspace(values.min(), np.quantile(values, 1 if self.task.kind == "regression" else .99), 31)
         for p in PARTS: ax.hist(values[self.parts == p], bins, alpha=.6, label=p)
     for p, row in self.counts().items() if not number else ():
-        ax.barh(list(row), list(row.values()), left=left, label=p)
+        ax.barh(range(len(row)), list(row.values()), left=left, label=p)
         left += list(row.values())
+    if not number: ax.set_yticks(range(len(classes)), drawables(classes))
     if self.task.kind == "transcription": ax.set_xlabel("characters a transcript")
     ax.legend(fontsize=8)
     plt.close(fig)

@@ -13,6 +13,7 @@ import errno
 import functools
 import os
 import re
+import secrets
 import shutil
 import signal
 import tempfile
@@ -24,7 +25,7 @@ from pathlib import Path
 import nbformat
 from nbclient.exceptions import CellExecutionError
 
-from .core import json_text, jsonable, patch_to, read_json, write_atomic, write_json
+from .core import json_text, jsonable, patch_to, read_json, secret_texts, write_atomic, write_json
 from .runfolder import HEARTBEAT_SECONDS, RunStopped, ask_stop, emit, lock_run, lost_rank, noted, read_run, resume_command, run_of, stop_asked, this_process
 from .printed import Log, Printed, line_of_cell, masked, traceback_text
 from .sentry import GRACE_SECONDS, end_processes, is_training, start_sentry
@@ -101,7 +102,7 @@ def _client_class():
                 finally:
                     self.printed.end(cell.get("outputs", []))
                     self.nb_man.cell_complete(cell, cell_index=index)
-                if "metrics" in cell.metadata.get("tags", []): _keep_metrics(cell)
+                if "metrics" in cell.metadata.get("tags", []): _keep_metrics(cell, self.watch.hidden if self.watch else ())
 
         def _cleanup_kernel(self):
             if self.km and self.kc and self.watch and self.watch.ranks == 1 and any("ftkit" in c.source for c in self.nb.cells):
@@ -199,10 +200,10 @@ class FtkitEngine:
         return nb_language(nb, language)
 
 # %% ../nbs/13c_engine.ipynb #6b86c336
-def _keep_metrics(cell) -> None:
+def _keep_metrics(cell, hidden: tuple[str, ...] = ()) -> None:
     "Write the dict that a cell tagged `metrics` ends on as the run's metrics.json."
     folder = os.environ.get("FTKIT_RUN_DIR")
-    texts = ["".join(o["data"].get("text/plain", "")) for o in cell.outputs if o.output_type == "execute_result"]
+    texts = [masked("".join(o["data"].get("text/plain", "")), hidden) for o in cell.outputs if o.output_type == "execute_result"]
     if not folder or not texts or (Path(folder) / "metrics.json").exists(): return
     plain = re.sub(r"np\.\w+\((-?[\w.+-]+)\)", r"\1", texts[-1])
     try: found = ast.literal_eval(re.sub(r"(?<=[:,\s])(-?(?:nan|inf))(?=\s*[,}])", r"'\1'", plain))
@@ -400,14 +401,15 @@ def execute_run(
     with contextlib.suppress(OSError): (folder / ".reserve").write_bytes(bytes(2_000_000))  # room for the last words on a full disk
     watch.write(status="running", started=time.time(), process=this_process(), kernel=None, error=None)
     watch.start()
-    sentry = start_sentry(folder)
+    os.environ["FTKIT_ATTEMPT"] = attempt = secrets.token_hex(8)
+    sentry = start_sentry(folder, attempt)
     Log().head(f"attempt {len(watch.data.get('resumed') or []) + 1} of {folder.name}")
     nb, error = _execute(folder, watch, lock, queued_by)
     watch.over.set()
     watch.join()
     sentry.kill()
     sentry.wait()
-    end_processes(folder)
+    end_processes(attempt)
     for name in ("message", "name"): 
         if error: error[name] = masked(str(error[name]), watch.hidden)
     if not (folder / "input.ipynb").exists(): print(f"{folder} was removed while it ran"); return 1
@@ -438,7 +440,7 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
         if complete_needs(watch.data | {"process": queued_by}, bool(os.environ.get("FTKIT_FORCE"))) > 1: watch.write(started=time.time())  # what others took is theirs
         watch.started = time.monotonic()
         hidden = secrets_of(read_run(folder))
-        watch.hidden = tuple(hidden.values())
+        watch.hidden = tuple(t for k, v in hidden.items() for t in secret_texts(k, v))
         values = with_paths(watch.data["parameters"]) | hidden
         nb = load_notebook_node(str(folder / "input.ipynb"))
         spec = nb.metadata.get("kernelspec", {})

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from .drawing import clean_page, drawable, drawables
 from .backbone import Data, features, tensors_hash
 from .core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
 from .runfolder import Progress, emit, run_dir, run_of, world
@@ -447,7 +448,7 @@ def confusion(self):
         fig, ax = plt.subplots(figsize=(4, 4), layout="constrained")
         ax.scatter(y, p, s=6)
         ax.axline((float(np.mean(y)),) * 2, slope=1, color="grey", lw=0.8)
-        ax.set(xlabel=f"true {self.task.target}", ylabel="predicted")
+        ax.set(xlabel=f"true {drawable(self.task.target)}", ylabel="predicted")
     elif self.task.kind == "multi_label":
         fig, ax = plt.subplots(
             figsize=(6, max(2, 0.3 * len(self.task.classes))), layout="constrained"
@@ -461,7 +462,8 @@ def confusion(self):
             (hit, miss, "missed"),
             (hit + miss, false, "false alarm"),
         ):
-            ax.barh(self.task.classes, width, left=left, label=label)
+            ax.barh(range(len(width)), width, left=left, label=label)
+        ax.set_yticks(range(len(self.task.classes)), drawables(self.task.classes))
         ax.legend(fontsize=7)
     else:
         fig = _confusion_matrix(confusion_counts(y, self.predicted, p.shape[1]), self.task.classes)
@@ -475,7 +477,7 @@ def _confusion_matrix(counts: np.ndarray, classes: tuple[str, ...]):
     if len(classes) > 30:
         worst = np.sort(np.argsort(-(counts.sum(1) - counts.diagonal()), kind="stable")[:30])
         counts, classes = counts[np.ix_(worst, worst)], [classes[i] for i in worst]
-    n = len(classes)
+    n, classes = len(classes), drawables(classes)
     fig, ax = plt.subplots(figsize=(1.6 + .36 * n, 1.2 + .36 * n), layout="constrained")
     ax.imshow(counts / np.maximum(1, counts.sum(1, keepdims=True)), cmap="Blues", vmin=0, vmax=1)
     for i, j in zip(*np.nonzero(counts)): ax.text(j, i, counts[i, j], ha="center", va="center", fontsize=7, color="white" if counts[i, j] > .6 * counts[i].sum() else "black")
@@ -639,7 +641,7 @@ def _repr_html_(self) -> str:
     verdict = f"<p><strong>{first}</strong></p>"
     if doubts:
         verdict += f"<ul>{''.join(f'<li>{d}</li>' for d in doubts)}</ul>"
-    return (
+    return clean_page(
         f"{verdict}<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
         + "".join(f"<p>{e(n)}</p>" for n in self.notes)
     )

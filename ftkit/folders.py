@@ -163,7 +163,7 @@ def _leads_outside(path: str, root: str, seen: set[str]) -> bool:
     "Whether a link leads to a folder that is not read anyway."
     there = os.path.realpath(path)
     home = os.path.realpath(root)
-    inside = there == home or there.startswith(home + os.sep) or home.startswith(there + os.sep)
+    inside = there == home or there.startswith(home + os.sep) or home.startswith(there.rstrip(os.sep) + os.sep)
     if inside or there in seen:
         return False
     seen.add(there)

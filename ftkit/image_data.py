@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .drawing import drawable
 from .core import patch_to, permutation
 from .data import SHOWS, Data, append_test, check_shares, read_elsewhere, read_parts
 from .folders import PICTURES, read_class_folders, read_picture_table
@@ -163,7 +164,7 @@ def show_pictures(
     for ax in axes.flat: ax.axis("off")
     for ax, source, title in zip(axes.flat, sources, titles):
         ax.imshow(open_picture(source), interpolation="nearest")
-        ax.set_title(title if len(title) < 26 else title[:25] + "…", fontsize=8)
+        ax.set_title(drawable(title, 26), fontsize=8)
     plt.close(fig)
     return fig
 

@@ -16,7 +16,7 @@ import secrets
 import time
 from pathlib import Path
 
-from .core import jsonable, parse_json, patch_to, read_json, write_atomic
+from .core import jsonable, open_plain, parse_json, patch_to, read_json, write_atomic
 from .runfolder import HEARTBEAT_SECONDS, file_clock, is_alive, is_file_name, is_number, silent_seconds, this_process
 
 # %% ../nbs/15a_ledger.ipynb #bf1b3a64
@@ -43,7 +43,12 @@ class Ledger:
         "The lines of all drivers, oldest first; each names its driver as `by`. What is no line of a ledger is left out."
         out = []
         for path in sorted((self.folder / "ledger").glob("*.jsonl")):
-            for line in path.read_bytes().split(b"\n"):
+            try:
+                with open_plain(path) as f:
+                    data = f.read()
+            except OSError:
+                continue
+            for line in data.split(b"\n"):
                 with contextlib.suppress(ValueError):
                     if line.strip() and (e := _entry(parse_json(line))):
                         out.append(e | {"by": path.stem})

@@ -20,7 +20,7 @@ import pathlib
 import re
 import tokenize
 
-from .core import UsageError
+from .core import read_json, UsageError
 
 # %% ../nbs/01_params.ipynb #7b45219a
 class ParamError(UsageError):
@@ -464,7 +464,7 @@ def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
     "A notebook of format 4 as JSON."
     if not isinstance(notebook, dict):
         try:
-            notebook = json.loads(pathlib.Path(notebook).read_text(encoding="utf-8"))
+            notebook = read_json(notebook)
         except OSError as e:
             raise ParamError(f"{name} cannot be read ({e.strerror or e}); give the path of a notebook file") from None
         except (ValueError, RecursionError):

@@ -208,7 +208,7 @@ def resumed(self, row: Planned, state: State) -> _Live | None:
 def made(self, row: Planned, mine: Claim) -> _Live | None:
     "The row's new run; None if another driver took this one for dead and has the row now."
     info = self.batch.info
-    folder = create_run(str(self.batch.notebook(row.code)), row.values, **self.options, record={"template": info["template"] | {"sha256": self.batch.codes[row.code - 1]["notebook"]}, "working_folder": info["working_folder"], "batch": self.batch.name, "key": row.key})
+    folder = create_run(str(self.batch.notebook(row.code)), row.values | self.batch.secrets.get(row.key, {}), **self.options, record={"template": info["template"] | {"sha256": self.batch.codes[row.code - 1]["notebook"]}, "working_folder": info["working_folder"], "batch": self.batch.name, "key": row.key})
     held = False
     try: held = newest_claim(self.ledger, row.key).number == mine.number and hold_run(self.ledger, mine, folder.name)
     finally:

@@ -11,11 +11,15 @@ import contextlib
 import datetime
 import html
 import re
+import socket
+import sys
 from pathlib import Path
+from urllib.parse import quote
 
+from .drawing import clean_page, drawable
 from .core import figure_text, read_json, write_atomic
 from .explain import heard_html, marked_html
-from .runfolder import noted, read_events, read_run, verdict_lines
+from .runfolder import bytes_within, noted, read_events, read_run, verdict_lines
 from .run import chosen_parameters, list_templates, stage_seconds
 
 # %% ../nbs/13b_report.ipynb #b5a8203a
@@ -38,6 +42,13 @@ def picture_html(data: bytes, kind: str, alt: str) -> str:
 
 
 # %% ../nbs/13b_report.ipynb #c50e8e65
+def _sound_of(folder: Path, path: Path) -> str:
+    "A recording of the run's own as base64; empty if there is none."
+    with contextlib.suppress(OSError):
+        return base64.b64encode(bytes_within(folder, path)).decode()
+    return ""
+
+
 def _texts(m: dict) -> str:
     "The worst texts with the words that drove what was said, and typical ones."
     worst = (
@@ -65,7 +76,7 @@ def _sounds(m: dict, folder: Path) -> str:
     files = [folder / "figures" / f"worst-{k}.mp3" for k in range(len(m["heard"]))]
     return "<h3>The worst, to be heard</h3>" + heard_html(
         [
-            r | {"sound": base64.b64encode(f.read_bytes()).decode() if f.is_file() else ""}
+            r | {"sound": _sound_of(folder, f)}
             for r, f in zip(m["heard"], files)
         ]
     )
@@ -258,7 +269,7 @@ def html_page(
     anchors = {k: k.lower().replace(" ", "-") for k in sections}
     body = "".join(f"<section id='{anchors[k]}'><h2>{html.escape(k)}</h2>{v}</section>" for k, v in sections.items())
     nav = "<nav aria-label='Contents'><ul>" + "".join(f"<li><a href='#{a}'>{html.escape(k)}</a></li>" for k, a in anchors.items()) + "</ul></nav>"
-    return (f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
+    return clean_page(f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
         f"<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='><title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{html.escape(title)}</h1>{lead}{nav}{body}</main></body></html>\n")
 
@@ -273,7 +284,7 @@ def curves(
         told = {e["epoch"]: e for e in read_events(folder)[0] if e.get("stage") == "tune" and "train_loss" in e}
         metric = next((k for e in told.values() for k in e if k.startswith("valid_") and k != "valid_loss"), None)
         for ax, key in zip(axes, ("valid_loss" if metric else "train_loss", metric)):
-            if key: ax.plot(list(told), [e.get(key) for e in told.values()], marker=".", label=folder.name[-6:]); ax.set_ylabel(key.replace("_", " ")); ax.set_xlabel("epoch")
+            if key: ax.plot(list(told), [e.get(key) for e in told.values()], marker=".", label=drawable(folder.name[-6:])); ax.set_ylabel(drawable(key.replace("_", " "))); ax.set_xlabel("epoch")
     for ax in axes: ax.legend(fontsize=7) if ax.lines else ax.axis("off")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=110)
@@ -281,22 +292,46 @@ def curves(
     return buffer.getvalue()
 
 # %% ../nbs/13b_report.ipynb #c917f823
+def _picture(folder: Path, path: Path) -> str:
+    "A picture of the run's own; another file is left out."
+    with contextlib.suppress(OSError):
+        return picture_html(bytes_within(folder, path), "png", path.stem.replace("_", " "))
+    return ""
+
+
+def _without_places(page: str, run: dict, folder: Path) -> str:
+    "The page without this machine's name, and with … for the folders that are known of the run."
+    source = (run.get("template") or {}).get("path") or "/"
+    folders = (Path(source).parent, folder.parent, folder.parent.resolve(), Path.home(), Path.cwd(), sys.prefix, sys.base_prefix)
+    known = {p for p in (run.get("working_folder") or "", *map(str, folders)) if len(p) > 3}
+    forms = {f: "…" for p in known for f in (p, html.escape(p, quote=True), quote(p))}
+    hosts = {(run.get("process") or {}).get("host"), socket.gethostname()}
+    forms |= {html.escape(h): "this machine" for h in hosts if h and len(h) > 2}
+    change = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)))
+    parts = re.split(r"(data:[\w/+.-]+;base64,[\w/+=]*)", page)  # pictures stay as they are
+    parts[::2] = [change.sub(lambda found: forms[found[0]], part) for part in parts[::2]]
+    return "".join(parts)
+
+
 def write_report(
     folder: str | Path,  # a run's folder
     run: dict | None = None,  # its record; default: as it is on the disk
+    share: bool = False,  # for others: names of this machine, its user and its folders are left out
 ) -> Path:
-    "Write report.html from what the folder holds; what is missing is left out."
+    "Write report.html (shared: report-shared.html) from what the folder holds; what is missing is left out."
     folder = Path(folder)
     run, facts, seconds, m, cells = {"id": folder.name} | (run or read_run(folder)), noted(folder), stage_seconds(folder), {}, []
     with contextlib.suppress(OSError, ValueError): m = read_json(folder / "metrics.json")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError): cells = read_json(folder / "notebook.ipynb")["cells"]
     metrics, notebook = _shown("the figures (metrics.json)", _metrics, m), _shown("the executed notebook", _cells, {"cells": cells})
-    pictures = "".join(picture_html(p.read_bytes(), "png", p.stem.replace("_", " ")) for p in sorted((folder / "figures").glob("*.png")))
+    pictures = "".join(_picture(folder, p) for p in sorted((folder / "figures").glob("*.png")))
     family = run.get("parent") or {}
     lines = [folder] + [p for p in [folder.parent / str(family.get("run", ""))] if family and (p / "run.json").exists()]
     sections = {"Figures": metrics if m else "", "Texts": _shown("the texts", _texts, m), "Recordings": _shown("the recordings", _sounds, m, folder), "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
                 "Parameters": _shown("the parameters", _parameters, run, folder), "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
-                "Environment": _table({**facts, **(run.get("code") or {}), "system": run.get("system", ""), "host": (run.get("process") or {}).get("host", ""), "working folder": run.get("working_folder", "")}),
+                "Environment": _table({**facts, **(run.get("code") or {}), "system": run.get("system", ""), "host": "not shared" if share else (run.get("process") or {}).get("host", ""), "working folder": run.get("working_folder", "")}),
                 "Again": _shown("the commands", _reproduce, run, folder), "The notebook": notebook if cells else ""}
     when = _shown("the date", lambda: datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"))
-    return write_atomic(folder / "report.html", html_page(f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}", f"<p>{when}</p>{_shown('the headline', _headline, run, m)}", sections))
+    page = html_page(f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}", f"<p>{when}</p>{_shown('the headline', _headline, run, m)}", sections)
+    return write_atomic(folder / "report-shared.html", _without_places(page, run, folder)) if share else write_atomic(folder / "report.html", page)
+

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import __version__
-from .core import UsageError, file_sha256, fingerprint, is_secret, jsonable, read_json, runs_folder, settings, state_folder, write_atomic, write_json
+from .core import UsageError, file_sha256, fingerprint, is_secret, jsonable, read_json, runs_folder, secret_texts, settings, state_folder, write_atomic, write_json
 from .runfolder import STATUSES, append_event, ask_stop, is_alive, lock_run, new_run_id, noted, read_events, read_run, require_own, run_of, seal_of, silent_seconds, this_process
 from .params import check_params, nearest, read_params
 
@@ -166,11 +166,11 @@ STARS = "********"
 
 def without_secrets(values: dict) -> tuple[dict, dict]:
     "Values of parameters with stars for secrets, and the secrets."
-    hidden = {k: v for k, v in values.items() if isinstance(v, str) and v not in ("", STARS) and is_secret(k, v)}
+    hidden = {k: v for k, v in values.items() if set(secret_texts(k, v)) - {STARS}}
     return values | dict.fromkeys(hidden, STARS), hidden
 
 
-def keep_secrets(name: str, hidden: dict[str, str]) -> None:
+def keep_secrets(name: str, hidden: dict) -> None:
     "Keep a run's secrets where only this user reads them."
     path = state_folder() / "secrets" / f"{name}.json"
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -180,7 +180,7 @@ def keep_secrets(name: str, hidden: dict[str, str]) -> None:
 
 def secrets_of(
     run: dict,  # a run's record
-) -> dict[str, str]:
+) -> dict:
     "The secrets among its parameters; UsageError if they are not kept here."
     starred = {k for k, v in (run.get("parameters") or {}).items() if v == STARS}
     found = {}
@@ -188,7 +188,7 @@ def secrets_of(
         found = read_json(state_folder() / "secrets" / f"{run['id']}.json") if starred else {}
     if missing := sorted(starred - set(found)):
         raise UsageError(f"{', '.join(missing)} of {run['id']} is a secret that is not kept on this machine; start a new run with it")
-    return {k: str(found[k]) for k in starred}
+    return {k: found[k] for k in starred}
 
 
 def forget_secrets(name: str) -> None:
@@ -307,7 +307,7 @@ def create_run(
     if keep not in KEEP: raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
     _check_kernel(kernel, source)
     made = {"schema": 1, "status": "queued", "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "parameters": values,
-            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": checked_cwd(cwd, Path(((record or {}).get("template") or {}).get("path") or source))}, "settings": {n: [x.value, x.source] for n, x in settings().items()},
+            "options": {"threads": threads, "kernel": kernel, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": checked_cwd(cwd, Path(((record or {}).get("template") or {}).get("path") or source))}, "settings": {n: [x.value, x.source] for n, x in settings().items() if n not in ("environment", "on_failure", "webhook")},
             "working_folder": os.getcwd(), "code": code_fingerprint(), "system": platform.platform(), "created": time.time(), "heartbeat": time.time(), "process": this_process()} | (record or {})
     base = runs_folder()
     folder = base / new_run_id(made["template"]["name"])
@@ -360,7 +360,7 @@ def own_environment() -> dict[str, str]:
 
     def passes(name: str, value: str) -> bool:
         upper = name.upper()
-        if name in ("FTKIT_RANK", "FTKIT_RANKS"):
+        if name in ("FTKIT_RANK", "FTKIT_RANKS", "FTKIT_ATTEMPT"):
             return False
         if upper in _HUB_TOKENS or any(fnmatch.fnmatchcase(name, w) for w in wanted):
             return True
@@ -391,13 +391,14 @@ def _environment(folder: Path) -> dict[str, str]:
         dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}
     )  # they read it when they are imported
     inherited = own_environment()
+    withheld = (set(os.environ) | set(os.environ.get("FTKIT_WITHHELD", "").split(","))) - set(inherited)
     return (
         inherited
         | threads
         | ranks
         | hubs
         | {
-            "FTKIT_WITHHELD": ",".join(sorted(set(os.environ) - set(inherited)))[:20_000],  # names, to help where one is missed
+            "FTKIT_WITHHELD": ",".join(sorted(withheld))[:20_000],  # names, to help where one is missed
             "FTKIT_RUN_DIR": str(folder),
             "FTKIT_RUNS": str(run_of(folder).parent),
             "FTKIT_DEVICE": str(device[0]),

@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['MOST_EVENT_BYTES', 'STATUSES', 'HEARTBEAT_SECONDS', 'LOST_AFTER_SECONDS', 'MOST_RECORD_BYTES', 'new_run_id',
            'run_dir', 'world', 'run_of', 'append_event', 'emit', 'read_events', 'as_event', 'is_number', 'is_file_name',
-           'note', 'noted', 'verdict_lines', 'doubt_names', 'resume_command', 'hold', 'boot_id', 'process_start',
-           'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder', 'lost_rank',
-           'lock_run', 'seal_of', 'is_own', 'require_own', 'NotOwn', 'RunStopped', 'ask_stop', 'stop_asked',
-           'stop_point', 'Progress']
+           'bytes_within', 'note', 'noted', 'verdict_lines', 'doubt_names', 'resume_command', 'hold', 'boot_id',
+           'process_start', 'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder',
+           'lost_rank', 'lock_run', 'seal_of', 'is_own', 'require_own', 'NotOwn', 'RunStopped', 'ask_stop',
+           'stop_asked', 'stop_point', 'Progress']
 
 # %% ../nbs/00a_runfolder.ipynb #01564bff
 import contextlib
 import datetime
+import errno
 import functools
 import hashlib
 import hmac
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 
-from .core import UsageError, file_sha256, fingerprint, jsonable, parse_json, read_json, state_folder
+from .core import file_sha256, fingerprint, jsonable, open_plain, parse_json, read_json, state_folder, UsageError
 
 # %% ../nbs/00a_runfolder.ipynb #c54fdc04
 def new_run_id(
@@ -79,7 +80,7 @@ def read_events(
 ) -> tuple[list[dict], int]:
     "Whole lines of events.jsonl after `offset`, and the next offset; a line still being written is left for the next call."
     try:
-        with open(pathlib.Path(folder) / "events.jsonl", "rb") as f:
+        with open_plain(pathlib.Path(folder) / "events.jsonl") as f:
             f.seek(max(0, offset))
             data = f.read()
     except (OSError, OverflowError):  # not there, or an offset that no file has
@@ -118,6 +119,19 @@ def is_number(
 def is_file_name(name: str | None) -> bool:
     "Whether it is a text that names a file within one folder, or None."
     return name is None or isinstance(name, str) and len(name) < 200 and not set(name) & set("/\\\0") and name not in (".", "..")
+
+
+def bytes_within(
+    folder: str | os.PathLike,  # a run's folder
+    path: str | os.PathLike,  # of a file below it
+    most: int = 200_000_000,  # bytes; of a larger one the beginning
+) -> bytes:
+    "The bytes of a run's own file; OSError for a link that leads out of the folder, a pipe or a device."
+    whole = pathlib.Path(folder, path).resolve()
+    if not whole.is_relative_to(pathlib.Path(folder).resolve()):
+        raise OSError(errno.EINVAL, "it leads out of the run's folder", str(path))
+    with open_plain(whole) as f:
+        return f.read(most)
 
 
 # %% ../nbs/00a_runfolder.ipynb #5580b4c0

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .core import UsageError, plain_text
+from .core import open_plain, plain_text, UsageError
 from .runfolder import rank_folder, read_run
 
 # %% ../nbs/13g_runlog.ipynb #4f810708
@@ -28,7 +28,7 @@ def _start_of_last(
     at, found, wanted = size, 0, lines + 1
     if not lines:
         return size
-    with open(path, "rb") as f:
+    with open_plain(path) as f:
         while at > max(0, size - MOST_BYTES):
             step = min(65_536, at)
             f.seek(at - step)
@@ -87,7 +87,7 @@ def _pieces(path: Path, at: int) -> Iterator[bytes]:
     "What stands behind a byte of a file, in pieces that end with a line where they can."
     if not path.exists():
         return
-    with open(path, "rb") as f:
+    with open_plain(path) as f:
         f.seek(at)
         while piece := f.read(65_536):
             if piece.endswith(b"\r"):

@@ -19,15 +19,14 @@ from .runfolder import ask_stop, is_alive, process_start, read_events, read_run,
 
 # %% ../nbs/12b_sentry.ipynb #907d6c24
 def processes_of(
-    folder: str | os.PathLike,  # a run's folder
-    but: tuple[int, ...] = (),  # process numbers that are left out, besides this process
+    attempt: str,  # what tells one execution of a run from all others
 ) -> list[int]:  # process numbers
-    "The processes that the run's notebook started and that still live."
-    mark = f"FTKIT_RUN_DIR={folder}".encode()
+    "The processes that an execution of a notebook started and that still live."
+    mark = f"FTKIT_ATTEMPT={attempt}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)
-        if pid == os.getpid() or pid in but:
+        if pid == os.getpid():
             continue
         with contextlib.suppress(OSError):
             if mark in (entry / "environ").read_bytes().split(b"\0") and process_start(pid):
@@ -36,18 +35,17 @@ def processes_of(
 
 
 def end_processes(
-    folder: str | os.PathLike,  # a run's folder
-    but: tuple[int, ...] = (),
+    attempt: str,  # as for `processes_of`
     wait: float = 1.0,  # seconds between asking and killing
 ) -> int:  # how many there were
-    "End what the run left behind."
-    there = found = processes_of(folder, but)
+    "End what an execution left behind."
+    there = found = processes_of(attempt)
     for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         for pid in there:
             with contextlib.suppress(OSError):
                 os.kill(pid, number)
         until = time.monotonic() + wait
-        while there and (there := processes_of(folder, but)) and time.monotonic() < until:
+        while there and (there := processes_of(attempt)) and time.monotonic() < until:
             time.sleep(0.05)
     return len(found)
 
@@ -76,6 +74,7 @@ def _enforce(folder: Path, run: dict, over: float) -> None:
 def watch_over(
     folder: str | os.PathLike,  # a run's folder
     driver: dict,  # its process, as `this_process` described it
+    attempt: str,  # as for `processes_of`
 ) -> None:
     "Until that process has ended."
     folder, record = Path(folder), Path(folder) / "run.json"
@@ -87,27 +86,26 @@ def watch_over(
         limit = None
         if time.monotonic() - began > BEAT * 3:
             run = read_run(folder)
-            limit = (
-                (run.get("options") or {}).get("timeout") if run["status"] == "running" and run.get("kernel") else None
-            )
+            is_executing = run["status"] == "running" and run.get("kernel")
+            limit = (run.get("options") or {}).get("timeout") if is_executing else None
         if limit and run.get("started") and time.time() - run["started"] > limit + LATE:
             _enforce(folder, run, time.time() - run["started"] - limit)
-    end_processes(folder)
+    end_processes(attempt)
 
 
 def start_sentry(
     folder: str | os.PathLike,  # a run's folder, which this process executes
+    attempt: str,  # as for `processes_of`
 ) -> subprocess.Popen:
     "Post the sentry of this process."
-    code = "import sys, json; from ftkit.sentry import watch_over; watch_over(sys.argv[1], json.loads(sys.argv[2]))"
-    env = {
-        k: v for k, v in os.environ.items() if k != "FTKIT_RUN_DIR"
-    }  # it is none of the run's own
+    code = "import sys, json; from ftkit.sentry import watch_over; watch_over(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3])"
+    # it does not belong to the run
+    env = {k: v for k, v in os.environ.items() if k != "FTKIT_ATTEMPT"}
     own = (
         {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         if os.name == "nt"
         else {"start_new_session": True}
     )
     nothing = subprocess.DEVNULL
-    words = [sys.executable, "-P", "-c", code, str(folder), json.dumps(this_process())]
+    words = [sys.executable, "-P", "-c", code, str(folder), json.dumps(this_process()), attempt]
     return subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=nothing, env=env, **own)

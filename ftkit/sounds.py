@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .limits import why_no_file
 from .core import UsageError, build_folder, cache_folder, file_sha256, fingerprint, in_turn, how_to_install
 from .pictures import _threads
 from .runfolder import Progress
@@ -274,6 +275,8 @@ def _of_file(source, start, end, odd: set):
                 odd.add("length")
                 yield from _of_unknown(source, start, end)
                 return
+            if f.channels > 64:
+                raise SoundError(f"it has {f.channels:,} channels, and 64 are the most that are read")
             parts = _checked_parts(source, f.format, f.frames)
             if parts is None:
                 yield from _of_soundfile(f, start, end)
@@ -358,6 +361,10 @@ def _of_parts(parts: list[bytes], start: float, end: float | None):
             at += seconds
 
 
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,amr,asf,g722,mp3,ogg,flac,wav,w64,aiff,au,caf,avi,mpegts,mpeg,flv,ac3,eac3,ape,tta,wv,mpc,mpc8,dsf,voc,rm"
+_ALONE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}  # ffmpeg also knows lists that name other files and addresses
+
+
 def _of_media(source, start, end):
     "Blocks of the first sound track, by PyAV."
     try:
@@ -366,7 +373,10 @@ def _of_media(source, start, end):
         raise SoundError(
             f"files of this kind need the package av; {how_to_install('media')}, or convert them to wav, flac, ogg or mp3"
         ) from None
-    with av.open(source, format="g722" if str(source).lower().endswith(".g722") else None) as file:
+    g722 = "g722" if str(source).lower().endswith(".g722") else None
+    with contextlib.ExitStack() as opened:
+        held = opened.enter_context(open(source, "rb")) if isinstance(source, str) else source
+        file = opened.enter_context(av.open(held, format=g722, options=_ALONE))
         if not file.streams.audio:
             raise SoundError("it holds no sound track")
         stream, last = file.streams.audio[0], 0.0
@@ -420,7 +430,7 @@ def _blocks(source, start=None, end=None, odd: set | None = None):
         raise SoundError(f"its span goes from {start or 0:g} to {'the end' if end is None else f'{end:g}'} s; start must be at least 0 and less than end")
     if isinstance(source, tuple): blocks = _of_array(*source, start, end)
     elif isinstance(source, (bytes, bytearray)): blocks = _of_file(io.BytesIO(source), start, end, odd)
-    elif not os.path.isfile(source): raise SoundError("no such file")
+    elif why := why_no_file(source): raise SoundError(why)
     elif not os.path.getsize(source): raise SoundError("it is empty (0 bytes)")
     elif str(source).lower().endswith(_MEDIA_SUFFIXES): blocks = _of_media(str(source), start, end)
     else: blocks = _of_file(str(source), start, end, odd)

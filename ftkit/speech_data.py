@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .drawing import drawable
 from .cleaning import decode
 from .core import patch_to
 from .cells import MISSING_NUMBER, as_numbers, blank
@@ -544,7 +545,7 @@ def show_sounds(
     for ax in axes.flat: ax.axis("off")
     for ax, source, title in zip(axes.flat, sources, titles):
         ax.imshow(log_mel(_beginning(source, seconds), 16000), origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0)
-        ax.set_title(title if len(title) < 36 else title[:35] + "…", fontsize=7)
+        ax.set_title(drawable(title, 36), fontsize=7)
     plt.close(fig)
     return fig
 

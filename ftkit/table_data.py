@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import os
 import sqlite3
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,11 +21,12 @@ from .cells import NUMBER_STYLES
 from .columns import KIND_CHOICES, Column, infer_column, known_cells, marks_of, table_style
 from .cleaning import decode
 from .core import patch_to, uniform
+from .limits import why_no_file, why_no_lines
 from .data import SHOWS, append_test, check_shares, read_elsewhere
 from .speech_data import Data
 from .params import nearest
 from .roles import filter_rows, read_columns
-from .sources import _EXCEL, DataError, Layout, Rows, cleaned_table, find_column, layout_of, odd_quotes, read_table
+from .sources import _EXCEL, DataError, Layout, Rows, check_parquet, cleaned_table, find_column, layout_of, odd_quotes, read_table, without_categories
 from .table_samples import fetch_sample
 
 # %% ../nbs/03d_table_data.ipynb #855a6273
@@ -92,13 +94,52 @@ def _pieces(path: Path, query: str | None):
     kind = path.suffix.lower()
     if kind in (".parquet", ".pq"):
         import pyarrow.parquet as pq
-        with pq.ParquetFile(path) as f: yield from (b.to_pandas() for b in f.iter_batches(_ROWS))
+        check_parquet(path)
+        with pq.ParquetFile(path) as f: yield from (without_categories(b.to_pandas()) for b in f.iter_batches(_ROWS))
     elif kind in (".csv", ".tsv"):
+        if why := why_no_lines(path): raise DataError(f"{path} is not read: {why}")
         layout, encoding = _layout(path)
         _check_quotes(path, layout, encoding)
         yield from pd.read_csv(path, chunksize=_ROWS, encoding=encoding, skiprows=layout.skip, **layout.options())
     else:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as db: yield from pd.read_sql_query(_query(db, query, path), db, chunksize=_ROWS)
+        yield from _rows_of_database(path, query)
+
+_THINKS = 8.0  # seconds that a database may take for the next rows
+_MOST_ROWS = 2_000_000  # that a small database may give; a large one as many as it has bytes
+_READING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+_NO_FUNCTIONS = ("load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob")
+
+def _may_read(action: int, first, second, *_) -> int:
+    "Reading is allowed, and nothing else: no ATTACH, PRAGMA, VACUUM, or writing."
+    if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _NO_FUNCTIONS: return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+
+def _rows_of_database(path: Path, query: str | None):
+    "DataFrames of what a database gives, which is opened to be read, by one statement, for a limited time."
+    import pandas as pd
+    if why := why_no_file(path): raise DataError(f"{path}: {why}")
+    most, n, clock = max(_MOST_ROWS, path.stat().st_size), 0, [time.monotonic()]
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as db:
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000_000)  # bytes of one value
+        db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        db.set_authorizer(_may_read)
+        db.set_progress_handler(lambda: time.monotonic() - clock[0] > _THINKS, 100_000)
+        try:
+            for piece in pd.read_sql_query(_query(db, query, path), db, chunksize=_ROWS):
+                n += len(piece)
+                if n > most: raise DataError(f"{path} gives more than {most:,} rows, and has {path.stat().st_size:,} bytes; a query or view that ends gives fewer")
+                yield piece
+                clock[0] = time.monotonic()
+        except (sqlite3.Error, pd.errors.DatabaseError, TypeError) as e: raise DataError(f"{path}: {_why_no_rows(e)}") from None
+
+def _why_no_rows(error: Exception) -> str:
+    "What a database says, in words."
+    why = str(error)
+    if "interrupted" in why: return f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
+    if isinstance(error, TypeError): return "the query gives no rows; give one SELECT"
+    if "not authorized" in why or "prohibited" in why: return "the query, or a view that it reads, does more than read this database, and only reading is allowed: one SELECT"
+    if "one statement" in why: return "the query holds several statements, and only one is allowed: a SELECT"
+    return f"it cannot be read ({(why.splitlines() or ['no message'])[-1][:160]})"
 
 def _query(db, query: str | None, path: Path) -> str:
     "What is read from a database: the query, or its only table."
@@ -131,6 +172,7 @@ def read_rows(
     kind = path.suffix.lower()
     if query and kind not in _DATABASES: raise DataError(f"query is {query[:60]!r} and {path.name} is no database (.sqlite, .db); leave it out, or use where")
     if sheet is not None and kind not in _EXCEL: raise DataError(f"sheet is {sheet[:60]!r} and {path.name} is no Excel file (.xlsx, .xls, .ods); leave it out")
+    if why := why_no_file(path): raise DataError(f"{path}: {why}")
     large = path.stat().st_size > AT_ONCE
     parted = kind in _DATABASES or kind in (".csv", ".tsv") and large or kind in (".parquet", ".pq") and (limit or large)
     if not parted: return _drawn(read_table(path, decode, skip_bad, sheet), limit, seed)

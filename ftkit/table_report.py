@@ -12,6 +12,7 @@ import shlex
 
 import numpy as np
 
+from .drawing import drawable, drawables
 from .core import UsageError, permutation
 from .data import Part, Task, with_letters
 from .metrics import bootstrap_mean, headline, score
@@ -57,8 +58,9 @@ def show_importance(
     import matplotlib.pyplot as plt
     table = table.head(most)[::-1]
     fig, ax = plt.subplots(figsize=(6, .3 * len(table) + .9), layout="constrained")
-    ax.barh(table["column"], table["importance"], xerr=table["spread"], color="tab:blue", ecolor="grey")
-    ax.set_xlabel(f"how much worse the {metric.replace('_', ' ')} is when the column is shuffled")
+    ax.barh(range(len(table)), table["importance"], xerr=table["spread"], color="tab:blue", ecolor="grey")
+    ax.set_yticks(range(len(table)), drawables(table["column"]))
+    ax.set_xlabel(f"how much worse the {drawable(metric.replace('_', ' '))} is when the column is shuffled")
     plt.close(fig)
     return fig
 
@@ -84,10 +86,10 @@ def show_dependence(
         said = [p if p.ndim == 1 else p[:, at] for v in values for p in [model.predict(model.read(frame.assign(**{c: v})), "")]]
         mean, (low, high) = np.mean(said, 1), np.quantile(said, [.1, .9], 1)
         if number: ax.plot(values, mean); ax.fill_between(values, low, high, alpha=.15)
-        else: ax.vlines(range(len(values)), low, high); ax.plot(range(len(values)), mean, "o"); ax.set_xticks(range(len(values)), [str(v)[:14] for v in values], rotation=60, ha="right", fontsize=7)
+        else: ax.vlines(range(len(values)), low, high); ax.plot(range(len(values)), mean, "o"); ax.set_xticks(range(len(values)), drawables(values, 14), rotation=60, ha="right", fontsize=7)
         if frame[c].dtype.kind == "M": ax.tick_params(axis="x", labelrotation=60, labelsize=7)
-        ax.set_xlabel(c)
-    axes[0, 0].set_ylabel(f"probability of {classes[at]}" if classes else model.task.target)
+        ax.set_xlabel(drawable(c))
+    axes[0, 0].set_ylabel(f"probability of {drawable(classes[at])}" if classes else drawable(model.task.target))
     plt.close(fig)
     return fig
 
@@ -133,8 +135,8 @@ def show_tree(
     fig, ax = plt.subplots(figsize=(1.7 * 2**depth, 1.3 * depth + 1.2), layout="constrained")
     nodes = plot_tree(
         tree,
-        feature_names=list(x.columns),
-        class_names=None if number else [model.task.classes[i] for i in tree.classes_],
+        feature_names=drawables(x.columns, 60),
+        class_names=None if number else [drawable(model.task.classes[i]) for i in tree.classes_],
         filled=True,
         impurity=False,
         proportion=True,
@@ -275,7 +277,7 @@ def show_threshold(
     at = lambda cut: (miss * ((part.labels == c) & (p[:, c] < cut)) + alarm * ((part.labels != c) & (p[:, c] >= cut))).astype(float)
     fig, ax = plt.subplots(figsize=(5.2, 2.9), layout="constrained")
     ax.plot(tried, cost); ax.axvline(t, color="tab:green"); ax.axvline(.5, color="grey", ls="--", lw=.8)
-    ax.set(xlabel=f"probability from which {classes[c]} is predicted", ylabel="cost a row, out of fold")
+    ax.set(xlabel=f"probability from which {drawable(classes[c])} is predicted", ylabel="cost a row, out of fold")
     ax.set_title(f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(.5))} from 0.50", fontsize=9)
     plt.close(fig)
     return fig
@@ -313,7 +315,7 @@ def show_intervals(
     fig, ax = plt.subplots(figsize=(5.2, 2.8), layout="constrained")
     ax.scatter(p, error, s=7); ax.axhline(0, color="grey", lw=.8)
     for side in (-wide, wide): ax.axhline(side, color="tab:green", lw=1)
-    ax.set(xlabel=f"predicted {part.data.task.target}", ylabel="true − predicted")
+    ax.set(xlabel=f"predicted {drawable(part.data.task.target)}", ylabel="true − predicted")
     ax.set_title(f"± {wide:.4g} is to hold {level:.0%}, and holds\n{bootstrap_mean((np.abs(error) <= wide).astype(float))} of {len(part)} {part.name} rows", fontsize=9)
     plt.close(fig)
     return fig

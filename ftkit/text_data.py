@@ -10,6 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from .limits import LONGEST, why_no_file
 from .cleaning import cjk_share, decode
 from .core import patch_to
 from .data import SHOWS, append_test, check_shares, read_elsewhere, read_parts
@@ -62,10 +63,17 @@ def _read_files(folder: Path, notes: list, skip_bad: bool) -> Rows:
     rows.items = _decoded(rows.items, notes, skip_bad)
     return rows
 
+def _why_so_long(path: str) -> str:
+    "Whether a file is too large to be one text."
+    size = os.path.getsize(path)
+    return f"it has {size / 1e6:,.0f} MB, and one text {LONGEST / 1e6:,.0f} MB at most; cut it into rows of a table" if size > LONGEST else ""
+
 def _decoded(files: list[str], notes: list, skip_bad: bool) -> list[str]:
     "The texts in some files."
     texts, odd = [], {}
     for f in files:
+        if why := why_no_file(f) or _why_so_long(f):
+            raise DataError(f"{f} is not read: {why}")
         text, encoding = decode(Path(f).read_bytes(), f, skip_bad)
         texts.append(text)
         if encoding != "utf-8":

@@ -14,6 +14,7 @@ import itertools
 import numpy as np
 import regex
 
+from .drawing import drawable, drawables
 from .core import UsageError
 from .cleaning import cjk_share, is_word, split_words
 from .data import spoken, with_letters
@@ -160,8 +161,8 @@ def show_error_by(
     for k, (label, line) in enumerate(figures.items()):
         x, f = np.array([names.index(n) for n in line]) + .08 * k, list(line.values())
         bars = [[max(0, v.value - v.low) if v.low == v.low else 0 for v in f], [max(0, v.high - v.value) if v.high == v.high else 0 for v in f]]
-        ax.errorbar(x, [v.value for v in f], bars, marker="os^Dv"[k % 5], ls=["-", "--", ":", "-."][k % 4], capsize=3, ms=4, label=label)
-    ax.set_xticks(range(len(names)), names, fontsize=7, rotation=30 if len(names) > 6 else 0); ax.set(xlabel=xlabel, ylabel=ylabel); ax.set_ylim(bottom=0)
+        ax.errorbar(x, [v.value for v in f], bars, marker="os^Dv"[k % 5], ls=["-", "--", ":", "-."][k % 4], capsize=3, ms=4, label=drawable(label))
+    ax.set_xticks(range(len(names)), drawables(names), fontsize=7, rotation=30 if len(names) > 6 else 0); ax.set(xlabel=drawable(xlabel, 80), ylabel=ylabel); ax.set_ylim(bottom=0)
     if len(figures) > 1: ax.legend(fontsize=7)
     plt.close(fig)
     return fig

@@ -30,6 +30,7 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FTKIT_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("SAID", str(tmp_path / "said.txt"))
+    monkeypatch.setenv("FTKIT_ENVIRONMENT", "SAID")  # runs get nothing of the environment that is not named
 
 
 def command(*args): return [sys.executable, "-m", "ftkit", *map(str, args)]

@@ -25,7 +25,7 @@ class Server:
     def start(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")} | {"FTKIT_JOBS": "1", "JUPYTER_RUNTIME_DIR": str(self.root.parent / "runtime"), "JUPYTER_CONFIG_DIR": str(self.root.parent / "config")}
         options = {"ServerApp.token": TOKEN, "ServerApp.ip": "127.0.0.1", "ServerApp.port": 0, "ServerApp.open_browser": False, "ServerApp.root_dir": self.root, "ServerApp.allow_root": True, "ServerApp.jpserver_extensions": "{'ftkit': True}"}
-        self.process = subprocess.Popen([sys.executable, "-m", self.app, *(f"--{k}={v}" for k, v in options.items())], cwd=self.root, env=env, stderr=open(self.root.parent / "server.log", "ab"))
+        self.process = subprocess.Popen([sys.executable, "-P", "-m", self.app, *(f"--{k}={v}" for k, v in options.items())], cwd=self.root, env=env, stderr=open(self.root.parent / "server.log", "ab"))
         try:
             found = until(lambda: [p for p in (self.root.parent / "runtime").glob(f"jpserver-{self.process.pid}.json") if p.stat().st_size], self.process)
             self.url = json.loads(found[0].read_text())["url"]

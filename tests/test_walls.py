@@ -43,6 +43,7 @@ def plant(runs: Path, mark: Path, number: int, **record) -> Path:
     made = {"schema": 1, "status": "queued", "queue": True, "template": {"name": "planted", "path": str(run / "input.ipynb"), "sha256": hashlib.sha256((run / "input.ipynb").read_bytes()).hexdigest()}, "parameters": {"n": 1}, "options": {"keep": "best"},
             "settings": {}, "working_folder": str(runs.parent), "code": {}, "created": 1.0, "heartbeat": 1.0, "process": {"host": "elsewhere", "boot_id": "x", "pid": 1, "process_start": "1"}}
     (run / "run.json").write_text(json.dumps(made | record))
+    os.utime(run / "run.json", (1e9, 1e9))
     return run
 
 
@@ -228,3 +229,81 @@ def test_random_records(folder):
     done = subprocess.run([sys.executable, Path(__file__).with_name("records.py"), folder, str(150 * TIMES)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert UsageError
+
+
+def test_files_of_runs_stay_in_their_folders(folder):
+    from ftkit.chain import with_paths
+    notebook(folder / "a.ipynb", *PLAIN)
+    run = create_run("a.ipynb")
+    (folder / "outside.csv").write_text("a\n1\n")
+    (run / "table.csv").write_text("a\n1\n")
+    (run / "link.csv").symlink_to(folder / "outside.csv")
+    (run / "sub").mkdir()
+    (run / "sub" / "link.csv").symlink_to(folder / "outside.csv")
+    assert with_paths({"data": f"run:{run.name}/table.csv"})["data"] == str(run / "table.csv")
+    for wrong in (f"run:{run.name}/../../outside.csv", f"run:{run.name}/link.csv", f"run:{run.name}/sub", "run:../outside.csv", f"run:..\\{run.name}/table.csv", f"run:{run.name}/{folder}/outside.csv", f"run:{run.name}//etc/passwd"):
+        with pytest.raises(UsageError): with_paths({"data": wrong})
+
+
+def test_a_shared_report_names_no_place(folder):
+    import socket
+    notebook(folder / "a.ipynb", "n: int = 1", "import numpy\nnumpy.ones(3) @ numpy.ones(2)")
+    run = create_run("a.ipynb")
+    launch(run).wait()
+    done = ftkit("report", "last", "--share")
+    own, shared = (run / "report.html").read_text(), Path(done.stdout.strip()).read_text()
+    for place in (str(folder), sys.prefix, f"<td>{socket.gethostname()}<", str(Path.home()) + "/"): assert place not in shared, place
+    assert str(folder) in own and "matmul" in shared and "report-shared" in done.stdout
+
+
+class Ear:
+    "An address of this machine that counts who connects."
+    def __init__(self):
+        import socketserver
+        import threading
+        self.heard = []
+        ear = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self): ear.heard.append(self.request.recv(200))
+        self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self): self.server.shutdown(); self.server.server_close()
+
+
+def test_jupyterlab_in_a_folder_of_somebody_else(browser, tmp_path, monkeypatch):
+    "Ten planted runs, settings and libraries: all are shown, nothing is executed, nobody is called, and a click asks first."
+    from lab import Page, start_lab
+    monkeypatch.setenv("FTKIT_RUNS", "")
+    monkeypatch.chdir(tmp_path)
+    root, mark, ear = tmp_path / "root", tmp_path / "executed", Ear()
+    runs = [plant(root / "runs", mark, i, **r) for i, r in enumerate([{}, {"status": "running"}, {"status": "lost"}, {"status": "failed", "queue": False}, {"force": True}, {"seal": "0" * 64}, {"template": "x"}, {"process": {}}, {"parameters": {"n": "<img src=x onerror=alert(1)>"}}, {"working_folder": "/"}])]
+    (root / "settings.ini").write_text(f"[ftkit]\ncluster = tcp://{ear.address}\nwebhook = http://{ear.address}\non_failure = touch {mark}\ncache = {tmp_path / 'cache'}\nenvironment = *\n")
+    for name in BESIDE: (root / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name!r})\n")
+    (root / "jupyter_config.json").write_text("{}")
+    server = start_lab(root)
+    try:
+        page = Page(browser, server)
+        page.panel()
+        for run in runs: page.page.locator(f"[data-run='{run.name}']").wait_for(timeout=30_000)
+        time.sleep(4)
+        assert not mark.exists() and not ear.heard, (mark.read_text() if mark.exists() else "", ear.heard)
+        page.page.locator(f"[data-run='{runs[0].name}'] button").first.click()
+        page.button("Resume").click()
+        dialog = page.page.locator(".jp-Dialog")
+        dialog.get_by_text("was not started by you").wait_for(timeout=10_000)
+        page.page.screenshot(path="/tmp/shot.png")
+        dialog.get_by_role("button", name="Cancel").click()
+        time.sleep(3)
+        assert not mark.exists() and read_run(runs[0])["status"] == "lost"
+        page.button("Resume").click()
+        dialog.get_by_role("button", name="Execute it").click()
+        until = time.monotonic() + 60
+        while not mark.exists() and time.monotonic() < until: time.sleep(0.2)
+        assert mark.read_text() == "executed" and not ear.heard
+        page.close()
+    finally:
+        server.stop()
+        ear.close()
