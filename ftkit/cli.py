@@ -180,13 +180,20 @@ def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0, on_failur
     raise SystemExit(code)
 
 # %% ../nbs/19_cli.ipynb #cf6d3627
+def _as_typed(path: Path) -> str:
+    "A notebook as one would name it here."
+    with contextlib.suppress(ValueError):  # on another drive
+        return os.path.relpath(path)
+    return str(path)
+
+
 def _given(path: Path, p: list[str], f: list[Path] = (), tell: bool = True) -> dict:
     "Parameters from files and the command line, typed by the notebook's own cell."
     params, given = read_params(path), {}
     for file in f: given |= params_from_yaml(params, file, only_given=True)
     texts = dict(x.split("=", 1) for x in p)
     named = params_from_text(params, texts)
-    for line in said_of_params(params, given | texts, os.path.relpath(path)) if tell else (): say(line)
+    for line in said_of_params(params, given | texts, _as_typed(path)) if tell else (): say(line)
     return given | {k: named[k] for k in texts}
 
 @app.command("run")

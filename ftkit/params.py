@@ -469,17 +469,19 @@ def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
             raise ParamError(f"{name} cannot be read ({e.strerror or e}); give the path of a notebook file") from None
         except (ValueError, RecursionError):
             raise ParamError(f"{name} is not JSON; allowed is a notebook (.ipynb); save it again with JupyterLab") from None
-    if isinstance(notebook, dict) and notebook.get("worksheets") and "cells" not in notebook:
-        import nbformat
-
-        try:
-            notebook = nbformat.reads(json.dumps(notebook), as_version=4)
-        except Exception as e:  # whatever a damaged old notebook makes the converter do
-            raise ParamError(f"{name} is of an old format that cannot be converted ({type(e).__name__}); save it with JupyterLab") from None
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    cells = notebook.get("cells", _cells_of_format_3(notebook)) if isinstance(notebook, dict) else None
     if not isinstance(cells, list) or not all(isinstance(c, dict) for c in cells):
         raise ParamError(f"{name} is not a notebook of format 4: it has no list of cells; save it with JupyterLab")
-    return notebook
+    return notebook | {"cells": cells}
+
+
+def _cells_of_format_3(notebook: dict) -> list | None:
+    "The cells of an old notebook, which stand in worksheets and call their text input."
+    sheets = notebook.get("worksheets")
+    if not isinstance(sheets, list) or not sheets or not all(isinstance(s, dict) and isinstance(s.get("cells"), list) for s in sheets):
+        return None
+    cells = [c for sheet in sheets for c in sheet["cells"]]
+    return [c | {"source": c["input"]} if isinstance(c, dict) and "input" in c else c for c in cells]
 
 
 def _language(notebook: dict) -> str:

@@ -132,7 +132,7 @@ def notebook(path, *sources, tag=True):
 
 def test_an_untagged_notebook_runs_as_it_is(tmp_path):
     r = ftkit("run", notebook(tmp_path / "mine.ipynb", "n = 1", tag=False), cwd=tmp_path)
-    assert r.returncode == 0 and "untyped" not in r.stderr and "tagged" not in r.stderr
+    assert r.returncode == 0 and "not typed" not in r.stderr and "is tagged" not in r.stderr
 
 
 def test_a_foreign_notebook_runs_and_a_failing_one_says_where(tmp_path):

@@ -74,6 +74,15 @@ def test_a_run_works_where_it_is_told_and_finds_its_inputs(here):
     assert ftkit("verify", folder.name, cwd=here).returncode == 0  # in the same kind of folder, with the same values
 
 
+def test_a_cell_with_code_finds_its_input_too(here):
+    (here / "in.txt").write_text("here")
+    notebook(here / "mine.ipynb", "import os\ndata = 'in.txt'\nother = str('in.txt')", "print(open(data).read())")
+    made = done(ftkit("run", "mine.ipynb", "--json", "--cwd", "run", cwd=here))
+    assert made["parameters"] == {} and "here\\n" in Path(made["notebook"]).read_text()
+    missed = ftkit("run", notebook(here / "other.ipynb", "import os\nother = str('in.txt')", "open(other)"), "--cwd", "run", cwd=here)
+    assert missed.returncode == 1 and "in.txt is in the notebook's folder: --cwd notebook" in missed.stderr
+
+
 def test_resume_goes_on_in_the_same_folder(here):
     notebook(here / "mine.ipynb", "n: int = 0", "import os\nprint(os.listdir('.'))\nfirst = not os.path.exists('seen')\nopen('seen', 'a').close()\nassert not first")
     assert ftkit("run", "mine.ipynb", "--cwd", "run", cwd=here).returncode == 1
@@ -337,7 +346,7 @@ assert n != 3 or len(open(tries).read()) > 2, f"try {len(open(tries).read())} fa
 
 def recipe(text, here):
     "A recipe with the folders of this test."
-    return text.replace("/home/me/work", str(here)).replace("/home/me/venv/bin/ftkit", f"{sys.executable} -m ftkit")
+    return text.replace("/srv/work", str(here)).replace("/srv/venv/bin/ftkit", f"{sys.executable} -m ftkit")
 
 
 def bare(here):
