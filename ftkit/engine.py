@@ -164,6 +164,13 @@ def _kernel_environment() -> dict[str, str]:
 IOPUB_SECONDS = 120  # that outputs may come later than the end of their cell
 
 
+def _name_exits(nb) -> None:
+    "papermill takes a cell that ends with sys.exit(0) for a good end of the notebook; under another value it is a failure."
+    for cell in nb.cells:
+        for o in cell.get("outputs", []) if cell.metadata.get("papermill", {}).get("status") == "failed" else ():
+            if o.output_type == "error" and o.ename == "SystemExit" and o.evalue in ("", "0"): o.evalue = "sys.exit(0)"
+
+
 def _silent(text: str) -> None:
     "No log: plain papermill has its own."
 
@@ -182,6 +189,7 @@ class FtkitEngine:
         manager.settle, manager.hidden = client.printed.settle, watch.hidden if watch else ()
         try: client.execute(**dict(start) | {"env": _kernel_environment()})
         finally:
+            _name_exits(nb)
             manager.cleanup_pbar()
             manager.notebook_complete()
             if client.sockets: shutil.rmtree(client.sockets, ignore_errors=True)
@@ -443,16 +451,14 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
         watch.hidden = tuple(t for k, v in hidden.items() for t in secret_texts(k, v))
         values = with_paths(watch.data["parameters"]) | hidden
         nb = load_notebook_node(str(folder / "input.ipynb"))
+        for cell in nb.cells:  # papermill would inject below a text that is tagged so
+            if cell.cell_type != "code" and "parameters" in cell.metadata.get("tags", []): cell.metadata.tags.remove("parameters")
         spec = nb.metadata.get("kernelspec", {})
         kernel, language = watch.options.get("kernel") or spec.get("name") or "python3", nb.metadata.get("language_info", {}).get("name") or spec.get("language") or "python"  # some notebooks name neither
         if values: nb = parameterize_notebook(nb, values, kernel_name=kernel, language=language, engine_name="ftkit")
         nb = remove_error_markers(prepare_notebook_metadata(nb, "input.ipynb", "notebook.ipynb"))
         FtkitEngine.execute_notebook(nb, kernel, output_path=str(output), progress_bar=False, watch=watch, start={} if os.name == "nt" else {"pass_fds": (lock.fileno(),)})
         raise_for_execution_errors(nb, None)
-        for cell in nb.cells:  # papermill takes sys.exit(0) for a good end
-            if cell.metadata.get("papermill", {}).get("status") != "failed": continue
-            for o in cell.outputs: o |= {"evalue": "sys.exit(0)"} if o.output_type == "error" else {}
-            raise SystemExit(0)
     except BaseException as e:
         if nb is None or type(e).__name__ not in ("PapermillExecutionError", "CellExecutionError", "SystemExit", "RunStopped"): traceback.print_exc()
         error = _what_failed(nb, e, run_of(folder).name)

@@ -542,6 +542,7 @@ def stop_run(
     "Ask a run to stop where it can go on, and see to it that it does."
     folder, run = Path(folder), read_run(folder)
     if run["status"] not in ("queued", "running"): raise UsageError(f"{run['id']} is {run['status']}; there is nothing to stop")
+    if change_queued(folder, lambda there: bool(there.get("queue")), status="stopped", ended=time.time(), error=None): return "stopped"  # nobody has begun it
     ask_stop(folder)
     until = time.monotonic() + wait
     while (status := read_run(folder)["status"]) in ("queued", "running") and time.monotonic() < until: time.sleep(0.2)

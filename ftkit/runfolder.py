@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['MOST_EVENT_BYTES', 'STATUSES', 'HEARTBEAT_SECONDS', 'LOST_AFTER_SECONDS', 'MOST_RECORD_BYTES', 'new_run_id',
            'run_dir', 'world', 'run_of', 'append_event', 'emit', 'read_events', 'as_event', 'is_number', 'is_file_name',
-           'bytes_within', 'note', 'noted', 'verdict_lines', 'doubt_names', 'resume_command', 'hold', 'boot_id',
-           'process_start', 'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run', 'rank_folder',
-           'lost_rank', 'lock_run', 'seal_of', 'is_own', 'require_own', 'NotOwn', 'RunStopped', 'ask_stop',
-           'stop_asked', 'stop_point', 'Progress']
+           'path_within', 'bytes_within', 'note', 'noted', 'verdict_lines', 'doubt_names', 'resume_command', 'hold',
+           'boot_id', 'process_start', 'this_process', 'file_clock', 'silent_seconds', 'is_alive', 'read_run',
+           'rank_folder', 'lost_rank', 'lock_run', 'seal_of', 'is_own', 'require_own', 'NotOwn', 'RunStopped',
+           'ask_stop', 'stop_asked', 'stop_point', 'Progress']
 
 # %% ../nbs/00a_runfolder.ipynb #01564bff
 import contextlib
@@ -121,16 +121,24 @@ def is_file_name(name: str | None) -> bool:
     return name is None or isinstance(name, str) and len(name) < 200 and not set(name) & set("/\\\0") and name not in (".", "..")
 
 
+def path_within(
+    folder: str | os.PathLike,  # a run's folder
+    path: str | os.PathLike,  # of a file or folder below it
+) -> pathlib.Path:
+    "The whole path of what is the run's own; OSError for a link that leads out of its folder."
+    whole = pathlib.Path(folder, path).resolve()
+    if not whole.is_relative_to(pathlib.Path(folder).resolve()):
+        raise OSError(errno.EINVAL, "it leads out of the run's folder", str(path))
+    return whole
+
+
 def bytes_within(
     folder: str | os.PathLike,  # a run's folder
     path: str | os.PathLike,  # of a file below it
     most: int = 200_000_000,  # bytes; of a larger one the beginning
 ) -> bytes:
     "The bytes of a run's own file; OSError for a link that leads out of the folder, a pipe or a device."
-    whole = pathlib.Path(folder, path).resolve()
-    if not whole.is_relative_to(pathlib.Path(folder).resolve()):
-        raise OSError(errno.EINVAL, "it leads out of the run's folder", str(path))
-    with open_plain(whole) as f:
+    with open_plain(path_within(folder, path)) as f:
         return f.read(most)
 
 
@@ -452,6 +460,7 @@ def seal_of(
     folder = pathlib.Path(folder)
     notebook = notebook or file_sha256(folder / "input.ipynb")
     executed = {k: run.get(k) for k in ("parameters", "options", "working_folder", "parent", "after")}
+    executed["source"] = (run.get("template") or {}).get("path")
     what = fingerprint([folder.name, notebook, jsonable(executed)])
     return hmac.new(_key(), what.encode(), hashlib.sha256).hexdigest()
 

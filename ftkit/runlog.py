@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .core import open_plain, plain_text, UsageError
-from .runfolder import rank_folder, read_run
+from .runfolder import path_within, rank_folder, read_run
 
 # %% ../nbs/13g_runlog.ipynb #4f810708
 MOST_BYTES = 4_000_000  # that are read back for the last lines
@@ -22,7 +22,7 @@ MOST_BYTES = 4_000_000  # that are read back for the last lines
 def _opened(path: Path):
     "The log, to be read."
     try:
-        return open_plain(path)
+        return open_plain(path_within(path.parent, path.name))
     except OSError as e:
         raise UsageError(f"{path} cannot be read ({e.strerror})") from None
 

@@ -23,7 +23,7 @@ from tornado import web
 from tornado.ioloop import PeriodicCallback
 
 from .core import UsageError, jsonable, parse_json, read_json, runs_folder
-from .runfolder import NotOwn, is_file_name, noted, read_events, read_run
+from .runfolder import bytes_within, is_file_name, noted, NotOwn, path_within, read_events, read_run
 from .params import Param, ParamError, _tags, json_schema, parse_params, read_params, to_source
 from .run import _ID, cell_statuses, chosen_parameters, figures, list_templates, stage_seconds, summary, template_path
 from .chain import needed_ids
@@ -118,7 +118,8 @@ def notebook_with(
 ) -> dict:
     "A copy of the notebook that has the values as its defaults."
     notebook = read_json(chosen_template(root, template))
-    cell = next(c for c in notebook["cells"] if c["cell_type"] == "code" and "parameters" in _tags(c))
+    cell = next((c for c in notebook["cells"] if c["cell_type"] == "code" and "parameters" in _tags(c)), None)
+    if cell is None: raise UsageError(f"{template} has no cell tagged `parameters`, whose values could be replaced; tag one, or run it as it is")
     cell["source"] = to_source(read_params(notebook), values)
     return notebook
 
@@ -264,15 +265,17 @@ class _Report(_Handler):
     @web.authenticated
     async def get(self, name: str):
         "The run's own page, which may neither execute nor fetch anything."
-        path = run_called(name) / "report.html"
-        if not path.is_file(): raise web.HTTPError(404, f"{name} has no report yet")
+        folder = run_called(name)
+        try: page = await asyncio.to_thread(bytes_within, folder, "report.html")
+        except OSError: raise web.HTTPError(404, f"{name} has no report of its own yet") from None
         self.set_header("Content-Security-Policy", "sandbox allow-popups; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'")
-        self.finish(await asyncio.to_thread(path.read_bytes), set_content_type="text/html; charset=utf-8")
+        self.finish(page, set_content_type="text/html; charset=utf-8")
 
 class _ModelFile(_Handler):
     @web.authenticated
     async def get(self, name: str):
-        folder = run_called(name) / "model"
+        try: folder = path_within(run_called(name), "model")
+        except OSError: raise web.HTTPError(404, f"{name} has no model of its own") from None
         if not folder.is_dir(): raise web.HTTPError(404, f"{name} has no model")
         with tempfile.TemporaryFile() as f:
             await asyncio.to_thread(_packed, folder, f)
