@@ -36,7 +36,8 @@ def begin(
     os.environ.pop("PYTHONSAFEPATH", None)  # it is for this start, not for what the notebook starts
     sys.path[:] = [p for p in sys.path if p]
     own = os.environ.get("FTKIT_IMPORTS")
-    sys.path += [p for p in (own.split(os.pathsep) if own else [os.getcwd()]) if p not in sys.path]
+    beside = [os.getcwd()] if own is None else own.split(os.pathsep)
+    sys.path += [p for p in beside if p and p not in sys.path]
 
     def shorten(*_):
         for stream in (sys.stdout, sys.stderr):

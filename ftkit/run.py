@@ -232,6 +232,8 @@ def _of_that_folder(run: dict, where: Path) -> dict[str, str]:
     "What a notebook that works elsewhere still takes from the folder where the command was given: modules beside it and beside the notebook, and settings.ini."
     base = Path(run["working_folder"])
     beside = [str(Path((run.get("template") or {}).get("path") or base / "_").parent), str(where), str(base)]
+    if str((run.get("template") or {}).get("path")) in map(str, list_templates().values()):
+        beside = []  # libraries try to import what is not installed, and find nothing of the data's folder
     found = {"FTKIT_IMPORTS": os.pathsep.join(p for p in dict.fromkeys(beside) if os.pathsep not in p)}
     if where != base:
         there = settings(base)

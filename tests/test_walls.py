@@ -107,6 +107,7 @@ def test_settings_beside_data_name_no_place(folder, monkeypatch):
     assert settings()["cluster"].value == "tcp://127.0.0.1:9"  # it is the user's own then
 
 
+OPTIONAL = ("pynvml", "pydot", "winreg", "opt_einsum", "gmpy2", "cupy", "tensorflow", "jax", "flax", "apex", "deepspeed", "numexpr", "bottleneck", "xformers", "bitsandbytes", "polars", "dask_expr", "openai", "wandb", "comet_ml")
 BESIDE = ("random", "papermill", "nbformat", "json", "runpy", "pathlib", "sitecustomize", "usercustomize", "ipykernel_launcher", "ftkit", "IPython", "numpy", "zmq", "ipython_config", "ipython_kernel_config", "jupyter_config", "matplotlib", "torch", "conftest")
 
 
@@ -125,6 +126,19 @@ def test_the_working_folder_is_no_library(folder):
     assert "found" in next((folder / "runs").glob("*/notebook.ipynb")).read_text()  # a script still finds what lies beside it
     done = ftkit("batch", "a.ipynb", "-g", "n", "1,2")
     assert done.returncode == 0 and not mark.exists(), done.stderr
+
+
+def test_a_template_imports_nothing_beside_the_data(folder):
+    "Also not what a library tries to import and is not installed."
+    from PIL import Image
+    mark = folder / "executed"
+    for name in OPTIONAL: (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name!r} + ' ')\nraise ImportError('no')\n")
+    for label in "ab":
+        (folder / "pictures" / label).mkdir(parents=True)
+        for i in range(12): Image.new("RGB", (16, 16), (i * 20, 200 if label == "a" else 20, 0)).save(folder / "pictures" / label / f"{i}.png")
+    done = ftkit("run", "image", "-p", "data", "pictures", "-p", "backbone", "small:cnn", "-p", "epochs", 1, "-p", "head_epochs", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not mark.exists(), mark.read_text()
 
 
 def test_a_runs_environment_and_its_secrets(folder, monkeypatch):
