@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['OWN_SETTINGS', 'MOST_BYTES', 'MOST_LEVELS', 'UsageError', 'patch_to', 'Registry', 'Setting', 'own_settings_file',
            'settings', 'runs_folder', 'cache_folder', 'state_folder', 'is_secret', 'secret_texts', 'cache_sizes',
-           'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'open_plain', 'file_sha256',
-           'write_atomic', 'jsonable', 'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json',
-           'figure_text', 'how_to_install', 'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
+           'clear_cache', 'splitmix64', 'counter', 'uniform', 'permutation', 'fingerprint', 'open_plain', 'read_plain',
+           'file_sha256', 'write_atomic', 'jsonable', 'json_text', 'write_json', 'no_surrogates', 'parse_json',
+           'read_json', 'figure_text', 'how_to_install', 'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -322,15 +322,37 @@ def fingerprint(
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+def _opened_plain(path: str | os.PathLike) -> int:
+    "The number of the open file."
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no plain file", os.fspath(path))
+    return file
+
+
 def open_plain(
     path: str | os.PathLike,  # of a stranger, perhaps
 ):
     "A file to read bytes from; a pipe or a device, which never ends, is an OSError, and so is a folder."
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    return open(_opened_plain(path), "rb")
+
+
+def read_plain(
+    path: str | os.PathLike,  # as for `open_plain`
+    most: int,  # bytes; a larger file is a ValueError
+) -> bytes:
+    "A file's bytes, in the fewest calls: lists of thousands of runs are made of such files."
+    file, parts, left = _opened_plain(path), [], most + 1
+    try:
+        while left and (part := os.read(file, min(left, 1 << 20))):
+            parts.append(part)
+            left -= len(part)
+    finally:
         os.close(file)
-        raise OSError(errno.EINVAL, "it is no plain file", str(path))
-    return open(file, "rb")
+    if not left:
+        raise ValueError(f"more than {most / 1e6:.0f} MB")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def file_sha256(
@@ -383,6 +405,7 @@ def write_json(path: str | os.PathLike, value) -> pathlib.Path:
 
 MOST_BYTES = 200_000_000  # of a JSON file that is read whole
 MOST_LEVELS = 100  # of lists and objects within each other
+_DECODER = json.JSONDecoder(parse_constant=lambda name: str(float(name)))  # NaN and Infinity are texts, as `jsonable` writes them
 
 
 def no_surrogates(text: str) -> str:
@@ -399,7 +422,7 @@ def parse_json(
     # a pair of escapes that belong together is one character; the parser joins it
     clean = no_surrogates if "\\ud" in text or "\\uD" in text else None
     try:
-        value = json.loads(text, parse_constant=lambda name: str(float(name)))
+        value = _DECODER.decode(text)
         if text.count("[") + text.count("{") > MOST_LEVELS and _levels(value) > MOST_LEVELS:
             raise ValueError(f"more than {MOST_LEVELS} lists or objects within each other")
         return _in_texts(value, clean) if clean else value
@@ -432,13 +455,8 @@ def read_json(
     most: int = MOST_BYTES,  # a larger file is refused
 ):
     "Read a JSON file; a broken one raises ValueError with its path."
-    path = pathlib.Path(path)
     try:
-        with open_plain(path) as f:
-            data = f.read(most + 1)
-        if len(data) > most:
-            raise ValueError(f"more than {most / 1e6:.0f} MB")
-        return parse_json(data)
+        return parse_json(read_plain(path, most))
     except ValueError as e:  # also of bytes that are no UTF-8
         raise ValueError(f"{path} is not readable JSON ({e})") from None
 

@@ -582,7 +582,7 @@ def run_folders() -> list[Path]:
     base = runs_folder()
     if not base.is_dir(): return []
     found = [(e.name[:16], _made(e.path), e.name) for e in os.scandir(base) if _ID.match(e.name) and e.is_dir()]
-    return [base / name for *_, name in sorted(found, reverse=True) if (base / name / "run.json").exists()]
+    return [base / name for *_, name in sorted(found, reverse=True) if os.path.exists(os.path.join(base, name, "run.json"))]
 
 def find_run(
     name: str,  # an id, a unique part of it, "last", or a folder

@@ -293,10 +293,6 @@ def _names(v) -> bool:
     return isinstance(v, list) and all(map(_name, v))
 
 
-def _any(v) -> bool:
-    return True
-
-
 _PROCESS = {"host": _text, "boot_id": _text, "pid": _whole, "process_start": _text, "token": _text}
 _SHAPE = {  # what each entry of a record must be, where it is there
     **dict.fromkeys(("created", "started", "ended", "heartbeat", "bytes", "spent"), _moment),
@@ -315,7 +311,7 @@ _SHAPE = {  # what each entry of a record must be, where it is there
     "process": _PROCESS,
     "kernel": _PROCESS,
     "facts": dict,
-    "result": {"metric": _text, "part": _text, "verdict": dict, "value": _any},
+    "result": {"metric": _text, "part": _text, "verdict": dict},
     "parent": {"run": _name, "at": _whole, "fit": _whole},
     "error": {
         **dict.fromkeys(("name", "message", "cell_id"), _text),
@@ -331,20 +327,21 @@ _SHAPE = {  # what each entry of a record must be, where it is there
 # %% ../nbs/00a_runfolder.ipynb #939a96a1
 def _well_formed(run: dict, shape: dict = _SHAPE) -> dict:
     "The record without entries of another type or size than they must have, which only a damaged file holds."
-    out = {}
+    out = dict(run)
     for name, value in run.items():
-        form = shape.get(name, _any)
+        form = shape.get(name)
+        if form is None or value is None:
+            continue
         if form is dict:
-            form = {}
-        if name == "error" and isinstance(value, str):
-            form = _any
-        if value is None or form is _any:
-            out[name] = value
-        elif isinstance(form, dict):
-            if isinstance(value, dict):
-                out[name] = _well_formed(value, form)
-        elif form(value):
-            out[name] = value
+            fits = isinstance(value, dict)
+        elif not isinstance(form, dict):
+            fits = form(value)
+        elif fits := isinstance(value, dict):
+            out[name] = _well_formed(value, form)
+        else:
+            fits = name == "error" and isinstance(value, str)
+        if not fits:
+            del out[name]
     return out
 
 
@@ -372,19 +369,20 @@ def read_run(
     folder: str | os.PathLike,  # a run's folder
 ) -> dict:
     "A run's record with its true status: queued, running, completed, failed, stopped or lost."
-    folder = pathlib.Path(folder)
+    record, name = os.path.join(folder, "run.json"), os.path.basename(os.path.normpath(folder))
     try:
-        run = read_json(folder / "run.json", MOST_RECORD_BYTES)
+        run = read_json(record, MOST_RECORD_BYTES)
         if not isinstance(run, dict) or run.get("status") not in list(STATUSES):
-            raise ValueError(f"{folder / 'run.json'} does not hold a record")
+            raise ValueError(f"{record} does not hold a record")
     except (OSError, ValueError) as e:
-        lost = {"id": folder.name, "status": "lost", "error": f"its record cannot be read: {e}"}
-        return _well_formed(_recovered(folder)) | lost
+        lost = {"id": name, "status": "lost", "error": f"its record cannot be read: {e}"}
+        return _well_formed(_recovered(pathlib.Path(folder))) | lost
     run = _well_formed(run)
-    silent = silent_seconds(folder / "run.json")
-    if run["status"] in ("queued", "running") and not is_alive(run.get("process") or {}, silent):
+    is_live = run["status"] in ("queued", "running")
+    if is_live and not is_alive(run.get("process") or {}, silent_seconds(record)):
         run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
-    return run | {"id": folder.name}
+    return run | {"id": name}
+
 
 # %% ../nbs/00a_runfolder.ipynb #78f343db
 def rank_folder(
