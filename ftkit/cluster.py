@@ -58,8 +58,8 @@ def run_on_worker(
     try:
         if not _write_waiting(folder, token, process=me, heartbeat=time.time()): return ""  # another worker had it, or its driver took it back
         try: process = launch(folder, force)
-        except OSError: _write_waiting(folder, None, process=run["process"]); raise
-    except OSError as e: return f"{me['host']}: {e}"
+        except (OSError, UsageError): _write_waiting(folder, None, process=run["process"]); raise
+    except (OSError, UsageError) as e: return f"{me['host']}: {e}"
     settle(folder, process)
     return ""
 

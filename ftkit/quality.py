@@ -30,7 +30,7 @@ from .table_data import Data
 from .decisions import Decision, decide, start_decisions
 from .params import nearest
 from .personal import find_personal, scrub
-from .pictures import open_picture
+from .pictures import open_picture, opened_image
 from .runfolder import Progress
 from .sounds import Clip, open_sound
 from .roles import split_of
@@ -234,9 +234,8 @@ def _outliers(data: Data, seen: Seen):
 # %% ../nbs/11d_quality.ipynb #951ccbb2
 def _place(path) -> bool:
     "Whether a picture's file tells where it was taken."
-    from PIL import Image
     try:
-        with Image.open(path) as image: return bool(image.getexif().get_ifd(0x8825))
+        with opened_image(path) as image: return bool(image.getexif().get_ifd(0x8825))
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error): return False  # its notes are damaged: they tell no place
 
 def _grain(image) -> float:  # grey picture

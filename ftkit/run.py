@@ -32,7 +32,7 @@ from pathlib import Path
 
 from . import __version__
 from .core import UsageError, file_sha256, fingerprint, is_secret, jsonable, read_json, runs_folder, secret_texts, settings, state_folder, write_atomic, write_json
-from .runfolder import STATUSES, append_event, ask_stop, is_alive, lock_run, new_run_id, noted, read_events, read_run, require_own, run_of, seal_of, silent_seconds, this_process
+from .runfolder import append_event, ask_stop, bytes_within, is_alive, lock_run, new_run_id, noted, read_events, read_run, require_own, run_of, seal_of, silent_seconds, STATUSES, this_process
 from .params import check_params, nearest, read_params
 
 # %% ../nbs/13_run.ipynb #2eddc371
@@ -527,12 +527,14 @@ def run_template(
 def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     "Wait for a run's process and complete its record if it could not."
     code, run = process.wait(), read_run(folder)
+    if not folder.is_dir(): return code or 1  # it was removed or renamed meanwhile
     now = run.get("process") or {}
     if is_alive(now, silent_seconds(folder / "run.json")) and (now.get("host") != this_process()["host"] or now.get("pid") not in (process.pid, os.getpid())): return code  # another process has it now
     if run["status"] not in ("queued", "running", "lost"): return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
     if code < 0: status, name, said = "lost", "the run's process was killed", f"signal {-code} ended it (the system does so when memory runs out)"
     else:
-        log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        log = []
+        with contextlib.suppress(OSError): log = bytes_within(folder, "log.txt", 1_000_000).decode(errors="replace").strip().splitlines()
         status, name, said = "failed", "the run's process ended early", f"{log[-1] if log else f'with code {code}'} (all of it in log.txt)"
     with contextlib.suppress(OSError): write_json(folder / "run.json", run | {"status": status, "ended": time.time(), "error": {"cell": None, "name": name, "message": said, "usage": False}})
     return 1 if code < 0 else code
