@@ -334,7 +334,7 @@ def _tell(folder: Path, as_json: bool) -> None:
         )
     if error:
         say(
-            f"  {error}"
+            f"  {error[:5000]}"
             if isinstance(error, str)
             else (
                 "  "
@@ -343,7 +343,7 @@ def _tell(folder: Path, as_json: bool) -> None:
                 if error.get("cell")
                 else f"  {error.get('name')}: "
             )
-            + str(error.get("message")),
+            + str(error.get("message"))[:5000],
             "error",
             run=row["id"],
             status=run["status"],

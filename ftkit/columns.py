@@ -13,6 +13,7 @@ import re
 import numpy as np
 
 from ftkit.cells import (
+    as_texts,
     _UNSEEN,
     DATE_ORDERS,
     MISSING,
@@ -89,7 +90,7 @@ def table_style(
         cells = values[~blank(values, MISSING_NUMBER)].head(_SOME)
         if not len(cells) or not cells.map(lambda v: isinstance(v, str)).all():
             continue
-        bare = bare_numbers(cells.astype(str))
+        bare = bare_numbers(as_texts(cells))
         is_number = bare.str.fullmatch(r"[-+]?[\d.,]*\d[\d.,]*(?:[eE][-+]?\d+)?")
         if is_number.mean() > 0.9:
             signs |= signs_of(bare[is_number].drop_duplicates())
@@ -129,7 +130,7 @@ def _marks(values, gone) -> tuple[tuple[str, int], ...]:
     "What stands in the cells that count as missing."
     if not holds_words(values):
         return ()
-    held = values[gone].dropna().astype(str).str.strip().value_counts()
+    held = as_texts(values[gone].dropna()).str.strip().value_counts()
     return tuple((str(mark), int(n)) for mark, n in held.items() if mark)
 
 
@@ -218,7 +219,7 @@ def _number_column(name: str, kind: str | None, asked: str | None, seen, style: 
     compact = (
         holds_words(seen)
         and kind is None
-        and seen.astype(str).str.fullmatch(r"\d{8}").all()
+        and as_texts(seen).str.fullmatch(r"\d{8}").all()
         and looks_like_dates(seen)
     )
     if compact:
@@ -234,7 +235,7 @@ def _number_column(name: str, kind: str | None, asked: str | None, seen, style: 
         is_whole = share == 1 and bool((numbers % 1 == 0).all())
         if is_whole and _is_running(name, numbers):
             return "identifier", share
-        if is_whole and holds_words(seen) and leading_zeros(seen.astype(str)):
+        if is_whole and holds_words(seen) and leading_zeros(as_texts(seen)):
             return "code", share
         if share <= 0.9:
             return None, share
@@ -304,7 +305,7 @@ def _typed(name: str, kind: str, values, gone, cells, form: str):
     if kind == "number":
         told.append(_stand_ins(cells))
         if holds_words(seen):
-            told.append(units_of(seen.astype(str)))
+            told.append(units_of(as_texts(seen)))
     column = Column(name, kind, "; ".join(filter(None, told)), form, _marks(values, gone))
     return column, cells.reindex(values.index).astype(
         float if kind == "number" else "datetime64[ns]"
@@ -321,7 +322,7 @@ def _of_words(name: str, kind: str | None, values, share: float, told: str = "")
     distinct, n, words = (
         seen.nunique(),
         len(seen),
-        seen.astype(str).head(2000).str.split().str.len().mean(),
+        as_texts(seen).head(2000).str.split().str.len().mean(),
     )
     listed = n and seen.head(200).map(lambda t: bool(_LISTED.fullmatch(t))).mean() > 0.9
     if listed:
@@ -357,7 +358,7 @@ def marks_of(
 
 def _check_usual(seen, cells, usual: tuple[float, float]) -> None:
     "Refuse numbers without proof that lie far from those before, where the other reading does not."
-    bare = bare_numbers(seen.astype(str))
+    bare = bare_numbers(as_texts(seen))
     own = signs_of(bare.drop_duplicates())
     if not own.unclear or own.comma or own.point:
         return

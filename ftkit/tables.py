@@ -15,6 +15,7 @@ import torch
 
 from .augment import to_device
 from .backbone import in_chunks
+from .cells import plain_cells
 from .columns import known_cells, table_style
 from .cached import build_entry, whole
 from .core import UsageError, cache_folder, fingerprint, in_turn, patch_to, permutation, say, uniform
@@ -209,6 +210,7 @@ def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, a list of dic
         table = pd.DataFrame(given)
         if len(features.keys() & set(table.columns)): table = table.reindex(columns=list(dict.fromkeys([*table.columns, *features])))
     if lost := [n for n in features if n not in table.columns]: raise UsageError(f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}")
+    table = plain_cells(table)
     style = table_style(table)
     for name, f in features.items():
         usual = (f.mean - 6 * f.spread, f.mean + 6 * f.spread) if f.kind == "number" else None
