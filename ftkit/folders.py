@@ -145,6 +145,7 @@ class Found:
     kind: FileKind
     top: Folder | None = None
     odd: list[str] = dataclasses.field(default_factory=list)  # known by their content alone
+    linked: list[str] = dataclasses.field(default_factory=list)  # links to files outside of the folder
     left: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # reason: names
 
     def name(self, path: str) -> str:
@@ -175,6 +176,10 @@ def _leads_outside(path: str, root: str, seen: set[str]) -> bool:
     return True
 
 MOST_LEVELS = 100  # of folders within each other
+
+def _is_below(path: str, root: str) -> bool:
+    "Whether a link leads to a place within the folder."
+    return os.path.realpath(path).startswith(os.path.realpath(root).rstrip(os.sep) + os.sep)
 
 def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
     "The tree below a folder."
@@ -208,6 +213,7 @@ def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
             found.odd.append(entry.path)
         else:
             folder.others.append(entry.name)
+    found.linked += [f for f in folder.files if os.path.islink(f) and not _is_below(f, found.root)]
     for inner, part in zip(folder.folders, parts_of([f.name for f in folder.folders])):
         inner.part = part
     return folder
@@ -515,7 +521,9 @@ def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
     if seen := [n for n in seen if not n.split("/")[-1].startswith("._")]:
         notes.append(f"{len(seen)} {noun} are hidden, or in folders of the system, and are not "
                      f"read (first: {seen[0]})")
-    read = set(rows.items) if found.odd else ()
+    read = set(rows.items) if found.odd or found.linked else ()
+    if linked := [path for path in found.linked if path in read]:
+        notes.append(f"{len(linked)} {noun} are links to files outside of the folder (first: {found.name(linked[0])} → {os.path.realpath(linked[0])})")
     odd = [path for path in found.odd if path in read]
     if "HEIF" in Image.OPEN:
         odd = [path for path in odd if not path.lower().endswith(_HEIC)]

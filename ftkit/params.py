@@ -472,7 +472,31 @@ def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
     cells = notebook.get("cells", _cells_of_format_3(notebook)) if isinstance(notebook, dict) else None
     if not isinstance(cells, list) or not all(isinstance(c, dict) for c in cells):
         raise ParamError(f"{name} is not a notebook of format 4: it has no list of cells; save it with JupyterLab")
+    if why := _odd_part(notebook, cells):
+        raise ParamError(f"{name} is not a notebook of format 4: {why}; save it with JupyterLab")
     return notebook | {"cells": cells}
+
+
+def _odd_part(notebook: dict, cells: list[dict]) -> str:
+    "What of a notebook is not as the format has it; empty if all is."
+    if notebook.get("nbformat", 4) not in (3, 4):
+        return f"it is of format {str(notebook['nbformat'])[:20]}"
+    metadata = notebook.get("metadata", {})
+    if not isinstance(metadata, dict):
+        return "its metadata is no object"
+    for name in ("kernelspec", "language_info"):
+        found = metadata.get(name)
+        texts = [found.get(k) for k in ("name", "language")] if isinstance(found, dict) else []
+        if found is not None and not isinstance(found, dict) or any(t is not None and not isinstance(t, str) for t in texts):
+            return f"its {name} is no object of texts"
+    for i, cell in enumerate(cells, 1):
+        source = cell.get("source", "")
+        lines = source if isinstance(source, list) else [source]
+        if not all(isinstance(line, str) for line in lines):
+            return f"cell {i} has no text"
+        if not isinstance(cell.get("metadata", {}), dict) or not isinstance(cell.get("cell_type"), str):
+            return f"cell {i} has no type, or metadata that is no object"
+    return ""
 
 
 def _cells_of_format_3(notebook: dict) -> list | None:
