@@ -22,7 +22,7 @@ from urllib.parse import quote
 from .core import build_folder, figure_text, file_sha256, fingerprint, open_plain, parse_json, patch_to, read_json, runs_folder, UsageError, write_atomic, write_json
 from .runfolder import as_event, ask_stop, bytes_within, doubt_names, file_clock, is_file_name, is_number, read_run, this_process
 from .params import check_params, nearest, read_params, said_of_params
-from .run import checked_cwd, code_fingerprint, figures, summary, template_path, without_secrets
+from .run import checked_cwd, code_fingerprint, figures, modules_beside, summary, template_path, without_secrets
 from .plan import Planned, data_fingerprint, plan_rows, run_key
 from .ledger import Claim, Ledger, all_claims
 
@@ -137,6 +137,14 @@ def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, 
     return out, hidden
 
 
+def _refuse_other_files(batch: Batch, here: str, values: list[dict]) -> None:
+    "Refuse a command that is given in another folder, where its values name other files."
+    there = batch.info["working_folder"]
+    for value in (v for row in values for v in row.values()):
+        if data_fingerprint(value, here) != data_fingerprint(value, there):
+            raise UsageError(f"batch {batch.name} was begun in {there}, where {str(value)[:80]} is another file than here; give the command there, or another --name")
+
+
 def plan_batch(
     template: str,  # a shipped template's name, or a notebook's path
     grid: dict | None = None,  # as for `plan_rows`, like the next four
@@ -157,8 +165,8 @@ def plan_batch(
     chosen, told = plan_rows(params, grid, table, parameters, sample, seed)
     chosen, hidden = _without_secrets(chosen)
     told = said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template) + told
-    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": code_fingerprint() if b"ftkit" in text else {}, "cwd": checked_cwd(cwd or "run", source)}
-    name = batch_name(name, source.stem) if name else f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], [v for _, v in chosen]])[:6]}"
+    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": (code_fingerprint() if b"ftkit" in text else {}) | modules_beside(source), "cwd": checked_cwd(cwd or "run", source)}
+    name = batch_name(name, source.stem) if name else f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], str(source), made['working_folder'], [v for _, v in chosen]])[:6]}"
     if not _NAME.fullmatch(name): raise UsageError(f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one")
     batch = Batch.__new__(Batch)
     folder, batch.instead = runs_folder() / "batches" / name, {}
@@ -166,7 +174,9 @@ def plan_batch(
     else: batch.folder, batch.ledger, batch.info, batch.rows = folder, Ledger(folder), made, []
     if new_code and batch.rows: told += _with_new_code(batch, made)
     if batch.info["template"]["sha256"] != made["template"]["sha256"]: raise UsageError(f"batch {name} was begun with another version of {source.name}; give this one another --name, or say --continue-with-new-code: what is completed stays, the rest runs with this version")
-    if batch.info["working_folder"] != made["working_folder"]: told.append(f"paths count from {batch.info['working_folder']}, where this batch was begun")
+    if batch.info["working_folder"] != made["working_folder"]:
+        _refuse_other_files(batch, made["working_folder"], [v for _, v in chosen])
+        told.append(f"paths count from {batch.info['working_folder']}, where this batch was begun")
     if cwd and batch.info.get("cwd") != made["cwd"]: batch.info["cwd"] = made["cwd"]; told.append(f"from here on the notebooks work in {made['cwd']}")
     values = [v for _, v in chosen]
     data = _pinned(batch, values, made["code"], force)

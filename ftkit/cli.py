@@ -403,6 +403,14 @@ def _runs(
     )
 
 
+def _run_to_remove(name: str) -> Path:
+    "A run that was named with care: an id, four characters of it at least, or last."
+    folder = find_run(name)
+    if len(name) < 4:
+        raise UsageError(f"{name!r} is too little of an id to remove a run by; give four characters at least: {folder.name}")
+    return folder
+
+
 @app.command("rm")
 def _rm(
     runs: Annotated[list[str] | None, typer.Argument(help="runs, as for show; or choose them by the options", autocompletion=run_words)] = None,
@@ -421,7 +429,7 @@ def _rm(
     if bool(runs) == any(c is not None for c in chosen_by):
         raise UsageError("give runs, or choose them: --older-than 30d, --status failed, --template NAME, --batch NAME, --keep-best 3")
     if runs:
-        folders, stays = list(dict.fromkeys(find_run(r) for r in runs)), []
+        folders, stays = list(dict.fromkeys(_run_to_remove(r) for r in runs)), []
         for run, by in needed_by({f.name for f in folders}).items():
             say(f"{run} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot go on without it")
     else:

@@ -69,7 +69,7 @@ def _write_waiting(folder: Path, token: str | None, **fields) -> bool:
 
 def _differs(before: dict, now: dict) -> str:
     "What of two fingerprints of code is not the same, in words."
-    return ", ".join(f"{n} {now.get(n)} instead of {before.get(n)}" for n in sorted(before | now) if before.get(n) != now.get(n))
+    return ", ".join(f"{n} {now.get(n)} instead of {before.get(n)}" for n in sorted(before | now) if before.get(n) != now.get(n) and not n.startswith("module "))
 
 # %% ../nbs/15c_cluster.ipynb #3575b1fd
 def _within(seconds: float, f):

@@ -220,8 +220,8 @@ def state_folder() -> pathlib.Path:
 
 # %% ../nbs/00_core.ipynb #85bce3f5
 _SECRET = re.compile(
-    r"(password|passwd|passphrase|secret|credential|apikey)s?(_|$)"
-    r"|(^|_)(token|pwd|pw|pass|(api|access|private|signing|encryption|auth|account|storage|master)_?key|cookie|dsn|pat|auth|bearer|jwt|otp|sas|webhook|connection_string)s?(_|$)"
+    r"((password|passwd|passphrase|secret|credential|apikey)s?"
+    r"|(^|_)(token|pwd|pw|pass|(api|access|private|secret|signing|encryption|auth|account|storage|master)_?key|cookie|dsn|pat|auth|bearer|jwt|otp|sas|webhook|connection_string)s?)(_?\d+)?$"
 )
 _WITH_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 

@@ -29,7 +29,7 @@ from .core import json_text, jsonable, patch_to, read_json, secret_texts, write_
 from .runfolder import HEARTBEAT_SECONDS, RunStopped, ask_stop, emit, lock_run, lost_rank, noted, read_run, resume_command, run_of, stop_asked, this_process
 from .printed import Log, Printed, line_of_cell, masked, traceback_text
 from .sentry import GRACE_SECONDS, end_processes, is_training, start_sentry
-from .run import folder_bytes, forget_secrets, secrets_of, socket_name
+from .run import STARS, folder_bytes, forget_secrets, secrets_of, socket_name
 from .chain import complete_needs, with_paths
 
 # %% ../nbs/13c_engine.ipynb #5b657d6c
@@ -66,7 +66,7 @@ def _client_class():
 
         def output(self, outs, msg, display_id, cell_index):
             "Text joins what is there, and what is too much is left out."
-            content = msg["content"]
+            content = msg["content"] = self.printed.hide(msg["content"])
             if self.output_hook_stack[msg["parent_header"].get("msg_id")]: return super().output(outs, msg, display_id, cell_index)
             if msg["msg_type"] == "stream":
                 if self.clear_before_next_output:
@@ -84,6 +84,7 @@ def _client_class():
 
         def _update_display_id(self, display_id, msg):
             "A display that is drawn anew takes no more room than one that is new."
+            msg["content"] = self.printed.hide(msg["content"])
             if not self.printed.fits(msg["content"]): super()._update_display_id(display_id, msg)
 
         def papermill_execute_cells(self):
@@ -121,11 +122,11 @@ def _manager_class():
 
     class Manager(NotebookExecutionManager):
         "Pending cells stay pending, and files are written whole."
-        settle, hidden = staticmethod(lambda: None), ()  # what brings the outputs up to date, and secrets
+        settle, stars = staticmethod(lambda: None), {}  # what brings the outputs up to date; by a cell's id, its source without secrets
         def save(self, **kwargs):
             self.nb = kwargs.get("nb") or self.nb
             self.settle()
-            if self.output_path and "://" not in str(self.output_path): _write(self.output_path, masked(nbformat.writes(self.nb), self.hidden, in_json=True) + "\n"); self.last_save_time = self.now()
+            if self.output_path and "://" not in str(self.output_path): _write(self.output_path, _starred(self.nb, self.stars) + "\n"); self.last_save_time = self.now()
             else: super().save(**kwargs)
 
         def notebook_complete(self, **kwargs):
@@ -153,6 +154,17 @@ def _write(path: str | os.PathLike, text: str) -> None:
         if e.errno != errno.ENOSPC or not reserve.exists(): raise
         reserve.unlink()
         write_atomic(path, text)
+
+
+def _starred(nb, stars: dict[str, str]) -> str:
+    "The notebook as JSON, with other sources for some cells."
+    real = {cell["id"]: cell.source for cell in nb.cells if cell.get("id") in stars}
+    for cell in nb.cells:
+        if cell.get("id") in stars: cell.source = stars[cell["id"]]
+    try: return nbformat.writes(nb)
+    finally:
+        for cell in nb.cells:
+            if cell.get("id") in stars: cell.source = real[cell["id"]]
 
 
 def _kernel_environment() -> dict[str, str]:
@@ -185,8 +197,8 @@ class FtkitEngine:
         client = _client_class()(manager, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=execution_timeout or options.pop("timeout", None), log_output=log_output,
                         iopub_timeout=IOPUB_SECONDS, raise_on_iopub_timeout=False, **({k: v for k, v in options.items() if k in known} | {"coalesce_streams": False}))
         client.watch, client.sockets = watch, _socket_folder()
-        client.printed = Printed(Log(watch.hidden) if watch else _silent)
-        manager.settle, manager.hidden = client.printed.settle, watch.hidden if watch else ()
+        client.printed = Printed(Log(watch.hidden), watch.hidden) if watch else Printed(_silent)
+        manager.settle, manager.stars = client.printed.settle, watch.stars if watch else {}
         try: client.execute(**dict(start) | {"env": _kernel_environment()})
         finally:
             _name_exits(nb)
@@ -295,7 +307,7 @@ class _Watch(threading.Thread):
     def __init__(self, folder: Path):
         super().__init__(daemon=True)
         self.folder, self.lock, self.over, self.data = folder, threading.Lock(), threading.Event(), read_json(folder / "run.json")
-        self.hidden = ()  # secrets among the parameters
+        self.hidden, self.stars = (), {}  # secrets among the parameters, and the cell that sets them without them
         self.rank, self.ranks, self.gone = self.data.get("rank", 0), self.data.get("ranks", 1), None
         self.options, self.km, self.asked, self.interrupted, self.hurry, self.started, self.beaten = self.data.get("options") or {}, None, None, False, 0, float("inf"), 0.0  # its time begins when what it needs is there
 
@@ -303,7 +315,7 @@ class _Watch(threading.Thread):
         "Change the record, whole."
         with self.lock:
             self.data |= fields | {"heartbeat": time.time()}
-            _write(self.folder / "run.json", masked(json_text(self.data), self.hidden, in_json=True))
+            _write(self.folder / "run.json", json_text(self.data))
 
     def signalled(self, number, frame):
         self.hurry += 1
@@ -438,11 +450,21 @@ def execute_run(
     return {"completed": 0, "stopped": 130}.get(last["status"], 2 if error and error["usage"] else 1)
 
 # %% ../nbs/13c_engine.ipynb #f4e045a9
+def _with_values(nb, values: dict, hidden: dict, kernel: str, language: str) -> tuple:
+    "The notebook with its parameters; and the source, without secrets, of the cell that sets them."
+    from papermill.parameterize import parameterize_notebook
+    made, shown = (parameterize_notebook(nb, v, kernel_name=kernel, language=language, engine_name="ftkit") for v in (values, values | dict.fromkeys(hidden, STARS)))
+    if not hidden: return made, {}
+    made.metadata.papermill["parameters"] = shown.metadata.papermill["parameters"]
+    cell, other = (next(c for c in n.cells if "injected-parameters" in c.metadata.get("tags", [])) for n in (made, shown))
+    cell["id"] = cell.get("id") or secrets.token_hex(4)
+    return made, {cell["id"]: other.source}
+
+
 def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
     "The notebook as far as it came, and what was wrong."
     from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors, remove_error_markers
     from papermill.iorw import load_notebook_node
-    from papermill.parameterize import parameterize_notebook
     nb, output = None, folder / "notebook.ipynb"
     try:
         if complete_needs(watch.data | {"process": queued_by}, bool(os.environ.get("FTKIT_FORCE"))) > 1: watch.write(started=time.time())  # what others took is theirs
@@ -455,7 +477,7 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
             if cell.cell_type != "code" and "parameters" in cell.metadata.get("tags", []): cell.metadata.tags.remove("parameters")
         spec = nb.metadata.get("kernelspec", {})
         kernel, language = watch.options.get("kernel") or spec.get("name") or "python3", nb.metadata.get("language_info", {}).get("name") or spec.get("language") or "python"  # some notebooks name neither
-        if values: nb = parameterize_notebook(nb, values, kernel_name=kernel, language=language, engine_name="ftkit")
+        if values: nb, watch.stars = _with_values(nb, values, hidden, kernel, language)
         nb = remove_error_markers(prepare_notebook_metadata(nb, "input.ipynb", "notebook.ipynb"))
         FtkitEngine.execute_notebook(nb, kernel, output_path=str(output), progress_bar=False, watch=watch, start={} if os.name == "nt" else {"pass_fds": (lock.fileno(),)})
         raise_for_execution_errors(nb, None)
@@ -464,7 +486,7 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
         error = _what_failed(nb, e, run_of(folder).name)
         with contextlib.suppress(Exception): raise_for_execution_errors(nb, None)  # marks the cell, for kernels that died too
         with contextlib.suppress(OSError):
-            if nb is not None: _write(output, masked(nbformat.writes(nb), watch.hidden, in_json=True) + "\n")
+            if nb is not None: _write(output, _starred(nb, watch.stars) + "\n")
         return nb, error
     return nb, None
 
