@@ -320,7 +320,7 @@ def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, pre
     own = config["ftkit"]
     newer = own.get("schema", SCHEMA)
     if newer != SCHEMA:
-        raise ArtifactError(f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads {SCHEMA}; install the ftkit that wrote it ({str(own.get('version'))[:40]})")
+        raise ArtifactError(f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads {SCHEMA}; install the version that wrote it ({str(own.get('version'))[:40]})")
     classical = "method" in own
     rules = _OWN | (_CLASSICAL if classical else _NETWORK)
     check_fields(own, rules, where, ("schema", "version", "revision", "interval", "familiar", "pairs"))
@@ -396,7 +396,7 @@ def _body_of(folder: Path, architecture: str):
     "The body, which may not be larger than its weights, nor come from elsewhere."
     source, _, rest = architecture.partition(":")
     if source not in SOURCES or source in _NO_SOURCES or source == "static" and "x" not in rest.strip("0123456789"):
-        raise ArtifactError(f"{folder / 'config.json'}: architecture is {architecture[:60]!r}; it must be one that ftkit builds by itself ({', '.join(s for s in SOURCES if s not in _NO_SOURCES)})")
+        raise ArtifactError(f"{folder / 'config.json'}: architecture is {architecture[:60]!r}; it must be one of those that are built in ({', '.join(s for s in SOURCES if s not in _NO_SOURCES)})")
     return load_backbone(f"folder:{folder}")
 
 

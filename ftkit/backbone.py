@@ -161,10 +161,10 @@ def _of_transformers(
 
     if os.path.isdir(name):
         refuse_code_in(name)
-        return name, {"trust_remote_code": False}, None
+        return name, dict(trust_remote_code=False), None
     name, revision = revision_of(name)
     commit = commit_on_hub(name, revision)  # one for all files, also if the branch moves meanwhile
-    options = {"trust_remote_code": False, "revision": commit or revision or "main"}
+    options = dict(trust_remote_code=False, revision=commit or revision or "main")
     refuse_code(name, {"config.json": PreTrainedConfig.get_config_dict(name, **options)[0]})
     return name, options, commit
 

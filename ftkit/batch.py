@@ -57,6 +57,8 @@ def _check_info(info) -> None:
     kinds = {"template": dict, "working_folder": str, "data": dict, "code": dict}
     if not isinstance(info, dict) or any(type(info.get(k)) is not kind for k, kind in kinds.items()):
         raise ValueError("batch.json lacks entries, or has them of another type")
+    if any(type(info["template"].get(k)) is not str for k in ("name", "sha256")):
+        raise ValueError("batch.json does not say what it is a batch of")
     codes = info.get("codes") or [{"file": "input.ipynb", "notebook": info["template"].get("sha256"), "code": info["code"]}]
     kinds = {"file": str, "notebook": str, "code": dict}
     if not isinstance(codes, list) or any(type(c.get(k)) is not kind for c in codes for k, kind in kinds.items()):
@@ -489,7 +491,7 @@ def save_table(self,
 def _panel(ax, rows: list[dict], name: str, metric: str) -> None:
     "One parameter against the metric: numbers by size, everything else by name."
     values = [r[name] for r in rows]
-    number = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    number = all(map(is_number, values))
     words = sorted({str(v)[:18] for v in values})
     x = values if number else [words.index(str(v)[:18]) for v in values]
     y = [r[metric] for r in rows]

@@ -111,10 +111,10 @@ def _params(template: Template, as_json: Json = False):
     "Show a template's parameters: type, default, what is allowed; and the lines of its cell that are not typed. With --json: a JSON schema."
     params = read_params(template_path(template))
     if as_json: return _print_json(json_schema(params, title=template) | {"untyped": [{"name": u.name, "line": u.line, "why": u.why} for u in params.untyped]})
-    if not params.cells: return print("no cell is tagged `parameters`; the notebook runs as it is, and a value of -p is set in a cell at the top")
+    if not params.cells: return print("no cell is tagged `parameters`; the notebook runs as it is, and values are set in a cell at the top")
     if params or not params.untyped: _print_table([dict(zip(("parameter", "type", "default", "allowed", "meaning"), row)) for row in help_table(params)], ["parameter", "type", "default", "allowed", "meaning"])
     if params.untyped:
-        print(("\n" if params else "") + "not typed; a value of -p is passed on unchecked, as papermill does:")
+        print(("\n" if params else "") + "not typed; values are passed on unchecked, as papermill does:")
         _print_table([{"line": u.line, "name": u.name, "why": u.why} for u in params.untyped], ["line", "name", "why"])
 
 # %% ../nbs/19_cli.ipynb #eb6666e3

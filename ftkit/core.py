@@ -496,8 +496,8 @@ def figure_text(
     low, high = (figure.get(k, math.nan) for k in ("low", "high"))
     try:
         value, low, high = map(float, (value, low, high))  # JSON writes "nan" as a text
-    except (TypeError, ValueError):
-        return str(value)
+    except (TypeError, ValueError, OverflowError):
+        return str(value)[:50]
     if not math.isfinite(value):
         return str(value)
     if "low" not in figure:

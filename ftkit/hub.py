@@ -33,7 +33,7 @@ def refuse_code(
         asks += [k for k in config if k.endswith(("attn_implementation", "experts_implementation")) and re.search(r"[/:@]", str(config[k]))]
         if asks:
             raise CodeWanted(
-                f"{where} asks to execute code that comes with the model ({asks[0]} in {name}), and ftkit executes none; choose a model whose kind transformers knows by itself"
+                f"{where} asks to execute code that comes with the model ({asks[0]} in {name}), which is never executed; choose a model whose kind transformers knows by itself"
             )
 
 

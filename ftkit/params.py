@@ -481,7 +481,7 @@ def _odd_part(notebook: dict, cells: list[dict]) -> str:
     "What of a notebook is not as the format has it; empty if all is."
     if notebook.get("nbformat", 4) not in (3, 4):
         return f"it is of format {str(notebook['nbformat'])[:20]}"
-    metadata = notebook.get("metadata", {})
+    metadata = notebook.get("metadata") or {}
     if not isinstance(metadata, dict):
         return "its metadata is no object"
     for name in ("kernelspec", "language_info"):
@@ -494,7 +494,7 @@ def _odd_part(notebook: dict, cells: list[dict]) -> str:
         lines = source if isinstance(source, list) else [source]
         if not all(isinstance(line, str) for line in lines):
             return f"cell {i} has no text"
-        if not isinstance(cell.get("metadata", {}), dict) or not isinstance(cell.get("cell_type"), str):
+        if not isinstance(cell.get("metadata") or {}, dict) or not isinstance(cell.get("cell_type"), str):
             return f"cell {i} has no type, or metadata that is no object"
     return ""
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from .drawing import clean_page, drawable
 from .core import figure_text, read_json, write_atomic
 from .explain import heard_html, marked_html
-from .runfolder import bytes_within, noted, read_events, read_run, verdict_lines
+from .runfolder import bytes_within, is_number, noted, read_events, read_run, verdict_lines
 from .run import chosen_parameters, list_templates, stage_seconds
 
 # %% ../nbs/13b_report.ipynb #b5a8203a
@@ -281,10 +281,10 @@ def curves(
     import matplotlib.pyplot as plt
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
     for folder in map(Path, folders):
-        told = {e["epoch"]: e for e in read_events(folder)[0] if e.get("stage") == "tune" and "train_loss" in e}
-        metric = next((k for e in told.values() for k in e if k.startswith("valid_") and k != "valid_loss"), None)
+        told = {e["epoch"]: e for e in read_events(folder)[0] if e.get("stage") == "tune" and "train_loss" in e and "epoch" in e}
+        metric = next((k for e in told.values() for k in e if k.startswith("valid_") and k != "valid_loss" and is_number(e[k])), None)
         for ax, key in zip(axes, ("valid_loss" if metric else "train_loss", metric)):
-            if key: ax.plot(list(told), [e.get(key) for e in told.values()], marker=".", label=drawable(folder.name[-6:])); ax.set_ylabel(drawable(key.replace("_", " "))); ax.set_xlabel("epoch")
+            if key: ax.plot(list(told), [e.get(key) if is_number(e.get(key)) else None for e in told.values()], marker=".", label=drawable(folder.name[-6:])); ax.set_ylabel(drawable(key.replace("_", " "))); ax.set_xlabel("epoch")
     for ax in axes: ax.legend(fontsize=7) if ax.lines else ax.axis("off")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=110)
@@ -326,6 +326,7 @@ def write_report(
     metrics, notebook = _shown("the figures (metrics.json)", _metrics, m), _shown("the executed notebook", _cells, {"cells": cells})
     pictures = "".join(_picture(folder, p) for p in sorted((folder / "figures").glob("*.png")))
     family = run.get("parent") or {}
+    family = family if {"run", "at"} <= set(family) else {}
     lines = [folder] + [p for p in [folder.parent / str(family.get("run", ""))] if family and (p / "run.json").exists()]
     sections = {"Figures": metrics if m else "", "Texts": _shown("the texts", _texts, m), "Recordings": _shown("the recordings", _sounds, m, folder), "Pictures": pictures, "Beside its parent": picture_html(curves(lines), "png", f"this run, and {family['run']} from which it was forked at step {family['at']}") if len(lines) > 1 else "",
                 "Parameters": _shown("the parameters", _parameters, run, folder), "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",

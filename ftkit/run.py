@@ -32,7 +32,7 @@ from pathlib import Path
 
 from . import __version__
 from .core import UsageError, file_sha256, fingerprint, is_secret, jsonable, read_json, runs_folder, secret_texts, settings, state_folder, write_atomic, write_json
-from .runfolder import append_event, ask_stop, bytes_within, is_alive, lock_run, new_run_id, noted, read_events, read_run, require_own, run_of, seal_of, silent_seconds, STATUSES, this_process
+from .runfolder import append_event, ask_stop, bytes_within, is_alive, is_number, lock_run, new_run_id, noted, read_events, read_run, require_own, run_of, seal_of, silent_seconds, STATUSES, this_process
 from .params import check_params, nearest, read_params
 
 # %% ../nbs/13_run.ipynb #2eddc371
@@ -803,8 +803,8 @@ def cell_statuses(
     "Id, first line and status (completed, running, failed or pending) of each code cell of the executed notebook."
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):  # not yet there, or broken: nothing is known
         cells = [c for c in read_json(Path(folder) / "notebook.ipynb")["cells"] if c["cell_type"] == "code"]
-        return [{"id": c.get("id"), "source": "".join(c["source"]).partition("\n")[0], "status": c["metadata"].get("papermill", {}).get("status", "pending"),
-                 "seconds": c["metadata"].get("papermill", {}).get("duration")} for c in cells]
+        rows = [(c, c["metadata"].get("papermill", {})) for c in cells]
+        return [{"id": c.get("id"), "source": "".join(c["source"]).partition("\n")[0], "status": str(p.get("status", "pending")), "seconds": p["duration"] if is_number(p.get("duration")) else None} for c, p in rows]
     return []
 
 def stage_seconds(

@@ -129,7 +129,7 @@ def _built(path: Path):
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
         if size > 20 * path.stat().st_size + 1e6:
-            raise ArtifactError(f"{path} unpacks to {size:,} bytes, which no model of ftkit does; copy the whole folder again")
+            raise ArtifactError(f"{path} unpacks to {size:,} bytes, which no saved model does; copy the whole folder again")
         foreign = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED))
         if foreign:
             raise ArtifactError(f"{path} holds {foreign[0]}, which no model of ftkit has; it is not loaded")
@@ -170,7 +170,7 @@ def _check_part(part) -> None:
     for name in ("n_jobs", "memory"):  # as many threads as asked for; a folder whose pickles would be read
         value = fields.get(name) if isinstance(fields, dict) else None
         if value is not None and hasattr(value, "construct") and value.construct() not in (None, 1):
-            raise ArtifactError(f"model.skops sets {name} of a {part.class_name}, which no model of ftkit does; it is not loaded")
+            raise ArtifactError(f"model.skops sets {name} of a {part.class_name}, which no saved model does; it is not loaded")
 
 
 def _same_steps(pipeline, like, path: Path) -> None:

@@ -308,7 +308,7 @@ def test_jupyterlab_in_a_folder_of_somebody_else(browser, tmp_path, monkeypatch)
         page.button("Resume").click()
         dialog = page.page.locator(".jp-Dialog")
         dialog.get_by_text("was not started by you").wait_for(timeout=10_000)
-        page.page.screenshot(path="/tmp/shot.png")
+        page.page.screenshot(path=str(tmp_path / "dialog.png"))
         dialog.get_by_role("button", name="Cancel").click()
         time.sleep(3)
         assert not mark.exists() and read_run(runs[0])["status"] == "lost"
