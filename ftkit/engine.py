@@ -224,7 +224,8 @@ def _keep_metrics(cell, hidden: tuple[str, ...] = ()) -> None:
     "Write the dict that a cell tagged `metrics` ends on as the run's metrics.json."
     folder = os.environ.get("FTKIT_RUN_DIR")
     texts = [masked("".join(o["data"].get("text/plain", "")), hidden) for o in cell.outputs if o.output_type == "execute_result"]
-    if not folder or not texts or (Path(folder) / "metrics.json").exists(): return
+    if not folder or not texts: return
+    if (Path(folder) / "metrics.json").exists(): return emit("note", text="the run has figures already; those of this cell tagged metrics do not count")
     plain = re.sub(r"np\.\w+\((-?[\w.+-]+)\)", r"\1", texts[-1])
     try: found = ast.literal_eval(re.sub(r"(?<=[:,\s])(-?(?:nan|inf))(?=\s*[,}])", r"'\1'", plain))
     except (ValueError, SyntaxError): found = None

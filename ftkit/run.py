@@ -779,6 +779,9 @@ def remove_run(
     "Remove a run that is not running; it disappears at once, whole."
     folder, run = Path(folder), read_run(folder)
     if run["status"] in ("queued", "running"): raise UsageError(f"{run['id']} is {run['status']}; stop it first: ftkit stop {run['id']}")
+    if folder.is_symlink():
+        folder.unlink()  # what it leads to is not ftkit's
+        return 0
     size, gone = folder_bytes(folder), folder.with_name(f".removed-{folder.name}")
     try: os.replace(folder, gone)
     except OSError as e: raise UsageError(f"{folder} cannot be removed ({os.strerror(e.errno or errno.EIO)})") from None
