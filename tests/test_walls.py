@@ -343,3 +343,51 @@ def test_pipes_and_devices_in_place_of_files_hold_nobody_up(folder):
             assert "Traceback" not in done.stderr and done.returncode in (0, 1, 2), (name, words, done.stderr)
         for report in (folder / "runs").glob("*odd*/report.html"): assert "cHJpdmF0ZQ" not in report.read_text()
     assert len(list_runs()) == 25 and ftkit("runs", "--limit", 0).stdout.count("20260101T") >= 24
+
+
+# ---- what a red team found
+
+
+def test_a_batch_of_another_folder_or_module_is_another_batch(folder):
+    for name, value in (("x", 0.2), ("y", 0.7)):
+        (folder / name).mkdir()
+        (folder / name / "d.csv").write_text(str(value))
+        (folder / name / "helper.py").write_text(f"V = {value}")
+        notebook(folder / name / "run.ipynb", "n: int = 1", "import helper", "{'v': helper.V}")
+    notebook(folder / "data.ipynb", "n: int = 1\ndata: str = ''", "pass", "{'v': float(open(data).read())}")
+
+    def value(*words, cwd):
+        done = ftkit("batch", *words, "--json", cwd=cwd)
+        return json.loads(done.stdout)["rows"][0]["v"] if done.returncode == 0 else done.stderr
+    assert [value("../data.ipynb", "-g", "n", "1", "-p", "data", "d.csv", cwd=folder / n) for n in "xy"] == [0.2, 0.7]
+    assert [value(f"{n}/run.ipynb", "-g", "n", "1", cwd=folder) for n in "xy"] == [0.2, 0.7]
+    assert value("../data.ipynb", "-g", "n", "1", "-p", "data", "d.csv", "--name", "same", cwd=folder / "x") == 0.2
+    assert "is another file than here" in value("../data.ipynb", "-g", "n", "1", "-p", "data", "d.csv", "--name", "same", cwd=folder / "y")
+    (folder / "x" / "helper.py").write_text("V = 0.5")
+    assert "module helper" in value("x/run.ipynb", "-g", "n", "1", cwd=folder)
+
+
+def test_a_short_secret_and_an_innocent_name(folder):
+    notebook(folder / "a.ipynb", "token: str = ''\nauth_column: str = 'x'", "print('11 steps', auth_column)", "{'accuracy': 0.5}")
+    for text in ("1", "e", "completed"):
+        done = ftkit("run", "a.ipynb", "-p", "token", text, "-p", "auth_column", "steps")
+        run = sorted((folder / "runs").glob("2*"))[-1]
+        record = read_run(run)
+        assert done.returncode == 0 and record["status"] == "completed" and record["parameters"] == {"token": "********", "auth_column": "steps"}
+        assert "11 steps steps" in (run / "log.txt").read_text() and record["result"]["value"] == {"value": 0.5}
+        cells = json.loads((run / "notebook.ipynb").read_text())
+        assert "token = \"********\"" in json.dumps(cells).replace('\\"', '"') and cells["metadata"]["papermill"]["parameters"]["token"] == "********"
+    assert ftkit("rm", "", "-y").returncode == 2 and ftkit("rm", "2", "-y").returncode == 2
+
+
+def test_a_picture_that_is_a_program_is_none(folder):
+    from ftkit.pictures import PictureError, open_picture
+    (folder / "bin").mkdir()
+    for name in ("gs", "gswin64c"):
+        (folder / "bin" / name).write_text(f"#!/bin/sh\necho $0 >> {folder / 'executed'}\n")
+        (folder / "bin" / name).chmod(0o755)
+    (folder / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\nshowpage\n%%EOF\n")
+    with pytest.MonkeyPatch.context() as m:
+        m.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        with pytest.raises(PictureError): open_picture(folder / "a.png")
+    assert not (folder / "executed").exists()

@@ -60,7 +60,7 @@ export async function askWithWord(kit: Kit, path: string, body: object): Promise
   } catch (e) {
     if (!(e instanceof Refused) || !e.confirm) throw e;
     const buttons = [Dialog.cancelButton(), Dialog.warnButton({ label: kit.trans.__('Execute it') })];
-    const answer = await showDialog({ title: kit.trans.__('A run that is not yours'), body: e.message, buttons });
+    const answer = await showDialog({ title: kit.trans.__('A run that is not yours'), body: e.message, buttons, defaultButton: 0 });
     if (answer.button.accept) await ask(path, { ...body, [e.confirm]: true });
   }
 }
