@@ -20,7 +20,8 @@ from .core import build_folder, fingerprint, json_text, read_json, say, write_js
 
 # %% ../nbs/01c_cached.ipynb #add79875
 _SEAL = "seal.json"
-_BLOCK, _WHOLE, _SOME = 1 << 20, 64, 32  # bytes of a block; files of so many are compared whole; else so many of theirs
+_BLOCK = 1 << 20  # bytes
+_WHOLE, _SOME = 64, 32  # files of so many blocks are compared whole; else so many of theirs
 _seen: dict[str, tuple] = {}  # entries that were whole: their files' sizes and times
 
 
@@ -36,7 +37,11 @@ def _blocks(path: Path, which=None) -> list[int]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.rglob("*") if f.is_file() and f.name != _SEAL and not f.name.startswith("."))
+    return sorted(
+        f
+        for f in folder.rglob("*")
+        if f.is_file() and f.name != _SEAL and not f.name.startswith(".")
+    )
 
 
 def _seal_of(final: Path) -> Path:
@@ -51,7 +56,9 @@ def seal(
     at: Path | None = None,  # where the seal goes; default: into the folder
 ) -> None:
     "Write down what the files hold."
-    files = {f.relative_to(folder).as_posix(): [f.stat().st_size, _blocks(f)] for f in _files(folder)}
+    files = {
+        f.relative_to(folder).as_posix(): [f.stat().st_size, _blocks(f)] for f in _files(folder)
+    }
     write_json(at or folder / _SEAL, {"files": files, "check": fingerprint(files)})
 
 
@@ -76,7 +83,9 @@ def whole(
     if not final.is_dir():
         return final
     if why := _damage(final):
-        say(f"the cached {final.parent.name}/{final.name[:40]} is damaged ({why}); it is dropped and made anew")
+        say(
+            f"the cached {final.parent.name}/{final.name[:40]} is damaged ({why}); it is dropped and made anew"
+        )
         drop(final)
     return final
 
@@ -93,7 +102,12 @@ def drop(final: Path) -> None:
 
 
 def _stamp(final: Path) -> tuple:
-    return tuple((str(f), s.st_size, s.st_mtime_ns) for f in [*_files(final), _seal_of(final)] if f.is_file() for s in [f.stat()])
+    return tuple(
+        (str(f), s.st_size, s.st_mtime_ns)
+        for f in [*_files(final), _seal_of(final)]
+        if f.is_file()
+        for s in [f.stat()]
+    )
 
 
 def _damage(final: Path) -> str:
@@ -126,7 +140,11 @@ def _difference(path: Path, size: int, blocks: list[int]) -> str:
     if path.stat().st_size != size:
         return f"has {path.stat().st_size:,} bytes, not {size:,}"
     n = len(blocks)
-    some = range(n) if n <= _WHOLE else sorted({0, n - 1, *random.SystemRandom().sample(range(n), _SOME)})
+    some = (
+        range(n)
+        if n <= _WHOLE
+        else sorted({0, n - 1, *random.SystemRandom().sample(range(n), _SOME)})
+    )
     found = _blocks(path, some)
     return "has other bytes" if found != [blocks[k] for k in some] else ""
 
@@ -148,7 +166,11 @@ def kept_value(
         return None
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, MemoryError):
         held = read_json(path)
-        if isinstance(held, dict) and set(held) == {"value", "check"} and held["check"] == fingerprint([path.name, held["value"]]):
+        if (
+            isinstance(held, dict)
+            and set(held) == {"value", "check"}
+            and held["check"] == fingerprint([path.name, held["value"]])
+        ):
             return held["value"]
     say(f"the cached {path.parent.name}/{path.name[:40]} is damaged; it is dropped and made anew")
     drop(path)
@@ -174,17 +196,23 @@ def known_rows(
 def _read_rows(path: Path, table: str, columns: str, keys: list[str]) -> dict[str, tuple]:
     found, damaged = {}, []
     with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
-        db.execute(f"create table if not exists {table} (key text primary key, {columns}, kept int)")
+        db.execute(
+            f"create table if not exists {table} (key text primary key, {columns}, kept int)"
+        )
         for i in range(0, len(keys), 500):
             part = keys[i : i + 500]
-            for row in db.execute(f"select * from {table} where key in ({','.join('?' * len(part))})", part):
+            for row in db.execute(
+                f"select * from {table} where key in ({','.join('?' * len(part))})", part
+            ):
                 if row[-1] == _check(row[:-1]):
                     found[row[0]] = row[1:-1]
                 else:
                     damaged.append(row[0])
         db.executemany(f"delete from {table} where key = ?", [(k,) for k in damaged])
     if damaged:
-        say(f"{len(damaged)} rows of the cached {path.name} are damaged; these files are looked at again")
+        say(
+            f"{len(damaged)} rows of the cached {path.name} are damaged; these files are looked at again"
+        )
     return found
 
 
@@ -195,10 +223,19 @@ def keep_rows(
     rows: dict[str, tuple],  # key: values
 ) -> None:
     "Keep rows for the next time; where that fails, they are found again."
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
-        db.execute(f"create table if not exists {table} (key text primary key, {columns}, kept int)")
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(path, timeout=60)) as db,
+        db,
+    ):
+        db.execute(
+            f"create table if not exists {table} (key text primary key, {columns}, kept int)"
+        )
         marks = ",".join("?" * (columns.count(",") + 3))
-        db.executemany(f"insert or replace into {table} values ({marks})", [(k, *r, _check((k, *r))) for k, r in rows.items()])
+        db.executemany(
+            f"insert or replace into {table} values ({marks})",
+            [(k, *r, _check((k, *r))) for k, r in rows.items()],
+        )
 
 
 def _check(row: tuple) -> int:

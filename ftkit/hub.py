@@ -14,7 +14,14 @@ from .core import UsageError, read_json
 from .runfolder import note, noted, run_dir, run_of
 
 # %% ../nbs/02p_hub.ipynb #af8e4d65
-_CONFIGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json", "generation_config.json", "feature_extractor_config.json")
+_CONFIGS = (
+    "config.json",
+    "tokenizer_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "generation_config.json",
+    "feature_extractor_config.json",
+)
 
 
 class CodeWanted(UsageError):
@@ -28,9 +35,16 @@ def refuse_code(
     "No config asks for code, by whatever key."
     for name, config in configs.items():
         if not isinstance(config, dict):
-            raise UsageError(f"{where}/{name} holds {json.dumps(config)[:60]} where an object with fields is needed; get it again")
+            raise UsageError(
+                f"{where}/{name} holds {json.dumps(config)[:60]} where an object with fields is needed; get it again"
+            )
         asks = [k for k in ("auto_map", "custom_generate", "custom_pipelines") if config.get(k)]
-        asks += [k for k in config if k.endswith(("attn_implementation", "experts_implementation")) and re.search(r"[/:@]", str(config[k]))]
+        asks += [
+            k
+            for k in config
+            if k.endswith(("attn_implementation", "experts_implementation"))
+            and re.search(r"[/:@]", str(config[k]))
+        ]
         if asks:
             raise CodeWanted(
                 f"{where} asks to execute code that comes with the model ({asks[0]} in {name}), which is never executed; choose a model whose kind transformers knows by itself"
@@ -51,7 +65,9 @@ def revision_of(
     "What was asked for; without a revision, the one that this run used before."
     plain, at, revision = name.partition("@")
     if at and not re.fullmatch(r"(?!.*\.\.)[\w./-]{1,100}", revision):
-        raise UsageError(f"{name!r} names no revision; give OWNER/NAME@REVISION with a commit, a tag or a branch")
+        raise UsageError(
+            f"{name!r} names no revision; give OWNER/NAME@REVISION with a commit, a tag or a branch"
+        )
     if at:
         return plain, revision
     kept = _used().get(plain)
@@ -112,6 +128,8 @@ def commit_in_cache(
 
     if re.fullmatch("[0-9a-f]{40}", revision or ""):
         return revision
-    kept = Path(HF_HUB_CACHE) / f"{kind}s--{name.replace('/', '--')}" / "refs" / (revision or "main")
+    kept = (
+        Path(HF_HUB_CACHE) / f"{kind}s--{name.replace('/', '--')}" / "refs" / (revision or "main")
+    )
     found = kept.read_text().strip() if kept.is_file() else ""
     return found if re.fullmatch("[0-9a-f]{40}", found) else None

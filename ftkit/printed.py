@@ -107,7 +107,9 @@ class Stream:
         return "".join([*self.first, *gap * (self.left_out > 0), *self.last, *self.line])
 
 # %% ../nbs/12a_printed.ipynb #ad6170f9
-SHORTEST = 6  # characters of a secret that is looked for in texts; a shorter one stands in too many words
+SHORTEST = (
+    6  # characters of a secret that is looked for in texts; a shorter one stands in too many words
+)
 
 
 def masked(
@@ -117,7 +119,9 @@ def masked(
     "`text` with stars for secrets, as they are and as Python or JSON write them."
     for secret in hidden:
         if len(secret) >= SHORTEST:
-            for form in sorted({secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}, key=len, reverse=True):
+            for form in sorted(
+                {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}, key=len, reverse=True
+            ):
                 text = text.replace(form, "********")
     return text
 
