@@ -1369,6 +1369,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'ftkit.printed.Printed': ('printed.html#printed', 'ftkit/printed.py'),
                                'ftkit.printed.Printed.__init__': ('printed.html#printed.__init__', 'ftkit/printed.py'),
                                'ftkit.printed.Printed.begin': ('printed.html#printed.begin', 'ftkit/printed.py'),
+                               'ftkit.printed.Printed.cleared': ('printed.html#printed.cleared', 'ftkit/printed.py'),
                                'ftkit.printed.Printed.end': ('printed.html#printed.end', 'ftkit/printed.py'),
                                'ftkit.printed.Printed.fits': ('printed.html#printed.fits', 'ftkit/printed.py'),
                                'ftkit.printed.Printed.hide': ('printed.html#printed.hide', 'ftkit/printed.py'),

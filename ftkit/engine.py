@@ -27,7 +27,7 @@ from nbclient.exceptions import CellExecutionError
 
 from .core import json_text, jsonable, patch_to, read_json, secret_texts, write_atomic, write_json
 from .runfolder import HEARTBEAT_SECONDS, RunStopped, ask_stop, emit, lock_run, lost_rank, noted, read_run, resume_command, run_of, stop_asked, this_process
-from .printed import Log, Printed, line_of_cell, masked, traceback_text
+from .printed import MOST_OF_CELL, Log, Printed, line_of_cell, masked, size_of, traceback_text
 from .sentry import GRACE_SECONDS, end_processes, is_training, start_sentry
 from .run import STARS, folder_bytes, forget_secrets, secrets_of, socket_name
 from .chain import complete_needs, with_paths
@@ -68,6 +68,7 @@ def _client_class():
             "Text joins what is there, and what is too much is left out."
             content = msg["content"] = self.printed.hide(msg["content"])
             if self.output_hook_stack[msg["parent_header"].get("msg_id")]: return super().output(outs, msg, display_id, cell_index)
+            if self.clear_before_next_output: self.printed.cleared()
             if msg["msg_type"] == "stream":
                 if self.clear_before_next_output:
                     self.clear_before_next_output = False
@@ -82,10 +83,14 @@ def _client_class():
                 return self.printed.stream(outs, "stderr", why, lambda name: nbformat.v4.new_output("stream", name=name)) if why.strip() else None
             return super().output(outs, msg, display_id, cell_index)
 
+        def clear_output(self, outs, msg, cell_index):
+            super().clear_output(outs, msg, cell_index)
+            if not outs: self.printed.cleared()
+
         def _update_display_id(self, display_id, msg):
-            "A display that is drawn anew takes no more room than one that is new."
+            "A display that is drawn anew takes the room of the old one."
             msg["content"] = self.printed.hide(msg["content"])
-            if not self.printed.fits(msg["content"]): super()._update_display_id(display_id, msg)
+            if size_of(msg["content"]) <= MOST_OF_CELL: super()._update_display_id(display_id, msg)
 
         def papermill_execute_cells(self):
             code = [i for i, c in enumerate(self.nb.cells) if c.cell_type == "code"]

@@ -166,6 +166,14 @@ class Printed:
         "Another cell begins."
         self.of_cell, self.full, self.streams = 0, False, {}
 
+    def cleared(self) -> None:
+        "The cell's outputs so far are gone, and what they took is free again."
+        for _, stream in self.streams.values():
+            if stream.line:
+                self.log("".join(stream.line) + "\n")
+        self.of_run -= self.of_cell
+        self.of_cell, self.full, self.streams = 0, False, {}
+
     def stream(self, outs: list, name: str, text: str, make) -> dict | None:
         "Add text to the cell's outputs; `make(name)` gives a new output, which is returned."
         held = self.streams.get(name)

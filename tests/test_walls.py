@@ -172,14 +172,15 @@ def test_children_with_a_session_of_their_own_end_with_the_run(folder):
 
 
 def test_a_cell_that_prints_too_much(folder):
-    notebook(folder / "a.ipynb", "n: int = 1", "print('x' * 30_000_000)\nfor i in range(200_000): print(i)", "from IPython.display import HTML, display\nfor i in range(3): display(HTML('y' * 30_000_000))", "import sys\nfor i in range(30_000): sys.stdout.write(f'\\r{i}')")
+    notebook(folder / "a.ipynb", "n: int = 1", "print('x' * 30_000_000)\nfor i in range(200_000): print(i)", "from IPython.display import HTML, display\nfor i in range(3): display(HTML('y' * 30_000_000))", "import sys\nfor i in range(30_000): sys.stdout.write(f'\\r{i}')", "from IPython.display import HTML, clear_output, display\nhandle = display(HTML('0'), display_id=True)\nfor i in range(4): handle.update(HTML('z' * 20_000_000))\nfor i in range(4): clear_output(wait=True); display(HTML(str(i) * 20_000_000))")
     run = create_run("a.ipynb")
     assert launch(run).wait() == 0
-    assert (run / "notebook.ipynb").stat().st_size < 40e6
+    assert (run / "notebook.ipynb").stat().st_size < 60e6
     cells = [c for c in json.loads((run / "notebook.ipynb").read_text())["cells"] if c["cell_type"] == "code"]
     texts = ["".join("".join(o.get("text", "")) for o in c["outputs"]) for c in cells]
     assert "characters of one text are left out here" in texts[2] and texts[2].endswith("199999\n")
     assert "may have 50 MB" in texts[3] and texts[4] == "29999"
+    assert cells[5]["outputs"][0]["data"]["text/html"][0].startswith("333") and len(cells[5]["outputs"]) == 1  # drawn again and again, it takes its own room
 
 
 # ---- requests
