@@ -216,7 +216,7 @@ CHANGES = ["parameters", "seed", "code", "versions", "threads", "data", "labels"
 def test_verify_names_what_was_changed(change, whole, home):
     changed = planted(whole, change)
     try:
-        r = ftkit("verify", changed.name, "--json", cwd=home)
+        r = ftkit("verify", changed.name, "--trust", "--json", cwd=home)
         assert r.returncode == 1 and json.loads(r.stdout)["first"] == change, r.stderr[-2000:]
     finally: shutil.rmtree(changed)
 
@@ -300,13 +300,13 @@ def test_broken_files(whole, home):
     assert ftkit("show", copy.name, cwd=home).returncode == 0 and ftkit("report", copy.name, cwd=home).returncode == 0
     newest = sorted(copy.glob("checkpoints/*/1-tune-*/state.safetensors"))[-1]
     os.truncate(newest, 1000)
-    r = ftkit("resume", copy.name, cwd=home)
+    r = ftkit("resume", copy.name, "--trust", cwd=home)
     assert r.returncode == 0 and "cannot be read" in r.stderr, r.stderr
     assert weights(copy) == weights(whole)
     (copy / "input.ipynb").unlink()
     record = read_json(copy / "run.json")
     (copy / "run.json").write_text(json.dumps(record | {"status": "stopped"}))
-    r = ftkit("resume", copy.name, cwd=home)
+    r = ftkit("resume", copy.name, "--trust", cwd=home)
     assert r.returncode == 2 and "is gone" in r.stderr
     shutil.rmtree(copy)
 
