@@ -56,7 +56,7 @@ def test_what_the_wheel_holds(wheel):
     with zipfile.ZipFile(wheel) as z:
         held = {i.filename: i.file_size for i in z.infolist()}
         meta = {n.split("/", 1)[1]: z.read(n).decode() for n in held if n.split("/")[0].endswith(".dist-info")}
-    ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ftkit").glob("*.py")} | {f"ftkit/templates/{p.name}" for p in (ROOT / "templates").glob("*.ipynb")} | {f"ftkit/static/{p.name}" for p in (ROOT / "ftkit" / "static").iterdir()}
+    ours = {p.relative_to(ROOT).as_posix() for p in (ROOT / "ftkit").glob("*.py") if p.name != "_modidx.py"} | {f"ftkit/templates/{p.name}" for p in (ROOT / "templates").glob("*.ipynb")} | {f"ftkit/static/{p.name}" for p in (ROOT / "ftkit" / "static").iterdir()}
     assert "ftkit/templates/image.ipynb" in ours and not ours - set(held), f"the wheel lacks {sorted(ours - set(held))}"
     assert any(n.endswith(".data/data/etc/jupyter/jupyter_server_config.d/ftkit.json") for n in held), "Jupyter servers find the extension by this file"
     built, packed = ROOT / "ftkit" / "labextension", {n.split("/share/jupyter/labextensions/ftkit/")[1] for n in held if "/share/jupyter/labextensions/ftkit/" in n}
