@@ -146,7 +146,7 @@ def telling_refusals(
     what: str,  # "run" or "batch"
     template: str | None,  # that was given
 ):
-    "Within the block, a refusal is told like a failure: at night nobody reads it."
+    "Within the block, a refusal is reported like a failure: at night nobody reads it."
     try:
         yield
     except UsageError as e:

@@ -332,7 +332,7 @@ def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, pre
 
 
 def _check_sizes(config: dict, where: Path) -> None:
-    "No number of transformers' config asks for a network without end."
+    "No number of transformers' config asks for an endless network."
     for name, value in config.items():
         most = 500 if any(word in name for word in ("layer", "block", "depth", "heads")) else 2**31
         if type(value) is int and not -(2**31) <= value <= most and "eps" not in name:
@@ -393,7 +393,7 @@ _NO_SOURCES = ("folder", "own", "sample")
 
 
 def _body_of(folder: Path, architecture: str):
-    "The body, which may not be larger than its weights, nor come from elsewhere."
+    "The backbone, which may not be larger than its weights, nor come from elsewhere."
     source, _, rest = architecture.partition(":")
     if source not in SOURCES or source in _NO_SOURCES or source == "static" and "x" not in rest.strip("0123456789"):
         raise ArtifactError(f"{folder / 'config.json'}: architecture is {architecture[:60]!r}; it must be one of those that are built in ({', '.join(s for s in SOURCES if s not in _NO_SOURCES)})")

@@ -180,7 +180,7 @@ def _transformers(name: str, pretrained: bool) -> Backbone:
 
 
 def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
-    "The body of its kind."
+    "The backbone of its kind."
     from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as OF_TEXTS
 
     if config.model_type in KINDS_OF_BODY: return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)

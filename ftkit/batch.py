@@ -158,7 +158,7 @@ def plan_batch(
     force: bool = False,  # go on although code or data changed since the batch was begun
     working_folder: str | os.PathLike | None = None,  # where paths count from; default: that of this process
     cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
-    new_code: bool = False,  # go on with another version of the notebook or of the code around it: what is completed stays, the rest runs with the new one
+    new_code: bool = False,  # continue with another version of the notebook or of the code around it: what is completed stays, the rest runs with the new one
 ) -> tuple[Batch, list[Planned], list[str]]:  # the batch, this plan's rows, and what the person should know
     "The batch that a plan means, with the runs it has so far; nothing is written."
     source = template_path(template)
@@ -201,7 +201,7 @@ def _with_new_code(batch: Batch, made: dict) -> list[str]:
     if all(batch.codes[-1][k] == v for k, v in now.items()):
         return []
     if drivers := batch.status()["drivers"]:
-        raise UsageError(f"batch {batch.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it before it goes on with new code: ftkit batch --cancel {batch.name}")
+        raise UsageError(f"batch {batch.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it before it continues with new code: ftkit batch --cancel {batch.name}")
     if going := [s.run["id"] for s in row_states(batch) if s.status in ("queued", "running")]:
         raise UsageError(f"{going[0]} of batch {batch.name} is still executed with the code before this one; wait for it, or stop it: ftkit stop {going[0]}")
     number = len(batch.codes) + 1

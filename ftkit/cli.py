@@ -630,7 +630,7 @@ def _batch(
     stop_on_failure: Annotated[bool, typer.Option("--stop-on-failure", help="start nothing more after a run failed for good")] = False,
     only_failed: Annotated[bool, typer.Option("--only-failed", help="only those that failed, with tries counted afresh")] = False,
     force: Annotated[bool, typer.Option("--force", help="go on although code or data changed since the batch was begun")] = False,
-    new_code: Annotated[bool, typer.Option("--continue-with-new-code", help="go on with a notebook that changed since the batch was begun: what is completed stays, the rest runs with the new version; both are kept")] = False,
+    new_code: Annotated[bool, typer.Option("--continue-with-new-code", help="continue with a notebook that changed since the batch was begun: what is completed stays, the rest runs with the new version; both are kept")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the runs and what would be done; start and write nothing")] = False,
     on_failure: OnFailure = None,
     status: Annotated[str | None, typer.Option(metavar="NAME", help="how far that batch is; exit code 0: all runs are completed, 1: a run failed and nobody works on it, 3: it is not at its end", autocompletion=batch_words)] = None, cancel: Annotated[str | None, typer.Option(metavar="NAME", help="stop that batch where it can go on", autocompletion=batch_words)] = None, as_json: Json = False,

@@ -436,8 +436,7 @@ def execute_run(
     sentry.kill()
     sentry.wait()
     end_processes(attempt)
-    for name in ("message", "name"): 
-        if error: error[name] = masked(str(error[name]), watch.hidden)
+    if error: error |= {name: masked(str(error[name]), watch.hidden) for name in ("message", "name")}
     if not (folder / "input.ipynb").exists(): print(f"{folder} was removed while it ran"); return 1
     why = stop_asked(folder) if error else None
     if error and watch.ranks > 1: error, why = _of_ranks(watch, error, why)

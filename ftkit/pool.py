@@ -440,7 +440,7 @@ def run_batch(
     name: str | None = None,  # of the batch
     force: bool = False,  # go on although code or data changed since
     cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
-    new_code: bool = False,  # go on with another version of the notebook: what is completed stays
+    new_code: bool = False,  # continue with another version of the notebook: what is completed stays
     **options,  # of `work_through`: jobs, threads, retries, timeout …
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."

@@ -74,7 +74,7 @@ class Stream:
         return whole
 
     def _write(self, text: str) -> str:
-        "The line goes on with `text`; one that is longer than what is kept counts as ended."
+        "The line continues with `text`; one that is longer than what is kept counts as ended."
         if text:
             self.line.append(text)
             self.n_line += len(text)
