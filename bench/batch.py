@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from ftkit.core import write_json
-from ftkit.run import template_path
+from ftkit.runs.launch import template_path
 
 home = Path(tempfile.mkdtemp())
 env = os.environ | {n: "1" for n in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")} | {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}

@@ -23,7 +23,7 @@ SIZES = {"texts": 100_000, "pictures": 20_000}
 
 
 def texts(folder: Path, n: int) -> Path:
-    from ftkit.speech_data import Data
+    from ftkit.data.dataset import Data
     data, rng = Data.text("sample:movie", near="as_is"), np.random.default_rng(0)
     of = {c: [data.items[i].split() for i in np.flatnonzero(data.labels == c)] for c in range(len(data.task.classes))}
     words, rows = np.array([w for some in of.values() for t in some for w in t]), []
@@ -41,8 +41,8 @@ def texts(folder: Path, n: int) -> Path:
 
 
 def pictures(folder: Path, n: int) -> Path:
-    from ftkit.pictures import open_picture
-    from ftkit.speech_data import Data
+    from ftkit.reading.pictures import open_picture
+    from ftkit.data.dataset import Data
     data, rng, rows = Data.image("sample:stamps", near="as_is"), np.random.default_rng(0), []
     own = [open_picture(i) for i in data.items]
     for k in range(n):

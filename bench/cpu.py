@@ -44,7 +44,7 @@ class Clock:
 def network(n, seed):
     "The body with a new last layer, as the other sides have it."
     import torch
-    from ftkit.backbone import load_backbone
+    from ftkit.models.backbone import load_backbone
     body = load_backbone("efficientnet_lite0")
     torch.manual_seed(seed)
     return torch.nn.Sequential(body.body, torch.nn.Linear(body.n_features, n)), body.prep
@@ -81,7 +81,7 @@ def by_ftkit(data, x, seed, head):
 
 def by_plain(data, x, seed, head):
     import torch
-    from ftkit.fitting import kept_memory
+    from ftkit.training.fitting import kept_memory
     net, prep = network(len(data.task.classes), seed)
     train, test = (Rows(x, data.labels, p.ids, prep) for p in (data.train, data.test))
     with Clock() as clock, kept_memory(torch.device("cpu")):
@@ -163,7 +163,7 @@ def by_lightning(data, x, seed, head):
 
 def by_sklearn(data, x, seed, head):
     from sklearn.linear_model import LogisticRegression
-    from ftkit.backbone import features, load_backbone
+    from ftkit.models.backbone import features, load_backbone
     from ftkit.core import cache_folder
     shutil.rmtree(cache_folder("features"), ignore_errors=True)
     with Clock() as clock:
@@ -192,7 +192,7 @@ def folds(seed):
             for fold in data.folds(5, seed=seed, valid=0):
                 model = Model("efficientnet_lite0", fold.task, size=SIZE, seed=seed)
                 Trainer(model, fold, freeze="backbone", head_epochs=10, head_rate=rate, head_decay=decay, keep="last", seed=seed, record=False).fit()
-                from ftkit.backbone import features
+                from ftkit.models.backbone import features
                 f = torch.from_numpy(np.array(features(model.backbone, fold)))[fold.test.ids]
                 with torch.inference_mode(): hits[fold.test.ids] = model.decide(f).argmax(1).numpy() == fold.test.labels
             best.append(hits.mean())
@@ -205,7 +205,7 @@ def overhead(rounds=7):
     import torch
     from torch import nn
     from ftkit import Data, Trainer
-    from ftkit.own_networks import as_model
+    from ftkit.models.own import as_model
     torch.set_num_threads(1)
     n, rng, epochs = 20_000, np.random.default_rng(0), 10
     frame = pd.DataFrame(rng.normal(size=(n, 8)), columns=[f"c{i}" for i in range(8)]).assign(y=np.where(rng.random(n) < .5, "a", "b"))
@@ -277,7 +277,7 @@ if __name__ == "__main__":
             if done.returncode: sys.exit(done.stderr)
             found.append(json.loads(done.stdout.strip().splitlines()[-1]) | {"load": round(os.getloadavg()[0], 1)})
             print(json.dumps(found[-1]), flush=True)
-    from ftkit.metrics import bootstrap_mean
+    from ftkit.metrics.scores import bootstrap_mean
     print("\n| side | accuracy (95 % interval over seeds) | wall s | CPU s | peak GB | wall, times ftkit's (seeds) | CPU, times ftkit's |\n|---|---|---|---|---|---|---|")
     times = {side: 100 if args.what == "folds" and side != "ftkit" else 1 for side in sides}
     mine = [r for r in found if r["side"] == sides[0]][:len(args.seeds)]

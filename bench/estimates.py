@@ -23,8 +23,8 @@ TASKS = {
 
 def one(name: str) -> dict:
     from ftkit.core import cache_folder
-    from ftkit.rehearsal import Forecast, end_rehearsal, start_rehearsal
-    from ftkit.run import cell_statuses, run_template, stage_seconds
+    from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
+    from ftkit.runs.launch import cell_statuses, run_template, stage_seconds
     template, parameters = TASKS[name]
     samples = cache_folder("samples").resolve()
     with tempfile.TemporaryDirectory() as d:

@@ -129,8 +129,8 @@ def run_vit(args) -> list[dict]:
     x, y = torch.from_numpy(np.stack(data.items)).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(data.labels)
     def batches():
         for i in torch.randperm(n, device=device).split(size): yield (held[i].float() / 255 - .5) * 2, goals[i]
-    from ftkit.backbone import Backbone
-    from ftkit.inputs import Prep
+    from ftkit.models.backbone import Backbone
+    from ftkit.inputs.images import Prep
     def body():
         net = vit(0)
         return Backbone(net, net.num_features, Prep(32 if SMALL else 224, (.5,) * 3, (.5,) * 3), "vit", f"timm:{net.default_cfg['architecture']}")

@@ -16,7 +16,7 @@ from lab import Page, start_lab
 from test_batch import until
 
 from ftkit.core import read_json, write_json
-from ftkit.run import create_run
+from ftkit.runs.launch import create_run
 from ftkit.runfolder import append_event
 
 many, home = int(sys.argv[1]) if len(sys.argv) > 1 else 2000, Path(tempfile.mkdtemp())

@@ -21,7 +21,7 @@ import numpy as np
 def without_features():
     "The head's inputs are computed in each pass."
     import torch
-    import ftkit.trainer as trainer
+    import ftkit.training.trainer as trainer
     head_stage = trainer._head_stage
     def stage(t, precision=None):
         s, rows = head_stage(t, precision), t._rows()
@@ -34,26 +34,26 @@ def without_features():
 
 def without_lower():
     "What the frozen layers make of a text is computed in each pass."
-    import ftkit.trainer as trainer
+    import ftkit.training.trainer as trainer
     trainer.lower_layers = lambda backbone, data, layers, device: backbone.inputs(data)
 
 
 def without_sorting():
     "Batches of random texts."
-    import ftkit.trainer as trainer
+    import ftkit.training.trainer as trainer
     epoch_order = trainer.epoch_order
     trainer.epoch_order = lambda *args, lengths=None, **more: epoch_order(*args, **more)
 
 
 def without_fused():
     import torch
-    import ftkit.trainer as trainer
+    import ftkit.training.trainer as trainer
     trainer.make_optimizer = lambda groups, config, device: torch.optim.AdamW([{k: v for k, v in g.items() if k != "names"} for g in groups], lr=1e-3)
 
 
 def with_layout(layout):
     def change():
-        import ftkit.stages as stages
+        import ftkit.training.stages as stages
         probe = stages.probe_precision
         stages.probe_precision = lambda *args: dataclasses.replace(probe(*args), layout=layout)
     return change
@@ -61,8 +61,8 @@ def with_layout(layout):
 
 def without_pixels():
     "Pictures are decoded whenever they are read."
-    from ftkit.image_data import Data
-    from ftkit.pictures import open_picture, square
+    from ftkit.data.dataset import Data
+    from ftkit.reading.pictures import open_picture, square
     class Decoding:
         def __init__(self, data, size, how): self.data, self.size, self.how, self.shape, self.nbytes = data, size, how, (len(data), 3, size, size), 0
         def __len__(self): return len(self.data)
@@ -74,13 +74,13 @@ def without_pixels():
 def without_kept_memory():
     "Freed memory goes back to the system at once, as glibc has it."
     import contextlib
-    import ftkit.trainer as trainer
+    import ftkit.training.trainer as trainer
     trainer.kept_memory = lambda device: contextlib.nullcontext()
 
 
 def with_all_kept():
     "What enters a norm and a clipped ReLU is kept for the gradients, as PyTorch does."
-    import ftkit.stages as stages
+    import ftkit.training.stages as stages
     stages.keep_less = lambda body, on: None
 
 

@@ -11,8 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from ftkit.batch import Batch
-from ftkit.run import read_run, run_files
+from ftkit.batch.batch import Batch
+from ftkit.runfolder import read_run
+from ftkit.runs.launch import run_files
 
 CELL = """import os
 tries = os.environ["FTKIT_RUNS"] + f"/tries-{n}"

@@ -36,7 +36,7 @@ def read(name: str):
 
 
 def body(name: str, folder: Path):
-    from ftkit.speech_bodies import load_backbone
+    from ftkit.models.backbone import load_backbone
     if name.startswith("untrained:"):
         import torch
         torch.manual_seed(0)
@@ -124,8 +124,8 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
     from threadpoolctl import threadpool_limits
 
     from ftkit import Model
-    from ftkit.backbone import features
-    from ftkit.ranking import ROWS, _some, rank_backbones
+    from ftkit.models.backbone import features
+    from ftkit.evaluation.ranking import ROWS, _some, rank_backbones
     data, truth, prep = read(name), {b: float(np.mean(a)) for b in BODIES[name][:most] if (a := [r["accuracy"] for r in tuned if (r["set"], r["body"]) == (name, b)])}, SETS[name][2]
     bodies = {b: body(b, folder) for b in truth}
     for b, net in bodies.items(): net.name = b

@@ -233,7 +233,7 @@ def ftkit_light(Data, path, truth):
 
 
 def ftkit_sound(Data, path, truth):
-    from ftkit.sounds import look_at_sounds, open_sound
+    from ftkit.reading.sounds import look_at_sounds, open_sound
     import numpy as np
 
     if truth.get("rms"):
@@ -248,9 +248,9 @@ def ftkit_sound(Data, path, truth):
 
 
 def ftkit_later(Data, path, truth):
-    from ftkit.cleaning import decode
-    from ftkit.sources import read_table
-    from ftkit.tables import fit_prep
+    from ftkit.reading.cleaning import decode
+    from ftkit.reading.rows import read_table
+    from ftkit.models.tables import fit_prep
 
     prep = fit_prep(Data.tabular(path.parent / "train_comma.csv"))
     found = prep.decode(prep.read(read_table(path, decode)).x).iloc[0].tolist()

@@ -14,7 +14,7 @@ home = Path(tempfile.mkdtemp())
 os.environ["FTKIT_RUNS"] = str(home / "runs")
 
 from ftkit.core import write_json
-from ftkit.run import create_run, follow, launch, settle
+from ftkit.runs.launch import create_run, follow, launch, settle
 
 
 def notebook(name, *sources):
@@ -44,7 +44,7 @@ code = """import sys, time, resource
 before = set(sys.modules); started = time.perf_counter()
 sys.argv = ['ftkit', 'runs', '--limit', '0', '--json']
 try:
-    from ftkit.cli import main; main()
+    from ftkit.cli.app import main; main()
 except SystemExit: pass
 heavy = sorted({'torch', 'pandas', 'numpy', 'nbformat', 'papermill', 'jupyter_client'} & set(sys.modules))
 print(f"{time.perf_counter() - started:.2f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB, {len(set(sys.modules) - before)} modules, heavy ones: {heavy or 'none'}", file=sys.stderr)"""

@@ -43,8 +43,8 @@ def fit_trainer(data, seed: int, padded: bool) -> dict:
     import torch
     from torch import nn
     from transformers import Trainer, TrainingArguments, WhisperFeatureExtractor, WhisperModel
-    from ftkit.decoding import encode, greedy
-    from ftkit.samples import fetch_sample
+    from ftkit.models.decoding import encode, greedy
+    from ftkit.samples.catalogue import fetch_sample
     waves, until = data.waves(16000)
     clips = [waves[a:b].astype(np.float32) / 32768 for a, b in zip([0, *until[:-1]], until)]
     said, extract = encode(data.labels, data.task.classes), WhisperFeatureExtractor()
@@ -95,7 +95,7 @@ def fit_trainer(data, seed: int, padded: bool) -> dict:
 
 
 def one(side: str, seed: int) -> dict:
-    from ftkit.transcripts import error_rates
+    from ftkit.metrics.transcripts import error_rates
     data = rows(seed)
     data.waves(16000)  # decoded once, for all sides
     fit = fit_ftkit(data, seed) if side == "ftkit" else fit_trainer(data, seed, side == "trainer")

@@ -12,10 +12,10 @@ import time
 import numpy as np
 
 from ftkit import Augment, Data, Model, Trainer
-from ftkit.backbone import features, load_backbone
-from ftkit.evaluation import linear_baseline
-from ftkit.inputs import input_size
-from ftkit.metrics import bootstrap_mean, paired_difference
+from ftkit.models.backbone import features, load_backbone
+from ftkit.evaluation.report import linear_baseline
+from ftkit.inputs.images import input_size
+from ftkit.metrics.scores import bootstrap_mean, paired_difference
 
 ask = argparse.ArgumentParser(description=__doc__)
 ask.add_argument("--data", default="sample:stamps")

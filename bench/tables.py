@@ -54,7 +54,7 @@ def main() -> None:
     ask.add_argument("--other", help="the python of an environment with lightgbm or autogluon.tabular")
     args = ask.parse_args()
     from ftkit import Data, compare_models, fit_model
-    from ftkit.comparison import model_names
+    from ftkit.evaluation.comparison import model_names
     found = {}
     with tempfile.TemporaryDirectory() as d:
         for sample in args.samples:

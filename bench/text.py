@@ -61,7 +61,7 @@ def fit_ftkit(seed: int, fields: dict) -> Clock:
 def fit_trainer(seed: int, best: bool, fields: dict) -> Clock:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
-    from ftkit.samples import fetch_sample
+    from ftkit.samples.catalogue import fetch_sample
     folder, data = fetch_sample("all-MiniLM-L6-v2"), rows(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     train, test, collate = encoded(tokenizer, data, data.train), encoded(tokenizer, data, data.test), DataCollatorWithPadding(tokenizer)
@@ -103,7 +103,7 @@ def fit_fastai(seed: int, fields: dict) -> Clock:
     from fastai.callback import progress, schedule  # noqa: F401 they give the Learner no_bar and fit_one_cycle
     from fastai.text.data import SortedDL
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
-    from ftkit.samples import fetch_sample
+    from ftkit.samples.catalogue import fetch_sample
     folder, data = fetch_sample("all-MiniLM-L6-v2"), rows(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     train, valid, test, collate = *(encoded(tokenizer, data, p) for p in (data.train, data.valid, data.test)), DataCollatorWithPadding(tokenizer)
@@ -155,7 +155,7 @@ if __name__ == "__main__":
             if done.returncode: sys.exit(done.stderr)
             found.append(json.loads(done.stdout.strip().splitlines()[-1]))
             print(json.dumps(found[-1]), flush=True)
-    from ftkit.metrics import bootstrap_mean
+    from ftkit.metrics.scores import bootstrap_mean
     of = {side: [r for r in found if r["side"] == side] for side in args.sides}
     print("\n| side | accuracy (95 % interval over seeds) | wall s | CPU s | peak GB |\n|---|---|---|---|---|")
     for side, r in of.items(): print(f"| {side} | {bootstrap_mean(np.array([x['accuracy'] for x in r]))} | {np.median([x['wall'] for x in r]):.1f} | {np.median([x['cpu'] for x in r]):.1f} | {np.median([x['peak GB'] for x in r]):.2f} |")

@@ -24,7 +24,7 @@ def ftkit(checkout: pathlib.Path, words: list[str], folder: pathlib.Path) -> tup
     "Seconds and CPU seconds of a command of that checkout."
     env = os.environ | {"PYTHONPATH": str(checkout), "FTKIT_RUNS": str(folder / "runs"), "OMP_WAIT_POLICY": "PASSIVE"}
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    code = "import sys; from ftkit.cli import main; main()"
+    code = "import sys; from ftkit.cli.app import main; main()"
     done = subprocess.run([sys.executable, "-c", code, *words], env=env, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

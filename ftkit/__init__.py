@@ -1,20 +1,47 @@
 """ftkit: fine-tune a pretrained model on your own pictures, texts, recordings or tables."""
+
+from ._moved import install
+
 __version__ = "0.1.0"
 
-# name -> the module that defines it; imported on first use, so that `import ftkit` costs no torch
+# name -> its home; imported on first use, so that `import ftkit` costs no torch
 _LAZY = {
-    "Data": "table_data", "Augment": "augment", "TextAugment": "words", "SoundAugment": "noises", "TableAugment": "table_augment", "table_body": "table_bodies", "Classical": "classical",
-    "compare_models": "comparison", "fit_model": "comparison", "Model": "artifact", "load_backbone": "speech_bodies", "list_backbones": "backbone",
-    "Trainer": "trainer", "TrainConfig": "recipe", "estimate": "estimation", "rank_backbones": "ranking", "evaluate": "evaluation", "Report": "evaluation", "Predictor": "artifact",
-    "run_template": "run", "dry_run": "rehearsal", "list_runs": "run", "run_batch": "pool", "Batch": "batch", "settings": "core",
+    "settings": "core",
+    "Data": "data",
+    "Augment": "augment.images",
+    "TextAugment": "augment.texts",
+    "SoundAugment": "augment.sounds",
+    "TableAugment": "augment.tables",
+    "Model": "models",
+    "load_backbone": "models",
+    "list_backbones": "models",
+    "table_body": "models",
+    "Classical": "models",
+    "Predictor": "models",
+    "Trainer": "training.trainer",
+    "TrainConfig": "training.config",
+    "estimate": "training.estimation",
+    "evaluate": "evaluation.report",
+    "Report": "evaluation.report",
+    "compare_models": "evaluation.comparison",
+    "fit_model": "evaluation.comparison",
+    "rank_backbones": "evaluation.ranking",
+    "run_template": "runs.launch",
+    "list_runs": "runs.launch",
+    "dry_run": "runs.dry_run",
+    "run_batch": "batch.driver",
+    "Batch": "batch.batch",
 }
 __all__ = list(_LAZY)
+
+install()
 
 
 def __getattr__(name):
     if name not in _LAZY:
         raise AttributeError(f"module 'ftkit' has no attribute {name!r}")
     from importlib import import_module
+
     value = globals()[name] = getattr(import_module(f"ftkit.{_LAZY[name]}"), name)
     return value
 
@@ -29,5 +56,6 @@ def _jupyter_server_extension_points():
 
 
 def _load_jupyter_server_extension(server):
-    from ftkit.server import load
+    from ftkit.lab.server import load
+
     load(server)

@@ -852,7 +852,7 @@ def main() -> int:
 def samples(told) -> None:
     "Every sample of data that can be had."
     from ftkit import Data
-    from ftkit.samples import SAMPLES
+    from ftkit.samples.catalogue import SAMPLES
 
     for name, sample in SAMPLES.items():
         if sample.holds != "data":

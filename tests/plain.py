@@ -341,8 +341,8 @@ def make(name: str, folder: Path, seed: int = 0, share: float = 0.0) -> tuple[Pa
 
 def measured(name: str, seed: int = 0, share: float = 0.0) -> dict:
     "What the gate finds in such a set: pairs, findings a row, rows that keep_one drops."
-    from ftkit.quality import check
-    from ftkit.speech_data import Data
+    from ftkit.quality.gate import check
+    from ftkit.data.dataset import Data
 
     with tempfile.TemporaryDirectory() as d:
         table, planted = make(name, Path(d), seed, share)

@@ -15,11 +15,11 @@ import pandas as pd
 import soundfile
 from PIL import Image, ImageEnhance
 
-from ftkit.alike import alike, groups_of
-from ftkit.pictures import open_picture
-from ftkit.sounds import open_sound
-from ftkit.speech_data import Data
-from ftkit.speech_samples import SAMPLES
+from ftkit.reading.near_duplicates import alike, groups_of
+from ftkit.reading.pictures import open_picture
+from ftkit.reading.sounds import open_sound
+from ftkit.data.dataset import Data
+from ftkit.samples.catalogue import SAMPLES
 
 SHARES = {"exact": .05, "near": .05, "across": .03, "flipped": .08, "broken": .02, "outlier": .02, "personal": .02}
 
@@ -170,7 +170,7 @@ def counted(found, truth: dict, table: Path) -> dict[str, tuple[float, float, in
 
 
 def measured(sample: str, seed: int, limit: int | None = None, deep: bool = True) -> dict:
-    from ftkit.quality import check
+    from ftkit.quality.gate import check
     with tempfile.TemporaryDirectory() as d:
         table, truth = plant(sample, Path(d), seed, limit)
         data = getattr(Data, SAMPLES[sample].kind)(table, split="split", skip_bad=True, near="as_is")
@@ -185,8 +185,8 @@ def some(data, ids):
 
 def effect(sample: str, seed: int, limit: int | None = None) -> dict[str, float]:
     "Accuracy on the same clean test rows, which the gate never sees, of a linear model on a frozen body: learned from planted, cleaned and original rows."
-    from ftkit.evaluation import linear_baseline
-    from ftkit.quality import Seen, check
+    from ftkit.evaluation.report import linear_baseline
+    from ftkit.quality.gate import Seen, check
     read = lambda source, **more: getattr(Data, SAMPLES[sample].kind)(source, seed=seed, **more)
     whole = read(f"sample:{sample}", limit=limit, test=.3)
     known = dict(zip(whole.hashes, Seen(whole).features()))

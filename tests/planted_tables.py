@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from planted import SHARES, personal
 
-from ftkit.quality import check
-from ftkit.table_data import Data, read_table
-from ftkit.table_samples import fetch_sample
+from ftkit.quality.gate import check
+from ftkit.data.dataset import Data
+from ftkit.reading.rows import read_table
+from ftkit.samples.catalogue import fetch_sample
 
 
 def near_row(row: dict, numbers: list[str], words: list[str], rng) -> dict:

@@ -17,8 +17,8 @@ os.environ.setdefault("XDG_STATE_HOME", str(ROOT / "state"))
 
 from tornado import web  # noqa: E402
 
-from ftkit import cli, compare, report, run, runfolder, runqueue, server, widgets  # noqa: E402
-from ftkit.batch import Batch, list_batches  # noqa: E402
+from ftkit import runfolder; from ftkit.cli import app as cli; from ftkit.runs import compare; from ftkit.runs import report; from ftkit.runs import launch as run; from ftkit.batch import queue as runqueue; from ftkit.lab import server; from ftkit.lab import widgets  # noqa: E402
+from ftkit.batch.batch import Batch, list_batches  # noqa: E402
 from ftkit.core import UsageError  # noqa: E402
 
 R = random.Random(SEED)

@@ -111,7 +111,7 @@ def collected() -> list[Remedy]:
 def _parameters() -> dict[str, dict]:
     "Template: name: parameter."
     from ftkit.params import read_params
-    from ftkit.run import list_templates
+    from ftkit.runs.launch import list_templates
 
     return {n: {p.name: p for p in read_params(path)} for n, path in list_templates().items()}
 
@@ -121,7 +121,7 @@ def _verbs() -> dict:
     "Verb: its command."
     from typer.main import get_command
 
-    from ftkit.cli import app
+    from ftkit.cli.app import app
 
     return get_command(app).commands
 
@@ -163,7 +163,7 @@ def wrong(remedy: Remedy) -> str:
 
 def _wrong_command(text: str) -> str:
     "What ftkit's own command line says to it, before anything is done."
-    from ftkit.cli import _join_parameters
+    from ftkit.cli.app import _join_parameters
     from ftkit.core import UsageError
 
     text = re.sub(r"\{[^{}]*\}(?=\s|$)", "1", text.removesuffix(" {values}"))

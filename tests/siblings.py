@@ -73,7 +73,7 @@ def written(value: float, style: str, digits: int, dress: str) -> str:
 
 def is_open(texts: list[str]) -> bool:
     "Whether no cell proves what comma and point mean."
-    from ftkit.cells import bare_numbers, signs_of
+    from ftkit.reading.cells import bare_numbers, signs_of
     import pandas as pd
 
     found = signs_of(bare_numbers(pd.Series(texts, dtype=str)))
@@ -302,7 +302,7 @@ def as_second(path, frame, truth, days, marks, how) -> str:
 
 def as_rows(path, frame, truth, days, marks, how) -> str:
     from ftkit import Data
-    from ftkit.tables import fit_prep
+    from ftkit.models.tables import fit_prep
 
     data = Data.tabular(path, label="label")
     if next(c.kind for c in data.items.columns if c.name == "x") != "number":
@@ -741,7 +741,7 @@ def files_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     if len(data) + counted(data.notes) != n:
         return f"silent: {len(data)} of {n}; {data.notes}", what, True
     for i, item in enumerate(data.items):
-        from ftkit.pictures import open_picture
+        from ftkit.reading.pictures import open_picture
 
         found = (
             float(np.asarray(open_picture(item)).mean())

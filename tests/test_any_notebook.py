@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ftkit.batch import Batch
+from ftkit.batch.batch import Batch
 from ftkit.params import read_params
-from ftkit.run import create_run, list_templates, read_run
+from ftkit.runs.launch import create_run, list_templates
+from ftkit.runfolder import read_run
 
 MIXED = '''"""What to train on."""
 import math

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ftkit.core import file_sha256, read_json
-from ftkit.run import create_run, launch, run_folders, run_template
+from ftkit.runs.launch import create_run, launch, run_folders, run_template
 from ftkit.runfolder import read_events, read_run
 
 WAVE = ("rate: float = 0.1  # step size (0..1]\ndepth: int = 2  # layers [1..9]", "1 / (depth - 3)", "import numpy as np\n{'accuracy': np.float64(1 - (rate - 0.3) ** 2 - 0.01 * depth), 'loss': rate}")
@@ -267,7 +267,7 @@ def test_from_python(tmp_path):
 
 
 def test_a_batch_of_2000_is_looked_at_in_seconds(tmp_path):
-    from ftkit.batch import Batch, plan_batch, write_plan
+    from ftkit.batch.batch import Batch, plan_batch, write_plan
     wave = notebook(tmp_path / "wave.ipynb", *WAVE)
     batch, rows, _ = plan_batch(str(wave), grid={"rate": [i / 500 for i in range(1, 501)], "depth": [1, 2, 4, 5]}, name="many")
     write_plan(batch)
@@ -279,7 +279,7 @@ def test_a_batch_of_2000_is_looked_at_in_seconds(tmp_path):
         (folder / "input.ipynb").write_text("{}")
         (folder / "metrics.json").write_text(json.dumps({"accuracy": 1 - r.values["rate"] ** 2}))
         batch.ledger.write("made", key=r.key, run=folder.name)
-    heavy = "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED', *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    heavy = "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED', *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy', 'pyarrow'} & set(sys.modules)))"
     (tmp_path / "t.csv").write_text("depth\n1\n")
     for args in (["batch", "--status", "many", "--json"], ["runs", "--limit", "0", "--json"], ["compare", "--batch", "many", "--json"], ["batch", str(wave), "--table", "t.csv", "-g", "rate", "0.1,0.2", "--dry-run"]):
         began = time.monotonic()

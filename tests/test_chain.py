@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ftkit import run_template
-from ftkit.run import run_folders
+from ftkit.runs.launch import run_folders
 from ftkit.runfolder import read_events, read_run
 from test_batch import command, ftkit, go, notebook, own_folders, said, until  # noqa: F401  own_folders is used by all
 
@@ -111,7 +111,7 @@ def test_a_run_that_waits_takes_over_and_a_file_that_changed_is_seen(steps, tmp_
     "Two runs need one that was not finished: whoever began it is killed, and the other goes on with it."
     Path("my square.ipynb").write_text(Path("square.ipynb").read_text())
     made = run_template("make.ipynb", n=3)
-    code = "import sys; from ftkit.run import create_run; print(create_run('my square.ipynb', {'data': sys.argv[1]}))"  # by a process that is gone
+    code = "import sys; from ftkit.runs.launch import create_run; print(create_run('my square.ipynb', {'data': sys.argv[1]}))"  # by a process that is gone
     square = Path(subprocess.run([sys.executable, "-c", code, made.file("numbers.txt")], capture_output=True, text=True, check=True).stdout.strip())
     both = [subprocess.Popen(command("run", "total.ipynb", "-p", "data", f"run:{square.name}/squares.txt"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     until(lambda: said() == ["make", "square"] and sum("executed elsewhere" in str(read_events(f)[0]) for f in run_folders()) == 1)
@@ -148,7 +148,7 @@ def test_a_model_goes_on_with_data_that_have_grown(tmp_path):
     "Its rows stay in their parts, it stands beside the new model, and one that is worse is named."
     import pandas as pd
 
-    from ftkit.text_data import Data
+    from ftkit.data.dataset import Data
     films = Data.text("sample:movie", leave_out=("neutral",), limit=900, near="as_is")
     rows = pd.DataFrame({"text": films.items, "label": [films.label_text(i) for i in range(len(films))]})
     rows[:500].to_csv(tmp_path / "films.csv", index=False)

@@ -165,7 +165,7 @@ def test_bad_data_ends_with_one_sentence_and_exit_code_2(tmp_path):
 
 
 def test_light_verbs_import_nothing_heavy(tmp_path):
-    code = "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED', *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy'} & set(sys.modules)))"
+    code = "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED', *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy'} & set(sys.modules)))"
     for args in (["--help"], ["templates"], ["params", "image"], ["runs"], ["settings"], ["samples"]):
         r = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, cwd=tmp_path)
         assert r.stdout.splitlines()[-1] == "LOADED", (args, r.stdout[-200:], r.stderr)

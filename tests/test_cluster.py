@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_batch import COUNTED, WAVE, finish, ftkit, go, ledger, machine, notebook, own_folders, said, start, statuses, until  # noqa: F401 own_folders is a fixture
 
-from ftkit.run import run_folders
+from ftkit.runs.launch import run_folders
 from ftkit.runfolder import read_run
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
@@ -42,7 +42,7 @@ def counted(tmp_path):
     "Starts drivers on six runs, of which those from the third on wait for `go`; whatever a test leaves is ended."
     drivers = []
     def begin(address, *more, patience=60):  # seconds without a worker; starting one takes a few where the machine is busy
-        code = f"import sys; from ftkit.cluster import DaskCluster; DaskCluster.patience = {patience}; from ftkit.cli import main; sys.exit(main())"
+        code = f"import sys; from ftkit.batch.places import DaskCluster; DaskCluster.patience = {patience}; from ftkit.cli.app import main; sys.exit(main())"
         drivers.append(subprocess.Popen([sys.executable, "-c", code, "batch", *map(str, (*begin.args, "--cluster", address, *more))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)))
         return drivers[-1]
     begin.args = notebook(tmp_path / "c.ipynb", *COUNTED), "-g", "n", "1,2,3,4,5,6", "-p", "hold", 3, "--name", "c"

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from ftkit import Data
-from ftkit.data import DataError
-from ftkit.pictures import pixels
+from ftkit.reading.rows import DataError
+from ftkit.reading.pictures import pixels
 
 pytestmark = pytest.mark.usefixtures("session_cache")
 
@@ -452,7 +452,7 @@ WRITER = textwrap.dedent("""
     import hashlib, json, os, sys, time
     from pathlib import Path
     import ftkit.core
-    from ftkit import pictures
+    from ftkit.reading import pictures
     sources, together, mode = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     gate, real, calls = Path(sys.argv[4]), pictures.open_picture, [0]
 
@@ -543,7 +543,7 @@ def test_a_process_killed_in_the_middle_leaves_the_cache_usable(tmp_path, fresh_
 def test_the_second_time_nothing_is_decoded(tmp_path, fresh_cache, monkeypatch):
     root = class_folders(tmp_path / "d")
     first = np.array(Data.image(root).pixels(16))
-    monkeypatch.setattr("ftkit.pictures.open_picture", lambda *a, **k: pytest.fail("decoded again"))
+    monkeypatch.setattr("ftkit.reading.pictures.open_picture", lambda *a, **k: pytest.fail("decoded again"))
     again = Data.image(root, seed=5).pixels(16)
     assert (again == first).all() and not again.flags.writeable
 

@@ -11,7 +11,7 @@ import pytest
 from ftkit import Augment, Data, Model, Trainer, table_body
 from ftkit.core import UsageError
 from ftkit import estimate
-from ftkit.ranking import rank_backbones
+from ftkit.evaluation.ranking import rank_backbones
 
 QUICK = ["-p", "limit", "120", "-p", "epochs", "2", "-p", "head_epochs", "3"]
 STATIC = "static:all-MiniLM-L6-v2"
@@ -128,7 +128,7 @@ def test_bodies_are_ranked(own_samples):
 
 
 def test_a_body_that_knows_something_is_ranked_before_one_that_does_not(session_cache):
-    from ftkit.speech_bodies import load_backbone
+    from ftkit.models.backbone import load_backbone
     data = Data.image("sample:digits", limit=250)
     found = rank_backbones(data, ["efficientnet_lite0", load_backbone("resnet10t", pretrained=False)], rows=150, size=64)
     assert found.best == "efficientnet_lite0" and "training" in repr(found)

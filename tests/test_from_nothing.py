@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ftkit import Augment, Data, Model, Trainer
-from ftkit.artifact import load_model
-from ftkit.recipe import recipe_for
+from ftkit.models.artifact import load_model
+from ftkit.training.config import recipe_for
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ftkit.compare import compare_runs
+from ftkit.runs.compare import compare_runs
 from ftkit.core import UsageError
 from ftkit.params import Param, ParamError, check_params, parse_params, read_params
-from ftkit.report import write_report
-from ftkit.run import cell_statuses, list_templates, stage_seconds, summary
+from ftkit.runs.report import write_report
+from ftkit.runs.launch import cell_statuses, list_templates, stage_seconds, summary
 from ftkit.runfolder import noted, read_events, read_run
 
 TIMES = int(os.environ.get("FTKIT_FUZZ", 10))

@@ -11,7 +11,7 @@ from test_server import TOKEN
 import ftkit
 from ftkit.core import read_json
 from ftkit.params import read_params
-from ftkit.run import list_templates
+from ftkit.runs.launch import list_templates
 from ftkit.runfolder import append_event, read_run
 
 
@@ -186,7 +186,7 @@ def test_a_parameter_that_is_added_to_the_cell_is_everywhere(browser, lab):
     page.close()
     told = subprocess.run([sys.executable, "-m", "ftkit", "params", "work/steps.ipynb"], cwd=lab.root, capture_output=True, text=True).stdout
     assert "shade" in told and "{dark, light}" in told
-    from ftkit.widgets import ParamForm
+    from ftkit.lab.widgets import ParamForm
     assert ParamForm(path).fields["shade"].options == (("dark", "dark"), ("light", "light"))
 
 

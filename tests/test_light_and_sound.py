@@ -9,16 +9,16 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ftkit.backbone import load_backbone
-from ftkit.artifact import Predictor
+from ftkit.models.backbone import load_backbone
+from ftkit.models.artifact import Predictor
 from ftkit.core import read_json
-from ftkit.head import Model
-from ftkit.image_data import Data
-from ftkit.inputs import Prep
-from ftkit.pictures import PictureError, look_at_files, open_picture, pixels
-from ftkit.sounds import SoundError, look_at_sounds, open_sound
-from ftkit.speech_data import Data as Speech
-from ftkit.speech_inputs import SpeechPrep
+from ftkit.models.model import Model
+from ftkit.data.dataset import Data
+from ftkit.inputs.images import Prep
+from ftkit.reading.pictures import PictureError, look_at_files, open_picture, pixels
+from ftkit.reading.sounds import SoundError, look_at_sounds, open_sound
+from ftkit.data.dataset import Data as Speech
+from ftkit.inputs.sounds import SpeechPrep
 
 REFERENCE = np.clip(np.add.outer(np.linspace(40, 180, 48), np.linspace(0, 60, 64)), 0, 255).astype(np.uint8)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ftkit.batch import Batch, plan_batch
-from ftkit.run import create_run, list_runs, read_run, run_files
+from ftkit.batch.batch import Batch, plan_batch
+from ftkit.runs.launch import create_run, list_runs, run_files
+from ftkit.runfolder import read_run
 
 
 def ftkit(*args, cwd, **env):
@@ -315,7 +316,7 @@ def test_a_table_fits_the_terminal_and_ids_stay_whole(here):
 
 def test_every_command_has_a_short_help_and_shells_complete(here):
     import typer.main
-    from ftkit.cli import app
+    from ftkit.cli.app import app
     commands = typer.main.get_command(app).commands
     assert "-h, --help" in ftkit("-h", cwd=here).stdout or "--help, -h" in ftkit("-h", cwd=here).stdout
     for name in ("run", "rm", "log", "settings"): assert ftkit(name, "-h", cwd=here).returncode == 0
@@ -323,7 +324,7 @@ def test_every_command_has_a_short_help_and_shells_complete(here):
     for shell in ("bash", "zsh", "fish", "powershell"): assert "_FTKIT_COMPLETE" in ftkit("completion", shell, cwd=here).stdout
     def offered(line, **env):
         words = line.split(" ")
-        r = subprocess.run([sys.executable, "-X", "importtime", "-c", "import sys; sys.argv[0] = 'ftkit'; from ftkit.cli import main; main()"], cwd=here, capture_output=True, text=True, timeout=60,
+        r = subprocess.run([sys.executable, "-X", "importtime", "-c", "import sys; sys.argv[0] = 'ftkit'; from ftkit.cli.app import main; main()"], cwd=here, capture_output=True, text=True, timeout=60,
                            env=os.environ | {"_FTKIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)})
         imported = {x.split("|")[-1].strip().split(".")[0] for x in r.stderr.splitlines()}
         assert not imported & {"torch", "numpy", "pandas", "nbformat", "papermill"}, imported

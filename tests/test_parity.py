@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from ftkit import Data, Model, Trainer
-from ftkit.batches import epoch_order
-from ftkit.body_options import set_dropout
+from ftkit.training.batches import epoch_order
+from ftkit.training.backbone_options import set_dropout
 
 SEED = 0
 ASKED = dict(head_epochs=0, blend=1.0, batch_norm="frozen", keep="last", schedule="one_cycle", warmup=0.25, learning_rate=3e-3, body_rate=0.3, layer_decay=0.8, weight_decay=0.01, label_smoothing=0.1, clip=1.0, frozen_layers=0, body_dropout=0.0, seed=SEED)
@@ -76,7 +76,7 @@ def test_a_body_that_keeps_less_for_its_gradients(monkeypatch):
     make = lambda: Model("efficientnet_lite0", data.task, size=64)
     def trained(**more): return Trainer(make(), data, precision="float32", **ASKED | dict(epochs=1, batch_size=16, learning_rate=3e-4) | more).fit().model.state_dict()
     less, start = trained(), make().state_dict()
-    monkeypatch.setattr("ftkit.stages.keep_less", lambda body, on: None)
+    monkeypatch.setattr("ftkit.training.stages.keep_less", lambda body, on: None)
     usual, halves = trained(), trained(accumulate=2)
     assert 0 < furthest(less, usual, start) < 1e-3 > furthest(halves, usual, start)
     ours, theirs, _ = both(data, make, 5, 8, "float32")

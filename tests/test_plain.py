@@ -11,12 +11,12 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ftkit.alike import alike_sounds
-from ftkit.comparison import compare_models
+from ftkit.reading.near_duplicates import alike_sounds
+from ftkit.evaluation.comparison import compare_models
 from ftkit.core import fingerprint
-from ftkit.metrics import multilabel_metrics
-from ftkit.quality import Seen, check
-from ftkit.speech_data import Data
+from ftkit.metrics.scores import multilabel_metrics
+from ftkit.quality.gate import Seen, check
+from ftkit.data.dataset import Data
 
 
 def told(*words, cwd, code=0):
@@ -113,7 +113,7 @@ def test_odd_tables_are_checked(labels, tmp_path):
     n = 28
     table = pd.DataFrame({"x": [1.5] * 14 + list(range(14)), "same": 1, "none": None, "mark": ["u", None] * 14})
     table.assign(label=LABELS[labels](n)).to_csv(tmp_path / "t.csv", index=False)
-    from ftkit.table_data import Data as Tables
+    from ftkit.data.dataset import Data as Tables
 
     found = check(Tables.tabular(tmp_path / "t.csv", label="label"))
     assert not any("Error" in note for note in found.notes) and found._repr_html_()
@@ -165,7 +165,7 @@ def test_from_check_to_run(kind, tmp_path):
     assert command[:2] == ["run", kind] and ("clean" in command or kind in ("text", "tabular"))
     assert kind != "image" or command == ["run", "image", "-p", "data", "clean"]
     given = {command[i + 1]: command[i + 2] for i, w in enumerate(command) if w == "-p"}
-    from ftkit.table_data import Data as Tables
+    from ftkit.data.dataset import Data as Tables
 
     named = {"label_column": "label", "split_column": "split", "task": "task"}
     more = {named[k]: v for k, v in given.items() if k != "data"}
@@ -190,7 +190,7 @@ def test_few_groups_make_fewer_folds(tmp_path):
     table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "ill": np.where(x[:, 0] > 0, "yes", "no")})
     table["site"] = [f"S{i % 4}" for i in range(90)]
     table.to_csv(tmp_path / "t.csv", index=False)
-    from ftkit.table_data import Data as Tables
+    from ftkit.data.dataset import Data as Tables
 
     data = Tables.tabular(tmp_path / "t.csv", label="ill", group="site")
     found = compare_models(data, ["dummy", "decision_tree"])

@@ -12,8 +12,8 @@ import soundfile
 from PIL import Image
 
 from ftkit import Data, Predictor
-from ftkit.artifact import load_model
-from ftkit.classical import Classical
+from ftkit.models.artifact import load_model
+from ftkit.models.classical import Classical
 
 RATE = 16000
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from planted import measured, plant
 
-from ftkit.data import DataError
-from ftkit.speech_data import Data
+from ftkit.reading.rows import DataError
+from ftkit.data.dataset import Data
 
 BARS = {"stamps": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5), "outlier": (.95, .95)}, "digits": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1), "flipped": (.7, .5)}, "movie": {"exact": (1, 1), "near": (.95, .95), "personal": (.95, .9)}, "prompts-en": {"exact": (1, 1), "near": (.95, .95), "broken": (1, 1)}}
 

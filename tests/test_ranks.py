@@ -10,9 +10,9 @@ import pytest
 from safetensors.torch import load_file
 from test_batch import until
 
-from ftkit.compare import verify_run
+from ftkit.runs.compare import verify_run
 from ftkit.core import cache_folder
-from ftkit.run import figures, list_runs, run_folders
+from ftkit.runs.launch import figures, list_runs, run_folders
 from ftkit.runfolder import noted, read_events, read_run
 
 PARAMETERS = "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained [0..]\nshard: bool = False  # each rank holds a part of the network"

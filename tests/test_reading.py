@@ -129,7 +129,7 @@ def test_targets_of_two_tables_in_two_styles_are_the_same_numbers(tmp_path):
 
 def test_predicting_reads_each_table_by_itself(tmp_path):
     from ftkit import Predictor
-    from ftkit.comparison import fit_model
+    from ftkit.evaluation.comparison import fit_model
 
     frame = pd.DataFrame(
         {

@@ -13,8 +13,8 @@ from remedies import collected, unwritten, wrong
 
 from ftkit.core import UsageError
 from ftkit.params import params_from_text, read_params
-from ftkit.run import list_templates
-from ftkit.verdict import INSTEAD
+from ftkit.runs.launch import list_templates
+from ftkit.evaluation.verdict import INSTEAD
 
 
 def test_all_that_is_told_can_be_typed():

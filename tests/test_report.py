@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from ftkit.core import write_json
-from ftkit.report import write_report
+from ftkit.runs.report import write_report
 
 
 @pytest.fixture(scope="module")

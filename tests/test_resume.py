@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ftkit import Augment, Data, Model, TableAugment, Trainer
-from ftkit.recipe import OPTIMISERS, register_loss
-from ftkit.table_bodies import table_body
+from ftkit.training.config import OPTIMISERS, register_loss
+from ftkit.models.table_backbones import table_body
 
 OPTIONS = {  # fields of TrainConfig, or what else is on
     "plain": {}, "dropout": {"body_dropout": .3}, "augmentation": {"augment": True}, "mixup": {"mixup": .4}, "accumulation": {"accumulate": 3}, "early stopping": {"patience": 2}, "no best": {"keep": "last", "patience": None},

@@ -38,7 +38,7 @@ def is_export(cell: dict) -> bool: return bool(re.search(r"^#\s?\|\s?exports?\b"
 
 
 def number(notebook: Path) -> tuple[int, str]:
-    "02a_pictures -> (2, 'a'): a notebook's place in the order."
+    "reading/02_pictures -> (2, 'a'): a notebook's place in the order."
     found = re.match(r"(\d+)([a-z]?)_", notebook.name)
     assert found, f"{notebook.name}: name it NN_module.ipynb or NNa_module.ipynb"
     return int(found[1]), found[2]
@@ -242,7 +242,7 @@ def test_no_machine_paths_and_no_registries():
 
 
 def test_names_of_other_libraries_stand_beside_fields_that_exist():
-    from ftkit.recipe import TrainConfig
+    from ftkit.training.config import TrainConfig
     rows = [line.split("|")[1] for line in (ROOT / "dev" / "names.md").read_text(encoding="utf-8").partition("| to do |")[0].splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert len(named) > 30 and not named - set(TrainConfig.__dataclass_fields__)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ftkit.core import cache_folder, read_json
-from ftkit.run import cell_statuses, create_run, launch, resume_run, settle
+from ftkit.runs.launch import cell_statuses, create_run, launch, resume_run, settle
 from ftkit.runfolder import read_events, read_run
 
 TINY = {"limit": 300, "epochs": 2, "head_epochs": 10, "size": 64, "precision": "float32", "dropout": 0.2, "mixup": 0.2, "baselines": False}
@@ -136,8 +136,8 @@ def test_texts_whose_frozen_layers_are_computed_once_do_so_too(moment, whom, hom
 @pytest.fixture(scope="module")
 def whole_speech(home):
     "The same with recordings, each changed anew in each epoch."
-    from ftkit.samples import SampleError
-    from ftkit.speech_samples import fetch_sample
+    from ftkit.samples.catalogue import SampleError
+    from ftkit.samples.catalogue import fetch_sample
     try: fetch_sample("prompts-en")
     except SampleError as e: pytest.skip(str(e))  # needs apt
     os.environ["FTKIT_RUNS"] = str(home / "runs")

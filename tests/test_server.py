@@ -113,7 +113,7 @@ ROUTES = [("GET", r) for r in ("templates", "templates/image", "schema?template=
 def test_nobody_enters_without_a_token_or_writes_without_xsrf(server):
     "With the login cookie alone, as a page of somebody else would have it sent, nothing is changed."
     import http.cookiejar
-    from ftkit.server import ROUTES as all_of_them
+    from ftkit.lab.server import ROUTES as all_of_them
     name = begin(server)
     until(lambda: server.get(f"runs/{name}")[1]["status"] == "completed")
     assert len(all_of_them) == len({r.split("?")[0] for _, r in ROUTES} - {"runs/RUN/resume"}), "a new route needs its line here"

@@ -12,7 +12,7 @@ import soundfile
 
 from ftkit import Data, Model, Predictor, Trainer
 from ftkit.core import UsageError
-from ftkit.samples import SampleError
+from ftkit.samples.catalogue import SampleError
 
 RATE = 16000
 WORDS = ("low", "high", "lolo", "hihi")
@@ -46,8 +46,8 @@ def runs(tmp_path_factory) -> Path: return tmp_path_factory.mktemp("runs")
 
 def whisper_and_prompts():
     "Fetched, or the reason why not."
-    from ftkit.speech_bodies import load_backbone
-    from ftkit.speech_samples import fetch_sample
+    from ftkit.models.backbone import load_backbone
+    from ftkit.samples.catalogue import fetch_sample
     try: fetch_sample("prompts-en"); load_backbone("whisper-base")
     except (SampleError, UsageError) as e: pytest.skip(str(e))
 
@@ -210,7 +210,7 @@ def test_messages(home, tmp_path):
     from ftkit import Augment
     refused("augment is Augment and the data are recordings; give SoundAugment", lambda: Trainer(model, data, Augment(rotate=10)))
     refused("mixup is 0.2 and the data are recordings; only pictures and rows of tables can be laid over each other", lambda: Trainer(model, data, mixup=.2))
-    from ftkit.noises import SoundAugment
+    from ftkit.augment.sounds import SoundAugment
     refused("augment changes the inputs of the backbone, and only the head is trained", lambda: Trainer(model, data, SoundAugment.preset("light"), freeze="backbone"))
     refused("loss is 'ctc' and this head is trained by cross_entropy; leave loss at auto", lambda: Trainer(model, data, loss="ctc"))
     refused("decoding is 'beam', and these data have classes", lambda: Model("log_mel", data.task, decoding="beam"))

@@ -13,10 +13,10 @@ import pytest
 import soundfile
 
 from ftkit import Data
-from ftkit.data import DataError
-from ftkit.noises import SoundAugment
-from ftkit.sounds import Clip, SoundError, look_at_sounds, open_sound
-from ftkit.speech_data import same_sentence
+from ftkit.reading.rows import DataError
+from ftkit.augment.sounds import SoundAugment
+from ftkit.reading.sounds import Clip, SoundError, look_at_sounds, open_sound
+from ftkit.data.speech import same_sentence
 
 pytestmark = pytest.mark.usefixtures("session_cache")
 WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
@@ -190,7 +190,7 @@ def test_m4a_and_the_sound_of_a_film(tmp_path):
 
 def test_without_pyav_the_message_says_how_to_get_it(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"anything")
-    code = f"import sys; sys.modules['av'] = None\nfrom ftkit.sounds import open_sound\ntry: open_sound({str(tmp_path / 'a.m4a')!r})\nexcept ValueError as e: print(e)"
+    code = f"import sys; sys.modules['av'] = None\nfrom ftkit.reading.sounds import open_sound\ntry: open_sound({str(tmp_path / 'a.m4a')!r})\nexcept ValueError as e: print(e)"
     assert 'pip install "av' in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
 
 

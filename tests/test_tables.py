@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ftkit.classical import METHODS, Classical
-from ftkit.comparison import compare_models, fit_model
+from ftkit.models.classical import METHODS, Classical
+from ftkit.evaluation.comparison import compare_models, fit_model
 from ftkit.core import UsageError
-from ftkit.data import DataError
-from ftkit.quality import check
-from ftkit.table_data import Data, read_rows
+from ftkit.reading.rows import DataError
+from ftkit.quality.gate import check
+from ftkit.data.dataset import Data
+from ftkit.data.tables import read_rows
 
 
 def ftkit(*words, cwd, code=0, **more):
@@ -171,7 +172,7 @@ def test_folds_are_of_rows_that_are_no_test_rows():
 
 
 def test_cold_customers_are_known_less_and_the_target_is_judged_honestly():
-    from ftkit.evaluation import evaluate
+    from ftkit.evaluation.report import evaluate
     ids = {"customer": "category", "product": "category"}
     warm, cold = Data.tabular("sample:preferences", columns=ids), Data.tabular("sample:preferences", columns=ids, group="customer")
     assert not set(cold.items.frame["customer"].iloc[cold.train.ids]) & set(cold.items.frame["customer"].iloc[cold.test.ids])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ftkit import Data
-from ftkit.data import DataError
+from ftkit.reading.rows import DataError
 from ftkit.runfolder import read_events
 
 GOOD = [f"Film number {i} was {'a joy from start to end' if i % 2 else 'a waste of an evening'}" for i in range(40)]

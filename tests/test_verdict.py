@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ftkit.compare import compare_runs
-from ftkit.data import Data as Pictures
-from ftkit.metrics import Figure, share_interval
+from ftkit.runs.compare import compare_runs
+from ftkit.data.dataset import Data as Pictures
+from ftkit.metrics.scores import Figure, share_interval
 from ftkit.runfolder import verdict_lines
 
 

@@ -16,7 +16,7 @@ from test_batch import notebook
 from test_server import TOKEN, Server
 
 from ftkit.core import UsageError, settings
-from ftkit.run import create_run, launch, list_runs, requeue_run
+from ftkit.runs.launch import create_run, launch, list_runs, requeue_run
 from ftkit.runfolder import NotOwn, read_run
 
 TIMES = int(os.environ.get("FTKIT_FUZZ", 1))
@@ -76,11 +76,11 @@ def test_a_server_starts_no_run_that_came_with_a_folder(tmp_path, monkeypatch):
 
 def create_own(root: Path, monkeypatch) -> Path:
     "A run that the user queued, whose server is gone."
-    from ftkit.runqueue import RunQueue
+    from ftkit.batch.queue import RunQueue
     (root / "work").mkdir(parents=True)
     notebook(root / "work" / "own.ipynb", *PLAIN)
     monkeypatch.setenv("FTKIT_RUNS", str(root / "runs"))
-    code = f"from ftkit.runqueue import RunQueue; q = RunQueue(jobs=1); q.turn = lambda: None; print(q.add({str(root / 'work' / 'own.ipynb')!r}))"
+    code = f"from ftkit.batch.queue import RunQueue; q = RunQueue(jobs=1); q.turn = lambda: None; print(q.add({str(root / 'work' / 'own.ipynb')!r}))"
     made = Path(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root).stdout.strip())
     monkeypatch.delenv("FTKIT_RUNS")
     assert RunQueue
@@ -219,8 +219,8 @@ def raw_post(server, path, body):
 
 
 def test_one_bad_record_hides_no_other(folder):
-    from ftkit.cli import main
-    from ftkit.runqueue import RunIndex
+    from ftkit.cli.app import main
+    from ftkit.batch.queue import RunIndex
     notebook(folder / "a.ipynb", *PLAIN)
     good = create_run("a.ipynb")
     bad = ["[" * 200_000, "", "null", "[]", '{"status": 5}', '{"status": "completed", "result": ' + '{"a":' * 99 + "1" + "}" * 99 + "}", '{"status": "completed", "created": 1e999, "bytes": "x", "process": [], "parameters": 3, "result": {"value": {"value": 1' + "0" * 5000 + "}}}", '{"status": "failed", "error": {"message": "\\ud800\\u001b[2J"}}', "\xff"]
@@ -247,7 +247,7 @@ def test_random_records(folder):
 
 
 def test_files_of_runs_stay_in_their_folders(folder):
-    from ftkit.chain import with_paths
+    from ftkit.runs.chain import with_paths
     notebook(folder / "a.ipynb", *PLAIN)
     run = create_run("a.ipynb")
     (folder / "outside.csv").write_text("a\n1\n")
@@ -382,7 +382,7 @@ def test_a_short_secret_and_an_innocent_name(folder):
 
 
 def test_a_picture_that_is_a_program_is_none(folder):
-    from ftkit.pictures import PictureError, open_picture
+    from ftkit.reading.pictures import PictureError, open_picture
     (folder / "bin").mkdir()
     for name in ("gs", "gswin64c"):
         (folder / "bin" / name).write_text(f"#!/bin/sh\necho $0 >> {folder / 'executed'}\n")

@@ -18,11 +18,11 @@ def everything(home: Path) -> dict:
     from PIL import Image
 
     from ftkit import Data
-    from ftkit.backbone import features, load_backbone
-    from ftkit.comparison import compare_models
-    from ftkit.quality import check
-    from ftkit.samples import fetch_sample
-    from ftkit.speech_bodies import frame_features
+    from ftkit.models.backbone import features, load_backbone
+    from ftkit.evaluation.comparison import compare_models
+    from ftkit.quality.gate import check
+    from ftkit.samples.catalogue import fetch_sample
+    from ftkit.models.speech import frame_features
 
     r, out = np.random.default_rng(0), {}
     if not (home / "p").exists():
@@ -93,7 +93,7 @@ def damage(r, path: Path, others: list[Path]) -> str:
 def fuzz(home: str, times: int, seed: int) -> None:
     home, r = Path(home), random.Random(seed)
     cache = Path(os.environ["FTKIT_CACHE"])
-    from ftkit import cached
+    from ftkit.samples import cache as cached
 
     right, counts = everything(home), {}
     assert everything(home) == right

@@ -21,7 +21,7 @@ CHILD = """
 from pathlib import Path
 from ftkit import Data
 from ftkit.core import UsageError
-import ftkit.artifact, PIL.Image, pandas, soundfile, pyarrow.parquet, python_calamine
+import ftkit.models.artifact, PIL.Image, pandas, soundfile, pyarrow.parquet, python_calamine
 resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
 at = Path(sys.argv[1])
 open("/proc/self/clear_refs", "w").write("5")
@@ -222,11 +222,11 @@ BOMBS = {
     "svg": (lambda at: (with_pictures(at / "p") / "a" / "z.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>"), IMAGE, "read"),
     "a class folder linked to /": (lambda at: (with_pictures(at / "p") / "c").symlink_to("/"), IMAGE, ""),
     "a class folder linked to its parent": (lambda at: (with_pictures(at / "p") / "c").symlink_to(at / "p"), IMAGE, ""),
-    "a folder linked to /, to predict": (lambda at: (with_pictures(at / "p") / "c").symlink_to("/"), "from ftkit.artifact import _files_of, PICTURES; _files_of(at / 'p', PICTURES, [])", ""),
+    "a folder linked to /, to predict": (lambda at: (with_pictures(at / "p") / "c").symlink_to("/"), "from ftkit.models.artifact import _files_of, PICTURES; _files_of(at / 'p', PICTURES, [])", ""),
     "a pipe among pictures": (lambda at: os.mkfifo(with_pictures(at / "p") / "a" / "z.png"), IMAGE, ""),
     "a link to /dev/zero among pictures": (lambda at: (with_pictures(at / "p") / "a" / "z.png").symlink_to("/dev/zero"), IMAGE, ""),
-    "a link to /dev/zero as a picture": (lambda at: (at / "z.png").symlink_to("/dev/zero"), "from ftkit.pictures import open_picture; open_picture(at / 'z.png')", "refused"),
-    "a pipe as a picture": (lambda at: os.mkfifo(at / "z.png"), "from ftkit.pictures import open_picture; open_picture(at / 'z.png')", "refused"),
+    "a link to /dev/zero as a picture": (lambda at: (at / "z.png").symlink_to("/dev/zero"), "from ftkit.reading.pictures import open_picture; open_picture(at / 'z.png')", "refused"),
+    "a pipe as a picture": (lambda at: os.mkfifo(at / "z.png"), "from ftkit.reading.pictures import open_picture; open_picture(at / 'z.png')", "refused"),
     "a table of pictures names a pipe": (lambda at: (with_pictures(at / "p"), os.mkfifo(at / "z.png"), (at / "b.csv").write_text("path,label\nz.png,x\n" + "".join(f"p/a/{i}.png,{'xy'[i % 2]}\n" for i in range(6)))), "Data.image(at / 'b.csv')", "refused"),
     "a table of pictures names /dev/zero": (lambda at: (with_pictures(at / "p"), (at / "b.csv").write_text("path,label\n/dev/zero,x\n" + "".join(f"p/a/{i}.png,{'xy'[i % 2]}\n" for i in range(6)))), "Data.image(at / 'b.csv')", "refused"),
     "a pipe as a table": (lambda at: os.mkfifo(at / "b.csv"), TABLE.format("b.csv"), "refused"),
@@ -278,8 +278,8 @@ STATEMENTS = [
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_a_query_reads_and_does_nothing_else(tmp_path, statement):
-    from ftkit.sources import DataError
-    from ftkit.table_data import read_rows
+    from ftkit.reading.rows import DataError
+    from ftkit.data.tables import read_rows
 
     database(tmp_path / "t.db")
     before = (tmp_path / "t.db").read_bytes()
@@ -289,7 +289,7 @@ def test_a_query_reads_and_does_nothing_else(tmp_path, statement):
 
 
 def test_ordinary_queries_go_on(tmp_path):
-    from ftkit.table_data import read_rows
+    from ftkit.data.tables import read_rows
 
     database(tmp_path / "t.db", "create table u (label text, more real)", "insert into u values ('x', 5)", "create view v as select t.a, u.more, upper(t.label) as l from t left join u using (label)")
     query = "WITH s AS (SELECT a, avg(more) OVER () AS m, l FROM v) SELECT a, round(m, 1) AS m, replace(l, 'X', 'q') AS label FROM s WHERE a > 3 ORDER BY a DESC LIMIT 20"
@@ -301,7 +301,7 @@ def test_ordinary_queries_go_on(tmp_path):
 @pytest.mark.parametrize("suffix", [".wav", ".mp4", ".mkv", ".m4a", ".webm", ".aac"])
 def test_a_recording_that_is_a_list_of_others_is_not_followed(tmp_path, suffix):
     "Not to a good file beside it, and not to an address."
-    from ftkit.sounds import SoundError, open_sound
+    from ftkit.reading.sounds import SoundError, open_sound
 
     pytest.importorskip("av")
     sounds(tmp_path)

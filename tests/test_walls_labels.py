@@ -39,10 +39,10 @@ def pictures(labels):
 
 @pytest.mark.parametrize("label", LABELS)
 def test_each_label_is_text_in_figures_of_figures(label):
-    from ftkit.evaluation import _confusion_matrix
-    from ftkit.image_data import show_pictures
-    from ftkit.metrics import Figure
-    from ftkit.transcripts import show_error_by
+    from ftkit.evaluation.report import _confusion_matrix
+    from ftkit.data.images import show_pictures
+    from ftkit.metrics.scores import Figure
+    from ftkit.metrics.transcripts import show_error_by
 
     drawn(_confusion_matrix(np.array([[3, 1], [0, 2]]), (label, "other")))
     drawn(show_pictures([np.zeros((4, 4), np.uint8)] * 2, [label, f"{label} → x"]))
@@ -52,7 +52,8 @@ def test_each_label_is_text_in_figures_of_figures(label):
 
 def test_all_labels_together(tmp_path, monkeypatch):
     from ftkit import evaluate
-    from ftkit.artifact import Model, Predictor
+    from ftkit.models.model import Model
+    from ftkit.models.artifact import Predictor
 
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
     data = pictures(KNOWN)
@@ -75,7 +76,7 @@ def test_columns_and_levels_of_a_table(tmp_path, monkeypatch):
     import pandas as pd
 
     from ftkit import Classical, Data, evaluate
-    from ftkit.table_report import show_dependence, show_importance, show_tree
+    from ftkit.evaluation.tables import show_dependence, show_importance, show_tree
 
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
     r = np.random.default_rng(0)
@@ -94,7 +95,7 @@ def test_columns_and_levels_of_a_table(tmp_path, monkeypatch):
 
 
 def test_reports_of_runs(tmp_path):
-    from ftkit.report import curves, write_report
+    from ftkit.runs.report import curves, write_report
 
     folder = tmp_path / "20261123T000000Z-image-abcdef"
     folder.mkdir()

@@ -54,7 +54,7 @@ def planted(folder: Path, kind: str, mark: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["bert", "unheard_of"])
 def test_a_model_that_asks_for_code_is_refused_with_the_reason(tmp_path, kind):
-    from ftkit.backbone import load_backbone
+    from ftkit.models.backbone import load_backbone
 
     folder = planted(tmp_path / "m", kind, tmp_path / "EXECUTED")
     with pytest.raises(UsageError, match="asks to execute code"):
@@ -66,7 +66,7 @@ def test_a_model_that_asks_for_code_is_refused_with_the_reason(tmp_path, kind):
 
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "preprocessor_config.json", "generation_config.json"])
 def test_the_other_configs_are_looked_at_too(tmp_path, name):
-    from ftkit.backbone import load_backbone
+    from ftkit.models.backbone import load_backbone
 
     folder = small_bert(tmp_path / "m")
     path = folder / name
@@ -83,7 +83,7 @@ def test_a_terminal_is_not_asked_either(tmp_path):
     folder = planted(tmp_path / "m", "unheard_of", tmp_path / "EXECUTED")
     main, end = pty.openpty()
     os.write(main, b"y\ny\ny\n")
-    code = f"from ftkit.backbone import load_backbone; load_backbone({str(folder)!r})"
+    code = f"from ftkit.models.backbone import load_backbone; load_backbone({str(folder)!r})"
     done = subprocess.run([sys.executable, "-c", code], stdin=end, capture_output=True, text=True, timeout=100, env=os.environ | {"HF_HUB_OFFLINE": "1"})
     os.close(main), os.close(end)
     assert done.returncode and "asks to execute code" in done.stderr and "Do you wish" not in done.stdout + done.stderr
@@ -113,7 +113,7 @@ def test_a_hub_model_stays_at_the_revision_that_was_used(tmp_path):
     first, second = "a1" * 20, "b2" * 20
     home, run = tmp_path / "hf", tmp_path / "run"
     run.mkdir()
-    code = "from ftkit.backbone import load_backbone; b = load_backbone({!r}); print(b.revision, b.weights_hash())"
+    code = "from ftkit.models.backbone import load_backbone; b = load_backbone({!r}); print(b.revision, b.weights_hash())"
     env = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
 
     def load(name="owner/small", **more):
@@ -140,10 +140,10 @@ def model_folders(home: Path) -> dict:
     import torch
     from PIL import Image
 
-    from ftkit.artifact import Model
-    from ftkit.classical import Classical
-    from ftkit.table_bodies import table_body
-    from ftkit.table_data import Data
+    from ftkit.models.model import Model
+    from ftkit.models.classical import Classical
+    from ftkit.models.table_backbones import table_body
+    from ftkit.data.dataset import Data
 
     torch.manual_seed(0)
     r, out = np.random.default_rng(0), {}
@@ -272,7 +272,8 @@ def fuzz(home: str, times: int, seed: int, kinds: str = "") -> None:
     "Run in a process of its own: whatever is not an ArtifactError or a prediction ends it. Prints counts as JSON."
     import warnings
 
-    from ftkit.artifact import ArtifactError, Predictor
+    from ftkit.models.manifest import ArtifactError
+    from ftkit.models.artifact import Predictor
 
     warnings.simplefilter("ignore")
     home, r = Path(home), random.Random(seed)
@@ -402,7 +403,8 @@ EDITS = [
 def test_fields_are_checked_although_the_hashes_are_right(folders, tmp_path, edit):
     import time
 
-    from ftkit.artifact import ArtifactError, load_model
+    from ftkit.models.manifest import ArtifactError
+    from ftkit.models.artifact import load_model
 
     kind, name, *where, value = edit
     to = edited(folders[kind][0], tmp_path / "m", name, *where, value=value)
@@ -413,7 +415,8 @@ def test_fields_are_checked_although_the_hashes_are_right(folders, tmp_path, edi
 
 
 def test_files_that_are_not_listed_or_not_there(folders, tmp_path):
-    from ftkit.artifact import ArtifactError, load_model
+    from ftkit.models.manifest import ArtifactError
+    from ftkit.models.artifact import load_model
 
     for name in ("adapter_config.json", "pytorch_model.bin", "1_Pooling/config.json", "evil.py", "generation_config.json"):
         to = shutil.copytree(folders["bert_text"][0], tmp_path / name.replace("/", "-"))
@@ -435,7 +438,7 @@ def test_files_that_are_not_listed_or_not_there(folders, tmp_path):
 
 def test_a_tree_that_leads_outside_of_memory(folders, tmp_path):
     "Before, scikit-learn read there, and the process died."
-    code = "import sys; from ftkit.artifact import ArtifactError, Predictor\ntry: Predictor(sys.argv[1])([{'age': 1.0, 'height': 2.0, 'town': 'Rome'}])\nexcept ArtifactError as e: print('refused', e)"
+    code = "import sys; from ftkit.models.artifact import ArtifactError, Predictor\ntry: Predictor(sys.argv[1])([{'age': 1.0, 'height': 2.0, 'town': 'Rome'}])\nexcept ArtifactError as e: print('refused', e)"
     for kind in ("decision_tree", "random_forest"):
         to = shutil.copytree(folders[kind][0], tmp_path / kind)
         with zipfile.ZipFile(to / "model.skops") as z:

@@ -9,8 +9,8 @@ from lab import Page, new_run
 from test_batch import notebook, until
 
 from ftkit.core import read_json
-from ftkit.decisions import read_decisions
-from ftkit.run import create_run, launch, settle
+from ftkit.reading.decisions import read_decisions
+from ftkit.runs.launch import create_run, launch, settle
 from ftkit.runfolder import read_run
 
 
@@ -41,7 +41,7 @@ def test_review_marks_survive_and_the_next_run_applies_them(browser, lab):
     until(lambda: lab.get(f"runs/{first}")[1]["status"] == "completed")
     cases = read_json(lab.root / "runs" / first / "cases.json")["cases"]
     assert {c["part"] for c in cases} == {"train", "valid", "test"} and len(json.dumps(cases)) < 300_000
-    page = Notebook(browser, lab, "look.ipynb", f"from ftkit.widgets import review\nreview({first!r})")
+    page = Notebook(browser, lab, "look.ipynb", f"from ftkit.lab.widgets import review\nreview({first!r})")
     box = page.page.locator(".ftkit-review")
     box.wait_for(timeout=60_000)
     assert box.locator("img").evaluate("e => e.complete && e.naturalWidth > 0")
@@ -64,7 +64,7 @@ def test_review_marks_survive_and_the_next_run_applies_them(browser, lab):
 
 
 def test_every_control_of_the_form_has_a_name_and_runs_what_the_command_line_runs(browser, lab):
-    page = Notebook(browser, lab, "form.ipynb", "from ftkit.widgets import param_form\nform = param_form('work/steps.ipynb')\nform", "wide = param_form('image')\nwide.children[0].selected_index = None\nfrom ipywidgets import VBox\nVBox([x for g in wide.children[0].children for x in g.children])")
+    page = Notebook(browser, lab, "form.ipynb", "from ftkit.lab.widgets import param_form\nform = param_form('work/steps.ipynb')\nform", "wide = param_form('image')\nwide.children[0].selected_index = None\nfrom ipywidgets import VBox\nVBox([x for g in wide.children[0].children for x in g.children])")
     page.page.locator(".jp-OutputArea .widget-button", has_text="Run in background").first.wait_for(timeout=60_000)
     page.page.get_by_role("textbox", name="label_separator").wait_for(timeout=20_000)
     seen = "\n".join(o.aria_snapshot() for o in page.page.locator(".jp-NotebookPanel .jp-OutputArea-output").all())
@@ -89,7 +89,7 @@ def test_every_control_of_the_form_has_a_name_and_runs_what_the_command_line_run
 def test_live_reattaches_after_a_kernel_restart_and_stops(browser, lab):
     name = new_run(lab, "work/steps.ipynb", n=1000, wait=0.1)
     until(lambda: (lab.get(f"runs/{name}")[1]["progress"] or {}).get("stage") == "tune")
-    page = Notebook(browser, lab, "live.ipynb", f"from ftkit.widgets import live\nlive({name!r})")
+    page = Notebook(browser, lab, "live.ipynb", f"from ftkit.lab.widgets import live\nlive({name!r})")
     output = page.page.locator(".jp-NotebookPanel .jp-OutputArea")
     output.get_by_text("of 1000").first.wait_for(timeout=60_000)
     page.again()
@@ -104,7 +104,7 @@ def test_live_reattaches_after_a_kernel_restart_and_stops(browser, lab):
 def test_live_over_three_thousand_steps_leaves_a_small_notebook(tmp_path, monkeypatch):
     monkeypatch.setenv("FTKIT_RUNS", str(tmp_path / "runs"))
     notebook(tmp_path / "long.ipynb", "n: int = 3000", "from ftkit.runfolder import emit\nimport time\nfor i in range(n): emit('tune', step=i + 1, of=n, seconds=i * .001, loss=1000 / (i + 1)); time.sleep(.001)", "{'score': 1.0}")
-    notebook(tmp_path / "watch.ipynb", "n: int = 3000", f"from ftkit.run import create_run, launch\nfrom ftkit.widgets import live\nfolder = create_run({str(tmp_path / 'long.ipynb')!r})\nlaunch(folder)\nlive(folder, every=.1)", "{'seen': 1}")
+    notebook(tmp_path / "watch.ipynb", "n: int = 3000", f"from ftkit.runs.launch import create_run, launch\nfrom ftkit.lab.widgets import live\nfolder = create_run({str(tmp_path / 'long.ipynb')!r})\nlaunch(folder)\nlive(folder, every=.1)", "{'seen': 1}")
     folder = create_run(str(tmp_path / "watch.ipynb"))
     assert settle(folder, launch(folder)) == 0
     made = folder / "notebook.ipynb"
@@ -121,7 +121,7 @@ def test_where_nobody_can_click_there_is_a_static_picture(call, tmp_path, monkey
     small = create_run(str(tmp_path / "small.ipynb"))
     assert settle(small, launch(small)) == 0
     (small / "cases.json").write_text(json.dumps({"kind": "single_label", "modality": "text", "classes": ["a", "b"], "cases": [{"example": "ab" * 8, "row": 1, "part": "test", "label": "<b>a", "said": [["b", 0.9]], "text": "<script>"}]}))
-    notebook(tmp_path / "view.ipynb", "n: int = 1", f"from ftkit.widgets import *\n{call.replace('RUN', repr(small.name))}", "{'seen': 1}")
+    notebook(tmp_path / "view.ipynb", "n: int = 1", f"from ftkit.lab.widgets import *\n{call.replace('RUN', repr(small.name))}", "{'seen': 1}")
     folder = create_run(str(tmp_path / "view.ipynb"))
     assert settle(folder, launch(folder)) == 0
     output, = read_json(folder / "notebook.ipynb")["cells"][-2]["outputs"]

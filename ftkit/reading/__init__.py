@@ -1,0 +1,1 @@
+"Files as rows, pictures, sounds and columns of tables."
