@@ -2,6 +2,7 @@
 
 For each task an empty cache (but for fetched samples), the dry run, then the run with the same parameters; both with two threads.
 Seconds are those of the run's record; of the training those that it notes; memory is the most that the kernel held until the training's end (its record, or for tables what the system counts for its processes)."""
+
 import argparse
 import json
 import os
@@ -25,6 +26,7 @@ def one(name: str) -> dict:
     from ftkit.core import cache_folder
     from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
     from ftkit.runs.launch import cell_statuses, run_template, stage_seconds
+
     template, parameters = TASKS[name]
     samples = cache_folder("samples").resolve()
     with tempfile.TemporaryDirectory() as d:
@@ -37,33 +39,76 @@ def one(name: str) -> dict:
         left = sorted(p.name for p in Path(d).iterdir() if p.name != "cache")
         print(f"{name}: {said}\nthe dry run took {took:.1f} s", flush=True)
         run = run_template(template, **parameters)
-        if run["status"] != "completed": raise SystemExit(f"{name}: {run['status']}: {run.get('error')}")
+        if run["status"] != "completed":
+            raise SystemExit(f"{name}: {run['status']}: {run.get('error')}")
         facts, stages = run["facts"], stage_seconds(Path(run["folder"]))
-        held = float(facts["peak_memory"].split()[0]) if "peak_memory" in facts and template != "tabular" else resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+        held = (
+            float(facts["peak_memory"].split()[0])
+            if "peak_memory" in facts and template != "tabular"
+            else resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+        )
         trained = [r for r in said.training.rows if r["stage"] != "evaluation"]
-        fitted = [e for e in (json.loads(line) for line in (Path(run["folder"]) / "events.jsonl").read_text().splitlines()) if e["stage"] == "fitted"]
+        fitted = [
+            e
+            for e in (
+                json.loads(line)
+                for line in (Path(run["folder"]) / "events.jsonl").read_text().splitlines()
+            )
+            if e["stage"] == "fitted"
+        ]
         cells = {c["source"][:20]: c["seconds"] for c in cell_statuses(Path(run["folder"]))}
-        true_fit = sum(fitted[0]["seconds"].values()) if template != "tabular" else next(s for c, s in cells.items() if c.startswith("network = dict"))
+        true_fit = (
+            sum(fitted[0]["seconds"].values())
+            if template != "tabular"
+            else next(s for c, s in cells.items() if c.startswith("network = dict"))
+        )
         seconds = run["ended"] - run["started"]
-        out = {"task": name, "dry run took": round(took, 1), "left behind": left, "seconds": [round(said.seconds, 1), round(seconds, 1), round(said.seconds / seconds, 2)],
-               "training": [round(sum(r["seconds"] for r in trained), 1), round(true_fit, 1), round(sum(r["seconds"] for r in trained) / true_fit, 2)],
-               "memory": [round(said.memory / 1e9, 2), round(held, 2), round(said.memory / 1e9 / held, 2)], "stages": {r["stage"]: round(r["seconds"], 1) for r in said.whole.rows}, "truth": {k: round(v, 1) for k, v in stages.items()}, "cells": {k: round(v, 1) for k, v in cells.items() if v}}
+        out = {
+            "task": name,
+            "dry run took": round(took, 1),
+            "left behind": left,
+            "seconds": [
+                round(said.seconds, 1),
+                round(seconds, 1),
+                round(said.seconds / seconds, 2),
+            ],
+            "training": [
+                round(sum(r["seconds"] for r in trained), 1),
+                round(true_fit, 1),
+                round(sum(r["seconds"] for r in trained) / true_fit, 2),
+            ],
+            "memory": [
+                round(said.memory / 1e9, 2),
+                round(held, 2),
+                round(said.memory / 1e9 / held, 2),
+            ],
+            "stages": {r["stage"]: round(r["seconds"], 1) for r in said.whole.rows},
+            "truth": {k: round(v, 1) for k, v in stages.items()},
+            "cells": {k: round(v, 1) for k, v in cells.items() if v},
+        }
     return out
 
 
 def main() -> None:
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ask.add_argument("tasks", nargs="*", default=["digits", "movie", "prompts", "titanic"])
     ask.add_argument("--out", type=Path)
     args = ask.parse_args()
     for name in args.tasks:
         if len(args.tasks) > 1:  # what the system counts for processes is of all that there were
-            subprocess.run([sys.executable, __file__, name, *(["--out", str(args.out)] if args.out else [])], check=True)
+            subprocess.run(
+                [sys.executable, __file__, name, *(["--out", str(args.out)] if args.out else [])],
+                check=True,
+            )
             continue
         row = one(name)
         print(json.dumps(row, indent=1), flush=True)
         if args.out:
-            with open(args.out, "a") as f: f.write(json.dumps(row) + "\n")
+            with open(args.out, "a") as f:
+                f.write(json.dumps(row) + "\n")
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    main()

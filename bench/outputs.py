@@ -1,6 +1,6 @@
 """What cells print, beside papermill: seconds, size of the notebook, age of the heartbeat, and whether --timeout holds.
 
-    python bench/outputs.py [NAME …]
+python bench/outputs.py [NAME …]
 """
 
 import json
@@ -28,9 +28,20 @@ HOLD = "\nimport time\nuntil = time.time() + 60\nwhile time.time() < until:\n   
 
 
 def notebook(folder: pathlib.Path, source: str) -> pathlib.Path:
-    cells = [nbformat.v4.new_code_cell("n: int = 1", metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(source)]
+    cells = [
+        nbformat.v4.new_code_cell("n: int = 1", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(source),
+    ]
     path = folder / "cell.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}), path)
+    nbformat.write(
+        nbformat.v4.new_notebook(
+            cells=cells,
+            metadata={
+                "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+            },
+        ),
+        path,
+    )
     return path
 
 
@@ -44,7 +55,9 @@ def with_papermill(source: str, limit: float = 300) -> tuple[float, int, float]:
     with tempfile.TemporaryDirectory() as d:
         path = notebook(pathlib.Path(d), source)
         try:
-            seconds, code = timed(["papermill", "--no-progress-bar", str(path), f"{d}/out.ipynb"], timeout=limit)
+            seconds, code = timed(
+                ["papermill", "--no-progress-bar", str(path), f"{d}/out.ipynb"], timeout=limit
+            )
         except subprocess.TimeoutExpired:
             return limit, -1, 0
         return seconds, code, os.path.getsize(f"{d}/out.ipynb") / 1e6
@@ -66,7 +79,9 @@ def with_ftkit(source: str, *options: str) -> tuple[float, int, float, float, st
 
         thread = threading.Thread(target=look)
         thread.start()
-        seconds, code = timed(["ftkit", "run", str(path), *options], env=os.environ | {"FTKIT_RUNS": f"{d}/runs"})
+        seconds, code = timed(
+            ["ftkit", "run", str(path), *options], env=os.environ | {"FTKIT_RUNS": f"{d}/runs"}
+        )
         over.set()
         thread.join()
         run = next(pathlib.Path(d).glob("runs/*/run.json"))
@@ -76,7 +91,9 @@ def with_ftkit(source: str, *options: str) -> tuple[float, int, float, float, st
 
 
 def main(names: list[str]) -> None:
-    print(f"{'cell':<26}{'papermill':>12}{'ftkit':>9}{'ratio':>7}{'MB':>9}{'MB':>7}{'heartbeat':>11}{'--timeout 5 ends after':>24}")
+    print(
+        f"{'cell':<26}{'papermill':>12}{'ftkit':>9}{'ratio':>7}{'MB':>9}{'MB':>7}{'heartbeat':>11}{'--timeout 5 ends after':>24}"
+    )
     for name in names or CELLS:
         rounds = 1 if "GB" in name else 3
         theirs, mine = [], []
@@ -87,7 +104,10 @@ def main(names: list[str]) -> None:
         held = with_ftkit(CELLS[name] + HOLD, "--timeout", "5")
         beat = max(m[3] for m in [*mine, held])
         codes = f"  codes {theirs[-1][1]} {mine[-1][1]} {mine[-1][4]} {held[1]} {held[4]}"
-        print(f"{name:<26}{a:>12.1f}{b:>9.1f}{b / a:>7.2f}{theirs[-1][2]:>9.1f}{mine[-1][2]:>7.1f}{beat:>11.1f}{held[0]:>24.1f}{codes}", flush=True)
+        print(
+            f"{name:<26}{a:>12.1f}{b:>9.1f}{b / a:>7.2f}{theirs[-1][2]:>9.1f}{mine[-1][2]:>7.1f}{beat:>11.1f}{held[0]:>24.1f}{codes}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

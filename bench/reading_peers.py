@@ -207,7 +207,8 @@ def ftkit_light(Data, path, truth):
 
     data_notes = []
     if truth.get("told"):
-        import shutil, tempfile
+        import shutil
+        import tempfile
 
         with tempfile.TemporaryDirectory() as d:
             for c in "ab":
@@ -216,7 +217,8 @@ def ftkit_light(Data, path, truth):
                     shutil.copy(path, Path(d) / c / f"{i}{path.suffix}")
             data_notes = [n for n in Data.image(d, near="as_is").notes if "first" in n]
         return ("right" if data_notes else "silent"), "; ".join(data_notes)[:80]
-    import shutil, tempfile
+    import shutil
+    import tempfile
 
     with tempfile.TemporaryDirectory() as d:
         for c in "ab":
@@ -233,8 +235,9 @@ def ftkit_light(Data, path, truth):
 
 
 def ftkit_sound(Data, path, truth):
-    from ftkit.reading.sounds import look_at_sounds, open_sound
     import numpy as np
+
+    from ftkit.reading.sounds import look_at_sounds, open_sound
 
     if truth.get("rms"):
         rms = float(np.sqrt((open_sound(path) ** 2).mean()))
@@ -248,9 +251,9 @@ def ftkit_sound(Data, path, truth):
 
 
 def ftkit_later(Data, path, truth):
+    from ftkit.models.tables import fit_prep
     from ftkit.reading.cleaning import decode
     from ftkit.reading.rows import read_table
-    from ftkit.models.tables import fit_prep
 
     prep = fit_prep(Data.tabular(path.parent / "train_comma.csv"))
     found = prep.decode(prep.read(read_table(path, decode)).x).iloc[0].tolist()

@@ -1,4 +1,5 @@
 """`python -m ftkit` is the command line (torchrun -m ftkit works too)."""
+
 from ftkit.cli.app import main
 
 if __name__ == "__main__":

@@ -40,40 +40,54 @@ def patch_to(
     name: str | None = None,  # default: the function's own name
 ):
     "Decorator: add the function to `cls`."
+
     def add(function):
         setattr(cls, name or function.__name__, kind(function) if kind else function)
         return function
+
     return add
 
 # %% ../nbs/00_core.ipynb #a4bca0a9
-def _maker(function) -> tuple[str, str]: return getattr(function, "__module__", None) or "", getattr(function, "__qualname__", repr(function))
+def _maker(function) -> tuple[str, str]:
+    return getattr(function, "__module__", None) or "", getattr(
+        function, "__qualname__", repr(function)
+    )
+
 
 class Registry(dict):
     "Things of one kind by name."
+
     def __init__(self, kind: str):  # as the message has it: "head", "loss"
         super().__init__()
         self.kind, self._makers = kind, {}
-    def register(self,
+
+    def register(
+        self,
         name: str,  # given once; UsageError otherwise
         wrap=lambda function: function,  # makes the thing of the function
     ):
         "Decorator: the function below is `name`."
+
         def enter(function):
             old, new = _maker(self._makers.get(name)), _maker(function)
-            if name in self and (old[1] != new[1] or "__main__" not in (old[0], new[0])): raise UsageError(f"{self.kind} {name!r} is registered already; choose another name")
+            if name in self and (old[1] != new[1] or "__main__" not in (old[0], new[0])):
+                raise UsageError(f"{self.kind} {name!r} is registered already; choose another name")
             self[name], self._makers[name] = wrap(function), function
             return function
+
         return enter
 
 # %% ../nbs/00_core.ipynb #5cc1b230
 @dataclasses.dataclass(frozen=True)
 class Setting:
     "One setting: its value, and where the value came from."
+
     name: str  # as in settings.ini
     value: object  # of the default's type
     source: str  # "default", a file's path, or "environment FTKIT_..."
     help: str  # one line
     ignored: str = ""  # a file that names it and has no say in it
+
 
 _SETTINGS = {  # name: (default, help)
     "runs": ("runs", "folder that holds one folder a run"),
@@ -84,7 +98,10 @@ _SETTINGS = {  # name: (default, help)
     "workers": (0, "threads that decode pictures; 0 means one for each core"),
     "jobs": (0, "runs that JupyterLab starts at a time; 0 means half of the cores"),
     "cluster": ("", "address of a Dask scheduler for batches"),
-    "log": ("text", "text, or json: progress as one JSON object a line, for programs that collect logs"),
+    "log": (
+        "text",
+        "text, or json: progress as one JSON object a line, for programs that collect logs",
+    ),
     "upload_limit_mb": (200, "largest upload the server accepts [MB]"),
     "environment": ("", "more environment variables that runs get: NAME,NAME,PREFIX_*"),
     "on_failure": ("", "command that is executed when a run or a batch has failed"),
@@ -98,7 +115,6 @@ _RANGES = {  # lowest and highest that make sense
     "jobs": (0, 1024),
     "upload_limit_mb": (1, 1_000_000),
 }
-
 
 # %% ../nbs/00_core.ipynb #1db2339f
 def _typed(name: str, text: str, default, where: str):
@@ -115,10 +131,17 @@ def _typed(name: str, text: str, default, where: str):
             raise ValueError
         return value
     except (ValueError, KeyError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "one line of text"}[type(default)]
+        kind = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "one line of text",
+        }[type(default)]
         kind = "text or json" if name == "log" else kind
         limits = f" from {low:g} to {high:g}" if name in _RANGES else ""
-        raise UsageError(f"setting {name!r} is {text[:80]!r} in {where}; it must be {kind}{limits}") from None
+        raise UsageError(
+            f"setting {name!r} is {text[:80]!r} in {where}; it must be {kind}{limits}"
+        ) from None
 
 
 def _ini(path: pathlib.Path) -> dict[str, str] | None:
@@ -135,26 +158,39 @@ def _ini(path: pathlib.Path) -> dict[str, str] | None:
     try:
         ini.read_string(text)
     except configparser.Error as e:
-        raise UsageError(f"{path} is not a settings file ({str(e).splitlines()[0][:200]}); write one `name = value` a line below [ftkit]") from None
+        raise UsageError(
+            f"{path} is not a settings file ({str(e).splitlines()[0][:200]}); write one `name = value` a line below [ftkit]"
+        ) from None
     found = dict(ini["ftkit"])
     for name in found:
         if name not in _SETTINGS:
             near = difflib.get_close_matches(name, _SETTINGS, 1)
-            raise UsageError(f"unknown setting {name!r} in {path}; known are {', '.join(_SETTINGS)}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise UsageError(
+                f"unknown setting {name!r} in {path}; known are {', '.join(_SETTINGS)}"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
     return found
 
 
 def own_settings_file() -> pathlib.Path:
     "This user's own file: the one that FTKIT_SETTINGS names, or settings.ini in the user's configuration folder."
     base = os.environ.get("APPDATA") if os.name == "nt" else os.environ.get("XDG_CONFIG_HOME")
-    named = os.environ.get("FTKIT_SETTINGS") or pathlib.Path(base or "~/.config", "ftkit", "settings.ini")
+    named = os.environ.get("FTKIT_SETTINGS") or pathlib.Path(
+        base or "~/.config", "ftkit", "settings.ini"
+    )
     return pathlib.Path(named).expanduser()
 
 
 def _is_below(path: str) -> bool:
     "Whether a path leads to a place below the folder that it counts from, by its text."
     parts = re.split(r"[\\/]", path)
-    return bool(path) and not pathlib.Path(path).is_absolute() and not path.startswith(("~", "/", "\\")) and ".." not in parts and ":" not in parts[0]
+    return (
+        bool(path)
+        and not pathlib.Path(path).is_absolute()
+        and not path.startswith(("~", "/", "\\"))
+        and ".." not in parts
+        and ":" not in parts[0]
+    )
 
 
 def settings(
@@ -189,18 +225,27 @@ def settings(
             elif given != value:
                 ignored = str(beside)
         if env in os.environ:
-            value, source = _typed(name, os.environ[env], default, f"the environment ({env})"), f"environment {env}"
+            value, source = (
+                _typed(name, os.environ[env], default, f"the environment ({env})"),
+                f"environment {env}",
+            )
         out[name] = Setting(name, value, source, help, ignored)
     return out
-
 
 # %% ../nbs/00_core.ipynb #a281efdd
 def runs_folder() -> pathlib.Path:
     "Where runs are kept; relative paths count from the settings.ini that names them, else from the working folder."
     s = settings()["runs"]
-    base = pathlib.Path(s.source).parent if s.source.endswith("settings.ini") else pathlib.Path.cwd()
-    try: return (base / pathlib.Path(s.value).expanduser()).resolve()
-    except (OSError, RuntimeError) as e: raise UsageError(f"setting 'runs' is {s.value[:80]!r} (from {s.source}), which cannot be a folder ({e}); give another one") from None
+    base = (
+        pathlib.Path(s.source).parent if s.source.endswith("settings.ini") else pathlib.Path.cwd()
+    )
+    try:
+        return (base / pathlib.Path(s.value).expanduser()).resolve()
+    except (OSError, RuntimeError) as e:
+        raise UsageError(
+            f"setting 'runs' is {s.value[:80]!r} (from {s.source}), which cannot be a folder ({e}); give another one"
+        ) from None
+
 
 def cache_folder(
     *parts: str,  # sub-folders, made if missing
@@ -242,9 +287,12 @@ def secret_texts(
     if isinstance(value, str):
         return [value] if value and is_secret(name, value) else []
     if isinstance(value, dict):
-        return [t for k, v in value.items() for t in secret_texts(name if is_secret(name) else str(k), v)]
+        return [
+            t
+            for k, v in value.items()
+            for t in secret_texts(name if is_secret(name) else str(k), v)
+        ]
     return [t for v in value for t in secret_texts(name, v)] if isinstance(value, list) else []
-
 
 # %% ../nbs/00_core.ipynb #30c0e91e
 def _entries() -> list[tuple[float, int, pathlib.Path]]:
@@ -253,13 +301,31 @@ def _entries() -> list[tuple[float, int, pathlib.Path]]:
     for part in cache_folder().iterdir():
         for entry in part.iterdir() if part.is_dir() and part.name != "samples" else ():
             with contextlib.suppress(OSError):  # another process may remove it meanwhile
-                found.append((entry.stat().st_mtime, sum(f.stat().st_size for f in [entry, *entry.rglob("*")] if f.is_file()), entry))
+                found.append(
+                    (
+                        entry.stat().st_mtime,
+                        sum(f.stat().st_size for f in [entry, *entry.rglob("*")] if f.is_file()),
+                        entry,
+                    )
+                )
     return sorted(found, key=lambda e: e[0])
+
 
 def cache_sizes() -> dict[str, tuple[int, int]]:
     "Entries and bytes of each part of the cache."
-    parts = {p.name: [f for f in p.rglob("*") if f.is_file()] for p in sorted(cache_folder().iterdir()) if p.is_dir()}
-    return {name: (len({f.relative_to(cache_folder() / name).parts[0] for f in files}), sum(f.stat().st_size for f in files)) for name, files in parts.items()}
+    parts = {
+        p.name: [f for f in p.rglob("*") if f.is_file()]
+        for p in sorted(cache_folder().iterdir())
+        if p.is_dir()
+    }
+    return {
+        name: (
+            len({f.relative_to(cache_folder() / name).parts[0] for f in files}),
+            sum(f.stat().st_size for f in files),
+        )
+        for name, files in parts.items()
+    }
+
 
 def clear_cache(
     limit_gb: float = 0.0,  # keep the newest entries up to this size [GB]
@@ -269,14 +335,17 @@ def clear_cache(
     entries = _entries()
     size, freed = sum(e[1] for e in entries), 0
     for used, n, path in entries:
-        if time.time() - used < (86_400 if path.name.endswith(".part") else spare_seconds): continue  # a part is being written, unless it is a day old
-        if size - freed <= limit_gb * 1e9: break
+        if time.time() - used < (86_400 if path.name.endswith(".part") else spare_seconds):
+            continue  # a part is being written, unless it is a day old
+        if size - freed <= limit_gb * 1e9:
+            break
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         freed += n
     return freed
 
 # %% ../nbs/00_core.ipynb #13174dfb
 _MASK = (1 << 64) - 1
+
 
 def splitmix64(
     x,  # int in [0, 2**64) or numpy uint64 array
@@ -294,10 +363,13 @@ def counter(
     "A 64-bit integer (or uint64 array) that depends on all keys and their order, and on nothing else."
     state = 0
     for key in keys:
-        if isinstance(key, str): key = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
-        elif isinstance(key, int): key = key & _MASK
+        if isinstance(key, str):
+            key = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
+        elif isinstance(key, int):
+            key = key & _MASK
         state = splitmix64(state ^ key)
     return state
+
 
 def uniform(
     *keys,  # as for `counter`
@@ -319,8 +391,11 @@ def fingerprint(
     value,  # anything JSON can write; sets and paths are not accepted
 ) -> str:
     "First 16 hex digits of the SHA-256 of `value` as canonical JSON (sorted keys, no spaces)."
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 def _opened_plain(path: str | os.PathLike) -> int:
     "The number of the open file."
@@ -359,8 +434,8 @@ def file_sha256(
     path: str | os.PathLike,  # read in pieces of 1 MiB
 ) -> str:
     "SHA-256 of a file's bytes, 64 hex digits."
-    with open_plain(path) as f: return hashlib.file_digest(f, "sha256").hexdigest()
-
+    with open_plain(path) as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
 
 # %% ../nbs/00_core.ipynb #1e9cf046
 def write_atomic(
@@ -373,11 +448,15 @@ def write_atomic(
     part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "wb") as f:
-            f.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
-            f.flush(); os.fsync(f.fileno())
+            f.write(
+                content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+            )
+            f.flush()
+            os.fsync(f.fileno())
         os.replace(part, path)
     finally:
-        with contextlib.suppress(OSError): part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return path
 
 # %% ../nbs/00_core.ipynb #159d3b20
@@ -385,27 +464,42 @@ def jsonable(
     value,  # dicts, lists, tuples, dataclasses, numpy numbers, paths, plain values
 ):
     "`value` made of what JSON can hold; non-finite numbers become strings."
-    if hasattr(value, "to_json"): return jsonable(value.to_json())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type): return jsonable(dataclasses.asdict(value))
-    if isinstance(value, dict): return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)): return [jsonable(v) for v in value]
-    if hasattr(value, "tolist"): return jsonable(value.tolist())  # numpy arrays and numbers
-    if isinstance(value, float) and not math.isfinite(value): return str(value)
-    if isinstance(value, pathlib.PurePath): return str(value)
-    if value is None or isinstance(value, (bool, int, float, str)): return value
-    raise TypeError(f"a {type(value).__name__} cannot be written as JSON; give numbers, texts, lists or dicts")
+    if hasattr(value, "to_json"):
+        return jsonable(value.to_json())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return jsonable(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(v) for v in value]
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())  # numpy arrays and numbers
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, pathlib.PurePath):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"a {type(value).__name__} cannot be written as JSON; give numbers, texts, lists or dicts"
+    )
+
 
 def json_text(value) -> str:
     "`value` as indented JSON."
     return json.dumps(jsonable(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
+
 def write_json(path: str | os.PathLike, value) -> pathlib.Path:
     "Write `value` as indented JSON, atomically."
     return write_atomic(path, json_text(value))
 
+
 MOST_BYTES = 200_000_000  # of a JSON file that is read whole
 MOST_LEVELS = 100  # of lists and objects within each other
-_DECODER = json.JSONDecoder(parse_constant=lambda name: str(float(name)))  # NaN and Infinity are texts, as `jsonable` writes them
+_DECODER = json.JSONDecoder(
+    parse_constant=lambda name: str(float(name))
+)  # NaN and Infinity are texts, as `jsonable` writes them
 
 
 def no_surrogates(text: str) -> str:
@@ -460,7 +554,6 @@ def read_json(
     except ValueError as e:  # also of bytes that are no UTF-8
         raise ValueError(f"{path} is not readable JSON ({e})") from None
 
-
 # %% ../nbs/00_core.ipynb #80b61f03
 def _decimals(
     value: float,
@@ -512,8 +605,9 @@ def figure_text(
 def how_to_install(
     extra: str,  # of pyproject.toml: hub, media, heic, cluster
 ) -> str:
-    "`pip install \"av>=18,<19\"`: the packages of an extra, as one types it."
+    '`pip install "av>=18,<19"`: the packages of an extra, as one types it.'
     from importlib import metadata
+
     needed = []
     for line in metadata.requires("ftkit") or ():
         requirement, _, marker = line.partition(";")
@@ -537,7 +631,6 @@ def plain_json(text: str) -> str:
     "JSON with the same characters written as escapes."
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
-
 # %% ../nbs/00_core.ipynb #7771904c
 def say(
     message: str,  # one sentence
@@ -546,16 +639,30 @@ def say(
 ) -> None:
     "A line on standard error, or with the setting `log = json` one JSON object with time (UTC), level, message and facts."
     as_json = False
-    with contextlib.suppress(UsageError): as_json = settings()["log"].value == "json"
-    if as_json: message = json.dumps({"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"), "level": level, "message": message.strip()} | jsonable(facts), ensure_ascii=False)
-    else: message = plain_text(message)
+    with contextlib.suppress(UsageError):
+        as_json = settings()["log"].value == "json"
+    if as_json:
+        message = json.dumps(
+            {
+                "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+                "level": level,
+                "message": message.strip(),
+            }
+            | jsonable(facts),
+            ensure_ascii=False,
+        )
+    else:
+        message = plain_text(message)
     print(message, file=sys.stderr, flush=True)
 
 # %% ../nbs/00_core.ipynb #0a23a55c
 def _flush(path: pathlib.Path) -> None:
     "Have a file's bytes on the disk before its name is: a machine that loses power must not leave an empty file under a good name."
-    if not path.is_file(): return
-    with open(path, "rb+") as f: os.fsync(f.fileno())
+    if not path.is_file():
+        return
+    with open(path, "rb+") as f:
+        os.fsync(f.fileno())
+
 
 @contextlib.contextmanager
 def build_folder(
@@ -564,17 +671,23 @@ def build_folder(
     "Yield a temporary folder beside `final` and rename it there at the end; if `final` exists by then, keep that one."
     final = pathlib.Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    part = pathlib.Path(tempfile.mkdtemp(prefix=f".{final.name[:40]}.", suffix=".part", dir=final.parent))
+    part = pathlib.Path(
+        tempfile.mkdtemp(prefix=f".{final.name[:40]}.", suffix=".part", dir=final.parent)
+    )
     part.chmod(0o755)  # a cache may be shared; mkdtemp makes it private
     try:
         yield part
-        for f in part.rglob("*"): _flush(f)
-        try: os.replace(part, final)
+        for f in part.rglob("*"):
+            _flush(f)
+        try:
+            os.replace(part, final)
         except OSError:
-            if not final.is_dir(): raise
+            if not final.is_dir():
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    if final.is_relative_to(cache_folder()): clear_cache(settings()["cache_limit_gb"].value, spare_seconds=600)
+    if final.is_relative_to(cache_folder()):
+        clear_cache(settings()["cache_limit_gb"].value, spare_seconds=600)
 
 # %% ../nbs/00_core.ipynb #376ebd1b
 @contextlib.contextmanager
@@ -584,20 +697,34 @@ def in_turn(
     "Wait until nobody else makes `final`; whoever enters looks again whether it is there. Does nothing where it is."
     final = pathlib.Path(final)
     lock = None if final.is_dir() else _locked(final.with_name(f".{final.name}.lock"))
-    try: yield
+    try:
+        yield
     finally:
-        if lock and final.is_dir(): pathlib.Path(lock.name).unlink(missing_ok=True)  # nobody looks for it any more
-        if lock: lock.close()
+        if lock and final.is_dir():
+            pathlib.Path(lock.name).unlink(missing_ok=True)  # nobody looks for it any more
+        if lock:
+            lock.close()
+
 
 def _locked(path: pathlib.Path):
     "The open and locked file; None without locks."
-    try: import fcntl
-    except ImportError: return None
+    try:
+        import fcntl
+    except ImportError:
+        return None
     path.parent.mkdir(parents=True, exist_ok=True)
     file, began, told = open(path, "ab"), time.monotonic(), False
     while True:
-        try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB); return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
         except BlockingIOError:
-            if not told and time.monotonic() - began > 2: told = True; say(f"another process is making {path.name[1:-5][:40]} in {path.parent.name}; waiting for it")
+            if not told and time.monotonic() - began > 2:
+                told = True
+                say(
+                    f"another process is making {path.name[1:-5][:40]} in {path.parent.name}; waiting for it"
+                )
             time.sleep(0.1)
-        except OSError: file.close(); return None
+        except OSError:
+            file.close()
+            return None

@@ -20,11 +20,12 @@ import pathlib
 import re
 import tokenize
 
-from .core import read_json, UsageError
+from .core import UsageError, read_json
 
 # %% ../nbs/02_params.ipynb #7b45219a
 class ParamError(UsageError):
     "A parameter, its value or its cell was refused; the message is for the person who wrote it."
+
 
 def nearest(
     name: str,  # what was written, in any case
@@ -37,22 +38,50 @@ def nearest(
 
 # %% ../nbs/02_params.ipynb #b1594c4f
 _BUILTIN = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "dict": dict}
-_LIKE = {"bool": "True", "int": "3", "float": "0.003", "str": '"text"', "list": '[1, "a"]', "dict": '{"a": 1}',  # an example of each type
-         "list[bool]": "[True, False]", "list[int]": "[1, 2]", "list[float]": "[0.1, 0.2]", "list[str]": '["a", "b"]'}
-_WORDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text", "list": "a list", "dict": "a dict with text for keys",
-          "list[bool]": "a list of true or false", "list[int]": "a list of whole numbers", "list[float]": "a list of numbers", "list[str]": "a list of texts"}
+_LIKE = {
+    "bool": "True",
+    "int": "3",
+    "float": "0.003",
+    "str": '"text"',
+    "list": '[1, "a"]',
+    "dict": '{"a": 1}',  # an example of each type
+    "list[bool]": "[True, False]",
+    "list[int]": "[1, 2]",
+    "list[float]": "[0.1, 0.2]",
+    "list[str]": '["a", "b"]',
+}
+_WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "list": "a list",
+    "dict": "a dict with text for keys",
+    "list[bool]": "a list of true or false",
+    "list[int]": "a list of whole numbers",
+    "list[float]": "a list of numbers",
+    "list[str]": "a list of texts",
+}
 _TYPES = ", ".join(_LIKE)
 _DEPTH = 50  # lists within lists; Python's own parser ends at 200 brackets
 _BITS = 13000  # of an integer, about 3,900 digits; Python neither reads nor prints more than 4,300
 
+
 class _Refused(Exception):
     "How to show the refused value, and what to do; `Param` adds its name and what is allowed."
 
+
 def _show(value) -> str:
     "A short picture of `value` that runs no foreign code."
-    if type(value) is int and value.bit_length() > _BITS: return "an integer of more than 3,900 digits"
-    if type(value) is str and len(value) > 60: value = value[:57] + "..."
-    text = repr(value) if value is None or type(value) in (bool, int, float, str) else f"a value of type {type(value).__name__}"
+    if type(value) is int and value.bit_length() > _BITS:
+        return "an integer of more than 3,900 digits"
+    if type(value) is str and len(value) > 60:
+        value = value[:57] + "..."
+    text = (
+        repr(value)
+        if value is None or type(value) in (bool, int, float, str)
+        else f"a value of type {type(value).__name__}"
+    )
     return text if len(text) <= 80 else text[:77] + "..."
 
 # %% ../nbs/02_params.ipynb #8d17c3b4
@@ -60,19 +89,29 @@ def _exact(kind: str | None, value, depth: int = 0):
     "`value` as the exact builtin `kind` (None: any literal), its lists and dicts copied."
     given = value
     if kind == "float" and type(value) is int:
-        try: value = float(value)
-        except OverflowError: value = math.inf
-    if kind and type(value) is not _BUILTIN[kind]: raise _Refused(_show(given), f"write it like {_LIKE[kind]}")
-    if type(value) is float and not math.isfinite(value): raise _Refused(_show(given), "give a finite number")
-    if type(value) is int and value.bit_length() > _BITS: raise _Refused(_show(given), "give a shorter number")
-    if type(value) is str and re.search(r"[\ud800-\udfff]", value): raise _Refused(_show(value), "remove the surrogates, which no file can hold")
-    if type(value) in (list, dict) and depth == _DEPTH: raise _Refused(f"more than {_DEPTH} lists or dicts within each other", "flatten it")
-    if type(value) is list: return [_exact(None, v, depth + 1) for v in value]
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
+    if kind and type(value) is not _BUILTIN[kind]:
+        raise _Refused(_show(given), f"write it like {_LIKE[kind]}")
+    if type(value) is float and not math.isfinite(value):
+        raise _Refused(_show(given), "give a finite number")
+    if type(value) is int and value.bit_length() > _BITS:
+        raise _Refused(_show(given), "give a shorter number")
+    if type(value) is str and re.search(r"[\ud800-\udfff]", value):
+        raise _Refused(_show(value), "remove the surrogates, which no file can hold")
+    if type(value) in (list, dict) and depth == _DEPTH:
+        raise _Refused(f"more than {_DEPTH} lists or dicts within each other", "flatten it")
+    if type(value) is list:
+        return [_exact(None, v, depth + 1) for v in value]
     if type(value) is dict:
         for k in value:
-            if type(k) is not str: raise _Refused(f"the key {_show(k)}", "use text for keys")
+            if type(k) is not str:
+                raise _Refused(f"the key {_show(k)}", "use text for keys")
         return {_exact("str", k): _exact(None, v, depth + 1) for k, v in value.items()}
-    if value is not None and type(value) not in _BUILTIN.values(): raise _Refused(_show(value), "convert it to plain Python first")
+    if value is not None and type(value) not in _BUILTIN.values():
+        raise _Refused(_show(value), "convert it to plain Python first")
     return value
 
 # %% ../nbs/02_params.ipynb #9076a487
@@ -80,76 +119,124 @@ _WORD = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 _JSON = {"true": True, "false": False, "null": None}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)((?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)")
 
+
 def _read(kind: str | None, text: str):
     "A scalar from its own text; `kind` None reads it as JSON would."
     word = text.strip()
     try:
-        if kind == "str": return text
-        if kind == "bool": return _WORD[word.lower()]
-        if kind: return _BUILTIN[kind](word)
-        if word in _JSON: return _JSON[word]
+        if kind == "str":
+            return text
+        if kind == "bool":
+            return _WORD[word.lower()]
+        if kind:
+            return _BUILTIN[kind](word)
+        if word in _JSON:
+            return _JSON[word]
         number = _NUMBER.fullmatch(word)
         return text if not number else float(word) if number[1] else int(word)
-    except (KeyError, ValueError): raise _Refused(_show(text), f"write it like {_LIKE[kind or 'int']}") from None
+    except (KeyError, ValueError):
+        raise _Refused(_show(text), f"write it like {_LIKE[kind or 'int']}") from None
 
 # %% ../nbs/02_params.ipynb #8776c389
 def _read_many(type: str, text: str):
     "A list or dict from JSON, a Python literal, or (a list only) bare text between commas."
     word = text.strip()
-    if type != "dict" and word[:1] != "[": return [_read(_element(type), part.strip()) for part in word.split(",")] if word else []
+    if type != "dict" and word[:1] != "[":
+        return [_read(_element(type), part.strip()) for part in word.split(",")] if word else []
     for load in (json.loads, ast.literal_eval):
-        try: return load(word)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError): continue
+        try:
+            return load(word)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
     raise _Refused(_show(text), f"write it like {_LIKE[type]}")
+
 
 def _element(type: str) -> str | None:
     "The type that choices and intervals hold for: of each element on a list; None when it is not declared."
     return type[5:-1] if type.startswith("list[") else None if type in ("list", "dict") else type
 
+
 def _text(value) -> str:
     "The text that `from_text` reads as `value`."
-    return "none" if value is None else value if type(value) is str else json.dumps(value, ensure_ascii=False)
+    return (
+        "none"
+        if value is None
+        else value
+        if type(value) is str
+        else json.dumps(value, ensure_ascii=False)
+    )
 
 # %% ../nbs/02_params.ipynb #2dcb727c
 def _bracket(param) -> str:
     "Choices or interval as the cell writes them; empty when anything goes."
-    if param.choices is not None: return "{" + ", ".join(map(_text, param.choices)) + "}"
-    if param.low is None and param.high is None: return ""
-    low, high = ("" if end is None else _text(end).removesuffix(".0") for end in (param.low, param.high))
+    if param.choices is not None:
+        return "{" + ", ".join(map(_text, param.choices)) + "}"
+    if param.low is None and param.high is None:
+        return ""
+    low, high = (
+        "" if end is None else _text(end).removesuffix(".0") for end in (param.low, param.high)
+    )
     return f"{'(' if param.low_open else '['}{low}..{high}{')' if param.high_open else ']'}"
+
 
 def _settle(param) -> dict:
     "Choices and interval as exact values of the parameter's type, or a ParamError."
     kind, interval = _element(param.type), (param.low, param.high) != (None, None)
-    if param.type == "dict" and (interval or param.choices is not None) or interval and kind in ("bool", "str"):
+    if (
+        param.type == "dict"
+        and (interval or param.choices is not None)
+        or interval
+        and kind in ("bool", "str")
+    ):
         given = "an interval" if interval else "choices"
-        raise ParamError(f"{param.name} is {param.type} with {given}; allowed are intervals for numbers and choices for all but a dict; remove them")
+        raise ParamError(
+            f"{param.name} is {param.type} with {given}; allowed are intervals for numbers and choices for all but a dict; remove them"
+        )
     try:
         choices = None if param.choices is None else tuple(_exact(kind, c) for c in param.choices)
-        low, high = (None if end is None else _exact(kind or "float", end) for end in (param.low, param.high))
+        low, high = (
+            None if end is None else _exact(kind or "float", end) for end in (param.low, param.high)
+        )
     except _Refused as e:
-        raise ParamError(f"{param.name} has {e.args[0]} among its allowed values; allowed is {_WORDS[param.type]}; {e.args[1]}") from None
+        raise ParamError(
+            f"{param.name} has {e.args[0]} among its allowed values; allowed is {_WORDS[param.type]}; {e.args[1]}"
+        ) from None
     low_open, high_open = param.low_open and low is not None, param.high_open and high is not None
     if None not in (low, high) and (low > high or low == high and (low_open or high_open)):
-        raise ParamError(f"{param.name} has the interval {_bracket(param)}, which holds no number; allowed is the lower end first; correct it")
+        raise ParamError(
+            f"{param.name} has the interval {_bracket(param)}, which holds no number; allowed is the lower end first; correct it"
+        )
     return dict(choices=choices, low=low, high=high, low_open=low_open, high_open=high_open)
 
 # %% ../nbs/02_params.ipynb #d5aa3cbe
 def _within(param, value):
     "`value`, if choices and interval allow it."
-    if param.choices is not None and not any(type(value) is type(c) and value == c for c in param.choices):
-        near = nearest(value, [c for c in param.choices if type(c) is str]) if type(value) is str else None
+    if param.choices is not None and not any(
+        type(value) is type(c) and value == c for c in param.choices
+    ):
+        near = (
+            nearest(value, [c for c in param.choices if type(c) is str])
+            if type(value) is str
+            else None
+        )
         raise _Refused(_show(value), f"did you mean {near}?" if near else "choose one of them")
     low, high = param.low, param.high
-    if low is None and high is None: return value
-    outside = type(value) not in (int, float) or low is not None and (value < low or param.low_open and value == low)
-    if outside or high is not None and (value > high or param.high_open and value == high): raise _Refused(_show(value), "choose one in that range")
+    if low is None and high is None:
+        return value
+    outside = (
+        type(value) not in (int, float)
+        or low is not None
+        and (value < low or param.low_open and value == low)
+    )
+    if outside or high is not None and (value > high or param.high_open and value == high):
+        raise _Refused(_show(value), "choose one in that range")
     return value
 
 # %% ../nbs/02_params.ipynb #e8000e16
 @dataclasses.dataclass(frozen=True)
 class Param:
     "One parameter; a contradiction in it is refused when it is made."
+
     name: str  # a Python name without a leading underscore
     type: str  # bool, int, float, str, list, dict, list[bool], list[int], list[float] or list[str]
     default: object  # of that type and within the limits, or None
@@ -163,17 +250,39 @@ class Param:
     group: str = ""  # heading that it stands under
 
     def __post_init__(self):
-        if type(self.name) is not str or not self.name.isidentifier() or keyword.iskeyword(self.name) or self.name.startswith("_"):
-            raise ParamError(f"{_show(self.name)} was given as a parameter's name; allowed is a Python name without a leading underscore; rename it")
+        if (
+            type(self.name) is not str
+            or not self.name.isidentifier()
+            or keyword.iskeyword(self.name)
+            or self.name.startswith("_")
+        ):
+            raise ParamError(
+                f"{_show(self.name)} was given as a parameter's name; allowed is a Python name without a leading underscore; rename it"
+            )
         if type(self.type) is not str or self.type not in _LIKE:
-            raise ParamError(f"{self.name} was given the type {_show(self.type)}; allowed are {_TYPES}; choose one of them")
-        settled = dict(_settle(self), help=" ".join(self.help.split()), group=" ".join(self.group.split()), optional=self.optional or self.default is None)
-        for field, value in settled.items(): object.__setattr__(self, field, value)
+            raise ParamError(
+                f"{self.name} was given the type {_show(self.type)}; allowed are {_TYPES}; choose one of them"
+            )
+        settled = dict(
+            _settle(self),
+            help=" ".join(self.help.split()),
+            group=" ".join(self.group.split()),
+            optional=self.optional or self.default is None,
+        )
+        for field, value in settled.items():
+            object.__setattr__(self, field, value)
         object.__setattr__(self, "default", self.check(self.default))
 
     def allowed(self) -> str:
         "What may be given, in words."
-        return _WORDS[self.type] + (_bracket(self) and f"{', each' if self.type.startswith('list') else ''} in {_bracket(self)}") + (" or none" if self.optional else "")
+        return (
+            _WORDS[self.type]
+            + (
+                _bracket(self)
+                and f"{', each' if self.type.startswith('list') else ''} in {_bracket(self)}"
+            )
+            + (" or none" if self.optional else "")
+        )
 
     def check(self, value):
         "`value` as an exact builtin of the parameter's type, copied; the one change is int to float."
@@ -184,72 +293,137 @@ class Param:
         return self.check(self._told(_from_text, text))
 
     def _told(self, step, given):
-        try: return step(self, given)
-        except _Refused as e: raise ParamError(f"{self.name} was given {e.args[0]}; allowed is {self.allowed()}; {e.args[1]}") from None
+        try:
+            return step(self, given)
+        except _Refused as e:
+            raise ParamError(
+                f"{self.name} was given {e.args[0]}; allowed is {self.allowed()}; {e.args[1]}"
+            ) from None
 
 # %% ../nbs/02_params.ipynb #8b142e74
 def _checked(param: Param, value):
     "`value` as the parameter allows it, or _Refused."
-    if value is None and param.optional: return None
-    if param.type == "dict": return _exact("dict", value)
+    if value is None and param.optional:
+        return None
+    if param.type == "dict":
+        return _exact("dict", value)
     kind = _element(param.type)
-    if not param.type.startswith("list"): return _within(param, _exact(kind, value))
-    if type(value) is not list: raise _Refused(_show(value), f"write it like {_LIKE[param.type]}")
+    if not param.type.startswith("list"):
+        return _within(param, _exact(kind, value))
+    if type(value) is not list:
+        raise _Refused(_show(value), f"write it like {_LIKE[param.type]}")
     return [_within(param, _exact(kind, v, 1)) for v in value]
+
 
 def _from_text(param: Param, text: str):
     "What `text` says, not yet held against the limits, or _Refused."
-    if type(text) is not str: raise _Refused(_show(text), "give text")
+    if type(text) is not str:
+        raise _Refused(_show(text), "give text")
     word = text if param.type == "str" else text.strip()
-    if param.optional and (word.lower() in ("none", "null") or not word and param.type != "str"): return None
-    return _read(param.type, text) if param.type in ("bool", "int", "float", "str") else _read_many(param.type, text)
+    if param.optional and (word.lower() in ("none", "null") or not word and param.type != "str"):
+        return None
+    return (
+        _read(param.type, text)
+        if param.type in ("bool", "int", "float", "str")
+        else _read_many(param.type, text)
+    )
 
 # %% ../nbs/02_params.ipynb #076f0f45
 _BRACKETS = re.compile(r"\{([^{}]*)\}|([\[(])([^][(){}]*)[\])]")
-_INTERVAL = re.compile(r" ?([+-]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)? ?\.\. ?([+-]?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)? ?", re.ASCII)
+_INTERVAL = re.compile(
+    r" ?([+-]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)? ?\.\. ?([+-]?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)? ?",
+    re.ASCII,
+)
+
 
 def _comment(comment: str, type: str) -> dict:
     "Help and limits as a comment gives them: keyword arguments of `Param`."
     comment = " ".join(comment.split())
     found = [m for m in _BRACKETS.finditer(comment) if m[2] != "(" or ".." in m[3]]
-    if not found or type == "dict": return dict(help=comment)
+    if not found or type == "dict":
+        return dict(help=comment)
     last, kind = found[-1], _element(type)
-    rest = f"{comment[:last.start()].strip()} {comment[last.end():].strip()}"
+    rest = f"{comment[: last.start()].strip()} {comment[last.end() :].strip()}"
     try:
         if last[1] is not None:
             choices = [c.strip() for c in last[1].split(",") if c.strip()]
-            return dict(help=rest, choices=tuple(_read(kind, c) for c in choices)) if choices else dict(help=comment)
+            return (
+                dict(help=rest, choices=tuple(_read(kind, c) for c in choices))
+                if choices
+                else dict(help=comment)
+            )
         ends = _INTERVAL.fullmatch(last[3])
-        if not ends or not any(ends.groups()): return dict(help=comment)
+        if not ends or not any(ends.groups()):
+            return dict(help=comment)
         low, high = (None if e is None else _read(kind or "float", e) for e in ends.groups())
     except _Refused as e:
-        raise ParamError(f"{e.args[0]} stands in {last[0]}; allowed there is {_WORDS[kind or 'list']}; {e.args[1]}, or end the help without brackets") from None
-    return dict(help=rest, low=low, high=high, low_open=last[2] == "(", high_open=last[0][-1] == ")")
+        raise ParamError(
+            f"{e.args[0]} stands in {last[0]}; allowed there is {_WORDS[kind or 'list']}; {e.args[1]}, or end the help without brackets"
+        ) from None
+    return dict(
+        help=rest, low=low, high=high, low_open=last[2] == "(", high_open=last[0][-1] == ")"
+    )
 
 # %% ../nbs/02_params.ipynb #d449a188
 _GRAMMAR = "one `name: type = literal  # help [allowed]` a line"
+
 
 def _at(number: int, line: str, why: str, do: str) -> ParamError:
     error = ParamError(f"line {number}: {_show(line.strip())} {why}; allowed is {_GRAMMAR}; {do}")
     error.why = why
     return error
 
+
 def _declared(node: ast.stmt, line: str, comment: str, group: str) -> Param:
     "The parameter that one statement declares."
     number, kind, optional = node.lineno, getattr(node, "annotation", None), False
-    target = node.target if isinstance(node, ast.AnnAssign) and node.simple else node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-    if not isinstance(target, ast.Name): raise _at(number, line, "is not a parameter", "move it to another cell")
-    if isinstance(kind, ast.BinOp) and isinstance(kind.op, ast.BitOr) and isinstance(kind.right, ast.Constant) and kind.right.value is None: kind, optional = kind.left, True
-    if isinstance(kind, ast.Name): kind = kind.id
-    elif isinstance(kind, ast.Subscript) and isinstance(kind.value, ast.Name) and isinstance(kind.slice, ast.Name): kind = f"{kind.value.id}[{kind.slice.id}]"
-    if kind is not None and kind not in _LIKE: raise _at(number, line, "has an unknown type", f"use one of {_TYPES}; a default of None makes it optional")
-    if node.value is None: raise _at(number, line, "has no value", "write its default")
-    try: default = ast.literal_eval(node.value)
+    target = (
+        node.target
+        if isinstance(node, ast.AnnAssign) and node.simple
+        else node.targets[0]
+        if isinstance(node, ast.Assign) and len(node.targets) == 1
+        else None
+    )
+    if not isinstance(target, ast.Name):
+        raise _at(number, line, "is not a parameter", "move it to another cell")
+    if (
+        isinstance(kind, ast.BinOp)
+        and isinstance(kind.op, ast.BitOr)
+        and isinstance(kind.right, ast.Constant)
+        and kind.right.value is None
+    ):
+        kind, optional = kind.left, True
+    if isinstance(kind, ast.Name):
+        kind = kind.id
+    elif (
+        isinstance(kind, ast.Subscript)
+        and isinstance(kind.value, ast.Name)
+        and isinstance(kind.slice, ast.Name)
+    ):
+        kind = f"{kind.value.id}[{kind.slice.id}]"
+    if kind is not None and kind not in _LIKE:
+        raise _at(
+            number,
+            line,
+            "has an unknown type",
+            f"use one of {_TYPES}; a default of None makes it optional",
+        )
+    if node.value is None:
+        raise _at(number, line, "has no value", "write its default")
+    try:
+        default = ast.literal_eval(node.value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise _at(number, line, "has a value that must be computed", "write the result itself") from None
-    if kind is None and (kind := type(default).__name__) not in _LIKE: raise _at(number, line, "has no type, and its value tells none", "write its type")
-    try: return Param(target.id, kind, default, group=group, optional=optional, **_comment(comment, kind))
-    except ParamError as e: raise ParamError(f"line {number}: {e}") from None
+        raise _at(
+            number, line, "has a value that must be computed", "write the result itself"
+        ) from None
+    if kind is None and (kind := type(default).__name__) not in _LIKE:
+        raise _at(number, line, "has no type, and its value tells none", "write its type")
+    try:
+        return Param(
+            target.id, kind, default, group=group, optional=optional, **_comment(comment, kind)
+        )
+    except ParamError as e:
+        raise ParamError(f"line {number}: {e}") from None
 
 # %% ../nbs/02_params.ipynb #00e140df
 def parse_params(
@@ -260,21 +434,38 @@ def parse_params(
     lines, out, ended, group = source.split("\n"), {}, 0, ""
     try:
         body = ast.parse(source).body
-        tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT]
+        tokens = [
+            t
+            for t in tokenize.generate_tokens(io.StringIO(source).readline)
+            if t.type == tokenize.COMMENT
+        ]
     except SyntaxError as e:
         number = min(max(e.lineno or 1, 1), len(lines))
-        raise _at(number, lines[number - 1], "is not plain Python", "move magics and code to another cell") from None
+        raise _at(
+            number, lines[number - 1], "is not plain Python", "move magics and code to another cell"
+        ) from None
     except (ValueError, tokenize.TokenError, RecursionError, MemoryError) as e:
-        raise ParamError(f"line 1: the cell cannot be read ({type(e).__name__}); allowed is {_GRAMMAR}; make it simpler") from None
+        raise ParamError(
+            f"line 1: the cell cannot be read ({type(e).__name__}); allowed is {_GRAMMAR}; make it simpler"
+        ) from None
     comments = {t.start[0]: t.string.lstrip("#") for t in tokens}
-    alone = [t.start[0] for t in tokens if not t.line[:t.start[1]].strip() and "=" not in t.string]  # not a parameter that was switched off
+    alone = [
+        t.start[0] for t in tokens if not t.line[: t.start[1]].strip() and "=" not in t.string
+    ]  # not a parameter that was switched off
     for node in body:
         number, line = node.lineno, lines[node.lineno - 1]
-        if number <= ended: raise _at(number, line, "holds two statements", "give each its own line")
+        if number <= ended:
+            raise _at(number, line, "holds two statements", "give each its own line")
         group = next((comments[a] for a in alone if ended < a < number), group)
         ended = node.end_lineno
         param = _declared(node, line, comments.get(ended, ""), group)
-        if param.name in out: raise _at(number, line, "declares a name again", f"rename or remove it; the first {param.name} stays")
+        if param.name in out:
+            raise _at(
+                number,
+                line,
+                "declares a name again",
+                f"rename or remove it; the first {param.name} stays",
+            )
         out[param.name] = param
     return list(out.values())
 
@@ -312,11 +503,12 @@ class Untyped:
         try:
             return step()
         except _Refused as e:
-            raise ParamError(f"{self.name} was given {e.args[0]}; allowed is {_ANY}; {e.args[1]}") from None
+            raise ParamError(
+                f"{self.name} was given {e.args[0]}; allowed is {_ANY}; {e.args[1]}"
+            ) from None
 
 
 _ANY = "true or false, a number, text, a list or a dict"
-
 
 # %% ../nbs/02_params.ipynb #632fd459
 class Params(list):
@@ -353,7 +545,6 @@ def named_param(params: list[Param], name: str) -> Param | Untyped | None:
         return params.named(name)
     return next((p for p in params if p.name == name), None)
 
-
 # %% ../nbs/02_params.ipynb #5a18b1c7
 def _names(node: ast.AST) -> list[str]:
     "The names that a statement may set, in their order."
@@ -385,9 +576,10 @@ def _without_magics(source: str) -> tuple[str, list[Untyped]]:
 def _unread(source: str, why: str) -> list[Untyped]:
     "The names that lines of another language, or of broken Python, seem to set."
     lines = source.split("\n")
-    found = [Untyped(m[1], i, why) for i, line in enumerate(lines, 1) if (m := _ASSIGNED.match(line))]
+    found = [
+        Untyped(m[1], i, why) for i, line in enumerate(lines, 1) if (m := _ASSIGNED.match(line))
+    ]
     return list({u.name: u for u in reversed(found)}.values())[::-1] or [Untyped(None, 1, why)]
-
 
 # %% ../nbs/02_params.ipynb #aaeff686
 def read_cell(
@@ -431,7 +623,10 @@ def _sorted_out(source: str, error: ParamError) -> tuple[list[Param], tuple[Unty
             continue
         for name in again:
             typed.pop(name, None)
-        untyped += [Untyped(name, node.lineno, "is set twice" if name in again else why) for name in names or [None]]
+        untyped += [
+            Untyped(name, node.lineno, "is set twice" if name in again else why)
+            for name in names or [None]
+        ]
     newest = {u.name or (u.line, i): u for i, u in enumerate(untyped)}
     return list(typed.values()), tuple(sorted(newest.values(), key=lambda u: u.line))
 
@@ -451,7 +646,6 @@ def _headings(lines: list[str], statements: list[ast.stmt], node: ast.stmt) -> l
     comments = [line for line in lines[before : node.lineno - 1] if line.lstrip().startswith("#")]
     return comments + lines[node.lineno - 1 : node.end_lineno]
 
-
 # %% ../nbs/02_params.ipynb #e639eca2
 def _tags(cell: dict) -> list:
     "A cell's tags, whatever shape its metadata has."
@@ -466,12 +660,20 @@ def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
         try:
             notebook = read_json(notebook)
         except OSError as e:
-            raise ParamError(f"{name} cannot be read ({e.strerror or e}); give the path of a notebook file") from None
+            raise ParamError(
+                f"{name} cannot be read ({e.strerror or e}); give the path of a notebook file"
+            ) from None
         except (ValueError, RecursionError):
-            raise ParamError(f"{name} is not JSON; allowed is a notebook (.ipynb); save it again with JupyterLab") from None
-    cells = notebook.get("cells", _cells_of_format_3(notebook)) if isinstance(notebook, dict) else None
+            raise ParamError(
+                f"{name} is not JSON; allowed is a notebook (.ipynb); save it again with JupyterLab"
+            ) from None
+    cells = (
+        notebook.get("cells", _cells_of_format_3(notebook)) if isinstance(notebook, dict) else None
+    )
     if not isinstance(cells, list) or not all(isinstance(c, dict) for c in cells):
-        raise ParamError(f"{name} is not a notebook of format 4: it has no list of cells; save it with JupyterLab")
+        raise ParamError(
+            f"{name} is not a notebook of format 4: it has no list of cells; save it with JupyterLab"
+        )
     if why := _odd_part(notebook, cells):
         raise ParamError(f"{name} is not a notebook of format 4: {why}; save it with JupyterLab")
     return notebook | {"cells": cells}
@@ -487,14 +689,20 @@ def _odd_part(notebook: dict, cells: list[dict]) -> str:
     for name in ("kernelspec", "language_info"):
         found = metadata.get(name)
         texts = [found.get(k) for k in ("name", "language")] if isinstance(found, dict) else []
-        if found is not None and not isinstance(found, dict) or any(t is not None and not isinstance(t, str) for t in texts):
+        if (
+            found is not None
+            and not isinstance(found, dict)
+            or any(t is not None and not isinstance(t, str) for t in texts)
+        ):
             return f"its {name} is no object of texts"
     for i, cell in enumerate(cells, 1):
         source = cell.get("source", "")
         lines = source if isinstance(source, list) else [source]
         if not all(isinstance(line, str) for line in lines):
             return f"cell {i} has no text"
-        if not isinstance(cell.get("metadata") or {}, dict) or not isinstance(cell.get("cell_type"), str):
+        if not isinstance(cell.get("metadata") or {}, dict) or not isinstance(
+            cell.get("cell_type"), str
+        ):
             return f"cell {i} has no type, or metadata that is no object"
     return ""
 
@@ -502,10 +710,16 @@ def _odd_part(notebook: dict, cells: list[dict]) -> str:
 def _cells_of_format_3(notebook: dict) -> list | None:
     "The cells of an old notebook, which stand in worksheets and call their text input."
     sheets = notebook.get("worksheets")
-    if not isinstance(sheets, list) or not sheets or not all(isinstance(s, dict) and isinstance(s.get("cells"), list) for s in sheets):
+    if (
+        not isinstance(sheets, list)
+        or not sheets
+        or not all(isinstance(s, dict) and isinstance(s.get("cells"), list) for s in sheets)
+    ):
         return None
     cells = [c for sheet in sheets for c in sheet["cells"]]
-    return [c | {"source": c["input"]} if isinstance(c, dict) and "input" in c else c for c in cells]
+    return [
+        c | {"source": c["input"]} if isinstance(c, dict) and "input" in c else c for c in cells
+    ]
 
 
 def _language(notebook: dict) -> str:
@@ -525,7 +739,9 @@ def read_params(
     "The parameters of a notebook: those of its code cell tagged `parameters`."
     name = "the notebook" if isinstance(notebook, dict) else os.path.basename(os.fspath(notebook))
     notebook = _loaded(notebook, name)
-    tagged = [c for c in notebook["cells"] if c.get("cell_type") == "code" and "parameters" in _tags(c)]
+    tagged = [
+        c for c in notebook["cells"] if c.get("cell_type") == "code" and "parameters" in _tags(c)
+    ]
     source = tagged[0].get("source") if tagged else ""
     if isinstance(source, list) and all(isinstance(s, str) for s in source):
         source = "".join(source)
@@ -546,17 +762,28 @@ def said_of_params(
         return []
     lines = []
     if params.cells > 1:
-        lines.append(f"{params.cells} cells are tagged `parameters`; the first one counts, as with papermill")
+        lines.append(
+            f"{params.cells} cells are tagged `parameters`; the first one counts, as with papermill"
+        )
     if params.untyped:
         count = len({u.line for u in params.untyped})
-        lines.append(f"{count} line{'s' * (count > 1)} of the parameters cell {'are' if count > 1 else 'is'} not typed and {'pass' if count > 1 else 'passes'} unchecked; `ftkit params {template}` shows {'them' if count > 1 else 'it'}")
+        lines.append(
+            f"{count} line{'s' * (count > 1)} of the parameters cell {'are' if count > 1 else 'is'} not typed and {'pass' if count > 1 else 'passes'} unchecked; `ftkit params {template}` shows {'them' if count > 1 else 'it'}"
+        )
     known = {p.name for p in (*params, *params.untyped)}
     unknown = [name for name in given if name not in known]
     if unknown and not params.cells:
-        lines.append(f"no cell is tagged `parameters`: {', '.join(unknown)} {'are' if len(unknown) > 1 else 'is'} set in a cell at the top, as papermill does")
+        lines.append(
+            f"no cell is tagged `parameters`: {', '.join(unknown)} {'are' if len(unknown) > 1 else 'is'} set in a cell at the top, as papermill does"
+        )
     elif unknown:
-        near = [f"{name} (perhaps {n} was meant)" if (n := nearest(name, known - {None})) else name for name in unknown]
-        lines.append(f"the parameters cell does not name {', '.join(near)}; passed on all the same, as papermill does")
+        near = [
+            f"{name} (perhaps {n} was meant)" if (n := nearest(name, known - {None})) else name
+            for name in unknown
+        ]
+        lines.append(
+            f"the parameters cell does not name {', '.join(near)}; passed on all the same, as papermill does"
+        )
     return lines
 
 # %% ../nbs/02_params.ipynb #9fd0e064
@@ -602,7 +829,9 @@ def _gather(params: list[Param], given: dict, read) -> dict:
 def check_params(
     params: list[Param],
     given: dict,  # name: value
-) -> dict:  # all parameters, in the cell's order; of a cell with lines that are code, those that are given
+) -> (
+    dict
+):  # all parameters, in the cell's order; of a cell with lines that are code, those that are given
     "Values of the exact types that may reach a notebook."
     return _gather(params, given, lambda p, value: p.check(value))
 
@@ -617,60 +846,108 @@ def params_from_text(
 # %% ../nbs/02_params.ipynb #56bbbf9e
 def _tree(kind: str | None, node):
     "A YAML node as plain values; its leaves are read as `kind`."
-    if node.id == "sequence": return [_tree(kind, n) for n in node.value]
-    if node.id == "mapping": return {k: _tree(kind, n) for k, n in _pairs((k.value, n) for k, n in node.value).items()}
-    if kind == "str" or kind is None and node.style: return node.value
+    if node.id == "sequence":
+        return [_tree(kind, n) for n in node.value]
+    if node.id == "mapping":
+        return {k: _tree(kind, n) for k, n in _pairs((k.value, n) for k, n in node.value).items()}
+    if kind == "str" or kind is None and node.style:
+        return node.value
     return None if kind is None and node.value in ("", "~") else _read(kind, node.value)
+
 
 def _any_tree(node):
     "A YAML node for a name without a type: quoted is text, the rest as on the command line, with YAML's true, false and null."
-    if node.id == "sequence": return [_any_tree(n) for n in node.value]
-    if node.id == "mapping": return {k: _any_tree(n) for k, n in _pairs((k.value, n) for k, n in node.value).items()}
-    if node.style: return node.value
-    word = {"": "None", "~": "None", "null": "None", "true": "True", "false": "False"}.get(node.value, node.value)
-    try: return papermill_value(word)
-    except ValueError: return node.value
+    if node.id == "sequence":
+        return [_any_tree(n) for n in node.value]
+    if node.id == "mapping":
+        return {k: _any_tree(n) for k, n in _pairs((k.value, n) for k, n in node.value).items()}
+    if node.style:
+        return node.value
+    word = {"": "None", "~": "None", "null": "None", "true": "True", "false": "False"}.get(
+        node.value, node.value
+    )
+    try:
+        return papermill_value(word)
+    except ValueError:
+        return node.value
+
 
 def _pairs(pairs) -> dict:
     "A dict of pairs whose keys are different texts."
     out = {}
     for k, v in pairs:
-        if type(k) is not str: raise ParamError("a list or mapping stands as a key; allowed is text; rename the key")
-        if k in out: raise ParamError(f"the key {_show(k)} stands twice; allowed is once; remove one")
+        if type(k) is not str:
+            raise ParamError("a list or mapping stands as a key; allowed is text; rename the key")
+        if k in out:
+            raise ParamError(f"the key {_show(k)} stands twice; allowed is once; remove one")
         out[k] = v
     return out
 
 # %% ../nbs/02_params.ipynb #2ce88f27
 def _from_node(param: Param, node):
     "A parameter's value from its YAML node."
-    if param.type == "any": return param.check(_any_tree(node))
-    if node.id != "scalar": return param.check(param._told(lambda p, n: _tree(_element(p.type), n), node))
-    if node.style and param.type == "str": return param.check(node.value)
-    return None if param.optional and not node.style and node.value in ("", "~") else param.from_text(node.value)
+    if param.type == "any":
+        return param.check(_any_tree(node))
+    if node.id != "scalar":
+        return param.check(param._told(lambda p, n: _tree(_element(p.type), n), node))
+    if node.style and param.type == "str":
+        return param.check(node.value)
+    return (
+        None
+        if param.optional and not node.style and node.value in ("", "~")
+        else param.from_text(node.value)
+    )
+
 
 def _from_json(param: Param, value):
     "A parameter's value from JSON; text for another type is read as on the command line."
-    return param.from_text(value) if type(value) is str and param.type not in ("str", "any") else param.check(value)
+    return (
+        param.from_text(value)
+        if type(value) is str and param.type not in ("str", "any")
+        else param.check(value)
+    )
 
 # %% ../nbs/02_params.ipynb #a8092bb4
 def _yaml(text: str) -> dict:
     "Name: node of the mapping in `text`."
     import yaml
+
     depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.BaseLoader):
             tag, line = getattr(event, "tag", None), event.start_mark.line + 1
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEPTH + 2: raise ParamError(f"line {line} is nested too deeply; allowed are {_DEPTH} levels; flatten it")
-            if isinstance(event, yaml.AliasEvent): raise ParamError(f"line {line} has the alias *{event.anchor}; allowed are plain values; write it out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+                event, yaml.CollectionEndEvent
+            )
+            if depth > _DEPTH + 2:
+                raise ParamError(
+                    f"line {line} is nested too deeply; allowed are {_DEPTH} levels; flatten it"
+                )
+            if isinstance(event, yaml.AliasEvent):
+                raise ParamError(
+                    f"line {line} has the alias *{event.anchor}; allowed are plain values; write it out"
+                )
             if tag and tag not in ("!", *("tag:yaml.org,2002:" + t for t in ("str", "seq", "map"))):
-                raise ParamError(f"line {line} has the tag {_show(tag)}; allowed are plain values; remove the tag")
+                raise ParamError(
+                    f"line {line} has the tag {_show(tag)}; allowed are plain values; remove the tag"
+                )
         root = yaml.compose(text, Loader=yaml.BaseLoader)
-    except ParamError: raise  # it is a ValueError too
-    except (yaml.YAMLError, ValueError, OverflowError) as e:  # the last two: an escape beyond unicode
-        raise ParamError(f"it is not YAML ({' '.join(str(e).split())}); allowed is one `name: value` a line; correct that place") from None
-    if root is None or root.id == "scalar" and not root.value: return {}
-    if root.id != "mapping": raise ParamError(f"it holds a {root.id}; allowed is one `name: value` a line; rewrite it so")
+    except ParamError:
+        raise  # it is a ValueError too
+    except (
+        yaml.YAMLError,
+        ValueError,
+        OverflowError,
+    ) as e:  # the last two: an escape beyond unicode
+        raise ParamError(
+            f"it is not YAML ({' '.join(str(e).split())}); allowed is one `name: value` a line; correct that place"
+        ) from None
+    if root is None or root.id == "scalar" and not root.value:
+        return {}
+    if root.id != "mapping":
+        raise ParamError(
+            f"it holds a {root.id}; allowed is one `name: value` a line; rewrite it so"
+        )
     return _pairs((k.value, n) for k, n in root.value)
 
 # %% ../nbs/02_params.ipynb #023e5858
@@ -683,15 +960,36 @@ def params_from_yaml(
     path = pathlib.Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        chosen = lambda given, read: {k: v for k, v in _gather(params, given, read).items() if not only_given or k in given}
-        if path.suffix.lower() != ".json": return chosen(_yaml(text), _from_node)
+
+        def chosen(given, read):
+            return {
+                k: v
+                for k, v in _gather(params, given, read).items()
+                if not only_given or k in given
+            }
+
+        if path.suffix.lower() != ".json":
+            return chosen(_yaml(text), _from_node)
         given = json.loads(text, object_pairs_hook=_pairs)
-        if type(given) is not dict: raise ParamError("it holds no mapping; allowed is one object of names and values; rewrite it so")
+        if type(given) is not dict:
+            raise ParamError(
+                "it holds no mapping; allowed is one object of names and values; rewrite it so"
+            )
         return chosen(given, _from_json)
-    except ParamError as e: raise ParamError("\n".join(f"{path.name}: {line}" for line in str(e).split("\n"))) from None
-    except OSError as e: raise ParamError(f"{path.name} cannot be read ({e.strerror or e}); give the path of a YAML or JSON file") from None
-    except ValueError as e: raise ParamError(f"{path.name} cannot be read ({e}); allowed is YAML or, in a .json file, JSON, in UTF-8; correct it") from None
-    except RecursionError: raise ParamError(f"{path.name} is nested too deeply; allowed are {_DEPTH} levels; flatten it") from None
+    except ParamError as e:
+        raise ParamError("\n".join(f"{path.name}: {line}" for line in str(e).split("\n"))) from None
+    except OSError as e:
+        raise ParamError(
+            f"{path.name} cannot be read ({e.strerror or e}); give the path of a YAML or JSON file"
+        ) from None
+    except ValueError as e:
+        raise ParamError(
+            f"{path.name} cannot be read ({e}); allowed is YAML or, in a .json file, JSON, in UTF-8; correct it"
+        ) from None
+    except RecursionError:
+        raise ParamError(
+            f"{path.name} is nested too deeply; allowed are {_DEPTH} levels; flatten it"
+        ) from None
 
 # %% ../nbs/02_params.ipynb #e7fa0b7e
 def to_source(
@@ -701,17 +999,26 @@ def to_source(
     "A parameters cell with `values` as its defaults."
     values, lines, group = check_params(params, values), [], ""
     if getattr(params, "is_free", False):  # code stays as it is, and what is given stands below it
-        return "\n".join([params.source, *(f"{name} = {value!r}" for name, value in values.items())])
+        return "\n".join(
+            [params.source, *(f"{name} = {value!r}" for name, value in values.items())]
+        )
     for p in params:
-        if p.group != group: lines.append(f"# {(group := p.group)}")
+        if p.group != group:
+            lines.append(f"# {(group := p.group)}")
         comment = " ".join(filter(None, (p.help, _bracket(p))))
         lines.append(f"{p.name}: {p.type} = {values[p.name]!r}" + (comment and f"  # {comment}"))
-        same = dataclasses.replace(p, default=values[p.name], optional=values[p.name] is None, group="")
-        try: back = parse_params(lines[-1])
-        except ParamError: back = []
+        same = dataclasses.replace(
+            p, default=values[p.name], optional=values[p.name] is None, group=""
+        )
+        try:
+            back = parse_params(lines[-1])
+        except ParamError:
+            back = []
         if back != [same]:
-            raise ParamError(f"{p.name} has help or choices that a cell cannot hold; allowed are help without brackets at its end and choices without commas, "
-                             "braces or outer spaces; change them")
+            raise ParamError(
+                f"{p.name} has help or choices that a cell cannot hold; allowed are help without brackets at its end and choices without commas, "
+                "braces or outer spaces; change them"
+            )
     return "\n".join(lines)
 
 # %% ../nbs/02_params.ipynb #8eb1379b
@@ -719,31 +1026,73 @@ def names_path(name: str) -> bool:
     "Whether a parameter of this name holds a path: it ends in data, file, folder, dir or path."
     return re.search(r"(^|_)(data|file|folder|dir|path)$", name) is not None
 
+
 def json_schema(
     params: list[Param],
     title: str = "Parameters",
 ) -> dict:
     "A JSON Schema (2020-12) of an object with these parameters, in the cell's order; `group` and `allowed` are for forms."
-    names, properties = {"bool": "boolean", "int": "integer", "float": "number", "str": "string", "list": "array", "dict": "object"}, {}
+    names, properties = (
+        {
+            "bool": "boolean",
+            "int": "integer",
+            "float": "number",
+            "str": "string",
+            "list": "array",
+            "dict": "object",
+        },
+        {},
+    )
     for p in params:
-        kind = "dict" if p.type == "dict" else _element(p.type) or ("float" if (p.low, p.high) != (None, None) else None)
+        kind = (
+            "dict"
+            if p.type == "dict"
+            else _element(p.type) or ("float" if (p.low, p.high) != (None, None) else None)
+        )
         value = {"type": names[kind]} if kind else {}
-        if p.choices is not None: value["enum"] = list(p.choices)
-        if p.low is not None: value["exclusiveMinimum" if p.low_open else "minimum"] = p.low
-        if p.high is not None: value["exclusiveMaximum" if p.high_open else "maximum"] = p.high
-        if p.type.startswith("list"): value = {"type": "array", "items": value}
+        if p.choices is not None:
+            value["enum"] = list(p.choices)
+        if p.low is not None:
+            value["exclusiveMinimum" if p.low_open else "minimum"] = p.low
+        if p.high is not None:
+            value["exclusiveMaximum" if p.high_open else "maximum"] = p.high
+        if p.type.startswith("list"):
+            value = {"type": "array", "items": value}
         if p.optional:
             value["type"] = [value["type"], "null"]
-            if "enum" in value: value["enum"].append(None)
-        if p.type == "str" and p.choices is None and names_path(p.name): value["format"] = "path"
+            if "enum" in value:
+                value["enum"].append(None)
+        if p.type == "str" and p.choices is None and names_path(p.name):
+            value["format"] = "path"
         more = {"description": p.help, "group": p.group, "allowed": p.allowed()}
-        properties[p.name] = {**value, "default": p.check(p.default), **{k: v for k, v in more.items() if v}}
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, "type": "object"}
-    return {**head, "properties": properties, "additionalProperties": getattr(params, "is_free", False)}
+        properties[p.name] = {
+            **value,
+            "default": p.check(p.default),
+            **{k: v for k, v in more.items() if v},
+        }
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        "type": "object",
+    }
+    return {
+        **head,
+        "properties": properties,
+        "additionalProperties": getattr(params, "is_free", False),
+    }
 
 # %% ../nbs/02_params.ipynb #0939b886
 def help_table(
     params: list[Param],
 ) -> list[tuple[str, str, str, str, str]]:  # name, type, default, allowed, help
     "A row of texts for each parameter; the default is written as `-p` takes it, allowed is empty where anything of the type goes."
-    return [(p.name, p.type, _text(p.default), " or ".join(filter(None, (_bracket(p), p.optional and "none"))), p.help) for p in params]
+    return [
+        (
+            p.name,
+            p.type,
+            _text(p.default),
+            " or ".join(filter(None, (_bracket(p), p.optional and "none"))),
+            p.help,
+        )
+        for p in params
+    ]

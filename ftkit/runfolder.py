@@ -27,30 +27,53 @@ import sys
 import tempfile
 import time
 
-from .core import file_sha256, fingerprint, jsonable, open_plain, parse_json, read_json, state_folder, UsageError
+from ftkit.core import (
+    UsageError,
+    file_sha256,
+    fingerprint,
+    jsonable,
+    open_plain,
+    parse_json,
+    read_json,
+    state_folder,
+)
 
 # %% ../nbs/01_runfolder.ipynb #c54fdc04
 def new_run_id(
     template: str,  # the template's name; other characters than letters, digits, - and _ become -
 ) -> str:
     "`<utc time>-<template>-<6 hex>`, for example 20261123T031500Z-image-3fa9c1."
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in template).strip("-")[:40] or "notebook"
+    safe = (
+        "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in template).strip(
+            "-"
+        )[:40]
+        or "notebook"
+    )
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{safe}-{secrets.token_hex(3)}"
+
 
 def run_dir() -> pathlib.Path | None:
     "The folder of the run this process belongs to, or None."
     return pathlib.Path(os.environ["FTKIT_RUN_DIR"]) if os.environ.get("FTKIT_RUN_DIR") else None
 
+
 def world() -> tuple[int, int]:
     "This process's rank, and how many ranks its run has: (0, 1) but in a run that `torchrun` started."
-    return (int(os.environ.get("FTKIT_RANK", 0)), int(os.environ.get("FTKIT_RANKS", 1))) if run_dir() else (0, 1)
+    return (
+        (int(os.environ.get("FTKIT_RANK", 0)), int(os.environ.get("FTKIT_RANKS", 1)))
+        if run_dir()
+        else (0, 1)
+    )
+
 
 def run_of(
     folder: str | os.PathLike,  # a run's folder, or a rank's
 ) -> pathlib.Path:
     "The folder of the run that a rank's folder belongs to; a run's is its own."
     folder = pathlib.Path(folder)
-    return folder.parents[1] if folder.parent.name == "ranks" and folder.name.isdigit() else folder  # a runs folder may be called so
+    return (
+        folder.parents[1] if folder.parent.name == "ranks" and folder.name.isdigit() else folder
+    )  # a runs folder may be called so
 
 # %% ../nbs/01_runfolder.ipynb #1d8b32ff
 def append_event(
@@ -59,17 +82,27 @@ def append_event(
     **facts,  # JSON values
 ) -> None:
     "Append one event to a run's events.jsonl, on a line of its own also where a crash left half a line."
-    line = json.dumps(jsonable({"time": round(time.time(), 3), "stage": stage} | facts), ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
+    line = (
+        json.dumps(
+            jsonable({"time": round(time.time(), 3), "stage": stage} | facts),
+            ensure_ascii=False,
+            allow_nan=False,
+        ).encode("utf-8", "backslashreplace")
+        + b"\n"
+    )
     with open(pathlib.Path(folder) / "events.jsonl", "ab+", buffering=0) as f:
         torn = f.seek(0, os.SEEK_END) and f.seek(-1, os.SEEK_END) is not None and f.read(1) != b"\n"
         f.write(b"\n" * torn + line)
+
 
 def emit(
     stage: str,  # what goes on: "decode", "features", "head", "tune", "evaluate", …
     **facts,  # step, of, epoch, loss, metric, rate …: JSON values
 ) -> None:
     "Append one event of the run this process belongs to; without a run, do nothing."
-    if (folder := run_dir()) is not None: append_event(folder, stage, **facts)
+    if (folder := run_dir()) is not None:
+        append_event(folder, stage, **facts)
+
 
 MOST_EVENT_BYTES = 1_000_000  # a longer line is no event
 
@@ -118,7 +151,13 @@ def is_number(
 
 def is_file_name(name: str | None) -> bool:
     "Whether it is a text that names a file within one folder, or None."
-    return name is None or isinstance(name, str) and len(name) < 200 and not set(name) & set("/\\\0") and name not in (".", "..")
+    return (
+        name is None
+        or isinstance(name, str)
+        and len(name) < 200
+        and not set(name) & set("/\\\0")
+        and name not in (".", "..")
+    )
 
 
 def path_within(
@@ -141,15 +180,21 @@ def bytes_within(
     with open_plain(path_within(folder, path)) as f:
         return f.read(most)
 
-
 # %% ../nbs/01_runfolder.ipynb #5580b4c0
 def note(**facts) -> None:
     "Facts for the run's record, as an event; the last word on each name holds."
     emit("facts", **facts)
 
+
 def noted(folder: str | os.PathLike) -> dict:
     "All facts that a run told, from its events."
-    return {k: v for e in read_events(folder)[0] if e.get("stage") == "facts" for k, v in e.items() if k not in ("time", "stage")}
+    return {
+        k: v
+        for e in read_events(folder)[0]
+        if e.get("stage") == "facts"
+        for k, v in e.items()
+        if k not in ("time", "stage")
+    }
 
 # %% ../nbs/01_runfolder.ipynb #56e00e72
 def verdict_lines(
@@ -195,11 +240,14 @@ def hold(
     **fingerprints: str,  # part: fingerprint
 ) -> None:
     "Note fingerprints; in a run that goes on, refuse those that differ from the first ones, unless it was told to force."
-    if (folder := run_dir()) is None: return
+    if (folder := run_dir()) is None:
+        return
     before = noted(folder).get(name) or {}
     changed = [k for k, v in fingerprints.items() if before.get(k, v) != v]
     if changed and not os.environ.get("FTKIT_FORCE"):
-        raise UsageError(f"{' and '.join(changed)} of {subject} changed since this run began; bring back what there was, start a new run, or go on with the new state: ftkit resume {run_of(folder).name} --force")
+        raise UsageError(
+            f"{' and '.join(changed)} of {subject} changed since this run began; bring back what there was, start a new run, or go on with the new state: ftkit resume {run_of(folder).name} --force"
+        )
     note(**{name: fingerprints})
 
 # %% ../nbs/01_runfolder.ipynb #f322a0b9
@@ -207,32 +255,45 @@ STATUSES = ("queued", "running", "completed", "failed", "stopped", "lost")
 HEARTBEAT_SECONDS = 5
 LOST_AFTER_SECONDS = 60
 
+
 def boot_id() -> str:
     "A text that changes when this machine restarts; empty where the system does not tell."
     path = pathlib.Path("/proc/sys/kernel/random/boot_id")
     return path.read_text().strip() if path.exists() else ""
 
+
 def process_start(
     pid: int | None = None,  # default: this process
 ) -> str | None:
     "When the process started, in clock ticks since boot; None if there is no such process; empty where the system does not tell."
-    if not pathlib.Path("/proc/self/stat").exists(): return ""
-    try: text = pathlib.Path(f"/proc/{pid or os.getpid()}/stat").read_text()
-    except OSError: return None
+    if not pathlib.Path("/proc/self/stat").exists():
+        return ""
+    try:
+        text = pathlib.Path(f"/proc/{pid or os.getpid()}/stat").read_text()
+    except OSError:
+        return None
     fields = text.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else fields[19]  # a zombie has ended
+
 
 def this_process(
     pid: int | None = None,  # of another process of this machine
 ) -> dict:
     "What identifies a process: host, boot, number, start."
-    return {"host": socket.gethostname(), "boot_id": boot_id(), "pid": pid or os.getpid(), "process_start": process_start(pid)}
+    return {
+        "host": socket.gethostname(),
+        "boot_id": boot_id(),
+        "pid": pid or os.getpid(),
+        "process_start": process_start(pid),
+    }
 
 # %% ../nbs/01_runfolder.ipynb #7ecc3e45
 _AHEAD = {}  # device: (seconds that this machine's clock is ahead of the file system's, when that was measured)
 
+
 def file_clock(
-    folder: str | os.PathLike,  # where a file may be written for a moment; elsewhere this machine's clock has to do
+    folder: str
+    | os.PathLike,  # where a file may be written for a moment; elsewhere this machine's clock has to do
 ) -> float:  # seconds since 1970
     "Now, by the clock that gives the folder's files their times."
     with contextlib.suppress(OSError):
@@ -244,15 +305,20 @@ def file_clock(
         return time.time() - _AHEAD[device][0]
     return time.time()
 
+
 def silent_seconds(
     path: str | os.PathLike,  # a file that somebody writes to say that he lives
 ) -> float:
     "Seconds since a file was written; endless if it is gone."
-    try: return file_clock(os.path.dirname(path)) - os.stat(path).st_mtime
-    except OSError: return float("inf")
+    try:
+        return file_clock(os.path.dirname(path)) - os.stat(path).st_mtime
+    except OSError:
+        return float("inf")
 
 # %% ../nbs/01_runfolder.ipynb #6682c5f2
 MOST_RECORD_BYTES = 20_000_000  # of a run's record
+
+
 def _moment(v) -> bool:
     return is_number(v, 0, 1e11)  # seconds since 1970, or seconds
 
@@ -360,10 +426,13 @@ def is_alive(
 ) -> bool:
     "Whether that process still is that process."
     fresh = silent < LOST_AFTER_SECONDS
-    if p.get("host") != socket.gethostname(): return fresh
-    if p.get("boot_id") != boot_id(): return False
+    if p.get("host") != socket.gethostname():
+        return fresh
+    if p.get("boot_id") != boot_id():
+        return False
     start = process_start(p.get("pid"))
     return fresh if start == "" else start is not None and start == p.get("process_start")
+
 
 def read_run(
     folder: str | os.PathLike,  # a run's folder
@@ -383,7 +452,6 @@ def read_run(
         run |= {"status": "lost", "error": run.get("error") or "its process is gone"}
     return run | {"id": name}
 
-
 # %% ../nbs/01_runfolder.ipynb #78f343db
 def rank_folder(
     folder: str | os.PathLike,  # the run's folder
@@ -391,6 +459,7 @@ def rank_folder(
 ) -> pathlib.Path:
     "The folder of one rank; that of rank 0 is the run's."
     return pathlib.Path(folder) / "ranks" / str(rank) if rank else pathlib.Path(folder)
+
 
 def lost_rank(
     folder: str | os.PathLike,  # the run's folder
@@ -400,10 +469,12 @@ def lost_rank(
 ) -> str | None:
     "Which of the other ranks is gone, and why; one that failed because another did is not the cause."
     for k in range(ranks):
-        if k == rank: continue
+        if k == rank:
+            continue
         run = read_run(rank_folder(folder, k))
         error = run.get("error") or f"it is {run['status']}"
-        if run["status"] not in over or isinstance(error, dict) and error.get("name") == "RankLost": continue
+        if run["status"] not in over or isinstance(error, dict) and error.get("name") == "RankLost":
+            continue
         return f"rank {k} of {ranks} is gone ({error if isinstance(error, str) else error.get('message')})"
     return None
 
@@ -414,15 +485,22 @@ def lock_run(
 ):
     "The open lock file, whose lock lasts until it is closed here and in every process that inherited it; None if another holds it."
     file = open(pathlib.Path(folder) / ".lock", "ab")
-    try: import fcntl
-    except ImportError: return file
+    try:
+        import fcntl
+    except ImportError:
+        return file
     until = time.monotonic() + wait
     while True:
-        try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB); return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
         except BlockingIOError:
-            if time.monotonic() >= until: file.close(); return None
+            if time.monotonic() >= until:
+                file.close()
+                return None
             time.sleep(0.1)
-        except OSError: return file  # a file system without locks
+        except OSError:
+            return file  # a file system without locks
 
 # %% ../nbs/01_runfolder.ipynb #b2a37ad7
 _OF_THIS_PROCESS = secrets.token_bytes(32)  # where none can be kept
@@ -457,7 +535,9 @@ def seal_of(
     "What proves that this user asked for the run as it stands there, as 64 hex digits."
     folder = pathlib.Path(folder)
     notebook = notebook or file_sha256(folder / "input.ipynb")
-    executed = {k: run.get(k) for k in ("parameters", "options", "working_folder", "parent", "after")}
+    executed = {
+        k: run.get(k) for k in ("parameters", "options", "working_folder", "parent", "after")
+    }
     executed["source"] = (run.get("template") or {}).get("path")
     what = fingerprint([folder.name, notebook, jsonable(executed)])
     return hmac.new(_key(), what.encode(), hashlib.sha256).hexdigest()
@@ -496,26 +576,35 @@ class NotOwn(UsageError):
 class RunStopped(KeyboardInterrupt):
     "The run was asked to stop, and did so where it can go on."
 
+
 def ask_stop(
     folder: str | os.PathLike,  # a run's folder
     why: str = "stop",  # "stop", "timeout", "memory", …
 ) -> None:
     "Leave the flag; the first one stays."
-    with contextlib.suppress(FileExistsError), open(pathlib.Path(folder) / "stop", "x") as f: f.write(why)
+    with contextlib.suppress(FileExistsError), open(pathlib.Path(folder) / "stop", "x") as f:
+        f.write(why)
+
 
 def stop_asked(folder: str | os.PathLike) -> str | None:
     "Why the run was asked to stop; None if it was not."
-    try: return (pathlib.Path(folder) / "stop").read_text() or "stop"
-    except OSError: return None
+    try:
+        return (pathlib.Path(folder) / "stop").read_text() or "stop"
+    except OSError:
+        return None
+
 
 def stop_point() -> None:
     "Raise `RunStopped` if the run of this process was asked to stop; a long loop calls it where it could go on from."
-    if (folder := run_dir()) is not None and (why := stop_asked(folder)): raise RunStopped(f"asked to {why}")
+    if (folder := run_dir()) is not None and (why := stop_asked(folder)):
+        raise RunStopped(f"asked to {why}")
 
 # %% ../nbs/01_runfolder.ipynb #e76dffed
 class Progress:
     "A stage that counts to `of`: events for the run, a bar for the person in front of it."
-    def __init__(self,
+
+    def __init__(
+        self,
         stage: str,  # shown in front of the bar; an empty one is silent
         of: int,  # how many steps there will be
         show: bool = True,  # draw a bar when not in a run
@@ -524,30 +613,47 @@ class Progress:
         self.started, self.told, self.handle = time.time(), 0.0, None
         self.show = show and run_dir() is None and not os.environ.get("IN_TEST")
 
-    def update(self,
+    def update(
+        self,
         step: int,  # steps done so far
         **facts,  # told with the event: epoch, loss, rate …; a function is called only when the event is told
     ) -> None:
         "Say how far it is; at most five times a second, and always at the end."
         now, self.step = time.time(), step
-        if not self.stage: return
-        if now - self.told < 0.2 and step < self.of: return
+        if not self.stage:
+            return
+        if now - self.told < 0.2 and step < self.of:
+            return
         self.told, self.facts = now, {k: v() if callable(v) else v for k, v in facts.items()}
         emit(self.stage, step=step, of=self.of, seconds=round(now - self.started, 3), **self.facts)
-        if self.show and (now - self.started > 1 or self.handle): self._draw()
+        if self.show and (now - self.started > 1 or self.handle):
+            self._draw()
 
     def __str__(self):
         share, spent = self.step / max(1, self.of), time.time() - self.started
         left = f", {spent / share - spent:.0f} s left" if 0 < share < 1 else ""
-        facts = "".join(f", {k} {v:.4g}" if isinstance(v, float) else f", {k} {v}" for k, v in self.facts.items())
+        facts = "".join(
+            f", {k} {v:.4g}" if isinstance(v, float) else f", {k} {v}"
+            for k, v in self.facts.items()
+        )
         return f"{self.stage:<9} {'█' * round(20 * share):░<20} {self.step}/{self.of} {spent:.0f} s{left}{facts}"
 
     def _draw(self):
         "Redraw in place, on a terminal or in a notebook."
         if "ipykernel" in sys.modules:
             from IPython.display import display
-            if self.handle: self.handle.update({"text/plain": str(self)}, raw=True)
-            else: self.handle = display({"text/plain": str(self)}, raw=True, display_id=True)
-        elif sys.stderr.isatty(): print(f"\r{str(self)[:shutil.get_terminal_size().columns - 1]}\033[K", end="\n" if self.step >= self.of else "", file=sys.stderr, flush=True)
-        elif self.step >= self.of: print(self, file=sys.stderr, flush=True)  # a pipe gets the last line
+
+            if self.handle:
+                self.handle.update({"text/plain": str(self)}, raw=True)
+            else:
+                self.handle = display({"text/plain": str(self)}, raw=True, display_id=True)
+        elif sys.stderr.isatty():
+            print(
+                f"\r{str(self)[: shutil.get_terminal_size().columns - 1]}\033[K",
+                end="\n" if self.step >= self.of else "",
+                file=sys.stderr,
+                flush=True,
+            )
+        elif self.step >= self.of:
+            print(self, file=sys.stderr, flush=True)  # a pipe gets the last line
         self.handle = self.handle or True

@@ -3,8 +3,16 @@ import shutil
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
@@ -13,6 +21,7 @@ def browser():
         assert not os.environ.get("CI"), "CI installs Chromium (see .ci/run), and it is not there"
         pytest.skip("no Chromium on this machine")
     from playwright.sync_api import sync_playwright
+
     with sync_playwright() as p:
         b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield b
@@ -23,6 +32,7 @@ def browser():
 def lab(browser, tmp_path, monkeypatch):
     "A JupyterLab of its own."
     from lab import start_lab
+
     monkeypatch.setenv("FTKIT_RUNS", "")  # given back after the test
     monkeypatch.chdir(tmp_path)
     server = start_lab(tmp_path / "root")
@@ -65,4 +75,6 @@ def outside_a_run(monkeypatch):
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu"):
         import torch
-        if not torch.cuda.is_available(): pytest.skip("needs a CUDA device")
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")

@@ -2,6 +2,7 @@
 
 `python tests/plain.py` makes each set without copies, and once more with a tenth of near-copies
 planted in it, and prints findings a row, what keep_one would drop, recall and precision."""
+
 import argparse
 import io
 import json
@@ -267,7 +268,12 @@ def sentences(rng, n: int = 300):
     "Short sentences of one pattern, as assistants are told things; no two mean the same."
     places = "kitchen bedroom hall garage bathroom garden cellar office attic porch".split()
     things = "light heating radio fan lamp oven blind camera alarm television".split()
-    every = [f"{act} the {t} in the {p}" for act in ("turn on", "turn off", "check", "set") for t in things for p in places]
+    every = [
+        f"{act} the {t} in the {p}"
+        for act in ("turn on", "turn off", "check", "set")
+        for t in things
+        for p in places
+    ]
     for k in rng.permutation(len(every))[:n]:
         yield every[k], every[k].partition(" the ")[0]
 
@@ -275,12 +281,15 @@ def sentences(rng, n: int = 300):
 def rows(rng, n: int = 300):
     "Rows of a small table: few columns with few values each."
     for _ in range(n):
-        yield {
-            "age": int(rng.integers(18, 70)),
-            "size": str(rng.choice(["S", "M", "L"])),
-            "visits": int(rng.integers(0, 9)),
-            "city": str(rng.choice(["Bern", "Genf", "Basel", "Chur"])),
-        }, str(rng.choice(["yes", "no"]))
+        yield (
+            {
+                "age": int(rng.integers(18, 70)),
+                "size": str(rng.choice(["S", "M", "L"])),
+                "visits": int(rng.integers(0, 9)),
+                "city": str(rng.choice(["Bern", "Genf", "Basel", "Chur"])),
+            },
+            str(rng.choice(["yes", "no"])),
+        )
 
 
 SETS = {
@@ -341,8 +350,8 @@ def make(name: str, folder: Path, seed: int = 0, share: float = 0.0) -> tuple[Pa
 
 def measured(name: str, seed: int = 0, share: float = 0.0) -> dict:
     "What the gate finds in such a set: pairs, findings a row, rows that keep_one drops."
-    from ftkit.quality.gate import check
     from ftkit.data.dataset import Data
+    from ftkit.quality.gate import check
 
     with tempfile.TemporaryDirectory() as d:
         table, planted = make(name, Path(d), seed, share)

@@ -73,8 +73,9 @@ def written(value: float, style: str, digits: int, dress: str) -> str:
 
 def is_open(texts: list[str]) -> bool:
     "Whether no cell proves what comma and point mean."
-    from ftkit.reading.cells import bare_numbers, signs_of
     import pandas as pd
+
+    from ftkit.reading.cells import bare_numbers, signs_of
 
     found = signs_of(bare_numbers(pd.Series(texts, dtype=str)))
     return bool(found.unclear) and not found.comma and not found.point
@@ -442,8 +443,9 @@ def lines_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
 
 def labels_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     "Classes whose names are spelled in several ways."
-    from ftkit import Data
     import pandas as pd
+
+    from ftkit import Data
 
     n = 60
     odd = rng.choice(
@@ -592,6 +594,7 @@ def noise_picture(path: Path, rng: random.Random, **how):
 def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     "Class folders below wrappers and parts, with other files among them."
     import unicodedata
+
     from ftkit import Data
 
     root = folder / f"f{rng.randrange(10**9)}"

@@ -1,4 +1,5 @@
 """Estimates before a training, and the ranking of bodies: counts that can be checked, nothing changed, nothing left behind."""
+
 import json
 import os
 import subprocess
@@ -8,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftkit import Augment, Data, Model, Trainer, table_body
+from ftkit import Augment, Data, Model, Trainer, estimate, table_body
 from ftkit.core import UsageError
-from ftkit import estimate
 from ftkit.evaluation.ranking import rank_backbones
 
 QUICK = ["-p", "limit", "120", "-p", "epochs", "2", "-p", "head_epochs", "3"]
@@ -18,13 +18,21 @@ STATIC = "static:all-MiniLM-L6-v2"
 
 
 def ftkit(*args, cwd):
-    return subprocess.run([sys.executable, "-m", "ftkit", *map(str, args)], capture_output=True, text=True, cwd=cwd, env=os.environ | {"FTKIT_RUNS": str(Path(cwd, "runs"))}, timeout=600)
+    return subprocess.run(
+        [sys.executable, "-m", "ftkit", *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"FTKIT_RUNS": str(Path(cwd, "runs"))},
+        timeout=600,
+    )
 
 
 @pytest.fixture
 def own_samples(tmp_path, monkeypatch):
     "A cache with the fetched samples and nothing else."
     from ftkit.core import cache_folder
+
     (tmp_path / "cache").mkdir()
     os.symlink(cache_folder("samples"), tmp_path / "cache" / "samples")
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
@@ -33,43 +41,125 @@ def own_samples(tmp_path, monkeypatch):
     return home
 
 
-@pytest.mark.parametrize("template,parameters,stages", [
-    ("image", ["-p", "size", "32"], {"features", "head", "its validation", "tune", "checkpoints", "validation", "evaluation", "baselines"}),
-    ("text", ["-p", "backbone", STATIC], {"features", "head", "tune", "checkpoints", "evaluation", "explained texts"}),
-    ("speech", ["-p", "data", "sample:sentences-en", "-p", "backbone", "log_mel", "-p", "train_layers", "0", "-p", "baselines", "false"], {"frames", "head", "evaluation", "white noise"}),
-    ("tabular", ["-p", "data", "sample:penguins", "-p", "models", '["dummy", "ridge", "mlp"]', "-p", "folds", "3"], {"dummy", "ridge", "mlp"}),
-])
+@pytest.mark.parametrize(
+    "template,parameters,stages",
+    [
+        (
+            "image",
+            ["-p", "size", "32"],
+            {
+                "features",
+                "head",
+                "its validation",
+                "tune",
+                "checkpoints",
+                "validation",
+                "evaluation",
+                "baselines",
+            },
+        ),
+        (
+            "text",
+            ["-p", "backbone", STATIC],
+            {"features", "head", "tune", "checkpoints", "evaluation", "explained texts"},
+        ),
+        (
+            "speech",
+            [
+                "-p",
+                "data",
+                "sample:sentences-en",
+                "-p",
+                "backbone",
+                "log_mel",
+                "-p",
+                "train_layers",
+                "0",
+                "-p",
+                "baselines",
+                "false",
+            ],
+            {"frames", "head", "evaluation", "white noise"},
+        ),
+        (
+            "tabular",
+            [
+                "-p",
+                "data",
+                "sample:penguins",
+                "-p",
+                "models",
+                '["dummy", "ridge", "mlp"]',
+                "-p",
+                "folds",
+                "3",
+            ],
+            {"dummy", "ridge", "mlp"},
+        ),
+    ],
+)
 def test_every_template_is_rehearsed(template, parameters, stages, own_samples):
     quick = [x for x in QUICK if template != "tabular"]
-    if template == "speech": quick = ["-p", "epochs", "0", "-p", "head_epochs", "3"]
+    if template == "speech":
+        quick = ["-p", "epochs", "0", "-p", "head_epochs", "3"]
     r = ftkit("run", template, *quick, *parameters, "--dry-run", "--json", cwd=own_samples)
     assert r.returncode == 0, r.stderr
     said = json.loads(r.stdout)
     found = {row["stage"]: row for row in said["rows"]}
     assert stages <= set(found), found
-    assert said["seconds"] > 0 and said["memory"] > 1e8 and said["rows"][0]["stage"] == "before the training"
+    assert (
+        said["seconds"] > 0
+        and said["memory"] > 1e8
+        and said["rows"][0]["stage"] == "before the training"
+    )
     if template in ("image", "text"):
         train = int(said["shapes"]["data"].partition("train ")[2].partition(",")[0])
-        assert found["tune"]["times"] == 2 * (train // 32) and found["head"]["times"] == 3 * (train // 32)
+        assert found["tune"]["times"] == 2 * (train // 32) and found["head"]["times"] == 3 * (
+            train // 32
+        )
     assert list(own_samples.iterdir()) == []  # no runs folder, no run
     if template == "tabular":
         r = ftkit("run", template, *parameters, "--dry-run", cwd=own_samples)
-        assert r.returncode == 0 and "ridge" in r.stdout and "about " in r.stdout.splitlines()[-1], r.stderr
+        assert (
+            r.returncode == 0 and "ridge" in r.stdout and "about " in r.stdout.splitlines()[-1]
+        ), r.stderr
 
 
 def test_a_dry_run_knows_the_cache_and_leaves_runs_alone(own_samples):
     assert ftkit("run", "text", *QUICK, "-p", "backbone", STATIC, cwd=own_samples).returncode == 0
     before = sorted(p.name for p in (own_samples / "runs").iterdir())
     r = ftkit("run", "text", *QUICK, "-p", "backbone", STATIC, "--dry-run", cwd=own_samples)
-    assert r.returncode == 0 and "in the cache" in r.stdout and "parameters:" in r.stdout and "about " in r.stdout.splitlines()[-1], r.stderr
+    assert (
+        r.returncode == 0
+        and "in the cache" in r.stdout
+        and "parameters:" in r.stdout
+        and "about " in r.stdout.splitlines()[-1]
+    ), r.stderr
     assert sorted(p.name for p in (own_samples / "runs").iterdir()) == before
 
 
 def test_what_cannot_be_rehearsed_is_refused(own_samples):
-    cell = {"cell_type": "code", "source": ["n: int = 3  # how many"], "metadata": {"tags": ["parameters"]}, "outputs": [], "execution_count": None}
-    (own_samples / "mine.ipynb").write_text(json.dumps({"cells": [cell, cell | {"source": ["print(n)"], "metadata": {}}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    cell = {
+        "cell_type": "code",
+        "source": ["n: int = 3  # how many"],
+        "metadata": {"tags": ["parameters"]},
+        "outputs": [],
+        "execution_count": None,
+    }
+    (own_samples / "mine.ipynb").write_text(
+        json.dumps(
+            {
+                "cells": [cell, cell | {"source": ["print(n)"], "metadata": {}}],
+                "metadata": {},
+                "nbformat": 4,
+                "nbformat_minor": 5,
+            }
+        )
+    )
     late = cell | {"source": ["import ftkit\nif n > 5: ftkit.Trainer(None, None)"], "metadata": {}}
-    (own_samples / "late.ipynb").write_text(json.dumps({"cells": [cell, late], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    (own_samples / "late.ipynb").write_text(
+        json.dumps({"cells": [cell, late], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
     for args, said in (
         (["mine.ipynb"], "mine.ipynb has no Trainer, fit_model or compare_models of ftkit"),
         (["late.ipynb"], "came to its end without training anything"),
@@ -81,64 +171,173 @@ def test_what_cannot_be_rehearsed_is_refused(own_samples):
         assert r.returncode == 2 and said in r.stderr, (args, r.stderr)
     assert sorted(p.name for p in own_samples.iterdir()) == ["late.ipynb", "mine.ipynb"]
     broken = cell | {"source": ["import ftkit\n1 / 0\nftkit.Trainer()"], "metadata": {}}
-    (own_samples / "broken.ipynb").write_text(json.dumps({"cells": [cell, broken], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    (own_samples / "broken.ipynb").write_text(
+        json.dumps({"cells": [cell, broken], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
     r = ftkit("run", "broken.ipynb", "--dry-run", cwd=own_samples)
-    assert r.returncode == 1 and "cell 2: ZeroDivisionError" in r.stderr and "Traceback" not in r.stderr, r.stderr
+    assert (
+        r.returncode == 1
+        and "cell 2: ZeroDivisionError" in r.stderr
+        and "Traceback" not in r.stderr
+    ), r.stderr
 
 
-@pytest.mark.parametrize("fields,augment", [({}, None), ({"mixup": .3, "accumulate": 2, "batch_size": 16}, Augment(rotate=10)), ({"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"}, None), ({"batch_size": 500, "blend": 1.0}, None), ({"freeze": "backbone"}, None), ({"lora": 4, "ema": .9, "l1": 1e-4}, None), ({"contrast_epochs": 1, "sampler": "balanced", "swa": .5}, None), ({"views": 2, "cutmix": .5, "progressive": .5, "budget_seconds": 100.0}, Augment(rotate=10))])
+@pytest.mark.parametrize(
+    "fields,augment",
+    [
+        ({}, None),
+        ({"mixup": 0.3, "accumulate": 2, "batch_size": 16}, Augment(rotate=10)),
+        ({"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"}, None),
+        ({"batch_size": 500, "blend": 1.0}, None),
+        ({"freeze": "backbone"}, None),
+        ({"lora": 4, "ema": 0.9, "l1": 1e-4}, None),
+        ({"contrast_epochs": 1, "sampler": "balanced", "swa": 0.5}, None),
+        (
+            {"views": 2, "cutmix": 0.5, "progressive": 0.5, "budget_seconds": 100.0},
+            Augment(rotate=10),
+        ),
+    ],
+)
 def test_a_fit_after_an_estimate_has_the_same_bits(fields, augment, session_cache):
     data, hashes = Data.image("sample:digits", limit=90), []
     for ask in (False, True):
-        trainer = Trainer(Model("resnet10t", data.task, pretrained=False, size=64, dropout=.2), data, augment, record=False, **{"epochs": 1, "head_epochs": 2, "precision": "float32"} | fields)
+        trainer = Trainer(
+            Model("resnet10t", data.task, pretrained=False, size=64, dropout=0.2),
+            data,
+            augment,
+            record=False,
+            **{"epochs": 1, "head_epochs": 2, "precision": "float32"} | fields,
+        )
         before = trainer.model.weights_hash()
         if ask:
             said = estimate(trainer)
-            assert trainer.model.weights_hash() == before and not trainer.history and trainer.known is None
+            assert (
+                trainer.model.weights_hash() == before
+                and not trainer.history
+                and trainer.known is None
+            )
             steps = max(1, len(data.train) // trainer.config.batch_size)
             assert {r["stage"]: r["times"] for r in said.rows}["head"] == 2 * steps
-            if fields.get("lora"): assert said.parameters["tune_stage"] < said.parameters["body"] / 10
-            elif fields.get("freeze") == "backbone": assert "tune_stage" not in said.parameters
-            else: assert said.parameters["tune_stage"] == sum(p.numel() for p in trainer.model.parameters())
+            if fields.get("lora"):
+                assert said.parameters["tune_stage"] < said.parameters["body"] / 10
+            elif fields.get("freeze") == "backbone":
+                assert "tune_stage" not in said.parameters
+            else:
+                assert said.parameters["tune_stage"] == sum(
+                    p.numel() for p in trainer.model.parameters()
+                )
         hashes.append(trainer.fit().model.weights_hash())
     assert hashes[0] == hashes[1]
 
 
 def test_tables_and_numbers_are_estimated(session_cache):
-    for source, options in (("sample:penguins", {"patience": None}), ("sample:diabetes", {"patience": 3})):
+    for source, options in (
+        ("sample:penguins", {"patience": None}),
+        ("sample:diabetes", {"patience": 3}),
+    ):
         data = Data.tabular(source)
-        said = estimate(Trainer(Model(table_body("mlp", data), data.task), data, record=False, epochs=5, **options))
+        said = estimate(
+            Trainer(
+                Model(table_body("mlp", data), data.task), data, record=False, epochs=5, **options
+            )
+        )
         tune = next(r for r in said.rows if r["stage"] == "tune")
-        assert tune["times"] == 5 * (len(data.train) // 64) and ("or fewer" in tune["note"]) == bool(options["patience"])
+        assert tune["times"] == 5 * (len(data.train) // 64) and (
+            "or fewer" in tune["note"]
+        ) == bool(options["patience"])
         assert "about" in repr(said) and "<table" in said._repr_html_()
 
 
 def test_bodies_are_ranked(own_samples):
-    r = ftkit("backbones", "--for", "sample:movie", "--bodies", f"{STATIC},all-MiniLM-L6-v2", "--rows", "200", "--limit", "500", "--json", cwd=own_samples)
+    r = ftkit(
+        "backbones",
+        "--for",
+        "sample:movie",
+        "--bodies",
+        f"{STATIC},all-MiniLM-L6-v2",
+        "--rows",
+        "200",
+        "--limit",
+        "500",
+        "--json",
+        cwd=own_samples,
+    )
     assert r.returncode == 0, r.stderr
     found = json.loads(r.stdout)
-    assert found["n"] == 200 and [x["error"] for x in found["rows"]] == sorted(x["error"] for x in found["rows"])
-    for row in found["rows"]: assert row["parameters"] > 1e6 and row["bytes"] > 1e6 and 0 <= row["unknown"] < .1 and row["training"] > 0 and 0 < row["value"] < 1
-    again = ftkit("backbones", "--for", "sample:movie", "--bodies", f"{STATIC},all-MiniLM-L6-v2", "--rows", "200", "--limit", "500", "--json", cwd=own_samples)
+    assert found["n"] == 200 and [x["error"] for x in found["rows"]] == sorted(
+        x["error"] for x in found["rows"]
+    )
+    for row in found["rows"]:
+        assert (
+            row["parameters"] > 1e6
+            and row["bytes"] > 1e6
+            and 0 <= row["unknown"] < 0.1
+            and row["training"] > 0
+            and 0 < row["value"] < 1
+        )
+    again = ftkit(
+        "backbones",
+        "--for",
+        "sample:movie",
+        "--bodies",
+        f"{STATIC},all-MiniLM-L6-v2",
+        "--rows",
+        "200",
+        "--limit",
+        "500",
+        "--json",
+        cwd=own_samples,
+    )
     assert json.loads(again.stdout)["rows"] == found["rows"]  # from the cache, times too
-    for args, said in ((["--for", "sample:penguins"], "tables have no pretrained bodies"), (["--for", "sample:movie", "--bodies", "efficientnet_lite0"], "reads pictures and the data are texts"), (["--for", "sample:movie", "--bodies", "no-such-body"], "there is no backbone 'no-such-body'"),
-                       (["--rows", "50"], "--rows belongs to --for DATA"), (["--for", "nowhere.csv"], "no such file or folder"), (["--for", "sample:movie", "--size", "64", "--bodies", STATIC], "not prepared by 'size'")):
+    for args, said in (
+        (["--for", "sample:penguins"], "tables have no pretrained bodies"),
+        (
+            ["--for", "sample:movie", "--bodies", "efficientnet_lite0"],
+            "reads pictures and the data are texts",
+        ),
+        (
+            ["--for", "sample:movie", "--bodies", "no-such-body"],
+            "there is no backbone 'no-such-body'",
+        ),
+        (["--rows", "50"], "--rows belongs to --for DATA"),
+        (["--for", "nowhere.csv"], "no such file or folder"),
+        (["--for", "sample:movie", "--size", "64", "--bodies", STATIC], "not prepared by 'size'"),
+    ):
         r = ftkit("backbones", *args, cwd=own_samples)
-        assert r.returncode == 2 and said in r.stderr and "Traceback" not in r.stderr, (args, r.stderr)
+        assert r.returncode == 2 and said in r.stderr and "Traceback" not in r.stderr, (
+            args,
+            r.stderr,
+        )
 
 
 def test_a_body_that_knows_something_is_ranked_before_one_that_does_not(session_cache):
     from ftkit.models.backbone import load_backbone
+
     data = Data.image("sample:digits", limit=250)
-    found = rank_backbones(data, ["efficientnet_lite0", load_backbone("resnet10t", pretrained=False)], rows=150, size=64)
+    found = rank_backbones(
+        data,
+        ["efficientnet_lite0", load_backbone("resnet10t", pretrained=False)],
+        rows=150,
+        size=64,
+    )
     assert found.best == "efficientnet_lite0" and "training" in repr(found)
     shuffled = Data.image("sample:digits", limit=250)
     shuffled.labels = np.random.default_rng(0).permutation(shuffled.labels)
-    assert rank_backbones(shuffled, ["efficientnet_lite0"], rows=150, size=64).rows[0]["error"] > .95 > found.rows[0]["error"]
-    with pytest.raises(UsageError, match="only .* rows are no test rows"): rank_backbones(Data.image("sample:digits", limit=20, test=.7), ["efficientnet_lite0"])
+    assert (
+        rank_backbones(shuffled, ["efficientnet_lite0"], rows=150, size=64).rows[0]["error"]
+        > 0.95
+        > found.rows[0]["error"]
+    )
+    with pytest.raises(UsageError, match="only .* rows are no test rows"):
+        rank_backbones(Data.image("sample:digits", limit=20, test=0.7), ["efficientnet_lite0"])
 
 
 def test_bodies_for_recordings(session_cache):
     classes = Data.speech("sample:sentences-en", "transcribe")
-    said = rank_backbones(classes, ["log_mel"]) if len(classes.train) + len(classes.valid) >= 10 else None
-    if said: assert said.metric == "character_error" and said.rows[0]["value"] > 0
+    said = (
+        rank_backbones(classes, ["log_mel"])
+        if len(classes.train) + len(classes.valid) >= 10
+        else None
+    )
+    if said:
+        assert said.metric == "character_error" and said.rows[0]["value"] > 0

@@ -13,10 +13,18 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ftkit.reading.folders import PICTURES, RECORDINGS, TEXTS, _rows_of, read_class_folders, read_picture_table, scan
+from ftkit.data.dataset import Data
+from ftkit.reading.folders import (
+    PICTURES,
+    RECORDINGS,
+    TEXTS,
+    _rows_of,
+    read_class_folders,
+    read_picture_table,
+    scan,
+)
 from ftkit.reading.roles import split_of
 from ftkit.reading.rows import DataError
-from ftkit.data.dataset import Data
 
 
 def made(root: Path, *names: str) -> Path:

@@ -1,4 +1,5 @@
 "The gate on plain and on odd data: what is merely plain is no copy, and nothing ends in a traceback."
+
 import json
 import subprocess
 import sys
@@ -11,12 +12,12 @@ import pytest
 import soundfile
 from PIL import Image
 
-from ftkit.reading.near_duplicates import alike_sounds
-from ftkit.evaluation.comparison import compare_models
 from ftkit.core import fingerprint
+from ftkit.data.dataset import Data
+from ftkit.evaluation.comparison import compare_models
 from ftkit.metrics.scores import multilabel_metrics
 from ftkit.quality.gate import Seen, check
-from ftkit.data.dataset import Data
+from ftkit.reading.near_duplicates import alike_sounds
 
 
 def told(*words, cwd, code=0):
@@ -36,7 +37,9 @@ def test_what_is_plain_is_no_copy(name):
     assert found["a row"] <= 0.01 and found["dropped"] <= 0.01 * found["rows"], found
 
 
-@pytest.mark.parametrize("name", ["shapes", "letters", "icons", "charts", "takes", "tones", "sentences"])
+@pytest.mark.parametrize(
+    "name", ["shapes", "letters", "icons", "charts", "takes", "tones", "sentences"]
+)
 def test_copies_among_what_is_plain_are_found(name):
     found = plain.measured(name, 6, 0.1)
     assert found["precision"] >= 0.95 and found["recall"] >= 0.7, found
@@ -56,7 +59,9 @@ def test_where_many_rows_are_alike_no_fix_takes_them(tmp_path):
         at = (k % 5, k % 3)
         frame = first.crop((*at, at[0] + 58, at[1] + 58)).resize((64, 64))
         (tmp_path / "in" / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
-        frame.point(lambda v, k=k: min(255, v + k // 3)).save(tmp_path / "in" / "ab"[k % 2] / f"{k}.png")
+        frame.point(lambda v, k=k: min(255, v + k // 3)).save(
+            tmp_path / "in" / "ab"[k % 2] / f"{k}.png"
+        )
     found = check(Data.image(tmp_path / "in", near="as_is"), deep=False)
     near = [f for f in found.findings if f.what in ("near-copies", "copies that disagree")]
     assert near and {f.fix for f in near} == {"flag"} and not found.decisions(("keep_one",))
@@ -68,7 +73,9 @@ def _pictures(folder: Path, how: str) -> Path:
         level = {"dark": k % 2, "white": 255, "grey": 128}.get(how)
         a = np.full((40, 40, 3), level or 0, np.uint8)
         if level is None:
-            a = rng.integers(0, 256, (1, 1 + k, 3) if how == "lines" else (40, 40, 3), dtype=np.uint8)
+            a = rng.integers(
+                0, 256, (1, 1 + k, 3) if how == "lines" else (40, 40, 3), dtype=np.uint8
+            )
         (folder / "in" / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
         Image.fromarray(a).save(folder / "in" / "ab"[k % 2] / f"{k}.png")
     return folder / "in"
@@ -77,7 +84,9 @@ def _pictures(folder: Path, how: str) -> Path:
 @pytest.mark.parametrize("how", ["dark", "white", "grey", "lines", "noise"])
 def test_odd_pictures_are_checked(how, tmp_path, monkeypatch):
     values = np.zeros if how in ("dark", "white") else np.random.default_rng(0).random
-    monkeypatch.setattr(Seen, "features", lambda self: values((len(self.data), 8)).astype(np.float32))
+    monkeypatch.setattr(
+        Seen, "features", lambda self: values((len(self.data), 8)).astype(np.float32)
+    )
     found = check(Data.image(_pictures(tmp_path, how), near="as_is"))
     assert how != "dark" or "near-copies" not in found.counts()  # they are told to be empty
     assert how not in ("dark", "white") or len(found.of("empty picture")) == 24
@@ -98,7 +107,8 @@ def test_odd_texts_are_checked(texts, labels, tmp_path, monkeypatch):
     n = 28
     rows = {
         "same": ["thank you very much for your help today"] * n,
-        "block": ["thank you very much for your help today"] * 14 + [f"w{i} x{i * 7} y" for i in range(14)],
+        "block": ["thank you very much for your help today"] * 14
+        + [f"w{i} x{i * 7} y" for i in range(14)],
         "marks": ["?!"] * n,
         "words": [f"w{i}" for i in range(n)],
     }[texts]
@@ -111,7 +121,9 @@ def test_odd_texts_are_checked(texts, labels, tmp_path, monkeypatch):
 @pytest.mark.parametrize("labels", LABELS)
 def test_odd_tables_are_checked(labels, tmp_path):
     n = 28
-    table = pd.DataFrame({"x": [1.5] * 14 + list(range(14)), "same": 1, "none": None, "mark": ["u", None] * 14})
+    table = pd.DataFrame(
+        {"x": [1.5] * 14 + list(range(14)), "same": 1, "none": None, "mark": ["u", None] * 14}
+    )
     table.assign(label=LABELS[labels](n)).to_csv(tmp_path / "t.csv", index=False)
     from ftkit.data.dataset import Data as Tables
 
@@ -129,7 +141,10 @@ def test_a_missing_category_stays_missing(tmp_path):
     clean = pd.read_csv(tmp_path / "clean" / "table.csv", keep_default_na=False)
     assert clean["country"].tolist() == country and "" not in set(clean["age"].astype(str))
     assert set(pd.read_csv(tmp_path / "clean" / "changes.csv")["what"]) == {"impute"}
-    assert "ftkit run tabular -p data clean/table.csv -p label_column label -p split_column split" in out
+    assert (
+        "ftkit run tabular -p data clean/table.csv -p label_column label -p split_column split"
+        in out
+    )
 
 
 def _next(out: str) -> list[str]:
@@ -200,13 +215,17 @@ def test_few_groups_make_fewer_folds(tmp_path):
     table["site"] = "S0"
     table.to_csv(tmp_path / "one.csv", index=False)
     words = ["-p", "data", "one.csv", "-p", "label_column", "ill", "-p", "group_column", "site"]
-    assert "all 90 rows are of one group" in told("run", "tabular", *words, "--dry-run", cwd=tmp_path, code=2)
+    assert "all 90 rows are of one group" in told(
+        "run", "tabular", *words, "--dry-run", cwd=tmp_path, code=2
+    )
 
 
 def test_an_estimate_lies_inside_its_interval():
     rng = np.random.default_rng(3)
     groups = ["large"] * 45 + ["b"] * 9 + ["c"] * 6
-    frame = pd.DataFrame({"x": rng.normal(size=60), "group": groups, "label": rng.choice(["p", "n"], 60)})
+    frame = pd.DataFrame(
+        {"x": rng.normal(size=60), "group": groups, "label": rng.choice(["p", "n"], 60)}
+    )
     data = Data.tabular(frame, group="group")
     folds = data.folds(3)
     assert all(len(f.test) and len(f.train) for f in folds)
@@ -219,18 +238,27 @@ def test_an_estimate_lies_inside_its_interval():
 def test_a_cleaned_folder_is_data_of_the_next_run(tmp_path, kind):
     rng = np.random.default_rng(0)
     texts = [" ".join(rng.choice(list("abcdefgh"), 9)) + f" {i}" for i in range(60)]
-    frame = pd.DataFrame({"text": texts, "x": rng.normal(size=60).round(3), "label": ["p", "n"] * 30})
+    frame = pd.DataFrame(
+        {"text": texts, "x": rng.normal(size=60).round(3), "label": ["p", "n"] * 30}
+    )
     pd.concat([frame, frame.head(3)]).to_csv(tmp_path / "t.csv", index=False)
-    read = {"text": Data.text, "tabular": lambda source: Data.tabular(source, leave_out=("text",))}[kind]
+    read = {"text": Data.text, "tabular": lambda source: Data.tabular(source, leave_out=("text",))}[
+        kind
+    ]
     data = read(tmp_path / "t.csv")
     check(data, deep=False).clean(tmp_path / "clean", ("drop", "keep_one"))
     again = read(tmp_path / "clean")
     stay = np.isin(data.hashes, again.hashes) if kind == "tabular" else np.arange(63) < 60
-    assert again.task.classes == ("n", "p") and len(again) == stay.sum() == {"text": 60, "tabular": 63}[kind]
+    assert (
+        again.task.classes == ("n", "p")
+        and len(again) == stay.sum() == {"text": 60, "tabular": 63}[kind]
+    )
     assert (again.parts == data.parts[stay]).mean() > 0.9  # of equal rows a test row is kept
 
 
 def test_the_gate_says_json_of_odd_data(tmp_path):
-    pd.DataFrame({"text": ["same"] * 12, "label": ["a", "b"] * 6}).to_csv(tmp_path / "t.csv", index=False)
+    pd.DataFrame({"text": ["same"] * 12, "label": ["a", "b"] * 6}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
     out = json.loads(told("check", "t.csv", "--fast", "--json", cwd=tmp_path))
     assert out["counts"]["copies that disagree"]["fix"] == "flag"

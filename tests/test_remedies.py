@@ -12,9 +12,9 @@ from PIL import Image
 from remedies import collected, unwritten, wrong
 
 from ftkit.core import UsageError
+from ftkit.evaluation.verdict import INSTEAD
 from ftkit.params import params_from_text, read_params
 from ftkit.runs.launch import list_templates
-from ftkit.evaluation.verdict import INSTEAD
 
 
 def test_all_that_is_told_can_be_typed():

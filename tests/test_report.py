@@ -1,4 +1,5 @@
 """The report in a browser: no request beyond the file, no console error, readable wide and narrow, and by those who do not see it."""
+
 import shutil
 import subprocess
 import tarfile
@@ -13,24 +14,78 @@ from ftkit.runs.report import write_report
 def report(tmp_path_factory):
     "A run folder full of names that would like to be code."
     import matplotlib
+
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+
     folder = tmp_path_factory.mktemp("runs") / "20261123T000000Z-image-abcdef"
     evil = "<script>alert(1)</script>"
     f = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50}
-    write_json(folder / "run.json", {"status": "failed", "created": 0, "template": {"name": evil}, "parameters": {"data": f"it's \"{evil}\""}, "error": {"message": evil, "usage": False}})
-    write_json(folder / "metrics.json", {"headline": "accuracy", "rows": 50, "figures": {"test": {"accuracy": f}}, "baselines": {"majority": {"accuracy": f}}, "notes": [evil], "worst": [{"title": evil, "pieces": [["这部电影", 0.9], [evil, -0.8]]}, {"title": "ok", "pieces": [[evil, 0.7]]}],
-                                         "examples": [{"said": evil, "text": "x" * 300}],
-                                         "per_class": [{"class": evil, "support": 5, "precision": f, "recall": f, "f1": f}]})
+    write_json(
+        folder / "run.json",
+        {
+            "status": "failed",
+            "created": 0,
+            "template": {"name": evil},
+            "parameters": {"data": f'it\'s "{evil}"'},
+            "error": {"message": evil, "usage": False},
+        },
+    )
+    write_json(
+        folder / "metrics.json",
+        {
+            "headline": "accuracy",
+            "rows": 50,
+            "figures": {"test": {"accuracy": f}},
+            "baselines": {"majority": {"accuracy": f}},
+            "notes": [evil],
+            "worst": [
+                {"title": evil, "pieces": [["这部电影", 0.9], [evil, -0.8]]},
+                {"title": "ok", "pieces": [[evil, 0.7]]},
+            ],
+            "examples": [{"said": evil, "text": "x" * 300}],
+            "per_class": [{"class": evil, "support": 5, "precision": f, "recall": f, "f1": f}],
+        },
+    )
     (folder / "figures").mkdir()
     fig, ax = plt.subplots()
     fig.savefig(folder / "figures" / "a'quote\"d.png")
-    cell = lambda **kw: {"metadata": {"papermill": {"status": "failed"}}, "id": "x"} | kw
-    write_json(folder / "notebook.ipynb", {"cells": [
-        cell(cell_type="markdown", source=f"# {evil}\n\n[click](javascript:alert(1)) <img src=x onerror=alert(1)>"),
-        cell(cell_type="code", source=f"print('{evil}')", outputs=[
-            {"output_type": "stream", "name": "stdout", "text": evil + "x" * 2_000_000}, {"output_type": "error", "ename": "E", "evalue": evil * 1000, "traceback": []},
-            {"output_type": "display_data", "data": {"text/html": "<script src='http://127.0.0.1:9/x.js'></script>", "text/plain": evil}, "metadata": {}}])]})
+
+    def cell(**kw):
+        return {"metadata": {"papermill": {"status": "failed"}}, "id": "x"} | kw
+
+    write_json(
+        folder / "notebook.ipynb",
+        {
+            "cells": [
+                cell(
+                    cell_type="markdown",
+                    source=f"# {evil}\n\n[click](javascript:alert(1)) <img src=x onerror=alert(1)>",
+                ),
+                cell(
+                    cell_type="code",
+                    source=f"print('{evil}')",
+                    outputs=[
+                        {"output_type": "stream", "name": "stdout", "text": evil + "x" * 2_000_000},
+                        {
+                            "output_type": "error",
+                            "ename": "E",
+                            "evalue": evil * 1000,
+                            "traceback": [],
+                        },
+                        {
+                            "output_type": "display_data",
+                            "data": {
+                                "text/html": "<script src='http://127.0.0.1:9/x.js'></script>",
+                                "text/plain": evil,
+                            },
+                            "metadata": {},
+                        },
+                    ],
+                ),
+            ]
+        },
+    )
     return write_report(folder)
 
 
@@ -46,7 +101,10 @@ def test_no_request_no_error_no_script_no_sideways_scroll(browser, report, width
     assert requests == [report.as_uri()] and errors == []
     assert page.locator("script").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("h1").inner_text() == "<script>alert(1)</script>: 20261123T000000Z-image-abcdef"
+    assert (
+        page.locator("h1").inner_text()
+        == "<script>alert(1)</script>: 20261123T000000Z-image-abcdef"
+    )
     assert page.locator("img").evaluate_all("e => e.every(i => i.naturalWidth > 0 && i.alt)")
     levels = page.locator("h1,h2,h3,h4,h5,h6").evaluate_all("e => e.map(h => +h.tagName[1])")
     assert levels[0] == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:]))
@@ -61,18 +119,29 @@ def test_a_huge_output_is_cut(report):
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
     "The accessibility checks of axe-core, from the npm registry."
-    if shutil.which("npm") is None: pytest.skip("no npm on this machine to fetch axe-core with")
+    if shutil.which("npm") is None:
+        pytest.skip("no npm on this machine to fetch axe-core with")
     folder = tmp_path_factory.mktemp("axe")
-    if subprocess.run(["npm", "pack", "--silent", "axe-core@4"], cwd=folder, capture_output=True, timeout=120).returncode: pytest.skip("axe-core cannot be fetched from the npm registry")
-    with tarfile.open(next(folder.glob("*.tgz"))) as t: return t.extractfile("package/axe.min.js").read().decode()
+    if subprocess.run(
+        ["npm", "pack", "--silent", "axe-core@4"], cwd=folder, capture_output=True, timeout=120
+    ).returncode:
+        pytest.skip("axe-core cannot be fetched from the npm registry")
+    with tarfile.open(next(folder.glob("*.tgz"))) as t:
+        return t.extractfile("package/axe.min.js").read().decode()
 
 
 def test_no_serious_accessibility_finding(browser, report, axe):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)  # the page's own policy would refuse the checker
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, bypass_csp=True
+    )  # the page's own policy would refuse the checker
     page = context.new_page()
     page.goto(report.as_uri())
     page.evaluate(axe)
     found = page.evaluate("axe.run()")
     assert len(found["passes"]) > 15
-    assert [(v["id"], v["impact"], v["nodes"][0]["html"]) for v in found["violations"] if v["impact"] in ("serious", "critical")] == []
+    assert [
+        (v["id"], v["impact"], v["nodes"][0]["html"])
+        for v in found["violations"]
+        if v["impact"] in ("serious", "critical")
+    ] == []
     context.close()

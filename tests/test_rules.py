@@ -1,4 +1,5 @@
 """The rules of this repository; each message says what to do."""
+
 import ast
 import importlib
 import json
@@ -19,22 +20,35 @@ TEMPLATES = sorted((ROOT / "templates").glob("*.ipynb"))
 SOURCES = sorted((ROOT / "ftkit").glob("*.py"))
 MODULES = [p for p in SOURCES if p.name not in BY_HAND | {"_modidx.py"}]
 LARGEST, LARGEST_LOCK = 300_000, 500_000  # bytes
-name = lambda p: p.name
+
+
+def name(p):
+    return p.name
 
 
 def cells(notebook: Path, kind: str | None = "code") -> list[dict]:
-    return [c for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if kind in (None, c["cell_type"])]
+    return [
+        c
+        for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        if kind in (None, c["cell_type"])
+    ]
 
 
-def source(cell: dict) -> str: return "".join(cell["source"])
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
 
 
 def plain(text: str) -> str:
     "A cell's Python: magics and shell lines left out."
-    return "" if text.lstrip().startswith("%%") else re.sub(r"^(\s*)[%!].*$", r"\1pass", text, flags=re.M)
+    return (
+        ""
+        if text.lstrip().startswith("%%")
+        else re.sub(r"^(\s*)[%!].*$", r"\1pass", text, flags=re.M)
+    )
 
 
-def is_export(cell: dict) -> bool: return bool(re.search(r"^#\s?\|\s?exports?\b", source(cell), re.M))
+def is_export(cell: dict) -> bool:
+    return bool(re.search(r"^#\s?\|\s?exports?\b", source(cell), re.M))
 
 
 def number(notebook: Path) -> tuple[int, str]:
@@ -50,7 +64,9 @@ def order() -> dict[str, tuple[int, str]]:
     for nb in NOTEBOOKS:
         exp = re.search(r"^#\s?\|\s?default_exp\s+(\w+)", "\n".join(map(source, cells(nb))), re.M)
         assert exp, f"{nb.name}: its second cell must say `#| default_exp NAME`"
-        assert exp[1] not in found, f"{nb.name}: another notebook exports {exp[1]} too; choose another name"
+        assert exp[1] not in found, (
+            f"{nb.name}: another notebook exports {exp[1]} too; choose another name"
+        )
         found[exp[1]] = number(nb)
     return found
 
@@ -59,28 +75,64 @@ def imports(path: Path) -> list[tuple[str, bool, int]]:
     "(module, whether at module level, line) of every import; ftkit's own are written ftkit.NAME."
     tree, found = ast.parse(path.read_text(encoding="utf-8")), []
     lazy = importlib.import_module("ftkit")._LAZY
-    inner = {id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) for n in ast.walk(f)}
+    inner = {
+        id(n)
+        for f in ast.walk(tree)
+        if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for n in ast.walk(f)
+    }
     for n in ast.walk(tree):
-        if isinstance(n, ast.Import): names = [a.name for a in n.names]
+        if isinstance(n, ast.Import):
+            names = [a.name for a in n.names]
         elif isinstance(n, ast.ImportFrom):
             base = ".".join(filter(None, ("ftkit" if n.level else "", n.module)))
-            names = [f"ftkit.{lazy.get(a.name, a.name)}" for a in n.names if not a.name.startswith("__")] if base == "ftkit" else [base]
-        elif isinstance(n, ast.Call) and ast.unparse(n.func).split(".")[-1] in ("import_module", "__import__"):
+            names = (
+                [
+                    f"ftkit.{lazy.get(a.name, a.name)}"
+                    for a in n.names
+                    if not a.name.startswith("__")
+                ]
+                if base == "ftkit"
+                else [base]
+            )
+        elif isinstance(n, ast.Call) and ast.unparse(n.func).split(".")[-1] in (
+            "import_module",
+            "__import__",
+        ):
             names = [str(a.value) for a in n.args[:1] if isinstance(a, ast.Constant)]
-        else: continue
+        else:
+            continue
         found += [(m, id(n) not in inner, n.lineno) for m in names]
     return found
 
 
 def tracked() -> list[Path]:
     "Files git has or would take; without git, all but what .gitignore's folders hold."
-    done = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True) if shutil.which("git") else None
+    done = (
+        subprocess.run(
+            ["git", "ls-files", "-coz", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        if shutil.which("git")
+        else None
+    )
     names = done.stdout.split("\0") if done and done.returncode == 0 else []
-    if "pyproject.toml" in names: return [ROOT / n for n in names if n and (ROOT / n).is_file()]
-    hidden = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split() if line.endswith("/") and "*" not in line} | {".git"}
+    if "pyproject.toml" in names:
+        return [ROOT / n for n in names if n and (ROOT / n).is_file()]
+    hidden = {
+        line.strip("/")
+        for line in (ROOT / ".gitignore").read_text().split()
+        if line.endswith("/") and "*" not in line
+    } | {".git"}
     found = []
     for folder, folders, files in os.walk(ROOT):
-        seen = [Path(folder, f) for f in folders if f not in hidden and not Path(folder, f, "pyvenv.cfg").exists()]
+        seen = [
+            Path(folder, f)
+            for f in folders
+            if f not in hidden and not Path(folder, f, "pyvenv.cfg").exists()
+        ]
         folders[:] = [p.name for p in seen if p.relative_to(ROOT).as_posix() not in hidden]
         found += [Path(folder, f) for f in files]
     return found
@@ -90,23 +142,43 @@ def tracked() -> list[Path]:
 def copy(tmp_path_factory) -> Path:
     "The tree without its generated modules, exported and cleaned anew."
     new = tmp_path_factory.mktemp("tree")
-    for part in ("nbs", "templates"): shutil.copytree(ROOT / part, new / part, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for part in ("nbs", "templates"):
+        shutil.copytree(
+            ROOT / part, new / part, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
+        )
     (new / "ftkit").mkdir()
-    for f in [*(ROOT / "ftkit" / n for n in BY_HAND), ROOT / "pyproject.toml", ROOT / "settings.ini"]: shutil.copy(f, new / f.relative_to(ROOT))
+    for f in [
+        *(ROOT / "ftkit" / n for n in BY_HAND),
+        ROOT / "pyproject.toml",
+        ROOT / "settings.ini",
+    ]:
+        shutil.copy(f, new / f.relative_to(ROOT))
     env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     for command in (["nbdev-export"], ["nbdev-clean"], ["nbdev-clean", "--fname", "templates"]):
-        done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=new, env=env, capture_output=True, text=True)
+        done = subprocess.run(
+            [str(BIN / command[0]), *command[1:]], cwd=new, env=env, capture_output=True, text=True
+        )
         assert done.returncode == 0, f"{' '.join(command)} fails:\n{done.stdout}{done.stderr}"
     return new
 
 
 def test_generated_files_are_what_the_notebooks_export(copy):
     assert NOTEBOOKS and MODULES
-    for p in MODULES: assert "AUTOGENERATED" in p.read_text(encoding="utf-8"), f"ftkit/{p.name} is written by hand; write a notebook in nbs/ that exports it"
-    here, new = ({p.name: p.read_text(encoding="utf-8") for p in (root / "ftkit").glob("*.py")} for root in (ROOT, copy))
-    assert not set(here) - set(new), f"no notebook exports ftkit/{', '.join(sorted(set(here) - set(new)))}; delete the file, or name it in a #| default_exp"
+    for p in MODULES:
+        assert "AUTOGENERATED" in p.read_text(encoding="utf-8"), (
+            f"ftkit/{p.name} is written by hand; write a notebook in nbs/ that exports it"
+        )
+    here, new = (
+        {p.name: p.read_text(encoding="utf-8") for p in (root / "ftkit").glob("*.py")}
+        for root in (ROOT, copy)
+    )
+    assert not set(here) - set(new), (
+        f"no notebook exports ftkit/{', '.join(sorted(set(here) - set(new)))}; delete the file, or name it in a #| default_exp"
+    )
     differ = sorted(n for n in new if here.get(n) != new[n])
-    assert not differ, f"nbdev-export makes other files of nbs/ than ftkit/{', '.join(differ)}; run make check"
+    assert not differ, (
+        f"nbdev-export makes other files of nbs/ than ftkit/{', '.join(differ)}; run make check"
+    )
 
 
 @pytest.mark.parametrize("folder", ["nbs", "templates"])
@@ -116,8 +188,12 @@ def test_clean_changes_nothing_and_keeps_tags(copy, folder):
     for nb in found:
         new = copy / nb.relative_to(ROOT)
         tags = [[c["metadata"].get("tags") for c in cells(p, None)] for p in (nb, new)]
-        assert tags[0] == tags[1], f"nbdev-clean takes tags from {nb.name}; set allowed_cell_metadata_keys = ['tags', 'nbgrader'] in [tool.nbdev]"
-        assert nb.read_text(encoding="utf-8") == new.read_text(encoding="utf-8"), f"{folder}/{nb.name} is not clean; run make check"
+        assert tags[0] == tags[1], (
+            f"nbdev-clean takes tags from {nb.name}; set allowed_cell_metadata_keys = ['tags', 'nbgrader'] in [tool.nbdev]"
+        )
+        assert nb.read_text(encoding="utf-8") == new.read_text(encoding="utf-8"), (
+            f"{folder}/{nb.name} is not clean; run make check"
+        )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
@@ -125,22 +201,33 @@ def test_a_module_imports_only_lower_numbers(path):
     place, own = order(), path.stem
     assert own in place, f"ftkit/{path.name} has no notebook in nbs/"
     for module, _, line in imports(path):
-        if not module.startswith("ftkit."): continue
+        if not module.startswith("ftkit."):
+            continue
         other = module.split(".")[1]
-        assert other in place, f"ftkit/{path.name}:{line} imports {module}, which no notebook exports"
+        assert other in place, (
+            f"ftkit/{path.name}:{line} imports {module}, which no notebook exports"
+        )
         at, before = ("%d%s" % place[m] for m in (other, own))
-        assert place[other] < place[own], f"ftkit/{path.name}:{line} imports {other}, which stands at {at}, not before {before}; move down what is shared"
+        assert place[other] < place[own], (
+            f"ftkit/{path.name}:{line} imports {other}, which stands at {at}, not before {before}; move down what is shared"
+        )
 
 
-JUPYTER = re.compile(r"(papermill|jupyter\w*|jupyterlab|nbclient|nbconvert|nbformat|ipywidgets|ipykernel|IPython|notebook|traitlets)(\.|$)")
+JUPYTER = re.compile(
+    r"(papermill|jupyter\w*|jupyterlab|nbclient|nbconvert|nbformat|ipywidgets|ipykernel|IPython|notebook|traitlets)(\.|$)"
+)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_modules_that_train_need_no_jupyter(path):
-    if order()[path.stem] >= (13, ""): return
+    if order()[path.stem] >= (13, ""):
+        return
     for module, _, line in imports(path):
-        if (path.stem, module) == ("runfolder", "IPython.display"): continue  # Progress draws with it where a kernel has loaded it anyway
-        assert not JUPYTER.match(module), f"ftkit/{path.name}:{line} imports {module}; 00 to 12 must work without jupyter: move this to 13 or later"
+        if (path.stem, module) == ("runfolder", "IPython.display"):
+            continue  # Progress draws with it where a kernel has loaded it anyway
+        assert not JUPYTER.match(module), (
+            f"ftkit/{path.name}:{line} imports {module}; 00 to 12 must work without jupyter: move this to 13 or later"
+        )
 
 
 @pytest.mark.parametrize("module", ["core", "runfolder", "params"])
@@ -149,30 +236,49 @@ def test_core_and_params_are_standard_library(module):
     for other, top, line in imports(ROOT / "ftkit" / f"{module}.py"):
         first = other.split(".")[0]
         ok = first in sys.stdlib_module_names or first == "ftkit" or (not top and first in inner)
-        assert ok, f"ftkit/{module}.py:{line} imports {other}; it is standard library only, so that `ftkit --help` starts at once: use that in a later module"
+        assert ok, (
+            f"ftkit/{module}.py:{line} imports {other}; it is standard library only, so that `ftkit --help` starts at once: use that in a later module"
+        )
 
 
-def test_there_is_a_template(): assert TEMPLATES, "templates/ has no notebook; ftkit cannot run anything"
+def test_there_is_a_template():
+    assert TEMPLATES, "templates/ has no notebook; ftkit cannot run anything"
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)
 def test_templates_hold_choices_and_results(path):
     from ftkit.params import read_params
-    assert len(cells(path, None)) <= 25, f"{path.name} has {len(cells(path, None))} cells; allowed are 25: move work into a module"
+
+    assert len(cells(path, None)) <= 25, (
+        f"{path.name} has {len(cells(path, None))} cells; allowed are 25: move work into a module"
+    )
     for c in cells(path):
-        defined = [n for n in ast.walk(ast.parse(source(c))) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
-        assert not defined, f"{path.name} defines {defined[0].name}; templates define nothing: move it into a module"
-    tagged = [c["cell_type"] for c in cells(path, None) if "parameters" in c["metadata"].get("tags", [])]
-    assert tagged == ["code"], f"{path.name} has {len(tagged)} cells tagged parameters; exactly one code cell must have the tag"
+        defined = [
+            n
+            for n in ast.walk(ast.parse(source(c)))
+            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        ]
+        assert not defined, (
+            f"{path.name} defines {defined[0].name}; templates define nothing: move it into a module"
+        )
+    tagged = [
+        c["cell_type"] for c in cells(path, None) if "parameters" in c["metadata"].get("tags", [])
+    ]
+    assert tagged == ["code"], (
+        f"{path.name} has {len(tagged)} cells tagged parameters; exactly one code cell must have the tag"
+    )
     assert read_params(path), f"{path.name} has an empty parameters cell"
-    for p in read_params(path): assert p.help, f"{path.name}: {p.name} has no help; say in the line's comment what it means"
+    for p in read_params(path):
+        assert p.help, f"{path.name}: {p.name} has no help; say in the line's comment what it means"
 
 
 def test_files_are_small():
     for p in tracked():
         limit = LARGEST_LOCK if p.name == "requirements.lock" else LARGEST
         kilobytes = p.stat().st_size / 1000
-        assert kilobytes <= limit / 1000, f"{p.relative_to(ROOT)} has {kilobytes:.0f} kB, allowed are {limit // 1000}; make figures smaller, outputs fewer"
+        assert kilobytes <= limit / 1000, (
+            f"{p.relative_to(ROOT)} has {kilobytes:.0f} kB, allowed are {limit // 1000}; make figures smaller, outputs fewer"
+        )
 
 
 def test_settings_and_version():
@@ -182,67 +288,153 @@ def test_settings_and_version():
 
     import ftkit
     from ftkit.core import OWN_SETTINGS, settings
+
     ini = configparser.ConfigParser(interpolation=None)
     ini.read(ROOT / "settings.ini", encoding="utf-8")
-    there, known = set(ini["ftkit"]), set(settings(ROOT)) - set(OWN_SETTINGS)  # those count in the user's own file only
-    assert there == known, f"settings.ini and ftkit.core differ in {', '.join(sorted(there ^ known))}; every setting stands in both"
-    assert (ROOT / "settings.ini").read_text(encoding="utf-8").startswith("#"), "the first line of settings.ini says that nbdev reads pyproject.toml"
-    assert str(Version(ftkit.__version__)) == ftkit.__version__, f"{ftkit.__version__!r} is not a version as PEP 440 writes it"
+    there, known = (
+        set(ini["ftkit"]),
+        set(settings(ROOT)) - set(OWN_SETTINGS),
+    )  # those count in the user's own file only
+    assert there == known, (
+        f"settings.ini and ftkit.core differ in {', '.join(sorted(there ^ known))}; every setting stands in both"
+    )
+    assert (ROOT / "settings.ini").read_text(encoding="utf-8").startswith("#"), (
+        "the first line of settings.ini says that nbdev reads pyproject.toml"
+    )
+    assert str(Version(ftkit.__version__)) == ftkit.__version__, (
+        f"{ftkit.__version__!r} is not a version as PEP 440 writes it"
+    )
 
 
 UNSAFE_IMPORTS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "shelve", "marshal"}
-UNSAFE_CALLS = {"joblib.dump", "joblib.load", "pickle.load", "read_pickle", "to_pickle", "yaml.load", "yaml.unsafe_load", "eval", "exec"}
+UNSAFE_CALLS = {
+    "joblib.dump",
+    "joblib.load",
+    "pickle.load",
+    "read_pickle",
+    "to_pickle",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "eval",
+    "exec",
+}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_nothing_loads_code(path):
     for module, _, line in imports(path):
-        assert module.split(".")[0] not in UNSAFE_IMPORTS, f"ftkit/{path.name}:{line} imports {module}; write JSON, safetensors or skops"
+        assert module.split(".")[0] not in UNSAFE_IMPORTS, (
+            f"ftkit/{path.name}:{line} imports {module}; write JSON, safetensors or skops"
+        )
     for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         at = f"ftkit/{path.name}:{getattr(n, 'lineno', 0)}"
-        if isinstance(n, ast.Constant): assert n.value != "trust_remote_code", f"{at} names trust_remote_code; only code of installed packages may run"
+        if isinstance(n, ast.Constant):
+            assert n.value != "trust_remote_code", (
+                f"{at} names trust_remote_code; only code of installed packages may run"
+            )
         if isinstance(n, ast.ImportFrom):
             taken = {f"{n.module}.{a.name}" for a in n.names} & (UNSAFE_CALLS | {"torch.load"})
-            assert not taken, f"{at} imports {taken.pop()} by name; write JSON, safetensors or skops"
-        if not isinstance(n, ast.Call): continue
-        called, given = ast.unparse(n.func), {k.arg: k.value.value if isinstance(k.value, ast.Constant) else ... for k in n.keywords}
-        bad = called in UNSAFE_CALLS or called.split(".")[-1] in UNSAFE_CALLS & {"read_pickle", "to_pickle"}
-        assert not bad, f"{at} calls {called}; write JSON, safetensors or skops, and read YAML by ftkit.params"
-        assert given.get("trust_remote_code", False) is False, f"{at} sets trust_remote_code; only code of installed packages may run"
-        assert given.get("weights_only", True) is True, f"{at} sets weights_only={given['weights_only']}; it must be True"
-        assert given.get("allow_pickle", False) is False, f"{at} sets allow_pickle; it must be False"
-        assert called != "torch.load" or "weights_only" in given, f"{at} calls torch.load without weights_only=True; say it, and only for pinned samples"
+            assert not taken, (
+                f"{at} imports {taken.pop()} by name; write JSON, safetensors or skops"
+            )
+        if not isinstance(n, ast.Call):
+            continue
+        called, given = (
+            ast.unparse(n.func),
+            {
+                k.arg: k.value.value if isinstance(k.value, ast.Constant) else ...
+                for k in n.keywords
+            },
+        )
+        bad = called in UNSAFE_CALLS or called.split(".")[-1] in UNSAFE_CALLS & {
+            "read_pickle",
+            "to_pickle",
+        }
+        assert not bad, (
+            f"{at} calls {called}; write JSON, safetensors or skops, and read YAML by ftkit.params"
+        )
+        assert given.get("trust_remote_code", False) is False, (
+            f"{at} sets trust_remote_code; only code of installed packages may run"
+        )
+        assert given.get("weights_only", True) is True, (
+            f"{at} sets weights_only={given['weights_only']}; it must be True"
+        )
+        assert given.get("allow_pickle", False) is False, (
+            f"{at} sets allow_pickle; it must be False"
+        )
+        assert called != "torch.load" or "weights_only" in given, (
+            f"{at} calls torch.load without weights_only=True; say it, and only for pinned samples"
+        )
 
 
 def test_no_star_imports():
     "Python files, and every code cell."
-    texts = {p.relative_to(ROOT): [p.read_text(encoding="utf-8")] for p in tracked() if p.suffix == ".py"}
-    texts |= {p.relative_to(ROOT): [plain(source(c)) for c in cells(p)] for p in tracked() if p.suffix == ".ipynb"}
+    texts = {
+        p.relative_to(ROOT): [p.read_text(encoding="utf-8")] for p in tracked() if p.suffix == ".py"
+    }
+    texts |= {
+        p.relative_to(ROOT): [plain(source(c)) for c in cells(p)]
+        for p in tracked()
+        if p.suffix == ".ipynb"
+    }
     for path, parts in texts.items():
         for n in (n for part in parts for n in ast.walk(ast.parse(part, str(path)))):
-            if not isinstance(n, ast.ImportFrom) or n.level or n.module.split(".")[0] == "ftkit": continue
-            assert n.names[0].name != "*", f"{path} has `from {n.module} import *`; import the names it uses"
+            if not isinstance(n, ast.ImportFrom) or n.level or n.module.split(".")[0] == "ftkit":
+                continue
+            assert n.names[0].name != "*", (
+                f"{path} has `from {n.module} import *`; import the names it uses"
+            )
 
 
 # in pieces, so that this file does not hold what it looks for
-MACHINE = re.compile(r"(?<![\w.~$}-])/(?:" + "|".join((r"work\b", r"root\b", "tmp/", r"home/\w+/", r"Users/\w+/")) + ")")
-HOSTS = re.compile(r"(?i)\b(?:[\w-]+\.)*(?:" + "|".join(("pypi" + r"\.org", "python" + r"hosted\.org", "npm" + r"js\.(?:org|com)", "yarn" + r"pkg\.com",
-                                                            "ana" + r"conda\.org", "deb" + r"ian\.org/debian")) + r")|\b(?:extra-)?index-url\s*=?\s*https?:")
-WRONG = {MACHINE: "a path of one machine; write it relative, or make it with tempfile",
-         HOSTS: "the host of a registry; pip, npm and apt know theirs from their own settings"}
+MACHINE = re.compile(
+    r"(?<![\w.~$}-])/(?:"
+    + "|".join((r"work\b", r"root\b", "tmp/", r"home/\w+/", r"Users/\w+/"))
+    + ")"
+)
+HOSTS = re.compile(
+    r"(?i)\b(?:[\w-]+\.)*(?:"
+    + "|".join(
+        (
+            "pypi" + r"\.org",
+            "python" + r"hosted\.org",
+            "npm" + r"js\.(?:org|com)",
+            "yarn" + r"pkg\.com",
+            "ana" + r"conda\.org",
+            "deb" + r"ian\.org/debian",
+        )
+    )
+    + r")|\b(?:extra-)?index-url\s*=?\s*https?:"
+)
+WRONG = {
+    MACHINE: "a path of one machine; write it relative, or make it with tempfile",
+    HOSTS: "the host of a registry; pip, npm and apt know theirs from their own settings",
+}
 
 
 def test_no_machine_paths_and_no_registries():
     for p in tracked():
-        try: text = p.read_text(encoding="utf-8")
-        except UnicodeDecodeError: continue
+        try:
+            text = p.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
         for pattern, what in WRONG.items():
             found = pattern.search(text)
-            assert not found, f"{p.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1} holds {found[0]!r}, {what}"
+            assert not found, (
+                f"{p.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1} holds {found[0]!r}, {what}"
+            )
 
 
 def test_names_of_other_libraries_stand_beside_fields_that_exist():
     from ftkit.training.config import TrainConfig
-    rows = [line.split("|")[1] for line in (ROOT / "dev" / "names.md").read_text(encoding="utf-8").partition("| to do |")[0].splitlines() if line.startswith("| `")]
+
+    rows = [
+        line.split("|")[1]
+        for line in (ROOT / "dev" / "names.md")
+        .read_text(encoding="utf-8")
+        .partition("| to do |")[0]
+        .splitlines()
+        if line.startswith("| `")
+    ]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert len(named) > 30 and not named - set(TrainConfig.__dataclass_fields__)

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ftkit.runs.compare import compare_runs
 from ftkit.data.dataset import Data as Pictures
 from ftkit.metrics.scores import Figure, share_interval
 from ftkit.runfolder import verdict_lines
+from ftkit.runs.compare import compare_runs
 
 
 def ftkit(*words, cwd):

@@ -1,4 +1,5 @@
 """Labels that are formulas, markup or commands elsewhere are text in figures, reports, cards and tables."""
+
 import json
 import re
 import warnings
@@ -11,8 +12,36 @@ import pytest
 matplotlib.use("agg")
 
 LABELS = [
-    "$$", "$", r"$\frac{", "$x_1$ and $", "_x_{", "_", "two\nlines", "<b>bold</b>", "<script>alert(1)</script>", "%s", "%(x)d", "a" * 10_000,
-    "\u202egnp.exe", "nul\x00", "\x1b[2J\x1b]0;title\x07", "", "🙂👩‍👩‍👧", "half \ud800", "{0}", "\\", "\\n", "%", "&amp;", "]]>", "-->", "'\"`", "\r", "́" * 50, "漢字", "العربية",
+    "$$",
+    "$",
+    r"$\frac{",
+    "$x_1$ and $",
+    "_x_{",
+    "_",
+    "two\nlines",
+    "<b>bold</b>",
+    "<script>alert(1)</script>",
+    "%s",
+    "%(x)d",
+    "a" * 10_000,
+    "\u202egnp.exe",
+    "nul\x00",
+    "\x1b[2J\x1b]0;title\x07",
+    "",
+    "🙂👩‍👩‍👧",
+    "half \ud800",
+    "{0}",
+    "\\",
+    "\\n",
+    "%",
+    "&amp;",
+    "]]>",
+    "-->",
+    "'\"`",
+    "\r",
+    "́" * 50,
+    "漢字",
+    "العربية",
 ]
 KNOWN = [x for x in LABELS if x.strip() and "\ud800" not in x]  # what can be a class at all
 
@@ -27,20 +56,28 @@ def drawn(figure) -> None:
             figure.savefig(io.BytesIO(), format=kind, dpi=40)
     matplotlib.pyplot.close(figure)
     for text in figure.findobj(matplotlib.text.Text):
-        assert not any(ord(c) < 32 and c != "\n" or c in "\u202e\x7f" or 0xD800 <= ord(c) < 0xE000 for c in text.get_text()), text.get_text()
+        assert not any(
+            ord(c) < 32 and c != "\n" or c in "\u202e\x7f" or 0xD800 <= ord(c) < 0xE000
+            for c in text.get_text()
+        ), text.get_text()
 
 
 def pictures(labels):
     from ftkit import Data
 
     r = np.random.default_rng(0)
-    return Data.image((list(r.integers(0, 255, (6 * len(labels), 8, 8), np.uint8)), [x for x in labels for _ in range(6)]))
+    return Data.image(
+        (
+            list(r.integers(0, 255, (6 * len(labels), 8, 8), np.uint8)),
+            [x for x in labels for _ in range(6)],
+        )
+    )
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_each_label_is_text_in_figures_of_figures(label):
-    from ftkit.evaluation.report import _confusion_matrix
     from ftkit.data.images import show_pictures
+    from ftkit.evaluation.report import _confusion_matrix
     from ftkit.metrics.scores import Figure
     from ftkit.metrics.transcripts import show_error_by
 
@@ -52,8 +89,8 @@ def test_each_label_is_text_in_figures_of_figures(label):
 
 def test_all_labels_together(tmp_path, monkeypatch):
     from ftkit import evaluate
-    from ftkit.models.model import Model
     from ftkit.models.artifact import Predictor
+    from ftkit.models.model import Model
 
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
     data = pictures(KNOWN)
@@ -89,7 +126,9 @@ def test_columns_and_levels_of_a_table(tmp_path, monkeypatch):
     model = Classical("decision_tree", data.task).fit(data)
     drawn(show_dependence(model, data.test))
     drawn(show_tree(model, data.test))
-    drawn(show_importance(pd.DataFrame({"column": names, "importance": 0.1, "spread": 0.01}), "$x_{"))
+    drawn(
+        show_importance(pd.DataFrame({"column": names, "importance": 0.1, "spread": 0.01}), "$x_{")
+    )
     report = evaluate(model, data.test)
     drawn(report.confusion())
 
@@ -100,10 +139,43 @@ def test_reports_of_runs(tmp_path):
     folder = tmp_path / "20261123T000000Z-image-abcdef"
     folder.mkdir()
     figure = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 50}
-    (folder / "run.json").write_text(json.dumps({"schema": 1, "status": "completed", "template": {"name": "image"}, "parameters": {"data": "\x1b[2J$$"}, "created": 1.0}))
-    rows = [{"class": x, "support": 5, "precision": figure, "recall": figure, "f1": figure} for x in LABELS]
-    (folder / "metrics.json").write_text(json.dumps({"headline": "accuracy", "rows": 50, "figures": {"test": {"accuracy": figure}}, "notes": LABELS, "per_class": rows}))
-    events = [{"time": 3.0, "stage": "tune", "epoch": e, "train_loss": 0.4, "valid_loss": 0.3, "valid_$\\frac{": 0.9} for e in (1, 2)]
+    (folder / "run.json").write_text(
+        json.dumps(
+            {
+                "schema": 1,
+                "status": "completed",
+                "template": {"name": "image"},
+                "parameters": {"data": "\x1b[2J$$"},
+                "created": 1.0,
+            }
+        )
+    )
+    rows = [
+        {"class": x, "support": 5, "precision": figure, "recall": figure, "f1": figure}
+        for x in LABELS
+    ]
+    (folder / "metrics.json").write_text(
+        json.dumps(
+            {
+                "headline": "accuracy",
+                "rows": 50,
+                "figures": {"test": {"accuracy": figure}},
+                "notes": LABELS,
+                "per_class": rows,
+            }
+        )
+    )
+    events = [
+        {
+            "time": 3.0,
+            "stage": "tune",
+            "epoch": e,
+            "train_loss": 0.4,
+            "valid_loss": 0.3,
+            "valid_$\\frac{": 0.9,
+        }
+        for e in (1, 2)
+    ]
     (folder / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
     assert curves([folder]).startswith(b"\x89PNG")
     page = write_report(folder).read_text()

@@ -1,4 +1,5 @@
 """Models of others: never code, pinned to a revision, checked field by field; damaged ones end in one kind of error."""
+
 import json
 import os
 import pty
@@ -24,12 +25,25 @@ def small_bert(folder: Path, seed: int = 0, **config) -> Path:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     torch.manual_seed(seed)
-    words = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"])}
-    net = BertModel(BertConfig(vocab_size=16, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, max_position_embeddings=64))
+    words = {
+        w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film"])
+    }
+    net = BertModel(
+        BertConfig(
+            vocab_size=16,
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=8,
+            max_position_embeddings=64,
+        )
+    )
     net.save_pretrained(folder)
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
+    ).save_pretrained(folder)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | config))
     return folder
@@ -64,7 +78,9 @@ def test_a_model_that_asks_for_code_is_refused_with_the_reason(tmp_path, kind):
     assert not (tmp_path / "EXECUTED").exists()
 
 
-@pytest.mark.parametrize("name", ["tokenizer_config.json", "preprocessor_config.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    "name", ["tokenizer_config.json", "preprocessor_config.json", "generation_config.json"]
+)
 def test_the_other_configs_are_looked_at_too(tmp_path, name):
     from ftkit.models.backbone import load_backbone
 
@@ -84,9 +100,20 @@ def test_a_terminal_is_not_asked_either(tmp_path):
     main, end = pty.openpty()
     os.write(main, b"y\ny\ny\n")
     code = f"from ftkit.models.backbone import load_backbone; load_backbone({str(folder)!r})"
-    done = subprocess.run([sys.executable, "-c", code], stdin=end, capture_output=True, text=True, timeout=100, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=end,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )
     os.close(main), os.close(end)
-    assert done.returncode and "asks to execute code" in done.stderr and "Do you wish" not in done.stdout + done.stderr
+    assert (
+        done.returncode
+        and "asks to execute code" in done.stderr
+        and "Do you wish" not in done.stdout + done.stderr
+    )
     assert not (tmp_path / "EXECUTED").exists()
 
 
@@ -97,7 +124,9 @@ def test_every_loader_says_so():
     import ftkit
 
     for path in sorted(Path(ftkit.__file__).parent.glob("*.py")):
-        for call in re.findall(r"\.(?:from_pretrained|from_config|get_config_dict)\([^\n]*", path.read_text()):
+        for call in re.findall(
+            r"\.(?:from_pretrained|from_config|get_config_dict)\([^\n]*", path.read_text()
+        ):
             assert "options" in call or "trust_remote_code=False" in call, (path.name, call)
 
 
@@ -117,7 +146,13 @@ def test_a_hub_model_stays_at_the_revision_that_was_used(tmp_path):
     env = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
 
     def load(name="owner/small", **more):
-        done = subprocess.run([sys.executable, "-c", code.format(name)], capture_output=True, text=True, env=env | more, timeout=100)
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(name)],
+            capture_output=True,
+            text=True,
+            env=env | more,
+            timeout=100,
+        )
         assert not done.returncode, done.stderr
         return done.stdout.split()
 
@@ -140,23 +175,32 @@ def model_folders(home: Path) -> dict:
     import torch
     from PIL import Image
 
-    from ftkit.models.model import Model
-    from ftkit.models.classical import Classical
-    from ftkit.models.table_backbones import table_body
     from ftkit.data.dataset import Data
+    from ftkit.models.classical import Classical
+    from ftkit.models.model import Model
+    from ftkit.models.table_backbones import table_body
 
     torch.manual_seed(0)
     r, out = np.random.default_rng(0), {}
     for name, level in (("dark", 40), ("light", 200)):
         for i in range(30):
             (home / "pictures" / name).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(r.integers(level - 40, level + 40, (16, 16), np.uint8)).save(home / "pictures" / name / f"{i}.png")
+            Image.fromarray(r.integers(level - 40, level + 40, (16, 16), np.uint8)).save(
+                home / "pictures" / name / f"{i}.png"
+            )
     pictures = Data.image(home / "pictures")
     Model("small:cnn:8", pictures.task, size=16).bind(pictures).save(home / "image")
     out["image"] = home / "image", [home / "pictures/dark/0.png", home / "pictures/light/3.png"]
-    pd.DataFrame({"text": [f"{w} film {i}" for i in range(30) for w in ("good", "bad")], "label": ["p", "n"] * 30}).to_csv(home / "texts.csv", index=False)
+    pd.DataFrame(
+        {
+            "text": [f"{w} film {i}" for i in range(30) for w in ("good", "bad")],
+            "label": ["p", "n"] * 30,
+        }
+    ).to_csv(home / "texts.csv", index=False)
     texts = Data.text(home / "texts.csv")
-    Model(str(small_bert(home / "bert")), texts.task, head="mlp", width=8).bind(texts).save(home / "bert_text")
+    Model(str(small_bert(home / "bert")), texts.task, head="mlp", width=8).bind(texts).save(
+        home / "bert_text"
+    )
     out["bert_text"] = home / "bert_text", ["good film", "bad film"]
     Model(f"static:{home / 'bert'}", texts.task).bind(texts).save(home / "static_text")
     out["static_text"] = home / "static_text", ["good film", "bad film"]
@@ -165,7 +209,13 @@ def model_folders(home: Path) -> dict:
     table["label"] = np.where(table.age + (town == "Rome") > 0, "yes", "no")
     table.to_csv(home / "table.csv", index=False)
     rows = Data.tabular(home / "table.csv", label="label")
-    for method in ("linear", "random_forest", "gradient_boosting", "nearest_neighbours", "decision_tree"):
+    for method in (
+        "linear",
+        "random_forest",
+        "gradient_boosting",
+        "nearest_neighbours",
+        "decision_tree",
+    ):
         Classical(method, rows.task).fit(rows).save(home / method)
         out[method] = home / method, table.drop(columns="label").head(5).to_dict("records")
     Model(table_body("mlp", rows, width=8), rows.task).bind(rows).save(home / "mlp")
@@ -173,7 +223,44 @@ def model_folders(home: Path) -> dict:
     return out
 
 
-VALUES = [None, 0, 1, -1, 2, 7, 10**9, 2**63, -(10**30), 1e308, -0.5, 0.3, "", "x", "$$", "../../etc/passwd", "hf:evil/model", "static:9999999x9999999", "/dev/zero", [], {}, [1], [[[]]], {"a": 1}, True, False, "9" * 5000, [0] * 5000, "a" * 300, "\ud800", "nan", float("nan"), float("inf"), "numpy.random", "os", "system"]
+VALUES = [
+    None,
+    0,
+    1,
+    -1,
+    2,
+    7,
+    10**9,
+    2**63,
+    -(10**30),
+    1e308,
+    -0.5,
+    0.3,
+    "",
+    "x",
+    "$$",
+    "../../etc/passwd",
+    "hf:evil/model",
+    "static:9999999x9999999",
+    "/dev/zero",
+    [],
+    {},
+    [1],
+    [[[]]],
+    {"a": 1},
+    True,
+    False,
+    "9" * 5000,
+    [0] * 5000,
+    "a" * 300,
+    "\ud800",
+    "nan",
+    float("nan"),
+    float("inf"),
+    "numpy.random",
+    "os",
+    "system",
+]
 
 
 def change_json(r, text: str) -> str:
@@ -223,7 +310,9 @@ def change_skops(r, path: Path) -> None:
     else:  # 8 bytes of an array become a small, large or negative number
         data = bytearray(held[name])
         at = 128 + 8 * r.randrange(max(1, (len(data) - 128) // 8))
-        data[at : at + 8] = r.choice([0, 1, 5, 10**6, 2**40, 2**62, -2, -(10**9)]).to_bytes(8, "little", signed=True)
+        data[at : at + 8] = r.choice([0, 1, 5, 10**6, 2**40, 2**62, -2, -(10**9)]).to_bytes(
+            8, "little", signed=True
+        )
         held[name] = bytes(data) if r.random() < 0.8 else change_bytes(r, held[name])
     with zipfile.ZipFile(path, "w") as z:
         for n, data in held.items():
@@ -241,7 +330,10 @@ def change_safetensors(r, path: Path) -> None:
 def mutate(r, folder: Path, other: Path) -> bool:
     "One change somebody or something could make; returns whether the hashes were made right afterwards."
     files = sorted(f for f in folder.iterdir() if f.name not in ("manifest.json", "README.md"))
-    weights = [1 if f.name in ("labels.json", "familiar.safetensors") else 6 if f.suffix == ".skops" else 3 for f in files]
+    weights = [
+        1 if f.name in ("labels.json", "familiar.safetensors") else 6 if f.suffix == ".skops" else 3
+        for f in files
+    ]
     path, kind = r.choices(files, weights)[0], r.random()
     if kind < 0.12:
         path = r.choice([path, folder / "manifest.json"])
@@ -249,7 +341,18 @@ def mutate(r, folder: Path, other: Path) -> bool:
     elif kind < 0.15:
         path.unlink()
     elif kind < 0.2:
-        name = r.choice(["adapter_config.json", "model.skops", "pytorch_model.bin", "evil.py", "words.json", "familiar.safetensors", "tokenizer.json", "chat_template.jinja"])
+        name = r.choice(
+            [
+                "adapter_config.json",
+                "model.skops",
+                "pytorch_model.bin",
+                "evil.py",
+                "words.json",
+                "familiar.safetensors",
+                "tokenizer.json",
+                "chat_template.jinja",
+            ]
+        )
         (folder / name).write_bytes(r.choice([b"{}", b"[]", r.randbytes(50)]))
     elif kind < 0.23 and (other / path.name).is_file():
         shutil.copy(other / path.name, path)
@@ -258,12 +361,16 @@ def mutate(r, folder: Path, other: Path) -> bool:
     elif path.suffix == ".skops":
         change_skops(r, path)
     else:
-        change_safetensors(r, path) if r.random() < 0.6 else path.write_bytes(change_bytes(r, path.read_bytes()))
+        change_safetensors(r, path) if r.random() < 0.6 else path.write_bytes(
+            change_bytes(r, path.read_bytes())
+        )
     repaired = r.random() < 0.85
     if repaired:
         from ftkit.core import file_sha256
 
-        hashes = {f.name: file_sha256(f) for f in sorted(folder.iterdir()) if f.name != "manifest.json"}
+        hashes = {
+            f.name: file_sha256(f) for f in sorted(folder.iterdir()) if f.name != "manifest.json"
+        }
         (folder / "manifest.json").write_text(json.dumps(hashes))
     return repaired
 
@@ -272,13 +379,16 @@ def fuzz(home: str, times: int, seed: int, kinds: str = "") -> None:
     "Run in a process of its own: whatever is not an ArtifactError or a prediction ends it. Prints counts as JSON."
     import warnings
 
-    from ftkit.models.manifest import ArtifactError
     from ftkit.models.artifact import Predictor
+    from ftkit.models.manifest import ArtifactError
 
     warnings.simplefilter("ignore")
     home, r = Path(home), random.Random(seed)
     folders = {k: v for k, v in model_folders(home).items() if not kinds or k in kinds.split()}
-    probabilities = lambda folder, inputs: [list(p.probabilities.values()) for p in Predictor(folder)(inputs, strict=False)]
+
+    def probabilities(folder, inputs):
+        return [list(p.probabilities.values()) for p in Predictor(folder)(inputs, strict=False)]
+
     right = {k: probabilities(*v) for k, v in folders.items()}
     names, counts, slowest = sorted(folders), {}, 0.0
     chosen = [n for n in names for _ in range(1 if n in ("random_forest",) else 4)]
@@ -310,25 +420,48 @@ def fuzz(home: str, times: int, seed: int, kinds: str = "") -> None:
         slowest = max(slowest, time.monotonic() - began)
         counts.setdefault(kind, {}).setdefault(what, 0)
         counts[kind][what] += 1
-    print(json.dumps({"counts": counts, "slowest": round(slowest, 2), "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
+    print(
+        json.dumps(
+            {
+                "counts": counts,
+                "slowest": round(slowest, 2),
+                "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            }
+        )
+    )
 
 
 def fuzz_in_a_child(tmp_path, times: int, seed: int) -> dict:
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_walls_models as t; t.fuzz({str(tmp_path)!r}, {times}, {seed})"
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "FTKIT_CACHE": str(tmp_path / "cache"), "OMP_WAIT_POLICY": "PASSIVE"}
-    done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", code], capture_output=True, text=True, env=env, cwd=tmp_path)
+    env = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "FTKIT_CACHE": str(tmp_path / "cache"),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def totals(found: dict) -> dict:
-    return {what: sum(of.get(what, 0) for of in found["counts"].values()) for what in ("refused", "equal", "another model")}
+    return {
+        what: sum(of.get(what, 0) for of in found["counts"].values())
+        for what in ("refused", "equal", "another model")
+    }
 
 
 def test_mutated_model_folders(tmp_path):
     found = fuzz_in_a_child(tmp_path, 300, 0)
     print(found, totals(found))
-    assert sum(totals(found).values()) == 300 and totals(found)["refused"] > 100 and found["mb"] < 2500
+    assert (
+        sum(totals(found).values()) == 300 and totals(found)["refused"] > 100 and found["mb"] < 2500
+    )
 
 
 @pytest.mark.slow
@@ -357,7 +490,11 @@ def edited(folder: Path, to: Path, name: str, *where, value) -> Path:
         at = at[key]
     at[where[-1]] = value
     (to / name).write_text(json.dumps(root))
-    (to / "manifest.json").write_text(json.dumps({f.name: file_sha256(f) for f in sorted(to.iterdir()) if f.name != "manifest.json"}))
+    (to / "manifest.json").write_text(
+        json.dumps(
+            {f.name: file_sha256(f) for f in sorted(to.iterdir()) if f.name != "manifest.json"}
+        )
+    )
     return to
 
 
@@ -391,8 +528,20 @@ EDITS = [
     ("bert_text", "config.json", "attn_implementation", "evil/kernel"),
     ("bert_text", "preprocess.json", "windows", 10**6),
     ("static_text", "config.json", "ftkit", "architecture", "static:all-MiniLM-L6-v2"),
-    ("mlp", "config.json", "ftkit", "architecture", 'table:mlp:{"numbers": 2, "sizes": [5], "width": 8, "layers": 1000000000, "dropout": 0}'),
-    ("mlp", "config.json", "ftkit", "architecture", 'table:mlp:{"numbers": 200000, "sizes": [5], "width": 99999, "layers": 3, "dropout": 0}'),
+    (
+        "mlp",
+        "config.json",
+        "ftkit",
+        "architecture",
+        'table:mlp:{"numbers": 2, "sizes": [5], "width": 8, "layers": 1000000000, "dropout": 0}',
+    ),
+    (
+        "mlp",
+        "config.json",
+        "ftkit",
+        "architecture",
+        'table:mlp:{"numbers": 200000, "sizes": [5], "width": 99999, "layers": 3, "dropout": 0}',
+    ),
     ("linear", "config.json", "ftkit", "method", "os.system"),
     ("linear", "preprocess.json", "features", 0, "spread", 0),
     ("linear", "preprocess.json", "features", 0, "kind", "spell"),
@@ -403,8 +552,8 @@ EDITS = [
 def test_fields_are_checked_although_the_hashes_are_right(folders, tmp_path, edit):
     import time
 
-    from ftkit.models.manifest import ArtifactError
     from ftkit.models.artifact import load_model
+    from ftkit.models.manifest import ArtifactError
 
     kind, name, *where, value = edit
     to = edited(folders[kind][0], tmp_path / "m", name, *where, value=value)
@@ -415,10 +564,16 @@ def test_fields_are_checked_although_the_hashes_are_right(folders, tmp_path, edi
 
 
 def test_files_that_are_not_listed_or_not_there(folders, tmp_path):
-    from ftkit.models.manifest import ArtifactError
     from ftkit.models.artifact import load_model
+    from ftkit.models.manifest import ArtifactError
 
-    for name in ("adapter_config.json", "pytorch_model.bin", "1_Pooling/config.json", "evil.py", "generation_config.json"):
+    for name in (
+        "adapter_config.json",
+        "pytorch_model.bin",
+        "1_Pooling/config.json",
+        "evil.py",
+        "generation_config.json",
+    ):
         to = shutil.copytree(folders["bert_text"][0], tmp_path / name.replace("/", "-"))
         (to / name).parent.mkdir(exist_ok=True)
         (to / name).write_text("{}")
@@ -450,6 +605,16 @@ def test_a_tree_that_leads_outside_of_memory(folders, tmp_path):
         with zipfile.ZipFile(to / "model.skops", "w") as z:
             for n, data in held.items():
                 z.writestr(n, data)
-        edited(to, tmp_path / f"{kind}2", "labels.json", 0, value=json.loads((to / "labels.json").read_text())[0])
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / f"{kind}2")], capture_output=True, text=True)
-        assert done.returncode == 0 and "refused" in done.stdout and "no later node" in done.stdout, (done.returncode, done.stderr[-300:])
+        edited(
+            to,
+            tmp_path / f"{kind}2",
+            "labels.json",
+            0,
+            value=json.loads((to / "labels.json").read_text())[0],
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / f"{kind}2")], capture_output=True, text=True
+        )
+        assert (
+            done.returncode == 0 and "refused" in done.stdout and "no later node" in done.stdout
+        ), (done.returncode, done.stderr[-300:])

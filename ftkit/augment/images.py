@@ -29,12 +29,18 @@ def to_device(
 ) -> torch.Tensor:
     "The array as a tensor on the device; a GPU takes it from page-locked memory, and the program goes on meanwhile."
     t = torch.from_numpy(x)
-    return t.pin_memory().to(device, non_blocking=True) if torch.device(device).type == "cuda" else t.to(device)
+    return (
+        t.pin_memory().to(device, non_blocking=True)
+        if torch.device(device).type == "cuda"
+        else t.to(device)
+    )
 
 # %% ../../nbs/augment/00_images.ipynb #56ae3442
 class Draws:
     "Random numbers for some samples, by name."
-    def __init__(self,
+
+    def __init__(
+        self,
         seed: int,  # of the run
         epoch: int,  # passes over the data so far
         ids,  # (B,) row numbers: tensor, array or list
@@ -42,7 +48,8 @@ class Draws:
         self.seed, self.epoch = int(seed), int(epoch)
         self.ids = np.asarray(ids.cpu() if torch.is_tensor(ids) else ids, np.int64)
 
-    def _keys(self, name: str): return "augment", self.seed, self.epoch, name, self.ids.view(np.uint64)
+    def _keys(self, name: str):
+        return "augment", self.seed, self.epoch, name, self.ids.view(np.uint64)
 
     def __call__(self, name: str) -> np.ndarray:
         "(B,) float64 in [0, 1)."
@@ -57,13 +64,22 @@ class Draws:
         return Draws(self.seed, self.epoch, self.ids[rows])
 
 # %% ../../nbs/augment/00_images.ipynb #3b2cbf5c
-def _signed(limit, u): return limit * (2 * u - 1)  # both ways, up to the limit
-def _share(limit, u): return limit * u  # from nothing up to the limit
-def _chance(limit, u): return (u < limit) * 1.0  # all or nothing; the limit is a probability
+def _signed(limit, u):
+    return limit * (2 * u - 1)  # both ways, up to the limit
+
+
+def _share(limit, u):
+    return limit * u  # from nothing up to the limit
+
+
+def _chance(limit, u):
+    return (u < limit) * 1.0  # all or nothing; the limit is a probability
+
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
     "One way to change pictures, and how its strength is drawn."
+
     name: str
     kind: str  # "geometry", "colour" or "pixels"
     function: "callable"  # arguments as its kind says
@@ -75,25 +91,37 @@ class Operation:
 OPERATIONS = Registry("operation")  # name: Operation
 _KINDS = ("geometry", "colour", "pixels")
 
+
 def operation(
     name: str,
     kind: str,  # geometry, colour or pixels
     draw=_signed,  # (limit, draws in [0, 1)) -> strengths
     wide: float = 0.0,  # limit within TrivialAugment
-    setting: str | None = "same",  # field of `Augment` with the limit; "same": called as the operation
+    setting: str
+    | None = "same",  # field of `Augment` with the limit; "same": called as the operation
 ):
     "Decorator: enter the function below as an operation; a name is given once."
-    if kind not in _KINDS: raise ValueError(f"operation {name!r} has the kind {kind!r}; it must be one of {', '.join(_KINDS)}")
-    return OPERATIONS.register(name, lambda function: Operation(name, kind, function, draw, wide, name if setting == "same" else setting))
+    if kind not in _KINDS:
+        raise ValueError(
+            f"operation {name!r} has the kind {kind!r}; it must be one of {', '.join(_KINDS)}"
+        )
+    return OPERATIONS.register(
+        name,
+        lambda function: Operation(
+            name, kind, function, draw, wide, name if setting == "same" else setting
+        ),
+    )
 
 # %% ../../nbs/augment/00_images.ipynb #23cefb80
 def _column(values, x: torch.Tensor) -> torch.Tensor:
     "(B,) numbers as (B,1,1,1) float32 beside the pictures `x`."
     return to_device(np.atleast_1d(np.float32(values)), x.device).view(-1, 1, 1, 1)
 
+
 def _bytes(y: torch.Tensor) -> torch.Tensor:
     "Float pictures (overwritten) as uint8, rounded and clipped."
     return y.round_().clamp_(0, 255).to(torch.uint8)
+
 
 def warp(
     x: torch.Tensor,  # (B,3,H,W) uint8
@@ -102,40 +130,54 @@ def warp(
 ) -> torch.Tensor:  # (B,3,H,W) uint8
     "Affine maps of pictures, bilinear."
     h, w = x.shape[2:]
-    m = matrix[:, :2] / np.array([[w / 2], [h / 2]])  # in halves of the picture, as `grid_sample` counts
+    m = matrix[:, :2] / np.array(
+        [[w / 2], [h / 2]]
+    )  # in halves of the picture, as `grid_sample` counts
     across = (np.arange(w) - (w - 1) / 2)[:, None] * m[:, None, :, 0]
     down = (np.arange(h) - (h - 1) / 2)[:, None] * m[:, None, :, 1] + m[:, None, :, 2]
     across, down = (to_device(np.float32(v), x.device) for v in (across, down))
-    return _bytes(F.grid_sample(x.float().sub_(fill), across[:, None] + down[:, :, None], align_corners=False).add_(fill))
+    return _bytes(
+        F.grid_sample(
+            x.float().sub_(fill), across[:, None] + down[:, :, None], align_corners=False
+        ).add_(fill)
+    )
 
 # %% ../../nbs/augment/00_images.ipynb #66f10ae5
 def _product(a, b):  # of (B,3,3) arrays, in a fixed order of adding
     return a[..., :1] * b[:, :1] + a[..., 1:2] * b[:, 1:2] + a[..., 2:] * b[:, 2:]
+
 
 def _geometry(x, strengths, draws, fill):
     "All geometry as one map."
     matrices = [op.function(s, draws, *x.shape[2:]) for op, s in strengths.items()]
     return warp(x, functools.reduce(_product, matrices), fill)
 
+
 _GREY = (77, 150, 29)  # of red, green, blue, in 256ths: BT.601
+
 
 def _colour(x, strengths, draws, fill):
     "All colour as one map: a · pixel + g · grey + d."
     weights = to_device(np.array(_GREY), x.device)
-    mean = (x.sum(3, dtype=torch.int32).sum(2, dtype=torch.int64) * weights).sum(1) / (256 * x[0, 0].numel())
+    mean = (x.sum(3, dtype=torch.int32).sum(2, dtype=torch.int64) * weights).sum(1) / (
+        256 * x[0, 0].numel()
+    )
     a, g, d = torch.ones_like(mean), torch.zeros_like(mean), torch.zeros_like(mean)
     for op, s in strengths.items():
         a1, g1, d1 = op.function(_column(s, x).flatten(), (a + g) * mean + d)
         a, g, d = a1 * a, a1 * g + g1 * (a + g), (a1 + g1) * d + d1
     y = x.float()
-    grey = sum(y[:, i:i + 1] * w for i, w in enumerate(_GREY)) / 256
+    grey = sum(y[:, i : i + 1] * w for i, w in enumerate(_GREY)) / 256
     a, g, d = (v.view(-1, 1, 1, 1) for v in (a, g, d))
     return _bytes(y.mul_(a).add_(grey.mul_(g).add_(d)))
 
+
 def _pixels(x, strengths, draws, fill):
     "One operation after another."
-    for op, s in strengths.items(): x = op.function(x, s, draws, fill)
+    for op, s in strengths.items():
+        x = op.function(x, s, draws, fill)
     return x
+
 
 _STAGES = dict(zip(_KINDS, (_geometry, _colour, _pixels)))
 
@@ -147,15 +189,23 @@ def apply_operations(
     fill: int = 255,  # grey level outside the picture [0..255]
 ) -> torch.Tensor:  # (B,3,H,W) uint8; `x` itself if nothing was to be done
     "The pictures after the operations, in the order of entry."
-    if unknown := set(strengths) - set(OPERATIONS): raise ValueError(f"there is no operation {min(unknown)!r}; there are {', '.join(OPERATIONS)}")
+    if unknown := set(strengths) - set(OPERATIONS):
+        raise ValueError(
+            f"there is no operation {min(unknown)!r}; there are {', '.join(OPERATIONS)}"
+        )
     used = [op for name, op in OPERATIONS.items() if name in strengths]
-    groups = [[op for op in used if op.kind == kind] for kind in ("geometry", "colour")] + [[op] for op in used if op.kind == "pixels"]
+    groups = [[op for op in used if op.kind == kind] for kind in ("geometry", "colour")] + [
+        [op] for op in used if op.kind == "pixels"
+    ]
     for group in filter(None, groups):
         rows = np.any([strengths[op.name] != 0 for op in group], axis=0)
-        if not rows.any(): continue
+        if not rows.any():
+            continue
         index = to_device(np.flatnonzero(rows), x.device)
         part = x.contiguous() if rows.all() else x[index]
-        part = _STAGES[group[0].kind](part, {op: strengths[op.name][rows] for op in group}, draws.of(rows), fill)
+        part = _STAGES[group[0].kind](
+            part, {op: strengths[op.name][rows] for op in group}, draws.of(rows), fill
+        )
         x = part if rows.all() else x.index_copy(0, index, part)
     return x
 
@@ -165,20 +215,32 @@ def _affine(xx, xy, x0, yx, yy, y0) -> np.ndarray:  # numbers or (B,)
     rows = np.broadcast_arrays(xx, xy, x0, yx, yy, y0, 0.0, 0.0, 1.0)
     return np.stack(rows, -1).reshape(-1, 3, 3)
 
+
 def _aspect(u, most):
     "Ratios in [1/most, most], tall as often as broad."
     t = (most - 1) * (2 * u - 1)
     return np.where(t > 0, 1 + np.abs(t), 1 / (1 + np.abs(t)))
+
 
 @operation("crop", "geometry", draw=_share)
 def _crop(s, draws, h, w):
     area = 1 - s
     aspect = np.clip(_aspect(draws("crop aspect"), 4 / 3), area, 1 / area)
     across, down = np.sqrt(area * aspect), np.sqrt(area / aspect)
-    return _affine(across, 0, (1 - across) * (draws("crop x") - .5) * w, 0, down, (1 - down) * (draws("crop y") - .5) * h)
+    return _affine(
+        across,
+        0,
+        (1 - across) * (draws("crop x") - 0.5) * w,
+        0,
+        down,
+        (1 - down) * (draws("crop y") - 0.5) * h,
+    )
+
 
 @operation("scale", "geometry")
-def _scale(s, draws, h, w): return _affine(1 / (1 + s), 0, 0, 0, 1 / (1 + s), 0)
+def _scale(s, draws, h, w):
+    return _affine(1 / (1 + s), 0, 0, 0, 1 / (1 + s), 0)
+
 
 @operation("rotate", "geometry", wide=135.0)
 def _rotate(s, draws, h, w):
@@ -187,32 +249,48 @@ def _rotate(s, draws, h, w):
 
 # %% ../../nbs/augment/00_images.ipynb #4d755f1c
 @operation("shear_x", "geometry", wide=0.99, setting=None)
-def _shear_x(s, draws, h, w): return _affine(1, s, 0, 0, 1, 0)
+def _shear_x(s, draws, h, w):
+    return _affine(1, s, 0, 0, 1, 0)
+
 
 @operation("shear_y", "geometry", wide=0.99, setting=None)
-def _shear_y(s, draws, h, w): return _affine(1, 0, 0, s, 1, 0)
+def _shear_y(s, draws, h, w):
+    return _affine(1, 0, 0, s, 1, 0)
+
 
 @operation("translate_x", "geometry", wide=32 / 224, setting="translate")
-def _translate_x(s, draws, h, w): return _affine(1, 0, -s * w, 0, 1, 0)
+def _translate_x(s, draws, h, w):
+    return _affine(1, 0, -s * w, 0, 1, 0)
+
 
 @operation("translate_y", "geometry", wide=32 / 224, setting="translate")
-def _translate_y(s, draws, h, w): return _affine(1, 0, 0, 0, 1, -s * h)
+def _translate_y(s, draws, h, w):
+    return _affine(1, 0, 0, 0, 1, -s * h)
+
 
 @operation("flip", "geometry", draw=_chance)
-def _flip(s, draws, h, w): return _affine(1 - 2 * s, 0, 0, 0, 1, 0)
+def _flip(s, draws, h, w):
+    return _affine(1 - 2 * s, 0, 0, 0, 1, 0)
+
 
 @operation("vertical_flip", "geometry", draw=_chance)
-def _vertical_flip(s, draws, h, w): return _affine(1, 0, 0, 0, 1 - 2 * s, 0)
+def _vertical_flip(s, draws, h, w):
+    return _affine(1, 0, 0, 0, 1 - 2 * s, 0)
 
 # %% ../../nbs/augment/00_images.ipynb #ddceb18b
 @operation("brightness", "colour", wide=0.99)
-def _brightness(s, mean): return 1 + s, 0, 0
+def _brightness(s, mean):
+    return 1 + s, 0, 0
+
 
 @operation("contrast", "colour", wide=0.99)
-def _contrast(s, mean): return 1 + s, 0, -s * mean
+def _contrast(s, mean):
+    return 1 + s, 0, -s * mean
+
 
 @operation("saturation", "colour", wide=0.99)
-def _saturation(s, mean): return 1 + s, -s, 0
+def _saturation(s, mean):
+    return 1 + s, -s, 0
 
 # %% ../../nbs/augment/00_images.ipynb #9131d66e
 @operation("sharpness", "pixels", wide=0.99, setting=None)
@@ -223,9 +301,11 @@ def _sharpness(x, s, draws, fill):
     inner += (inner - (box + 4 * inner) / 13) * _column(s, x)
     return _bytes(y)
 
+
 @operation("posterize", "pixels", draw=_share, wide=6.0, setting=None)
 def _posterize(x, s, draws, fill):  # s: lowest bits cleared
     return x & _column((255 << np.rint(s).astype(int)) & 255, x).byte()
+
 
 @operation("solarize", "pixels", draw=_share, wide=255.0, setting=None)
 def _solarize(x, s, draws, fill):  # levels above 255 - s are inverted
@@ -237,10 +317,13 @@ def _autocontrast(x, s, draws, fill):
     low, high = x.amin((2, 3), True).float(), x.amax((2, 3), True).float()
     return torch.where(high > low, _bytes((x - low) * (255 / (high - low).clamp(min=1))), x)
 
+
 @operation("equalize", "pixels", draw=_chance, wide=1.0, setting=None)
 def _equalize(x, s, draws, fill):
     levels = x.reshape(3 * len(x), -1).long()
-    count = levels.new_zeros(len(levels), 256).scatter_add_(1, levels, levels.new_ones(1, 1).expand_as(levels))
+    count = levels.new_zeros(len(levels), 256).scatter_add_(
+        1, levels, levels.new_ones(1, 1).expand_as(levels)
+    )
     step = (levels.shape[1] - count.gather(1, levels.amax(1, True))) // 255
     table = (count.cumsum(1) - count + step // 2) // step.clamp(min=1)
     table = torch.where(step > 0, table.clamp(max=255), torch.arange(256, device=x.device))
@@ -248,29 +331,42 @@ def _equalize(x, s, draws, fill):
 
 # %% ../../nbs/augment/00_images.ipynb #1c5b3a42
 @operation("blur", "pixels", draw=_share)
-def _blur(x, s, draws, fill):  # s: sigma in pixels; taps beyond 2.5 sigma weigh nothing, the border repeats
+def _blur(
+    x, s, draws, fill
+):  # s: sigma in pixels; taps beyond 2.5 sigma weigh nothing, the border repeats
     reach = math.ceil(2.5 * s.max())
-    weights = [np.exp(-.5 * (k / s) ** 2) * (k <= 2.5 * s) for k in range(reach + 1)]
+    weights = [np.exp(-0.5 * (k / s) ** 2) * (k <= 2.5 * s) for k in range(reach + 1)]
     total, y = weights[0] + 2 * sum(weights[1:]), x.float()
     weights = [_column(weight / total, x) for weight in weights]
     for dim, pad in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
         wide, n = F.pad(y, pad, mode="replicate"), y.shape[dim]
         y = y * weights[0]
-        for k in range(1, reach + 1): y.add_((wide.narrow(dim, reach - k, n) + wide.narrow(dim, reach + k, n)).mul_(weights[k]))
+        for k in range(1, reach + 1):
+            y.add_(
+                (wide.narrow(dim, reach - k, n) + wide.narrow(dim, reach + k, n)).mul_(weights[k])
+            )
     return _bytes(y)
 
 # %% ../../nbs/augment/00_images.ipynb #e7805709
 @functools.cache
 def _quantiles() -> np.ndarray:
     "4096 quantiles of the normal distribution, float32."
-    return np.float32([statistics.NormalDist().inv_cdf((i + .5) / 4096) for i in range(4096)])
+    return np.float32([statistics.NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(4096)])
+
 
 def _normal(start: np.ndarray, n: int, device) -> torch.Tensor:
     "(B,n) numbers of the normal distribution; each row follows from its own counter (B,) uint64."
-    bits = to_device(start.view(np.int64), device)[:, None] + torch.arange(1, math.ceil(n / 4) + 1, device=device) * (0x9E3779B97F4A7C15 - 2**64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64), (31, 1)):
+    bits = to_device(start.view(np.int64), device)[:, None] + torch.arange(
+        1, math.ceil(n / 4) + 1, device=device
+    ) * (0x9E3779B97F4A7C15 - 2**64)
+    for shift, factor in (
+        (30, 0xBF58476D1CE4E5B9 - 2**64),
+        (27, 0x94D049BB133111EB - 2**64),
+        (31, 1),
+    ):
         bits = (bits ^ ((bits >> shift) & (2 ** (64 - shift) - 1))) * factor
     return to_device(_quantiles(), device)[(bits.view(torch.int16) & 4095).int()][:, :n]
+
 
 @operation("noise", "pixels", draw=_share)
 def _noise(x, s, draws, fill):  # s: standard deviation in grey levels
@@ -280,13 +376,17 @@ def _noise(x, s, draws, fill):  # s: standard deviation in grey levels
 # %% ../../nbs/augment/00_images.ipynb #e6303a08
 @operation("erase", "pixels", draw=_chance)
 def _erase(x, s, draws, fill):
-    area, aspect = .02 + .18 * draws("erase area"), _aspect(draws("erase aspect"), 10 / 3)
+    area, aspect = 0.02 + 0.18 * draws("erase area"), _aspect(draws("erase aspect"), 10 / 3)
     inside = []
-    for n, share, name in ((x.shape[2], np.sqrt(area * aspect), "erase y"), (x.shape[3], np.sqrt(area / aspect), "erase x")):
+    for n, share, name in (
+        (x.shape[2], np.sqrt(area * aspect), "erase y"),
+        (x.shape[3], np.sqrt(area / aspect), "erase x"),
+    ):
         side = np.clip(np.rint(share * n), 1, n)
         first, at = np.floor(draws(name) * (n - side + 1)), torch.arange(n, device=x.device)
         inside.append((at >= _column(first, x)) & (at < _column(first + side, x)))
     return x.masked_fill(inside[0].transpose(2, 3) & inside[1], fill)
+
 
 @operation("jpeg", "pixels", draw=lambda lowest, u: lowest + np.floor(u * (96 - lowest)))
 def _jpeg(x, s, draws, fill):  # s: quality
@@ -302,62 +402,104 @@ def _limit(default, high, **more):
     "A field with the interval [0, high]."
     return dataclasses.field(default=default, metadata=dict(high=high) | more)
 
+
 @dataclasses.dataclass(frozen=True)
 class Augment:
     "How pictures are changed at random while training; as it comes, not at all."
+
     flip: float = _limit(0.0, 1)  # probability of a left-right mirror [0..1]
     vertical_flip: float = _limit(0.0, 1)  # probability of a top-bottom mirror [0..1]
     rotate: float = _limit(0.0, 180)  # largest angle either way, degrees [0..180]
-    scale: float = _limit(0.0, 1, high_open=True)  # largest relative change of size; 0.1 is 0.9 to 1.1 [0..1)
+    scale: float = _limit(
+        0.0, 1, high_open=True
+    )  # largest relative change of size; 0.1 is 0.9 to 1.1 [0..1)
     translate: float = _limit(0.0, 0.5)  # largest shift either way, a share of the side [0..0.5]
-    crop: float = _limit(0.0, 0.9)  # largest share of the area that is cut away; the rest is stretched to fill [0..0.9]
+    crop: float = _limit(
+        0.0, 0.9
+    )  # largest share of the area that is cut away; the rest is stretched to fill [0..0.9]
     brightness: float = _limit(0.0, 1)  # largest relative change [0..1]
     contrast: float = _limit(0.0, 1)  # largest relative change [0..1]
     saturation: float = _limit(0.0, 1)  # largest relative change [0..1]
     blur: float = _limit(0.0, 5)  # largest sigma, pixels [0..5]
-    noise: float = _limit(0.0, 128)  # largest standard deviation of Gaussian noise, grey levels of 255 [0..128]
-    erase: float = _limit(0.0, 1)  # probability that a rectangle of 2 to 20 % of the area becomes background [0..1]
+    noise: float = _limit(
+        0.0, 128
+    )  # largest standard deviation of Gaussian noise, grey levels of 255 [0..128]
+    erase: float = _limit(
+        0.0, 1
+    )  # probability that a rectangle of 2 to 20 % of the area becomes background [0..1]
     jpeg: int = _limit(0, 95)  # lowest JPEG quality, drawn up to 95; 0 is off [0..95]
     trivial: bool = False  # TrivialAugment: one operation of its wide list at a random strength, on top of the others
-    rand: int = _limit(0, 8)  # RandAugment: so many different operations of that list, each at the strength `magnitude`; 0 is off [0..8]
-    magnitude: float = _limit(0.3, 1)  # their strength, as a share of TrivialAugment's widest [0..1]
+    rand: int = _limit(
+        0, 8
+    )  # RandAugment: so many different operations of that list, each at the strength `magnitude`; 0 is off [0..8]
+    magnitude: float = _limit(
+        0.3, 1
+    )  # their strength, as a share of TrivialAugment's widest [0..1]
     probability: float = _limit(1.0, 1)  # share of the samples that are changed at all [0..1]
     fill: int = _limit(255, 255)  # grey level outside the picture: the data's background [0..255]
 
     def __post_init__(self):
         for f in dataclasses.fields(self):
-            limits = dict(low=0, high=f.metadata["high"], high_open=f.metadata.get("high_open", False)) if f.metadata else {}
-            object.__setattr__(self, f.name, Param(f.name, f.type.__name__, f.default, **limits).check(getattr(self, f.name)))
+            limits = (
+                dict(low=0, high=f.metadata["high"], high_open=f.metadata.get("high_open", False))
+                if f.metadata
+                else {}
+            )
+            object.__setattr__(
+                self,
+                f.name,
+                Param(f.name, f.type.__name__, f.default, **limits).check(getattr(self, f.name)),
+            )
 
     def __repr__(self):
         return f"Augment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"
 
 # %% ../../nbs/augment/00_images.ipynb #6a8552aa
 @patch_to(Augment)
-def strengths(self,
+def strengths(
+    self,
     draws: Draws,  # of B samples
 ) -> dict[str, np.ndarray]:  # operation: (B,) float64, 0 for a sample that it leaves
     "What happens to each sample; an operation without a limit is not in it."
     changed = draws("changed") < self.probability
     wide = [op.name for op in OPERATIONS.values() if op.wide]
     chosen = np.floor(draws("trivial") * (len(wide) + 1))  # the last number is nothing
-    order = dict(zip(wide, np.argsort(np.argsort([draws(f"rand order {n}") for n in wide], 0), 0))) if self.rand else {}  # which come first, for each sample
+    order = (
+        dict(zip(wide, np.argsort(np.argsort([draws(f"rand order {n}") for n in wide], 0), 0)))
+        if self.rand
+        else {}
+    )  # which come first, for each sample
     out = {}
     for name, op in OPERATIONS.items():
         limit = getattr(self, op.setting) if op.setting else 0
-        if limit: out[name] = op.draw(limit, draws(name)) * changed
-        if self.rand and op.wide: out[name] = out.get(name, 0) + op.draw(op.wide * self.magnitude, self._full(op, draws(f"rand {name}"))) * (order[name] < self.rand) * changed
-        if self.trivial and op.wide: out[name] = out.get(name, 0) + op.draw(op.wide, draws(f"trivial {name}")) * (chosen == wide.index(name)) * changed
+        if limit:
+            out[name] = op.draw(limit, draws(name)) * changed
+        if self.rand and op.wide:
+            out[name] = (
+                out.get(name, 0)
+                + op.draw(op.wide * self.magnitude, self._full(op, draws(f"rand {name}")))
+                * (order[name] < self.rand)
+                * changed
+            )
+        if self.trivial and op.wide:
+            out[name] = (
+                out.get(name, 0)
+                + op.draw(op.wide, draws(f"trivial {name}"))
+                * (chosen == wide.index(name))
+                * changed
+            )
     return out
+
 
 @patch_to(Augment)
 def _full(self, op: Operation, u: np.ndarray) -> np.ndarray:
     "Draws that give an operation its whole strength, one way or the other."
-    return (u < .5) * 1.0 if op.draw is _signed else u if op.draw is _chance else np.ones_like(u)
+    return (u < 0.5) * 1.0 if op.draw is _signed else u if op.draw is _chance else np.ones_like(u)
 
 # %% ../../nbs/augment/00_images.ipynb #f73faabf
 @patch_to(Augment)
-def __call__(self,
+def __call__(
+    self,
     x: torch.Tensor,  # (B,3,H,W) uint8, any device; not changed
     ids,  # (B,) row numbers of the samples: tensor, array or list
     seed: int,  # of the run
@@ -365,7 +507,9 @@ def __call__(self,
 ) -> torch.Tensor:  # (B,3,H,W) uint8, same device; `x` itself if nothing was to be done
     "The batch, each sample changed at random."
     if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[1] != 3 or len(x) != len(ids):
-        raise ValueError(f"a batch {tuple(x.shape)} of {x.dtype} with {len(ids)} row numbers was given; it must be (B,3,H,W) of uint8 with B row numbers")
+        raise ValueError(
+            f"a batch {tuple(x.shape)} of {x.dtype} with {len(ids)} row numbers was given; it must be (B,3,H,W) of uint8 with B row numbers"
+        )
     draws = Draws(seed, epoch, ids)
     return apply_operations(x, self.strengths(draws), draws, self.fill)
 
@@ -373,10 +517,13 @@ def __call__(self,
 _PRESETS = {
     "none": {},
     "light": dict(rotate=10, scale=0.1, translate=0.05),
-    "photo": dict(flip=0.5, rotate=15, scale=0.2, translate=0.1, brightness=0.2, contrast=0.2, saturation=0.2),
+    "photo": dict(
+        flip=0.5, rotate=15, scale=0.2, translate=0.1, brightness=0.2, contrast=0.2, saturation=0.2
+    ),
     "trivial": dict(trivial=True),
     "rand": dict(rand=2),
 }
+
 
 def from_preset(
     cls,  # a class of settings
@@ -389,11 +536,16 @@ def from_preset(
     for what, given, known in (("preset", [name], list(presets)), ("change", changes, fields)):
         if unknown := [n for n in given if n not in known]:
             near = nearest(str(unknown[0]), known)
-            raise UsageError(f"there is no {what} {unknown[0]!r}; there are {', '.join(known)}" + (f"; did you mean {near!r}?" if near else ""))
+            raise UsageError(
+                f"there is no {what} {unknown[0]!r}; there are {', '.join(known)}"
+                + (f"; did you mean {near!r}?" if near else "")
+            )
     return cls(**presets[name] | changes)
 
+
 @patch_to(Augment, kind=classmethod)
-def preset(cls,
+def preset(
+    cls,
     name: str,  # none, light, photo, trivial or rand
     **changes,  # fields of `Augment` that differ from it
 ) -> Augment:
@@ -410,11 +562,18 @@ def show_augment(
 ):
     "Training pictures, and below them what three epochs would see; returns the figure."
     import matplotlib.pyplot as plt
+
     ids = data.train.ids
     ids = ids[permutation(len(ids), seed, "show")[:n]]
     x = torch.from_numpy(data.pixels(size)[ids])
     rows = {"original": x} | {f"epoch {epoch}": augment(x, ids, seed, epoch) for epoch in range(3)}
-    fig, axes = plt.subplots(len(rows), len(ids), figsize=(1.1 * len(ids) + .3, 1.1 * len(rows)), squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(
+        len(rows),
+        len(ids),
+        figsize=(1.1 * len(ids) + 0.3, 1.1 * len(rows)),
+        squeeze=False,
+        layout="constrained",
+    )
     for line, (name, pictures) in zip(axes, rows.items()):
         line[0].set_ylabel(name, fontsize=8)
         for ax, picture in zip(line, pictures):

@@ -16,18 +16,19 @@ import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
-from ..core import Registry, UsageError, counter, fingerprint, patch_to, permutation, uniform
 from .images import _normal, from_preset
-from ..reading.folders import RECORDINGS, files_in
-from ..params import Param
-from ..runfolder import hold
-from ..reading.sounds import SOUND_SUFFIXES, look_at_sounds, waves
+from ..core import Registry, UsageError, counter, fingerprint, patch_to, permutation, uniform
 from ..data.speech import Players, show_sounds, sound_player
+from ..params import Param
+from ..reading.folders import RECORDINGS, files_in
+from ..reading.sounds import SOUND_SUFFIXES, look_at_sounds, waves
+from ..runfolder import hold
 
 # %% ../../nbs/augment/02_sounds.ipynb #e0d2ceee
 @dataclasses.dataclass(frozen=True)
 class Occasion:
     "What an operation may use besides the wave."
+
     key: int  # the clip's own, from run seed, epoch and row number
     settings: "SoundAugment"
     rate: int = 16000  # samples a second
@@ -42,7 +43,10 @@ class Occasion:
         "(n,) float32 numbers of the normal distribution."
         return _normal(np.array([counter(self.key, name)], np.uint64), n, self.device)[0]
 
-SOUND_OPERATIONS = Registry("sound operation")  # name: function (wave (n,) float32, the field's value, occasion) -> wave
+
+SOUND_OPERATIONS = Registry(
+    "sound operation"
+)  # name: function (wave (n,) float32, the field's value, occasion) -> wave
 
 sound_operation = SOUND_OPERATIONS.register  # the field of `SoundAugment` of that name turns it on
 
@@ -51,11 +55,17 @@ def _long_enough(n: int) -> int:
     "A length of at least n that the FFT likes."
     return next_fast_len(n, real=True)
 
+
 def _resampled(wave: torch.Tensor, hundredths: int) -> torch.Tensor:
     "The wave played so many hundredths as fast; nothing above the new half rate is left."
-    k = _long_enough(math.ceil((len(wave) + 400) / hundredths))  # zeros at the end keep it from running into the beginning
+    k = _long_enough(
+        math.ceil((len(wave) + 400) / hundredths)
+    )  # zeros at the end keep it from running into the beginning
     spectrum = torch.fft.rfft(wave, k * hundredths)
-    return (torch.fft.irfft(spectrum, 100 * k) * (100 / hundredths))[:max(1, round(len(wave) * 100 / hundredths))]
+    return (torch.fft.irfft(spectrum, 100 * k) * (100 / hundredths))[
+        : max(1, round(len(wave) * 100 / hundredths))
+    ]
+
 
 @sound_operation("speed")
 def _speed(wave, amount, now):
@@ -65,11 +75,14 @@ def _speed(wave, amount, now):
 # %% ../../nbs/augment/02_sounds.ipynb #e7ffbe84
 _TURN = 1 << 24  # a full turn of a phase, in integers
 
+
 def _stretched(wave: torch.Tensor, times: float, rate: int) -> torch.Tensor:
     "The wave made longer, at the same pitch."
-    width = 1 << round(math.log2(.064 * rate))
+    width = 1 << round(math.log2(0.064 * rate))
     window = torch.hann_window(width, device=wave.device)
-    frames = torch.stft(wave, width, width // 4, window=window, pad_mode="constant", return_complex=True)
+    frames = torch.stft(
+        wave, width, width // 4, window=window, pad_mode="constant", return_complex=True
+    )
     at = torch.arange(0, frames.shape[1], 1 / times, dtype=torch.float64)
     at = at[at < frames.shape[1]]  # rounding can go beyond
     before, share = at.long().to(wave.device), at.frac().float().to(wave.device)
@@ -79,36 +92,53 @@ def _stretched(wave: torch.Tensor, times: float, rate: int) -> torch.Tensor:
     phase = (phase[:, :1] + step.cumsum(1) - step).remainder(_TURN) * (2 * math.pi / _TURN)
     size = size[:, before] * (1 - share) + size[:, before + 1] * share
     turned = torch.polar(size, phase.float())
-    locked = turned - torch.roll(turned, 1, 0) - torch.roll(turned, -1, 0)  # of the window's three bins a partial, the strongest decides
-    return torch.istft(torch.polar(size, locked.angle()), width, width // 4, window=window, length=round(len(wave) * times))
+    locked = (
+        turned - torch.roll(turned, 1, 0) - torch.roll(turned, -1, 0)
+    )  # of the window's three bins a partial, the strongest decides
+    return torch.istft(
+        torch.polar(size, locked.angle()),
+        width,
+        width // 4,
+        window=window,
+        length=round(len(wave) * times),
+    )
+
 
 @sound_operation("pitch")
 def _pitch(wave, amount, now):
     hundredths = round(100 * 2 ** (amount * (2 * now.draw("pitch") - 1) / 12))
-    if hundredths == 100: return wave
+    if hundredths == 100:
+        return wave
     wave, n = _resampled(_stretched(wave, hundredths / 100, now.rate), hundredths), len(wave)
     return torch.nn.functional.pad(wave, (0, max(0, n - len(wave))))[:n]
 
 # %% ../../nbs/augment/02_sounds.ipynb #0abeda61
 def _power(wave: torch.Tensor) -> torch.Tensor:
     "Mean square, summed as integers, so that the order of adding does not matter."
-    return (wave * 2.0 ** 18).round().long().square().sum().double() / (2.0 ** 36 * len(wave))
+    return (wave * 2.0**18).round().long().square().sum().double() / (2.0**36 * len(wave))
+
 
 def _to_power(wave: torch.Tensor, power: torch.Tensor) -> torch.Tensor:
     "The wave with this mean square; silence stays silence."
     return wave * (power / _power(wave).clamp(min=1e-20)).sqrt().float()
 
+
 @sound_operation("echo")
 def _echo(wave, amount, now):
     seconds, below = amount * now.draw("echo"), 10 * now.draw("echo level")
     length = int(seconds * now.rate)
-    if length < 2: return wave
+    if length < 2:
+        return wave
     fall = math.log(1000) / (seconds * now.rate)  # of the amplitude, a sample
     energy = (1 - math.exp(-2 * fall * length)) / (1 - math.exp(-2 * fall))
-    room = now.normal("echo", length) * torch.exp(-fall * torch.arange(length, device=wave.device)) * (10 ** (-below / 10) / energy) ** .5
+    room = (
+        now.normal("echo", length)
+        * torch.exp(-fall * torch.arange(length, device=wave.device))
+        * (10 ** (-below / 10) / energy) ** 0.5
+    )
     room[0] = 1
     m = _long_enough(len(wave) + length)
-    wet = torch.fft.irfft(torch.fft.rfft(wave, m) * torch.fft.rfft(room, m), m)[:len(wave)]
+    wet = torch.fft.irfft(torch.fft.rfft(wave, m) * torch.fft.rfft(room, m), m)[: len(wave)]
     return _to_power(wet, _power(wave))
 
 # %% ../../nbs/augment/02_sounds.ipynb #ec3d4ca2
@@ -123,26 +153,43 @@ def add_noise(
 # %% ../../nbs/augment/02_sounds.ipynb #48693856
 def _span(wave: torch.Tensor, n: int, draw: float) -> torch.Tensor:
     "n samples from a drawn place on, starting over where the wave ends."
-    if len(wave) > n: return wave[int(draw * (len(wave) - n + 1)):][:n]
+    if len(wave) > n:
+        return wave[int(draw * (len(wave) - n + 1)) :][:n]
     return wave.roll(-int(draw * len(wave))).repeat(math.ceil(n / len(wave)))[:n]
 
-def _white(n, now): return now.normal("white", n)
+
+def _white(n, now):
+    return now.normal("white", n)
+
 
 def _pink(n, now):
     m = _long_enough(n)
     hertz = torch.arange(m // 2 + 1, device=now.device) * (now.rate / m)
-    return torch.fft.irfft(torch.fft.rfft(now.normal("pink", m)) / hertz.clamp(min=20).sqrt(), m)[:n]
+    return torch.fft.irfft(torch.fft.rfft(now.normal("pink", m)) / hertz.clamp(min=20).sqrt(), m)[
+        :n
+    ]
+
 
 def _babble(n, now):
     one = torch.ones((), dtype=torch.float64, device=now.device)
-    return sum((_to_power(_span(wave, n, now.draw(f"babble {i}")), one) for i, wave in enumerate(now.voices())), torch.zeros(n, device=now.device))
+    return sum(
+        (
+            _to_power(_span(wave, n, now.draw(f"babble {i}")), one)
+            for i, wave in enumerate(now.voices())
+        ),
+        torch.zeros(n, device=now.device),
+    )
+
 
 def _files(n, now):
     flat, ends = _noise_files(now.settings.noise_folder, now.rate)
     i = int(now.draw("file") * len(ends))
     first, last = int(ends[i - 1]) if i else 0, int(ends[i])
-    if last - first > n: first += int(now.draw("file place") * (last - first - n + 1)); last = first + n  # no more is read than is used
+    if last - first > n:
+        first += int(now.draw("file place") * (last - first - n + 1))
+        last = first + n  # no more is read than is used
     return _span(_as_wave(flat[first:last]).to(now.device), n, now.draw("file place"))
+
 
 _NOISES = {"white": _white, "pink": _pink, "babble": _babble, "files": _files}
 
@@ -151,56 +198,90 @@ def _as_wave(wave) -> torch.Tensor:
     "A clip as (n,) float32; int16 is divided by its full scale."
     if not torch.is_tensor(wave):
         wave = np.asarray(wave)
-        wave = torch.from_numpy(wave.astype(np.float32) / np.float32(32768 if wave.dtype == np.int16 else 1))
-    if wave.ndim != 1 or wave.dtype != torch.float32: raise UsageError(f"a clip of shape {tuple(wave.shape)} and type {str(wave.dtype).removeprefix('torch.')} was given; it must be (n,) float32 in [-1, 1]")
+        wave = torch.from_numpy(
+            wave.astype(np.float32) / np.float32(32768 if wave.dtype == np.int16 else 1)
+        )
+    if wave.ndim != 1 or wave.dtype != torch.float32:
+        raise UsageError(
+            f"a clip of shape {tuple(wave.shape)} and type {str(wave.dtype).removeprefix('torch.')} was given; it must be (n,) float32 in [-1, 1]"
+        )
     return wave
+
 
 @functools.lru_cache(4)
 def _noise_files(folder: str, rate: int):
     "All recordings of a folder one behind the other (samples,) int16, and where each ends."
     path = Path(folder).expanduser()
     items = files_in(path, RECORDINGS) if path.is_dir() else []
-    if not items: raise UsageError(f"noise_folder is {folder!r}, which holds no recording; give a folder with files of {', '.join(SOUND_SUFFIXES[:7])} …")
+    if not items:
+        raise UsageError(
+            f"noise_folder is {folder!r}, which holds no recording; give a folder with files of {', '.join(SOUND_SUFFIXES[:7])} …"
+        )
     looked = look_at_sounds(items)
-    if bad := [f"{Path(p).name}: {wrong}" for p, wrong in zip(items, [look.wrong for look in looked]) if wrong]: raise UsageError(f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]}); remove them")
+    if bad := [
+        f"{Path(p).name}: {wrong}"
+        for p, wrong in zip(items, [look.wrong for look in looked])
+        if wrong
+    ]:
+        raise UsageError(
+            f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]}); remove them"
+        )
     hold(f"noise {folder}", folder, recordings=fingerprint([sha for sha, *_ in looked]))
     return waves(items, [sha for sha, *_ in looked], rate)
 
+
 @sound_operation("noise")
 def _noise(wave, amount, now):
-    if now.draw("noise") >= amount: return wave
+    if now.draw("noise") >= amount:
+        return wave
     s = now.settings
     kind = s.kinds[int(now.draw("noise kind") * len(s.kinds))]
-    return add_noise(wave, _NOISES[kind](len(wave), now), s.snr_low + (s.snr_high - s.snr_low) * now.draw("snr"))
+    return add_noise(
+        wave, _NOISES[kind](len(wave), now), s.snr_low + (s.snr_high - s.snr_low) * now.draw("snr")
+    )
 
 # %% ../../nbs/augment/02_sounds.ipynb #170b9871
 _EDGE = 50.0  # hertz from all to nothing; steeper filters ring into the pauses
+
 
 def _filtered(wave: torch.Tensor, rate: int, factor) -> torch.Tensor:
     "The wave with each frequency times `factor(hertz)`."
     m = _long_enough(len(wave) + rate // 20)
     hertz = torch.arange(m // 2 + 1, device=wave.device) * (rate / m)
-    return torch.fft.irfft(torch.fft.rfft(wave, m) * factor(hertz), m)[:len(wave)]
+    return torch.fft.irfft(torch.fft.rfft(wave, m) * factor(hertz), m)[: len(wave)]
+
 
 @sound_operation("telephone")
 def _telephone(wave, amount, now):
-    if now.draw("telephone") >= amount: return wave
-    return _filtered(wave, now.rate, lambda hertz: (1 - torch.maximum(300 - hertz, hertz - 3400) / _EDGE).clamp(0, 1))
+    if now.draw("telephone") >= amount:
+        return wave
+    return _filtered(
+        wave,
+        now.rate,
+        lambda hertz: (1 - torch.maximum(300 - hertz, hertz - 3400) / _EDGE).clamp(0, 1),
+    )
+
 
 @sound_operation("gain")
-def _gain(wave, amount, now): return wave * 10 ** (amount * (2 * now.draw("gain") - 1) / 20)
+def _gain(wave, amount, now):
+    return wave * 10 ** (amount * (2 * now.draw("gain") - 1) / 20)
 
 # %% ../../nbs/augment/02_sounds.ipynb #5df0df3c
 _LEAST_KEPT = 0.8  # of a clip: short ones are masked less
 
+
 @sound_operation("time_mask")
 def _time_mask(wave, amount, now):
-    out, most = wave.clone(), min(amount * now.rate, (1 - _LEAST_KEPT) * len(wave) / now.settings.masks)
+    out, most = (
+        wave.clone(),
+        min(amount * now.rate, (1 - _LEAST_KEPT) * len(wave) / now.settings.masks),
+    )
     for i in range(now.settings.masks):
         width = int(most * now.draw(f"span {i}"))
         first = int(now.draw(f"span place {i}") * (len(wave) - width + 1))
-        out[first:first + width] = 0
+        out[first : first + width] = 0
     return out
+
 
 @sound_operation("frequency_mask")
 def _frequency_mask(wave, amount, now):
@@ -209,37 +290,70 @@ def _frequency_mask(wave, amount, now):
         width = amount * now.draw(f"band {i}")
         first = now.draw(f"band place {i}") * (1 - width)
         bands.append([700 * (10 ** (share * top / 2595) - 1) for share in (first, first + width)])
-    return _filtered(wave, now.rate, lambda hertz: math.prod(torch.maximum(low - hertz, hertz - high).div(_EDGE).clamp(0, 1) for low, high in bands))
+    return _filtered(
+        wave,
+        now.rate,
+        lambda hertz: math.prod(
+            torch.maximum(low - hertz, hertz - high).div(_EDGE).clamp(0, 1) for low, high in bands
+        ),
+    )
 
 # %% ../../nbs/augment/02_sounds.ipynb #4e1bab67
-def _up_to(default, high, low=0.0, **more): return dataclasses.field(default=default, metadata=dict(low=low, high=high) | more)
+def _up_to(default, high, low=0.0, **more):
+    return dataclasses.field(default=default, metadata=dict(low=low, high=high) | more)
+
 
 @dataclasses.dataclass(frozen=True)
 class SoundAugment:
     "How recordings are changed at random while training; as it comes, not at all."
-    speed: float = _up_to(0.0, 0.5)  # largest relative change of tempo and pitch; 0.1 is 0.9 to 1.1 [0..0.5]
+
+    speed: float = _up_to(
+        0.0, 0.5
+    )  # largest relative change of tempo and pitch; 0.1 is 0.9 to 1.1 [0..0.5]
     pitch: float = _up_to(0.0, 12)  # largest shift either way, semitones; the length stays [0..12]
     echo: float = _up_to(0.0, 5)  # longest RT60, seconds [0..5]
     gain: float = _up_to(0.0, 40)  # largest change of loudness either way, dB [0..40]
-    time_mask: float = _up_to(0.0, 5)  # longest silenced span, seconds; all spans leave four fifths of a clip [0..5]
-    frequency_mask: float = _up_to(0.0, 0.5)  # widest band that is filtered out, a share of the mel scale [0..0.5]
+    time_mask: float = _up_to(
+        0.0, 5
+    )  # longest silenced span, seconds; all spans leave four fifths of a clip [0..5]
+    frequency_mask: float = _up_to(
+        0.0, 0.5
+    )  # widest band that is filtered out, a share of the mel scale [0..0.5]
     masks: int = _up_to(2, 10, 1)  # spans and bands a clip [1..10]
     noise: float = _up_to(0.0, 1)  # share of the clips that get noise [0..1]
-    kinds: tuple = dataclasses.field(default=("white", "pink"), metadata=dict(choices=tuple(_NOISES)))  # of noise, one is drawn a clip, each {white, pink, babble, files}
+    kinds: tuple = dataclasses.field(
+        default=("white", "pink"), metadata=dict(choices=tuple(_NOISES))
+    )  # of noise, one is drawn a clip, each {white, pink, babble, files}
     snr_low: float = _up_to(5.0, 60, -20.0)  # least signal-to-noise ratio, dB [-20..60]
     snr_high: float = _up_to(25.0, 60, -20.0)  # largest, dB [-20..60]
     noise_folder: str = ""  # recordings of noise, for the kind files
-    telephone: float = _up_to(0.0, 1)  # share of the clips that lose what a telephone does not pass [0..1]
+    telephone: float = _up_to(
+        0.0, 1
+    )  # share of the clips that lose what a telephone does not pass [0..1]
     probability: float = _up_to(1.0, 1)  # share of the clips that are changed at all [0..1]
 
     def __post_init__(self):
         for f in dataclasses.fields(self):
             many, value = f.type is tuple, getattr(self, f.name)
-            value = Param(f.name, "list[str]" if many else f.type.__name__, list(f.default) if many else f.default, **f.metadata).check(list(value) if type(value) is tuple else value)
+            value = Param(
+                f.name,
+                "list[str]" if many else f.type.__name__,
+                list(f.default) if many else f.default,
+                **f.metadata,
+            ).check(list(value) if type(value) is tuple else value)
             object.__setattr__(self, f.name, tuple(value) if many else value)
-        if self.snr_low > self.snr_high: raise UsageError(f"snr_low is {self.snr_low:g} and snr_high {self.snr_high:g}; the lower must not be above the higher; exchange them")
-        if self.noise and not self.kinds: raise UsageError(f"noise is {self.noise:g} and kinds is empty; name at least one of {', '.join(_NOISES)}, or make noise 0")
-        if ("files" in self.kinds) != bool(self.noise_folder): raise UsageError(f"kinds is {', '.join(self.kinds)} and noise_folder {self.noise_folder!r}; the kind files and a folder go together; give both or neither")
+        if self.snr_low > self.snr_high:
+            raise UsageError(
+                f"snr_low is {self.snr_low:g} and snr_high {self.snr_high:g}; the lower must not be above the higher; exchange them"
+            )
+        if self.noise and not self.kinds:
+            raise UsageError(
+                f"noise is {self.noise:g} and kinds is empty; name at least one of {', '.join(_NOISES)}, or make noise 0"
+            )
+        if ("files" in self.kinds) != bool(self.noise_folder):
+            raise UsageError(
+                f"kinds is {', '.join(self.kinds)} and noise_folder {self.noise_folder!r}; the kind files and a folder go together; give both or neither"
+            )
 
     def __repr__(self):
         return f"SoundAugment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"
@@ -247,8 +361,10 @@ class SoundAugment:
 # %% ../../nbs/augment/02_sounds.ipynb #f542850b
 _BABBLE = 5  # voices
 
+
 @patch_to(SoundAugment)
-def __call__(self,
+def __call__(
+    self,
     waves: list,  # B clips: (n_i,) float32 tensors or arrays in [-1, 1], or int16 arrays
     ids,  # (B,) row numbers of the clips: tensor, array or list
     seed: int,  # of the run
@@ -259,36 +375,69 @@ def __call__(self,
 ) -> list[torch.Tensor]:  # B (m_i,) float32 in [-1, 1], each on its wave's device
     "The batch, each clip changed at random; `speed` changes lengths."
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
-    if len(waves) != len(ids): raise UsageError(f"{len(waves)} clips with {len(ids)} row numbers were given; allowed is a list with a row number for each")
+    if len(waves) != len(ids):
+        raise UsageError(
+            f"{len(waves)} clips with {len(ids)} row numbers were given; allowed is a list with a row number for each"
+        )
     babble = self.noise and "babble" in self.kinds
-    if babble and (others is None or not len(rows)): raise UsageError("kinds has babble, but no other clips were given; give others= and rows=, or take babble out of kinds")
-    used, out = [(f, getattr(self, name)) for name, f in SOUND_OPERATIONS.items() if getattr(self, name)], []
+    if babble and (others is None or not len(rows)):
+        raise UsageError(
+            "kinds has babble, but no other clips were given; give others= and rows=, or take babble out of kinds"
+        )
+    used, out = (
+        [(f, getattr(self, name)) for name, f in SOUND_OPERATIONS.items() if getattr(self, name)],
+        [],
+    )
     for wave, i in zip(map(_as_wave, waves), ids):
         key = counter("noises", int(seed), int(epoch), int(i))
         if used and len(wave) and uniform(key, "changed") < self.probability:
-            now = Occasion(key, self, rate, wave.device, functools.partial(_voices, others, rows, key, int(i), wave.device))
-            for operation, amount in used: wave = operation(wave, amount, now)
+            now = Occasion(
+                key,
+                self,
+                rate,
+                wave.device,
+                functools.partial(_voices, others, rows, key, int(i), wave.device),
+            )
+            for operation, amount in used:
+                wave = operation(wave, amount, now)
             wave = wave / wave.abs().max().clamp(min=1)
         out.append(wave)
     return out
+
 
 def _partners(key: int, own: int, rows) -> list[int]:
     "Row numbers of the clips that babble behind clip `own`; not that one, where there are others."
     places = [int(uniform(key, "babble", k) * len(rows)) for k in range(_BABBLE)]
     return [int(rows[(p + 1) % len(rows)] if rows[p] == own else rows[p]) for p in places]
 
-def _voices(others, rows, key: int, own: int, device) -> list[torch.Tensor]: return [_as_wave(w).to(device) for w in others(_partners(key, own, rows)) if len(w)]
+
+def _voices(others, rows, key: int, own: int, device) -> list[torch.Tensor]:
+    return [_as_wave(w).to(device) for w in others(_partners(key, own, rows)) if len(w)]
 
 # %% ../../nbs/augment/02_sounds.ipynb #2f7c11ff
 _SOUND_PRESETS = {
     "none": {},
     "light": dict(speed=0.1, gain=6.0, noise=0.3, snr_low=10.0, snr_high=30.0),
-    "strong": dict(speed=0.1, pitch=2.0, echo=0.6, gain=10.0, time_mask=0.3, frequency_mask=0.15, noise=0.6, kinds=("white", "pink", "babble"), snr_low=0.0, snr_high=25.0, telephone=0.1),
+    "strong": dict(
+        speed=0.1,
+        pitch=2.0,
+        echo=0.6,
+        gain=10.0,
+        time_mask=0.3,
+        frequency_mask=0.15,
+        noise=0.6,
+        kinds=("white", "pink", "babble"),
+        snr_low=0.0,
+        snr_high=25.0,
+        telephone=0.1,
+    ),
     "telephone": dict(speed=0.1, gain=10.0, noise=0.5, snr_low=5.0, snr_high=30.0, telephone=1.0),
 }
 
+
 @patch_to(SoundAugment, kind=classmethod)
-def preset(cls,
+def preset(
+    cls,
     name: str,  # none, light, strong or telephone
     **changes,  # fields of `SoundAugment` that differ from it
 ) -> SoundAugment:
@@ -302,8 +451,13 @@ def _before_after(augment, waves, ids, n, seed, titles, more) -> list[tuple[str,
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     first, rows = [waves[i] for i in chosen], [ids[i] for i in chosen]
     epochs = [augment(first, rows, seed, epoch, **more) for epoch in range(3)]
-    for k, i in enumerate(chosen): out += [(titles[i] if titles else f"row {ids[i]}", _as_wave(first[k])), *((f"epoch {e}", epochs[e][k]) for e in range(3))]
+    for k, i in enumerate(chosen):
+        out += [
+            (titles[i] if titles else f"row {ids[i]}", _as_wave(first[k])),
+            *((f"epoch {e}", epochs[e][k]) for e in range(3)),
+        ]
     return out
+
 
 def show_noises(
     augment: SoundAugment,
@@ -316,7 +470,9 @@ def show_noises(
 ):
     "Spectrograms of some clips, and beside each what three epochs would see; returns the figure."
     rate, pairs = more.get("rate", 16000), _before_after(augment, waves, ids, n, seed, titles, more)
-    return show_sounds([(wave.cpu().numpy(), rate) for _, wave in pairs], [title for title, _ in pairs])
+    return show_sounds(
+        [(wave.cpu().numpy(), rate) for _, wave in pairs], [title for title, _ in pairs]
+    )
 
 # %% ../../nbs/augment/02_sounds.ipynb #8ae1d72d
 def hear_noises(
@@ -330,4 +486,9 @@ def hear_noises(
 ) -> Players:
     "Players of some clips, and of what three epochs would make of each; the same as `show_noises` shows."
     pairs = _before_after(augment, waves, ids, n, seed, titles, more)
-    return Players("\n".join(sound_player((wave.cpu().numpy(), more.get("rate", 16000)), html.escape(title)) for title, wave in pairs))
+    return Players(
+        "\n".join(
+            sound_player((wave.cpu().numpy(), more.get("rate", 16000)), html.escape(title))
+            for title, wave in pairs
+        )
+    )

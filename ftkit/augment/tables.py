@@ -19,14 +19,25 @@ from ..params import Param
 @dataclasses.dataclass(frozen=True)
 class TableAugment:
     "What may be changed in a row, each time it is used."
+
     noise: float = _limit(0, 1)  # spread of the noise added to numbers, as a share of theirs [0..1]
-    swap: float = _limit(0, 1)  # chance of each cell to be taken from another row of the same class [0..1]
-    blank: float = _limit(0, 1)  # chance of each cell to be missing, and of a category to be one that was never seen [0..1]
+    swap: float = _limit(
+        0, 1
+    )  # chance of each cell to be taken from another row of the same class [0..1]
+    blank: float = _limit(
+        0, 1
+    )  # chance of each cell to be missing, and of a category to be one that was never seen [0..1]
 
     def __post_init__(self):
-        for f in dataclasses.fields(self): object.__setattr__(self, f.name, Param(f.name, "float", f.default, low=0, high=1).check(getattr(self, f.name)))
+        for f in dataclasses.fields(self):
+            object.__setattr__(
+                self,
+                f.name,
+                Param(f.name, "float", f.default, low=0, high=1).check(getattr(self, f.name)),
+            )
 
-    def __call__(self,
+    def __call__(
+        self,
         x: torch.Tensor,  # (B,F) float32 as a TablePrep makes them: numbers (nan: missing), then codes of categories (0: missing, 1: another than those known)
         ids,  # (B,) row numbers
         seed: int,  # of the run
@@ -37,24 +48,65 @@ class TableAugment:
     ) -> torch.Tensor:  # (B,F) float32
         "The batch, each row changed at random."
         draws, n, x = Draws(seed, epoch, ids), rows.prep.n_numbers, x.clone()
-        each = lambda what: to_device(uniform("table", what, seed, epoch, (draws.ids[:, None] * x.shape[1] + np.arange(x.shape[1])).view(np.uint64)), x.device)  # (B,F)
-        if self.swap: x = torch.where(each("swap") < self.swap, to_device(rows.x[_partners(draws, labels, among)], x.device), x)
-        if self.noise: x[:, :n] += self.noise * torch.special.ndtri(each("noise")[:, :n].clamp_min(1e-9)).float()
+
+        def each(what):
+            return to_device(
+                uniform(
+                    "table",
+                    what,
+                    seed,
+                    epoch,
+                    (draws.ids[:, None] * x.shape[1] + np.arange(x.shape[1])).view(np.uint64),
+                ),
+                x.device,
+            )  # (B,F)
+
+        if self.swap:
+            x = torch.where(
+                each("swap") < self.swap,
+                to_device(rows.x[_partners(draws, labels, among)], x.device),
+                x,
+            )
+        if self.noise:
+            x[:, :n] += (
+                self.noise * torch.special.ndtri(each("noise")[:, :n].clamp_min(1e-9)).float()
+            )
         if self.blank:
-            x = torch.where(each("blank") < self.blank, torch.where(torch.arange(x.shape[1], device=x.device) < n, torch.nan, (each("unseen") < .5).float()), x)
+            x = torch.where(
+                each("blank") < self.blank,
+                torch.where(
+                    torch.arange(x.shape[1], device=x.device) < n,
+                    torch.nan,
+                    (each("unseen") < 0.5).float(),
+                ),
+                x,
+            )
         return x
 
 # %% ../../nbs/augment/03_tables.ipynb #9f6c2fef
 def _partners(draws: Draws, labels: np.ndarray, among: np.ndarray) -> np.ndarray:
     "For each row another training row of its class."
     order = among[np.argsort(labels[among], kind="stable")]
-    low, high = (np.searchsorted(labels[order], labels[draws.ids], side) for side in ("left", "right"))
+    low, high = (
+        np.searchsorted(labels[order], labels[draws.ids], side) for side in ("left", "right")
+    )
     return order[low + (draws("partner") * (high - low)).astype(np.int64)]
 
+
 @patch_to(TableAugment, kind=classmethod)
-def preset(cls,
+def preset(
+    cls,
     name: str,  # none, light or strong
     **changes,  # fields that differ from it
 ) -> TableAugment:
     "A set of settings by name."
-    return from_preset(cls, {"none": {}, "light": dict(noise=.05, swap=.05, blank=.02), "strong": dict(noise=.1, swap=.15, blank=.1)}, name, changes)
+    return from_preset(
+        cls,
+        {
+            "none": {},
+            "light": dict(noise=0.05, swap=0.05, blank=0.02),
+            "strong": dict(noise=0.1, swap=0.15, blank=0.1),
+        },
+        name,
+        changes,
+    )

@@ -16,23 +16,31 @@ import regex
 
 from .images import from_preset
 from ..core import Registry, UsageError, counter, patch_to, permutation, uniform
-from ..reading.cleaning import NEGATIONS, cjk_share, function_words, is_word, split_words
 from ..params import Param
+from ..reading.cleaning import NEGATIONS, cjk_share, function_words, is_word, split_words
 
 # %% ../../nbs/augment/01_texts.ipynb #a3e245b5
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
     "What the changes take from a model."
+
     mask_token: str | None = None  # None: it has none
-    near: dict[str, list[str]] = dataclasses.field(default_factory=dict, repr=False)  # word in lower case: words to put in its place
+    near: dict[str, list[str]] = dataclasses.field(
+        default_factory=dict, repr=False
+    )  # word in lower case: words to put in its place
 
 # %% ../../nbs/augment/01_texts.ipynb #5ff08dd2
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
-_HALVES = set("ain aren couldn didn doesn don hadn hasn haven isn mightn mustn needn shan shouldn wasn weren wouldn ll ve".split())  # of don't and its like
+_HALVES = set(
+    "ain aren couldn didn doesn don hadn hasn haven isn mightn mustn needn shan shouldn wasn weren wouldn ll ve".split()
+)  # of don't and its like
 _CJK_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
+
 @functools.cache
-def _letter_script(letter: str) -> str: return unicodedata.name(letter, "").split(" ")[0]
+def _letter_script(letter: str) -> str:
+    return unicodedata.name(letter, "").split(" ")[0]
+
 
 def _whole_words(tokens: list[str]) -> dict[str, tuple[str, str, int]]:
     "Word in lower case: its script, its spelling, its token's number."
@@ -40,18 +48,28 @@ def _whole_words(tokens: list[str]) -> dict[str, tuple[str, str, int]]:
     for i, token in enumerate(tokens):
         marked, word = token[:1] in ("▁", "Ġ"), token.lstrip("▁Ġ")
         scripts = {_letter_script(c) for c in word} if _WORD.fullmatch(word) else ()
-        if len(scripts) != 1: continue
+        if len(scripts) != 1:
+            continue
         script = scripts.pop()
         if script in _CJK_SCRIPTS or (wordpiece or marked) and len(word) > 1:
-            if word.lower() not in out or word.islower(): out[word.lower()] = (script, word, i)
+            if word.lower() not in out or word.islower():
+                out[word.lower()] = (script, word, i)
     return out
 
+
 _NOT = set("不没沒无無未")
+
 
 def _unfit(a: str, b: str) -> bool:
     "Whether of two words in lower case one is the other, its plural, or its negation."
     a, b = sorted((a, b), key=len)
-    return b in (a, a + "s", a + "es", a[:-1] + "ies", *(p + a for p in ("un", "in", "im", "dis", "non"))) or _NOT.isdisjoint(a) != _NOT.isdisjoint(b)
+    return b in (
+        a,
+        a + "s",
+        a + "es",
+        a[:-1] + "ies",
+        *(p + a for p in ("un", "in", "im", "dis", "non")),
+    ) or _NOT.isdisjoint(a) != _NOT.isdisjoint(b)
 
 # %% ../../nbs/augment/01_texts.ipynb #38c8d848
 def _top(rows: np.ndarray, unit: np.ndarray, n: int) -> list[list[tuple[int, float]]]:
@@ -62,36 +80,59 @@ def _top(rows: np.ndarray, unit: np.ndarray, n: int) -> list[list[tuple[int, flo
     order = np.argsort(-values, axis=1, kind="stable")
     return [list(zip(b[o].tolist(), v[o].tolist())) for b, v, o in zip(best, values, order)]
 
+
 def nearest_words(
     tokens: list[str],  # V, as the tokenizer numbers them
     embeddings: np.ndarray,  # (V,D) the model's input embeddings
     words: Iterable[str],  # to find neighbours for; others than whole tokens are passed over
     k: int = 5,  # neighbours at most [1..]
     least: float = 0.35,  # lowest cosine [-1..1]
-) -> dict[str, list[str]]:  # word in lower case: nearest first; words without a neighbour are not in it
+) -> dict[
+    str, list[str]
+]:  # word in lower case: nearest first; words without a neighbour are not in it
     "Words of the same script that stand near others in the embeddings."
-    if len(tokens) != len(embeddings): raise UsageError(f"{len(tokens)} tokens and {len(embeddings)} rows of embeddings were given; there must be one row a token; take both from the same model")
+    if len(tokens) != len(embeddings):
+        raise UsageError(
+            f"{len(tokens)} tokens and {len(embeddings)} rows of embeddings were given; there must be one row a token; take both from the same model"
+        )
     whole, out = _whole_words(tokens), {}
-    for word in function_words() | NEGATIONS | _HALVES: whole.pop(word, None)
+    for word in function_words() | NEGATIONS | _HALVES:
+        whole.pop(word, None)
     wanted = sorted({w.lower() for w in words} & whole.keys())
     for script in sorted({whole[w][0] for w in wanted}):
-        asked, offered = [w for w in wanted if whole[w][0] == script], [w for w in whole if whole[w][0] == script]
-        if len(offered) > 40_000: offered = asked
+        asked, offered = (
+            [w for w in wanted if whole[w][0] == script],
+            [w for w in whole if whole[w][0] == script],
+        )
+        if len(offered) > 40_000:
+            offered = asked
         at = {w: i for i, w in enumerate(offered)}
         unit = np.asarray(embeddings[[whole[w][2] for w in offered]], np.float32)
         unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-        block = max(1, (1 << 28) // (12 * len(offered)))  # a cosine has 4 bytes and its place in the order 8: 256 MB
+        block = max(
+            1, (1 << 28) // (12 * len(offered))
+        )  # a cosine has 4 bytes and its place in the order 8: 256 MB
         for start in range(0, len(asked), block):
-            part = asked[start:start + block]
-            for word, row in zip(part, _top(unit[[at[w] for w in part]], unit, min(k + 8, len(offered)))):
-                found = [whole[offered[j]][1] for j, cosine in row if cosine >= least and not _unfit(offered[j], word)][:k]
-                if found: out[word] = found
+            part = asked[start : start + block]
+            for word, row in zip(
+                part, _top(unit[[at[w] for w in part]], unit, min(k + 8, len(offered)))
+            ):
+                found = [
+                    whole[offered[j]][1]
+                    for j, cosine in row
+                    if cosine >= least and not _unfit(offered[j], word)
+                ][:k]
+                if found:
+                    out[word] = found
     return out
 
 # %% ../../nbs/augment/01_texts.ipynb #a623d8d4
-TEXT_OPERATIONS = Registry("text operation")  # name: function (words, chosen, draw, vocabulary) -> words
+TEXT_OPERATIONS = Registry(
+    "text operation"
+)  # name: function (words, chosen, draw, vocabulary) -> words
 
 text_operation = TEXT_OPERATIONS.register
+
 
 @text_operation("replace")
 def _replace(words, chosen, draw, vocabulary):
@@ -103,8 +144,18 @@ def _replace(words, chosen, draw, vocabulary):
     return words
 
 # %% ../../nbs/augment/01_texts.ipynb #10ef2e50
-_PLACES = {key: (x + .5 * y, y) for y, row in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm")) for x, key in enumerate(row)}
-_KEYS = {a: "".join(b for b, q in _PLACES.items() if a != b and abs(p[0] - q[0]) <= 1 and abs(p[1] - q[1]) <= 1) for a, p in _PLACES.items()}
+_PLACES = {
+    key: (x + 0.5 * y, y)
+    for y, row in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm"))
+    for x, key in enumerate(row)
+}
+_KEYS = {
+    a: "".join(
+        b for b, q in _PLACES.items() if a != b and abs(p[0] - q[0]) <= 1 and abs(p[1] - q[1]) <= 1
+    )
+    for a, p in _PLACES.items()
+}
+
 
 def _misspell(word: str, kinds: str, kind: float, place: float, key: float) -> str:
     "`word` with one slip; draws in [0, 1) choose among `kinds`, its places, and the keys around."
@@ -112,9 +163,11 @@ def _misspell(word: str, kinds: str, kind: float, place: float, key: float) -> s
     a, b, keys = word[p], word[p + 1], _KEYS.get(word[p].lower())
     if kind == "k" and keys:
         new = keys[int(key * len(keys))]
-        return word[:p] + (new.upper() if a.isupper() else new) + word[p + 1:]
-    if kind == "x" and a != b: return word[:p] + b + a + word[p + 2:]
-    return word[:p] + (a * 2 if kind in "kd" else "") + word[p + 1:]
+        return word[:p] + (new.upper() if a.isupper() else new) + word[p + 1 :]
+    if kind == "x" and a != b:
+        return word[:p] + b + a + word[p + 2 :]
+    return word[:p] + (a * 2 if kind in "kd" else "") + word[p + 1 :]
+
 
 @text_operation("typo")
 def _typo(words, chosen, draw, vocabulary):
@@ -122,52 +175,82 @@ def _typo(words, chosen, draw, vocabulary):
     for i in chosen:
         word = words[i]
         if cjk_share(word) == 1 and len(word) == 1:  # its neighbour is the next word
-            if kind[i] < .5: words[i] = "" if sum(map(bool, words)) > 1 else word
-            elif i + 1 < len(words): words[i:i + 2] = words[i + 1], word
-        elif cjk_share(word) == 1: words[i] = _misspell(word, "x-", kind[i], place[i], key[i])
-        elif sum(map(str.isalpha, word)) >= 4: words[i] = _misspell(word, "kx-d", kind[i], place[i], key[i])
+            if kind[i] < 0.5:
+                words[i] = "" if sum(map(bool, words)) > 1 else word
+            elif i + 1 < len(words):
+                words[i : i + 2] = words[i + 1], word
+        elif cjk_share(word) == 1:
+            words[i] = _misspell(word, "x-", kind[i], place[i], key[i])
+        elif sum(map(str.isalpha, word)) >= 4:
+            words[i] = _misspell(word, "kx-d", kind[i], place[i], key[i])
     return words
 
 # %% ../../nbs/augment/01_texts.ipynb #4f05f4fa
 def _spare(words: list[str], chosen: list[int], draws: np.ndarray, vocabulary) -> list[int]:
     "`chosen`, without one if no word would be left."
     left = [i for i, w in enumerate(words) if w and not (vocabulary and w == vocabulary.mask_token)]
-    if set(left) - set(chosen): return chosen
+    if set(left) - set(chosen):
+        return chosen
     kept = max(left, key=lambda i: draws[i], default=None)
     return [i for i in chosen if i != kept]
 
+
 @text_operation("mask")
 def _mask(words, chosen, draw, vocabulary):
-    for i in _spare(words, chosen, draw("mask"), vocabulary): words[i] = vocabulary.mask_token if words[i] else ""
+    for i in _spare(words, chosen, draw("mask"), vocabulary):
+        words[i] = vocabulary.mask_token if words[i] else ""
     return words
+
 
 @text_operation("delete")
 def _delete(words, chosen, draw, vocabulary):
-    for i in _spare(words, chosen, draw("delete"), vocabulary): words[i] = ""
+    for i in _spare(words, chosen, draw("delete"), vocabulary):
+        words[i] = ""
     return words
+
 
 @text_operation("swap")
 def _swap(words, chosen, draw, vocabulary):
-    for i in chosen: words[i:i + 2] = words[i:i + 2][::-1]
+    for i in chosen:
+        words[i : i + 2] = words[i : i + 2][::-1]
     return words
 
 # %% ../../nbs/augment/01_texts.ipynb #49e17b72
-def _share(default: float, high: float = 0.5): return dataclasses.field(default=default, metadata=dict(low=0, high=high))
+def _share(default: float, high: float = 0.5):
+    return dataclasses.field(default=default, metadata=dict(low=0, high=high))
+
 
 @dataclasses.dataclass(frozen=True)
 class TextAugment:
     "How texts are changed at random while training; as it comes, not at all."
-    mask: float = _share(0.0)  # expected share of the words that become the model's mask token [0..0.5]
+
+    mask: float = _share(
+        0.0
+    )  # expected share of the words that become the model's mask token [0..0.5]
     delete: float = _share(0.0)  # expected share of the words that are left out [0..0.5]
-    swap: float = _share(0.0)  # expected share of the words that change places with the next [0..0.5]
-    replace: float = _share(0.0)  # expected share of the words that give way to a near one, if they have any [0..0.5]
-    typo: float = _share(0.0)  # expected share of the words that are misspelt, if they have four letters [0..0.5]
-    by: str = dataclasses.field(default="auto", metadata=dict(choices=("auto", "word", "character")))  # what counts as a word {auto, word, character}
+    swap: float = _share(
+        0.0
+    )  # expected share of the words that change places with the next [0..0.5]
+    replace: float = _share(
+        0.0
+    )  # expected share of the words that give way to a near one, if they have any [0..0.5]
+    typo: float = _share(
+        0.0
+    )  # expected share of the words that are misspelt, if they have four letters [0..0.5]
+    by: str = dataclasses.field(
+        default="auto", metadata=dict(choices=("auto", "word", "character"))
+    )  # what counts as a word {auto, word, character}
     probability: float = _share(1.0, 1)  # share of the samples that are changed at all [0..1]
 
     def __post_init__(self):
         for f in dataclasses.fields(self):
-            object.__setattr__(self, f.name, Param(f.name, f.type.__name__, f.default, **f.metadata).check(getattr(self, f.name)))
+            object.__setattr__(
+                self,
+                f.name,
+                Param(f.name, f.type.__name__, f.default, **f.metadata).check(
+                    getattr(self, f.name)
+                ),
+            )
 
     def __repr__(self):
         return f"TextAugment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"
@@ -182,30 +265,42 @@ def _changed(
 ) -> str:  # `text` itself if no word would be left
     "One text after the operations."
     pieces = split_words(text)
-    if by_character: pieces = [part for p in pieces for part in (p if cjk_share(p) == 1 else [p])]
+    if by_character:
+        pieces = [part for p in pieces for part in (p if cjk_share(p) == 1 else [p])]
     places = [i for i, p in enumerate(pieces) if is_word(p)]
     words, count = [pieces[i] for i in places], np.arange(len(places), dtype=np.uint64)
     draw = functools.cache(lambda name: uniform(key, name, count))
     for name, share in shares.items():
         chosen = np.flatnonzero(draw(name) < share).tolist()
-        if not chosen: continue
+        if not chosen:
+            continue
         words = TEXT_OPERATIONS[name](words, chosen, draw, vocabulary)
-        if len(words) != len(places): raise UsageError(f"text operation {name!r} made {len(words)} words of {len(places)}; it must give as many, empty where one goes; correct it")
-    if not any(words): return text
-    for i, word in zip(places, words): pieces[i] = word
+        if len(words) != len(places):
+            raise UsageError(
+                f"text operation {name!r} made {len(words)} words of {len(places)}; it must give as many, empty where one goes; correct it"
+            )
+    if not any(words):
+        return text
+    for i, word in zip(places, words):
+        pieces[i] = word
     out, gone = [], False
     for piece in pieces:
-        if gone and piece.isspace() and (not out or out[-1].isspace()): continue
-        if gone and piece and out and out[-1].isspace() and not is_word(piece): out.pop()  # no space before a comma
+        if gone and piece.isspace() and (not out or out[-1].isspace()):
+            continue
+        if gone and piece and out and out[-1].isspace() and not is_word(piece):
+            out.pop()  # no space before a comma
         gone = not piece
-        if piece: out.append(piece)
+        if piece:
+            out.append(piece)
     return "".join(out[:-1] if gone and out[-1].isspace() else out)
 
 # %% ../../nbs/augment/01_texts.ipynb #9e3f4473
 _NEEDS = {"mask": ("mask_token", "mask token"), "replace": ("near", "nearest words")}
 
+
 @patch_to(TextAugment)
-def __call__(self,
+def __call__(
+    self,
     texts: list,  # B texts, or pairs of texts, whose first is changed
     ids,  # (B,) row numbers of the samples: tensor, array or list
     seed: int,  # of the run
@@ -214,10 +309,15 @@ def __call__(self,
 ) -> list:  # B texts or pairs
     "The batch, each sample changed at random."
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
-    if isinstance(texts, str) or len(texts) != len(ids): raise UsageError(f"{'one text' if isinstance(texts, str) else f'{len(texts)} texts'} with {len(ids)} row numbers was given; allowed is a list with a row number for each")
+    if isinstance(texts, str) or len(texts) != len(ids):
+        raise UsageError(
+            f"{'one text' if isinstance(texts, str) else f'{len(texts)} texts'} with {len(ids)} row numbers was given; allowed is a list with a row number for each"
+        )
     for name, (field, what) in _NEEDS.items():
         if getattr(self, name) and not getattr(vocabulary, field, None):
-            raise UsageError(f"{name} is {getattr(self, name)}, but {'no vocabulary was given' if vocabulary is None else f'the vocabulary has no {what}'}; give Vocabulary({field}=…), or set {name} to 0")
+            raise UsageError(
+                f"{name} is {getattr(self, name)}, but {'no vocabulary was given' if vocabulary is None else f'the vocabulary has no {what}'}; give Vocabulary({field}=…), or set {name} to 0"
+            )
     shares, out = {name: share for name in TEXT_OPERATIONS if (share := getattr(self, name, 0))}, []
     for text, i in zip(texts, ids):
         key = counter("words", int(seed), int(epoch), int(i))
@@ -235,8 +335,10 @@ _TEXT_PRESETS = {
     "strong": dict(replace=0.1, typo=0.05, mask=0.1, delete=0.1, swap=0.05),
 }
 
+
 @patch_to(TextAugment, kind=classmethod)
-def preset(cls,
+def preset(
+    cls,
     name: str,  # none, light or strong
     **changes,  # fields of `TextAugment` that differ from it
 ) -> TextAugment:
@@ -254,8 +356,12 @@ def show_texts(
 ):
     "Training texts, and beside them what three epochs would see; a DataFrame. Of pairs, the first text."
     import pandas as pd
+
     chosen = permutation(len(texts), seed, "show")[:n]
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     first = [texts[i] if isinstance(texts[i], str) else texts[i][0] for i in chosen]
-    columns = {"original": first} | {f"epoch {epoch}": augment(first, [ids[i] for i in chosen], seed, epoch, vocabulary) for epoch in range(3)}
+    columns = {"original": first} | {
+        f"epoch {epoch}": augment(first, [ids[i] for i in chosen], seed, epoch, vocabulary)
+        for epoch in range(3)
+    }
     return pd.DataFrame(columns, index=pd.Index([ids[i] for i in chosen], name="row"))

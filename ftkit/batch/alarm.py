@@ -23,7 +23,9 @@ from ..runfolder import read_run
 def error_text(error) -> str:
     "A run's error as one text."
     if isinstance(error, dict):
-        return ": ".join(filter(None, (str(error.get("name") or ""), str(error.get("message") or ""))))
+        return ": ".join(
+            filter(None, (str(error.get("name") or ""), str(error.get("message") or "")))
+        )
     return str(error or "")
 
 
@@ -34,8 +36,16 @@ def facts_of_run(
     run = read_run(folder)
     error = run.get("error")
     cell = error.get("cell") if isinstance(error, dict) else None
-    return {"what": "run", "run": run["id"], "template": (run.get("template") or {}).get("name"), "status": run["status"], "error": error_text(error), "cell": cell,
-            "batch": run.get("batch"), "folder": str(folder)}
+    return {
+        "what": "run",
+        "run": run["id"],
+        "template": (run.get("template") or {}).get("name"),
+        "status": run["status"],
+        "error": error_text(error),
+        "cell": cell,
+        "batch": run.get("batch"),
+        "folder": str(folder),
+    }
 
 
 def facts_of_batch(
@@ -44,8 +54,16 @@ def facts_of_batch(
 ) -> dict:
     "What a batch with failed runs has to say."
     failed = [r for r in batch.results() if r["status"] in ("failed", "lost")]
-    return {"what": "batch", "batch": batch.name, "template": batch.info["template"]["name"], "status": "failed", "error": said, "counts": batch.counts(),
-            "runs": [{k: r[k] for k in ("run", "number", "status", "error")} for r in failed[:100]], "folder": str(batch.folder)}
+    return {
+        "what": "batch",
+        "batch": batch.name,
+        "template": batch.info["template"]["name"],
+        "status": "failed",
+        "error": said,
+        "counts": batch.counts(),
+        "runs": [{k: r[k] for k in ("run", "number", "status", "error")} for r in failed[:100]],
+        "folder": str(batch.folder),
+    }
 
 # %% ../../nbs/batch/06_alarm.ipynb #9c711b16
 COMMAND_SECONDS, ADDRESS_SECONDS = 60, 10
@@ -57,11 +75,24 @@ def run_command(
     seconds: float = COMMAND_SECONDS,  # that it may take
 ) -> str:  # empty if all went well
     "Execute the command once; what went wrong with it, in words."
-    names = {"FTKIT_RUN": "run", "FTKIT_STATUS": "status", "FTKIT_ERROR": "error", "FTKIT_BATCH": "batch"}
+    names = {
+        "FTKIT_RUN": "run",
+        "FTKIT_STATUS": "status",
+        "FTKIT_ERROR": "error",
+        "FTKIT_BATCH": "batch",
+    }
     known = {k: str(facts.get(v) or "").replace("\0", "")[:4000] for k, v in names.items()}
     group = {} if os.name == "nt" else {"start_new_session": True}
     try:
-        process = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | known, **group)
+        process = subprocess.Popen(
+            command,
+            shell=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=os.environ | known,
+            **group,
+        )
     except (OSError, ValueError) as e:
         return f"could not be started ({e})"
     try:
@@ -101,11 +132,18 @@ def post_facts(
     "Send what is known as JSON; what went wrong with it, in words."
     if not re.match(r"https?://", address):
         return "is no address; allowed is one that begins with https:// or http://"
-    sent = {k: without_places(v) if isinstance(v, str) else v for k, v in facts.items() if k not in ("folder", "runs")}
+    sent = {
+        k: without_places(v) if isinstance(v, str) else v
+        for k, v in facts.items()
+        if k not in ("folder", "runs")
+    }
     if "runs" in facts:
         sent["runs"] = [r | {"error": without_places(r["error"])} for r in facts["runs"]]
     said = []
-    thread = threading.Thread(target=lambda: said.append(_posted(address, json.dumps(jsonable(sent)).encode(), seconds)), daemon=True)
+    thread = threading.Thread(
+        target=lambda: said.append(_posted(address, json.dumps(jsonable(sent)).encode(), seconds)),
+        daemon=True,
+    )
     thread.start()
     thread.join(seconds)  # an address that answers a byte at a time would hold `urlopen` for ever
     return said[0] if said else f"did not answer within {seconds:g} s"
@@ -119,7 +157,9 @@ def _posted(address: str, content: bytes, seconds: float) -> str:
         def redirect_request(self, *_):
             return None
 
-    request = urllib.request.Request(address, content, {"Content-Type": "application/json", "User-Agent": "ftkit"})
+    request = urllib.request.Request(
+        address, content, {"Content-Type": "application/json", "User-Agent": "ftkit"}
+    )
     try:
         urllib.request.build_opener(Stay).open(request, timeout=seconds).close()
     except (OSError, ValueError) as e:  # HTTPError and URLError are OSErrors
@@ -150,5 +190,15 @@ def telling_refusals(
     try:
         yield
     except UsageError as e:
-        tell_failure({"what": what, "run": None, "batch": None, "template": template, "status": "refused", "error": str(e)}, on_failure)
+        tell_failure(
+            {
+                "what": what,
+                "run": None,
+                "batch": None,
+                "template": template,
+                "status": "refused",
+                "error": str(e),
+            },
+            on_failure,
+        )
         raise

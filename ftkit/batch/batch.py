@@ -19,15 +19,47 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from ..core import build_folder, figure_text, file_sha256, fingerprint, open_plain, parse_json, patch_to, read_json, runs_folder, UsageError, write_atomic, write_json
-from ..runfolder import as_event, ask_stop, bytes_within, doubt_names, file_clock, is_file_name, is_number, read_run, this_process
-from ..params import check_params, nearest, read_params, said_of_params
-from ..runs.launch import checked_cwd, code_fingerprint, figures, modules_beside, summary, template_path, without_secrets
-from .plan import Planned, data_fingerprint, plan_rows, run_key
 from .ledger import Claim, Ledger, all_claims
+from .plan import Planned, data_fingerprint, plan_rows, run_key
+from ftkit.core import (
+    UsageError,
+    build_folder,
+    figure_text,
+    file_sha256,
+    fingerprint,
+    open_plain,
+    parse_json,
+    patch_to,
+    read_json,
+    runs_folder,
+    write_atomic,
+    write_json,
+)
+from ..params import check_params, nearest, read_params, said_of_params
+from ftkit.runfolder import (
+    as_event,
+    ask_stop,
+    bytes_within,
+    doubt_names,
+    file_clock,
+    is_file_name,
+    is_number,
+    read_run,
+    this_process,
+)
+from ftkit.runs.launch import (
+    checked_cwd,
+    code_fingerprint,
+    figures,
+    modules_beside,
+    summary,
+    template_path,
+    without_secrets,
+)
 
 # %% ../../nbs/batch/02_batch.ipynb #da94c4a0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+
 
 def batch_name(
     name: str,  # may hold {date}, {time} and {template}
@@ -41,80 +73,141 @@ def batch_name(
 
     def filled(found: re.Match) -> str:
         if found[1] not in known:
-            raise UsageError(f"the name {name!r} holds {found[0]}; allowed are {', '.join('{' + k + '}' for k in known)}")
+            raise UsageError(
+                f"the name {name!r} holds {found[0]}; allowed are {', '.join('{' + k + '}' for k in known)}"
+            )
         return known[found[1]]
 
     return re.sub(r"\{(\w*)\}", filled, name)
+
 
 def list_batches() -> list[str]:
     "Names of all batches, newest first."
     base = runs_folder() / "batches"
     found = [p.parent for p in base.glob("*/batch.json")] if base.is_dir() else []
-    return [p.name for p in sorted(found, key=lambda p: (p / "batch.json").stat().st_mtime, reverse=True)]
+    return [
+        p.name
+        for p in sorted(found, key=lambda p: (p / "batch.json").stat().st_mtime, reverse=True)
+    ]
+
 
 def _check_info(info) -> None:
     "ValueError where a batch's batch.json does not hold what it must."
     kinds = {"template": dict, "working_folder": str, "data": dict, "code": dict}
-    if not isinstance(info, dict) or any(type(info.get(k)) is not kind for k, kind in kinds.items()):
+    if not isinstance(info, dict) or any(
+        type(info.get(k)) is not kind for k, kind in kinds.items()
+    ):
         raise ValueError("batch.json lacks entries, or has them of another type")
     if any(type(info["template"].get(k)) is not str for k in ("name", "sha256")):
         raise ValueError("batch.json does not say what it is a batch of")
-    codes = info.get("codes") or [{"file": "input.ipynb", "notebook": info["template"].get("sha256"), "code": info["code"]}]
+    codes = info.get("codes") or [
+        {"file": "input.ipynb", "notebook": info["template"].get("sha256"), "code": info["code"]}
+    ]
     kinds = {"file": str, "notebook": str, "code": dict}
-    if not isinstance(codes, list) or any(type(c.get(k)) is not kind for c in codes for k, kind in kinds.items()):
+    if not isinstance(codes, list) or any(
+        type(c.get(k)) is not kind for c in codes for k, kind in kinds.items()
+    ):
         raise ValueError("batch.json does not say which notebooks it has")
 
 
 class Batch:
     "Many runs of one notebook."
-    def __init__(self,
+
+    def __init__(
+        self,
         name: str,  # of a batch there is, a unique part of it, or "last"
     ):
         name, there = batch_name(name), list_batches()
-        hits = there[:1] if name == "last" else [n for n in there if n == name] or [n for n in there if name in n]
+        hits = (
+            there[:1]
+            if name == "last"
+            else [n for n in there if n == name] or [n for n in there if name in n]
+        )
         if len(hits) != 1:
             near = nearest(name, there)
-            raise UsageError(f"{f'{len(hits)} batches have' if hits else 'no batch has'} {name!r} in the name" + (f"; did you mean {near!r}?" if near and not hits else "") + (f"; there are {', '.join(there[:10])}{' …' * (len(there) > 10)}" if there else f"; there is none in {runs_folder()}"))
+            raise UsageError(
+                f"{f'{len(hits)} batches have' if hits else 'no batch has'} {name!r} in the name"
+                + (f"; did you mean {near!r}?" if near and not hits else "")
+                + (
+                    f"; there are {', '.join(there[:10])}{' …' * (len(there) > 10)}"
+                    if there
+                    else f"; there is none in {runs_folder()}"
+                )
+            )
         self._read(runs_folder() / "batches" / hits[0])
 
     def _read(self, folder: Path):
         self.folder, self.ledger, self.source, rows, instead = folder, Ledger(folder), None, {}, {}
         self.secrets = {}
         try:
-            self.info, lines = read_json(folder / "batch.json"), bytes_within(folder, "plan.jsonl").split(b"\n")
+            self.info, lines = (
+                read_json(folder / "batch.json"),
+                bytes_within(folder, "plan.jsonl").split(b"\n"),
+            )
             _check_info(self.info)
-            params = {number: read_params(self.notebook(number)) for number in range(1, len(self.codes) + 1)}
-        except UsageError: raise
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as e: raise UsageError(f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}") from None
+            params = {
+                number: read_params(self.notebook(number))
+                for number in range(1, len(self.codes) + 1)
+            }
+        except UsageError:
+            raise
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as e:
+            raise UsageError(
+                f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}"
+            ) from None
         for line in lines:
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):  # a torn line: the plan that wrote it is given again with the command
+            with contextlib.suppress(
+                ValueError, KeyError, TypeError, AttributeError, OverflowError
+            ):  # a torn line: the plan that wrote it is given again with the command
                 r = parse_json(line)
-                if not (is_number(r["number"]) and r["key"] and is_file_name(r["key"])): continue
-                row = Planned(r["number"], r["key"], r["parameters"], check_params(params[r.get("code", 1)], r["parameters"]), r.get("code", 1))
-                if r.get("instead") in rows: instead[r["instead"]] = row
+                if not (is_number(r["number"]) and r["key"] and is_file_name(r["key"])):
+                    continue
+                row = Planned(
+                    r["number"],
+                    r["key"],
+                    r["parameters"],
+                    check_params(params[r.get("code", 1)], r["parameters"]),
+                    r.get("code", 1),
+                )
+                if r.get("instead") in rows:
+                    instead[r["instead"]] = row
                 rows.setdefault(row.key, row)
         taken = {row.key for row in instead.values()}
-        self.rows: list[Planned] = [_newest(row, instead) for row in rows.values() if row.key not in taken]  # in the plan's order
+        self.rows: list[Planned] = [
+            _newest(row, instead) for row in rows.values() if row.key not in taken
+        ]  # in the plan's order
         return self
 
     @property
     def codes(self) -> list[dict]:
         "Each notebook that the batch has been run with, the newest last: its file here and SHA-256, the code around it, and since when."
-        first = {"file": "input.ipynb", "notebook": self.info["template"]["sha256"], "code": self.info["code"], "since": self.info.get("created")}
+        first = {
+            "file": "input.ipynb",
+            "notebook": self.info["template"]["sha256"],
+            "code": self.info["code"],
+            "since": self.info.get("created"),
+        }
         return self.info.get("codes") or [first]
 
-    def notebook(self,
+    def notebook(
+        self,
         number: int,  # of its codes [1..]
     ) -> Path:
         "The batch's own copy of a notebook; one that is not what the batch was begun with is refused."
         code = self.codes[number - 1]
         path = self.folder / Path(str(code["file"])).name
-        if file_sha256(path) != code["notebook"]: raise UsageError(f"{path} is not the notebook that batch {self.name} was begun with: its SHA-256 differs from batch.json; bring that file back, or give the command again with another --name")
+        if file_sha256(path) != code["notebook"]:
+            raise UsageError(
+                f"{path} is not the notebook that batch {self.name} was begun with: its SHA-256 differs from batch.json; bring that file back, or give the command again with another --name"
+            )
         return path
 
     @property
-    def name(self) -> str: return self.folder.name
-    def __repr__(self) -> str: return f"{self.name}: " + ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
+    def name(self) -> str:
+        return self.folder.name
+
+    def __repr__(self) -> str:
+        return f"{self.name}: " + ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
 
 
 def _newest(row: Planned, instead: dict[str, Planned]) -> Planned:
@@ -135,7 +228,9 @@ def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, 
         hidden.append(found)
     names = {k for h in hidden for k in h}
     if varied := sorted(k for k in names if len({h.get(k) for h in hidden}) > 1):
-        raise UsageError(f"{', '.join(varied)} is a secret and has several values in this batch, whose plan holds no secrets; give one value with -p, or name the accounts by a parameter that is none")
+        raise UsageError(
+            f"{', '.join(varied)} is a secret and has several values in this batch, whose plan holds no secrets; give one value with -p, or name the accounts by a parameter that is none"
+        )
     return out, hidden
 
 
@@ -144,7 +239,9 @@ def _refuse_other_files(batch: Batch, here: str, values: list[dict]) -> None:
     there = batch.info["working_folder"]
     for value in (v for row in values for v in row.values()):
         if data_fingerprint(value, here) != data_fingerprint(value, there):
-            raise UsageError(f"batch {batch.name} was begun in {there}, where {str(value)[:80]} is another file than here; give the command there, or another --name")
+            raise UsageError(
+                f"batch {batch.name} was begun in {there}, where {str(value)[:80]} is another file than here; give the command there, or another --name"
+            )
 
 
 def plan_batch(
@@ -154,44 +251,88 @@ def plan_batch(
     parameters: dict | None = None,
     sample: int | None = None,
     seed: int = 0,
-    name: str | None = None,  # of the batch, as for `batch_name`; default: made of the notebook and the values
+    name: str
+    | None = None,  # of the batch, as for `batch_name`; default: made of the notebook and the values
     force: bool = False,  # go on although code or data changed since the batch was begun
-    working_folder: str | os.PathLike | None = None,  # where paths count from; default: that of this process
-    cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
+    working_folder: str
+    | os.PathLike
+    | None = None,  # where paths count from; default: that of this process
+    cwd: str
+    | os.PathLike
+    | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
     new_code: bool = False,  # continue with another version of the notebook or of the code around it: what is completed stays, the rest runs with the new one
-) -> tuple[Batch, list[Planned], list[str]]:  # the batch, this plan's rows, and what the person should know
+) -> tuple[
+    Batch, list[Planned], list[str]
+]:  # the batch, this plan's rows, and what the person should know
     "The batch that a plan means, with the runs it has so far; nothing is written."
     source = template_path(template)
     text = source.read_bytes()
     params = read_params(source)
     chosen, told = plan_rows(params, grid, table, parameters, sample, seed)
     chosen, hidden = _without_secrets(chosen)
-    told = said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template) + told
-    made = {"schema": 1, "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)}, "working_folder": str(working_folder or os.getcwd()), "created": time.time(), "process": this_process(), "data": {}, "code": (code_fingerprint() if b"ftkit" in text else {}) | modules_beside(source), "cwd": checked_cwd(cwd or "run", source)}
-    name = batch_name(name, source.stem) if name else f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], str(source), made['working_folder'], [v for _, v in chosen]])[:6]}"
-    if not _NAME.fullmatch(name): raise UsageError(f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one")
+    told = (
+        said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template)
+        + told
+    )
+    made = {
+        "schema": 1,
+        "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)},
+        "working_folder": str(working_folder or os.getcwd()),
+        "created": time.time(),
+        "process": this_process(),
+        "data": {},
+        "code": (code_fingerprint() if b"ftkit" in text else {}) | modules_beside(source),
+        "cwd": checked_cwd(cwd or "run", source),
+    }
+    name = (
+        batch_name(name, source.stem)
+        if name
+        else f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], str(source), made['working_folder'], [v for _, v in chosen]])[:6]}"
+    )
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one"
+        )
     batch = Batch.__new__(Batch)
     folder, batch.instead = runs_folder() / "batches" / name, {}
-    if (folder / "batch.json").is_file(): batch._read(folder)
-    else: batch.folder, batch.ledger, batch.info, batch.rows = folder, Ledger(folder), made, []
-    if new_code and batch.rows: told += _with_new_code(batch, made)
-    if batch.info["template"]["sha256"] != made["template"]["sha256"]: raise UsageError(f"batch {name} was begun with another version of {source.name}; give this one another --name, or say --continue-with-new-code: what is completed stays, the rest runs with this version")
+    if (folder / "batch.json").is_file():
+        batch._read(folder)
+    else:
+        batch.folder, batch.ledger, batch.info, batch.rows = folder, Ledger(folder), made, []
+    if new_code and batch.rows:
+        told += _with_new_code(batch, made)
+    if batch.info["template"]["sha256"] != made["template"]["sha256"]:
+        raise UsageError(
+            f"batch {name} was begun with another version of {source.name}; give this one another --name, or say --continue-with-new-code: what is completed stays, the rest runs with this version"
+        )
     if batch.info["working_folder"] != made["working_folder"]:
         _refuse_other_files(batch, made["working_folder"], [v for _, v in chosen])
         told.append(f"paths count from {batch.info['working_folder']}, where this batch was begun")
-    if cwd and batch.info.get("cwd") != made["cwd"]: batch.info["cwd"] = made["cwd"]; told.append(f"from here on the notebooks work in {made['cwd']}")
+    if cwd and batch.info.get("cwd") != made["cwd"]:
+        batch.info["cwd"] = made["cwd"]
+        told.append(f"from here on the notebooks work in {made['cwd']}")
     values = [v for _, v in chosen]
     data = _pinned(batch, values, made["code"], force)
     there, rows, earlier = {r.key: r for r in batch.rows}, [], _of_earlier_code(batch)
     for given, v in chosen:
         key = run_key(v, made["template"]["sha256"], batch.info["code"], data)
         old, is_done = earlier.get(json.dumps(given, sort_keys=True), (None, False))
-        row = there.get(key) or (old if is_done else Planned(old.number if old else len(there) + 1, key, given, v, len(batch.codes)))
-        if old and row is not old: batch.instead[key] = old.key; there.pop(old.key, None)
+        row = there.get(key) or (
+            old
+            if is_done
+            else Planned(old.number if old else len(there) + 1, key, given, v, len(batch.codes))
+        )
+        if old and row is not old:
+            batch.instead[key] = old.key
+            there.pop(old.key, None)
         rows.append(row)
         there[row.key] = row
     batch.secrets = {row.key: h for row, h in zip(rows, hidden) if h}
-    batch.info["data"], batch.rows, batch.source = batch.info["data"] | data, sorted(there.values(), key=lambda r: r.number), text
+    batch.info["data"], batch.rows, batch.source = (
+        batch.info["data"] | data,
+        sorted(there.values(), key=lambda r: r.number),
+        text,
+    )
     return batch, rows, told
 
 # %% ../../nbs/batch/02_batch.ipynb #e0522680
@@ -201,30 +342,63 @@ def _with_new_code(batch: Batch, made: dict) -> list[str]:
     if all(batch.codes[-1][k] == v for k, v in now.items()):
         return []
     if drivers := batch.status()["drivers"]:
-        raise UsageError(f"batch {batch.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it before it continues with new code: ftkit batch --cancel {batch.name}")
+        raise UsageError(
+            f"batch {batch.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it before it continues with new code: ftkit batch --cancel {batch.name}"
+        )
     if going := [s.run["id"] for s in row_states(batch) if s.status in ("queued", "running")]:
-        raise UsageError(f"{going[0]} of batch {batch.name} is still executed with the code before this one; wait for it, or stop it: ftkit stop {going[0]}")
+        raise UsageError(
+            f"{going[0]} of batch {batch.name} is still executed with the code before this one; wait for it, or stop it: ftkit stop {going[0]}"
+        )
     number = len(batch.codes) + 1
-    batch.info["codes"] = [*batch.codes, now | {"file": f"input-{number}.ipynb", "since": made["created"]}]
+    batch.info["codes"] = [
+        *batch.codes,
+        now | {"file": f"input-{number}.ipynb", "since": made["created"]},
+    ]
     batch.info |= {"template": made["template"], "code": made["code"]}
-    return [f"code {number} of {batch.name} from here on: what is completed stays as it is, the rest runs with this version"]
+    return [
+        f"code {number} of {batch.name} from here on: what is completed stays as it is, the rest runs with this version"
+    ]
 
 
 def _of_earlier_code(batch: Batch) -> dict[str, tuple[Planned, bool]]:
     "By what the plan gives: rows of versions before the newest, and whether they are completed."
     rows = [r for r in batch.rows if r.code < len(batch.codes)]
-    return {json.dumps(s.row.given, sort_keys=True): (s.row, s.status == "completed") for s in row_states(batch, rows)} if rows else {}
-
+    return (
+        {
+            json.dumps(s.row.given, sort_keys=True): (s.row, s.status == "completed")
+            for s in row_states(batch, rows)
+        }
+        if rows
+        else {}
+    )
 
 # %% ../../nbs/batch/02_batch.ipynb #c23120f3
 def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[str, str]:
     "Fingerprints of the data that values name, as they were when the batch first had them; a change is refused."
     words = {json.dumps(v): v for row in values for v in row.values()}
-    now = {k: f for k, v in words.items() if (f := data_fingerprint(v, batch.info["working_folder"]))}
-    known, before = {json.dumps(v) for r in batch.rows for v in r.values.values()}, batch.info["data"]
-    changed = [f"the data {k}" for k in before if k in known and k in words and now.get(k) != before[k]] + [f"{n} (it was {batch.info['code'].get(n)} and is {code.get(n)})" for n in sorted(batch.info["code"] | code) if batch.info["code"].get(n) != code.get(n)]
-    if changed and not force: raise UsageError(f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what there was, give the new state another --name, or go on all the same with --force (what is finished stays as it is)")
-    return {k: before.get(k) if k in known else now.get(k) for k in words if (before if k in known else now).get(k)}
+    now = {
+        k: f for k, v in words.items() if (f := data_fingerprint(v, batch.info["working_folder"]))
+    }
+    known, before = (
+        {json.dumps(v) for r in batch.rows for v in r.values.values()},
+        batch.info["data"],
+    )
+    changed = [
+        f"the data {k}" for k in before if k in known and k in words and now.get(k) != before[k]
+    ] + [
+        f"{n} (it was {batch.info['code'].get(n)} and is {code.get(n)})"
+        for n in sorted(batch.info["code"] | code)
+        if batch.info["code"].get(n) != code.get(n)
+    ]
+    if changed and not force:
+        raise UsageError(
+            f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what there was, give the new state another --name, or go on all the same with --force (what is finished stays as it is)"
+        )
+    return {
+        k: before.get(k) if k in known else now.get(k)
+        for k in words
+        if (before if k in known else now).get(k)
+    }
 
 # %% ../../nbs/batch/02_batch.ipynb #9d0f1586
 def _line(batch: Batch, row: Planned) -> str:
@@ -232,7 +406,13 @@ def _line(batch: Batch, row: Planned) -> str:
     more = {"code": row.code} if row.code > 1 else {}
     if row.key in batch.instead:
         more["instead"] = batch.instead[row.key]
-    return json.dumps({"number": row.number, "key": row.key, "parameters": row.given} | more, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {"number": row.number, "key": row.key, "parameters": row.given} | more,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
 
 
 def write_plan(batch: Batch) -> None:
@@ -247,13 +427,20 @@ def write_plan(batch: Batch) -> None:
     there = Batch.__new__(Batch)._read(batch.folder)
     is_newer = len(batch.codes) > len(there.codes)
     if not is_newer and there.info["template"]["sha256"] != batch.info["template"]["sha256"]:
-        raise UsageError(f"batch {batch.name} was just begun with another version of the notebook; give this one another --name")
+        raise UsageError(
+            f"batch {batch.name} was just begun with another version of the notebook; give this one another --name"
+        )
     if is_newer:
         newest = batch.codes[-1]
         write_atomic(batch.folder / newest["file"], batch.source)
-        batch.ledger.write("code", number=len(batch.codes), **{k: newest[k] for k in ("notebook", "code", "since")})
+        batch.ledger.write(
+            "code", number=len(batch.codes), **{k: newest[k] for k in ("notebook", "code", "since")}
+        )
     missing = [r for r in batch.rows if r.key not in {t.key for t in there.rows}]
-    now = there.info | {"data": batch.info["data"] | there.info["data"], "cwd": batch.info.get("cwd")}
+    now = there.info | {
+        "data": batch.info["data"] | there.info["data"],
+        "cwd": batch.info.get("cwd"),
+    }
     now |= {k: batch.info[k] for k in ("template", "code", "codes") if is_newer}
     if now != there.info:
         write_json(batch.folder / "batch.json", now)
@@ -261,43 +448,64 @@ def write_plan(batch: Batch) -> None:
         with open(batch.folder / "plan.jsonl", "ab") as f:
             f.write(b"\n" + "".join(_line(batch, r) for r in missing).encode())
 
-
 # %% ../../nbs/batch/02_batch.ipynb #faf3828a
 @dataclasses.dataclass
 class State:
     "What is known about one row of the plan."
+
     row: Planned
     claim: Claim | None = None
     run: dict | None = None  # its record, with `id`; None if it has none
     tries: int = 0  # that failed
 
     @property
-    def status(self) -> str: return self.run["status"] if self.run else "waiting"
+    def status(self) -> str:
+        return self.run["status"] if self.run else "waiting"
+
     @property
-    def hopeless(self) -> bool: return bool(self.run) and isinstance(self.run.get("error"), dict) and bool(self.run["error"].get("usage"))
-    def exhausted(self, retries: int) -> bool: return self.status in ("failed", "lost") and (self.hopeless or self.tries > retries)
+    def hopeless(self) -> bool:
+        return (
+            bool(self.run)
+            and isinstance(self.run.get("error"), dict)
+            and bool(self.run["error"].get("usage"))
+        )
+
+    def exhausted(self, retries: int) -> bool:
+        return self.status in ("failed", "lost") and (self.hopeless or self.tries > retries)
+
 
 def _tried(lines: list[dict]) -> tuple[dict, dict, set]:
     "By key: tries that failed, its newest run, and the keys whose newest try has no end in the ledger."
     tries, runs, begun = collections.Counter(), {}, set()
     for e in lines:
         key = e.get("key")
-        if e["what"] == "afresh": tries[key] = 0
-        elif e["what"] in ("made", "resumed"): runs[key] = e.get("run"); begun.add(key)
-        elif e["what"] == "ended": begun.discard(key); tries[key] += e.get("status") in ("failed", "lost") and not e.get("excused")
+        if e["what"] == "afresh":
+            tries[key] = 0
+        elif e["what"] in ("made", "resumed"):
+            runs[key] = e.get("run")
+            begun.add(key)
+        elif e["what"] == "ended":
+            begun.discard(key)
+            tries[key] += e.get("status") in ("failed", "lost") and not e.get("excused")
     return tries, runs, begun
 
 # %% ../../nbs/batch/02_batch.ipynb #797ffc42
 def _failure(run: dict | None) -> str:
     "The first line of what a run said in the end."
     error = (run or {}).get("error")
-    message = str(error.get("message") or error.get("name") or "") if isinstance(error, dict) else str(error or "")
+    message = (
+        str(error.get("message") or error.get("name") or "")
+        if isinstance(error, dict)
+        else str(error or "")
+    )
     return (message.splitlines() or [""])[0][:300]
+
 
 def _record(run: str | None, key: str) -> dict | None:
     "The record of a key's run; None if its folder is gone."
     folder = runs_folder() / run if run else None
     return read_run(folder) if folder and (folder / "run.json").exists() else None
+
 
 def row_states(
     batch: Batch,
@@ -308,15 +516,24 @@ def row_states(
     for row in batch.rows if rows is None else rows:
         claim = claims.get(row.key)
         run = _record((claim.run if claim else None) or runs.get(row.key), row.key)
-        unsaid = row.key in begun and run is not None and run["status"] == "failed" and not _failure(run).startswith("the disk is full")  # it ended when no driver was there to write it down
+        unsaid = (
+            row.key in begun
+            and run is not None
+            and run["status"] == "failed"
+            and not _failure(run).startswith("the disk is full")
+        )  # it ended when no driver was there to write it down
         out.append(State(row, claim, run, tries[row.key] + unsaid))
     return out
+
 
 @patch_to(Batch)
 def counts(self) -> dict[str, int]:
     "Rows by status."
     found = collections.Counter(s.status for s in row_states(self))
-    return {k: found[k] for k in ("completed", "running", "queued", "failed", "lost", "stopped", "waiting")}
+    return {
+        k: found[k]
+        for k in ("completed", "running", "queued", "failed", "lost", "stopped", "waiting")
+    }
 
 # %% ../../nbs/batch/02_batch.ipynb #9f4352cc
 def newest_event(
@@ -328,34 +545,84 @@ def newest_event(
         for line in reversed(f.read().split(b"\n")):
             with contextlib.suppress(ValueError):
                 e = as_event(parse_json(line))
-                if e and e.get("of"): return e
+                if e and e.get("of"):
+                    return e
     return None
+
 
 def newest_step(folder: str | os.PathLike) -> str:
     "How far a run is, in words: stage, step, of, and a loss if it has one."
-    if not (e := newest_event(Path(folder))): return ""
-    return f"{e['stage']} {e.get('step')} of {e['of']}" + next((f", {k.replace('_', ' ')} {e[k]:.4g}" for k in ("loss", "train_loss") if isinstance(e.get(k), float)), "")
+    if not (e := newest_event(Path(folder))):
+        return ""
+    return f"{e['stage']} {e.get('step')} of {e['of']}" + next(
+        (
+            f", {k.replace('_', ' ')} {e[k]:.4g}"
+            for k in ("loss", "train_loss")
+            if isinstance(e.get(k), float)
+        ),
+        "",
+    )
+
 
 @patch_to(Batch)
 def status(self) -> dict:
     "How far the batch is, for programs and for people elsewhere."
     lines, states, now = self.ledger.read(), row_states(self), file_clock(self.folder)
-    drivers = [{"name": e["by"], **{k: (e.get("process") or {}).get(k) for k in ("host", "pid")}, "since": e["time"], "jobs": e.get("jobs")} for e in lines if e["what"] == "begun" and self.ledger.lives(e["by"], e.get("process") or {})]
+    drivers = [
+        {
+            "name": e["by"],
+            **{k: (e.get("process") or {}).get(k) for k in ("host", "pid")},
+            "since": e["time"],
+            "jobs": e.get("jobs"),
+        }
+        for e in lines
+        if e["what"] == "begun" and self.ledger.lives(e["by"], e.get("process") or {})
+    ]
     since = min((d["since"] for d in drivers), default=now)
     ended = sum(e["what"] == "ended" and e["time"] >= since for e in lines)
     going = [s for s in states if s.status in ("running", "queued")]
     left = sum(s.status in ("waiting", "stopped") for s in states) + len(going)
-    return {"name": self.name, "folder": str(self.folder), "template": self.info["template"]["name"], "runs": len(states), "counts": dict(collections.Counter(s.status for s in states)), "drivers": drivers,
-            "codes": self.codes, "a_minute": round(60 * ended / max(1e-9, now - since), 2) if ended else None, "seconds_left": round(left * (now - since) / ended) if ended else None,
-            "running": [{"number": s.row.number, "run": s.run["id"], "parameters": s.row.given, "seconds": round(now - (s.run.get("started") or now), 1), "progress": newest_step(runs_folder() / s.run["id"])} for s in going],
-            "rows": [{"number": s.row.number, "key": s.row.key, "parameters": s.row.given, "status": s.status, "run": s.run["id"] if s.run else None, "failed_tries": s.tries} for s in states]}
+    return {
+        "name": self.name,
+        "folder": str(self.folder),
+        "template": self.info["template"]["name"],
+        "runs": len(states),
+        "counts": dict(collections.Counter(s.status for s in states)),
+        "drivers": drivers,
+        "codes": self.codes,
+        "a_minute": round(60 * ended / max(1e-9, now - since), 2) if ended else None,
+        "seconds_left": round(left * (now - since) / ended) if ended else None,
+        "running": [
+            {
+                "number": s.row.number,
+                "run": s.run["id"],
+                "parameters": s.row.given,
+                "seconds": round(now - (s.run.get("started") or now), 1),
+                "progress": newest_step(runs_folder() / s.run["id"]),
+            }
+            for s in going
+        ],
+        "rows": [
+            {
+                "number": s.row.number,
+                "key": s.row.key,
+                "parameters": s.row.given,
+                "status": s.status,
+                "run": s.run["id"] if s.run else None,
+                "failed_tries": s.tries,
+            }
+            for s in states
+        ],
+    }
+
 
 @patch_to(Batch)
 def cancel(self) -> int:  # runs that were asked to stop
     "Have all drivers start nothing more, and ask what runs to stop where it can go on."
     write_atomic(self.folder / "cancel", f"{time.time_ns()}")
     going = [s.run["id"] for s in row_states(self) if s.status in ("running", "queued")]
-    for run in going: ask_stop(runs_folder() / run)
+    for run in going:
+        ask_stop(runs_folder() / run)
     return len(going)
 
 # %% ../../nbs/batch/02_batch.ipynb #365a4b0b
@@ -423,7 +690,9 @@ def results(
         {*differ, *own_columns},
         1 if (lower_is_better(by or "") if lowest is None else lowest) else -1,
     )
-    column = lambda m: f"{m} (figure)" if m in taken else m
+
+    def column(m):
+        return f"{m} (figure)" if m in taken else m
 
     def place(pair):
         s, f = pair
@@ -469,22 +738,31 @@ def results(
 def table(self, by: str | None = None, lowest: bool | None = None):
     "The results as a pandas DataFrame."
     import pandas as pd
+
     return pd.DataFrame(self.results(by, lowest))
 
+
 @patch_to(Batch)
-def save_table(self,
+def save_table(
+    self,
     path: str | os.PathLike,  # .csv, .tsv, .parquet or .json
-    by: str | None = None, lowest: bool | None = None,
+    by: str | None = None,
+    lowest: bool | None = None,
 ) -> Path:
     "Write the results as a file; lists and dicts become JSON."
     path, kind = Path(path), Path(path).suffix.lower()
-    if kind not in (".csv", ".tsv", ".parquet", ".json"): raise UsageError(f"{path} cannot be written; allowed are .csv, .tsv, .parquet and .json")
-    if kind == ".json": return write_json(path, self.results(by, lowest))
+    if kind not in (".csv", ".tsv", ".parquet", ".json"):
+        raise UsageError(f"{path} cannot be written; allowed are .csv, .tsv, .parquet and .json")
+    if kind == ".json":
+        return write_json(path, self.results(by, lowest))
     found, buffer = self.table(by, lowest), io.BytesIO()
     for name in found.columns:
-        if found[name].map(lambda v: isinstance(v, (list, dict))).any(): found[name] = found[name].map(json.dumps)
-    if kind == ".parquet": found.to_parquet(buffer)
-    else: found.to_csv(buffer, index=False, sep="\t" if kind == ".tsv" else ",")
+        if found[name].map(lambda v: isinstance(v, (list, dict))).any():
+            found[name] = found[name].map(json.dumps)
+    if kind == ".parquet":
+        found.to_parquet(buffer)
+    else:
+        found.to_csv(buffer, index=False, sep="\t" if kind == ".tsv" else ",")
     return write_atomic(path, buffer.getvalue())
 
 # %% ../../nbs/batch/02_batch.ipynb #413e9d83
@@ -496,14 +774,20 @@ def _panel(ax, rows: list[dict], name: str, metric: str) -> None:
     x = values if number else [words.index(str(v)[:18]) for v in values]
     y = [r[metric] for r in rows]
     low, high = ([r.get(f"{metric} {end}") for r in rows] for end in ("low", "high"))
-    if all(isinstance(v, (int, float)) for v in low + high): ax.vlines(x, low, high, color="#9bb4d0", linewidth=1)
+    if all(isinstance(v, (int, float)) for v in low + high):
+        ax.vlines(x, low, high, color="#9bb4d0", linewidth=1)
     ax.plot(x, y, "o", color="#0b4f9e", alpha=0.6, markersize=4)
     ax.plot(x[:1], y[:1], "o", color="#b3400a", markersize=7)
-    if number and min(values) > 0 and max(values) / min(values) >= 50: ax.set_xscale("log"); ax.minorticks_off()
-    if number and len(set(values)) < 6: ax.set_xticks(sorted(set(values)), [f"{v:g}" for v in sorted(set(values))])
-    if not number: ax.set_xticks(range(len(words)), words, rotation=0 if len(words) < 4 else 60, fontsize=7)
+    if number and min(values) > 0 and max(values) / min(values) >= 50:
+        ax.set_xscale("log")
+        ax.minorticks_off()
+    if number and len(set(values)) < 6:
+        ax.set_xticks(sorted(set(values)), [f"{v:g}" for v in sorted(set(values))])
+    if not number:
+        ax.set_xticks(range(len(words)), words, rotation=0 if len(words) < 4 else 60, fontsize=7)
     ax.set_xlabel(name, fontsize=9)
     ax.tick_params(labelsize=7)
+
 
 def small_multiples(
     rows: list[dict],  # as `Batch.results` has them
@@ -512,11 +796,22 @@ def small_multiples(
 ) -> bytes:  # PNG
     "The metric of all runs against each parameter; the best run is the large point."
     import matplotlib.pyplot as plt
+
     across = min(4, max(1, len(names)))
-    fig, axes = plt.subplots(-(-len(names) // across), across, figsize=(2.6 * across + 0.6, 2.3 * -(-len(names) // across)), layout="constrained", sharey=True, squeeze=False)
-    for ax, name in zip(axes.flat, names): _panel(ax, rows, name, metric)
-    for ax in axes.flat[len(names):]: ax.axis("off")
-    for line in axes: line[0].set_ylabel(metric.replace("_", " "), fontsize=9)
+    fig, axes = plt.subplots(
+        -(-len(names) // across),
+        across,
+        figsize=(2.6 * across + 0.6, 2.3 * -(-len(names) // across)),
+        layout="constrained",
+        sharey=True,
+        squeeze=False,
+    )
+    for ax, name in zip(axes.flat, names):
+        _panel(ax, rows, name, metric)
+    for ax in axes.flat[len(names) :]:
+        ax.axis("off")
+    for line in axes:
+        line[0].set_ylabel(metric.replace("_", " "), fontsize=9)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=110)
     plt.close(fig)
@@ -524,50 +819,108 @@ def small_multiples(
 
 # %% ../../nbs/batch/02_batch.ipynb #2c4407e9
 def _cell(value) -> str:
-    text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = (
+        ""
+        if value is None
+        else f"{value:.6g}"
+        if isinstance(value, float)
+        else value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False)
+    )
     return html.escape(text[:200])
+
 
 def _links(row: dict, page: Path) -> str:
     "Links to a run's report and notebook, relative to the page; a failed notebook opens at its cell."
-    if not row["run"]: return ""
+    if not row["run"]:
+        return ""
     folder, out = runs_folder() / row["run"], []
     for name, file in (("report", "report.html"), ("notebook", "notebook.ipynb")):
-        if not (folder / file).exists(): continue
-        try: path = quote(os.path.relpath(folder / file, page.absolute().parent).replace(os.sep, "/"))
-        except ValueError: path = (folder / file).as_uri()  # on another drive
-        if row["status"] == "failed" and name == "notebook": path += "#papermill-error-cell"
+        if not (folder / file).exists():
+            continue
+        try:
+            path = quote(
+                os.path.relpath(folder / file, page.absolute().parent).replace(os.sep, "/")
+            )
+        except ValueError:
+            path = (folder / file).as_uri()  # on another drive
+        if row["status"] == "failed" and name == "notebook":
+            path += "#papermill-error-cell"
         out.append(f"<a href='{html.escape(path, quote=True)}'>{name}</a>")
     return " ".join(out)
 
+
 @patch_to(Batch)
-def save_html(self,
+def save_html(
+    self,
     path: str | os.PathLike,
-    by: str | None = None, lowest: bool | None = None,
+    by: str | None = None,
+    lowest: bool | None = None,
 ) -> Path:
     "Write the results as one self-contained page."
     from ftkit.runs.report import html_page, picture_html
+
     rows, page = self.results(by, lowest), Path(path)
-    if not rows: raise UsageError(f"batch {self.name} has no rows that can be read; give the command that began it again")
+    if not rows:
+        raise UsageError(
+            f"batch {self.name} has no rows that can be read; give the command that began it again"
+        )
     last = next(i for i, k in enumerate(rows[0]) if k in ("code", "seconds"))
     names = list(rows[0])[:last]
-    plain = ["number", *names] + ["code"] * (len(self.codes) > 1) + ["seconds", "status"] + ["error"] * any(r["error"] for r in rows)
+    plain = (
+        ["number", *names]
+        + ["code"] * (len(self.codes) > 1)
+        + ["seconds", "status"]
+        + ["error"] * any(r["error"] for r in rows)
+    )
     differ = [k for k in names if any(k in r.values for r in self.rows)]
     metric = next((n for n in names if n not in differ), None)
     drawn = [r for r in rows if metric and r[metric] is not None]
-    picture = picture_html(small_multiples(drawn, metric, differ), "png", f"{metric} of {len(drawn)} runs against each parameter; the large point is the best run") if drawn and differ else ""
-    head = "".join(f"<th scope='col'>{html.escape(k.replace('_', ' '))}</th>" for k in ["run", *plain])
-    body = "".join(f"<tr><td style='white-space:nowrap' title='{_cell(r['run'])}'>{_links(r, page)}</td>" + "".join(f"<td>{_cell(r[k])}</td>" for k in plain) + "</tr>" for r in rows)
+    picture = (
+        picture_html(
+            small_multiples(drawn, metric, differ),
+            "png",
+            f"{metric} of {len(drawn)} runs against each parameter; the large point is the best run",
+        )
+        if drawn and differ
+        else ""
+    )
+    head = "".join(
+        f"<th scope='col'>{html.escape(k.replace('_', ' '))}</th>" for k in ["run", *plain]
+    )
+    body = "".join(
+        f"<tr><td style='white-space:nowrap' title='{_cell(r['run'])}'>{_links(r, page)}</td>"
+        + "".join(f"<td>{_cell(r[k])}</td>" for k in plain)
+        + "</tr>"
+        for r in rows
+    )
     counts = ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
-    lead = f"<p class='big'>{len(rows)} runs of {html.escape(self.info['template']['name'])}: {counts}.</p>" + (f"<p>Best first by {html.escape(metric.replace('_', ' '))}.</p>" if metric else "")
-    return write_atomic(page, html_page(f"Batch {self.name}", lead, {"Picture": picture, "Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"}))
+    lead = (
+        f"<p class='big'>{len(rows)} runs of {html.escape(self.info['template']['name'])}: {counts}.</p>"
+        + (f"<p>Best first by {html.escape(metric.replace('_', ' '))}.</p>" if metric else "")
+    )
+    return write_atomic(
+        page,
+        html_page(
+            f"Batch {self.name}",
+            lead,
+            {
+                "Picture": picture,
+                "Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+            },
+        ),
+    )
 
 # %% ../../nbs/batch/02_batch.ipynb #ee2740d4
 @patch_to(Batch)
-def save_index(self,
+def save_index(
+    self,
     path: str | os.PathLike | None = None,  # default: index.html in the batch's folder
 ) -> Path:
     "Write a page with each run's status, verdict or figure, error, and a link to its report."
     from ftkit.runs.report import html_page
+
     page = Path(path or self.folder / "index.html")
     given = {r.number: r for r in self.rows}
     lines = []
@@ -576,13 +929,37 @@ def save_index(self,
         verdict = (record.get("verdict") or {}).get("sentence") or ""
         if not verdict and record.get("value") is not None:
             verdict = f"{record['metric']} {figure_text(record['value'])}"
-        cells = [row["number"], given[row["number"]].told(), row["status"], verdict, row["seconds"], row["doubts"], row["error"]]
+        cells = [
+            row["number"],
+            given[row["number"]].told(),
+            row["status"],
+            verdict,
+            row["seconds"],
+            row["doubts"],
+            row["error"],
+        ]
         links = _links(row, page) or "no report"
-        lines.append(f"<tr><td style='white-space:nowrap'>{links}</td>" + "".join(f"<td>{_cell(c)}</td>" for c in cells) + f"<td><code>{_cell(row['run'])}</code></td></tr>")
-    head = "".join(f"<th scope='col'>{h}</th>" for h in ("", "number", "parameters", "status", "what it came to", "seconds", "doubts", "error", "run"))
+        lines.append(
+            f"<tr><td style='white-space:nowrap'>{links}</td>"
+            + "".join(f"<td>{_cell(c)}</td>" for c in cells)
+            + f"<td><code>{_cell(row['run'])}</code></td></tr>"
+        )
+    head = "".join(
+        f"<th scope='col'>{h}</th>"
+        for h in (
+            "",
+            "number",
+            "parameters",
+            "status",
+            "what it came to",
+            "seconds",
+            "doubts",
+            "error",
+            "run",
+        )
+    )
     counts = ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime())
     lead = f"<p class='big'>{len(lines)} runs of {html.escape(self.info['template']['name'])}: {counts}.</p><p>As of {when}; best first, failed ones last.</p>"
     table = f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     return write_atomic(page, html_page(f"Batch {self.name}", lead, {"Runs": table}))
-

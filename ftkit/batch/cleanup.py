@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from .batch import Batch, lower_is_better
-from ..runs.chain import needed_ids
 from ..core import UsageError, runs_folder
-from ..runs.launch import list_runs, run_folders
 from ..runfolder import read_run
+from ..runs.chain import needed_ids
+from ..runs.launch import list_runs, run_folders
 
 # %% ../../nbs/batch/07_cleanup.ipynb #b890b724
 _SPANS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -26,7 +26,9 @@ def span_seconds(
     "Seconds of 30d, 12h, 90m or 2w."
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*", text)
     if not found:
-        raise UsageError(f"the age was given as {text!r}; allowed is a number with m, h, d or w (minutes, hours, days, weeks); write it like 30d")
+        raise UsageError(
+            f"the age was given as {text!r}; allowed is a number with m, h, d or w (minutes, hours, days, weeks); write it like 30d"
+        )
     return float(found[1]) * _SPANS[found[2]]
 
 
@@ -51,9 +53,15 @@ def best_runs(
     groups = {}
     for r in rows:
         value = r["value"].get("value") if isinstance(r["value"], dict) else r["value"]
-        if r["status"] != "completed" or type(value) not in (int, float) or (r["verdict"] or {}).get("voided"):
+        if (
+            r["status"] != "completed"
+            or type(value) not in (int, float)
+            or (r["verdict"] or {}).get("voided")
+        ):
             continue
-        groups.setdefault((r["template"], r["metric"]), []).append((value, r["created"] or 0, r["id"]))
+        groups.setdefault((r["template"], r["metric"]), []).append(
+            (value, r["created"] or 0, r["id"])
+        )
     found = set()
     for (_, metric), runs in groups.items():
         found |= {run for *_, run in sorted(runs, reverse=not lower_is_better(metric or ""))[:keep]}
@@ -69,11 +77,17 @@ def runs_to_remove(
 ) -> tuple[list[Path], list[str]]:  # folders, and what stays, in words
     "The runs that all of this fits."
     if status in ("running", "queued"):
-        raise UsageError(f"status was given as {status}; a run that is {status} is not removed: stop it first (ftkit stop)")
+        raise UsageError(
+            f"status was given as {status}; a run that is {status} is not removed: stop it first (ftkit stop)"
+        )
     if keep_best < 0:
         raise UsageError(f"keep_best was given as {keep_best}; allowed is 0 or more")
     rows = list_runs(status=status, template=template)
-    records = {r["id"]: read_run(runs_folder() / r["id"]) for r in rows} if batch or older_than is not None else {}
+    records = (
+        {r["id"]: read_run(runs_folder() / r["id"]) for r in rows}
+        if batch or older_than is not None
+        else {}
+    )
     if batch:
         name = Batch(batch).name
         rows = [r for r in rows if records[r["id"]].get("batch") == name]
@@ -82,9 +96,15 @@ def runs_to_remove(
     chosen = [r for r in rows if r["id"] not in best and r["id"] not in going]
     if older_than is not None:
         until = time.time() - older_than
-        chosen = [r for r in chosen if (records[r["id"]].get("ended") or r["created"] or time.time()) < until]
+        chosen = [
+            r
+            for r in chosen
+            if (records[r["id"]].get("ended") or r["created"] or time.time()) < until
+        ]
     needed = needed_by({r["id"] for r in chosen})
-    stays = [f"{run} stays: it is {next(r['status'] for r in rows if r['id'] == run)}" for run in going]
+    stays = [
+        f"{run} stays: it is {next(r['status'] for r in rows if r['id'] == run)}" for run in going
+    ]
     stays += [f"{run} stays: it is among the best {keep_best}" for run in sorted(best)]
     stays += [f"{run} stays: {by[0]} needs it" for run, by in needed.items()]
     return [runs_folder() / r["id"] for r in chosen if r["id"] not in needed], stays

@@ -18,13 +18,39 @@ import threading
 import time
 from pathlib import Path
 
-from ..core import UsageError, figure_text, file_sha256, patch_to, read_json, runs_folder, say, settings
-from ..runfolder import ask_stop, doubt_names, file_clock, is_alive, lock_run, read_run, this_process
-from ..runs.launch import KEEP, _check_kernel, cores, create_run, folder_remedy, requeue_run, run_folders, summary
-from .plan import Planned
-from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
 from .batch import Batch, State, newest_step, plan_batch, row_states, write_plan
+from .ledger import Claim, hold_run, is_held, newest_claim, take_claim
 from .places import DaskCluster, ThisMachine, gpus
+from .plan import Planned
+from ftkit.core import (
+    UsageError,
+    figure_text,
+    file_sha256,
+    patch_to,
+    read_json,
+    runs_folder,
+    say,
+    settings,
+)
+from ftkit.runfolder import (
+    ask_stop,
+    doubt_names,
+    file_clock,
+    is_alive,
+    lock_run,
+    read_run,
+    this_process,
+)
+from ftkit.runs.launch import (
+    KEEP,
+    _check_kernel,
+    cores,
+    create_run,
+    folder_remedy,
+    requeue_run,
+    run_folders,
+    summary,
+)
 
 # %% ../../nbs/batch/04_driver.ipynb #9eb80bd8
 def share_cores(
@@ -36,17 +62,34 @@ def share_cores(
 ) -> tuple[int, int, str]:  # jobs, threads, and how it is said
     "How many runs at a time, with how many threads."
     for name, value in (("jobs", jobs), ("threads", threads), ("gpu_slots", gpu_slots)):
-        if value is not None and value < 1: raise UsageError(f"{name} is {value}; it must be at least 1")
+        if value is not None and value < 1:
+            raise UsageError(f"{name} is {value}; it must be at least 1")
     here, n_gpus = here or cores(), len(gpus()) if n_gpus is None else n_gpus
     most = jobs or (max(1, here // threads) if threads else max(min(2, here), here // 2))
     jobs = min(most, gpu_slots * n_gpus) if n_gpus else most
     threads = threads or max(1, here // jobs)
     said = f"{jobs} run{'s' * (jobs > 1)} at a time, {threads} thread{'s' * (threads > 1)} each, on {here} core{'s' * (here > 1)}"
-    return jobs, threads, said + (f"; no more on {n_gpus} GPU{'s' * (n_gpus > 1)} (--gpu-slots {gpu_slots})" if jobs < most else "")
+    return (
+        jobs,
+        threads,
+        said
+        + (
+            f"; no more on {n_gpus} GPU{'s' * (n_gpus > 1)} (--gpu-slots {gpu_slots})"
+            if jobs < most
+            else ""
+        ),
+    )
 
 # %% ../../nbs/batch/04_driver.ipynb #f52365e2
 def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
 
 def view_lines(
     name: str,  # the batch's
@@ -58,67 +101,150 @@ def view_lines(
 ) -> list[str]:
     "The live view."
     total = sum(counts.values())
-    rate = f"; {60 * ended / seconds:.1f} a minute, {_span((counts['left'] + counts['running']) * seconds / ended)} left" if ended and seconds > 0 and counts["left"] + counts["running"] else ""
+    rate = (
+        f"; {60 * ended / seconds:.1f} a minute, {_span((counts['left'] + counts['running']) * seconds / ended)} left"
+        if ended and seconds > 0 and counts["left"] + counts["running"]
+        else ""
+    )
     done = round(30 * (counts["done"] + counts["failed"]) / max(1, total))
-    head = f"{name} {'█' * done}{'░' * (30 - done)} {counts['done']} of {total} done" + "".join(f", {counts[k]} {k}" for k in ("failed", "running", "elsewhere", "left") if counts[k])
-    return [head + rate, *(f"  {r}" for r in running[:most])] + ([f"  … and {len(running) - most} more"] if len(running) > most else [])
+    head = f"{name} {'█' * done}{'░' * (30 - done)} {counts['done']} of {total} done" + "".join(
+        f", {counts[k]} {k}" for k in ("failed", "running", "elsewhere", "left") if counts[k]
+    )
+    return [head + rate, *(f"  {r}" for r in running[:most])] + (
+        [f"  … and {len(running) - most} more"] if len(running) > most else []
+    )
+
 
 class _View:
     "Where it is drawn."
+
     def __init__(self, show: bool, batch: str):
-        self.show, self.batch, self.live, self.drawn, self.when = show, batch, show and sys.stderr.isatty() and settings()["log"].value == "text", 0, 0.0
+        self.show, self.batch, self.live, self.drawn, self.when = (
+            show,
+            batch,
+            show and sys.stderr.isatty() and settings()["log"].value == "text",
+            0,
+            0.0,
+        )
+
     def clear(self):
-        if self.drawn: sys.stderr.write(f"\033[{self.drawn}A\033[J"); self.drawn = 0
+        if self.drawn:
+            sys.stderr.write(f"\033[{self.drawn}A\033[J")
+            self.drawn = 0
+
     def say(self, text: str, level: str = "info", **facts):
-        if not self.show: return
+        if not self.show:
+            return
         self.clear()
         say(text, level, batch=self.batch, **facts)
         self.when = 0.0
+
     def draw(self, lines):
         "`lines` is a function, called twice a second at most."
-        if not self.live or time.monotonic() - self.when < 0.5: return
+        if not self.live or time.monotonic() - self.when < 0.5:
+            return
         self.clear()
         width, made = shutil.get_terminal_size().columns - 1, lines()
-        sys.stderr.write("".join(f"{line[:width]}\n" for line in made)); sys.stderr.flush()
+        sys.stderr.write("".join(f"{line[:width]}\n" for line in made))
+        sys.stderr.flush()
         self.drawn, self.when = len(made), time.monotonic()
 
 # %% ../../nbs/batch/04_driver.ipynb #4c54d2c6
 @dataclasses.dataclass
 class _Live:
     "A run that executes."
+
     row: Planned
     folder: Path
-    process: object  # as the place gave it: subprocess.Popen or Task; None: another driver started it
+    process: (
+        object  # as the place gave it: subprocess.Popen or Task; None: another driver started it
+    )
     looked: float = 0.0
+
 
 def _is_full(error: BaseException | str) -> bool:
     "Whether it says that there is no room."
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(os.strerror(n) in str(error) for n in (errno.ENOSPC, errno.EDQUOT))
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
+        os.strerror(n) in str(error) for n in (errno.ENOSPC, errno.EDQUOT)
+    )
+
 
 ROOM = 2_000_000  # bytes that a run sets aside for its last words
 
+
 class _Driver:
     "One process that works through a batch."
-    def __init__(self, batch: Batch, rows: list[Planned], place, jobs: int, options: dict, retries: int, only_failed: bool, stop_on_failure: bool, force: bool, show: bool):
-        self.batch, self.ledger, self.place, self.jobs, self.options, self.retries, self.stop_on_failure, self.force = batch, batch.ledger, place, jobs, options, retries, stop_on_failure, force
+
+    def __init__(
+        self,
+        batch: Batch,
+        rows: list[Planned],
+        place,
+        jobs: int,
+        options: dict,
+        retries: int,
+        only_failed: bool,
+        stop_on_failure: bool,
+        force: bool,
+        show: bool,
+    ):
+        (
+            self.batch,
+            self.ledger,
+            self.place,
+            self.jobs,
+            self.options,
+            self.retries,
+            self.stop_on_failure,
+            self.force,
+        ) = batch, batch.ledger, place, jobs, options, retries, stop_on_failure, force
         states = row_states(batch, rows)
-        self.tries, self.runs = {s.row.key: s.tries for s in states}, {s.row.key: s.run["id"] for s in states if s.run}
+        self.tries, self.runs = (
+            {s.row.key: s.tries for s in states},
+            {s.row.key: s.run["id"] for s in states if s.run},
+        )
         again = [s for s in states if s.status in ("failed", "lost")] if only_failed else states
         for s in again if only_failed else ():
             self.tries[s.row.key] = 0
             self.ledger.write("afresh", key=s.row.key)
         self.hopeless_too = only_failed
-        self.todo, self.elsewhere, self.running = collections.deque(s.row for s in again if s.status != "completed"), [], {}
-        self.done, self.ended, self.failed, self.stopped, self.before = 0, 0, [], [], sum(s.status == "completed" for s in states)
-        self.halt, self.troubled, self.signals, self.heard, self.began, self.view, self.looked = None, None, 0, 0, time.monotonic(), _View(show, batch.name), 0.0
+        self.todo, self.elsewhere, self.running = (
+            collections.deque(s.row for s in again if s.status != "completed"),
+            [],
+            {},
+        )
+        self.done, self.ended, self.failed, self.stopped, self.before = (
+            0,
+            0,
+            [],
+            [],
+            sum(s.status == "completed" for s in states),
+        )
+        self.halt, self.troubled, self.signals, self.heard, self.began, self.view, self.looked = (
+            None,
+            None,
+            0,
+            0,
+            time.monotonic(),
+            _View(show, batch.name),
+            0.0,
+        )
         self.cancel_before = self.cancel_flag()
 
     def cancel_flag(self) -> str:
-        try: return (self.batch.folder / "cancel").read_text()
-        except OSError: return ""
+        try:
+            return (self.batch.folder / "cancel").read_text()
+        except OSError:
+            return ""
 
     def counts(self) -> dict:
-        return {"done": self.before + self.done, "failed": len(self.failed), "running": len(self.running), "elsewhere": len(self.elsewhere), "left": len(self.todo) + len(self.stopped)}
+        return {
+            "done": self.before + self.done,
+            "failed": len(self.failed),
+            "running": len(self.running),
+            "elsewhere": len(self.elsewhere),
+            "left": len(self.todo) + len(self.stopped),
+        }
 
 # %% ../../nbs/batch/04_driver.ipynb #4377a642
 @patch_to(_Driver)
@@ -126,40 +252,67 @@ def claim(self, row: Planned) -> tuple[State, Claim | None]:
     "How it is with a row, and this driver's claim of it; None where it is not this driver's turn."
     before = newest_claim(self.ledger, row.key)
     state = self.state(row, before)
-    if state.status == "completed" or before and before.by != self.ledger.name and is_held(self.ledger, before): return state, None
-    if before and before.by != self.ledger.name and before.made > file_clock(self.batch.folder) - (time.monotonic() - self.began): self.tries[row.key] = row_states(self.batch, [row])[0].tries
-    if state.exhausted(self.retries) and not (self.hopeless_too and self.tries[row.key] == 0): return state, None
-    if before and before.by == self.ledger.name: return state, before
-    if (mine := take_claim(self.ledger, row.key, before)) is None: return dataclasses.replace(state, claim=Claim(row.key, 0)), None
+    if (
+        state.status == "completed"
+        or before
+        and before.by != self.ledger.name
+        and is_held(self.ledger, before)
+    ):
+        return state, None
+    if (
+        before
+        and before.by != self.ledger.name
+        and before.made > file_clock(self.batch.folder) - (time.monotonic() - self.began)
+    ):
+        self.tries[row.key] = row_states(self.batch, [row])[0].tries
+    if state.exhausted(self.retries) and not (self.hopeless_too and self.tries[row.key] == 0):
+        return state, None
+    if before and before.by == self.ledger.name:
+        return state, before
+    if (mine := take_claim(self.ledger, row.key, before)) is None:
+        return dataclasses.replace(state, claim=Claim(row.key, 0)), None
     self.ledger.write("claimed", key=row.key)
-    run = mine.run or self.runs.get(row.key) or (self.orphan(row.key, before.made) if before else None)
-    if run and run != mine.run: mine = hold_run(self.ledger, mine, run)
+    run = (
+        mine.run
+        or self.runs.get(row.key)
+        or (self.orphan(row.key, before.made) if before else None)
+    )
+    if run and run != mine.run:
+        mine = hold_run(self.ledger, mine, run)
     return self.state(row, mine), mine
+
 
 @patch_to(_Driver)
 def state(self, row: Planned, claim: Claim | None) -> State:
     run = (claim.run if claim else None) or self.runs.get(row.key)
     folder = runs_folder() / run if run else None
     there = read_run(folder) if folder and (folder / "run.json").exists() else None
-    if there and there["status"] != "completed" and not self.is_of_batch(folder, there, row): there = None
+    if there and there["status"] != "completed" and not self.is_of_batch(folder, there, row):
+        there = None
     return State(row, claim, there, self.tries[row.key])
+
 
 @patch_to(_Driver)
 def is_of_batch(self, folder: Path, run: dict, row: Planned) -> bool:
     "Whether a run that a claim names would execute one of the batch's own notebooks for this row; any other is left alone, and the row's run is made anew."
-    if (run.get("batch"), run.get("key")) != (self.batch.name, row.key): return False
-    with contextlib.suppress(OSError): return file_sha256(folder / "input.ipynb") == self.batch.codes[row.code - 1]["notebook"]
+    if (run.get("batch"), run.get("key")) != (self.batch.name, row.key):
+        return False
+    with contextlib.suppress(OSError):
+        return file_sha256(folder / "input.ipynb") == self.batch.codes[row.code - 1]["notebook"]
     return False
+
 
 @patch_to(_Driver)
 def orphan(self, key: str, since: float) -> str | None:
     "A run that a driver made and did not live to write down."
     oldest = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(since - 7200))  # clocks differ
     for folder in run_folders():
-        if folder.name < oldest: return None
+        if folder.name < oldest:
+            return None
         with contextlib.suppress(OSError, ValueError):
             run = read_json(folder / "run.json")
-            if (run.get("batch"), run.get("key")) == (self.batch.name, key): return folder.name
+            if (run.get("batch"), run.get("key")) == (self.batch.name, key):
+                return folder.name
     return None
 
 # %% ../../nbs/batch/04_driver.ipynb #be5d4413
@@ -168,25 +321,36 @@ def begin(self, row: Planned) -> None:
     "Start a row's run, go on with it, or find out why not."
     state, mine = self.claim(row)
     if mine is None:
-        if state.status == "completed": self.done += 1
-        elif state.exhausted(self.retries): self.failed.append(row)
-        else: self.elsewhere.append(row)
+        if state.status == "completed":
+            self.done += 1
+        elif state.exhausted(self.retries):
+            self.failed.append(row)
+        else:
+            self.elsewhere.append(row)
         return
-    if state.status == "completed": self.done += 1; return
+    if state.status == "completed":
+        self.done += 1
+        return
     if state.status in ("queued", "running"):
         self.ledger.write("adopted", key=row.key, run=state.run["id"])
         self.running[row.key] = _Live(row, runs_folder() / state.run["id"], None)
     else:
         live = self.resumed(row, state) if state.run else None
-        if live is None and not self.is_busy(state): live = self.made(row, mine)
-        if live: self.running[row.key] = live
-        else: self.elsewhere.append(row)
+        if live is None and not self.is_busy(state):
+            live = self.made(row, mine)
+        if live:
+            self.running[row.key] = live
+        else:
+            self.elsewhere.append(row)
+
 
 @patch_to(_Driver)
 def is_busy(self, state: State) -> bool:
     "Whether some process still writes the row's run, whatever its record says: another machine's clock may be wrong, a kernel may outlive its run."
-    if not state.run: return False
-    if (lock := lock_run(runs_folder() / state.run["id"])) is None: return True
+    if not state.run:
+        return False
+    if (lock := lock_run(runs_folder() / state.run["id"])) is None:
+        return True
     lock.close()
     return read_run(runs_folder() / state.run["id"])["status"] in ("queued", "running", "completed")
 
@@ -195,27 +359,56 @@ def is_busy(self, state: State) -> bool:
 def resumed(self, row: Planned, state: State) -> _Live | None:
     "The row's run, gone on with; None if it cannot be."
     folder = runs_folder() / state.run["id"]
-    if self.is_busy(state): return None
-    try: requeue_run(folder, self.force, **{k: v for k, v in self.options.items() if k in ("timeout", "memory", "keep", "cwd") and v is not None})
+    if self.is_busy(state):
+        return None
+    try:
+        requeue_run(
+            folder,
+            self.force,
+            **{
+                k: v
+                for k, v in self.options.items()
+                if k in ("timeout", "memory", "keep", "cwd") and v is not None
+            },
+        )
     except UsageError as e:
-        if _is_full(e): raise
+        if _is_full(e):
+            raise
         self.view.say(f"#{row.number} {row.told()}: {e}")
         return None
     self.ledger.write("resumed", key=row.key, run=folder.name, **{"try": self.tries[row.key] + 1})
     return _Live(row, folder, self.place.start(folder, self.force))
 
+
 @patch_to(_Driver)
 def made(self, row: Planned, mine: Claim) -> _Live | None:
     "The row's new run; None if another driver took this one for dead and has the row now."
     info = self.batch.info
-    folder = create_run(str(self.batch.notebook(row.code)), row.values | self.batch.secrets.get(row.key, {}), **self.options, record={"template": info["template"] | {"sha256": self.batch.codes[row.code - 1]["notebook"]}, "working_folder": info["working_folder"], "batch": self.batch.name, "key": row.key})
+    folder = create_run(
+        str(self.batch.notebook(row.code)),
+        row.values | self.batch.secrets.get(row.key, {}),
+        **self.options,
+        record={
+            "template": info["template"] | {"sha256": self.batch.codes[row.code - 1]["notebook"]},
+            "working_folder": info["working_folder"],
+            "batch": self.batch.name,
+            "key": row.key,
+        },
+    )
     held = False
-    try: held = newest_claim(self.ledger, row.key).number == mine.number and hold_run(self.ledger, mine, folder.name)
+    try:
+        held = newest_claim(self.ledger, row.key).number == mine.number and hold_run(
+            self.ledger, mine, folder.name
+        )
     finally:
-        if not held: shutil.rmtree(folder, ignore_errors=True)
-    if not held: return None
+        if not held:
+            shutil.rmtree(folder, ignore_errors=True)
+    if not held:
+        return None
     self.runs[row.key] = folder.name
-    self.ledger.write("made", key=row.key, run=folder.name, code=row.code, **{"try": self.tries[row.key] + 1})
+    self.ledger.write(
+        "made", key=row.key, run=folder.name, code=row.code, **{"try": self.tries[row.key] + 1}
+    )
     return _Live(row, folder, self.place.start(folder, self.force))
 
 # %% ../../nbs/batch/04_driver.ipynb #0efeecb8
@@ -223,34 +416,70 @@ def made(self, row: Planned, mine: Claim) -> _Live | None:
 def look(self) -> None:
     "Which runs have ended?"
     for live in list(self.running.values()):
-        if live.process is None and time.monotonic() - live.looked < 1: continue
+        if live.process is None and time.monotonic() - live.looked < 1:
+            continue
         live.looked = time.monotonic()
-        if live.process and live.process.poll() is None: continue
+        if live.process and live.process.poll() is None:
+            continue
         there = (live.folder / "run.json").exists()
-        if live.process and there: self.place.finish(live.folder, live.process); live.process = None  # from here on its record says how it is
-        run = read_run(live.folder) if there else {"id": live.folder.name, "status": "lost", "error": "its folder was removed"}
-        if run["status"] not in ("queued", "running"): self.end(live.row, run)
+        if live.process and there:
+            self.place.finish(live.folder, live.process)
+            live.process = None  # from here on its record says how it is
+        run = (
+            read_run(live.folder)
+            if there
+            else {"id": live.folder.name, "status": "lost", "error": "its folder was removed"}
+        )
+        if run["status"] not in ("queued", "running"):
+            self.end(live.row, run)
+
 
 @patch_to(_Driver)
 def end(self, row: Planned, run: dict) -> None:
     "Write down that a run has ended, and what follows from it."
     error, status = run.get("error"), run["status"]
-    message = str(error.get("message") or error.get("name")) if isinstance(error, dict) else str(error or "")
-    full = status in ("failed", "lost") and (_is_full(message) or shutil.disk_usage(runs_folder()).free < ROOM)  # without room a run cannot even say why it ended
+    message = (
+        str(error.get("message") or error.get("name"))
+        if isinstance(error, dict)
+        else str(error or "")
+    )
+    full = status in ("failed", "lost") and (
+        _is_full(message) or shutil.disk_usage(runs_folder()).free < ROOM
+    )  # without room a run cannot even say why it ended
     asked = status == "stopped" or self.signals > 0
     del self.running[row.key]
     self.ended += 1
-    with contextlib.suppress(OSError): self.ledger.write("ended", key=row.key, run=run["id"], status=status, **{"try": self.tries[row.key] + 1}, excused=full or asked)
-    if status in ("failed", "lost") and not full and not asked: self.tries[row.key] += 1
+    with contextlib.suppress(OSError):
+        self.ledger.write(
+            "ended",
+            key=row.key,
+            run=run["id"],
+            status=status,
+            **{"try": self.tries[row.key] + 1},
+            excused=full or asked,
+        )
+    if status in ("failed", "lost") and not full and not asked:
+        self.tries[row.key] += 1
     state = State(row, None, run, self.tries[row.key])
-    again = status in ("failed", "lost") and not asked and not full and not state.exhausted(self.retries)
-    if status == "completed": self.done += 1
-    elif full: self.stopped.append(row); self.halt = self.halt or "the disk is full; make room"
-    elif again or status == "stopped" and run.get("asked") == "terminate" and not self.signals: self.todo.append(row)
-    elif asked: self.stopped.append(row)
+    again = (
+        status in ("failed", "lost")
+        and not asked
+        and not full
+        and not state.exhausted(self.retries)
+    )
+    if status == "completed":
+        self.done += 1
+    elif full:
+        self.stopped.append(row)
+        self.halt = self.halt or "the disk is full; make room"
+    elif again or status == "stopped" and run.get("asked") == "terminate" and not self.signals:
+        self.todo.append(row)
+    elif asked:
+        self.stopped.append(row)
     else:
         self.failed.append(row)
-        if self.stop_on_failure: self.halt = self.halt or f"#{row.number} failed, and nothing is started after a failure"
+        if self.stop_on_failure:
+            self.halt = self.halt or f"#{row.number} failed, and nothing is started after a failure"
     self.tell(row, run, message, again)
 
 # %% ../../nbs/batch/04_driver.ipynb #45aaf22e
@@ -291,18 +520,37 @@ def ask_all_to_stop(self, why: str) -> None:
     "For a signal, or the flag of `Batch.cancel`: stop all where they can go on; the second signal ends them at once."
     self.signals += 1
     self.halt = why
-    self.view.say(f"{why}: stopping all where they can go on; once more stops them at once" if self.signals == 1 else "stopping at once")
+    self.view.say(
+        f"{why}: stopping all where they can go on; once more stops them at once"
+        if self.signals == 1
+        else "stopping at once"
+    )
     for live in list(self.running.values()):
-        if live.process and self.place.take_back(live.folder, live.process): continue
-        if self.signals == 1: ask_stop(live.folder, "stop"); continue
+        if live.process and self.place.take_back(live.folder, live.process):
+            continue
+        if self.signals == 1:
+            ask_stop(live.folder, "stop")
+            continue
         run = read_run(live.folder)
-        for p in (run.get("process") or {}, run.get("kernel") or {}, this_process(live.process.pid) if live.process and live.process.pid else {}):
-            if p.get("pid") == os.getpid() or p.get("host") != self.ledger.process["host"]: continue
+        for p in (
+            run.get("process") or {},
+            run.get("kernel") or {},
+            this_process(live.process.pid) if live.process and live.process.pid else {},
+        ):
+            if p.get("pid") == os.getpid() or p.get("host") != self.ledger.process["host"]:
+                continue
             with contextlib.suppress(OSError):
-                if is_alive(p): os.kill(p["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
-        if live.process and live.process.pid is None: live.process = None  # from here on its record says how it is
-        if run["status"] == "running" and (run.get("process") or {}).get("host") != self.ledger.process["host"]:
-            self.view.say(f"#{live.row.number} executes on {run['process'].get('host')} and stops there where it can go on ({run['id']})")
+                if is_alive(p):
+                    os.kill(p["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+        if live.process and live.process.pid is None:
+            live.process = None  # from here on its record says how it is
+        if (
+            run["status"] == "running"
+            and (run.get("process") or {}).get("host") != self.ledger.process["host"]
+        ):
+            self.view.say(
+                f"#{live.row.number} executes on {run['process'].get('host')} and stops there where it can go on ({run['id']})"
+            )
             self.stopped.append(self.running.pop(live.row.key).row)
 
 # %% ../../nbs/batch/04_driver.ipynb #fd938ddb
@@ -311,44 +559,79 @@ def take_a_step(self) -> bool:  # whether there is more to do
     "Look, start what may be started, draw."
     self.look()
     self.ledger.beat()
-    if self.heard > self.signals: self.ask_all_to_stop("stopped")
-    elif not self.signals and self.cancel_flag() != self.cancel_before: self.heard = 1; self.ask_all_to_stop("cancelled")
-    if self.elsewhere and time.monotonic() - self.looked > 1: self.todo.extend(self.elsewhere); self.elsewhere, self.looked = [], time.monotonic()
+    if self.heard > self.signals:
+        self.ask_all_to_stop("stopped")
+    elif not self.signals and self.cancel_flag() != self.cancel_before:
+        self.heard = 1
+        self.ask_all_to_stop("cancelled")
+    if self.elsewhere and time.monotonic() - self.looked > 1:
+        self.todo.extend(self.elsewhere)
+        self.elsewhere, self.looked = [], time.monotonic()
     why = self.waits()
     for _ in range(len(self.todo)):
-        if self.halt or why or len(self.running) >= self.jobs: break
+        if self.halt or why or len(self.running) >= self.jobs:
+            break
         row = self.todo.popleft()
-        try: self.begin(row)
+        try:
+            self.begin(row)
         except (OSError, UsageError) as e:
             self.todo.appendleft(row)
-            if isinstance(e, OSError) and not _is_full(e): raise
+            if isinstance(e, OSError) and not _is_full(e):
+                raise
             self.halt = f"the disk is full ({e}); make room" if _is_full(e) else str(e)
-    self.view.draw(lambda: view_lines(self.batch.name, self.counts(), self.ended, time.monotonic() - self.began, [f"#{x.row.number} {x.row.told()}: {newest_step(x.folder) or 'starting'}" for x in self.running.values()]))
+    self.view.draw(
+        lambda: view_lines(
+            self.batch.name,
+            self.counts(),
+            self.ended,
+            time.monotonic() - self.began,
+            [
+                f"#{x.row.number} {x.row.told()}: {newest_step(x.folder) or 'starting'}"
+                for x in self.running.values()
+            ],
+        )
+    )
     return bool(self.running) or not self.halt and bool(self.todo or self.elsewhere)
+
 
 @patch_to(_Driver)
 def waits(self) -> str | None:
     "Why nothing can be started now; after a while that is the end, and what no worker has begun is taken back."
-    if not (why := self.place.trouble()) or self.halt: self.troubled = why; return why
-    if why != self.troubled: self.view.say(f"{why}; waiting for it up to {_span(self.place.patience)}")
+    if not (why := self.place.trouble()) or self.halt:
+        self.troubled = why
+        return why
+    if why != self.troubled:
+        self.view.say(f"{why}; waiting for it up to {_span(self.place.patience)}")
     self.troubled = why
     if time.monotonic() - self.place.good > self.place.patience:
         self.halt = why
         for live in self.running.values():
-            if live.process and not self.place.take_back(live.folder, live.process): live.process = None  # it executes, and its record says how it is
+            if live.process and not self.place.take_back(live.folder, live.process):
+                live.process = None  # it executes, and its record says how it is
     return why
 
 # %% ../../nbs/batch/04_driver.ipynb #4ea5a880
 @patch_to(_Driver)
 def drive(self) -> None:
     "Work until all is done, or nothing more may be started."
-    numbers = [n for n in (signal.SIGINT, signal.SIGTERM)] if threading.current_thread() is threading.main_thread() else []
-    def stop(number, frame): self.heard += 1  # acted upon between two looks: a handler may not print while somebody prints
+    numbers = (
+        [n for n in (signal.SIGINT, signal.SIGTERM)]
+        if threading.current_thread() is threading.main_thread()
+        else []
+    )
+
+    def stop(number, frame):
+        self.heard += (
+            1  # acted upon between two looks: a handler may not print while somebody prints
+        )
+
     before = {n: signal.signal(n, stop) for n in numbers}
     try:
-        while self.take_a_step(): time.sleep(0.1)
+        while self.take_a_step():
+            time.sleep(0.1)
     finally:
-        for n, handler in before.items(): signal.signal(n, handler)
+        for n, handler in before.items():
+            signal.signal(n, handler)
         self.view.clear()
         self.ledger.leave()
         self.place.leave()
@@ -357,6 +640,7 @@ def drive(self) -> None:
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     "What one driver came to."
+
     code: int  # exit code: 0 all completed, 1 some failed or could not be started, 130 stopped
     said: str  # one sentence
     done: int
@@ -379,26 +663,76 @@ def work_through(
     stop_on_failure: bool = False,  # start nothing more after one failed for good
     force: bool = False,  # go on with runs although code or data changed
     show: bool = True,  # progress on standard error
-    cluster: str | None = None,  # address of a Dask scheduler, whose workers see this runs folder; default: the setting cluster, and without it this machine
+    cluster: str
+    | None = None,  # address of a Dask scheduler, whose workers see this runs folder; default: the setting cluster, and without it this machine
     resources: dict | None = None,  # what a run takes of a worker, as for `DaskCluster`
 ) -> Outcome:
     "Work through a batch until all is done."
-    if retries < 0: raise UsageError(f"retries is {retries}; it must be at least 0")
-    if keep not in KEEP: raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
+    if retries < 0:
+        raise UsageError(f"retries is {retries}; it must be at least 0")
+    if keep not in KEEP:
+        raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
     for name, value in (("timeout", timeout), ("memory", memory)):
-        if value is not None and not value > 0: raise UsageError(f"{name} is {value}; it must be above 0")
-    if resources and not (cluster or settings()["cluster"].value): raise UsageError(f"resources are {resources} and there is no cluster; give its address, or --gpu-slots for this machine")
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} is {value}; it must be above 0")
+    if resources and not (cluster or settings()["cluster"].value):
+        raise UsageError(
+            f"resources are {resources} and there is no cluster; give its address, or --gpu-slots for this machine"
+        )
     rows = batch.rows if rows is None else rows
-    _check_kernel(kernel, batch.notebook(len(batch.codes)) if batch.source is None else Path(batch.info["template"]["path"]))
-    place, jobs, threads, said = _place(cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots, force)
+    _check_kernel(
+        kernel,
+        batch.notebook(len(batch.codes))
+        if batch.source is None
+        else Path(batch.info["template"]["path"]),
+    )
+    place, jobs, threads, said = _place(
+        cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots, force
+    )
     try:
         write_plan(batch)
-        batch.ledger.write("begun", process=batch.ledger.process, jobs=jobs, threads=threads, runs=len(rows), cluster=place.address, code=len(batch.codes))
-        driver = _Driver(batch, rows, place, jobs, {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "kernel": kernel, "cwd": batch.info.get("cwd")}, retries, only_failed, stop_on_failure, force, show)
+        batch.ledger.write(
+            "begun",
+            process=batch.ledger.process,
+            jobs=jobs,
+            threads=threads,
+            runs=len(rows),
+            cluster=place.address,
+            code=len(batch.codes),
+        )
+        driver = _Driver(
+            batch,
+            rows,
+            place,
+            jobs,
+            {
+                "threads": threads,
+                "timeout": timeout,
+                "memory": memory,
+                "keep": keep,
+                "kernel": kernel,
+                "cwd": batch.info.get("cwd"),
+            },
+            retries,
+            only_failed,
+            stop_on_failure,
+            force,
+            show,
+        )
     except OSError as e:
-        if not _is_full(e): raise
-        return Outcome(1, f"the disk is full ({e.filename or batch.folder}); make room, then give the same command again", 0, 0, len(rows))
-    if driver.todo: driver.view.say(f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said}; {_works_in(batch)}")
+        if not _is_full(e):
+            raise
+        return Outcome(
+            1,
+            f"the disk is full ({e.filename or batch.folder}); make room, then give the same command again",
+            0,
+            0,
+            len(rows),
+        )
+    if driver.todo:
+        driver.view.say(
+            f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said}; {_works_in(batch)}"
+        )
     driver.drive()
     return _outcome(driver, len(rows))
 
@@ -408,26 +742,80 @@ def _works_in(batch: Batch) -> str:
     cwd = batch.info.get("cwd")
     if cwd == "run":
         return "each notebook works in a folder of its own (files/ of its run; --cwd notebook: beside the notebook)"
-    return "the notebooks work in " + ("the notebook's folder" if cwd == "notebook" else str(cwd or batch.info["working_folder"]))
+    return "the notebooks work in " + (
+        "the notebook's folder" if cwd == "notebook" else str(cwd or batch.info["working_folder"])
+    )
 
 # %% ../../nbs/batch/04_driver.ipynb #f0748133
-def _place(cluster: str | None, resources: dict | None, jobs: int | None, threads: int | None, gpu_slots: int, force: bool) -> tuple:
+def _place(
+    cluster: str | None,
+    resources: dict | None,
+    jobs: int | None,
+    threads: int | None,
+    gpu_slots: int,
+    force: bool,
+) -> tuple:
     "Where runs are executed, how many at a time, with how many threads, and how it is said."
-    if not cluster: return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
+    if not cluster:
+        return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
     share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
     place = DaskCluster(cluster, resources, force)
-    jobs, threads = jobs or place.slots, threads or place.threads  # more jobs than slots wait for workers to come
-    return place, jobs, threads, f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each, on {place.said}"
+    jobs, threads = (
+        jobs or place.slots,
+        threads or place.threads,
+    )  # more jobs than slots wait for workers to come
+    return (
+        place,
+        jobs,
+        threads,
+        f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each, on {place.said}",
+    )
+
 
 def _outcome(driver: _Driver, total: int) -> Outcome:
     "How it ended, in one sentence."
     c = driver.counts()
     left, again = total - c["done"] - c["failed"], "go on with the same command"
-    if driver.signals: return Outcome(130, f"{driver.halt}: {c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left; {again}", c["done"], c["failed"], left)
-    if driver.halt: return Outcome(1, f"{driver.halt}; {c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left; {again}", c["done"], c["failed"], left)
-    if c["failed"]: return Outcome(1, f"{c['done']} of {total} runs are completed, {c['failed']} failed; the same command with --only-failed tries those again", c["done"], c["failed"], left)
-    if left: return Outcome(1, f"{c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left, which were stopped or are not among the failed ones; {again}", c["done"], 0, left)
-    return Outcome(0, f"all {total} runs are completed" + ("" if driver.done else "; there was nothing left to do"), c["done"], 0, left)
+    if driver.signals:
+        return Outcome(
+            130,
+            f"{driver.halt}: {c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left; {again}",
+            c["done"],
+            c["failed"],
+            left,
+        )
+    if driver.halt:
+        return Outcome(
+            1,
+            f"{driver.halt}; {c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left; {again}",
+            c["done"],
+            c["failed"],
+            left,
+        )
+    if c["failed"]:
+        return Outcome(
+            1,
+            f"{c['done']} of {total} runs are completed, {c['failed']} failed; the same command with --only-failed tries those again",
+            c["done"],
+            c["failed"],
+            left,
+        )
+    if left:
+        return Outcome(
+            1,
+            f"{c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left, which were stopped or are not among the failed ones; {again}",
+            c["done"],
+            0,
+            left,
+        )
+    return Outcome(
+        0,
+        f"all {total} runs are completed"
+        + ("" if driver.done else "; there was nothing left to do"),
+        c["done"],
+        0,
+        left,
+    )
 
 # %% ../../nbs/batch/04_driver.ipynb #cb54ebd0
 def run_batch(
@@ -439,13 +827,19 @@ def run_batch(
     seed: int = 0,  # of that draw
     name: str | None = None,  # of the batch
     force: bool = False,  # go on although code or data changed since
-    cwd: str | os.PathLike | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
+    cwd: str
+    | os.PathLike
+    | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
     new_code: bool = False,  # continue with another version of the notebook: what is completed stays
     **options,  # of `work_through`: jobs, threads, retries, timeout …
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."
-    batch, rows, told = plan_batch(template, grid, table, parameters, sample, seed, name, force, cwd=cwd, new_code=new_code)
-    for line in told: say(line, batch=batch.name)
+    batch, rows, told = plan_batch(
+        template, grid, table, parameters, sample, seed, name, force, cwd=cwd, new_code=new_code
+    )
+    for line in told:
+        say(line, batch=batch.name)
     batch.outcome = work_through(batch, rows, force=force, **options)
-    if batch.outcome.code == 130: raise KeyboardInterrupt(batch.outcome.said)
+    if batch.outcome.code == 130:
+        raise KeyboardInterrupt(batch.outcome.said)
     return batch

@@ -17,12 +17,22 @@ import time
 from pathlib import Path
 
 from ..core import jsonable, open_plain, parse_json, patch_to, read_json, write_atomic
-from ..runfolder import HEARTBEAT_SECONDS, file_clock, is_alive, is_file_name, is_number, silent_seconds, this_process
+from ftkit.runfolder import (
+    HEARTBEAT_SECONDS,
+    file_clock,
+    is_alive,
+    is_file_name,
+    is_number,
+    silent_seconds,
+    this_process,
+)
 
 # %% ../../nbs/batch/01_ledger.ipynb #bf1b3a64
 class Ledger:
     "The files of one batch that say who did what."
-    def __init__(self,
+
+    def __init__(
+        self,
         folder: str | os.PathLike,  # the batch's folder
     ):
         self.folder, self.process, self.beaten = Path(folder), this_process(), 0.0
@@ -30,14 +40,20 @@ class Ledger:
         self.name = f"{host}-{self.process['pid']}-{self.process['process_start'] or int(time.time())}-{secrets.token_hex(2)}"
         self.path = self.folder / "ledger" / f"{self.name}.jsonl"
 
-    def write(self,
+    def write(
+        self,
         what: str,  # begun, claimed, made, resumed, adopted, ended, afresh, left
         **facts,  # key, run, status, try …: JSON values
     ) -> None:
         "Append one line to this driver's file."
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(jsonable({"time": round(file_clock(self.path.parent), 6), "what": what} | facts), ensure_ascii=False, allow_nan=False)
-        with open(self.path, "ab", buffering=0) as f: f.write(line.encode() + b"\n")
+        line = json.dumps(
+            jsonable({"time": round(file_clock(self.path.parent), 6), "what": what} | facts),
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+        with open(self.path, "ab", buffering=0) as f:
+            f.write(line.encode() + b"\n")
 
     def read(self) -> list[dict]:
         "The lines of all drivers, oldest first; each names its driver as `by`. What is no line of a ledger is left out."
@@ -67,37 +83,47 @@ def _entry(found) -> dict | None:
     process = isinstance(found.get("process") or {}, dict)
     return found if texts and counts and process and is_file_name(found.get("run")) else None
 
-
 # %% ../../nbs/batch/01_ledger.ipynb #2aba3b7d
 @patch_to(Ledger)
 def beat(self) -> None:
     "Say that this driver lives."
-    if time.monotonic() - self.beaten < HEARTBEAT_SECONDS: return
+    if time.monotonic() - self.beaten < HEARTBEAT_SECONDS:
+        return
     self.beaten = time.monotonic()
-    with contextlib.suppress(OSError): os.utime(self.path)
+    with contextlib.suppress(OSError):
+        os.utime(self.path)
+
 
 @patch_to(Ledger)
-def lives(self,
+def lives(
+    self,
     by: str,  # a driver's name
     process: dict,  # as `this_process` described it
 ) -> bool:
     "Whether that driver still works on this batch."
-    if by == self.name: return True
-    if (self.folder / "ledger" / f"{by}.left").exists(): return False
+    if by == self.name:
+        return True
+    if (self.folder / "ledger" / f"{by}.left").exists():
+        return False
     return is_alive(process, silent_seconds(self.folder / "ledger" / f"{by}.jsonl"))
+
 
 @patch_to(Ledger)
 def leave(self) -> None:
     "Give up all that this driver holds; a notebook's process lives on after its batch."
-    with contextlib.suppress(OSError): self.write("left")
-    with contextlib.suppress(OSError): (self.folder / "ledger" / f"{self.name}.left").touch()
+    with contextlib.suppress(OSError):
+        self.write("left")
+    with contextlib.suppress(OSError):
+        (self.folder / "ledger" / f"{self.name}.left").touch()
 
 # %% ../../nbs/batch/01_ledger.ipynb #f6908fbc
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES)
 
+
 @dataclasses.dataclass(frozen=True)
 class Claim:
     "That one driver has one key, or had it."
+
     key: str
     number: int  # the newest of a key counts [1..]
     by: str = ""  # the driver's name
@@ -105,37 +131,59 @@ class Claim:
     run: str | None = None  # the id of the key's run, as soon as there is one
     made: float = 0.0  # seconds since 1970
 
-def _path(folder: Path, key: str, number: int) -> Path: return folder / "claims" / f"{key}.{number:04}"
+
+def _path(folder: Path, key: str, number: int) -> Path:
+    return folder / "claims" / f"{key}.{number:04}"
+
 
 def _create(path: Path, text: str) -> bool:
     "Create a file with its content; False if it is there already."
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "xb") as f: f.write(text.encode()); f.flush(); os.fsync(f.fileno())
-        try: os.link(part, path)
-        except FileExistsError: return False
+        with open(part, "xb") as f:
+            f.write(text.encode())
+            f.flush()
+            os.fsync(f.fileno())
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return False
         except OSError as e:
-            if e.errno not in _NO_LINKS: raise
-            try: f = open(path, "xb")  # a file system without links; a reader may see it empty for a moment
-            except FileExistsError: return False
-            with f: f.write(text.encode())
+            if e.errno not in _NO_LINKS:
+                raise
+            try:
+                f = open(
+                    path, "xb"
+                )  # a file system without links; a reader may see it empty for a moment
+            except FileExistsError:
+                return False
+            with f:
+                f.write(text.encode())
         return True
     finally:
-        with contextlib.suppress(OSError): part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
 
 def _read_claim(folder: Path, key: str, number: int) -> Claim:
     "A claim as its file has it; one that is just being written, or damaged, belongs to nobody known."
     path = _path(folder, key, number)
     try:
         found = read_json(path, 1_000_000)
-        by, process, run, made = found["by"], found["process"], found.get("run"), found.get("made", 0.0)
-        if not (is_file_name(by) and isinstance(process, dict) and is_file_name(run) and is_number(made)):
+        by, process, run, made = (
+            found["by"],
+            found["process"],
+            found.get("run"),
+            found.get("made", 0.0),
+        )
+        if not (
+            is_file_name(by) and isinstance(process, dict) and is_file_name(run) and is_number(made)
+        ):
             raise ValueError(f"{path} is no claim")
         return Claim(key, number, by or "", process, run, made)
     except (OSError, ValueError, KeyError, TypeError):
         return Claim(key, number, made=path.stat().st_mtime if path.exists() else 0.0)
-
 
 # %% ../../nbs/batch/01_ledger.ipynb #ee36fdee
 def take_claim(
@@ -144,20 +192,37 @@ def take_claim(
     before: Claim | None = None,  # the key's newest claim, whose driver is gone
 ) -> Claim | None:  # None: another was quicker
     "Claim a key, together with the run that it already has."
-    made = Claim(key, before.number + 1 if before else 1, ledger.name, ledger.process, before.run if before else None, file_clock(ledger.folder))
-    return made if _create(_path(ledger.folder, key, made.number), json.dumps(dataclasses.asdict(made))) else None
+    made = Claim(
+        key,
+        before.number + 1 if before else 1,
+        ledger.name,
+        ledger.process,
+        before.run if before else None,
+        file_clock(ledger.folder),
+    )
+    return (
+        made
+        if _create(_path(ledger.folder, key, made.number), json.dumps(dataclasses.asdict(made)))
+        else None
+    )
+
 
 def hold_run(ledger: Ledger, claim: Claim, run: str) -> Claim:
     "Write the run's id into this driver's own claim."
     made = dataclasses.replace(claim, run=run)
-    write_atomic(_path(ledger.folder, claim.key, claim.number), json.dumps(dataclasses.asdict(made)))
+    write_atomic(
+        _path(ledger.folder, claim.key, claim.number), json.dumps(dataclasses.asdict(made))
+    )
     return made
+
 
 def newest_claim(ledger: Ledger, key: str) -> Claim | None:
     "The claim of a key that counts."
     number = 0
-    while _path(ledger.folder, key, number + 1).exists(): number += 1
+    while _path(ledger.folder, key, number + 1).exists():
+        number += 1
     return _read_claim(ledger.folder, key, number) if number else None
+
 
 def all_claims(ledger: Ledger) -> dict[str, Claim]:
     "The newest claim of every key, in one look."
@@ -165,9 +230,15 @@ def all_claims(ledger: Ledger) -> dict[str, Claim]:
     with contextlib.suppress(OSError):
         for e in os.scandir(ledger.folder / "claims"):
             key, _, number = e.name.rpartition(".")
-            if number.isdigit() and not e.name.startswith("."): newest[key] = max(newest.get(key, 0), int(number))
+            if number.isdigit() and not e.name.startswith("."):
+                newest[key] = max(newest.get(key, 0), int(number))
     return {key: _read_claim(ledger.folder, key, number) for key, number in newest.items()}
+
 
 def is_held(ledger: Ledger, claim: Claim) -> bool:
     "Whether a living driver has it."
-    return ledger.lives(claim.by, claim.process) if claim.by else file_clock(ledger.folder) - claim.made < 60
+    return (
+        ledger.lives(claim.by, claim.process)
+        if claim.by
+        else file_clock(ledger.folder) - claim.made < 60
+    )

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from ..core import UsageError, patch_to, settings, how_to_install
+from ..core import UsageError, how_to_install, patch_to, settings
 from ..runfolder import read_run, this_process
 from ..runs.launch import change_queued, code_fingerprint, cores, launch, settle
 
@@ -24,25 +24,43 @@ from ..runs.launch import change_queued, code_fingerprint, cores, launch, settle
 def gpus() -> list[str]:  # as CUDA_VISIBLE_DEVICES names them
     "The GPUs that runs may compute on, found without loading a library."
     device, visible = settings()["device"].value, os.environ.get("CUDA_VISIBLE_DEVICES")
-    if device not in ("auto", "cuda"): return [] if device == "cpu" else [device.partition(":")[2] or "0"]
-    if visible is not None: return [] if visible in ("", "-1") else visible.split(",")
-    return sorted(p.removeprefix("/dev/nvidia") for p in glob.glob("/dev/nvidia[0-9]*")) or ["0"] * bool(shutil.which("nvidia-smi"))
+    if device not in ("auto", "cuda"):
+        return [] if device == "cpu" else [device.partition(":")[2] or "0"]
+    if visible is not None:
+        return [] if visible in ("", "-1") else visible.split(",")
+    return sorted(p.removeprefix("/dev/nvidia") for p in glob.glob("/dev/nvidia[0-9]*")) or [
+        "0"
+    ] * bool(shutil.which("nvidia-smi"))
+
 
 class ThisMachine:
     "Runs are processes of this machine, each on the GPU that the fewest others are on."
+
     address, patience = None, 0.0
-    def __init__(self): self.gpus, self.on = gpus(), []  # and which run is on which
+
+    def __init__(self):
+        self.gpus, self.on = gpus(), []  # and which run is on which
+
     def start(self, folder: Path, force: bool = False) -> subprocess.Popen:
-        if len(self.gpus) < 2: return launch(folder, force)
+        if len(self.gpus) < 2:
+            return launch(folder, force)
         self.on = [(p, g) for p, g in self.on if p.poll() is None]
         taken = [g for _, g in self.on]
         gpu = min(self.gpus, key=taken.count)
         self.on.append((launch(folder, force, CUDA_VISIBLE_DEVICES=gpu), gpu))
         return self.on[-1][0]
-    def finish(self, folder: Path, process: subprocess.Popen) -> None: settle(folder, process)
-    def take_back(self, folder: Path, process: subprocess.Popen) -> bool: return False  # it runs already
-    def trouble(self) -> str | None: return None
-    def leave(self) -> None: pass
+
+    def finish(self, folder: Path, process: subprocess.Popen) -> None:
+        settle(folder, process)
+
+    def take_back(self, folder: Path, process: subprocess.Popen) -> bool:
+        return False  # it runs already
+
+    def trouble(self) -> str | None:
+        return None
+
+    def leave(self) -> None:
+        pass
 
 # %% ../../nbs/batch/03_places.ipynb #1b3696c4
 def run_on_worker(
@@ -52,57 +70,98 @@ def run_on_worker(
 ) -> str:  # empty, or why the run was not executed
     "Execute a run to its end on the machine that this is called on, if the run still waits for it."
     folder, me = Path(folder), this_process()
-    if not (folder / "run.json").is_file(): return f"{me['host']} does not see {folder}; all machines need the same runs folder under the same path"
+    if not (folder / "run.json").is_file():
+        return f"{me['host']} does not see {folder}; all machines need the same runs folder under the same path"
     run = read_run(folder)
-    if not force and (found := _differs(run.get("code") or {}, code_fingerprint())): return f"{me['host']} has {found}; install the same there, or give --force"
+    if not force and (found := _differs(run.get("code") or {}, code_fingerprint())):
+        return f"{me['host']} has {found}; install the same there, or give --force"
     try:
-        if not _write_waiting(folder, token, process=me, heartbeat=time.time()): return ""  # another worker had it, or its driver took it back
-        try: process = launch(folder, force)
-        except (OSError, UsageError): _write_waiting(folder, None, process=run["process"]); raise
-    except (OSError, UsageError) as e: return f"{me['host']}: {e}"
+        if not _write_waiting(folder, token, process=me, heartbeat=time.time()):
+            return ""  # another worker had it, or its driver took it back
+        try:
+            process = launch(folder, force)
+        except (OSError, UsageError):
+            _write_waiting(folder, None, process=run["process"])
+            raise
+    except (OSError, UsageError) as e:
+        return f"{me['host']}: {e}"
     settle(folder, process)
     return ""
 
+
 def _write_waiting(folder: Path, token: str | None, **fields) -> bool:
     "Change the record of a run that waits with this token; False if it does not."
-    return change_queued(folder, lambda run: (run.get("process") or {}).get("token") == token, **fields)
+    return change_queued(
+        folder, lambda run: (run.get("process") or {}).get("token") == token, **fields
+    )
+
 
 def _differs(before: dict, now: dict) -> str:
     "What of two fingerprints of code is not the same, in words."
-    return ", ".join(f"{n} {now.get(n)} instead of {before.get(n)}" for n in sorted(before | now) if before.get(n) != now.get(n) and not n.startswith("module "))
+    return ", ".join(
+        f"{n} {now.get(n)} instead of {before.get(n)}"
+        for n in sorted(before | now)
+        if before.get(n) != now.get(n) and not n.startswith("module ")
+    )
 
 # %% ../../nbs/batch/03_places.ipynb #3575b1fd
 def _within(seconds: float, f):
     "What `f()` gives, or TimeoutError: a scheduler that hangs shall hang nobody else."
     found = []
+
     def work():
-        try: found.append((f(), None))
-        except Exception as e: found.append((None, e))
+        try:
+            found.append((f(), None))
+        except Exception as e:
+            found.append((None, e))
+
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
-    if not found: raise TimeoutError(f"no answer in {seconds:g} s")
-    if found[0][1]: raise found[0][1]
+    if not found:
+        raise TimeoutError(f"no answer in {seconds:g} s")
+    if found[0][1]:
+        raise found[0][1]
     return found[0][0]
 
-def _greet() -> tuple[int, dict]: return cores(), code_fingerprint()
+
+def _greet() -> tuple[int, dict]:
+    return cores(), code_fingerprint()
+
 
 class DaskCluster:
     "Runs are tasks of a Dask cluster's workers, a task a run."
+
     patience = 300.0  # seconds that runs wait for a worker when there is none
-    def __init__(self,
+
+    def __init__(
+        self,
         address: str,  # of its scheduler, such as tcp://10.0.0.1:8786
-        resources: dict | None = None,  # what a task takes of a worker that was started with --resources, such as {"GPU": 1}
+        resources: dict
+        | None = None,  # what a task takes of a worker that was started with --resources, such as {"GPU": 1}
         force: bool = False,  # also with workers whose code is not that of this process
     ):
-        try: from distributed import Client
-        except ImportError: raise UsageError(f"a cluster needs the package distributed; {how_to_install('cluster')}") from None
+        try:
+            from distributed import Client
+        except ImportError:
+            raise UsageError(
+                f"a cluster needs the package distributed; {how_to_install('cluster')}"
+            ) from None
         self.address, self.resources = address, resources or {}
-        try: self.client = Client(address, timeout=10, set_as_default=False)
-        except (OSError, ValueError, ImportError) as e: raise UsageError(f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786") from None
-        try: self.greet(force)
-        except TimeoutError as e: self.leave(); raise UsageError(f"the scheduler at {address} does not answer ({e})") from None
-        except BaseException: self.leave(); raise
+        try:
+            self.client = Client(address, timeout=10, set_as_default=False)
+        except (OSError, ValueError, ImportError) as e:
+            raise UsageError(
+                f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786"
+            ) from None
+        try:
+            self.greet(force)
+        except TimeoutError as e:
+            self.leave()
+            raise UsageError(f"the scheduler at {address} does not answer ({e})") from None
+        except BaseException:
+            self.leave()
+            raise
         self.good, self.looked, self.found = time.monotonic(), time.monotonic(), None
 
 # %% ../../nbs/batch/03_places.ipynb #5f50bf7e
@@ -110,76 +169,163 @@ class DaskCluster:
 def able(self) -> dict:
     "Workers that have the resources."
     workers = _within(5, lambda: self.client.scheduler_info(n_workers=-1))["workers"]
-    able = {a: w for a, w in workers.items() if all(w.get("resources", {}).get(k, 0) >= v for k, v in self.resources.items())}
-    if not able: raise UsageError(f"the scheduler at {self.address} has {len(workers)} workers" + (f", none with {self.resources}; start them with --resources" if workers else f"; start one on each machine: dask worker {self.address} --nthreads 1"))
+    able = {
+        a: w
+        for a, w in workers.items()
+        if all(w.get("resources", {}).get(k, 0) >= v for k, v in self.resources.items())
+    }
+    if not able:
+        raise UsageError(
+            f"the scheduler at {self.address} has {len(workers)} workers"
+            + (
+                f", none with {self.resources}; start them with --resources"
+                if workers
+                else f"; start one on each machine: dask worker {self.address} --nthreads 1"
+            )
+        )
     return able
+
 
 @patch_to(DaskCluster)
 def greet(self, force: bool) -> None:
     "How many runs the workers have room for, with how many threads; those with other code are refused."
     able, mine = self.able(), code_fingerprint()
-    try: said = _within(60, lambda: self.client.run(_greet, workers=list(able)))
-    except Exception as e: raise UsageError(f"the workers at {self.address} cannot execute ftkit ({type(e).__name__}: {str(e)[:200]}); install the same ftkit on each machine") from None
-    strange = [f"{a} has {found}" for a, (_, code) in said.items() if (found := _differs(mine, code))]
-    if strange and not force: raise UsageError(f"{len(strange)} of {len(able)} workers have other code: {strange[0]}; install the same there, or give --force")
-    self.slots = sum(min([w["nthreads"], *(int(w["resources"][k] // v) for k, v in self.resources.items())]) for w in able.values())
+    try:
+        said = _within(60, lambda: self.client.run(_greet, workers=list(able)))
+    except Exception as e:
+        raise UsageError(
+            f"the workers at {self.address} cannot execute ftkit ({type(e).__name__}: {str(e)[:200]}); install the same ftkit on each machine"
+        ) from None
+    strange = [
+        f"{a} has {found}" for a, (_, code) in said.items() if (found := _differs(mine, code))
+    ]
+    if strange and not force:
+        raise UsageError(
+            f"{len(strange)} of {len(able)} workers have other code: {strange[0]}; install the same there, or give --force"
+        )
+    self.slots = sum(
+        min([w["nthreads"], *(int(w["resources"][k] // v) for k, v in self.resources.items())])
+        for w in able.values()
+    )
     self.threads = max(1, min(said[a][0] // max(1, w["nthreads"]) for a, w in able.items()))
     self.said = f"{len(able)} worker{'s' * (len(able) > 1)} with room for {self.slots} run{'s' * (self.slots > 1)} at {self.address}"
 
 # %% ../../nbs/batch/03_places.ipynb #c866a099
 class Task:
     "A run on a worker, where a process would be."
+
     pid = None
-    def __init__(self, folder: Path, token: str, future): self.folder, self.token, self.future, self.over, self.looked, self.ended = folder, token, future, False, 0.0, None
+
+    def __init__(self, folder: Path, token: str, future):
+        self.folder, self.token, self.future, self.over, self.looked, self.ended = (
+            folder,
+            token,
+            future,
+            False,
+            0.0,
+            None,
+        )
 
     def poll(self) -> int | None:
         "0 when it is over, by what the scheduler says or by the run's record."
         now = time.monotonic()
-        if self.over or self.future.done(): return 0
-        if now - self.looked < 1: return None
+        if self.over or self.future.done():
+            return 0
+        if now - self.looked < 1:
+            return None
         self.looked = now
-        self.ended = None if read_run(self.folder)["status"] in ("queued", "running") else self.ended or now
-        return 0 if self.ended and now - self.ended > 10 else None  # a worker that lives says so within that time
+        self.ended = (
+            None if read_run(self.folder)["status"] in ("queued", "running") else self.ended or now
+        )
+        return (
+            0 if self.ended and now - self.ended > 10 else None
+        )  # a worker that lives says so within that time
+
 
 @patch_to(DaskCluster)
 def start(self, folder: Path, force: bool = False) -> "Task":
     token = f"{folder.name}-{secrets.token_hex(3)}"
-    if not _write_waiting(folder, None, process=this_process() | {"token": token}): raise UsageError(f"{folder} is not as this process left it; see ftkit show {folder.name}")
-    try: return Task(folder, token, self.client.submit(run_on_worker, str(folder), token, force, key=token, pure=False, resources=self.resources))
-    except Exception as e: raise UsageError(f"the scheduler at {self.address} takes no task ({e})") from None
+    if not _write_waiting(folder, None, process=this_process() | {"token": token}):
+        raise UsageError(f"{folder} is not as this process left it; see ftkit show {folder.name}")
+    try:
+        return Task(
+            folder,
+            token,
+            self.client.submit(
+                run_on_worker,
+                str(folder),
+                token,
+                force,
+                key=token,
+                pure=False,
+                resources=self.resources,
+            ),
+        )
+    except Exception as e:
+        raise UsageError(f"the scheduler at {self.address} takes no task ({e})") from None
+
 
 @patch_to(DaskCluster)
 def leave(self) -> None:
-    with contextlib.suppress(Exception): _within(10, self.client.close)  # the scheduler may be gone first
+    with contextlib.suppress(Exception):
+        _within(10, self.client.close)  # the scheduler may be gone first
 
 # %% ../../nbs/batch/03_places.ipynb #f672a933
 @patch_to(DaskCluster)
 def finish(self, folder: Path, task: Task) -> None:
     "Complete the record of a run that no worker took."
-    if task.over or not task.future.done(): return
-    try: said = task.future.result(timeout=10) or "its task ended without it"
-    except Exception as e: said = f"{type(e).__name__}: {e}"  # such as KilledWorker: the task was on four workers when they died
-    if task.future.cancelled(): self.looked = float("-inf"); self.take_back(folder, task); return  # the scheduler is gone or was restarted, which `trouble` shall see before the next start; not the run's fault
-    error = {"cell": None, "name": "the cluster did not execute it", "message": said.splitlines()[0][:500], "usage": False}
-    _write_waiting(folder, task.token, status="failed", ended=time.time(), error=error, process=this_process())
+    if task.over or not task.future.done():
+        return
+    try:
+        said = task.future.result(timeout=10) or "its task ended without it"
+    except Exception as e:
+        said = f"{type(e).__name__}: {e}"  # such as KilledWorker: the task was on four workers when they died
+    if task.future.cancelled():
+        self.looked = float("-inf")
+        self.take_back(folder, task)
+        return  # the scheduler is gone or was restarted, which `trouble` shall see before the next start; not the run's fault
+    error = {
+        "cell": None,
+        "name": "the cluster did not execute it",
+        "message": said.splitlines()[0][:500],
+        "usage": False,
+    }
+    _write_waiting(
+        folder, task.token, status="failed", ended=time.time(), error=error, process=this_process()
+    )
+
 
 @patch_to(DaskCluster)
 def take_back(self, folder: Path, task: Task) -> bool:
     "Take a run that no worker has begun off the cluster; False if one has."
-    if not _write_waiting(folder, task.token, status="stopped", ended=time.time(), asked="terminate", process=this_process()): return False
+    if not _write_waiting(
+        folder,
+        task.token,
+        status="stopped",
+        ended=time.time(),
+        asked="terminate",
+        process=this_process(),
+    ):
+        return False
     task.over = True
     return True
+
 
 @patch_to(DaskCluster)
 def trouble(self) -> str | None:
     "Why nothing can be executed now; `good` is when it last could."
-    if time.monotonic() - self.looked < 5: return self.found
-    if self.client.status == "closed": self.good = -self.patience - 1e9
+    if time.monotonic() - self.looked < 5:
+        return self.found
+    if self.client.status == "closed":
+        self.good = -self.patience - 1e9
     try:
-        if self.client.status != "running": raise TimeoutError
+        if self.client.status != "running":
+            raise TimeoutError
         self.able()
         self.good, self.found = time.monotonic(), None
-    except UsageError as e: self.found = str(e)
-    except Exception as e: self.found = f"the scheduler at {self.address} is gone or does not answer ({str(e).partition(chr(10))[0][:100] or type(e).__name__})"  # of many kinds, as Dask has them; what was found is told
+    except UsageError as e:
+        self.found = str(e)
+    except Exception as e:
+        self.found = f"the scheduler at {self.address} is gone or does not answer ({str(e).partition(chr(10))[0][:100] or type(e).__name__})"  # of many kinds, as Dask has them; what was found is told
     self.looked = time.monotonic()
     return self.found

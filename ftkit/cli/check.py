@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from ..core import json_text, plain_json, plain_text, UsageError, write_atomic
+from ..core import UsageError, json_text, plain_json, plain_text, write_atomic
 
 # %% ../../nbs/cli/00_check.ipynb #178c92cd
 def guess_kind(
@@ -74,18 +74,32 @@ def read_data(
 ):  # a Data
     "Data of any kind."
     from ftkit.data.dataset import Data
+
     kind = kind or guess_kind(data, item)
-    if kind not in ("image", "text", "speech", "tabular"): raise UsageError(f"kind is {kind!r}; it must be image, text, speech or tabular")
-    more |= {"label": label} | ({"near": near, "item" if kind != "text" else "text": item} if kind != "tabular" else {}) | ({"task": task or _task(data, label)} if kind == "speech" else {})
+    if kind not in ("image", "text", "speech", "tabular"):
+        raise UsageError(f"kind is {kind!r}; it must be image, text, speech or tabular")
+    more |= (
+        {"label": label}
+        | ({"near": near, "item" if kind != "text" else "text": item} if kind != "tabular" else {})
+        | ({"task": task or _task(data, label)} if kind == "speech" else {})
+    )
     return getattr(Data, kind)(data, **more)
+
 
 def _task(data: str, label: str | None) -> str:
     "Of recordings: to transcribe where there is a text and no label."
     from ftkit.reading.rows import read_table, usual_column
-    if data.startswith("sample:prompts"): return "transcribe"
-    if not Path(data).is_file() or label: return "classify"
+
+    if data.startswith("sample:prompts"):
+        return "transcribe"
+    if not Path(data).is_file() or label:
+        return "classify"
     table = read_table(data)
-    return "transcribe" if usual_column(table, "transcript") and not usual_column(table, "label") else "classify"
+    return (
+        "transcribe"
+        if usual_column(table, "transcript") and not usual_column(table, "label")
+        else "classify"
+    )
 
 # %% ../../nbs/cli/00_check.ipynb #c652aae9
 _AS_OPTION = {

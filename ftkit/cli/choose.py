@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .check import own_options, read_data
-from ..core import json_text, plain_json, plain_text, UsageError
+from ..core import UsageError, json_text, plain_json, plain_text
 
 # %% ../../nbs/cli/01_choose.ipynb #83ced6f9
 def find_backbones(

@@ -28,15 +28,25 @@ def template_words(incomplete: str) -> list[str]:
     with contextlib.suppress(OSError, ValueError):
         folder, start = os.path.split(incomplete)
         there = sorted(os.scandir(folder or "."), key=lambda e: e.name)
-        found = [os.path.join(folder, e.name) + os.sep * e.is_dir() for e in there if e.name.startswith(start) and not e.name.startswith(".") and (e.is_dir() or e.name.endswith(".ipynb"))]
-        return [name for name in list_templates() if name.startswith(incomplete)] + found[:MOST_WORDS]
+        found = [
+            os.path.join(folder, e.name) + os.sep * e.is_dir()
+            for e in there
+            if e.name.startswith(start)
+            and not e.name.startswith(".")
+            and (e.is_dir() or e.name.endswith(".ipynb"))
+        ]
+        return [name for name in list_templates() if name.startswith(incomplete)] + found[
+            :MOST_WORDS
+        ]
     return []
 
 
 def run_words(incomplete: str) -> list[str]:
     "Ids of runs, newest first."
     with contextlib.suppress(OSError, ValueError):
-        names = sorted((e.name for e in os.scandir(runs_folder()) if _ID.match(e.name)), reverse=True)
+        names = sorted(
+            (e.name for e in os.scandir(runs_folder()) if _ID.match(e.name)), reverse=True
+        )
         return _fitting(["last", *names], incomplete)
     return []
 
@@ -44,7 +54,13 @@ def run_words(incomplete: str) -> list[str]:
 def batch_words(incomplete: str) -> list[str]:
     "Names of batches."
     with contextlib.suppress(OSError, ValueError):
-        return _fitting(["last", *sorted(p.parent.name for p in (runs_folder() / "batches").glob("*/batch.json"))], incomplete)
+        return _fitting(
+            [
+                "last",
+                *sorted(p.parent.name for p in (runs_folder() / "batches").glob("*/batch.json")),
+            ],
+            incomplete,
+        )
     return []
 
 
@@ -53,7 +69,9 @@ def parameter_words(
     incomplete: str,
 ) -> list[str]:
     "Names of the template's parameters."
-    for word in filter(None, (ctx.params.get("template"), *ctx.args)):  # a line that ends on -p is not parsed to its end
+    for word in filter(
+        None, (ctx.params.get("template"), *ctx.args)
+    ):  # a line that ends on -p is not parsed to its end
         with contextlib.suppress(OSError, ValueError, TypeError):
             params = read_params(template_path(str(word)))
             break

@@ -18,29 +18,34 @@ import unicodedata
 
 import numpy as np
 
-from ..reading.near_duplicates import alike, by_chance, groups_of
-from ..core import how_to_install, fingerprint, patch_to, permutation, settings, uniform
-from ..runfolder import hold
+from ..core import fingerprint, how_to_install, patch_to, permutation, settings, uniform
+from .labels import Labels, has_no_label, understand_labels
 from ..reading.decisions import apply_decisions
+from ..reading.near_duplicates import alike, by_chance, groups_of
 from ..reading.printable import drawables
 from ..reading.roles import split_of
-from ..samples.hub import commit_in_cache, note_revision, revision_of
-from .labels import Labels, has_no_label, understand_labels
 from ..reading.rows import DataError, Rows
+from ..runfolder import hold
+from ..samples.hub import commit_in_cache, note_revision, revision_of
 
 # %% ../../nbs/data/01_dataset.ipynb #da1f981d
 KINDS = ("single_label", "multi_label", "regression", "transcription")
 
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     "What is to be learned; saved with the model."
+
     modality: str  # "image", "text", "speech" or "tabular"
     kind: str  # one of KINDS
-    classes: tuple[str, ...] = ()  # in the order of the model's outputs; empty for regression; the characters of a transcription
+    classes: tuple[
+        str, ...
+    ] = ()  # in the order of the model's outputs; empty for regression; the characters of a transcription
     target: str = "label"  # name of what is predicted
 
     def __post_init__(self):
-        if self.kind not in KINDS: raise DataError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
+        if self.kind not in KINDS:
+            raise DataError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
         object.__setattr__(self, "classes", tuple(self.classes))
 
     @property
@@ -48,9 +53,11 @@ class Task:
         "How many numbers the head gives; a transcription has one more in front, for no character."
         return len(self.classes) + (self.kind == "transcription") or 1
 
-    def decide(self,
+    def decide(
+        self,
         p: np.ndarray,  # (n,C) probabilities
-        threshold: tuple[str, float] | None = None,  # of two classes, the positive one, and the probability from which it is predicted
+        threshold: tuple[str, float]
+        | None = None,  # of two classes, the positive one, and the probability from which it is predicted
     ) -> np.ndarray:  # (n,) class numbers
         "The class that is predicted: the most probable, or by a threshold."
         if self.kind != "single_label":
@@ -59,12 +66,15 @@ class Task:
             return np.argmax(p, 1)
         name, least = threshold
         if len(self.classes) != 2 or name not in self.classes:
-            raise DataError(f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)")
+            raise DataError(
+                f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)"
+            )
         positive = self.classes.index(name)
         return np.where(p[:, positive] >= least, positive, 1 - positive)
 
 # %% ../../nbs/data/01_dataset.ipynb #1a74f25b
 PARTS = ("train", "valid", "test")
+
 
 def stratified_split(
     strata: np.ndarray,  # (N,) integers: class of each row, zeros for none
@@ -78,9 +88,11 @@ def stratified_split(
         rows = rows[permutation(len(rows), seed, "split", int(s))]
         start = 0
         for name, share in shares.items():
-            n = math.floor(len(rows) * share + 0.25 + uniform(seed, "round", name, int(s)) / 2)  # rounded; a tie falls either way
+            n = math.floor(
+                len(rows) * share + 0.25 + uniform(seed, "round", name, int(s)) / 2
+            )  # rounded; a tie falls either way
             n = min(n, max(0, len(rows) - start - 1))  # one row at least stays for training
-            part[rows[start:start + n]] = name
+            part[rows[start : start + n]] = name
             start += n
     return part
 
@@ -93,6 +105,7 @@ def _bring_to_training(part: np.ndarray, table: np.ndarray, order: list[int]) ->
         spare = [g for g in order if table[g, stratum] and (part == part[g]).sum() > 1]
         if spare:
             part[spare[-1]] = "train"
+
 
 def grouped_split(
     strata: np.ndarray,  # (N,) integers
@@ -112,9 +125,12 @@ def grouped_split(
         gain = (np.minimum(table[g], np.maximum(missing, 0)) / np.maximum(table.sum(0), 1)).sum(1)
         best = int(np.argmax(gain + 1e-9 * missing.sum(1)))
         part[g], missing[best] = list(shares)[best], missing[best] - table[g]
-    for name in shares:  # where groups are few, a part that is wanted gets the smallest that another can spare
+    for name in (
+        shares
+    ):  # where groups are few, a part that is wanted gets the smallest that another can spare
         of = [[g for g in order if part[g] == p] for p in shares]
-        if shares[name] > 0 and name not in part and len(most := max(of, key=len)) > 1: part[most[-1]] = name
+        if shares[name] > 0 and name not in part and len(most := max(of, key=len)) > 1:
+            part[most[-1]] = name
     _bring_to_training(part, table, order)
     return part[index]
 
@@ -128,13 +144,15 @@ def time_split(
     part, last = np.full(n, "train", dtype="<U5"), 0
     for name in ("test", "valid"):
         count, last = round(n * shares.get(name, 0)), last + round(n * shares.get(name, 0))
-        if count: part[(times >= ordered[max(0, n - last)]) & (part == "train")] = name
+        if count:
+            part[(times >= ordered[max(0, n - last)]) & (part == "train")] = name
     return part
 
 # %% ../../nbs/data/01_dataset.ipynb #ab1bcf42
 def spoken(text) -> str:
     "A transcript as it is learned: single spaces, and é as one character however it was typed."
     return " ".join(unicodedata.normalize("NFC", str(text)).split())
+
 
 def characters(
     texts,  # transcripts
@@ -218,9 +236,12 @@ def _in_order(name: str) -> tuple:
 # %% ../../nbs/data/01_dataset.ipynb #2285de70
 def _strata(labels: np.ndarray, kind: str) -> np.ndarray:
     "(N,) integers that a split keeps in proportion: the class, which quarter a number lies in, or the rarest label a row has."
-    if kind == "single_label": return labels
-    if kind == "transcription": return np.zeros(len(labels), np.int64)
-    if kind == "regression": return np.searchsorted(np.quantile(labels, [.25, .5, .75]), labels)
+    if kind == "single_label":
+        return labels
+    if kind == "transcription":
+        return np.zeros(len(labels), np.int64)
+    if kind == "regression":
+        return np.searchsorted(np.quantile(labels, [0.25, 0.5, 0.75]), labels)
     order = np.argsort(labels.sum(0), kind="stable")
     return np.where(labels.any(1), order[np.argmax(labels[:, order], axis=1)], labels.shape[1])
 
@@ -228,12 +249,17 @@ def _strata(labels: np.ndarray, kind: str) -> np.ndarray:
 @dataclasses.dataclass(frozen=True)
 class Part:
     "Some rows of a `Data`: what is trained on, validated or tested."
+
     data: "Data"
     name: str  # "train", "valid", "test" or another
     ids: np.ndarray  # (n,) int64 row numbers
 
-    def __len__(self): return len(self.ids)
-    def __repr__(self): return f"{self.name}: {len(self):,} rows"
+    def __len__(self):
+        return len(self.ids)
+
+    def __repr__(self):
+        return f"{self.name}: {len(self):,} rows"
+
     @property
     def labels(self) -> np.ndarray:
         "(n,) int64, (n,C) or (n,) float32, or (n,) texts, as the task says."
@@ -243,6 +269,7 @@ class Part:
 @dataclasses.dataclass(repr=False)
 class Data:
     "Labelled examples with a split and a fingerprint."
+
     items: list  # paths, arrays, texts or parts of recordings, one a row
     hashes: list[str]  # SHA-256 of each item's content
     labels: np.ndarray  # (N,) int64, (N,C) float32, (N,) float32 or (N,) texts
@@ -256,17 +283,27 @@ class Data:
     notes: tuple[str, ...] = ()  # what the reader should know
     seconds: np.ndarray | None = None  # (N,) float32 lengths of recordings
     speakers: np.ndarray | None = None  # (N,) texts, who speaks, where that is known
-    near: np.ndarray | None = None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
-    times: np.ndarray | None = None  # (N,) anything that sorts: when a row was made, where that is known
-    light: dict | None = None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
+    near: np.ndarray | None = (
+        None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
+    )
+    times: np.ndarray | None = (
+        None  # (N,) anything that sorts: when a row was made, where that is known
+    )
+    light: dict | None = (
+        None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
+    )
 
-    def __len__(self): return len(self.items)
+    def __len__(self):
+        return len(self.items)
+
     def rows(self, ids, name: str = "rows") -> Part:
         "Any rows, by number."
         return Part(self, name, np.asarray(ids, np.int64))
+
     def part(self, name: str) -> Part:
         "The rows of one part."
         return self.rows(np.flatnonzero(self.parts == name), name)
+
     train = property(lambda self: self.part("train"))
     valid = property(lambda self: self.part("valid"))
     test = property(lambda self: self.part("test"))
@@ -276,6 +313,27 @@ class Data:
 def held_out(self) -> Part:
     "The test rows; without any, the validation rows; without those, the training rows."
     return next(self.part(p) for p in ("test", "valid", "train") if (self.parts == p).any())
+
+# %% ../../nbs/data/01_dataset.ipynb #9829f8c1
+@patch_to(Data)
+def only(
+    self,
+    ids,  # row numbers
+) -> Data:
+    "Some of the rows as data of their own."
+    ids = np.asarray(ids, np.int64)
+    columns = {}
+    for name in ("groups", "sizes", "seconds", "speakers", "near", "times"):
+        values = getattr(self, name)
+        columns[name] = None if values is None else values[ids]
+    return dataclasses.replace(
+        self,
+        items=self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids],
+        hashes=[self.hashes[i] for i in ids],
+        labels=self.labels[ids],
+        parts=self.parts[ids],
+        **columns,
+    )
 
 # %% ../../nbs/data/01_dataset.ipynb #f640c2b4
 def _learned(data: Data) -> list[str]:  # one text a row
@@ -315,13 +373,24 @@ def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
 def _fingerprint(self) -> str:
     "16 hex digits that change with any picture, label or class."
     rows = sorted(zip(self.hashes, map(str, self.labels.tolist())))
-    return fingerprint({"rows": hashlib.sha256(repr(rows).encode()).hexdigest(), "task": dataclasses.asdict(self.task)})
+    return fingerprint(
+        {
+            "rows": hashlib.sha256(repr(rows).encode()).hexdigest(),
+            "task": dataclasses.asdict(self.task),
+        }
+    )
+
 
 @patch_to(Data)
 def fingerprints(self) -> dict[str, str]:
     "Of the pictures, the labels and the split apart, so that a difference can be named."
     labels = [label for _, label in sorted(zip(self.hashes, map(str, self.labels.tolist())))]
-    return {"data": fingerprint(sorted(self.hashes)), "labels": fingerprint(labels + list(self.task.classes)), "split": self.split_fingerprint}
+    return {
+        "data": fingerprint(sorted(self.hashes)),
+        "labels": fingerprint(labels + list(self.task.classes)),
+        "split": self.split_fingerprint,
+    }
+
 
 @patch_to(Data, kind=property)
 def split_fingerprint(self) -> str:
@@ -432,23 +501,46 @@ def folds(
 @patch_to(Data)
 def counts(self) -> dict[str, dict[str, int]]:
     "Rows by part and class."
-    if self.task.kind in ("regression", "transcription"): return {p: {"rows": len(self.part(p))} for p in PARTS}
-    hot = self.labels if self.task.kind == "multi_label" else np.eye(len(self.task.classes))[self.labels]
+    if self.task.kind in ("regression", "transcription"):
+        return {p: {"rows": len(self.part(p))} for p in PARTS}
+    hot = (
+        self.labels
+        if self.task.kind == "multi_label"
+        else np.eye(len(self.task.classes))[self.labels]
+    )
     return {p: dict(zip(self.task.classes, map(int, hot[self.parts == p].sum(0)))) for p in PARTS}
+
 
 @patch_to(Data)
 def __repr__(self):
-    what = f"a number ({self.task.target})" if self.task.kind == "regression" else f"{len(self.task.classes)} " + ("characters" if self.task.kind == "transcription" else "classes")
+    what = (
+        f"a number ({self.task.target})"
+        if self.task.kind == "regression"
+        else f"{len(self.task.classes)} "
+        + ("characters" if self.task.kind == "transcription" else "classes")
+    )
     parts = ", ".join(f"{p} {len(self.part(p)):,}" for p in PARTS)
-    return "\n".join([f"{self.source or self.task.modality}: {len(self):,} rows, {what}; {parts}; seed {self.seed}, fingerprint {self.fingerprint}", *self.notes])
+    return "\n".join(
+        [
+            f"{self.source or self.task.modality}: {len(self):,} rows, {what}; {parts}; seed {self.seed}, fingerprint {self.fingerprint}",
+            *self.notes,
+        ]
+    )
+
 
 @patch_to(Data)
 def label_text(self, row: int) -> str:
     "A row's label as a person reads it."
     y = self.labels[row]
-    if self.task.kind == "regression": return f"{y:.4g}"
-    if self.task.kind == "transcription": return y
-    return self.task.classes[y] if self.task.kind == "single_label" else ", ".join(c for c, on in zip(self.task.classes, y) if on) or "none"
+    if self.task.kind == "regression":
+        return f"{y:.4g}"
+    if self.task.kind == "transcription":
+        return y
+    return (
+        self.task.classes[y]
+        if self.task.kind == "single_label"
+        else ", ".join(c for c, on in zip(self.task.classes, y) if on) or "none"
+    )
 
 # %% ../../nbs/data/01_dataset.ipynb #a5c25af6
 def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarray:
@@ -456,20 +548,45 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
     if "split" in rows.columns:
         names = [str(v).strip().lower() for v in rows.columns["split"]]
         unknown = sorted(n for n in set(names) if not split_of(n))
-        if unknown: raise DataError(f"the split column holds {', '.join(map(repr, unknown[:5]))}; it may hold train, valid and test")
+        if unknown:
+            raise DataError(
+                f"the split column holds {', '.join(map(repr, unknown[:5]))}; it may hold train, valid and test"
+            )
         parts = np.array([split_of(n) for n in names], "<U5")
-        if "train" not in parts: raise DataError(f"all {len(parts)} rows of the split column are {' or '.join(sorted(set(parts)))}, and none is train; mark rows to learn from, or leave the column out")
+        if "train" not in parts:
+            raise DataError(
+                f"all {len(parts)} rows of the split column are {' or '.join(sorted(set(parts)))}, and none is train; mark rows to learn from, or leave the column out"
+            )
         missing = {p: s for p, s in shares.items() if s and p not in parts}
-        if not missing and "time" in rows.columns: raise DataError("a split column and a time column were given, and the first already names all parts; leave one of them out")
+        if not missing and "time" in rows.columns:
+            raise DataError(
+                "a split column and a time column were given, and the first already names all parts; leave one of them out"
+            )
         train = parts == "train"
-        if missing: parts[train] = _split(dataclasses.replace(rows, columns={k: [v for v, t in zip(c, train) if t] for k, c in rows.columns.items() if k != "split"}), strata[train], missing, seed)
+        if missing:
+            parts[train] = _split(
+                dataclasses.replace(
+                    rows,
+                    columns={
+                        k: [v for v, t in zip(c, train) if t]
+                        for k, c in rows.columns.items()
+                        if k != "split"
+                    },
+                ),
+                strata[train],
+                missing,
+                seed,
+            )
         return parts
-    if "time" in rows.columns: return time_split(np.asarray(rows.columns["time"]), shares)
-    if "group" in rows.columns: return grouped_split(strata, np.array(list(map(str, rows.columns["group"]))), shares, seed)
+    if "time" in rows.columns:
+        return time_split(np.asarray(rows.columns["time"]), shares)
+    if "group" in rows.columns:
+        return grouped_split(strata, np.array(list(map(str, rows.columns["group"]))), shares, seed)
     return stratified_split(strata, shares, seed)
 
 # %% ../../nbs/data/01_dataset.ipynb #453f342d
 NEAR = ("together", "as_is")
+
 
 def keep_together(
     parts: np.ndarray,  # (N,) texts, one of PARTS
@@ -480,11 +597,19 @@ def keep_together(
     highest = np.zeros(len(parts), int)
     np.maximum.at(highest, near[near >= 0], rank[near >= 0])
     moved = (near >= 0) & (highest[near] > rank)
-    if not moved.any(): return parts, ""
+    if not moved.any():
+        return parts, ""
     for part in ("test", "valid"):
-        if moved[parts == part].sum() > .2 * (parts == part).sum(): return parts, f"{moved.sum()} rows are nearly the same as rows of another part; they are too many to be moved, and stay"
+        if moved[parts == part].sum() > 0.2 * (parts == part).sum():
+            return (
+                parts,
+                f"{moved.sum()} rows are nearly the same as rows of another part; they are too many to be moved, and stay",
+            )
     new = np.where(moved, np.array(["test", "valid", "train"])[highest[near]], parts)
-    return new.astype("<U5"), f"{moved.sum()} rows were moved to training (or validation): they are near-copies of rows there"
+    return (
+        new.astype("<U5"),
+        f"{moved.sum()} rows were moved to training (or validation): they are near-copies of rows there",
+    )
 
 # %% ../../nbs/data/01_dataset.ipynb #af9d64cd
 def read_parts(
@@ -555,7 +680,9 @@ def read_hub(
         ) from None
     plain, revision = revision_of(name)
     try:
-        parts = datasets.load_dataset(plain, revision=revision)  # this package runs no code of a data set
+        parts = datasets.load_dataset(
+            plain, revision=revision
+        )  # this package runs no code of a data set
     except Exception as e:  # datasets and the hub raise many types
         why = f"{type(e).__name__}: {str(e).splitlines()[0][:120]}"
         raise DataError(
@@ -605,24 +732,51 @@ def check_shares(valid: float, test: float) -> None:
 def append_test(rows: Rows, more: Rows) -> Rows:
     "The rows with a second source behind them, all of it test."
     columns = {k: rows.columns[k] + more.columns[k] for k in rows.columns if k in more.columns}
-    own = ["train" if split_of(str(v)) == "test" else v for v in rows.columns.get("split", ["train"] * len(rows.items))]
-    numbers = rows.numbers + more.numbers if rows.numbers is not None and more.numbers is not None else None
-    if (rows.numbers is None) != (more.numbers is None) and rows.labels and more.labels and not rows.unclear and not more.unclear:
+    own = [
+        "train" if split_of(str(v)) == "test" else v
+        for v in rows.columns.get("split", ["train"] * len(rows.items))
+    ]
+    numbers = (
+        rows.numbers + more.numbers
+        if rows.numbers is not None and more.numbers is not None
+        else None
+    )
+    if (
+        (rows.numbers is None) != (more.numbers is None)
+        and rows.labels
+        and more.labels
+        and not rows.unclear
+        and not more.unclear
+    ):
         texts = rows if rows.numbers is None else more
-        if not any(isinstance(v, (list, tuple, bool)) for v in texts.labels[:100]): _same_kind(rows, more)
+        if not any(isinstance(v, (list, tuple, bool)) for v in texts.labels[:100]):
+            _same_kind(rows, more)
     style = "; ".join(dict.fromkeys(filter(None, (rows.style, more.style))))
-    return dataclasses.replace(rows, items=rows.items + more.items, style=style, labels=rows.labels + more.labels, columns=columns | {"split": own + ["test"] * len(more.items)},
-                               numbers=numbers, unclear=rows.unclear or more.unclear, notes=list(dict.fromkeys(rows.notes + more.notes)))
+    return dataclasses.replace(
+        rows,
+        items=rows.items + more.items,
+        style=style,
+        labels=rows.labels + more.labels,
+        columns=columns | {"split": own + ["test"] * len(more.items)},
+        numbers=numbers,
+        unclear=rows.unclear or more.unclear,
+        notes=list(dict.fromkeys(rows.notes + more.notes)),
+    )
+
 
 def _same_kind(rows: Rows, more: Rows) -> None:
     "Refuse a target that is a number in one source and many words in the other."
     first, second = ("numbers" if r.numbers is not None else "words" for r in (rows, more))
     values = {n for r in (rows, more) if r.numbers is not None for n in r.numbers}
     if len(values) > 20:
-        raise DataError(f"the {rows.target} of the first source holds {first} (first: {str(rows.labels[0])[:40]!r}), that of the second {second} (first: {str(more.labels[0])[:40]!r}); "
-                        "give both in one form, or take them as classes: -p kind single_label")
+        raise DataError(
+            f"the {rows.target} of the first source holds {first} (first: {str(rows.labels[0])[:40]!r}), that of the second {second} (first: {str(more.labels[0])[:40]!r}); "
+            "give both in one form, or take them as classes: -p kind single_label"
+        )
+
 
 _PART_WORDS = {"train": "training", "valid": "validation", "test": "test"}
+
 
 def _unfilled(parts: np.ndarray, shares: dict[str, float], groups) -> list[str]:
     "A note on parts that were wanted and hold no row."
@@ -633,24 +787,54 @@ def _unfilled(parts: np.ndarray, shares: dict[str, float], groups) -> list[str]:
     why = f"{n} {'group' if groups is not None else 'row'}{'s' if n > 1 else ''} cannot fill three parts"
     return [f"no row is left for {' and '.join(sorted(gone))}: {why}"]
 
+
 def _notes(labels, kind, classes, parts) -> list[str]:
     "What the reader should know before training."
     notes = []
     if kind == "single_label":
         n = np.bincount(labels, minlength=len(classes))
         small = [f"{c} ({k})" for c, k in zip(classes, n) if k < 10]
-        if small: notes.append(f"fewer than 10 examples: {', '.join(small[:8])}{', …' if len(small) > 8 else ''}; figures for these classes mean little")
-        if n.max() > 10 * max(1, n.min()): notes.append(f"unbalanced: {classes[n.argmax()]} has {n.max()} examples, {classes[n.argmin()]} {n.min()}; read balanced accuracy beside accuracy")
+        if small:
+            notes.append(
+                f"fewer than 10 examples: {', '.join(small[:8])}{', …' if len(small) > 8 else ''}; figures for these classes mean little"
+            )
+        if n.max() > 10 * max(1, n.min()):
+            notes.append(
+                f"unbalanced: {classes[n.argmax()]} has {n.max()} examples, {classes[n.argmin()]} {n.min()}; read balanced accuracy beside accuracy"
+            )
     parts = np.asarray(parts)
     if kind in ("single_label", "multi_label"):
-        has = lambda on: (labels if kind == "multi_label" else np.eye(len(classes), dtype=np.float32)[labels])[on].any(0)
-        if new := [c for c, learned, held in zip(classes, has(parts == "train"), has(parts != "train")) if held and not learned]:
-            notes.append(f"{len(new)} classes have no training row ({', '.join(new[:8])}{', …' if len(new) > 8 else ''}), so no model can learn them from these data, and their rows count as mistakes")
+
+        def has(on):
+            return (
+                labels if kind == "multi_label" else np.eye(len(classes), dtype=np.float32)[labels]
+            )[on].any(0)
+
+        if new := [
+            c
+            for c, learned, held in zip(classes, has(parts == "train"), has(parts != "train"))
+            if held and not learned
+        ]:
+            notes.append(
+                f"{len(new)} classes have no training row ({', '.join(new[:8])}{', …' if len(new) > 8 else ''}), so no model can learn them from these data, and their rows count as mistakes"
+            )
         held = next((p for p in ("test", "valid") if (parts == p).any()), None)
-        if held and (gone := [c for c, known, there in zip(classes, has(parts == "train"), has(parts == held)) if known and not there]):
-            notes.append(f"{len(gone)} {'class has' if len(gone) == 1 else 'classes have'} no {_PART_WORDS[held]} row ({', '.join(gone[:8])}{', …' if len(gone) > 8 else ''}): figures say nothing of {'it' if len(gone) == 1 else 'them'}, and means over classes leave {'it' if len(gone) == 1 else 'them'} out")
-    if kind == "transcription" and (new := sorted(set().union(*labels[parts != "train"]) - set(classes))):
-        notes.append(f"{len(new)} characters of the held-out texts are in no training text ({' '.join(new[:12])}{' …' if len(new) > 12 else ''}), so no model can learn from these data to write them")
+        if held and (
+            gone := [
+                c
+                for c, known, there in zip(classes, has(parts == "train"), has(parts == held))
+                if known and not there
+            ]
+        ):
+            notes.append(
+                f"{len(gone)} {'class has' if len(gone) == 1 else 'classes have'} no {_PART_WORDS[held]} row ({', '.join(gone[:8])}{', …' if len(gone) > 8 else ''}): figures say nothing of {'it' if len(gone) == 1 else 'them'}, and means over classes leave {'it' if len(gone) == 1 else 'them'} out"
+            )
+    if kind == "transcription" and (
+        new := sorted(set().union(*labels[parts != "train"]) - set(classes))
+    ):
+        notes.append(
+            f"{len(new)} characters of the held-out texts are in no training text ({' '.join(new[:12])}{' …' if len(new) > 12 else ''}), so no model can learn from these data to write them"
+        )
     return notes
 
 # %% ../../nbs/data/01_dataset.ipynb #c78d855f
@@ -795,32 +979,53 @@ def from_rows(
 # %% ../../nbs/data/01_dataset.ipynb #c00b4a00
 SHOWS: dict[str, "callable"] = {}  # modality: function (data, row numbers) -> what a notebook shows
 
+
 @patch_to(Data)
-def show_batch(self,
+def show_batch(
+    self,
     n: int = 12,  # how many
     part: str = "train",
 ):
     "Random rows of a part with their labels: pictures as a figure, texts as a table."
     ids = self.part(part).ids
-    return SHOWS[self.task.modality](self, [ids[i] for i in permutation(len(ids), self.seed, "show")[:n]])
+    return SHOWS[self.task.modality](
+        self, [ids[i] for i in permutation(len(ids), self.seed, "show")[:n]]
+    )
 
 # %% ../../nbs/data/01_dataset.ipynb #5a80670b
 @functools.cache
 def _fonts() -> tuple[str, ...]:
     "The usual font, and behind it those of this machine that have Chinese, Japanese and Korean letters."
     from matplotlib import font_manager, rcParams
+
     there = {f.name for f in font_manager.fontManager.ttflist}
-    wanted = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "Microsoft YaHei", "SimHei", "PingFang SC", "Heiti SC", "Arial Unicode MS")
+    wanted = (
+        "Noto Sans CJK SC",
+        "Noto Sans CJK JP",
+        "Noto Sans SC",
+        "Source Han Sans SC",
+        "WenQuanYi Zen Hei",
+        "Microsoft YaHei",
+        "SimHei",
+        "PingFang SC",
+        "Heiti SC",
+        "Arial Unicode MS",
+    )
     return (*rcParams["font.family"], *[f for f in wanted if f in there][:1])
+
 
 def with_letters(
     draw,  # function that makes a figure
 ):
     "Decorator: the figure has letters for names of any script, where the machine has a font for them."
+
     @functools.wraps(draw)
     def drawn(*args, **kwargs):
         import matplotlib.pyplot as plt
-        with plt.rc_context({"font.family": list(_fonts())}): return draw(*args, **kwargs)
+
+        with plt.rc_context({"font.family": list(_fonts())}):
+            return draw(*args, **kwargs)
+
     return drawn
 
 # %% ../../nbs/data/01_dataset.ipynb #dee4aa56
@@ -829,18 +1034,28 @@ def with_letters(
 def show_counts(self):
     "A bar for each class, one colour a part, as a figure; a histogram for a number, or for the lengths of transcripts."
     import matplotlib.pyplot as plt
+
     number, classes = self.task.kind in ("regression", "transcription"), self.task.classes
-    fig, ax = plt.subplots(figsize=(7, 1.6 if number else max(1.6, .28 * len(classes))), layout="constrained")
+    fig, ax = plt.subplots(
+        figsize=(7, 1.6 if number else max(1.6, 0.28 * len(classes))), layout="constrained"
+    )
     left = np.zeros(len(classes))
     if number:
-        values = self.labels if self.task.kind == "regression" else np.array(list(map(len, self.labels)))
-        bins = np.linspace(values.min(), np.quantile(values, 1 if self.task.kind == "regression" else .99), 31)
-        for p in PARTS: ax.hist(values[self.parts == p], bins, alpha=.6, label=p)
+        values = (
+            self.labels if self.task.kind == "regression" else np.array(list(map(len, self.labels)))
+        )
+        bins = np.linspace(
+            values.min(), np.quantile(values, 1 if self.task.kind == "regression" else 0.99), 31
+        )
+        for p in PARTS:
+            ax.hist(values[self.parts == p], bins, alpha=0.6, label=p)
     for p, row in self.counts().items() if not number else ():
         ax.barh(range(len(row)), list(row.values()), left=left, label=p)
         left += list(row.values())
-    if not number: ax.set_yticks(range(len(classes)), drawables(classes))
-    if self.task.kind == "transcription": ax.set_xlabel("characters a transcript")
+    if not number:
+        ax.set_yticks(range(len(classes)), drawables(classes))
+    if self.task.kind == "transcription":
+        ax.set_xlabel("characters a transcript")
     ax.legend(fontsize=8)
     plt.close(fig)
     return fig

@@ -13,11 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ..reading.printable import drawable
 from ..core import patch_to, permutation
 from .dataset import SHOWS, Data, append_test, check_shares, read_elsewhere, read_parts
 from ..reading.folders import PICTURES, read_class_folders, read_picture_table
-from ..reading.pictures import DeepPicture, Look, depth_of, light_of, look_at_files, open_picture, pixels
+from ftkit.reading.pictures import (
+    DeepPicture,
+    Look,
+    depth_of,
+    light_of,
+    look_at_files,
+    open_picture,
+    pixels,
+)
+from ..reading.printable import drawable
 from ..reading.roles import filter_rows
 from ..reading.rows import DataError, Rows, read_arrays, read_table, without_hidden
 from ..samples.catalogue import fetch_sample
@@ -26,13 +34,17 @@ from ..samples.catalogue import fetch_sample
 def _read_pictures(source, folder, item, label, columns, where=None, notes=None, kind="auto"):
     "Rows of any source of pictures; of a table those for which `where` holds."
     notes = [] if notes is None else notes
+
     def of_table(table, base, name):
         kept = filter_rows(table, where, name, notes)
         return read_picture_table(kept, Path(base), item, label, columns, name, notes)
+
     def of_arrays(given):
         return read_arrays(given, item, label)
+
     def known(rows):
         return rows if kind == "regression" else without_hidden(rows, notes)
+
     if hasattr(source, "columns"):
         return of_table(source, folder or ".", "the table")
     text = str(source)
@@ -56,14 +68,20 @@ def _read_pictures(source, folder, item, label, columns, where=None, notes=None,
     return known(read_elsewhere(text, of_arrays, instead, notes))
 
 # %% ../../nbs/data/02_images.ipynb #9cab1f70
-def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[Look], list[tuple[str, str]], dict | None]:
+def _look(
+    rows: Rows, skip_bad: bool
+) -> tuple[list[int], list[Look], list[tuple[str, str]], dict | None]:
     "Good rows and what was seen of each, the bad files with what is wrong (refused unless `skip_bad`), and the scale of deeper values."
     files = [i for i, v in enumerate(rows.items) if isinstance(v, (str, os.PathLike))]
     looked = dict(zip(files, look_at_files([str(rows.items[i]) for i in files])))
     bad = [(str(rows.items[i]), look.wrong) for i, look in looked.items() if look.wrong]
     if bad and not skip_bad:
-        raise DataError(f"{len(bad)} of {len(rows.items)} pictures cannot be read: " + "; ".join(f"{p} ({w})" for p, w in bad[:10]) + (" …" if len(bad) > 10 else "")
-                        + "; repair or remove them, or go on without them: -p skip_bad true")
+        raise DataError(
+            f"{len(bad)} of {len(rows.items)} pictures cannot be read: "
+            + "; ".join(f"{p} ({w})" for p, w in bad[:10])
+            + (" …" if len(bad) > 10 else "")
+            + "; repair or remove them, or go on without them: -p skip_bad true"
+        )
     depths = {i: look.depth for i, look in looked.items() if not look.wrong}
     depths |= {i: depth_of(v) for i, v in enumerate(rows.items) if i not in looked}
     light = light_of(list(depths.values()))
@@ -77,6 +95,7 @@ def _look(rows: Rows, skip_bad: bool) -> tuple[list[int], list[Look], list[tuple
     good = [i for i in range(len(rows.items)) if not looked[i].wrong]
     return good, [looked[i] for i in good], bad, light
 
+
 def _lit(item, light: dict):
     "A path that carries the set's scale with it, or an array of bytes."
     if not isinstance(item, (str, os.PathLike)):
@@ -88,12 +107,15 @@ def _lit(item, light: dict):
 # %% ../../nbs/data/02_images.ipynb #e6b3f0a9
 _USUAL_SCALES = ([0, 1], [0, 65535])  # what the types themselves say
 
+
 def _light_notes(items: list, looked: list[Look], light: dict | None) -> list[str]:
     "How values deeper than 8 bits were read, and which pages were left out; a line each."
     notes = []
+
     def first(rows):
         item = items[rows[0]]
         return str(item) if isinstance(item, str) else f"row {rows[0] + 1}"
+
     for kind, scale in (light or {}).items():
         of = [i for i, look in enumerate(looked) if look.kind == kind]
         low, high = min(looked[i].low for i in of), max(looked[i].high for i in of)
@@ -102,23 +124,32 @@ def _light_notes(items: list, looked: list[Look], light: dict | None) -> list[st
         plain = scale in _USUAL_SCALES or (scale == [0, 255] and not isinstance(items[of[0]], str))
         if not plain or low < scale[0] or high > scale[1] or is_dark:
             dark = f", half of them below {half:g}" if is_dark else ""
-            notes.append(f"{len(of)} of {len(items)} pictures are stored in more than 8 bits, with values from {low:g} to {high:g}{dark} (first: {first(of)}); "
-                         f"all were read on one scale, {scale[0]:g} is black and {scale[1]:g} white; it is saved with the model")
+            notes.append(
+                f"{len(of)} of {len(items)} pictures are stored in more than 8 bits, with values from {low:g} to {high:g}{dark} (first: {first(of)}); "
+                f"all were read on one scale, {scale[0]:g} is black and {scale[1]:g} white; it is saved with the model"
+            )
     if gaps := [i for i, look in enumerate(looked) if look.gaps]:
-        notes.append(f"{len(gaps)} of {len(items)} pictures hold pixels that are NaN or infinite (first: {first(gaps)}); NaN was read as black")
+        notes.append(
+            f"{len(gaps)} of {len(items)} pictures hold pixels that are NaN or infinite (first: {first(gaps)}); NaN was read as black"
+        )
     if paged := [i for i, look in enumerate(looked) if look.pages > 1]:
         most = max(looked[i].pages for i in paged)
-        notes.append(f"{len(paged)} of {len(items)} pictures have several pages or frames, up to {most} (first: {first(paged)}); only the first of each is used")
+        notes.append(
+            f"{len(paged)} of {len(items)} pictures have several pages or frames, up to {most} (first: {first(paged)}); only the first of each is used"
+        )
     return notes
 
 # %% ../../nbs/data/02_images.ipynb #62d9fc9a
 @patch_to(Data, kind=classmethod)
-def image(cls,
+def image(
+    cls,
     source,  # folder of class folders, table, sample:NAME, hub:OWNER/NAME, .npz, IDX, DataFrame, (x, y), torch or Hugging Face data set
-    folder: str | None = None,  # where a table's relative paths count from; default: the table's own folder
+    folder: str
+    | None = None,  # where a table's relative paths count from; default: the table's own folder
     item: str | None = None,  # the table's column that names the picture
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
-    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str
+    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -138,15 +169,34 @@ def image(cls,
     check_shares(valid, test)
     columns = {"group": group, "time": time, "split": split}
     rows = _read_pictures(source, folder, item, label, columns, where, notes := [], kind)
-    if test_source is not None: rows = append_test(rows, _read_pictures(test_source, folder, item, label, {k: v for k, v in columns.items() if k != "split"}, where, notes, kind))
-    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures")
+    if test_source is not None:
+        rows = append_test(
+            rows,
+            _read_pictures(
+                test_source,
+                folder,
+                item,
+                label,
+                {k: v for k, v in columns.items() if k != "split"},
+                where,
+                notes,
+                kind,
+            ),
+        )
+    if not rows.items:
+        raise DataError(
+            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures"
+        )
     good, looked, bad, light = _look(rows, skip_bad)
-    if not good: raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
+    if not good:
+        raise DataError(f"none of the {len(rows.items)} pictures of {source} can be read")
     if bad:
         notes.append(f"{len(bad)} unreadable pictures were left out")
     rows, sizes = rows.take(good), np.array([(look.width, look.height) for look in looked])
     notes += _light_notes(rows.items, looked, light)
-    data = cls.from_rows("image", rows, [look.sha for look in looked], source, chosen, sizes, bad, tuple(notes))
+    data = cls.from_rows(
+        "image", rows, [look.sha for look in looked], source, chosen, sizes, bad, tuple(notes)
+    )
     data.light = light
     return data
 
@@ -159,16 +209,27 @@ def show_pictures(
 ):
     "A grid of pictures with a line of text over each; returns the figure."
     import matplotlib.pyplot as plt
+
     down = max(1, math.ceil(len(sources) / across))
-    fig, axes = plt.subplots(down, across, figsize=(across * side, down * (side + .25)), squeeze=False, layout="constrained")
-    for ax in axes.flat: ax.axis("off")
+    fig, axes = plt.subplots(
+        down,
+        across,
+        figsize=(across * side, down * (side + 0.25)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax in axes.flat:
+        ax.axis("off")
     for ax, source, title in zip(axes.flat, sources, titles):
         ax.imshow(open_picture(source), interpolation="nearest")
         ax.set_title(drawable(title, 26), fontsize=8)
     plt.close(fig)
     return fig
 
-SHOWS["image"] = lambda data, ids: show_pictures([data.items[i] for i in ids], [data.label_text(i) for i in ids])
+
+SHOWS["image"] = lambda data, ids: show_pictures(
+    [data.items[i] for i in ids], [data.label_text(i) for i in ids]
+)
 
 # %% ../../nbs/data/02_images.ipynb #7fd3b1c8
 @patch_to(Data, kind=property)
@@ -182,6 +243,13 @@ def background(self) -> int:
 
 # %% ../../nbs/data/02_images.ipynb #2f45c0c7
 @patch_to(Data, name="pixels")
-def _pixels(self, size: int, fit: str = "pad", interpolation: str = "bicubic", background: int = 255, light: dict | None = None) -> np.ndarray:
+def _pixels(
+    self,
+    size: int,
+    fit: str = "pad",
+    interpolation: str = "bicubic",
+    background: int = 255,
+    light: dict | None = None,
+) -> np.ndarray:
     "All pictures as (N, 3, size, size) uint8, memory-mapped, decoded once for all runs."
     return pixels(self.items, self.hashes, size, fit, interpolation, background, light)

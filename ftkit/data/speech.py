@@ -18,55 +18,115 @@ from pathlib import Path
 
 import numpy as np
 
-from ..reading.printable import drawable
-from ..reading.cleaning import decode
 from ..core import patch_to
-from ..reading.cells import MISSING_NUMBER, as_numbers, blank
-from ..reading.columns import table_style
-from .dataset import PARTS, SHOWS, append_test, check_shares, limited, read_parts, spoken, with_letters
-from ..samples.catalogue import SAMPLES
-from ..reading.folders import RECORDINGS, FileIndex, item_column, match_files, read_class_folders
-from ..reading.roles import split_of
-from ..reading.sounds import SOUND_SUFFIXES, Clip, Heard, _blocks, _why, look_at_sounds, open_sound, waves
+from ftkit.data.dataset import (
+    PARTS,
+    SHOWS,
+    Data,
+    append_test,
+    check_shares,
+    limited,
+    read_parts,
+    spoken,
+    with_letters,
+)
 from .labels import has_no_label, is_missing
-from ..reading.roles import filter_rows, read_columns
-from ..reading.rows import _USUAL, DataError, Rows, class_names, feature, find_column, in_pairs
-from ..reading.rows import read_table, usual_column, without_hidden
-from ..samples.catalogue import fetch_sample
-from .dataset import Data
+from ..reading.cells import MISSING_NUMBER, as_numbers, blank
+from ..reading.cleaning import decode
+from ..reading.columns import table_style
+from ftkit.reading.folders import (
+    RECORDINGS,
+    FileIndex,
+    item_column,
+    match_files,
+    read_class_folders,
+)
+from ..reading.printable import drawable
+from ..reading.roles import filter_rows, read_columns, split_of
+from ftkit.reading.rows import (
+    _USUAL,
+    DataError,
+    Rows,
+    class_names,
+    feature,
+    find_column,
+    in_pairs,
+    read_table,
+    usual_column,
+    without_hidden,
+)
+from ftkit.reading.sounds import (
+    SOUND_SUFFIXES,
+    Clip,
+    Heard,
+    _blocks,
+    _why,
+    look_at_sounds,
+    open_sound,
+    waves,
+)
+from ..samples.catalogue import SAMPLES, fetch_sample
 
 # %% ../../nbs/data/04_speech.ipynb #33b9efd4
 TASKS = ("classify", "transcribe")
 _ASIDE = ("speaker", "start", "end", "duration")  # columns that are used wherever they are
 
+
 def _aside(table, columns: dict, taken, where: str) -> dict[str, str | None]:
     "The columns with these roles: those that were named, else those with a usual name."
     found = {role: columns.get(role) or usual_column(table, role, taken) for role in _ASIDE}
-    if not found["end"] and (offset := next((c for c in map(str, table.columns) if c.lower() == "offset" and c not in taken and c != found["start"]), None)):
-        if str(found["start"]).lower() == "onset": found["end"] = offset
-        elif found["duration"] and not found["start"]: found["start"] = offset
-        else: raise DataError(f"{where} has a column {offset!r}, which may say where a part starts or where it ends; call it start or end, or end= in Python")
-    if found["end"] or not found["start"]: found["duration"] = None  # without a start it is the length of the file
+    if not found["end"] and (
+        offset := next(
+            (
+                c
+                for c in map(str, table.columns)
+                if c.lower() == "offset" and c not in taken and c != found["start"]
+            ),
+            None,
+        )
+    ):
+        if str(found["start"]).lower() == "onset":
+            found["end"] = offset
+        elif found["duration"] and not found["start"]:
+            found["start"] = offset
+        else:
+            raise DataError(
+                f"{where} has a column {offset!r}, which may say where a part starts or where it ends; call it start or end, or end= in Python"
+            )
+    if found["end"] or not found["start"]:
+        found["duration"] = None  # without a start it is the length of the file
     return found
+
 
 def _seconds(table, column: str) -> list[float | None]:
     "Cells of seconds; nothing is None."
     values = table[column]
     gone = blank(values, MISSING_NUMBER)
-    numbers, _ = as_numbers(values[~gone], None, table_style(table).signs) if (~gone).any() else (values[~gone].astype(float), "")
+    numbers, _ = (
+        as_numbers(values[~gone], None, table_style(table).signs)
+        if (~gone).any()
+        else (values[~gone].astype(float), "")
+    )
     bad = numbers.index[~np.isfinite(numbers)]
-    if len(bad): raise DataError(f"the column {column!r} holds {values[bad[0]]!r} in row {list(values.index).index(bad[0]) + 1}; give seconds, such as 12.5, or nothing")
+    if len(bad):
+        raise DataError(
+            f"the column {column!r} holds {values[bad[0]]!r} in row {list(values.index).index(bad[0]) + 1}; give seconds, such as 12.5, or nothing"
+        )
     return [None if v != v else float(v) for v in numbers.reindex(values.index)]
+
 
 def _one_text_a_file(items: list, texts: list, where: str) -> None:
     "Refuse rows that give the same whole file different texts."
     said: dict[str, dict] = {}
     for path, text in zip(items, texts):
-        if isinstance(path, str) and not is_missing(text): said.setdefault(path, {})[spoken(text)] = None
+        if isinstance(path, str) and not is_missing(text):
+            said.setdefault(path, {})[spoken(text)] = None
     if several := {p: list(t) for p, t in said.items() if len(t) > 1}:
         first, texts = next(iter(several.items()))
-        raise DataError(f"{where}: {len(several)} files have rows with different texts, of which each would be said by the whole file (first: {first}: {', '.join(repr(t[:30]) for t in texts[:3])}"
-                        f"{' …' if len(texts) > 3 else ''}); say in seconds which part is meant, in columns called start and end (or start and duration; start= and end= in Python), or leave one row a file")
+        raise DataError(
+            f"{where}: {len(several)} files have rows with different texts, of which each would be said by the whole file (first: {first}: {', '.join(repr(t[:30]) for t in texts[:3])}"
+            f"{' …' if len(texts) > 3 else ''}); say in seconds which part is meant, in columns called start and end (or start and duration; start= and end= in Python), or leave one row a file"
+        )
 
 # %% ../../nbs/data/04_speech.ipynb #de55f4df
 def read_manifest(
@@ -76,22 +136,50 @@ def read_manifest(
     item: str | None,  # column with the path; default: looked for
     label: str | list[str] | None,  # column with the class, to classify
     text: str | None,  # column with what is said; default: looked for
-    columns: dict[str, str | None],  # role (speaker, start, end, group, time, split): column or None
+    columns: dict[
+        str, str | None
+    ],  # role (speaker, start, end, group, time, split): column or None
     where: str,  # for messages
     notes: list | None = None,  # what was decided is added here
 ) -> Rows:
     "One row a recording, or a part of one."
-    text = find_column(table, text, "transcript", where) if text or task == "transcribe" else usual_column(table, "transcript")
-    columns = columns | _aside(table, columns, {item, text, *([label] if isinstance(label, str) else label or ())}, where)
-    rows = read_columns(table, text if task == "transcribe" else label, {r: c for r, c in columns.items() if r not in _ASIDE[1:]}, where)
-    if text and text != rows.target: rows.columns["text"] = list(table[text])
+    text = (
+        find_column(table, text, "transcript", where)
+        if text or task == "transcribe"
+        else usual_column(table, "transcript")
+    )
+    columns = columns | _aside(
+        table, columns, {item, text, *([label] if isinstance(label, str) else label or ())}, where
+    )
+    rows = read_columns(
+        table,
+        text if task == "transcribe" else label,
+        {r: c for r, c in columns.items() if r not in _ASIDE[1:]},
+        where,
+    )
+    if text and text != rows.target:
+        rows.columns["text"] = list(table[text])
     index, taken = FileIndex(folder, RECORDINGS), {rows.target, text, *columns.values()}
     item = item_column(table, item, "recording", index, taken, where, notes)
-    paths, _ = match_files([os.path.expanduser(str(v).strip()) for v in table[item]], index, notes, missing=True)
-    starts, ends, lasts = (_seconds(table, find_column(table, columns[role], role, where)) if columns[role] else [None] * len(paths) for role in _ASIDE[1:])
-    ends = [end if last is None else (start or 0) + last for start, end, last in zip(starts, ends, lasts)]
-    rows.items = [p if (start, end) == (None, None) else Clip(p, start, end) for p, start, end in zip(paths, starts, ends)]
-    if task == "transcribe": _one_text_a_file(rows.items, rows.labels, where)
+    paths, _ = match_files(
+        [os.path.expanduser(str(v).strip()) for v in table[item]], index, notes, missing=True
+    )
+    starts, ends, lasts = (
+        _seconds(table, find_column(table, columns[role], role, where))
+        if columns[role]
+        else [None] * len(paths)
+        for role in _ASIDE[1:]
+    )
+    ends = [
+        end if last is None else (start or 0) + last
+        for start, end, last in zip(starts, ends, lasts)
+    ]
+    rows.items = [
+        p if (start, end) == (None, None) else Clip(p, start, end)
+        for p, start, end in zip(paths, starts, ends)
+    ]
+    if task == "transcribe":
+        _one_text_a_file(rows.items, rows.labels, where)
     return rows
 
 # %% ../../nbs/data/04_speech.ipynb #72c5d5da
@@ -152,12 +240,15 @@ def _of_features(source, chosen: dict) -> Rows:
         source = source.cast_column(item, dataclasses.replace(source.features[item], decode=False))
     items = [_of_cell(cell) for cell in source[item]]
     if chosen["task"] == "transcribe":
-        text = chosen["text"] or next((c for c in _USUAL["transcript"] if c in source.features), None)
+        text = chosen["text"] or next(
+            (c for c in _USUAL["transcript"] if c in source.features), None
+        )
         text = feature(source.features, text, (), "", "text")
         return Rows(items, list(source[text]), target=text)
     label = feature(source.features, chosen["label"], _USUAL["label"], "ClassLabel", "label")
     names, _ = class_names(source.features[label])
     return Rows(items, list(source[label]), target=label, names=names)
+
 
 def _of_cell(cell):
     "A path, or (array, rate) of the bytes of a file."
@@ -169,8 +260,10 @@ def _of_cell(cell):
     try:
         blocks = list(_blocks(held))
     except Exception as e:  # libsndfile and ffmpeg raise many types for broken files
-        raise DataError(f"{path or 'a recording'} of the data set cannot be read ({_why(e)}); give a "
-                        "table with paths") from None
+        raise DataError(
+            f"{path or 'a recording'} of the data set cannot be read ({_why(e)}); give a "
+            "table with paths"
+        ) from None
     return np.concatenate([block for _, block in blocks]), blocks[0][0]
 
 # %% ../../nbs/data/04_speech.ipynb #52442255
@@ -178,17 +271,20 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
     "Rows of any source of recordings; what the reader should know is added to `notes`."
     task, label = chosen["task"], chosen["label"]
     where = chosen.get("where")
-    manifest = lambda table, base, name, label: read_manifest(
-        filter_rows(table, where, name, notes),
-        Path(chosen["folder"] or base).expanduser(),
-        task,
-        chosen["item"],
-        label,
-        chosen["text"],
-        columns,
-        name,
-        notes,
-    )
+
+    def manifest(table, base, name, label):
+        return read_manifest(
+            filter_rows(table, where, name, notes),
+            Path(chosen["folder"] or base).expanduser(),
+            task,
+            chosen["item"],
+            label,
+            chosen["text"],
+            columns,
+            name,
+            notes,
+        )
+
     if hasattr(source, "columns"):
         return manifest(source, ".", "the table", label)
     if not isinstance(source, (str, os.PathLike)):
@@ -305,6 +401,7 @@ _ODD = {  # what was found: what was done
     "length": "are longer or shorter than their header says; they were read to their real end",
     "loud": "reach beyond full scale, which is 1 for floats, and were cut there; divide them by their largest sample",
 }
+
 
 def _odd_notes(items: list, looked: list[Heard]) -> list[str]:
     "How recordings were read whose channels or headers are odd; a line each."
@@ -441,28 +538,55 @@ def _overlaps(data: Data) -> list[str]:
 def _split_notes(data: Data, said: dict[str, str], short: list[str]) -> list[str]:
     "What the parts share all the same, and which of those that were wanted is empty."
     notes, n = [], len(data.test)
-    if short := [p for p in short if not (data.parts == p).any()]: notes.append(f"no rows for {_and(short)}: there are only {f'{len(set(data.groups))} groups' if data.groups is not None else f'{len(data)} recordings'} to deal")
+    if short := [p for p in short if not (data.parts == p).any()]:
+        notes.append(
+            f"no rows for {_and(short)}: there are only {f'{len(set(data.groups))} groups' if data.groups is not None else f'{len(data)} recordings'} to deal"
+        )
     trained = {said[data.hashes[i]] for i in data.train.ids} if said else set()
-    if twice := sum(said[data.hashes[i]] in trained for i in data.test.ids) if said else 0: notes.append(f"{twice} of {n} test recordings say a sentence that a training recording says too")
-    heard = set(data.speakers[data.train.ids]) - {"", "None", "nan", "<NA>"} if data.speakers is not None else set()
-    if again := sum(data.speakers[i] in heard for i in data.test.ids) if heard else 0: notes.append(f"{again} of {n} test recordings are of a voice that is in training too; the figures are too good for new voices")
-    if both := _overlaps(data): notes.append(f"{len(both)} recordings overlap in time with another of the same file that is in another part of the split (first: {both[0]}); correct start and end, or keep each file together by a group column")
-    if long := int((data.seconds > 30).sum()): notes.append(f"{long} recordings are longer than 30 s (longest {data.seconds.max():.0f} s); most speech bodies read no more than that at once")
+    if twice := sum(said[data.hashes[i]] in trained for i in data.test.ids) if said else 0:
+        notes.append(
+            f"{twice} of {n} test recordings say a sentence that a training recording says too"
+        )
+    heard = (
+        set(data.speakers[data.train.ids]) - {"", "None", "nan", "<NA>"}
+        if data.speakers is not None
+        else set()
+    )
+    if again := sum(data.speakers[i] in heard for i in data.test.ids) if heard else 0:
+        notes.append(
+            f"{again} of {n} test recordings are of a voice that is in training too; the figures are too good for new voices"
+        )
+    if both := _overlaps(data):
+        notes.append(
+            f"{len(both)} recordings overlap in time with another of the same file that is in another part of the split (first: {both[0]}); correct start and end, or keep each file together by a group column"
+        )
+    if long := int((data.seconds > 30).sum()):
+        notes.append(
+            f"{long} recordings are longer than 30 s (longest {data.seconds.max():.0f} s); most speech bodies read no more than that at once"
+        )
     return notes
 
 # %% ../../nbs/data/04_speech.ipynb #4350524f
 @patch_to(Data, kind=classmethod)
-def speech(cls,
+def speech(
+    cls,
     source,  # folder of class folders, table with paths, sample:NAME, DataFrame, (recordings, labels): paths, Clips or (array, rate)
     task: str = "classify",  # one of TASKS
-    folder: str | None = None,  # where a table's relative paths count from; default: the table's own folder
+    folder: str
+    | None = None,  # where a table's relative paths count from; default: the table's own folder
     item: str | None = None,  # the table's column with the path; default: looked for
-    label: str | list[str] | None = None,  # the table's column with the class, or several columns of 0 and 1
+    label: str
+    | list[str]
+    | None = None,  # the table's column with the class, or several columns of 0 and 1
     text: str | None = None,  # the table's column with what is said; default: looked for
-    speaker: str | None = None,  # column that says who speaks; default: one with a usual name, such as speaker
-    start: str | None = None,  # column with the second a part begins at; default: one with a usual name, such as start or onset
-    end: str | None = None,  # column with the second it ends at; default: end or another usual name, or start and duration
-    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    speaker: str
+    | None = None,  # column that says who speaks; default: one with a usual name, such as speaker
+    start: str
+    | None = None,  # column with the second a part begins at; default: one with a usual name, such as start or onset
+    end: str
+    | None = None,  # column with the second it ends at; default: end or another usual name, or start and duration
+    where: str
+    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # to classify: one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -478,35 +602,73 @@ def speech(cls,
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
     skip_bad: bool = False,  # leave out what cannot be used instead of refusing it
     min_seconds: float = 0.05,  # shorter recordings cannot be used [0..]
-    max_seconds: float | None = None,  # nor can longer ones; default: 300 to transcribe, any to classify
+    max_seconds: float
+    | None = None,  # nor can longer ones; default: 300 to transcribe, any to classify
     skip_long: bool = False,  # leave those out instead of refusing them
 ) -> Data:
     "Recordings with a class or a text, from anywhere, with a split."
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
-    if task not in TASKS: raise DataError(f"task is {task!r}; it must be one of {', '.join(TASKS)}")
-    if (kind == "transcription") != (task == "transcribe") and kind != "auto": raise DataError(f"task is {task!r} and kind is {kind!r}; to transcribe leave kind out")
-    if limit is not None and limit < 2: raise DataError(f"limit is {limit}; it must be at least 2: one recording to learn from, one to look at")
+    if task not in TASKS:
+        raise DataError(f"task is {task!r}; it must be one of {', '.join(TASKS)}")
+    if (kind == "transcription") != (task == "transcribe") and kind != "auto":
+        raise DataError(f"task is {task!r} and kind is {kind!r}; to transcribe leave kind out")
+    if limit is not None and limit < 2:
+        raise DataError(
+            f"limit is {limit}; it must be at least 2: one recording to learn from, one to look at"
+        )
     check_shares(valid, test)
-    return _speech(cls, source, chosen | ({"kind": "transcription"} if task == "transcribe" else {}))
+    return _speech(
+        cls, source, chosen | ({"kind": "transcription"} if task == "transcribe" else {})
+    )
 
 # %% ../../nbs/data/04_speech.ipynb #7c1e84d3
 def _speech(cls, source, chosen: dict) -> Data:
     "What `Data.speech` gives, from its arguments by name."
-    columns, notes, task = {k: chosen[k] for k in ("speaker", "start", "end", "group", "time", "split")}, [], chosen["task"]
+    columns, notes, task = (
+        {k: chosen[k] for k in ("speaker", "start", "end", "group", "time", "split")},
+        [],
+        chosen["task"],
+    )
     _no_columns(source, chosen)
-    read = lambda source, columns: _read_recordings(source, chosen, columns, notes)
+
+    def read(source, columns):
+        return _read_recordings(source, chosen, columns, notes)
+
     rows = read(source, columns)
-    if chosen["test_source"] is not None: rows = append_test(rows, read(chosen["test_source"], columns | {"split": None}))
-    if not rows.items: raise DataError(f"{source} has no rows; give at least two recordings with their {rows.target}s")
-    good, looked, bad = _check(rows, task, chosen["min_seconds"], chosen["max_seconds"], chosen["skip_bad"], chosen["skip_long"], bool(chosen["separator"]) or chosen["kind"] == "multi_label")
+    if chosen["test_source"] is not None:
+        rows = append_test(rows, read(chosen["test_source"], columns | {"split": None}))
+    if not rows.items:
+        raise DataError(
+            f"{source} has no rows; give at least two recordings with their {rows.target}s"
+        )
+    good, looked, bad = _check(
+        rows,
+        task,
+        chosen["min_seconds"],
+        chosen["max_seconds"],
+        chosen["skip_bad"],
+        chosen["skip_long"],
+        bool(chosen["separator"]) or chosen["kind"] == "multi_label",
+    )
     rows, hashes = rows.take(good), [sha for sha, *_ in looked]
     notes += _odd_notes(rows.items, looked)
-    if bad: notes.append(f"{len(bad)} recordings were left out (first: {bad[0][0]}: {bad[0][1]})")
+    if bad:
+        notes.append(f"{len(bad)} recordings were left out (first: {bad[0][0]}: {bad[0][1]})")
     ids, wanted = _to_deal(rows, chosen)
     by, said, few = _keep_together(rows, chosen["split_by"], task, ids, wanted)
-    data = cls.from_rows("speech", rows, hashes, source, chosen, seconds=np.array([look.seconds for look in looked]), skipped=bad, notes=tuple(notes))
+    data = cls.from_rows(
+        "speech",
+        rows,
+        hashes,
+        source,
+        chosen,
+        seconds=np.array([look.seconds for look in looked]),
+        skipped=bad,
+        notes=tuple(notes),
+    )
     own = "split" in rows.columns
-    if "time" not in rows.columns and (wanted or not own): data.notes += (_how_dealt(data, by, few, wanted, own),)
+    if "time" not in rows.columns and (wanted or not own):
+        data.notes += (_how_dealt(data, by, few, wanted, own),)
     data.notes += tuple(_split_notes(data, dict(zip(hashes, said or ())), wanted))
     return data
 
@@ -517,10 +679,15 @@ def log_mel(
     bands: int = 64,  # up to half the rate
 ) -> np.ndarray:  # (bands, frames) float32 decibels below the loudest, at least -80
     "A picture of a sound: 25 ms every 10 ms, power in triangular bands of the mel scale."
-    width, hop = round(.025 * rate), round(.01 * rate)
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wave, (0, max(0, width - len(wave)))), width)[::hop]
+    width, hop = round(0.025 * rate), round(0.01 * rate)
+    frames = np.lib.stride_tricks.sliding_window_view(
+        np.pad(wave, (0, max(0, width - len(wave)))), width
+    )[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(width), n=1 << (width - 1).bit_length())) ** 2
-    mels = lambda hertz: 2595 * np.log10(1 + hertz / 700)
+
+    def mels(hertz):
+        return 2595 * np.log10(1 + hertz / 700)
+
     position = mels(np.linspace(0, rate / 2, power.shape[1])) / mels(rate / 2) * (bands + 1)
     weights = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(1, bands + 1)))
     level = 10 * np.log10(np.maximum(power @ weights, 1e-12))
@@ -531,6 +698,7 @@ def _beginning(source, seconds: float) -> np.ndarray:
     "The first seconds at 16 kHz; the rest is not read."
     return open_sound(source, 16000, most=round(seconds * 16000))
 
+
 @with_letters
 def show_sounds(
     sources: list,  # as `open_sound` takes them
@@ -540,24 +708,41 @@ def show_sounds(
 ):
     "A picture of each sound with a line of text over it; returns the figure."
     import matplotlib.pyplot as plt
+
     down = max(1, math.ceil(len(sources) / across))
-    fig, axes = plt.subplots(down, across, figsize=(across * 2.2, down * 1.5), squeeze=False, layout="constrained")
-    for ax in axes.flat: ax.axis("off")
+    fig, axes = plt.subplots(
+        down, across, figsize=(across * 2.2, down * 1.5), squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat:
+        ax.axis("off")
     for ax, source, title in zip(axes.flat, sources, titles):
-        ax.imshow(log_mel(_beginning(source, seconds), 16000), origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0)
+        ax.imshow(
+            log_mel(_beginning(source, seconds), 16000),
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=-80,
+            vmax=0,
+        )
         ax.set_title(drawable(title, 36), fontsize=7)
     plt.close(fig)
     return fig
 
-SHOWS["speech"] = lambda data, ids: show_sounds([data.items[i] for i in ids], [f"{data.seconds[i]:.1f} s  {data.label_text(i)}" for i in ids])
+
+SHOWS["speech"] = lambda data, ids: show_sounds(
+    [data.items[i] for i in ids], [f"{data.seconds[i]:.1f} s  {data.label_text(i)}" for i in ids]
+)
 
 # %% ../../nbs/data/04_speech.ipynb #39187d21
 @dataclasses.dataclass(frozen=True)
 class Players:
     "Sounds that a notebook plays."
+
     html: str
 
-    def _repr_html_(self): return self.html
+    def _repr_html_(self):
+        return self.html
+
 
 def sound_player(
     source,  # as `open_sound` takes it
@@ -566,9 +751,11 @@ def sound_player(
 ) -> str:
     "HTML of one player; the sound is in it, 16 kHz WAV."
     import soundfile
+
     file = io.BytesIO()
     soundfile.write(file, _beginning(source, seconds), 16000, format="WAV", subtype="PCM_16")
     return f"<div style='margin:.3em 0'><audio controls preload='none' src='data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}'></audio> {text}</div>"
+
 
 def as_mp3(
     source,  # as `open_sound` takes it
@@ -576,19 +763,30 @@ def as_mp3(
 ) -> str:
     "Its beginning as an MP3 in base64: a tenth of the bytes."
     import soundfile
+
     soundfile.write(file := io.BytesIO(), _beginning(source, seconds), 16000, format="MP3")
     return base64.b64encode(file.getvalue()).decode()
 
+
 @patch_to(Data)
-def players(self,
+def players(
+    self,
     ids,  # row numbers
     seconds: float = 10.0,  # no more of each
 ) -> Players:
     "A player for each of some rows, with label, length and name."
     rows = []
     for i in ids:
-        name = f"row {i}" if isinstance(self.items[i], tuple) else os.path.basename(str(self.items[i]))
-        rows.append(sound_player(self.items[i], f"{html.escape(self.label_text(i))} <small>({html.escape(name)}, {self.seconds[i]:.1f} s)</small>", seconds))
+        name = (
+            f"row {i}" if isinstance(self.items[i], tuple) else os.path.basename(str(self.items[i]))
+        )
+        rows.append(
+            sound_player(
+                self.items[i],
+                f"{html.escape(self.label_text(i))} <small>({html.escape(name)}, {self.seconds[i]:.1f} s)</small>",
+                seconds,
+            )
+        )
     return Players("\n".join(rows))
 
 # %% ../../nbs/data/04_speech.ipynb #76784084
@@ -596,12 +794,17 @@ def players(self,
 def show_seconds(self):
     "A histogram of the recordings' lengths, one colour a part, as a figure."
     import matplotlib.pyplot as plt
+
     fig, ax = plt.subplots(figsize=(7, 2), layout="constrained")
-    bins = np.linspace(0, max(.1, float(np.quantile(self.seconds, .99))), 40)
+    bins = np.linspace(0, max(0.1, float(np.quantile(self.seconds, 0.99))), 40)
     ax.hist([self.seconds[self.parts == p] for p in PARTS], bins, stacked=True, label=PARTS)
-    ax.set_xlabel(f"seconds (median {np.median(self.seconds):.1f}, longest {self.seconds.max():.1f}, {self.seconds.sum() / 60:.1f} minutes in all)"); ax.legend(fontsize=7)
+    ax.set_xlabel(
+        f"seconds (median {np.median(self.seconds):.1f}, longest {self.seconds.max():.1f}, {self.seconds.sum() / 60:.1f} minutes in all)"
+    )
+    ax.legend(fontsize=7)
     plt.close(fig)
     return fig
+
 
 @patch_to(Data, name="waves")
 def _waves(self, rate: int = 16000) -> tuple[np.ndarray, np.ndarray]:

@@ -17,42 +17,89 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..reading.cells import NUMBER_STYLES
-from ..reading.columns import KIND_CHOICES, Column, infer_column, known_cells, marks_of, table_style
-from ..reading.cleaning import decode
 from ..core import patch_to, uniform
-from ..reading.limits import why_no_file, why_no_lines
-from .dataset import SHOWS, append_test, check_shares, read_elsewhere
-from .dataset import Data
+from .dataset import SHOWS, Data, append_test, check_shares, read_elsewhere
 from ..params import nearest
+from ..reading.cells import NUMBER_STYLES
+from ..reading.cleaning import decode
+from ftkit.reading.columns import (
+    KIND_CHOICES,
+    Column,
+    infer_column,
+    known_cells,
+    marks_of,
+    table_style,
+)
+from ..reading.limits import why_no_file, why_no_lines
 from ..reading.roles import filter_rows, read_columns
-from ..reading.rows import _EXCEL, DataError, Layout, Rows, check_parquet, cleaned_table, find_column, layout_of, odd_quotes, read_table, without_categories
+from ftkit.reading.rows import (
+    _EXCEL,
+    DataError,
+    Layout,
+    Rows,
+    check_parquet,
+    cleaned_table,
+    find_column,
+    layout_of,
+    odd_quotes,
+    read_table,
+    without_categories,
+)
 from ..samples.catalogue import fetch_sample
 
 # %% ../../nbs/data/05_tables.ipynb #855a6273
 class Cells:
     "The rows of a table; one of them is a dictionary."
-    def __init__(self,
+
+    def __init__(
+        self,
         frame,  # DataFrame of the columns in `columns`, each in its type
         columns: tuple[Column, ...],
         raw=None,  # DataFrame of the same rows as they were read, all columns
-    ): self.frame, self.columns, self.raw = frame.reset_index(drop=True), tuple(columns), None if raw is None else raw.reset_index(drop=True)
-    def __len__(self): return len(self.frame)
-    def __getitem__(self, i): return dict(zip(self.frame.columns, self.frame.iloc[int(i)].tolist()))
-    def __iter__(self): return (self[i] for i in range(len(self)))
+    ):
+        self.frame, self.columns, self.raw = (
+            frame.reset_index(drop=True),
+            tuple(columns),
+            None if raw is None else raw.reset_index(drop=True),
+        )
+
+    def __len__(self):
+        return len(self.frame)
+
+    def __getitem__(self, i):
+        return dict(zip(self.frame.columns, self.frame.iloc[int(i)].tolist()))
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
     def __add__(self, other: "Cells") -> "Cells":
         import pandas as pd
-        return Cells(pd.concat([self.frame, other.frame[self.frame.columns]], ignore_index=True), self.columns, pd.concat([self.raw, other.raw], ignore_index=True) if self.raw is not None and other.raw is not None else None)
+
+        return Cells(
+            pd.concat([self.frame, other.frame[self.frame.columns]], ignore_index=True),
+            self.columns,
+            pd.concat([self.raw, other.raw], ignore_index=True)
+            if self.raw is not None and other.raw is not None
+            else None,
+        )
+
     def take(self, ids) -> "Cells":
         "Some of the rows, by number."
-        return Cells(self.frame.iloc[list(ids)], self.columns, None if self.raw is None else self.raw.iloc[list(ids)])
+        return Cells(
+            self.frame.iloc[list(ids)],
+            self.columns,
+            None if self.raw is None else self.raw.iloc[list(ids)],
+        )
+
     def of(self, *kinds: str) -> list[str]:
         "Names of the columns of these kinds."
         return [c.name for c in self.columns if c.kind in kinds]
+
     def hashes(self) -> list[str]:
         "SHA-256 of the cells of each row."
         parts = [self.frame[c].astype(str).tolist() for c in self.frame.columns]
         return [hashlib.sha256(repr(row).encode()).hexdigest() for row in zip(*parts)]
+
 
 def as_cells(
     table,  # DataFrame
@@ -61,65 +108,121 @@ def as_cells(
 ) -> Cells:
     "A table with its columns understood."
     import pandas as pd
+
     for name, kind in kinds.items():
-        if name not in table.columns: raise DataError(f"{where} has no column {name!r}; its columns are {', '.join(map(str, table.columns))}" + (f"; did you mean {near!r}?" if (near := nearest(name, list(map(str, table.columns)))) else ""))
-        if kind not in KIND_CHOICES: raise DataError(f"the kind of the column {name!r} is {kind!r}; it must be one of {', '.join(KIND_CHOICES)}")
+        if name not in table.columns:
+            raise DataError(
+                f"{where} has no column {name!r}; its columns are {', '.join(map(str, table.columns))}"
+                + (
+                    f"; did you mean {near!r}?"
+                    if (near := nearest(name, list(map(str, table.columns))))
+                    else ""
+                )
+            )
+        if kind not in KIND_CHOICES:
+            raise DataError(
+                f"the kind of the column {name!r} is {kind!r}; it must be one of {', '.join(KIND_CHOICES)}"
+            )
     style = table_style(table)
     found = [infer_column(table[c], kinds.get(str(c)), style) for c in table.columns]
-    return Cells(pd.DataFrame({c.name: cells for c, cells in found}, index=table.index), tuple(c for c, _ in found))
+    return Cells(
+        pd.DataFrame({c.name: cells for c, cells in found}, index=table.index),
+        tuple(c for c, _ in found),
+    )
 
 # %% ../../nbs/data/05_tables.ipynb #07a03fb0
 AT_ONCE = 64_000_000  # bytes of a CSV that are read in one piece
 _ROWS = 100_000  # rows of a piece
 
+
 def _layout(path: Path) -> tuple[Layout, str]:
     "How a CSV is written, and its encoding; its names are looked at."
-    with open(path, "rb") as f: head = f.read(1 << 18)
-    if not head.strip(b"\x00\xff\xfe \r\n\t"): raise DataError(f"{path} is empty; it must have a line of names and at least two rows")
+    with open(path, "rb") as f:
+        head = f.read(1 << 18)
+    if not head.strip(b"\x00\xff\xfe \r\n\t"):
+        raise DataError(f"{path} is empty; it must have a line of names and at least two rows")
     wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")  # UTF-16: two bytes a character
-    text, encoding = decode(head[:len(head) // 2 * 2] if wide else head[:head.rfind(b"\n") + 1] or head, path.name)
-    return layout_of(text, path.suffix.lower(), path.name), "utf-8-sig" if encoding == "utf-8" else encoding
+    text, encoding = decode(
+        head[: len(head) // 2 * 2] if wide else head[: head.rfind(b"\n") + 1] or head, path.name
+    )
+    return layout_of(
+        text, path.suffix.lower(), path.name
+    ), "utf-8-sig" if encoding == "utf-8" else encoding
+
 
 def _check_quotes(path: Path, layout: Layout, encoding: str) -> None:
     "Refuse a large file with quotation marks that nothing closes: read in pieces, they would swallow rows."
-    if layout.quote != '"' or layout.separator == " ": return
+    if layout.quote != '"' or layout.separator == " ":
+        return
     with open(path, encoding=encoding, newline="\n") as lines:
-        for _ in range(layout.skip): next(lines)
+        for _ in range(layout.skip):
+            next(lines)
         literal, _ = odd_quotes(lines, layout.separator, len(layout.names))
-    if literal: raise DataError(f"{path.name} is read in pieces, for its size, and line {min(literal) + layout.skip + 1} has a quotation mark that nothing closes ({len(literal)} lines in all); double these marks, or save the table as Parquet")
+    if literal:
+        raise DataError(
+            f"{path.name} is read in pieces, for its size, and line {min(literal) + layout.skip + 1} has a quotation mark that nothing closes ({len(literal)} lines in all); double these marks, or save the table as Parquet"
+        )
+
 
 def _pieces(path: Path, query: str | None):
     "A large file as DataFrames of up to 100,000 rows."
     import pandas as pd
+
     kind = path.suffix.lower()
     if kind in (".parquet", ".pq"):
         import pyarrow.parquet as pq
+
         check_parquet(path)
-        with pq.ParquetFile(path) as f: yield from (without_categories(b.to_pandas()) for b in f.iter_batches(_ROWS))
+        with pq.ParquetFile(path) as f:
+            yield from (without_categories(b.to_pandas()) for b in f.iter_batches(_ROWS))
     elif kind in (".csv", ".tsv"):
-        if why := why_no_lines(path): raise DataError(f"{path} is not read: {why}")
+        if why := why_no_lines(path):
+            raise DataError(f"{path} is not read: {why}")
         layout, encoding = _layout(path)
         _check_quotes(path, layout, encoding)
-        yield from pd.read_csv(path, chunksize=_ROWS, encoding=encoding, skiprows=layout.skip, **layout.options())
+        yield from pd.read_csv(
+            path, chunksize=_ROWS, encoding=encoding, skiprows=layout.skip, **layout.options()
+        )
     else:
         yield from _rows_of_database(path, query)
 
+
 _THINKS = 6.0  # seconds that a database may take for the next rows
 _MOST_ROWS = 1_000_000  # that a small database may give; a large one as many as it has bytes
-_READING = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
-_NO_FUNCTIONS = ("load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob")
+_READING = (
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+)
+_NO_FUNCTIONS = (
+    "load_extension",
+    "readfile",
+    "writefile",
+    "edit",
+    "fts3_tokenizer",
+    "zeroblob",
+    "randomblob",
+)
+
 
 def _may_read(action: int, first, second, *_) -> int:
     "Reading is allowed, and nothing else: no ATTACH, PRAGMA, VACUUM, or writing."
-    if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _NO_FUNCTIONS: return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _NO_FUNCTIONS:
+        return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+
 
 def _rows_of_database(path: Path, query: str | None):
     "DataFrames of what a database gives, which is opened to be read, by one statement, for a limited time."
     import pandas as pd
-    if why := why_no_file(path): raise DataError(f"{path}: {why}")
+
+    if why := why_no_file(path):
+        raise DataError(f"{path}: {why}")
     most, n, clock = max(_MOST_ROWS, path.stat().st_size), 0, [time.monotonic()]
-    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)) as db:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
+    ) as db:
         db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100_000_000)  # bytes of one value
         db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         db.set_authorizer(_may_read)
@@ -127,37 +230,59 @@ def _rows_of_database(path: Path, query: str | None):
         try:
             for piece in pd.read_sql_query(_query(db, query, path), db, chunksize=_ROWS):
                 n += len(piece)
-                if n > most: raise DataError(f"{path} gives more than {most:,} rows, and has {path.stat().st_size:,} bytes; a query or view that ends gives fewer")
+                if n > most:
+                    raise DataError(
+                        f"{path} gives more than {most:,} rows, and has {path.stat().st_size:,} bytes; a query or view that ends gives fewer"
+                    )
                 yield piece
                 clock[0] = time.monotonic()
-        except (sqlite3.Error, pd.errors.DatabaseError, TypeError) as e: raise DataError(f"{path}: {_why_no_rows(e)}") from None
+        except (sqlite3.Error, pd.errors.DatabaseError, TypeError) as e:
+            raise DataError(f"{path}: {_why_no_rows(e)}") from None
+
 
 def _why_no_rows(error: Exception) -> str:
     "What a database says, in words."
     why = str(error)
-    if "interrupted" in why: return f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
-    if isinstance(error, TypeError): return "the query gives no rows; give one SELECT"
-    if "not authorized" in why or "prohibited" in why: return "the query, or a view that it reads, does more than read this database, which is opened readonly: only reading is allowed, by one SELECT"
-    if "one statement" in why: return "the query holds several statements, and only one is allowed: a SELECT"
+    if "interrupted" in why:
+        return f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
+    if isinstance(error, TypeError):
+        return "the query gives no rows; give one SELECT"
+    if "not authorized" in why or "prohibited" in why:
+        return "the query, or a view that it reads, does more than read this database, which is opened readonly: only reading is allowed, by one SELECT"
+    if "one statement" in why:
+        return "the query holds several statements, and only one is allowed: a SELECT"
     return f"it cannot be read ({(why.splitlines() or ['no message'])[-1][:160]})"
+
 
 def _query(db, query: str | None, path: Path) -> str:
     "What is read from a database: the query, or its only table."
-    if query: return query
-    names = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'")]
-    if len(names) != 1: raise DataError(f"{path.name} has the tables {', '.join(names) or '(none)'}; say which rows to read: query=\"SELECT * FROM …\"")
+    if query:
+        return query
+    names = [
+        r[0]
+        for r in db.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+        )
+    ]
+    if len(names) != 1:
+        raise DataError(
+            f'{path.name} has the tables {", ".join(names) or "(none)"}; say which rows to read: query="SELECT * FROM …"'
+        )
     return f'SELECT * FROM "{names[0].replace(chr(34), chr(34) * 2)}"'
 
 # %% ../../nbs/data/05_tables.ipynb #61f2af9d
 _DATABASES = (".db", ".sqlite", ".sqlite3")
 
+
 def _drawn(table, limit: int | None, seed: int):
     "At most so many rows of a table, at random: those that a file read in pieces would give."
-    if not limit or limit >= len(table): return table
+    if not limit or limit >= len(table):
+        return table
     draws = uniform("limit", seed, np.arange(len(table), dtype=np.uint64))
     kept = table.iloc[np.sort(np.argsort(draws, kind="stable")[:limit])].reset_index(drop=True)
     kept.attrs = dict(table.attrs)
     return kept
+
 
 def read_rows(
     path: Path,  # CSV, TSV, JSONL, Parquet, Excel or SQLite
@@ -169,13 +294,28 @@ def read_rows(
 ):  # DataFrame, texts of a file that is read in the run's notes
     "A table file; with a limit, no more than that is held in memory."
     import pandas as pd
+
     kind = path.suffix.lower()
-    if query and kind not in _DATABASES: raise DataError(f"query is {query[:60]!r} and {path.name} is no database (.sqlite, .db); leave it out, or use where")
-    if sheet is not None and kind not in _EXCEL: raise DataError(f"sheet is {sheet[:60]!r} and {path.name} is no Excel file (.xlsx, .xls, .ods); leave it out")
-    if why := why_no_file(path): raise DataError(f"{path}: {why}")
+    if query and kind not in _DATABASES:
+        raise DataError(
+            f"query is {query[:60]!r} and {path.name} is no database (.sqlite, .db); leave it out, or use where"
+        )
+    if sheet is not None and kind not in _EXCEL:
+        raise DataError(
+            f"sheet is {sheet[:60]!r} and {path.name} is no Excel file (.xlsx, .xls, .ods); leave it out"
+        )
+    if why := why_no_file(path):
+        raise DataError(f"{path}: {why}")
     large = path.stat().st_size > AT_ONCE
-    parted = kind in _DATABASES or kind in (".csv", ".tsv") and large or kind in (".parquet", ".pq") and (limit or large)
-    if not parted: return _drawn(read_table(path, decode, skip_bad, sheet), limit, seed)
+    parted = (
+        kind in _DATABASES
+        or kind in (".csv", ".tsv")
+        and large
+        or kind in (".parquet", ".pq")
+        and (limit or large)
+    )
+    if not parted:
+        return _drawn(read_table(path, decode, skip_bad, sheet), limit, seed)
     attrs = {}
     if kind in (".csv", ".tsv"):
         layout = _layout(path)[0]
@@ -191,55 +331,112 @@ def read_rows(
             start += len(piece)
             more = piece.assign(**{"\0draw": draws}).nsmallest(limit, "\0draw")
             held = more if held is None else pd.concat([held, more]).nsmallest(limit, "\0draw")
-        if held is None: raise DataError(f"{path} has no rows")
+        if held is None:
+            raise DataError(f"{path} has no rows")
         held = held.sort_index().drop(columns="\0draw").reset_index(drop=True)
         held.attrs = attrs
         return held
-    except DataError: raise
-    except (ValueError, OSError, sqlite3.Error, pd.errors.DatabaseError) as e: raise DataError(f"{path} cannot be read ({(str(e).splitlines() or ['it is empty'])[0][:160]})") from None
+    except DataError:
+        raise
+    except (ValueError, OSError, sqlite3.Error, pd.errors.DatabaseError) as e:
+        raise DataError(
+            f"{path} cannot be read ({(str(e).splitlines() or ['it is empty'])[0][:160]})"
+        ) from None
 
 # %% ../../nbs/data/05_tables.ipynb #010885e7
 def _frame_of(source, chosen: dict, limit: int | None):
     "The whole table, and what it is called."
     import pandas as pd
-    if hasattr(source, "to_pandas"): source = source.to_pandas()
+
+    if hasattr(source, "to_pandas"):
+        source = source.to_pandas()
     if isinstance(source, dict) and "target" in source and "data" in source:  # scikit-learn's
-        if source.get("frame") is None: raise DataError("this data set of scikit-learn holds arrays without names; load it with as_frame=True")
+        if source.get("frame") is None:
+            raise DataError(
+                "this data set of scikit-learn holds arrays without names; load it with as_frame=True"
+            )
         source = source["frame"]
-    try: source = pd.DataFrame(source) if isinstance(source, dict) else source
-    except ValueError as e: raise DataError(f"the columns do not make a table ({e}); give each the same number of cells") from None
+    try:
+        source = pd.DataFrame(source) if isinstance(source, dict) else source
+    except ValueError as e:
+        raise DataError(
+            f"the columns do not make a table ({e}); give each the same number of cells"
+        ) from None
     if hasattr(source, "columns"):
-        if chosen["query"]: raise DataError("query was given, and the source is no database; leave it out, or use where")
-        if chosen["sheet"]: raise DataError("sheet was given, and the source is no Excel file; leave it out")
+        if chosen["query"]:
+            raise DataError(
+                "query was given, and the source is no database; leave it out, or use where"
+            )
+        if chosen["sheet"]:
+            raise DataError("sheet was given, and the source is no Excel file; leave it out")
         return source, "the table"
-    if not isinstance(source, (str, os.PathLike)): raise DataError(f"a {type(source).__name__} was given as the table; give a path, sample:NAME, a DataFrame, or a dictionary of columns")
+    if not isinstance(source, (str, os.PathLike)):
+        raise DataError(
+            f"a {type(source).__name__} was given as the table; give a path, sample:NAME, a DataFrame, or a dictionary of columns"
+        )
     path = Path(source).expanduser()
-    if str(source).startswith("sample:"): return read_table(fetch_sample(str(source).removeprefix("sample:")) / "table.csv"), str(source)
+    if str(source).startswith("sample:"):
+        return read_table(fetch_sample(str(source).removeprefix("sample:")) / "table.csv"), str(
+            source
+        )
     if cleaned_table(path, "table.csv") != path:
         path = cleaned_table(path, "table.csv")
-        table = read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"])
-        chosen["split"] = chosen["split"] or ("ftkit_split" if "ftkit_split" in table.columns else "split")
+        table = read_rows(
+            path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]
+        )
+        chosen["split"] = chosen["split"] or (
+            "ftkit_split" if "ftkit_split" in table.columns else "split"
+        )
         return table, path.name
-    if path.is_dir(): raise DataError(f"{path} is a folder; give a table in it (CSV, Parquet, Excel, JSONL, SQLite)")
-    if path.is_file(): return read_rows(path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]), path.name
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder; give a table in it (CSV, Parquet, Excel, JSONL, SQLite)"
+        )
+    if path.is_file():
+        return read_rows(
+            path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]
+        ), path.name
     return None, str(source)
+
 
 def checked_table(table, where: str):
     "The table without columns that are called the same, which nobody could tell apart."
-    if getattr(table.columns, "nlevels", 1) > 1: raise DataError(f"{where} has names of {table.columns.nlevels} levels; make one of them: table.columns = ['_'.join(c) for c in table.columns]")
+    if getattr(table.columns, "nlevels", 1) > 1:
+        raise DataError(
+            f"{where} has names of {table.columns.nlevels} levels; make one of them: table.columns = ['_'.join(c) for c in table.columns]"
+        )
     table = table.rename(columns=lambda c: " ".join(str(c).split())).reset_index(drop=True)
-    if len(twice := table.columns[table.columns.duplicated()]): raise DataError(f"{where} has the column {twice[0]!r} {(table.columns == twice[0]).sum()} times; give each column a name of its own")
-    if not len(table): raise DataError(f"{where} has no rows; it must have at least two")
+    if len(twice := table.columns[table.columns.duplicated()]):
+        raise DataError(
+            f"{where} has the column {twice[0]!r} {(table.columns == twice[0]).sum()} times; give each column a name of its own"
+        )
+    if not len(table):
+        raise DataError(f"{where} has no rows; it must have at least two")
     return table
+
 
 def _label_column(table, label: str | None, where: str) -> str:
     "The column to predict; of a sample the last."
-    return str(table.columns[-1]) if label is None and where.startswith("sample:") else find_column(table, label, "label", where)
+    return (
+        str(table.columns[-1])
+        if label is None and where.startswith("sample:")
+        else find_column(table, label, "label", where)
+    )
+
 
 def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -> Rows:
     "Rows of any source; `like` has the kinds of columns of an earlier one."
-    table, where = _frame_of(source, chosen, chosen["limit"] if not chosen["where"] and like is None else None)
-    if table is None: return read_elsewhere(where, lambda part: _rows_of(checked_table(part.to_pandas(), where), chosen, notes, like, where), "a table (CSV, Parquet, Excel, JSONL, SQLite), sample:titanic")
+    table, where = _frame_of(
+        source, chosen, chosen["limit"] if not chosen["where"] and like is None else None
+    )
+    if table is None:
+        return read_elsewhere(
+            where,
+            lambda part: _rows_of(
+                checked_table(part.to_pandas(), where), chosen, notes, like, where
+            ),
+            "a table (CSV, Parquet, Excel, JSONL, SQLite), sample:titanic",
+        )
 
     return _rows_of(checked_table(table, where), chosen, notes, like, where)
 
@@ -372,15 +569,18 @@ def _told_columns(cells: Cells) -> list[str]:
 
 # %% ../../nbs/data/05_tables.ipynb #e33c60d1
 @patch_to(Data, kind=classmethod)
-def tabular(cls,
+def tabular(
+    cls,
     source,  # table file, SQLite database, sample:NAME, hub:OWNER/NAME, DataFrame, scikit-learn's data with as_frame=True, dictionary of columns
     label: str | None = None,  # the column to predict; default: looked for, of a sample the last
-    columns: dict[str, str] | None = None,  # column: one of KIND_CHOICES, where it is not to be found out
+    columns: dict[str, str]
+    | None = None,  # column: one of KIND_CHOICES, where it is not to be found out
     leave_out: tuple[str, ...] = (),  # columns that are not learned from
     kind: str = "auto",  # single_label, regression or auto
     query: str | None = None,  # what to read of a database, in SQL
     sheet: str | None = None,  # which sheet of an Excel file to read; default: the first
-    where: str | None = None,  # only rows for which this holds, for example "age >= 18 and town == 'Rome'"
+    where: str
+    | None = None,  # only rows for which this holds, for example "age >= 18 and town == 'Rome'"
     group: str | None = None,  # column whose rows stay in one part
     time: str | None = None,  # column to split by: the latest rows are the test
     split: str | None = None,  # column that says train, valid or test
@@ -393,43 +593,85 @@ def tabular(cls,
     skip_bad: bool = False,  # leave out rows without a label, and take infinite numbers as missing, instead of refusing them
 ) -> Data:
     "Rows of a table from anywhere, with a split."
-    chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")} | {"columns": dict(columns or {}), "separator": None, "leave_out": (leave_out,) if isinstance(leave_out, str) else tuple(leave_out)}
+    chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")} | {
+        "columns": dict(columns or {}),
+        "separator": None,
+        "leave_out": (leave_out,) if isinstance(leave_out, str) else tuple(leave_out),
+    }
     check_shares(valid, test)
-    if kind not in ("auto", "single_label", "regression"): raise DataError(f"kind is {kind!r}; of tables it is auto, single_label or regression")
+    if kind not in ("auto", "single_label", "regression"):
+        raise DataError(f"kind is {kind!r}; of tables it is auto, single_label or regression")
     notes = []
     rows = _read_tables(source, chosen, notes)
-    if test_source is not None: rows = append_test(rows, _read_tables(test_source, chosen | {"split": None, "sheet": None}, notes, rows.items))
+    if test_source is not None:
+        rows = append_test(
+            rows,
+            _read_tables(test_source, chosen | {"split": None, "sheet": None}, notes, rows.items),
+        )
     data = cls.from_rows("tabular", rows, rows.items.hashes(), source, chosen, notes=tuple(notes))
     return dataclasses.replace(data, notes=(*data.notes, *_told_columns(data.items)))
 
 # %% ../../nbs/data/05_tables.ipynb #395d8061
 @patch_to(Data)
-def class_called(self,
+def class_called(
+    self,
     name: str | None,  # of a class, as a person types it
 ) -> str | None:
     "The name if there is such a class; None stays None."
-    if name is not None and name not in self.task.classes: raise DataError(f"{name!r} was given as a class of {self.task.target}; " + (f"its classes are {', '.join(self.task.classes)}" if self.task.classes else "it is a number and has none"))
+    if name is not None and name not in self.task.classes:
+        raise DataError(
+            f"{name!r} was given as a class of {self.task.target}; "
+            + (
+                f"its classes are {', '.join(self.task.classes)}"
+                if self.task.classes
+                else "it is a number and has none"
+            )
+        )
     return name
 
+
 @patch_to(Data)
-def show_rows(self,
+def show_rows(
+    self,
     ids,  # row numbers
 ):
     "Some rows as a DataFrame, the label first."
     frame = self.items.frame.iloc[list(map(int, ids))]
     frame = frame.set_axis(list(map(int, ids)))
-    frame.insert(0, self.task.target if self.task.target not in frame.columns else "label", [self.label_text(i) for i in ids])
+    frame.insert(
+        0,
+        self.task.target if self.task.target not in frame.columns else "label",
+        [self.label_text(i) for i in ids],
+    )
     return frame
 
+
 SHOWS["tabular"] = Data.show_rows
+
 
 @patch_to(Data)
 def show_columns(self):
     "What each column holds, how many cells are missing, and some of its values, as a DataFrame."
     import pandas as pd
+
     def some(name, kind):
         v = self.items.frame[name].dropna()
-        if kind == "number" and len(v): return f"{v.min():.4g} to {v.max():.4g}, median {v.median():.4g}"
-        if kind == "date" and len(v): return f"{v.min():%Y-%m-%d} to {v.max():%Y-%m-%d}"
+        if kind == "number" and len(v):
+            return f"{v.min():.4g} to {v.max():.4g}, median {v.median():.4g}"
+        if kind == "date" and len(v):
+            return f"{v.min():%Y-%m-%d} to {v.max():%Y-%m-%d}"
         return ", ".join(f"{str(k)[:24]} {n}" for k, n in v.value_counts().head(4).items())
-    return pd.DataFrame([{"column": c.name, "kind": c.kind, "missing": int(self.items.frame[c.name].isna().sum()), "different": int(self.items.frame[c.name].nunique()), "values": some(c.name, c.kind), "told": c.told} for c in self.items.columns]).set_index("column")
+
+    return pd.DataFrame(
+        [
+            {
+                "column": c.name,
+                "kind": c.kind,
+                "missing": int(self.items.frame[c.name].isna().sum()),
+                "different": int(self.items.frame[c.name].nunique()),
+                "values": some(c.name, c.kind),
+                "told": c.told,
+            }
+            for c in self.items.columns
+        ]
+    ).set_index("column")

@@ -10,15 +10,24 @@ import hashlib
 import os
 from pathlib import Path
 
-from ..reading.limits import LONGEST, why_no_file
-from ..reading.cleaning import cjk_share, decode
 from ..core import patch_to
-from .dataset import SHOWS, append_test, check_shares, read_elsewhere, read_parts
-from ..reading.folders import TEXTS, FileIndex, match_files, names_files, read_class_folders
-from .dataset import Data
+from .dataset import SHOWS, Data, append_test, check_shares, read_elsewhere, read_parts
 from .labels import class_name
+from ..reading.cleaning import cjk_share, decode
+from ..reading.folders import TEXTS, FileIndex, match_files, names_files, read_class_folders
+from ..reading.limits import LONGEST, why_no_file
 from ..reading.roles import filter_rows, read_columns
-from ..reading.rows import DataError, Rows, class_names, cleaned_table, find_column, in_pairs, read_table, usual_column, without_hidden
+from ftkit.reading.rows import (
+    DataError,
+    Rows,
+    class_names,
+    cleaned_table,
+    find_column,
+    in_pairs,
+    read_table,
+    usual_column,
+    without_hidden,
+)
 from ..samples.catalogue import fetch_sample
 
 # %% ../../nbs/data/03_texts.ipynb #085a0e4d
@@ -34,26 +43,52 @@ def read_text_table(
     column = find_column(table, text, "text", where)
     first = _texts_of(table, column, where)
     rows = read_columns(table, label, columns, where)
-    rows.items = first if second is None else list(zip(first, _texts_of(table, find_column(table, second, "second", where), where)))
+    rows.items = (
+        first
+        if second is None
+        else list(zip(first, _texts_of(table, find_column(table, second, "second", where), where)))
+    )
     if rows.target in (column, second):
-        raise DataError(f"{where}: the column {rows.target!r} was given twice, as text and as label; choose different columns")
-    if column == second: raise DataError(f"{where}: the column {second!r} was given twice, as text and as second text; choose different columns")
+        raise DataError(
+            f"{where}: the column {rows.target!r} was given twice, as text and as label; choose different columns"
+        )
+    if column == second:
+        raise DataError(
+            f"{where}: the column {second!r} was given twice, as text and as second text; choose different columns"
+        )
 
     return rows
+
 
 def _texts_of(table, column: str, where: str) -> list[str]:
     "The cells of a column as texts; an object or a list is none."
     cells = list(table[column])
     objects = [v for v in cells if isinstance(v, (dict, list, tuple))]
-    if objects: raise DataError(f"{where}: {len(objects)} cells of {column!r} are objects or lists (first: {str(objects[0])[:60]}); a text is needed: choose another column (text_column), or write one of their keys into a column")
+    if objects:
+        raise DataError(
+            f"{where}: {len(objects)} cells of {column!r} are objects or lists (first: {str(objects[0])[:60]}); a text is needed: choose another column (text_column), or write one of their keys into a column"
+        )
     return ["" if v is None or v != v else str(v) for v in cells]
+
 
 def _other_texts(table, column: str, target: str, where: str) -> str:
     "A note where another column has much longer texts than the one that was found by its name."
-    words = lambda c: float(table[c].head(500).astype(str).str.split().str.len().mean()) if len(table) else 0.0
-    longer = {str(c): words(c) for c in table.columns if str(c) not in (column, target) and table[c].dtype.kind not in "biufMm"}
+
+    def words(c):
+        return (
+            float(table[c].head(500).astype(str).str.split().str.len().mean())
+            if len(table)
+            else 0.0
+        )
+
+    longer = {
+        str(c): words(c)
+        for c in table.columns
+        if str(c) not in (column, target) and table[c].dtype.kind not in "biufMm"
+    }
     best = max(longer, key=longer.get, default=None)
-    if best is None or longer[best] <= max(4.0, 2 * words(column)): return ""
+    if best is None or longer[best] <= max(4.0, 2 * words(column)):
+        return ""
     return f"{where}: the text is taken from {column!r} ({words(column):.0f} words a row); {best!r} has {longer[best]:.0f} (text_column {best} takes that one)"
 
 # %% ../../nbs/data/03_texts.ipynb #1a56d448
@@ -63,10 +98,16 @@ def _read_files(folder: Path, notes: list, skip_bad: bool) -> Rows:
     rows.items = _decoded(rows.items, notes, skip_bad)
     return rows
 
+
 def _why_so_long(path: str) -> str:
     "Whether a file is too large to be one text."
     size = os.path.getsize(path)
-    return f"it has {size / 1e6:,.0f} MB, and one text {LONGEST / 1e6:,.0f} MB at most; cut it into rows of a table" if size > LONGEST else ""
+    return (
+        f"it has {size / 1e6:,.0f} MB, and one text {LONGEST / 1e6:,.0f} MB at most; cut it into rows of a table"
+        if size > LONGEST
+        else ""
+    )
+
 
 def _decoded(files: list[str], notes: list, skip_bad: bool) -> list[str]:
     "The texts in some files."
@@ -80,6 +121,7 @@ def _decoded(files: list[str], notes: list, skip_bad: bool) -> list[str]:
             odd.setdefault(encoding, []).append(f)
     notes += [f"{len(v)} files were read as {k} (first: {v[0]})" for k, v in odd.items()]
     return texts
+
 
 def _of_named_files(rows: Rows, base: Path, notes: list, skip_bad: bool) -> Rows:
     "The same rows, with the texts in files where a table holds names of files instead of texts."
@@ -95,8 +137,10 @@ def _of_named_files(rows: Rows, base: Path, notes: list, skip_bad: bool) -> Rows
     rows.items = _decoded(files, notes, skip_bad)
     return rows
 
+
 def _read_texts(source, text, second, label, columns, notes, skip_bad, where=None, kind="auto"):
     "Rows of any source of texts; what the reader should know is added to `notes`."
+
     def of_table(table, name, base="."):
         kept = filter_rows(table, where, name, notes)
         column = text or _text_column(kept, label, columns, base)
@@ -104,10 +148,13 @@ def _read_texts(source, text, second, label, columns, notes, skip_bad, where=Non
         if text is None and column and (told := _other_texts(kept, column, rows.target, name)):
             rows.notes.append(told)
         return rows if second else _of_named_files(rows, Path(base), notes, skip_bad)
+
     def of_hub(part):
         return _named(of_table(part.to_pandas(), "the data set"), part.features, label)
+
     def known(rows):
         return rows if kind == "regression" else without_hidden(rows, notes)
+
     if hasattr(source, "columns"):
         return of_table(source, "the table")
     if hasattr(source, "features"):
@@ -137,6 +184,7 @@ def _read_texts(source, text, second, label, columns, notes, skip_bad, where=Non
     instead = "a table, a folder of class folders with .txt files, sample:movie"
     return known(read_elsewhere(str(source), of_hub, instead, notes))
 
+
 def _text_column(table, label, columns: dict, base) -> str | None:
     "The column with a usual name, or one that names text files; None where there is neither."
     if usual := usual_column(table, "text"):
@@ -145,6 +193,7 @@ def _text_column(table, label, columns: dict, base) -> str | None:
     index = FileIndex(base, TEXTS)
     free = [c for c in table.columns if c not in taken]
     return next((c for c in free if names_files(table, c, index)), None)
+
 
 def _named(rows: Rows, features, label) -> Rows:
     "The same rows with the class names that a Hugging Face data set carries."
@@ -158,12 +207,14 @@ def _named(rows: Rows, features, label) -> Rows:
 
 # %% ../../nbs/data/03_texts.ipynb #99a0cc1c
 @patch_to(Data, kind=classmethod)
-def text(cls,
+def text(
+    cls,
     source,  # table, folder of class folders of .txt, sample:NAME, hub:OWNER/NAME, DataFrame, (texts, labels), Hugging Face data set
     text: str | None = None,  # the table's column with the text; default: looked for
     second: str | None = None,  # column with a second text that the first is judged by
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
-    where: str | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str
+    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -184,11 +235,30 @@ def text(cls,
     check_shares(valid, test)
     columns, notes = {"group": group, "time": time, "split": split}, []
     rows = _read_texts(source, text, second, label, columns, notes, skip_bad, where, kind)
-    if test_source is not None: rows = append_test(rows, _read_texts(test_source, text, second, label, {k: v for k, v in columns.items() if k != "split"}, notes, skip_bad, where, kind))
-    if not rows.items: raise DataError(f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts")
-    if leave_out: rows = _without_labels(rows, leave_out)
+    if test_source is not None:
+        rows = append_test(
+            rows,
+            _read_texts(
+                test_source,
+                text,
+                second,
+                label,
+                {k: v for k, v in columns.items() if k != "split"},
+                notes,
+                skip_bad,
+                where,
+                kind,
+            ),
+        )
+    if not rows.items:
+        raise DataError(
+            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts"
+        )
+    if leave_out:
+        rows = _without_labels(rows, leave_out)
     rows, skipped = _without_empty(rows, skip_bad)
-    if skipped: notes.append(f"{len(skipped)} empty texts were left out")
+    if skipped:
+        notes.append(f"{len(skipped)} empty texts were left out")
     hashes = [hashlib.sha256(repr(t).encode()).hexdigest() for t in rows.items]
     return cls.from_rows("text", rows, hashes, source, chosen, skipped=skipped, notes=tuple(notes))
 
@@ -226,23 +296,31 @@ def _without_empty(rows: Rows, skip_bad: bool) -> tuple[Rows, list[tuple[str, st
 def _shown(text, most: int = 300) -> str:
     "A text or a pair as a table shows it, cut in the middle when it is long."
     text = text if isinstance(text, str) else " ▸ ".join(text)
-    return text if len(text) <= most else f"{text[:most * 2 // 3]} […] {text[-most // 3:]}"
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} […] {text[-most // 3 :]}"
+
 
 @patch_to(Data)
-def show_texts(self,
+def show_texts(
+    self,
     ids,  # row numbers
 ):
     "Some rows as a DataFrame with label and text."
     import pandas as pd
-    return pd.DataFrame({"label": [self.label_text(i) for i in ids], "text": [_shown(self.items[i]) for i in ids]}, index=list(map(int, ids)))
+
+    return pd.DataFrame(
+        {"label": [self.label_text(i) for i in ids], "text": [_shown(self.items[i]) for i in ids]},
+        index=list(map(int, ids)),
+    )
+
 
 SHOWS["text"] = Data.show_texts
+
 
 @patch_to(Data, kind=property)
 def chinese(self) -> bool:
     "Whether a fifth or more of the letters are Chinese, Japanese or Korean, in up to 200 rows."
     some = [t if isinstance(t, str) else " ".join(t) for t in self.items[:200]]
-    return cjk_share(" ".join(some)) > .2
+    return cjk_share(" ".join(some)) > 0.2
 
 # %% ../../nbs/data/03_texts.ipynb #801cec4b
 @patch_to(Data)
@@ -250,10 +328,17 @@ def show_lengths(self):
     "A histogram of the texts' lengths in characters, one colour a part, as a figure."
     import matplotlib.pyplot as plt
     import numpy as np
+
     fig, ax = plt.subplots(figsize=(7, 2), layout="constrained")
     lengths = np.array([len(t if isinstance(t, str) else "".join(t)) for t in self.items])
-    bins = np.linspace(0, max(1, np.quantile(lengths, .99)), 40)
-    ax.hist([lengths[self.parts == p] for p in ("train", "valid", "test")], bins, stacked=True, label=["train", "valid", "test"])
-    ax.set_xlabel(f"characters (median {np.median(lengths):.0f}, longest {lengths.max():,})"); ax.legend(fontsize=7)
+    bins = np.linspace(0, max(1, np.quantile(lengths, 0.99)), 40)
+    ax.hist(
+        [lengths[self.parts == p] for p in ("train", "valid", "test")],
+        bins,
+        stacked=True,
+        label=["train", "valid", "test"],
+    )
+    ax.set_xlabel(f"characters (median {np.median(lengths):.0f}, longest {lengths.max():,})")
+    ax.legend(fontsize=7)
     plt.close(fig)
     return fig

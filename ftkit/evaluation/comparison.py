@@ -13,38 +13,33 @@ import time
 
 import numpy as np
 
-from ..models.model import Model
-from ..models.classical import METHODS, Classical
-from ..samples.cache import keep_value, kept_value
 from ..core import UsageError, cache_folder, fingerprint, in_turn, jsonable, patch_to
+from ..data.dataset import Data
 from ..metrics.scores import headline, score
+from ..models.classical import METHODS, Classical
+from ..models.model import Model
+from ..models.table_backbones import BODIES, table_body
 from ..params import nearest
 from ..runfolder import Progress, emit, stop_point
-from ..models.table_backbones import BODIES, table_body
-from ..data.dataset import Data
+from ..samples.cache import keep_value, kept_value
 from ..training.trainer import Trainer
 
 # %% ../../nbs/evaluation/00_comparison.ipynb #9f208aab
-@patch_to(Data)
-def only(self,
-    ids,  # row numbers
-) -> Data:
-    "Some of the rows as data of their own."
-    ids = np.asarray(ids, np.int64)
-    some = lambda v: None if v is None else v[ids]
-    return dataclasses.replace(self, items=self.items.take(ids) if hasattr(self.items, "take") else [self.items[i] for i in ids], hashes=[self.hashes[i] for i in ids], labels=self.labels[ids], parts=self.parts[ids],
-                               **{k: some(getattr(self, k)) for k in ("groups", "sizes", "seconds", "speakers", "near", "times")})
-
 def model_names(modality: str) -> tuple[str, ...]:
     "Models for a kind of data, the simplest first."
     return (*METHODS, *(BODIES if modality == "tabular" else ()))
 
-_TRAIN = {"factorisation_machine": dict(learning_rate=5e-3, weight_decay=.1)}  # what differs from the recipe of tables
+
+_TRAIN = {
+    "factorisation_machine": dict(learning_rate=5e-3, weight_decay=0.1)
+}  # what differs from the recipe of tables
+
 
 def fit_model(
     name: str,  # a method of scikit-learn, or mlp, factorisation_machine or feature_tokenizer for tables
     data: Data,  # its training rows are learned from; of networks the validation rows say when to stop, of others they are learned from too
-    backbone: str | None = None,  # of pictures, texts and recordings: the body whose features are learned from
+    backbone: str
+    | None = None,  # of pictures, texts and recordings: the body whose features are learned from
     text_backbone: str | None = None,  # of tables: a body for columns of texts
     seed: int = 0,
     record: bool = True,  # as of `Trainer`
@@ -53,9 +48,18 @@ def fit_model(
     **train,  # fields of TrainConfig, of networks; None: as the recipe has it
 ) -> Model | Classical:
     "A fitted model by name."
-    if name not in (names := model_names(data.task.modality)): raise UsageError(f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}" + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else ""))
-    if name in METHODS: return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
-    model = Model(table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}), data.task, seed=seed)
+    if name not in (names := model_names(data.task.modality)):
+        raise UsageError(
+            f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}"
+            + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else "")
+        )
+    if name in METHODS:
+        return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
+    model = Model(
+        table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}),
+        data.task,
+        seed=seed,
+    )
     train = _TRAIN.get(name, {}) | {k: v for k, v in train.items() if v is not None}
     Trainer(model, data, augment, record=record, seed=seed, **train).fit()
     return model
@@ -138,9 +142,12 @@ def _one_fold(name: str, fold: Data, options: dict) -> dict:
 @dataclasses.dataclass(repr=False)
 class Comparison:
     "Models on the same folds; prints, draws."
+
     headline: str  # what is compared
     higher: bool  # whether more is better
-    rows: list[dict]  # of each model: model, score (of all rows, each predicted once), error (standard, over folds), interval (Figure over rows), worse (difference to the best), p (of that), fit and predict (seconds, of a fold and a row), folds
+    rows: list[
+        dict
+    ]  # of each model: model, score (of all rows, each predicted once), error (standard, over folds), interval (Figure over rows), worse (difference to the best), p (of that), fit and predict (seconds, of a fold and a row), folds
     best: str
     chosen: str  # the simplest within one standard error of the best
     k: int
@@ -148,16 +155,44 @@ class Comparison:
     seconds: float  # of all
     note: str = ""  # why there are fewer folds than were asked for
 
-    def row(self, name: str) -> dict: return next(r for r in self.rows if r["model"] == name)
+    def row(self, name: str) -> dict:
+        return next(r for r in self.rows if r["model"] == name)
+
     def table(self):
         "As a DataFrame, the best first."
         import pandas as pd
-        ms = lambda v: f"{v * 1e6:.3g} µs"
-        return pd.DataFrame([{"model": r["model"], self.headline.replace("_", " "): f"{r['score']:.4g} ± {r['error']:.2g}", "95 % over rows": f"{r['interval'].low:.4g} to {r['interval'].high:.4g}", "worse than the best by": "" if r["model"] == self.best else f"{r['worse']:.3g}" + (f" (p {r['p']:.2g})" if r["p"] == r["p"] else ""),
-                              "fit": f"{r['fit']:.3g} s", "predict a row": ms(r["predict"]), "": ", ".join((["best"] if r["model"] == self.best else []) + (["chosen"] if r["model"] == self.chosen else []))} for r in self.rows]).set_index("model")
-    def __repr__(self): return f"{self.table().to_string()}\n{self.told}"
-    def _repr_html_(self): return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
-    def to_json(self): return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+        def ms(v):
+            return f"{v * 1e6:.3g} µs"
+
+        return pd.DataFrame(
+            [
+                {
+                    "model": r["model"],
+                    self.headline.replace("_", " "): f"{r['score']:.4g} ± {r['error']:.2g}",
+                    "95 % over rows": f"{r['interval'].low:.4g} to {r['interval'].high:.4g}",
+                    "worse than the best by": ""
+                    if r["model"] == self.best
+                    else f"{r['worse']:.3g}" + (f" (p {r['p']:.2g})" if r["p"] == r["p"] else ""),
+                    "fit": f"{r['fit']:.3g} s",
+                    "predict a row": ms(r["predict"]),
+                    "": ", ".join(
+                        (["best"] if r["model"] == self.best else [])
+                        + (["chosen"] if r["model"] == self.chosen else [])
+                    ),
+                }
+                for r in self.rows
+            ]
+        ).set_index("model")
+
+    def __repr__(self):
+        return f"{self.table().to_string()}\n{self.told}"
+
+    def _repr_html_(self):
+        return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
+
+    def to_json(self):
+        return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
 
     @property
     def told(self) -> str:
@@ -165,38 +200,61 @@ class Comparison:
         b, c = self.row(self.best), self.row(self.chosen)
         fewer = f" ({self.note})" if self.note else ""
         start = f"{self.k} folds of {self.n:,} rows{fewer}, none of them test rows; ± is the standard error over folds, each counted by its rows, p is corrected for the number of comparisons. "
-        if self.best == self.chosen: return start + f"{self.best} is the best, and no simpler one lies within its standard error."
-        return start + f"{self.best} is the best; {self.chosen} is the simplest within one standard error of it, is fitted in {c['fit'] / max(b['fit'], 1e-9):.2g} and predicts in {c['predict'] / max(b['predict'], 1e-12):.2g} times its time."
+        if self.best == self.chosen:
+            return (
+                start
+                + f"{self.best} is the best, and no simpler one lies within its standard error."
+            )
+        return (
+            start
+            + f"{self.best} is the best; {self.chosen} is the simplest within one standard error of it, is fitted in {c['fit'] / max(b['fit'], 1e-9):.2g} and predicts in {c['predict'] / max(b['predict'], 1e-12):.2g} times its time."
+        )
+
 
 def _spread(values: np.ndarray, share: np.ndarray) -> float:  # (k,), (k,) of the rows
     "Standard deviation over folds, each counted by its rows; of equal folds the usual one."
     k, off = len(values), values - share @ values
     return math.sqrt(share @ off**2 * k / (k - 1))
 
+
 def _standard_error(values: np.ndarray, share: np.ndarray) -> float:
     "Of a mean over folds, each counted by its rows."
     return _spread(values, share) * math.sqrt(float((share**2).sum()))
 
+
 def _corrected_p(d: np.ndarray, test_share: float, share: np.ndarray | None = None) -> float:
     "Two-sided p of a mean difference (k,) over folds whose training rows overlap."
     from scipy.stats import t
+
     k = len(d)
     share = np.full(k, 1 / k) if share is None else share
     mean, spread = float(share @ d), _spread(d, share)
-    if spread < 1e-12: return 1.0 if abs(mean) < 1e-12 else math.nan  # nothing to judge by
-    return float(2 * t.sf(abs(mean) / (spread * math.sqrt(float((share**2).sum()) + test_share / (1 - test_share))), k - 1))
-
+    if spread < 1e-12:
+        return 1.0 if abs(mean) < 1e-12 else math.nan  # nothing to judge by
+    return float(
+        2
+        * t.sf(
+            abs(mean)
+            / (spread * math.sqrt(float((share**2).sum()) + test_share / (1 - test_share))),
+            k - 1,
+        )
+    )
 
 # %% ../../nbs/evaluation/00_comparison.ipynb #be024609
-def _all_folds(name: str, folds: list[Data], options: dict, after=lambda i: None) -> tuple[np.ndarray, list[dict]]:
+def _all_folds(
+    name: str, folds: list[Data], options: dict, after=lambda i: None
+) -> tuple[np.ndarray, list[dict]]:
     "What is said of each row by a model that has not seen it, and what each fold took."
     told = []
     for i, fold in enumerate(folds):
         stop_point()
-        told.append(_one_fold(name, fold, options)); after(i + 1)
+        told.append(_one_fold(name, fold, options))
+        after(i + 1)
     said = np.zeros((len(folds[0]), *np.shape(told[0]["said"])[1:]))
-    for t in told: said[t["ids"]] = t["said"]
+    for t in told:
+        said[t["ids"]] = t["said"]
     return said, told
+
 
 def held_out(
     name: str,  # of a model
@@ -206,9 +264,20 @@ def held_out(
     backbone: str | None = None,  # as for `compare_models`
     text_backbone: str | None = None,
     network: dict | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # (n,) row numbers: training and validation rows; (n,C) probabilities, or (n,) numbers
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (n,) row numbers: training and validation rows; (n,C) probabilities, or (n,) numbers
     "What models of that name say of rows they have not seen; after `compare_models` from its cache."
-    return np.flatnonzero(data.parts != "test"), _all_folds(name, comparable_folds(data, k, seed), {"seed": seed, "backbone": backbone, "text_backbone": text_backbone, "network": network or {}})[0]
+    return np.flatnonzero(data.parts != "test"), _all_folds(
+        name,
+        comparable_folds(data, k, seed),
+        {
+            "seed": seed,
+            "backbone": backbone,
+            "text_backbone": text_backbone,
+            "network": network or {},
+        },
+    )[0]
 
 # %% ../../nbs/evaluation/00_comparison.ipynb #309135a2
 def compare_models(
@@ -216,34 +285,69 @@ def compare_models(
     models: list[str] = (),  # names; default: all there are
     k: int = 5,  # folds [2..]
     seed: int = 0,
-    backbone: str | None = None,  # of pictures, texts and recordings: the body whose features are learned from
+    backbone: str
+    | None = None,  # of pictures, texts and recordings: the body whose features are learned from
     text_backbone: str | None = None,  # of tables: a body for columns of texts
-    network: dict | None = None,  # what `fit_model` takes of networks: augment, body, fields of TrainConfig
+    network: dict
+    | None = None,  # what `fit_model` takes of networks: augment, body, fields of TrainConfig
     n_boot: int = 1000,  # bootstrap resamples of the interval over rows
 ) -> Comparison:
     "Each model on the same folds of the training and validation rows."
-    names, started = list(dict.fromkeys([models] if isinstance(models, str) else models)) or list(model_names(data.task.modality)), time.perf_counter()
+    names, started = (
+        list(dict.fromkeys([models] if isinstance(models, str) else models))
+        or list(model_names(data.task.modality)),
+        time.perf_counter(),
+    )
     known = model_names(data.task.modality)
-    if unknown := [n for n in names if n not in known]: raise UsageError(f"there is no model {unknown[0]!r} for {data.task.modality} data; there are {', '.join(known)}" + (f"; did you mean {near!r}?" if (near := nearest(unknown[0], list(known))) else ""))
+    if unknown := [n for n in names if n not in known]:
+        raise UsageError(
+            f"there is no model {unknown[0]!r} for {data.task.modality} data; there are {', '.join(known)}"
+            + (f"; did you mean {near!r}?" if (near := nearest(unknown[0], list(known))) else "")
+        )
     kind, learn = data.task.kind, _learnable(data)
     metric, higher = headline(kind)
-    if kind not in ("single_label", "regression"): raise UsageError(f"models are compared on one label or a number, and the task is {kind}")
+    if kind not in ("single_label", "regression"):
+        raise UsageError(f"models are compared on one label or a number, and the task is {kind}")
     folds = comparable_folds(data, k, seed)
     note = folds[0].notes[-1] if len(folds) < k else ""
     bar, rows = Progress("compare", len(names) * len(folds)), []
-    options = {"seed": seed, "backbone": backbone, "text_backbone": text_backbone, "network": network or {}}
+    options = {
+        "seed": seed,
+        "backbone": backbone,
+        "text_backbone": text_backbone,
+        "network": network or {},
+    }
     share = np.array([len(f.test) for f in folds]) / len(learn)
     for m, name in enumerate(names):
-        said, told = _all_folds(name, folds, options, lambda i: bar.update(m * len(folds) + i, model=name))  # noqa: B023
-        figure = lambda ids, draws: score(kind, learn.labels[ids], said[ids], data.task.classes, n_boot=draws)[metric]  # noqa: B023
+        said, told = _all_folds(
+            name, folds, options, lambda i: bar.update(m * len(folds) + i, model=name)
+        )  # noqa: B023
+
+        def figure(ids, draws):
+            return score(kind, learn.labels[ids], said[ids], data.task.classes, n_boot=draws)[
+                metric
+            ]  # noqa: B023
+
         scores = [figure(np.array(t["ids"]), 0).value for t in told]
         whole = figure(np.arange(len(learn)), n_boot)
-        rows.append({"model": name, "score": whole.value, "error": _standard_error(np.array(scores), share), "interval": whole,
-                     "fit": float(np.median([t["fit"] for t in told])), "predict": float(np.median([t["predict"] for t in told])), "folds": scores})
+        rows.append(
+            {
+                "model": name,
+                "score": whole.value,
+                "error": _standard_error(np.array(scores), share),
+                "interval": whole,
+                "fit": float(np.median([t["fit"] for t in told])),
+                "predict": float(np.median([t["predict"] for t in told])),
+                "folds": scores,
+            }
+        )
     found = _judged(rows, metric, higher, share, len(learn), time.perf_counter() - started, known)
     return dataclasses.replace(found, note=note)
 
-def _judged(rows: list[dict], metric: str, higher: bool, share: np.ndarray, n: int, seconds: float, order) -> Comparison:
+
+def _judged(
+    rows: list[dict], metric: str, higher: bool, share: np.ndarray, n: int, seconds: float, order
+) -> Comparison:
     "Who is best, by how much, and who is as good and simpler."
     sign = 1 if higher else -1
     rows = sorted(rows, key=lambda r: -sign * r["score"])
@@ -253,8 +357,12 @@ def _judged(rows: list[dict], metric: str, higher: bool, share: np.ndarray, n: i
         r["worse"] = sign * (best["score"] - r["score"])
         r["p"] = _corrected_p(d, 1 / k, share) if r is not best else 1.0
     others, most = sorted((r for r in rows[1:] if r["p"] == r["p"]), key=lambda r: r["p"]), 0.0
-    for i, r in enumerate(others): r["p"] = most = max(most, min(1.0, r["p"] * (len(others) - i)))  # Holm
-    chosen = min((r for r in rows if sign * (best["score"] - r["score"]) <= best["error"]), key=lambda r: list(order).index(r["model"]))
+    for i, r in enumerate(others):
+        r["p"] = most = max(most, min(1.0, r["p"] * (len(others) - i)))  # Holm
+    chosen = min(
+        (r for r in rows if sign * (best["score"] - r["score"]) <= best["error"]),
+        key=lambda r: list(order).index(r["model"]),
+    )
     emit("compared", best=best["model"], chosen=chosen["model"], **{metric: best["score"]})
     return Comparison(metric, higher, rows, best["model"], chosen["model"], k, n, round(seconds, 2))
 
@@ -263,12 +371,26 @@ def _judged(rows: list[dict], metric: str, higher: bool, share: np.ndarray, n: i
 def plot(self):
     "Score against the time of a fit, as a figure; what lies right of the line is within one standard error of the best."
     import matplotlib.pyplot as plt
-    fig, ax = plt.subplots(figsize=(6, .32 * len(self.rows) + 1.4), layout="constrained")
+
+    fig, ax = plt.subplots(figsize=(6, 0.32 * len(self.rows) + 1.4), layout="constrained")
     rows, best = self.rows[::-1], self.row(self.best)
-    colours = ["tab:green" if r["model"] == self.chosen else "tab:blue" if r["model"] == self.best else "grey" for r in rows]
-    for i, (r, c) in enumerate(zip(rows, colours)): ax.errorbar(r["score"], i, xerr=r["error"], fmt="o", color=c, capsize=3)
-    ax.axvline(best["score"] - (1 if self.higher else -1) * best["error"], color="grey", lw=.8, ls="--")
+    colours = [
+        "tab:green"
+        if r["model"] == self.chosen
+        else "tab:blue"
+        if r["model"] == self.best
+        else "grey"
+        for r in rows
+    ]
+    for i, (r, c) in enumerate(zip(rows, colours)):
+        ax.errorbar(r["score"], i, xerr=r["error"], fmt="o", color=c, capsize=3)
+    ax.axvline(
+        best["score"] - (1 if self.higher else -1) * best["error"], color="grey", lw=0.8, ls="--"
+    )
     ax.set_yticks(range(len(rows)), [f"{r['model']}  {r['fit']:.2g} s" for r in rows], fontsize=8)
-    ax.set_xlabel(f"{self.headline.replace('_', ' ')}, {self.k} folds ± standard error\ngreen: chosen, blue: best", fontsize=9)
+    ax.set_xlabel(
+        f"{self.headline.replace('_', ' ')}, {self.k} folds ± standard error\ngreen: chosen, blue: best",
+        fontsize=9,
+    )
     plt.close(fig)
     return fig

@@ -11,26 +11,43 @@ import html
 
 import numpy as np
 
-from ..reading.cleaning import is_word, split_words
 from ..metrics.transcripts import aligned_html
+from ..reading.cleaning import is_word, split_words
 
 # %% ../../nbs/evaluation/02_explain.ipynb #26bb880e
 def _pieces(text: str, most: int, words: int = 300) -> tuple[list[str], list[list[int]]]:
     "A text's pieces (words, spaces, punctuation), and groups of positions to leave out together."
     pieces, at = split_words(text), []
     for i, piece in enumerate(pieces):
-        if is_word(piece): at.append(i)
-        if len(at) == words: pieces = [*pieces[:i + 1], *([" …"] if i + 1 < len(pieces) else [])]; break
+        if is_word(piece):
+            at.append(i)
+        if len(at) == words:
+            pieces = [*pieces[: i + 1], *([" …"] if i + 1 < len(pieces) else [])]
+            break
     return pieces, [g.tolist() for g in np.array_split(at, min(most, len(at)))] if at else []
+
 
 @dataclasses.dataclass
 class Marked:
     "Texts whose words carry weights, for a notebook or a report."
+
     rows: list[dict]  # title: str; pieces: list of (text, weight in [-1, 1])
-    def __len__(self): return len(self.rows)
-    def __repr__(self): return "\n".join(f"{r['title']}: " + "".join(f"**{t}**" if w > .5 else t for t, w in r["pieces"]) for r in self.rows)
-    def _repr_html_(self): return marked_html(self.rows)
-    def to_json(self): return self.rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __repr__(self):
+        return "\n".join(
+            f"{r['title']}: " + "".join(f"**{t}**" if w > 0.5 else t for t, w in r["pieces"])
+            for r in self.rows
+        )
+
+    def _repr_html_(self):
+        return marked_html(self.rows)
+
+    def to_json(self):
+        return self.rows
+
 
 def drivers(
     model,  # a Model of texts
@@ -44,15 +61,21 @@ def drivers(
     for text in texts:
         pieces, groups = _pieces(text if isinstance(text, str) else text[0], most)
         whole = ["".join(p for i, p in enumerate(pieces) if i not in g) for g in [[], *groups]]
-        cut.append((pieces, groups)); variants += [w or " " if isinstance(text, str) else (w or " ", text[1]) for w in whole]
+        cut.append((pieces, groups))
+        variants += [w or " " if isinstance(text, str) else (w or " ", text[1]) for w in whole]
     p = model.predict(model.read(variants), stage="explain") if variants else np.zeros(0)
     rows, start = [], 0
     for (pieces, groups), c, title in zip(cut, said, titles):
-        own = p[start:start + 1 + len(groups)]
+        own = p[start : start + 1 + len(groups)]
         own, start = own if own.ndim == 1 else own[:, c], start + 1 + len(groups)
         fall = (own[0] - own[1:]) / max(1e-9, np.abs(own[0] - own[1:]).max(initial=0))
         weight = {i: float(w) for g, w in zip(groups, fall) for i in g}
-        rows.append({"title": title, "pieces": [(t, round(weight.get(i, 0.0), 3)) for i, t in enumerate(pieces)]})
+        rows.append(
+            {
+                "title": title,
+                "pieces": [(t, round(weight.get(i, 0.0), 3)) for i, t in enumerate(pieces)],
+            }
+        )
     return Marked(rows)
 
 # %% ../../nbs/evaluation/02_explain.ipynb #730bcd1f
@@ -60,24 +83,42 @@ def marked_html(
     rows: list[dict],  # title: str; pieces: list of (text, weight in [-1, 1])
 ) -> str:
     "Safe HTML without scripts: every text is escaped, weights become shades."
+
     def piece(text, w):
         text, w = html.escape(str(text)), max(-1.0, min(1.0, float(w)))
-        if abs(w) < .15: return text
-        return f"<mark style='background:rgba({'255,140,0' if w > 0 else '90,160,255'},{abs(w) * .55:.2f});color:inherit{';text-decoration:underline' if abs(w) > .6 else ''}'>{text}</mark>"
-    cjk = "font-family:system-ui,\"Noto Sans CJK SC\",\"Microsoft YaHei\",\"PingFang SC\",sans-serif".replace('"', "&quot;")
-    body = "".join(f"<dt><b>{html.escape(str(r['title']))}</b></dt><dd style='margin:0 0 .8em 1em;white-space:pre-wrap;overflow-wrap:anywhere'>{''.join(piece(t, w) for t, w in r['pieces'])}</dd>" for r in rows)
-    return f"<p>Orange speaks for what was said, blue against it.</p><dl style=\"{cjk}\">{body}</dl>"
+        if abs(w) < 0.15:
+            return text
+        return f"<mark style='background:rgba({'255,140,0' if w > 0 else '90,160,255'},{abs(w) * 0.55:.2f});color:inherit{';text-decoration:underline' if abs(w) > 0.6 else ''}'>{text}</mark>"
+
+    cjk = 'font-family:system-ui,"Noto Sans CJK SC","Microsoft YaHei","PingFang SC",sans-serif'.replace(
+        '"', "&quot;"
+    )
+    body = "".join(
+        f"<dt><b>{html.escape(str(r['title']))}</b></dt><dd style='margin:0 0 .8em 1em;white-space:pre-wrap;overflow-wrap:anywhere'>{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
+        for r in rows
+    )
+    return f'<p>Orange speaks for what was said, blue against it.</p><dl style="{cjk}">{body}</dl>'
 
 # %% ../../nbs/evaluation/02_explain.ipynb #f00edbb1
 def heard_html(
     rows: list[dict],  # title; truth and written, texts of a transcription; sound: base64 of an MP3
 ) -> str:
     "A player for each row, and the words of both texts side by side; everything escaped."
+
     def one(r):
-        words = f"<dd style='margin:.2em 0 .2em 1em'>{aligned_html(str(r['truth']), str(r['written']))}</dd>" if r.get("truth") is not None else ""
+        words = (
+            f"<dd style='margin:.2em 0 .2em 1em'>{aligned_html(str(r['truth']), str(r['written']))}</dd>"
+            if r.get("truth") is not None
+            else ""
+        )
         sound = r["sound"] if str(r["sound"]).isascii() and "'" not in str(r["sound"]) else ""
         return f"<dt><b>{html.escape(str(r['title']))}</b></dt>{words}<dd style='margin:.2em 0 1em 1em'><audio controls preload='none' src='data:audio/mpeg;base64,{sound}'></audio></dd>"
-    told = "<p>Struck through: said, not written. Underlined: written, not said.</p>" if any(r.get("truth") is not None for r in rows) else ""
+
+    told = (
+        "<p>Struck through: said, not written. Underlined: written, not said.</p>"
+        if any(r.get("truth") is not None for r in rows)
+        else ""
+    )
     return f"{told}<dl>{''.join(map(one, rows))}</dl>"
 
 # %% ../../nbs/evaluation/02_explain.ipynb #74378212
@@ -89,14 +130,24 @@ def class_examples(
 ):  # DataFrame
     "For each class the text it is surest of and right, and the one it is surest of and wrong."
     import pandas as pd
+
     y, said, rows = data.labels[ids], p.argmax(1), []
     for c in np.argsort(-np.bincount(y, minlength=p.shape[1]), kind="stable")[:most]:
         for right in (True, False):
             among = np.flatnonzero((said == c) & ((y == c) == right))
-            if not len(among): continue
+            if not len(among):
+                continue
             i = among[p[among, c].argmax()]
-            rows.append({"said": data.task.classes[c], "in truth": data.task.classes[y[i]], "probability": round(float(p[i, c]), 3), "text": data.show_texts([ids[i]])["text"].iloc[0]})
+            rows.append(
+                {
+                    "said": data.task.classes[c],
+                    "in truth": data.task.classes[y[i]],
+                    "probability": round(float(p[i, c]), 3),
+                    "text": data.show_texts([ids[i]])["text"].iloc[0],
+                }
+            )
     return pd.DataFrame(rows)
+
 
 def length_error(
     data,  # Data of texts
@@ -106,8 +157,12 @@ def length_error(
 ):
     "Error over five classes of length of about equal size, with 95 % intervals, as a figure."
     import matplotlib.pyplot as plt
+
     from ftkit.metrics.scores import bootstrap_mean
-    lengths = np.array([len(t if isinstance(t, str) else "".join(t)) for t in (data.items[i] for i in ids)])
+
+    lengths = np.array(
+        [len(t if isinstance(t, str) else "".join(t)) for t in (data.items[i] for i in ids)]
+    )
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, 6)))
     place = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, max(0, len(edges) - 2))
     groups = [k for k in range(max(1, len(edges) - 1)) if (place == k).any()]
@@ -115,8 +170,17 @@ def length_error(
     fig, ax = plt.subplots(figsize=(4.6, 2.6), layout="constrained")
     low, high = np.nan_to_num([f.low for f in figures]), np.nan_to_num([f.high for f in figures])
     v = np.array([f.value for f in figures])
-    ax.errorbar(range(len(groups)), v, [np.maximum(0, v - low), np.maximum(0, high - v)], fmt="o", capsize=3)
-    ax.set_xticks(range(len(groups)), [f"{edges[k]:.0f}–{edges[min(k + 1, len(edges) - 1)]:.0f}\nn={(place == k).sum()}" for k in groups], fontsize=7)
+    ax.errorbar(
+        range(len(groups)), v, [np.maximum(0, v - low), np.maximum(0, high - v)], fmt="o", capsize=3
+    )
+    ax.set_xticks(
+        range(len(groups)),
+        [
+            f"{edges[k]:.0f}–{edges[min(k + 1, len(edges) - 1)]:.0f}\nn={(place == k).sum()}"
+            for k in groups
+        ],
+        fontsize=7,
+    )
     ax.set(xlabel="characters", ylabel=name, ylim=(0, None))
     plt.close(fig)
     return fig
@@ -127,8 +191,13 @@ def tfidf_features(
 ):  # (N,F) sparse
     "Tf-idf of words and pairs of words, or of one to three characters of Chinese; the vocabulary is of the training and validation rows."
     from sklearn.feature_extraction.text import TfidfVectorizer
+
     texts = [t if isinstance(t, str) else " ▸ ".join(t) for t in data.items]
-    shape = dict(analyzer="char", ngram_range=(1, 3)) if data.chinese else dict(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+    shape = (
+        dict(analyzer="char", ngram_range=(1, 3))
+        if data.chinese
+        else dict(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
+    )
     known = TfidfVectorizer(sublinear_tf=True, max_features=200_000, **shape)
     known.fit([texts[i] for i in np.concatenate([data.train.ids, data.valid.ids])])
     return known.transform(texts)

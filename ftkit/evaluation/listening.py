@@ -13,25 +13,33 @@ import os
 import numpy as np
 import torch
 
-from .explain import heard_html
-from ..models.model import Model
 from ..augment.sounds import SoundAugment
-from ..runfolder import Progress
 from ..data.dataset import Data
-from ..inputs.sounds import Sounds
-from ..models.backbone import load_backbone
 from ..data.speech import as_mp3
-from ..training.trainer import Trainer
+from .explain import heard_html
+from ..inputs.sounds import Sounds
 from ..metrics.transcripts import error_by, recording_errors, show_error_by
+from ..models.backbone import load_backbone
+from ..models.model import Model
+from ..runfolder import Progress
+from ..training.trainer import Trainer
 
 # %% ../../nbs/evaluation/03_listening.ipynb #5ea4d79d
 @dataclasses.dataclass(frozen=True)
 class Heard:
     "Recordings with what was made of them, to be listened to."
+
     rows: list[dict]  # as `heard_html` takes them
 
-    def _repr_html_(self): return heard_html(self.rows)
-    def __repr__(self): return "\n".join(r["title"] + (f": {r['truth']} → {r['written']}" if r.get("truth") is not None else "") for r in self.rows)
+    def _repr_html_(self):
+        return heard_html(self.rows)
+
+    def __repr__(self):
+        return "\n".join(
+            r["title"] + (f": {r['truth']} → {r['written']}" if r.get("truth") is not None else "")
+            for r in self.rows
+        )
+
 
 def hear(
     data: Data,
@@ -52,10 +60,13 @@ def hear(
 def _unrecorded():
     "For a while, no run is recorded to."
     run, count = os.environ.pop("FTKIT_RUN_DIR", None), Trainer.count
-    try: yield
+    try:
+        yield
     finally:
-        if run is not None: os.environ["FTKIT_RUN_DIR"] = run
+        if run is not None:
+            os.environ["FTKIT_RUN_DIR"] = run
         Trainer.count = count
+
 
 def spectrum_writer(
     model: Model,  # whose head is taken as a pattern
@@ -79,20 +90,37 @@ def whisper_writes(
 ) -> np.ndarray | None:  # (n,) texts; None if that is no Whisper with a decoder
     "What the model writes that was not fine-tuned, in the language it hears."
     from transformers import AutoProcessor, WhisperForConditionalGeneration
+
     from ftkit.models.backbone import _of_transformers, _source_of
+
     body, (source, folder) = load_backbone(name), _source_of(name)
-    if getattr(body.body, "behind", "") != "encoder.layer_norm" or source == "folder" and not os.path.isfile(os.path.join(folder, "preprocessor_config.json")): return None
+    if (
+        getattr(body.body, "behind", "") != "encoder.layer_norm"
+        or source == "folder"
+        and not os.path.isfile(os.path.join(folder, "preprocessor_config.json"))
+    ):
+        return None
     folder, options, _ = _of_transformers(folder)
     net = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, **options)
     ear = AutoProcessor.from_pretrained(folder, **options)
     net.to(device).eval()
-    more = {"task": "transcribe"} if getattr(net.generation_config, "lang_to_id", None) else {}  # one of English only takes none
+    more = (
+        {"task": "transcribe"} if getattr(net.generation_config, "lang_to_id", None) else {}
+    )  # one of English only takes none
     rows, bar, out = body.inputs(data), Progress("as it came", len(ids)), []
     for i in ids:
-        waves = [rows.wave(rows.stop[u - 1] if u else 0, rows.stop[u]) for u in range(rows.first[i], rows.first[i + 1])]
-        x = ear.feature_extractor(waves, sampling_rate=16000, return_tensors="pt").input_features.to(device)
-        with torch.inference_mode(): said = net.generate(x, **more)
-        out.append(" ".join(t.strip() for t in ear.tokenizer.batch_decode(said, skip_special_tokens=True)))
+        waves = [
+            rows.wave(rows.stop[u - 1] if u else 0, rows.stop[u])
+            for u in range(rows.first[i], rows.first[i + 1])
+        ]
+        x = ear.feature_extractor(
+            waves, sampling_rate=16000, return_tensors="pt"
+        ).input_features.to(device)
+        with torch.inference_mode():
+            said = net.generate(x, **more)
+        out.append(
+            " ".join(t.strip() for t in ear.tokenizer.batch_decode(said, skip_special_tokens=True))
+        )
         bar.update(len(out))
     return np.array(out, object)
 
@@ -108,8 +136,13 @@ def show_by(
     "Error over five classes of about equal size, or over speakers, as a figure."
     if wrong.dtype == object:
         e = recording_errors(list(data.labels[ids]), list(wrong))
-        return show_error_by({"model": error_by(values[ids], e["character_error"], weights=e["characters"])}, xlabel, "character error")
+        return show_error_by(
+            {"model": error_by(values[ids], e["character_error"], weights=e["characters"])},
+            xlabel,
+            "character error",
+        )
     return show_error_by({"model": error_by(values[ids], wrong)}, xlabel, ylabel)
+
 
 def noisy_predictions(
     model: Model,
@@ -121,7 +154,23 @@ def noisy_predictions(
     "What the model says when there is noise; the same noise for every model."
     rows, out = model.backbone.inputs(data), {}
     for level in levels:
-        change = SoundAugment(noise=1.0, kinds=(noise,), snr_low=float(level), snr_high=float(level))
-        waves = [np.asarray(w) for w in change(rows.waves(ids), ids, data.seed, 0, others=rows.waves, rows=data.train.ids, rate=model.prep.rate)]
-        out[f"{level:g} dB"] = model.predict(Sounds(np.concatenate(waves), np.cumsum([len(w) for w in waves]), model.prep), stage=f"{noise} noise, {level:g} dB")
+        change = SoundAugment(
+            noise=1.0, kinds=(noise,), snr_low=float(level), snr_high=float(level)
+        )
+        waves = [
+            np.asarray(w)
+            for w in change(
+                rows.waves(ids),
+                ids,
+                data.seed,
+                0,
+                others=rows.waves,
+                rows=data.train.ids,
+                rate=model.prep.rate,
+            )
+        ]
+        out[f"{level:g} dB"] = model.predict(
+            Sounds(np.concatenate(waves), np.cumsum([len(w) for w in waves]), model.prep),
+            stage=f"{noise} noise, {level:g} dB",
+        )
     return out

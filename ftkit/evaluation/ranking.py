@@ -14,31 +14,39 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..models.model import Model
-from ..models.backbone import _NOUNS, Backbone, BackboneError, _features_at, features
-from ..data.dataset import Data
-from ..samples.cache import keep_value, kept_value
 from ..core import UsageError, cache_folder, fingerprint, in_turn, jsonable, permutation
+from ..data.dataset import Data
+from ..inputs.texts import known_share
+from ..metrics.scores import headline, score
+from ftkit.models.backbone import (
+    _NOUNS,
+    Backbone,
+    BackboneError,
+    _features_at,
+    features,
+    load_backbone,
+)
+from ..models.model import Model
+from ..runfolder import Progress, stop_point
+from ..samples.cache import keep_value, kept_value
+from ..samples.catalogue import SAMPLES, SampleError
+from ..training.config import Precision, pick_device
 from ..training.estimation import _short, _spell, estimate
 from ..training.fitting import head_first
-from ..metrics.scores import headline, score
-from ..training.config import Precision, pick_device
-from ..runfolder import Progress, stop_point
-from ..samples.catalogue import SampleError
-from ..models.backbone import load_backbone
-from ..samples.catalogue import SAMPLES
-from ..inputs.texts import known_share
 from ..training.trainer import Trainer
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #b44f7bea
 PENALTIES = np.logspace(-2, 4, 13)  # of features with mean 0 and a mean square of 1
+
 
 @threadpool_limits.wrap(limits=1)
 def probe(
     f: np.ndarray,  # (N,F) features
     goals: np.ndarray,  # (N,K) or (N,) numbers: classes as 0 and 1, or the label itself
     fold: np.ndarray,  # (N,) integers: which fold a row is predicted in
-) -> tuple[np.ndarray, float]:  # what is said of each row by a model that has not seen it, as `goals`; mean squared error as a share of the goals' variance
+) -> tuple[
+    np.ndarray, float
+]:  # what is said of each row by a model that has not seen it, as `goals`; mean squared error as a share of the goals' variance
     "Ridge regression with the penalty that predicts best."
     f, y = np.asarray(f, np.float64), np.asarray(goals, np.float64).reshape(len(goals), -1)
     f = (f - f.mean(0)) / max(np.sqrt(np.square(f - f.mean(0)).mean()), 1e-12)
@@ -47,7 +55,8 @@ def probe(
         learn, mean = fold != k, y[fold != k].mean(0)
         u, s, v = np.linalg.svd(f[learn], full_matrices=False)
         uy, at = u.T @ (y[learn] - mean), f[~learn] @ v.T
-        for i, penalty in enumerate(PENALTIES): said[i, ~learn] = at @ ((s / (s * s + penalty))[:, None] * uy) + mean
+        for i, penalty in enumerate(PENALTIES):
+            said[i, ~learn] = at @ ((s / (s * s + penalty))[:, None] * uy) + mean
     error = np.square(said - y).mean((1, 2))
     best = int(error.argmin())
     return said[best].reshape(np.shape(goals)), float(error[best] / max(y.var(0).mean(), 1e-12))
@@ -55,27 +64,52 @@ def probe(
 # %% ../../nbs/evaluation/01_ranking.ipynb #d68b6950
 def _goals(data: Data) -> np.ndarray:
     "Labels as numbers."
-    return np.eye(len(data.task.classes))[data.labels] if data.task.kind == "single_label" else data.labels
+    return (
+        np.eye(len(data.task.classes))[data.labels]
+        if data.task.kind == "single_label"
+        else data.labels
+    )
 
-def _judge(model: Model, data: Data, seed: int) -> tuple[float, float]:  # the headline metric, and what is sorted by: lower is better
+
+def _judge(
+    model: Model, data: Data, seed: int
+) -> tuple[float, float]:  # the headline metric, and what is sorted by: lower is better
     "How well the frozen body's features tell the labels."
     kind, classes = data.task.kind, data.task.classes
-    if kind == "transcription": return (_wrong_characters(model, data),) * 2
+    if kind == "transcription":
+        return (_wrong_characters(model, data),) * 2
     fold = np.zeros(len(data), int)
-    for k, f in enumerate(data.folds(min(5, len(data)), seed, valid=0)): fold[f.test.ids] = k
+    for k, f in enumerate(data.folds(min(5, len(data)), seed, valid=0)):
+        fold[f.test.ids] = k
     said, error = probe(features(model.backbone, data, pick_device()[0]), _goals(data), fold)
-    if kind != "regression": said = said.clip(1e-6, 1)
-    if kind == "single_label": said /= said.sum(1, keepdims=True)
+    if kind != "regression":
+        said = said.clip(1e-6, 1)
+    if kind == "single_label":
+        said /= said.sum(1, keepdims=True)
     return float(score(kind, data.labels, said, classes, n_boot=0)[headline(kind)[0]].value), error
+
 
 def _wrong_characters(model: Model, data: Data) -> float:
     "Character error of a linear head, on a fifth of the recordings."
     fold = dataclasses.replace(data, parts=data.folds(5, 0, valid=0)[0].parts)
     Trainer(model, fold, head_epochs=20, freeze="backbone", record=False).fit()
-    return float(score("transcription", fold.test.labels, model.predict(fold.test, "its texts"), data.task.classes, n_boot=0)["character_error"].value)
+    return float(
+        score(
+            "transcription",
+            fold.test.labels,
+            model.predict(fold.test, "its texts"),
+            data.task.classes,
+            n_boot=0,
+        )["character_error"].value
+    )
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #dc880633
-ROWS = {"image": 200, "text": 1000, "speech": 200}  # that a body is judged by; of recordings to transcribe, half
+ROWS = {
+    "image": 200,
+    "text": 1000,
+    "speech": 200,
+}  # that a body is judged by; of recordings to transcribe, half
+
 
 def usual_bodies(
     modality: str,  # "image", "text" or "speech"
@@ -83,6 +117,7 @@ def usual_bodies(
     "Bodies that need no model hub."
     names = [s.name for s in SAMPLES.values() if s.holds == "weights" and s.kind == modality]
     return names + {"text": [f"static:{n}" for n in names], "speech": ["log_mel"]}.get(modality, [])
+
 
 def _some(data: Data, most: int, seed: int) -> Data:
     "Rows that are no test rows."
@@ -94,7 +129,15 @@ def _measure(net: Backbone, data: Data, some: Data, seed: int, prep: dict) -> di
     "A body's line, from the cache if it was measured before."
     task, device = data.task, pick_device()[0]
     model = Model(net, task, seed=seed, **prep).bind(some)
-    key = fingerprint({"features": str(_features_at(net, some, device).name), "labels": some.fingerprint, "all": [len(data.part(p)) for p in ("train", "valid", "test")], "seed": seed, "version": 3})
+    key = fingerprint(
+        {
+            "features": str(_features_at(net, some, device).name),
+            "labels": some.fingerprint,
+            "all": [len(data.part(p)) for p in ("train", "valid", "test")],
+            "seed": seed,
+            "version": 3,
+        }
+    )
     path = cache_folder("probes") / f"{key}.json"
     with in_turn(path):
         held = kept_value(path)
@@ -102,27 +145,88 @@ def _measure(net: Backbone, data: Data, some: Data, seed: int, prep: dict) -> di
             started, rows = time.perf_counter(), net.inputs(some)
             value, error = _judge(model, some, seed)
             judged = time.perf_counter()
-            keep_value(path, {"value": value, "error": error, "unknown": 1 - known_share(rows) if task.modality == "text" else None, "parameters": sum(p.numel() for p in net.parameters()), "bytes": sum(t.numel() * t.element_size() for t in net.state_dict().values()),
-                              **_times(Model(net, task, seed=seed, **prep), some, data), "took": {"judged": judged - started, "timed": time.perf_counter() - judged}})
+            keep_value(
+                path,
+                {
+                    "value": value,
+                    "error": error,
+                    "unknown": 1 - known_share(rows) if task.modality == "text" else None,
+                    "parameters": sum(p.numel() for p in net.parameters()),
+                    "bytes": sum(t.numel() * t.element_size() for t in net.state_dict().values()),
+                    **_times(Model(net, task, seed=seed, **prep), some, data),
+                    "took": {"judged": judged - started, "timed": time.perf_counter() - judged},
+                },
+            )
     return held or kept_value(path)
+
 
 def _times(model: Model, some: Data, data: Data) -> dict:
     "Seconds of a row's features and of a row in a step of fine-tuning, and of a whole training with these data."
     device = pick_device()[0]
-    few = {"batch_size": min(32, max(8, 8 * 224 ** 2 // model.bind(some).prep.size ** 2)), "head_epochs": 40} if model.task.modality == "image" else {}  # of large pictures eight tell what a row costs
-    t = Trainer(model, dataclasses.replace(some, parts=np.where(some.parts == "valid", "train", some.parts)), record=False, **few)
-    rate = {r["stage"]: r["each"] for r in estimate(t, evaluation=False, precision=Precision("float32" if device.type == "cpu" else "bfloat16", "channels_last" if model.task.modality == "image" else "sdpa", "not measured"), cached=False).rows}
+    few = (
+        {
+            "batch_size": min(32, max(8, 8 * 224**2 // model.bind(some).prep.size ** 2)),
+            "head_epochs": 40,
+        }
+        if model.task.modality == "image"
+        else {}
+    )  # of large pictures eight tell what a row costs
+    t = Trainer(
+        model,
+        dataclasses.replace(some, parts=np.where(some.parts == "valid", "train", some.parts)),
+        record=False,
+        **few,
+    )
+    rate = {
+        r["stage"]: r["each"]
+        for r in estimate(
+            t,
+            evaluation=False,
+            precision=Precision(
+                "float32" if device.type == "cpu" else "bfloat16",
+                "channels_last" if model.task.modality == "image" else "sdpa",
+                "not measured",
+            ),
+            cached=False,
+        ).rows
+    }
     train, valid, c, batch = len(data.train), len(data.valid), t.config, t.config.batch_size
-    a_row, a_step = rate.get("features", rate.get("frames", 0)) + rate.get("frozen layers", 0), rate.get("tune", 0) / batch
-    first = head_first(dataclasses.replace(c, batch_size=32, head_epochs=None), train, len(data.task.classes)).head_epochs if few else c.head_epochs
-    whole = bool(first) * a_row * len(data) + first * rate.get("head", 0) * train / batch + c.epochs * (a_step * train + rate.get("features", rate.get("frames", 0)) * valid)
+    a_row, a_step = (
+        rate.get("features", rate.get("frames", 0)) + rate.get("frozen layers", 0),
+        rate.get("tune", 0) / batch,
+    )
+    first = (
+        head_first(
+            dataclasses.replace(c, batch_size=32, head_epochs=None), train, len(data.task.classes)
+        ).head_epochs
+        if few
+        else c.head_epochs
+    )
+    whole = (
+        bool(first) * a_row * len(data)
+        + first * rate.get("head", 0) * train / batch
+        + c.epochs * (a_step * train + rate.get("features", rate.get("frames", 0)) * valid)
+    )
     return {"features": a_row, "step": a_step, "training": whole}
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #b2cd1d29
-def _train(net: Backbone, data: Data, rest: Data, seed: int, prep: dict) -> dict:  # data: all; rest: its rows that are no test rows
+def _train(
+    net: Backbone, data: Data, rest: Data, seed: int, prep: dict
+) -> dict:  # data: all; rest: its rows that are no test rows
     "What a trained body adds to its line, from the cache if it was trained before."
     task = data.task
-    key = fingerprint({"features": str(_features_at(Model(net, task, seed=seed, **prep).bind(rest).backbone, rest, pick_device()[0]).name), "labels": rest.fingerprint, "seed": seed, "trained": 1})
+    key = fingerprint(
+        {
+            "features": str(
+                _features_at(
+                    Model(net, task, seed=seed, **prep).bind(rest).backbone, rest, pick_device()[0]
+                ).name
+            ),
+            "labels": rest.fingerprint,
+            "seed": seed,
+            "trained": 1,
+        }
+    )
     path = cache_folder("probes") / f"{key}.json"
     with in_turn(path):
         held = kept_value(path)
@@ -130,85 +234,201 @@ def _train(net: Backbone, data: Data, rest: Data, seed: int, prep: dict) -> dict
             started, goals = time.perf_counter(), _goals(rest)
             said = np.zeros(goals.shape)
             for half in rest.folds(2, seed, valid=0):
-                trainer = Trainer(Model(copy.deepcopy(net), task, seed=seed, **prep), half, seed=seed, keep="last", record=False).fit()
+                trainer = Trainer(
+                    Model(copy.deepcopy(net), task, seed=seed, **prep),
+                    half,
+                    seed=seed,
+                    keep="last",
+                    record=False,
+                ).fit()
                 said[half.test.ids] = trainer.model.predict(half.test)
             figures = score(task.kind, rest.labels, said, task.classes, n_boot=0)
-            keep_value(path, {"trained_value": float(figures[headline(task.kind)[0]].value), "trained_error": float(np.square(said - goals).mean() / max(goals.var(0).mean(), 1e-12)), "trained_took": time.perf_counter() - started})
+            keep_value(
+                path,
+                {
+                    "trained_value": float(figures[headline(task.kind)[0]].value),
+                    "trained_error": float(
+                        np.square(said - goals).mean() / max(goals.var(0).mean(), 1e-12)
+                    ),
+                    "trained_took": time.perf_counter() - started,
+                },
+            )
     return held or kept_value(path)
 
-def _train_leading(found: list[tuple[dict, str | Backbone]], data: Data, seed: int, seconds: float, prep: dict) -> None:  # found: a line and what its body is loaded from, the best first
+
+def _train_leading(
+    found: list[tuple[dict, str | Backbone]], data: Data, seed: int, seconds: float, prep: dict
+) -> None:  # found: a line and what its body is loaded from, the best first
     "Add to the lines of the leading bodies what they make of the data when trained, as long as the time suffices."
     rest, ends = data.only(np.flatnonzero(data.parts != "test")), time.perf_counter() + seconds
     bar = Progress("trained", len(found))
     for k, (row, body) in enumerate(found):
-        if time.perf_counter() + row["training"] * len(rest) / max(1, len(data.train)) > ends: break
+        if time.perf_counter() + row["training"] * len(rest) / max(1, len(data.train)) > ends:
+            break
         stop_point()
-        row |= _train(_load(body), data, rest, seed, prep); bar.update(k + 1, body=row["body"])
+        row |= _train(_load(body), data, rest, seed, prep)
+        bar.update(k + 1, body=row["body"])
 
-def _load(body: str | Backbone) -> Backbone: return copy.deepcopy(body) if isinstance(body, Backbone) else load_backbone(body)
+
+def _load(body: str | Backbone) -> Backbone:
+    return copy.deepcopy(body) if isinstance(body, Backbone) else load_backbone(body)
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #2df7e64c
 @dataclasses.dataclass(repr=False)
 class Ranking:
     "Bodies, the best first; prints."
+
     metric: str  # of a probe on frozen features, such as accuracy
-    rows: list[dict]  # body, value of the metric, error (lower is better), for trained ones trained_value, trained_error (which come first) and trained_took (seconds), unknown (share of the tokens), parameters, bytes, features and step (seconds a row), training (seconds); of one that could not be had, body and why
+    rows: list[
+        dict
+    ]  # body, value of the metric, error (lower is better), for trained ones trained_value, trained_error (which come first) and trained_took (seconds), unknown (share of the tokens), parameters, bytes, features and step (seconds a row), training (seconds); of one that could not be had, body and why
     n: int  # rows that were judged by
     noun: str
     seconds: float
 
     best = property(lambda self: self.rows[0]["body"])
+
     def table(self):
         "As a DataFrame."
         import pandas as pd
-        unknown, trained = (any(r.get(k) is not None for r in self.rows) for k in ("unknown", "trained_error"))
-        figure = lambda v: "" if v is None else f"{v:.3f}"
-        return pd.DataFrame([{"body": r["body"], self.metric.replace("_", " "): f"{r['value']:.3f}", "error": f"{r['error']:.3f}", **({"trained": figure(r.get("trained_value")), "its error": figure(r.get("trained_error"))} if trained else {}), **({"unknown tokens": f"{r['unknown']:.1%}"} if unknown else {}), "parameters": f"{r['parameters'] / 1e6:.1f} M", "on disk": f"{r['bytes'] / 1e6:.0f} MB",
-                              "features": f"{_short(r['features'])} a row", "fine-tune": f"{_short(r['step'])} a row", "training": _spell(r["training"])} if "value" in r else {"body": r["body"], "training": r["why"]} for r in self.rows]).fillna("").set_index("body")
+
+        unknown, trained = (
+            any(r.get(k) is not None for r in self.rows) for k in ("unknown", "trained_error")
+        )
+
+        def figure(v):
+            return "" if v is None else f"{v:.3f}"
+
+        return (
+            pd.DataFrame(
+                [
+                    {
+                        "body": r["body"],
+                        self.metric.replace("_", " "): f"{r['value']:.3f}",
+                        "error": f"{r['error']:.3f}",
+                        **(
+                            {
+                                "trained": figure(r.get("trained_value")),
+                                "its error": figure(r.get("trained_error")),
+                            }
+                            if trained
+                            else {}
+                        ),
+                        **({"unknown tokens": f"{r['unknown']:.1%}"} if unknown else {}),
+                        "parameters": f"{r['parameters'] / 1e6:.1f} M",
+                        "on disk": f"{r['bytes'] / 1e6:.0f} MB",
+                        "features": f"{_short(r['features'])} a row",
+                        "fine-tune": f"{_short(r['step'])} a row",
+                        "training": _spell(r["training"]),
+                    }
+                    if "value" in r
+                    else {"body": r["body"], "training": r["why"]}
+                    for r in self.rows
+                ]
+            )
+            .fillna("")
+            .set_index("body")
+        )
+
     @property
     def told(self) -> str:
         "What the figures are, in a sentence."
-        how = "character error of a linear head on the frozen frames of a fifth of them" if self.metric == "character_error" else f"{self.metric.replace('_', ' ')} and squared error (as a share of what guessing the mean has) of a ridge regression on frozen features, five folds"
+        how = (
+            "character error of a linear head on the frozen frames of a fifth of them"
+            if self.metric == "character_error"
+            else f"{self.metric.replace('_', ' ')} and squared error (as a share of what guessing the mean has) of a ridge regression on frozen features, five folds"
+        )
         return f"{how}, by {self.n:,} {self.noun} that are no test rows; sorted by error{self._of_trained}. Training: with the default recipe and all rows, in float32 on this machine. {_spell(self.seconds)} in all."
+
     @property
     def _of_trained(self) -> str:
         n = sum("trained_error" in r for r in self.rows)
-        return f", but that of the {n} trained on either half of all rows that are no test rows comes first" if n else ""
-    def __repr__(self): return f"{self.table().to_string()}\n{self.told}"
-    def _repr_html_(self): return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
-    def to_json(self): return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+        return (
+            f", but that of the {n} trained on either half of all rows that are no test rows comes first"
+            if n
+            else ""
+        )
+
+    def __repr__(self):
+        return f"{self.table().to_string()}\n{self.told}"
+
+    def _repr_html_(self):
+        return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
+
+    def to_json(self):
+        return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #495624b9
 def rank_backbones(
     data: Data,  # pictures, texts or recordings
-    bodies: list[str | Backbone] | None = None,  # names for `load_backbone`, or bodies; default: those that need no hub
-    rows: int | None = None,  # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
+    bodies: list[str | Backbone]
+    | None = None,  # names for `load_backbone`, or bodies; default: those that need no hub
+    rows: int
+    | None = None,  # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
     seed: int = 0,
     tune: float = 0,  # minutes, for training the leading bodies as well: as many as suffice for [0..]
     **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
 ) -> Ranking:
     "Bodies for these data, the most promising first."
     task, started = data.task, time.perf_counter()
-    if task.modality not in ROWS: raise UsageError("the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as `ftkit run tabular` does")
-    if rows is not None and rows < 20: raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
-    if (wanted := bodies) is not None and not bodies: raise UsageError(f"bodies is empty; name some, or leave it out for {', '.join(usual_bodies(task.modality))}")
-    if tune and task.kind == "transcription": raise UsageError("tune is for classes and numbers; for transcription, bodies are ranked by a trained head already, so leave it out")
-    if tune < 0: raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
+    if task.modality not in ROWS:
+        raise UsageError(
+            "the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as `ftkit run tabular` does"
+        )
+    if rows is not None and rows < 20:
+        raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
+    if (wanted := bodies) is not None and not bodies:
+        raise UsageError(
+            f"bodies is empty; name some, or leave it out for {', '.join(usual_bodies(task.modality))}"
+        )
+    if tune and task.kind == "transcription":
+        raise UsageError(
+            "tune is for classes and numbers; for transcription, bodies are ranked by a trained head already, so leave it out"
+        )
+    if tune < 0:
+        raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
     some = _some(data, rows or ROWS[task.modality] // (1 + (task.kind == "transcription")), seed)
-    if len(some) < 10: raise UsageError(f"only {len(some)} rows are no test rows; ten at least are needed to judge by")
-    found, missing, names = [], [], [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
+    if len(some) < 10:
+        raise UsageError(
+            f"only {len(some)} rows are no test rows; ten at least are needed to judge by"
+        )
+    found, missing, names = (
+        [],
+        [],
+        [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality),
+    )
     bar = Progress("bodies", len(names))
     for k, name in enumerate(names):
         stop_point()
-        try: net = _load(name)
+        try:
+            net = _load(name)
         except (BackboneError, SampleError) as e:
-            if wanted: raise
-            missing.append({"body": name, "why": str(e)}); continue
+            if wanted:
+                raise
+            missing.append({"body": name, "why": str(e)})
+            continue
         net.check(task.modality)
-        if task.kind == "transcription" and not hasattr(net, "hear"): raise BackboneError(f"{net.name} gives no frames, of which a text could be read; choose {', '.join(usual_bodies('speech'))}")
-        found.append(({"body": net.name} | _measure(net, data, some, seed, prep), name)); bar.update(k + 1, body=net.name)
-    if not found: raise BackboneError("no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing))
+        if task.kind == "transcription" and not hasattr(net, "hear"):
+            raise BackboneError(
+                f"{net.name} gives no frames, of which a text could be read; choose {', '.join(usual_bodies('speech'))}"
+            )
+        found.append(({"body": net.name} | _measure(net, data, some, seed, prep), name))
+        bar.update(k + 1, body=net.name)
+    if not found:
+        raise BackboneError(
+            "no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing)
+        )
     found.sort(key=lambda f: f[0]["error"])
-    if tune: _train_leading(found, data, seed, 60 * tune, prep)
-    rows = sorted((row for row, _ in found), key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])))
-    return Ranking(headline(task.kind)[0], rows + missing, len(some), _NOUNS[task.modality], round(time.perf_counter() - started, 1))
+    if tune:
+        _train_leading(found, data, seed, 60 * tune, prep)
+    rows = sorted(
+        (row for row, _ in found),
+        key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])),
+    )
+    return Ranking(
+        headline(task.kind)[0],
+        rows + missing,
+        len(some),
+        _NOUNS[task.modality],
+        round(time.perf_counter() - started, 1),
+    )

@@ -15,37 +15,61 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..reading.printable import clean_page, drawable, drawables
-from ..data.dataset import Data
-from ..models.backbone import features, tensors_hash
-from ..core import UsageError, cache_folder, jsonable, patch_to, permutation, write_atomic, write_json
-from ..runfolder import Progress, emit, run_dir, run_of, world
-from ..data.dataset import Part, with_letters
-from .explain import Marked, class_examples, drivers, length_error, tfidf_features
-from ..metrics.worst import losses, worst_cases
-from .listening import Heard, hear, noisy_predictions, show_by, spectrum_writer, whisper_writes
-from ..reading.sounds import Clip
-from ..models.backbone import load_backbone
+from ftkit.core import (
+    UsageError,
+    cache_folder,
+    jsonable,
+    patch_to,
+    permutation,
+    write_atomic,
+    write_json,
+)
+from ..data.dataset import Data, Part, with_letters
+from ..data.images import show_pictures
 from ..data.speech import show_sounds
-from ..training.stages import predict_views
+from .explain import Marked, class_examples, drivers, length_error, tfidf_features
+from ftkit.evaluation.listening import (
+    Heard,
+    hear,
+    noisy_predictions,
+    show_by,
+    spectrum_writer,
+    whisper_writes,
+)
+from .verdict import EARLIER, SIMPLEST, Verdict, verdict_of
+from ftkit.metrics.scores import (
+    Figure,
+    expected_calibration_error,
+    headline,
+    paired_difference,
+    per_class,
+    reliability,
+    score,
+)
+from ..metrics.scores import confusion as confusion_counts
 from ..metrics.transcripts import recording_errors, show_error_by
+from ..metrics.worst import losses, worst_cases
 from ..models.artifact import load_model
+from ..models.backbone import features, load_backbone, tensors_hash
 from ..models.classical import METHODS, Classical
 from ..models.earlier import keep_split, tested_before
 from ..models.model import HEADS, Model
-from ..data.images import show_pictures
-from ..metrics.scores import confusion as confusion_counts
-from ..metrics.scores import Figure, expected_calibration_error, headline, paired_difference, per_class, reliability, score
-from .verdict import EARLIER, SIMPLEST, Verdict, verdict_of
+from ..reading.printable import clean_page, drawable, drawables
+from ..reading.sounds import Clip
+from ..runfolder import Progress, emit, run_dir, run_of, world
+from ..training.stages import predict_views
 
 # %% ../../nbs/evaluation/06_report.ipynb #225a14c4
 def _linear(kind: str):
     "scikit-learn's linear model for a kind of task."
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.multiclass import OneVsRestClassifier
-    if kind == "regression": return RidgeCV(np.logspace(-2, 4, 13))
+
+    if kind == "regression":
+        return RidgeCV(np.logspace(-2, 4, 13))
     one = LogisticRegression(C=1.0, max_iter=300)
     return OneVsRestClassifier(one) if kind == "multi_label" else one
+
 
 @threadpool_limits.wrap(limits=1)  # many small products; on a shared machine idle BLAS threads spin
 def linear_baseline(
@@ -56,18 +80,28 @@ def linear_baseline(
 ) -> np.ndarray:  # (n,C) probabilities, or (n,) numbers
     "A linear model on given features: fitted on training and validation rows, which it needs for nothing else."
     train = np.concatenate([data.train.ids, data.valid.ids])
-    if len(train) > most: train = train[permutation(len(train), data.seed, "baseline")[:most]]
+    if len(train) > most:
+        train = train[permutation(len(train), data.seed, "baseline")[:most]]
     y, of = data.labels[train], lambda rows: x[rows] if hasattr(x, "tocsr") else np.asarray(x[rows])
     if data.task.kind == "multi_label":
         fixed = np.flatnonzero((y == y[0]).all(0))  # a label that all or none have cannot be fitted
         free = np.setdiff1d(np.arange(y.shape[1]), fixed)
         p = np.tile(y[0], (len(ids), 1)).astype(float)
-        if len(free): p[:, free] = _linear("multi_label").fit(of(train), y[:, free]).predict_proba(of(ids)).reshape(len(ids), -1)[:, -len(free):]
+        if len(free):
+            p[:, free] = (
+                _linear("multi_label")
+                .fit(of(train), y[:, free])
+                .predict_proba(of(ids))
+                .reshape(len(ids), -1)[:, -len(free) :]
+            )
         return p
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # not converged after 300 steps: good enough to compare with
+        warnings.simplefilter(
+            "ignore"
+        )  # not converged after 300 steps: good enough to compare with
         model = _linear(data.task.kind).fit(of(train), y)
-    if data.task.kind == "regression": return model.predict(of(ids))
+    if data.task.kind == "regression":
+        return model.predict(of(ids))
     p = np.zeros((len(ids), len(data.task.classes)))
     p[:, model.classes_] = model.predict_proba(of(ids))
     return p
@@ -76,9 +110,11 @@ def linear_baseline(
 def _constant(data: Data, n: int) -> np.ndarray:
     "What is known without looking: the share of each class, or the mean, in the training rows."
     y = data.train.labels
-    if data.task.kind == "regression": return np.full(n, y.mean())
+    if data.task.kind == "regression":
+        return np.full(n, y.mean())
     hot = y if data.task.kind == "multi_label" else np.eye(len(data.task.classes))[y]
     return np.tile(hot.mean(0), (n, 1))
+
 
 def baselines(
     model: Model | Classical,  # fine-tuned; its body is loaded anew as it was before
@@ -86,18 +122,33 @@ def baselines(
 ) -> dict[str, np.ndarray]:  # name: (n,C) probabilities or (n,) numbers
     "Predictions of the three simpler models; with facts in the prep, also of the frozen body without them."
     data, out, device = part.data, {}, model.target.device if hasattr(model, "target") else "cpu"
-    if data.task.kind == "transcription": return _other_writers(model, part)
+    if data.task.kind == "transcription":
+        return _other_writers(model, part)
     bar = Progress("baselines", 3)
-    out["majority" if data.task.classes else "mean"] = _constant(data, len(part)); bar.update(1)
-    if data.task.modality == "text": out["tf-idf + linear"] = linear_baseline(tfidf_features(data), data, part.ids)
-    elif data.task.modality == "speech": out["log-mel statistics + linear"] = linear_baseline(features(load_backbone("log_mel"), data, device), data, part.ids)
-    elif data.task.modality == "tabular": return out | _simpler_tables(model, part, bar)
-    else: out["linear on raw pixels"] = linear_baseline(data.pixels(16).reshape(len(data), -1) / 255, data, part.ids)
+    out["majority" if data.task.classes else "mean"] = _constant(data, len(part))
+    bar.update(1)
+    if data.task.modality == "text":
+        out["tf-idf + linear"] = linear_baseline(tfidf_features(data), data, part.ids)
+    elif data.task.modality == "speech":
+        out["log-mel statistics + linear"] = linear_baseline(
+            features(load_backbone("log_mel"), data, device), data, part.ids
+        )
+    elif data.task.modality == "tabular":
+        return out | _simpler_tables(model, part, bar)
+    else:
+        out["linear on raw pixels"] = linear_baseline(
+            data.pixels(16).reshape(len(data), -1) / 255, data, part.ids
+        )
     bar.update(2)
     if model.pretrained:
         body = load_backbone(model.backbone.name)
-        preps = {"frozen body + linear": model.prep} | ({"frozen body + linear, without facts": dataclasses.replace(model.prep, knowledge=())} if getattr(model.prep, "knowledge", ()) else {})
-        for name, body.prep in preps.items(): out[name] = linear_baseline(features(body, data, device), data, part.ids)
+        preps = {"frozen body + linear": model.prep} | (
+            {"frozen body + linear, without facts": dataclasses.replace(model.prep, knowledge=())}
+            if getattr(model.prep, "knowledge", ())
+            else {}
+        )
+        for name, body.prep in preps.items():
+            out[name] = linear_baseline(features(body, data, device), data, part.ids)
     bar.update(3)
     return out
 
@@ -147,14 +198,24 @@ def count_test_use(
     model_hash: str,  # of the weights
 ) -> int:
     "How many distinct models, this one included, were evaluated on these test rows over all runs."
-    marks = (run_of(run_dir()).parent if run_dir() else cache_folder("unrecorded")) / ".tested" / f"{data.fingerprint}-{data.split_fingerprint}"
-    if world()[0] == 0: write_atomic(marks / model_hash[:16], "")  # the ranks of a run evaluate one model
-    return len({model_hash[:16]}.union(p.name for p in marks.iterdir() if p.is_file())) if marks.is_dir() else 1
+    marks = (
+        (run_of(run_dir()).parent if run_dir() else cache_folder("unrecorded"))
+        / ".tested"
+        / f"{data.fingerprint}-{data.split_fingerprint}"
+    )
+    if world()[0] == 0:
+        write_atomic(marks / model_hash[:16], "")  # the ranks of a run evaluate one model
+    return (
+        len({model_hash[:16]}.union(p.name for p in marks.iterdir() if p.is_file()))
+        if marks.is_dir()
+        else 1
+    )
 
 # %% ../../nbs/evaluation/06_report.ipynb #ff8a0894
 @dataclasses.dataclass(repr=False)
 class Report:
     "What is known about a model on some rows; prints, draws, saves."
+
     model: str  # one line
     part: Part  # the rows
     probabilities: np.ndarray  # (n,C), or (n,) numbers or texts
@@ -163,13 +224,27 @@ class Report:
     gain: dict[str, Figure]  # baseline: paired difference of the headline score
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
-    noise: dict[str, Figure] = dataclasses.field(default_factory=dict)  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
-    succession: dict | None = None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
-    target: dict | None = None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
-    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)  # other parts, with what was said of them
-    marked: Marked | Heard | None = None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
-    threshold: tuple[str, float] | None = None  # of two classes, the positive one and the probability from which it is predicted
-    fair: dict[str, dict[str, Figure]] = dataclasses.field(default_factory=dict)  # the baselines on the rows that are no copies of training rows, where there are such
+    noise: dict[str, Figure] = dataclasses.field(
+        default_factory=dict
+    )  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    succession: dict | None = (
+        None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
+    )
+    target: dict | None = (
+        None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
+    )
+    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(
+        default_factory=dict
+    )  # other parts, with what was said of them
+    marked: Marked | Heard | None = (
+        None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
+    )
+    threshold: tuple[str, float] | None = (
+        None  # of two classes, the positive one and the probability from which it is predicted
+    )
+    fair: dict[str, dict[str, Figure]] = dataclasses.field(
+        default_factory=dict
+    )  # the baselines on the rows that are no copies of training rows, where there are such
     n_leaked: int = 0  # rows that are the same as training rows, or nearly so
     columns: tuple[str, ...] = ()  # of a table, those that the model has learned from
     as_simple: tuple[str, ...] = ()  # baselines that are not simpler than the model
@@ -181,8 +256,9 @@ class Report:
     @property
     def predicted(self) -> np.ndarray:
         "Class numbers (n,), labels (n,C) of several, numbers (n,) or texts (n,)."
-        if self.task.kind == "single_label": return self.task.decide(self.probabilities, self.threshold)
-        return self.probabilities > .5 if self.task.kind == "multi_label" else self.probabilities
+        if self.task.kind == "single_label":
+            return self.task.decide(self.probabilities, self.threshold)
+        return self.probabilities > 0.5 if self.task.kind == "multi_label" else self.probabilities
 
     @property
     def without_copies(self) -> dict[str, Figure] | None:
@@ -196,7 +272,6 @@ class Report:
     def __getitem__(self, name: str) -> Figure:
         "A figure of the rows reported on, by name."
         return self.figures[self.part.name][name]
-
 
 # %% ../../nbs/evaluation/06_report.ipynb #c9e378e7
 def _row_scores(kind: str, y, p, predicted=None) -> np.ndarray:
@@ -282,7 +357,10 @@ def _as_simple(model, gain: dict[str, Figure]) -> tuple[str, ...]:
 def _aim(report: Report, target: float) -> dict:
     "Whether the headline figure reaches a target, and whether that may be chance."
     f, (name, higher) = report[report.headline], headline(report.task.kind)
-    over = lambda v: v >= target if higher else v <= target
+
+    def over(v):
+        return v >= target if higher else v <= target
+
     reached, sure, out = (
         over(f.value),
         over(f.low if higher else f.high),
@@ -312,19 +390,44 @@ def _succession(report: Report, earlier: str, q: np.ndarray) -> str:
     part, kind, p = report.part, report.task.kind, report.probabilities
     old = tested_before(part.data, earlier)[part.ids]
     at = old if old.any() else np.ones(len(old), bool)
-    now, before = (score(kind, part.labels[at], said[at], report.task.classes, n_boot=0)[report.headline].value for said in (p, q))
+    now, before = (
+        score(kind, part.labels[at], said[at], report.task.classes, n_boot=0)[report.headline].value
+        for said in (p, q)
+    )
     gain = _gain(kind, part.labels[at], p[at], q[at])
-    verdict = "it is better, and may take its place" if gain.low > 0 else "it is worse: keep the earlier one" if gain.high < 0 else "no difference is shown"
-    report.succession = {"rows": int(at.sum()), "old_rows": bool(old.any()), "now": now, "before": before, "difference": gain, "worse": gain.high < 0}
+    verdict = (
+        "it is better, and may take its place"
+        if gain.low > 0
+        else "it is worse: keep the earlier one"
+        if gain.high < 0
+        else "no difference is shown"
+    )
+    report.succession = {
+        "rows": int(at.sum()),
+        "old_rows": bool(old.any()),
+        "now": now,
+        "before": before,
+        "difference": gain,
+        "worse": gain.high < 0,
+    }
     return f"beside the earlier model, on {at.sum():,} {'of its test rows' if old.any() else 'rows, of which none were test rows of it'}: {report.headline} {now:.3f}, was {before:.3f} ({gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f}): {verdict}"
 
 # %% ../../nbs/evaluation/06_report.ipynb #770dfcd8
-def _with_noise(model: Model, report: Report, noise: str, n_boot: int, most: int = 200) -> dict[str, Figure]:
+def _with_noise(
+    model: Model, report: Report, noise: str, n_boot: int, most: int = 200
+) -> dict[str, Figure]:
     "The headline figure without noise and with more and more of it, on 200 recordings at most."
     data, name = report.part.data, report.headline
     at = permutation(len(report.part), data.seed, "noise")[:most]
-    said = {"clean": report.probabilities[at]} | noisy_predictions(model, data, report.part.ids[at], noise=noise)
-    return {level: score(report.task.kind, report.part.labels[at], p, report.task.classes, n_boot=n_boot)[name] for level, p in said.items()}
+    said = {"clean": report.probabilities[at]} | noisy_predictions(
+        model, data, report.part.ids[at], noise=noise
+    )
+    return {
+        level: score(
+            report.task.kind, report.part.labels[at], p, report.task.classes, n_boot=n_boot
+        )[name]
+        for level, p in said.items()
+    }
 
 # %% ../../nbs/evaluation/06_report.ipynb #ccfa0cbd
 def evaluate(
@@ -475,14 +578,25 @@ def confusion(self):
 def _confusion_matrix(counts: np.ndarray, classes: tuple[str, ...]):
     "Shares by colour, counts by number; beyond 30 classes only the 30 with most errors."
     import matplotlib.pyplot as plt
+
     if len(classes) > 30:
         worst = np.sort(np.argsort(-(counts.sum(1) - counts.diagonal()), kind="stable")[:30])
         counts, classes = counts[np.ix_(worst, worst)], [classes[i] for i in worst]
     n, classes = len(classes), drawables(classes)
-    fig, ax = plt.subplots(figsize=(1.6 + .36 * n, 1.2 + .36 * n), layout="constrained")
+    fig, ax = plt.subplots(figsize=(1.6 + 0.36 * n, 1.2 + 0.36 * n), layout="constrained")
     ax.imshow(counts / np.maximum(1, counts.sum(1, keepdims=True)), cmap="Blues", vmin=0, vmax=1)
-    for i, j in zip(*np.nonzero(counts)): ax.text(j, i, counts[i, j], ha="center", va="center", fontsize=7, color="white" if counts[i, j] > .6 * counts[i].sum() else "black")
-    ax.set_xticks(range(n), classes, rotation=90, fontsize=8); ax.set_yticks(range(n), classes, fontsize=8)
+    for i, j in zip(*np.nonzero(counts)):
+        ax.text(
+            j,
+            i,
+            counts[i, j],
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if counts[i, j] > 0.6 * counts[i].sum() else "black",
+        )
+    ax.set_xticks(range(n), classes, rotation=90, fontsize=8)
+    ax.set_yticks(range(n), classes, fontsize=8)
     ax.set(xlabel="said", ylabel="true")
     return fig
 
@@ -491,13 +605,21 @@ def _confusion_matrix(counts: np.ndarray, classes: tuple[str, ...]):
 def calibration(self):
     "How often the model is right when it is so sure, as a figure; None for numbers and several labels."
     import matplotlib.pyplot as plt
-    if self.task.kind != "single_label": return None
+
+    if self.task.kind != "single_label":
+        return None
     r = reliability(self.part.labels, self.probabilities)
     fig, ax = plt.subplots(figsize=(3.4, 3.2), layout="constrained")
     used = r["count"] > 0
-    ax.plot([0, 1], [0, 1], color="grey", lw=.8)
+    ax.plot([0, 1], [0, 1], color="grey", lw=0.8)
     ax.plot(r["confidence"][used], r["accuracy"][used], "o-", ms=4)
-    ax.set(xlabel="said probability", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02), title=f"calibration error {expected_calibration_error(self.part.labels, self.probabilities):.3f}")
+    ax.set(
+        xlabel="said probability",
+        ylabel="share that is right",
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+        title=f"calibration error {expected_calibration_error(self.part.labels, self.probabilities):.3f}",
+    )
     plt.close(fig)
     return fig
 
@@ -550,9 +672,10 @@ def _worst_sounds(self, n: int) -> Heard:
     "The worst rows to be heard."
     rows, data, writes = self.worst_rows(n), self.part.data, self.task.kind == "transcription"
     ids = [self.part.ids[i] for i in rows]
-    name = lambda i: (
-        "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
-    )
+
+    def name(i):
+        return "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
+
     return hear(
         data,
         ids,
@@ -565,63 +688,116 @@ def _worst_sounds(self, n: int) -> Heard:
 
 # %% ../../nbs/evaluation/06_report.ipynb #f88e8fb6
 @patch_to(Report)
-def worst(self,
+def worst(
+    self,
     n: int = 9,  # how many; of texts the 9 that were explained, of recordings the 9 that can be heard
 ):
     "The worst rows: what they are, what was said and how surely. Pictures as a figure, rows of a table as a DataFrame, texts with the words that drove it, recordings with players."
-    if self.marked is not None: return self.marked
+    if self.marked is not None:
+        return self.marked
     rows, data = self.worst_rows(n), self.part.data
     if data.task.modality == "tabular":
         table = data.show_rows(self.part.ids[rows])
-        return table.rename(columns={table.columns[0]: "truth → said"}).assign(**{"truth → said": [_told(self, i) for i in rows]})
-    return show_pictures([data.items[self.part.ids[i]] for i in rows], [_told(self, i) for i in rows], across=min(len(rows), 5) or 1, side=1.7)
+        return table.rename(columns={table.columns[0]: "truth → said"}).assign(
+            **{"truth → said": [_told(self, i) for i in rows]}
+        )
+    return show_pictures(
+        [data.items[self.part.ids[i]] for i in rows],
+        [_told(self, i) for i in rows],
+        across=min(len(rows), 5) or 1,
+        side=1.7,
+    )
 
 # %% ../../nbs/evaluation/06_report.ipynb #015a5a04
 @patch_to(Report)
 def lengths(self):
     "Error against length of the texts or recordings, as a figure; None for pictures."
-    if self.task.modality not in ("text", "speech"): return None
+    if self.task.modality not in ("text", "speech"):
+        return None
     y, p = self.part.labels, self.probabilities
-    if self.task.modality == "speech": return show_by(self.part.data.seconds, self.part.data, self.part.ids, self._wrong(), "seconds", *self._amount())
-    if self.task.kind == "regression": return length_error(self.part.data, self.part.ids, np.abs(p - y), "absolute error")
+    if self.task.modality == "speech":
+        return show_by(
+            self.part.data.seconds,
+            self.part.data,
+            self.part.ids,
+            self._wrong(),
+            "seconds",
+            *self._amount(),
+        )
+    if self.task.kind == "regression":
+        return length_error(self.part.data, self.part.ids, np.abs(p - y), "absolute error")
     return length_error(self.part.data, self.part.ids, 1 - _row_scores(self.task.kind, y, p))
+
 
 @patch_to(Report)
 def _wrong(self) -> np.ndarray:
     "How wrong each row is; of transcriptions the texts."
     y, p, kind = self.part.labels, self.probabilities, self.task.kind
-    return p if kind == "transcription" else np.abs(p - y) if kind == "regression" else 1 - _row_scores(kind, y, p)
+    return (
+        p
+        if kind == "transcription"
+        else np.abs(p - y)
+        if kind == "regression"
+        else 1 - _row_scores(kind, y, p)
+    )
+
 
 @patch_to(Report)
-def _amount(self) -> list[str]: return ["absolute error"] if self.task.kind == "regression" else []
+def _amount(self) -> list[str]:
+    return ["absolute error"] if self.task.kind == "regression" else []
+
 
 @patch_to(Report)
 def speakers(self):
     "Error of each voice, as a figure; None where one voice is tested, more than twenty, or it is not known who speaks."
     who = self.part.data.speakers
-    if who is None or not 1 < len(set(who[self.part.ids])) <= 20: return None
+    if who is None or not 1 < len(set(who[self.part.ids])) <= 20:
+        return None
     return show_by(who, self.part.data, self.part.ids, self._wrong(), "speaker", *self._amount())
+
 
 @patch_to(Report)
 def noises(self):
     "The headline figure against the strength of noise, as a figure; None where it was not tested."
-    return show_error_by({"model": self.noise}, "signal-to-noise ratio", self.headline.replace("_", " ")) if self.noise else None
+    return (
+        show_error_by(
+            {"model": self.noise}, "signal-to-noise ratio", self.headline.replace("_", " ")
+        )
+        if self.noise
+        else None
+    )
 
 # %% ../../nbs/evaluation/06_report.ipynb #49077070
 @patch_to(Report)
 def spectrograms(self):
     "Pictures of the worst recordings; None for pictures and texts."
-    if not isinstance(self.marked, Heard): return None
-    return show_sounds([self.part.data.items[self.part.ids[i]] for i in self.worst_rows(len(self.marked.rows))], [r["title"] for r in self.marked.rows], across=3)
+    if not isinstance(self.marked, Heard):
+        return None
+    return show_sounds(
+        [self.part.data.items[self.part.ids[i]] for i in self.worst_rows(len(self.marked.rows))],
+        [r["title"] for r in self.marked.rows],
+        across=3,
+    )
+
 
 @patch_to(Report)
 def examples(self):
     "The texts of each class that the model is surest of, right and wrong, or ten transcripts, as a DataFrame; None for pictures and other tasks."
     if self.task.kind == "transcription":
         import pandas as pd
+
         some = permutation(len(self.part), self.part.data.seed, "examples")[:10]
-        return pd.DataFrame({"said": [self.part.labels[i] for i in some], "written": [self.probabilities[i] for i in some]})
-    return class_examples(self.part.data, self.part.ids, self.probabilities) if self.task.modality == "text" and self.task.kind == "single_label" else None
+        return pd.DataFrame(
+            {
+                "said": [self.part.labels[i] for i in some],
+                "written": [self.probabilities[i] for i in some],
+            }
+        )
+    return (
+        class_examples(self.part.data, self.part.ids, self.probabilities)
+        if self.task.modality == "text" and self.task.kind == "single_label"
+        else None
+    )
 
 # %% ../../nbs/evaluation/06_report.ipynb #39ece25b
 @patch_to(Report)
@@ -665,58 +841,137 @@ def classes_table(self):
 @patch_to(Report)
 def to_json(self) -> dict:
     "All figures as plain data: what metrics.json holds."
-    out = {"verdict": self.verdict, "headline": self.headline, "rows": len(self.part), "model": self.model, "figures": self.figures, "baselines": self.baselines, "gain": self.gain,
-           "tested_models": self.tested_models, "notes": self.notes, "data": {"fingerprint": self.part.data.fingerprint, "split": self.part.data.split_fingerprint, "source": self.part.data.source}}
-    if self.noise: out["noise"] = self.noise
-    if self.threshold: out["threshold"] = dict(zip(("positive", "probability"), self.threshold))
-    if self.target: out["target"] = self.target
-    if self.succession: out["succession"] = self.succession
-    if isinstance(self.marked, Marked): out["worst"] = self.marked
-    if isinstance(self.marked, Heard): out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
-    if (table := self.examples()) is not None: out["examples"] = table.to_dict("records")
+    out = {
+        "verdict": self.verdict,
+        "headline": self.headline,
+        "rows": len(self.part),
+        "model": self.model,
+        "figures": self.figures,
+        "baselines": self.baselines,
+        "gain": self.gain,
+        "tested_models": self.tested_models,
+        "notes": self.notes,
+        "data": {
+            "fingerprint": self.part.data.fingerprint,
+            "split": self.part.data.split_fingerprint,
+            "source": self.part.data.source,
+        },
+    }
+    if self.noise:
+        out["noise"] = self.noise
+    if self.threshold:
+        out["threshold"] = dict(zip(("positive", "probability"), self.threshold))
+    if self.target:
+        out["target"] = self.target
+    if self.succession:
+        out["succession"] = self.succession
+    if isinstance(self.marked, Marked):
+        out["worst"] = self.marked
+    if isinstance(self.marked, Heard):
+        out["heard"] = [{k: v for k, v in r.items() if k != "sound"} for r in self.marked.rows]
+    if (table := self.examples()) is not None:
+        out["examples"] = table.to_dict("records")
     if self.task.kind == "single_label":
-        out |= {"classes": self.task.classes, "confusion": confusion_counts(self.part.labels, self.predicted, len(self.task.classes)),
-                "per_class": per_class(self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted), "calibration_error": expected_calibration_error(self.part.labels, self.probabilities)}
+        out |= {
+            "classes": self.task.classes,
+            "confusion": confusion_counts(self.part.labels, self.predicted, len(self.task.classes)),
+            "per_class": per_class(
+                self.part.labels, self.probabilities, self.task.classes, predicted=self.predicted
+            ),
+            "calibration_error": expected_calibration_error(self.part.labels, self.probabilities),
+        }
     return jsonable(out)
 
-@patch_to(Report)
-def predicted_texts(self) -> list:  # n class names, names of several labels between commas, numbers or texts
-    "What is predicted of each row, as predictions.csv holds it."
-    kind, classes = self.task.kind, self.task.classes
-    if kind == "single_label": return [classes[c] for c in self.predicted]
-    if kind == "multi_label": return [", ".join(np.array(classes)[row]) or "none" for row in self.predicted]
-    return list(self.predicted)
 
 @patch_to(Report)
-def save(self,
+def predicted_texts(
+    self,
+) -> list:  # n class names, names of several labels between commas, numbers or texts
+    "What is predicted of each row, as predictions.csv holds it."
+    kind, classes = self.task.kind, self.task.classes
+    if kind == "single_label":
+        return [classes[c] for c in self.predicted]
+    if kind == "multi_label":
+        return [", ".join(np.array(classes)[row]) or "none" for row in self.predicted]
+    return list(self.predicted)
+
+
+@patch_to(Report)
+def save(
+    self,
     folder: str | Path | None = None,  # default: the run's folder; without one, nothing is written
 ) -> Path | None:
     "Write metrics.json, predictions.csv, the figures and sounds, and the cases to look through."
     folder = Path(folder) if folder else run_dir()
-    if folder is None: return None
+    if folder is None:
+        return None
     write_json(folder / "metrics.json", self)
     keep_split(self.part.data, folder)
-    for name in ("confusion", "calibration", "lengths", "speakers", "noises", "spectrograms", "worst"):
-        if hasattr(fig := getattr(self, name)(), "savefig"): save_figure(fig, name, folder)
+    for name in (
+        "confusion",
+        "calibration",
+        "lengths",
+        "speakers",
+        "noises",
+        "spectrograms",
+        "worst",
+    ):
+        if hasattr(fig := getattr(self, name)(), "savefig"):
+            save_figure(fig, name, folder)
     if isinstance(self.marked, Heard):
-        for k, r in enumerate(self.marked.rows): write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
+        for k, r in enumerate(self.marked.rows):
+            write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
     import pandas as pd
+
     data, p = self.part.data, self.probabilities
-    table = pd.DataFrame({"row": self.part.ids, "item": [str(v) if isinstance(v, (str, Path, Clip)) else " ▸ ".join(v) if isinstance(v, tuple) and isinstance(v[0], str) else "" for v in (data.items[i] for i in self.part.ids)], "label": data.labels[self.part.ids] if self.task.kind == "regression" else [data.label_text(i) for i in self.part.ids]})
+    table = pd.DataFrame(
+        {
+            "row": self.part.ids,
+            "item": [
+                str(v)
+                if isinstance(v, (str, Path, Clip))
+                else " ▸ ".join(v)
+                if isinstance(v, tuple) and isinstance(v[0], str)
+                else ""
+                for v in (data.items[i] for i in self.part.ids)
+            ],
+            "label": data.labels[self.part.ids]
+            if self.task.kind == "regression"
+            else [data.label_text(i) for i in self.part.ids],
+        }
+    )
     table["predicted"] = self.predicted_texts()
-    if p.ndim > 1: table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
-    if data.task.modality == "tabular": table = table.drop(columns="item").join(data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)")
+    if p.ndim > 1:
+        table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
+    if data.task.modality == "tabular":
+        table = table.drop(columns="item").join(
+            data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)"
+        )
     write_atomic(folder / "predictions.csv", table.to_csv(index=False))
-    cases = [c for part, said in [*self.beside.values(), (self.part, self.probabilities)] for c in worst_cases(part, said)]
-    write_json(folder / "cases.json", {"kind": self.task.kind, "modality": self.task.modality, "classes": self.task.classes, "cases": cases})
+    cases = [
+        c
+        for part, said in [*self.beside.values(), (self.part, self.probabilities)]
+        for c in worst_cases(part, said)
+    ]
+    write_json(
+        folder / "cases.json",
+        {
+            "kind": self.task.kind,
+            "modality": self.task.modality,
+            "classes": self.task.classes,
+            "cases": cases,
+        },
+    )
     return folder
 
 # %% ../../nbs/evaluation/06_report.ipynb #0c896130
 def save_figure(fig, name: str, folder: str | Path | None = None) -> Path | None:
     "Keep a figure in the run's figures folder (or another run folder) as PNG, for the report; without a run, do nothing."
     import io
+
     folder = Path(folder) if folder else run_dir()
-    if folder is None: return None
+    if folder is None:
+        return None
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=110)
     return write_atomic(folder / "figures" / f"{name}.png", buffer.getvalue())

@@ -12,12 +12,11 @@ import shlex
 
 import numpy as np
 
-from ..reading.printable import drawable, drawables
 from ..core import UsageError, permutation
-from ..data.dataset import Part, Task, with_letters
+from ..data.dataset import Data, Part, Task, with_letters
 from ..metrics.scores import bootstrap_mean, headline, score
+from ..reading.printable import drawable, drawables
 from ..runfolder import Progress
-from ..data.dataset import Data
 
 # %% ../../nbs/evaluation/04_tables.ipynb #bd7dce8f
 def column_importance(
@@ -28,16 +27,19 @@ def column_importance(
 ):  # DataFrame: column, importance (fall of the headline score), spread (over the shuffles); the largest first
     "How much worse the model is without what a column says."
     import pandas as pd
+
     data, kind, (metric, higher) = part.data, model.task.kind, headline(model.task.kind)
     ids = part.ids[permutation(len(part), data.seed, "importance")[:most]]
     frame, y = data.items.frame.iloc[ids].reset_index(drop=True), data.labels[ids]
     columns, rows = list(dict.fromkeys(f.name for f in model.prep.features)), []
+
     def judged(table) -> float:
         "The headline score of some rows, by what the model predicts; higher is better."
         p = model.predict(model.read(table), "")
         predicted = model.task.decide(p, model.threshold) if model.threshold else None
         found = score(kind, y, p, model.task.classes, n_boot=0, predicted=predicted)[metric].value
         return found if higher else -found
+
     bar, base = Progress("importance", len(columns) * repeats), judged(frame)
     for c in columns:
         falls = []
@@ -45,8 +47,11 @@ def column_importance(
             order = permutation(len(ids), data.seed, "shuffle", c, r)
             falls.append(base - judged(frame.assign(**{c: frame[c].to_numpy()[order]})))
             bar.update(len(rows) * repeats + r + 1)
-        rows.append({"column": c, "importance": float(np.mean(falls)), "spread": float(np.std(falls))})
+        rows.append(
+            {"column": c, "importance": float(np.mean(falls)), "spread": float(np.std(falls))}
+        )
     return pd.DataFrame(rows).sort_values("importance", ascending=False, ignore_index=True)
+
 
 @with_letters
 def show_importance(
@@ -56,11 +61,20 @@ def show_importance(
 ):
     "A bar for each column, as a figure."
     import matplotlib.pyplot as plt
+
     table = table.head(most)[::-1]
-    fig, ax = plt.subplots(figsize=(6, .3 * len(table) + .9), layout="constrained")
-    ax.barh(range(len(table)), table["importance"], xerr=table["spread"], color="tab:blue", ecolor="grey")
+    fig, ax = plt.subplots(figsize=(6, 0.3 * len(table) + 0.9), layout="constrained")
+    ax.barh(
+        range(len(table)),
+        table["importance"],
+        xerr=table["spread"],
+        color="tab:blue",
+        ecolor="grey",
+    )
     ax.set_yticks(range(len(table)), drawables(table["column"]))
-    ax.set_xlabel(f"how much worse the {drawable(metric.replace('_', ' '))} is when the column is shuffled")
+    ax.set_xlabel(
+        f"how much worse the {drawable(metric.replace('_', ' '))} is when the column is shuffled"
+    )
     plt.close(fig)
     return fig
 
@@ -76,20 +90,57 @@ def show_dependence(
 ):
     "The mean prediction over the values of each column, as a figure."
     import matplotlib.pyplot as plt
-    columns, classes = list(columns or dict.fromkeys(f.name for f in model.prep.features))[:4], model.task.classes
-    if classes and target is not None and target not in classes: raise UsageError(f"{target!r} was given as the class to draw; the classes are {', '.join(classes)}")
-    at, frame = classes.index(target) if target else -1, part.data.items.frame.iloc[part.ids[permutation(len(part), part.data.seed, "dependence")[:most]]].reset_index(drop=True)
-    fig, axes = plt.subplots(1, len(columns), figsize=(2.7 * len(columns) + .5, 2.6), layout="constrained", squeeze=False, sharey=True)
+
+    columns, classes = (
+        list(columns or dict.fromkeys(f.name for f in model.prep.features))[:4],
+        model.task.classes,
+    )
+    if classes and target is not None and target not in classes:
+        raise UsageError(
+            f"{target!r} was given as the class to draw; the classes are {', '.join(classes)}"
+        )
+    at, frame = (
+        classes.index(target) if target else -1,
+        part.data.items.frame.iloc[
+            part.ids[permutation(len(part), part.data.seed, "dependence")[:most]]
+        ].reset_index(drop=True),
+    )
+    fig, axes = plt.subplots(
+        1,
+        len(columns),
+        figsize=(2.7 * len(columns) + 0.5, 2.6),
+        layout="constrained",
+        squeeze=False,
+        sharey=True,
+    )
     for ax, c in zip(axes[0], columns):
         seen, number = part.data.items.frame[c].dropna(), frame[c].dtype.kind in "fM"
-        values = np.unique(seen.quantile(np.linspace(.02, .98, points), interpolation="nearest")) if number else list(seen.value_counts().index[:8])
-        said = [p if p.ndim == 1 else p[:, at] for v in values for p in [model.predict(model.read(frame.assign(**{c: v})), "")]]
-        mean, (low, high) = np.mean(said, 1), np.quantile(said, [.1, .9], 1)
-        if number: ax.plot(values, mean); ax.fill_between(values, low, high, alpha=.15)
-        else: ax.vlines(range(len(values)), low, high); ax.plot(range(len(values)), mean, "o"); ax.set_xticks(range(len(values)), drawables(values, 14), rotation=60, ha="right", fontsize=7)
-        if frame[c].dtype.kind == "M": ax.tick_params(axis="x", labelrotation=60, labelsize=7)
+        values = (
+            np.unique(seen.quantile(np.linspace(0.02, 0.98, points), interpolation="nearest"))
+            if number
+            else list(seen.value_counts().index[:8])
+        )
+        said = [
+            p if p.ndim == 1 else p[:, at]
+            for v in values
+            for p in [model.predict(model.read(frame.assign(**{c: v})), "")]
+        ]
+        mean, (low, high) = np.mean(said, 1), np.quantile(said, [0.1, 0.9], 1)
+        if number:
+            ax.plot(values, mean)
+            ax.fill_between(values, low, high, alpha=0.15)
+        else:
+            ax.vlines(range(len(values)), low, high)
+            ax.plot(range(len(values)), mean, "o")
+            ax.set_xticks(
+                range(len(values)), drawables(values, 14), rotation=60, ha="right", fontsize=7
+            )
+        if frame[c].dtype.kind == "M":
+            ax.tick_params(axis="x", labelrotation=60, labelsize=7)
         ax.set_xlabel(drawable(c))
-    axes[0, 0].set_ylabel(f"probability of {drawable(classes[at])}" if classes else drawable(model.task.target))
+    axes[0, 0].set_ylabel(
+        f"probability of {drawable(classes[at])}" if classes else drawable(model.task.target)
+    )
     plt.close(fig)
     return fig
 
@@ -123,10 +174,17 @@ def show_tree(
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, plot_tree
 
     number, data = model.task.kind == "regression", part.data
-    said = lambda p: (
-        model.predict(p, "") if number else model.task.decide(model.predict(p, ""), model.threshold)
-    )
-    asked = lambda p: readable(model.prep, data.items.frame.iloc[p.ids])
+
+    def said(p):
+        return (
+            model.predict(p, "")
+            if number
+            else model.task.decide(model.predict(p, ""), model.threshold)
+        )
+
+    def asked(p):
+        return readable(model.prep, data.items.frame.iloc[p.ids])
+
     x = asked(data.train)
     tree = (DecisionTreeRegressor if number else DecisionTreeClassifier)(
         max_depth=depth, min_samples_leaf=max(1, len(x) // 50), random_state=0
@@ -237,16 +295,25 @@ def best_threshold(
     p: np.ndarray,  # (n,) said probability that it is
     miss: float = 1.0,  # cost of a row that is so and was not said [0..]
     alarm: float = 1.0,  # cost of a row that is not so and was said [0..]
-) -> tuple[float, np.ndarray, np.ndarray]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
+) -> tuple[
+    float, np.ndarray, np.ndarray
+]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
     "The probability from which saying yes is cheapest on these rows."
     _check_costs(miss, alarm)
     tried = np.unique(np.concatenate([[0.0], np.quantile(p, np.linspace(0, 1, 201)), [1.0 + 1e-9]]))
     cost = np.array([miss * (y & (p < t)).mean() + alarm * (~y & (p >= t)).mean() for t in tried])
     low = np.flatnonzero(cost <= cost.min() + 1e-12)
-    return float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]), tried, cost  # of equal ones the nearest to what a calibrated model would need
+    return (
+        float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]),
+        tried,
+        cost,
+    )  # of equal ones the nearest to what a calibrated model would need
+
 
 def threshold_of(
-    known: tuple[np.ndarray, np.ndarray],  # (n,) labels and (n,C) probabilities of rows that were not trained on
+    known: tuple[
+        np.ndarray, np.ndarray
+    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on
     task: Task,
     positive: str | None,  # the class that is to be found
     miss: float = 1.0,  # cost of a row of that class that is not found [0..]
@@ -258,9 +325,12 @@ def threshold_of(
     c = task.classes.index(positive)
     return positive, best_threshold(known[0] == c, known[1][:, c], miss, alarm)[0]
 
+
 @with_letters
 def show_threshold(
-    known: tuple[np.ndarray, np.ndarray],  # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
+    known: tuple[
+        np.ndarray, np.ndarray
+    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
     part: Part,
     p: np.ndarray,  # (n,C) probabilities of the part, to count its cost
     positive: str | None = None,  # the class that is to be found; default: the last
@@ -269,16 +339,33 @@ def show_threshold(
 ):
     "Cost over threshold with the best one marked, and its cost on the part, as a figure with that as its title; None for numbers and more than two classes."
     import matplotlib.pyplot as plt
+
     classes = part.data.task.classes
-    if len(classes) != 2: return None
-    if positive is not None and positive not in classes: raise UsageError(f"positive is {positive!r}; the classes are {', '.join(classes)}")
+    if len(classes) != 2:
+        return None
+    if positive is not None and positive not in classes:
+        raise UsageError(f"positive is {positive!r}; the classes are {', '.join(classes)}")
     c = classes.index(positive) if positive else 1
     t, tried, cost = best_threshold(known[0] == c, known[1][:, c], miss, alarm)
-    at = lambda cut: (miss * ((part.labels == c) & (p[:, c] < cut)) + alarm * ((part.labels != c) & (p[:, c] >= cut))).astype(float)
+
+    def at(cut):
+        return (
+            miss * ((part.labels == c) & (p[:, c] < cut))
+            + alarm * ((part.labels != c) & (p[:, c] >= cut))
+        ).astype(float)
+
     fig, ax = plt.subplots(figsize=(5.2, 2.9), layout="constrained")
-    ax.plot(tried, cost); ax.axvline(t, color="tab:green"); ax.axvline(.5, color="grey", ls="--", lw=.8)
-    ax.set(xlabel=f"probability from which {drawable(classes[c])} is predicted", ylabel="cost a row, out of fold")
-    ax.set_title(f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(.5))} from 0.50", fontsize=9)
+    ax.plot(tried, cost)
+    ax.axvline(t, color="tab:green")
+    ax.axvline(0.5, color="grey", ls="--", lw=0.8)
+    ax.set(
+        xlabel=f"probability from which {drawable(classes[c])} is predicted",
+        ylabel="cost a row, out of fold",
+    )
+    ax.set_title(
+        f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(0.5))} from 0.50",
+        fontsize=9,
+    )
     plt.close(fig)
     return fig
 
@@ -288,34 +375,49 @@ def half_width(
     level: float = 0.9,  # share of new rows whose true number is to lie inside (0..1)
 ) -> float:
     "How far to go to either side of a prediction."
-    if not 0 < level < 1: raise UsageError(f"level is {level}; it must lie between 0 and 1")
+    if not 0 < level < 1:
+        raise UsageError(f"level is {level}; it must lie between 0 and 1")
     rank = int(np.ceil((len(errors) + 1) * level))
     return float(np.sort(errors)[rank - 1]) if rank <= len(errors) else float("inf")
 
+
 def interval_of(
-    known: tuple[np.ndarray, np.ndarray],  # (n,) numbers and what was said of them, of rows that were not trained on; or labels and (n,C) probabilities
+    known: tuple[
+        np.ndarray, np.ndarray
+    ],  # (n,) numbers and what was said of them, of rows that were not trained on; or labels and (n,C) probabilities
     level: float = 0.9,
 ) -> tuple[float, float] | None:
     "Level and half width as `save` keeps them; None for classes, and where so few rows promise nothing."
-    if np.ndim(known[1]) != 1: return None
+    if np.ndim(known[1]) != 1:
+        return None
     wide = half_width(np.abs(known[0] - known[1]), level)
     return (level, wide) if np.isfinite(wide) else None
 
+
 @with_letters
 def show_intervals(
-    known: tuple[np.ndarray, np.ndarray],  # (n,) numbers and what was said of them, of rows that were not trained on
+    known: tuple[
+        np.ndarray, np.ndarray
+    ],  # (n,) numbers and what was said of them, of rows that were not trained on
     part: Part,
     p: np.ndarray,  # (n,) what is said of the part
     level: float = 0.9,
 ):
     "Residuals over what was said, with the interval and how many rows lie in it, as a figure; None for classes."
     import matplotlib.pyplot as plt
-    if p.ndim != 1: return None
+
+    if p.ndim != 1:
+        return None
     wide, error = half_width(np.abs(known[0] - known[1]), level), part.labels - p
     fig, ax = plt.subplots(figsize=(5.2, 2.8), layout="constrained")
-    ax.scatter(p, error, s=7); ax.axhline(0, color="grey", lw=.8)
-    for side in (-wide, wide): ax.axhline(side, color="tab:green", lw=1)
+    ax.scatter(p, error, s=7)
+    ax.axhline(0, color="grey", lw=0.8)
+    for side in (-wide, wide):
+        ax.axhline(side, color="tab:green", lw=1)
     ax.set(xlabel=f"predicted {drawable(part.data.task.target)}", ylabel="true − predicted")
-    ax.set_title(f"± {wide:.4g} is to hold {level:.0%}, and holds\n{bootstrap_mean((np.abs(error) <= wide).astype(float))} of {len(part)} {part.name} rows", fontsize=9)
+    ax.set_title(
+        f"± {wide:.4g} is to hold {level:.0%}, and holds\n{bootstrap_mean((np.abs(error) <= wide).astype(float))} of {len(part)} {part.name} rows",
+        fontsize=9,
+    )
     plt.close(fig)
     return fig

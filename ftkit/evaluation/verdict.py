@@ -20,8 +20,8 @@ from ..core import Registry
 from ..data.dataset import Data
 from ..metrics.scores import Figure, headline
 from ..quality.personal import find_personal
-from ..runfolder import verdict_lines
 from ..quality.tables import CERTAIN, LIKELY, columns_that_tell
+from ..runfolder import verdict_lines
 
 # %% ../../nbs/evaluation/05_verdict.ipynb #a51b372d
 @dataclasses.dataclass(frozen=True)

@@ -22,69 +22,112 @@ from ..reading.pictures import PictureError, open_picture, square
 @dataclasses.dataclass(frozen=True)
 class Prep:
     "How a picture becomes the model's input; saved with the model."
+
     modality: ClassVar[str] = "image"
-    chunk: ClassVar[dict] = {"cpu": 8, "cuda": 64, "mps": 64}  # rows of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {
+        "cpu": 8,
+        "cuda": 64,
+        "mps": 64,
+    }  # rows of the canonical batch, by kind of device
     size: int = 224  # pixels a side
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of each channel, in [0, 1]
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # of each channel, in [0, 1]
     interpolation: str = "bicubic"  # "bilinear" or "bicubic"
     fit: str = "pad"  # how a picture becomes square: pad, crop or squash
     background: int = 255  # grey level of the padding and behind transparency [0..255]
-    light: dict | None = None  # what is black and white in pictures deeper than 8 bits, by kind of number; None: each as its own values say
+    light: dict | None = (
+        None  # what is black and white in pictures deeper than 8 bits, by kind of number; None: each as its own values say
+    )
 
-    def __str__(self): return f"{self.size}×{self.size}, {self.fit}"
-    def __call__(self,
+    def __str__(self):
+        return f"{self.size}×{self.size}, {self.fit}"
+
+    def __call__(
+        self,
         x: torch.Tensor,  # (B,3,H,W) uint8, or float in [0, 255]
     ) -> torch.Tensor:  # (B,3,H,W) float32
         "Scale to the mean and spread of the pretraining."
-        mean, std = (to_device(np.float32(v), x.device).view(1, -1, 1, 1) * 255 for v in (self.mean, self.std))
+        mean, std = (
+            to_device(np.float32(v), x.device).view(1, -1, 1, 1) * 255
+            for v in (self.mean, self.std)
+        )
         return (x.float() - mean) / std
 
 # %% ../../nbs/inputs/00_images.ipynb #6e6ef9ec
 class Pictures:
     "Pictures as a network reads them."
+
     lengths = None  # all alike
     noun, there = "pictures", None
-    def __init__(self,
+
+    def __init__(
+        self,
         x: np.ndarray,  # (N,3,size,size) uint8, may be memory-mapped
         prep: Prep,
         told: list[str] | None = None,  # what the reader should know of each
-    ): self.x, self.prep, self.told = x, prep, told or [""] * len(x)
-    def __len__(self): return len(self.x)
-    def batch(self,
+    ):
+        self.x, self.prep, self.told = x, prep, told or [""] * len(x)
+
+    def __len__(self):
+        return len(self.x)
+
+    def batch(
+        self,
         ids: np.ndarray,  # (B,) row numbers
         device: torch.device,
         change=None,  # function (B,3,H,W) uint8 on the device -> the same: augmentation
     ) -> torch.Tensor:  # (B,3,H,W) float32 on the device
         x = self._taken(np.asarray(ids), torch.device(device))
         return self.prep(change(x) if change else x)
+
     def _taken(self, ids: np.ndarray, device: torch.device) -> torch.Tensor:
         "Some pictures as bytes (B,3,H,W) on the device; a GPU holds them all where they fill no more than a third of what is free there."
-        if device.type == "cuda" and self.there is None and len(self.x): self.there = _moved(self.x, device) if self.x.nbytes < torch.cuda.mem_get_info(device)[0] / 3 else False
-        if device.type == "cuda" and self.there is not False: return self.there[to_device(ids, device)]
+        if device.type == "cuda" and self.there is None and len(self.x):
+            self.there = (
+                _moved(self.x, device)
+                if self.x.nbytes < torch.cuda.mem_get_info(device)[0] / 3
+                else False
+            )
+        if device.type == "cuda" and self.there is not False:
+            return self.there[to_device(ids, device)]
         x = to_device(self.x[ids], device)
         let_go(self.x)
         return x
+
     def canonical(self, ids: np.ndarray, chunk: int, device):
         "Pieces of the rows: (positions, how many of them count, network input)."
         ids = np.asarray(ids)
         for i in range(0, len(ids), chunk):
             at = np.arange(i, min(i + chunk, len(ids)))
-            yield at, self.batch(np.resize(ids[at], chunk), device).contiguous(memory_format=torch.channels_last)
-    def units(self, ids) -> int: return len(ids)  # how many inputs of the body the rows are
-    def pool(self, f: np.ndarray, ids) -> np.ndarray: return f  # one input is one row
-    def notes(self, name: str) -> list[str]: return []
+            yield (
+                at,
+                self.batch(np.resize(ids[at], chunk), device).contiguous(
+                    memory_format=torch.channels_last
+                ),
+            )
+
+    def units(self, ids) -> int:
+        return len(ids)  # how many inputs of the body the rows are
+
+    def pool(self, f: np.ndarray, ids) -> np.ndarray:
+        return f  # one input is one row
+
+    def notes(self, name: str) -> list[str]:
+        return []
 
 # %% ../../nbs/inputs/00_images.ipynb #1300818e
 def let_go(x: np.ndarray) -> None:
     "The pages read of a memory-mapped array leave the process: 20,000 pictures would be 3 GB; they are read again when they are needed."
     file = getattr(x, "_mmap", None)
-    if hasattr(file, "madvise") and hasattr(mmap, "MADV_DONTNEED"): file.madvise(mmap.MADV_DONTNEED)
+    if hasattr(file, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+        file.madvise(mmap.MADV_DONTNEED)
+
 
 def _moved(x: np.ndarray, device: torch.device) -> torch.Tensor:
     "The array on the device, copied in blocks of 64 rows: it may be memory-mapped and larger than memory."
     there = torch.empty(x.shape, dtype=torch.uint8, device=device)
-    for i in range(0, len(x), 64): there[i:i + 64] = torch.from_numpy(np.array(x[i:i + 64]))
+    for i in range(0, len(x), 64):
+        there[i : i + 64] = torch.from_numpy(np.array(x[i : i + 64]))
     return there
 
 # %% ../../nbs/inputs/00_images.ipynb #cdef0c4d
@@ -93,18 +136,29 @@ def input_size(
     sizes: np.ndarray | None,  # (N,2) width and height of the pictures
 ) -> int:
     "The body's own size, at most eight times the pictures' median side, in steps of 32, at least 64."
-    if sizes is None or not len(sizes): return own
+    if sizes is None or not len(sizes):
+        return own
     return min(own, max(64, 32 * round(8 * float(np.median(sizes.max(1))) / 32)))
+
 
 @patch_to(Prep)
 def bound(self, data: Data, asked: dict) -> Prep:
     "With size and background chosen from the data, where they were not asked for."
-    return dataclasses.replace(self, size=asked.get("size") or input_size(self.size, data.sizes), background=data.background, light=data.light)
+    return dataclasses.replace(
+        self,
+        size=asked.get("size") or input_size(self.size, data.sizes),
+        background=data.background,
+        light=data.light,
+    )
+
 
 @patch_to(Prep)
 def inputs(self, data: Data, tokenizer=None) -> Pictures:
     "All rows of the data, decoded once for all runs."
-    return Pictures(data.pixels(self.size, self.fit, self.interpolation, self.background, self.light), self)
+    return Pictures(
+        data.pixels(self.size, self.fit, self.interpolation, self.background, self.light), self
+    )
+
 
 @patch_to(Prep)
 def read(self, sources: list, tokenizer=None) -> Pictures:
@@ -117,6 +171,11 @@ def read(self, sources: list, tokenizer=None) -> Pictures:
             wrong.append(str(e))
             continue
         told.append(picture.info["ftkit"])
-        x[i] = square(picture, self.size, self.fit, self.interpolation, self.background).transpose(2, 0, 1)
-    if wrong: raise PictureError("; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""))
+        x[i] = square(picture, self.size, self.fit, self.interpolation, self.background).transpose(
+            2, 0, 1
+        )
+    if wrong:
+        raise PictureError(
+            "; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+        )
     return Pictures(x, self, told)

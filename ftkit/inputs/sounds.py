@@ -14,16 +14,21 @@ import torch
 
 from ..augment.images import to_device
 from ..core import UsageError, patch_to
-from ..reading.sounds import SoundError, open_sound
 from ..data.dataset import Data
 from .texts import Pieces, few_shapes, padded_length
+from ..reading.sounds import SoundError, open_sound
 
 # %% ../../nbs/inputs/03_sounds.ipynb #64acaa95
 @dataclasses.dataclass(frozen=True)
 class SpeechPrep:
     "How a recording becomes the model's input; saved with the model."
+
     modality: ClassVar[str] = "speech"
-    chunk: ClassVar[dict] = {"cpu": 4, "cuda": 32, "mps": 32}  # pieces of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {
+        "cpu": 4,
+        "cuda": 32,
+        "mps": 32,
+    }  # pieces of the canonical batch, by kind of device
     rate: int = 16000  # samples a second
     max_seconds: float = 30.0  # of the longest piece that is read at once [1..]
     window: int = 400  # samples the first frame of the body's output needs
@@ -31,12 +36,23 @@ class SpeechPrep:
     normalise: bool = False  # bring each piece to mean 0 and spread 1
 
     def __post_init__(self):
-        if not 1 <= self.max_seconds: raise UsageError(f"max_seconds is {self.max_seconds:g}; it must be at least 1, longer recordings are read in pieces")
-    def __str__(self): return f"{self.rate / 1000:g} kHz, pieces of at most {self.max_seconds:g} s"
-    def frames(self, n): return np.maximum(1, (np.asarray(n) - self.window) // self.hop + 1)  # samples -> frames
-    def samples(self, frames: int) -> int: return self.window + int(frames) * self.hop - 1  # the most samples that give so many frames
+        if not 1 <= self.max_seconds:
+            raise UsageError(
+                f"max_seconds is {self.max_seconds:g}; it must be at least 1, longer recordings are read in pieces"
+            )
+
+    def __str__(self):
+        return f"{self.rate / 1000:g} kHz, pieces of at most {self.max_seconds:g} s"
+
+    def frames(self, n):
+        return np.maximum(1, (np.asarray(n) - self.window) // self.hop + 1)  # samples -> frames
+
+    def samples(self, frames: int) -> int:
+        return self.window + int(frames) * self.hop - 1  # the most samples that give so many frames
+
     @property
-    def longest(self) -> int: return int(self.max_seconds * self.rate)  # samples
+    def longest(self) -> int:
+        return int(self.max_seconds * self.rate)  # samples
 
 # %% ../../nbs/inputs/03_sounds.ipynb #3f3551ea
 def pauses(
@@ -48,7 +64,9 @@ def pauses(
     ends, start, n = [], 0, rate // 10
     while len(wave) - start > longest:
         low = start + longest * 3 // 4
-        level = np.concatenate([[0.0], np.cumsum(np.square(wave[low:start + longest].astype(np.float64)))])
+        level = np.concatenate(
+            [[0.0], np.cumsum(np.square(wave[low : start + longest].astype(np.float64)))]
+        )
         start = low + int(np.argmin(level[n:] - level[:-n])) + n // 2
         ends.append(start)
     return [*ends, len(wave)]
@@ -56,8 +74,11 @@ def pauses(
 # %% ../../nbs/inputs/03_sounds.ipynb #c08d129e
 class Sounds(Pieces):
     "Recordings as a network reads them."
+
     noun, unit = "recordings", "frames"
-    def __init__(self,
+
+    def __init__(
+        self,
         flat: np.ndarray,  # (samples,) int16, may be memory-mapped, or float32 in [-1, 1]: all recordings, one behind the other
         until: np.ndarray,  # (N,) where each ends
         prep: SpeechPrep,
@@ -65,39 +86,76 @@ class Sounds(Pieces):
         self.flat, self.until, self.prep = flat, np.asarray(until, np.int64), prep
         few_shapes()
         since = np.concatenate([[0], self.until[:-1]])
-        cuts = [[int(b)] if b - a <= prep.longest else [a + e for e in pauses(flat[a:b], prep.longest, prep.rate)] for a, b in zip(since, self.until)]
+        cuts = [
+            [int(b)]
+            if b - a <= prep.longest
+            else [a + e for e in pauses(flat[a:b], prep.longest, prep.rate)]
+            for a, b in zip(since, self.until)
+        ]
         self.rows = np.repeat(np.arange(len(cuts)), [len(c) for c in cuts])  # of each piece
         self.first = np.searchsorted(self.rows, np.arange(len(cuts) + 1))
-        self.stop = np.array([e for c in cuts for e in c], np.int64)  # samples: where a piece ends; it starts where the one before ends
+        self.stop = np.array(
+            [e for c in cuts for e in c], np.int64
+        )  # samples: where a piece ends; it starts where the one before ends
         self.sizes = self.prep.frames(np.diff(self.stop, prepend=0))  # frames of each piece
         self.ends = np.cumsum(self.sizes)
-        self.lengths = np.add.reduceat(self.sizes, self.first[:-1]) if len(cuts) else np.zeros(0, int)  # frames of each row
-    def __len__(self): return len(self.until)
+        self.lengths = (
+            np.add.reduceat(self.sizes, self.first[:-1]) if len(cuts) else np.zeros(0, int)
+        )  # frames of each row
+
+    def __len__(self):
+        return len(self.until)
+
     def edges(self, i: int) -> np.ndarray:  # (pieces+1,)
         "Seconds into recording i where its pieces begin, and where the last one ends."
-        return np.concatenate([[0.0], (self.stop[self.first[i]:self.first[i + 1]] - (self.until[i - 1] if i else 0)) / self.prep.rate])
-    def seconds(self, i: int) -> np.ndarray: return np.concatenate([e + np.arange(n) * self.prep.hop / self.prep.rate for e, n in zip(self.edges(i), self.sizes[self.first[i]:self.first[i + 1]])])  # (T,) where its frames begin
+        return np.concatenate(
+            [
+                [0.0],
+                (self.stop[self.first[i] : self.first[i + 1]] - (self.until[i - 1] if i else 0))
+                / self.prep.rate,
+            ]
+        )
+
+    def seconds(self, i: int) -> np.ndarray:
+        return np.concatenate(
+            [
+                e + np.arange(n) * self.prep.hop / self.prep.rate
+                for e, n in zip(self.edges(i), self.sizes[self.first[i] : self.first[i + 1]])
+            ]
+        )  # (T,) where its frames begin
+
     def wave(self, a: int, b: int) -> np.ndarray:
         "(b-a,) float32 in [-1, 1]."
         part = self.flat[a:b]
         return part.astype(np.float32) / 32768 if part.dtype == np.int16 else part
-    def waves(self, ids) -> list[np.ndarray]: return [self.wave(self.until[i - 1] if i else 0, self.until[i]) for i in ids]  # whole recordings
+
+    def waves(self, ids) -> list[np.ndarray]:
+        return [
+            self.wave(self.until[i - 1] if i else 0, self.until[i]) for i in ids
+        ]  # whole recordings
 
 # %% ../../nbs/inputs/03_sounds.ipynb #1edb0d4f
 @patch_to(Sounds)
 def _part(self, pieces: np.ndarray, length: int, device) -> dict:
     "Some pieces as the network takes them, of so many frames: waves (B,N), or what the lowest layers made of them, and how many frames each has."
-    length, kept = min(length, int(self.prep.frames(self.prep.longest))), {"frames": to_device(self.sizes[pieces], device)}
-    if self.below is not None: return {"below": self._known(pieces, length, device)} | kept
+    length, kept = (
+        min(length, int(self.prep.frames(self.prep.longest))),
+        {"frames": to_device(self.sizes[pieces], device)},
+    )
+    if self.below is not None:
+        return {"below": self._known(pieces, length, device)} | kept
     x = np.zeros((len(pieces), self.prep.samples(length)), np.float32)
     for row, i in zip(x, pieces):
         wave = self.wave(self.stop[i - 1] if i else 0, self.stop[i])
-        if self.prep.normalise: wave = (wave - wave.mean(dtype=np.float64)) / np.sqrt(wave.var(dtype=np.float64) + 1e-7)
-        row[:len(wave)] = wave
+        if self.prep.normalise:
+            wave = (wave - wave.mean(dtype=np.float64)) / np.sqrt(wave.var(dtype=np.float64) + 1e-7)
+        row[: len(wave)] = wave
     return {"waves": to_device(x, device)} | kept
 
+
 @patch_to(Sounds)
-def batch(self,
+def batch(
+    self,
     ids: np.ndarray,  # (B,) row numbers
     device: torch.device,
     change=None,  # function list of (n,) float32 -> the same, of any length: augmentation
@@ -106,30 +164,60 @@ def batch(self,
     ids = np.asarray(ids)
     if change:
         waves = [np.asarray(w, np.float32) for w in change(self.waves(ids))]
-        return Sounds(np.concatenate(waves), np.cumsum([len(w) for w in waves]), self.prep).batch(np.arange(len(ids)), device)
-    pieces, owner = self._of(ids), np.repeat(np.arange(len(ids)), self.first[ids + 1] - self.first[ids])
+        return Sounds(np.concatenate(waves), np.cumsum([len(w) for w in waves]), self.prep).batch(
+            np.arange(len(ids)), device
+        )
+    pieces, owner = (
+        self._of(ids),
+        np.repeat(np.arange(len(ids)), self.first[ids + 1] - self.first[ids]),
+    )
     longest = int(self.sizes[pieces].max())
-    x = self._part(pieces, padded_length(longest) if torch.device(device).type == "cuda" else longest, device)
+    x = self._part(
+        pieces, padded_length(longest) if torch.device(device).type == "cuda" else longest, device
+    )
     return x | ({"rows": to_device(owner, device)} if len(pieces) > len(ids) else {})
 
 # %% ../../nbs/inputs/03_sounds.ipynb #1f52c70d
 @patch_to(SpeechPrep)
-def bound(self, data: Data, asked: dict) -> SpeechPrep: return self
+def bound(self, data: Data, asked: dict) -> SpeechPrep:
+    return self
+
+
 @patch_to(SpeechPrep)
-def inputs(self, data: Data, tokenizer=None) -> Sounds: return Sounds(*data.waves(self.rate), self)
+def inputs(self, data: Data, tokenizer=None) -> Sounds:
+    return Sounds(*data.waves(self.rate), self)
+
 
 @patch_to(SpeechPrep)
 def read(self, sources: list, tokenizer=None) -> Sounds:
     "Recordings that belong to no data; all that cannot be read are named at once."
     waves, wrong = [], []
     for s in sources:
-        try: waves.append(np.clip(np.rint(open_sound(s, self.rate) * 32768), -32768, 32767).astype(np.int16))
-        except SoundError as e: wrong.append(str(e))
-    if wrong: raise SoundError("; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""))
-    return Sounds(np.concatenate([np.zeros(0, np.int16), *waves]), np.cumsum([len(w) for w in waves], dtype=np.int64), self)
+        try:
+            waves.append(
+                np.clip(np.rint(open_sound(s, self.rate) * 32768), -32768, 32767).astype(np.int16)
+            )
+        except SoundError as e:
+            wrong.append(str(e))
+    if wrong:
+        raise SoundError(
+            "; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+        )
+    return Sounds(
+        np.concatenate([np.zeros(0, np.int16), *waves]),
+        np.cumsum([len(w) for w in waves], dtype=np.int64),
+        self,
+    )
+
 
 @patch_to(Sounds)
 def notes(self, name: str) -> list[str]:
     "What the reader should know before training with the body of that name."
     long = int((np.diff(self.first) > 1).sum())
-    return [f"{long} of {len(self):,} recordings are longer than {self.prep.max_seconds:g} s; they are read in pieces, cut at pauses"] if long else []
+    return (
+        [
+            f"{long} of {len(self):,} recordings are longer than {self.prep.max_seconds:g} s; they are read in pieces, cut at pauses"
+        ]
+        if long
+        else []
+    )

@@ -20,55 +20,105 @@ import numpy as np
 import torch
 
 from ..augment.images import to_device
-from ..reading.cleaning import Clean, decode
-from ..samples.cache import build_entry, whole
 from ..core import UsageError, cache_folder, fingerprint, in_turn, patch_to, permutation
+from ..data.dataset import Data
 from .images import let_go
 from .languages import not_english, whole_share, words_of
-from ..runfolder import Progress
+from ..reading.cleaning import Clean, decode
 from ..reading.rows import DataError
-from ..data.dataset import Data
+from ..runfolder import Progress
+from ..samples.cache import build_entry, whole
 
 # %% ../../nbs/inputs/02_texts.ipynb #556ba766
 POOLINGS = ("mean", "cls", "last")
 
+
 @dataclasses.dataclass(frozen=True)
 class TextPrep:
     "How a text becomes the model's input; saved with the model."
+
     modality: ClassVar[str] = "text"
-    chunk: ClassVar[dict] = {"cpu": 16, "cuda": 64, "mps": 64}  # inputs of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {
+        "cpu": 16,
+        "cuda": 64,
+        "mps": 64,
+    }  # inputs of the canonical batch, by kind of device
     max_length: int = 256  # tokens, the special ones included [8..]
-    windows: int = 1  # pieces of max_length that a longer text is read in; their features are averaged [1..64]
+    windows: int = (
+        1  # pieces of max_length that a longer text is read in; their features are averaged [1..64]
+    )
     clean: tuple[str, ...] = ()  # steps of ftkit.reading.cleaning, in this order
     stop_words: tuple[str, ...] = ()  # the user's own, for the step of that name
     prefix: str = ""  # put before every text
     pooling: str = "mean"  # one of POOLINGS
-    knowledge: tuple[tuple[str, str], ...] = ()  # (term, fact): facts of the terms a text holds are put behind it
+    knowledge: tuple[
+        tuple[str, str], ...
+    ] = ()  # (term, fact): facts of the terms a text holds are put behind it
 
     def __post_init__(self):
-        for name in ("clean", "stop_words"): object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("clean", "stop_words"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "knowledge", tuple(map(tuple, self.knowledge)))
         Clean(self.clean, self.stop_words)  # refuses unknown steps
-        if self.pooling not in POOLINGS: raise UsageError(f"pooling is {self.pooling!r}; it must be one of {', '.join(POOLINGS)}")
-        if not (8 <= self.max_length and 1 <= self.windows <= 64): raise UsageError(f"max_length is {self.max_length} and windows is {self.windows}; they must be at least 8, and from 1 to 64")
-    def __str__(self): return f"{self.max_length} tokens" + (f" × {self.windows}" if self.windows > 1 else "") + f", {self.pooling}" + "".join(f", {s}" for s in self.clean) + (f", {len(self.knowledge)} facts" if self.knowledge else "")
+        if self.pooling not in POOLINGS:
+            raise UsageError(
+                f"pooling is {self.pooling!r}; it must be one of {', '.join(POOLINGS)}"
+            )
+        if not (8 <= self.max_length and 1 <= self.windows <= 64):
+            raise UsageError(
+                f"max_length is {self.max_length} and windows is {self.windows}; they must be at least 8, and from 1 to 64"
+            )
+
+    def __str__(self):
+        return (
+            f"{self.max_length} tokens"
+            + (f" × {self.windows}" if self.windows > 1 else "")
+            + f", {self.pooling}"
+            + "".join(f", {s}" for s in self.clean)
+            + (f", {len(self.knowledge)} facts" if self.knowledge else "")
+        )
 
 # %% ../../nbs/inputs/02_texts.ipynb #fabcf61d
 def read_knowledge(
     path: str | os.PathLike,  # CSV with two columns, term and fact, and a head line
 ) -> tuple[tuple[str, str], ...]:
     "Terms and their facts."
-    if not Path(path).is_file(): raise DataError(f"{path}: no such file; knowledge is a CSV with the columns term and fact")
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such file; knowledge is a CSV with the columns term and fact")
     rows = list(csv.reader(io.StringIO(decode(Path(path).read_bytes(), str(path))[0])))
-    if not rows or [c.strip().lower() for c in rows[0][:2]] != ["term", "fact"]: raise DataError(f"{path} begins with {', '.join(rows[0][:3]) if rows else 'nothing'}; its first line must be term,fact")
-    pairs = [(r[0].strip(), r[1].strip()) for r in rows[1:] if len(r) > 1 and r[0].strip() and r[1].strip()]
-    if not pairs: raise DataError(f"{path} has no row with a term and a fact; fill in both columns")
+    if not rows or [c.strip().lower() for c in rows[0][:2]] != ["term", "fact"]:
+        raise DataError(
+            f"{path} begins with {', '.join(rows[0][:3]) if rows else 'nothing'}; its first line must be term,fact"
+        )
+    pairs = [
+        (r[0].strip(), r[1].strip())
+        for r in rows[1:]
+        if len(r) > 1 and r[0].strip() and r[1].strip()
+    ]
+    if not pairs:
+        raise DataError(f"{path} has no row with a term and a fact; fill in both columns")
     return tuple(pairs)
+
 
 def _finder(knowledge) -> re.Pattern | None:
     "All terms as one pattern, long ones first."
-    whole = lambda t: (r"\b" if re.match(r"\w", t) and t.isascii() else "") + re.escape(t) + (r"\b" if re.search(r"\w$", t) and t.isascii() else "")
-    return re.compile("|".join(whole(t) for t in sorted({t for t, _ in knowledge}, key=len, reverse=True)), re.IGNORECASE) if knowledge else None
+
+    def whole(t):
+        return (
+            (r"\b" if re.match(r"\w", t) and t.isascii() else "")
+            + re.escape(t)
+            + (r"\b" if re.search(r"\w$", t) and t.isascii() else "")
+        )
+
+    return (
+        re.compile(
+            "|".join(whole(t) for t in sorted({t for t, _ in knowledge}, key=len, reverse=True)),
+            re.IGNORECASE,
+        )
+        if knowledge
+        else None
+    )
+
 
 def add_facts(
     text: str,
@@ -77,9 +127,12 @@ def add_facts(
 ) -> str:
     "The text with the facts of its terms behind it."
     finder = finder or _finder(knowledge)
-    if finder is None: return text
+    if finder is None:
+        return text
     found = dict.fromkeys(m.lower() for m in finder.findall(text))
-    return text + "".join(f" [{t}: {fact}]" for m in found for t, fact in knowledge if t.lower() == m)
+    return text + "".join(
+        f" [{t}: {fact}]" for m in found for t, fact in knowledge if t.lower() == m
+    )
 
 # %% ../../nbs/inputs/02_texts.ipynb #08419178
 def show_preparation(
@@ -89,17 +142,23 @@ def show_preparation(
 ):  # DataFrame
     "Texts before and after each step, chosen so that every step that changes anything is seen."
     import pandas as pd
+
     clean, seen, rows = Clean(prep.clean, prep.stop_words), set(), []
     for i in data.train.ids[:5000]:
         text = data.items[i] if isinstance(data.items[i], str) else data.items[i][0]
         steps = clean.trace(text)
         whole = add_facts(steps[-1][1] if steps else text, prep.knowledge)
-        if whole != (steps[-1][1] if steps else text): steps = [*steps, ("knowledge", whole)]
-        if not {s for s, _ in steps} - seen: continue
+        if whole != (steps[-1][1] if steps else text):
+            steps = [*steps, ("knowledge", whole)]
+        if not {s for s, _ in steps} - seen:
+            continue
         rows += [{"row": i, "step": s, "text": t} for s, t in [("as it is", text), *steps]]
         seen |= {s for s, _ in steps}
-        if len(set(r["row"] for r in rows)) == most: break
-    return pd.DataFrame(rows or [{"row": "", "step": ", ".join(prep.clean) or "none", "text": "no text is changed"}])
+        if len(set(r["row"] for r in rows)) == most:
+            break
+    return pd.DataFrame(
+        rows or [{"row": "", "step": ", ".join(prep.clean) or "none", "text": "no text is changed"}]
+    )
 
 # %% ../../nbs/inputs/02_texts.ipynb #a1da6a29
 def prepared(
@@ -110,6 +169,7 @@ def prepared(
     clean = Clean(prep.clean, prep.stop_words)
     return [clean(t) if isinstance(t, str) else (clean(t[0]), clean(t[1])) for t in texts]
 
+
 def tokenise(
     texts: list,  # prepared texts, or pairs
     prep: TextPrep,
@@ -117,35 +177,71 @@ def tokenise(
 ) -> tuple[list[list[int]], np.ndarray, np.ndarray, list[list[int]]]:
     "Token numbers of each input, the row each belongs to, the rows that were cut, and for pairs the segment of each token."
     finder, pairs = _finder(prep.knowledge), bool(texts) and not isinstance(texts[0], str)
-    if pairs and prep.windows > 1: raise UsageError("windows is above 1 and the data are pairs of texts; choose windows=1, or join the two columns")
+    if pairs and prep.windows > 1:
+        raise UsageError(
+            "windows is above 1 and the data are pairs of texts; choose windows=1, or join the two columns"
+        )
     first = [prep.prefix + add_facts(t[0] if pairs else t, prep.knowledge, finder) for t in texts]
     more = {"text_pair": [t[1] for t in texts]} if pairs else {}
-    said = tokenizer(first, **more, truncation=True, max_length=prep.max_length, stride=0 if prep.windows == 1 else prep.max_length // 4, return_overflowing_tokens=True, return_token_type_ids=pairs)
+    said = tokenizer(
+        first,
+        **more,
+        truncation=True,
+        max_length=prep.max_length,
+        stride=0 if prep.windows == 1 else prep.max_length // 4,
+        return_overflowing_tokens=True,
+        return_token_type_ids=pairs,
+    )
     owner = np.asarray(said["overflow_to_sample_mapping"], np.int64)
     place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # which piece of its text
     keep = np.flatnonzero(place < prep.windows)
-    return [said["input_ids"][i] for i in keep], owner[keep], np.unique(owner[place >= prep.windows]), [said["token_type_ids"][i] for i in keep] if pairs else []
+    return (
+        [said["input_ids"][i] for i in keep],
+        owner[keep],
+        np.unique(owner[place >= prep.windows]),
+        [said["token_type_ids"][i] for i in keep] if pairs else [],
+    )
 
 # %% ../../nbs/inputs/02_texts.ipynb #a67030f2
 def _tokens(items: list, hashes: list[str], prep: TextPrep, tokenizer) -> dict[str, np.ndarray]:
     "Flat token numbers, ends of the inputs, rows of the inputs, segments; from the cache if they are there."
     fields = {k: v for k, v in dataclasses.asdict(prep).items() if k != "pooling"}
-    key = fingerprint({"texts": hashes, "prep": fields, "tokenizer": fingerprint(tokenizer.backend_tokenizer.to_str()), "version": 1})
+    key = fingerprint(
+        {
+            "texts": hashes,
+            "prep": fields,
+            "tokenizer": fingerprint(tokenizer.backend_tokenizer.to_str()),
+            "version": 1,
+        }
+    )
     final = cache_folder("tokens") / key
     with in_turn(whole(final)):
         if not (final / "tokens.npz").exists():
             ids, owners, kinds, cut, bar = [], [], [], [], Progress("tokens", len(items))
             for i in range(0, len(items), 1000):
-                block = prepared(items[i:i + 1000], prep)
+                block = prepared(items[i : i + 1000], prep)
                 part, owner, late, kind = tokenise(block, prep, tokenizer)
-                ids += part; kinds += kind
-                owners += (owner + i).tolist(); cut += (late + i).tolist()
+                ids += part
+                kinds += kind
+                owners += (owner + i).tolist()
+                cut += (late + i).tolist()
                 bar.update(min(len(items), i + 1000))
-            flat = lambda lists, kind: np.fromiter((t for one in lists for t in one), kind)
+
+            def flat(lists, kind):
+                return np.fromiter((t for one in lists for t in one), kind)
+
             with build_entry(final) as folder:
-                np.savez(folder / "tokens.npz", ids=flat(ids, np.int32), ends=np.cumsum([len(t) for t in ids]), rows=np.array(owners, np.int64), kinds=flat(kinds, np.uint8), cut=np.array(cut, np.int64))
+                np.savez(
+                    folder / "tokens.npz",
+                    ids=flat(ids, np.int32),
+                    ends=np.cumsum([len(t) for t in ids]),
+                    rows=np.array(owners, np.int64),
+                    kinds=flat(kinds, np.uint8),
+                    cut=np.array(cut, np.int64),
+                )
     os.utime(final)
-    with np.load(final / "tokens.npz", allow_pickle=False) as held: return dict(held)
+    with np.load(final / "tokens.npz", allow_pickle=False) as held:
+        return dict(held)
 
 # %% ../../nbs/inputs/02_texts.ipynb #50ccd4c0
 def padded_length(
@@ -155,6 +251,7 @@ def padded_length(
     step = max(8, 1 << max(0, (int(n) - 1).bit_length() - 3))
     return -(-n // step) * step
 
+
 def like_lengths(
     ids: np.ndarray,  # (n,) row numbers in random order; n is a multiple of `batch`
     lengths: np.ndarray,  # (N,) tokens of each row of the data
@@ -162,12 +259,15 @@ def like_lengths(
     *keys,  # of the order of batches, as for `counter`
 ) -> np.ndarray:  # (n,)
     "The same rows, so that batches hold like lengths and come in random order, the longest one first."
-    pools = [ids[i:i + 64 * batch] for i in range(0, len(ids), 64 * batch)]
-    batches = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]).reshape(-1, batch)
+    pools = [ids[i : i + 64 * batch] for i in range(0, len(ids), 64 * batch)]
+    batches = np.concatenate(
+        [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
+    ).reshape(-1, batch)
     batches = batches[permutation(len(batches), *keys)]
     longest = int(np.argmax(lengths[batches].max(1)))
     batches[[0, longest]] = batches[[longest, 0]]
     return batches.ravel()
+
 
 def split_batch(
     ids: np.ndarray,  # (B,) row numbers
@@ -175,11 +275,14 @@ def split_batch(
     most: int,  # tokens of a part, padding among them; a longer row is a part of its own [1..]
 ) -> list[np.ndarray]:
     "The same rows in parts of like length that can be computed one after the other."
-    if len(ids) * lengths[ids].max() <= most: return [ids]
+    if len(ids) * lengths[ids].max() <= most:
+        return [ids]
     ids, cuts = ids[np.argsort(lengths[ids], kind="stable")], [0]
     for i, n in enumerate(lengths[ids].tolist()):
-        if i > cuts[-1] and (i + 1 - cuts[-1]) * n > most: cuts.append(i)
+        if i > cuts[-1] and (i + 1 - cuts[-1]) * n > most:
+            cuts.append(i)
     return np.split(ids, cuts[1:])
+
 
 def padding_share(
     parts: list[np.ndarray],  # row numbers of what is computed at once
@@ -191,16 +294,26 @@ def padding_share(
 # %% ../../nbs/inputs/02_texts.ipynb #2f9434f6
 def few_shapes() -> None:
     "Have the processor's products remembered for few shapes only; without effect once this process has made one."
-    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"): os.environ.setdefault(name, "32")
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "32")
 
 # %% ../../nbs/inputs/02_texts.ipynb #e79faa85
 class Pieces:
     "Rows of different lengths, each read in one input or more."
+
     below = None  # (T,F) float32, what the body's lowest layers made of each token or frame of all inputs; and how many layers
+
     def _of(self, ids) -> np.ndarray:
         "Numbers of the inputs of some rows."
-        return np.concatenate([np.arange(self.first[i], self.first[i + 1]) for i in ids]) if len(ids) else np.zeros(0, np.int64)
-    def units(self, ids) -> int: return int((self.first[np.asarray(ids) + 1] - self.first[ids]).sum())
+        return (
+            np.concatenate([np.arange(self.first[i], self.first[i + 1]) for i in ids])
+            if len(ids)
+            else np.zeros(0, np.int64)
+        )
+
+    def units(self, ids) -> int:
+        return int((self.first[np.asarray(ids) + 1] - self.first[ids]).sum())
+
     def canonical(self, ids: np.ndarray, chunk: int, device):
         "Pieces of the rows' inputs, each of one length and always of `chunk` inputs: (positions, network input)."
         units = self._of(ids)
@@ -208,70 +321,116 @@ class Pieces:
         for length in np.unique(steps)[::-1]:
             places = np.flatnonzero(steps == length)
             for i in range(0, len(places), chunk):
-                at = places[i:i + chunk]
+                at = places[i : i + chunk]
                 yield at, self._part(np.resize(units[at], chunk), int(length), device)
+
     def pool(self, f: np.ndarray, ids) -> np.ndarray:
         "Mean of the inputs' features (U,F) for each row: (B,F)."
-        if len(f) == len(ids): return f
+        if len(f) == len(ids):
+            return f
         n = self.first[np.asarray(ids) + 1] - self.first[ids]
         return np.add.reduceat(f, np.cumsum(n) - n) / n[:, None].astype(f.dtype)
+
     def _known(self, units: np.ndarray, length: int, device) -> tuple[torch.Tensor, int]:
         "What the lowest layers made of some inputs (B,length,F), and how many layers."
         held, layers = self.below
         h = np.zeros((len(units), length, held.shape[1]), np.float32)
-        for row, u in zip(h, units): row[:self.sizes[u]] = held[self.ends[u] - self.sizes[u]:self.ends[u]]
+        for row, u in zip(h, units):
+            row[: self.sizes[u]] = held[self.ends[u] - self.sizes[u] : self.ends[u]]
         let_go(held)
         return to_device(h, device), layers
 
 # %% ../../nbs/inputs/02_texts.ipynb #9d809fa8
 class Texts(Pieces):
     "Texts as a network reads them."
+
     noun, unit = "texts", "tokens"
-    def __init__(self,
+
+    def __init__(
+        self,
         items: list,  # texts or pairs
         hashes: list[str],  # SHA-256 of each
         prep: TextPrep,
         tokenizer,
     ):
         if prep.max_length > tokenizer.model_max_length:
-            raise UsageError(f"max_length is {prep.max_length} and this body reads at most {tokenizer.model_max_length} tokens; choose less, and windows above 1 for longer texts")
+            raise UsageError(
+                f"max_length is {prep.max_length} and this body reads at most {tokenizer.model_max_length} tokens; choose less, and windows above 1 for longer texts"
+            )
         self.items, self.prep, self.tokenizer = items, prep, tokenizer
         few_shapes()
         held = _tokens(items, hashes, prep, tokenizer)
-        self.ids, self.ends, self.rows, self.kinds, self.cut = (held[k] for k in ("ids", "ends", "rows", "kinds", "cut"))
-        self.first = np.searchsorted(self.rows, np.arange(len(items) + 1))  # inputs of row i: first[i] to first[i+1]
+        self.ids, self.ends, self.rows, self.kinds, self.cut = (
+            held[k] for k in ("ids", "ends", "rows", "kinds", "cut")
+        )
+        self.first = np.searchsorted(
+            self.rows, np.arange(len(items) + 1)
+        )  # inputs of row i: first[i] to first[i+1]
         self.sizes = np.diff(self.ends, prepend=0)  # tokens of each input
-        self.lengths = np.add.reduceat(self.sizes, self.first[:-1]) if len(items) else np.zeros(0, int)  # tokens of each row
-    def __len__(self): return len(self.items)
+        self.lengths = (
+            np.add.reduceat(self.sizes, self.first[:-1]) if len(items) else np.zeros(0, int)
+        )  # tokens of each row
+
+    def __len__(self):
+        return len(self.items)
+
     def _part(self, units: np.ndarray, length: int, device) -> dict[str, torch.Tensor]:
         "Some inputs as the network takes them, with what its lowest layers made of them if that is known."
         parts = [slice(self.ends[u] - self.sizes[u], self.ends[u]) for u in units]
-        x = self._padded([self.ids[s] for s in parts], [self.kinds[s] for s in parts] if len(self.kinds) else [], length, device)
+        x = self._padded(
+            [self.ids[s] for s in parts],
+            [self.kinds[s] for s in parts] if len(self.kinds) else [],
+            length,
+            device,
+        )
         return x if self.below is None else x | {"below": self._known(units, length, device)}
+
     def _padded(self, lists: list, kinds: list, length: int, device) -> dict[str, torch.Tensor]:
         "Token numbers, mask and segments as (B,T) int64."
-        tokens, mask = np.full((len(lists), length), self.tokenizer.pad_token_id or 0), np.zeros((len(lists), length), np.int64)
-        for row, on, t in zip(tokens, mask, lists): row[:len(t)] = t; on[:len(t)] = 1
+        tokens, mask = (
+            np.full((len(lists), length), self.tokenizer.pad_token_id or 0),
+            np.zeros((len(lists), length), np.int64),
+        )
+        for row, on, t in zip(tokens, mask, lists):
+            row[: len(t)] = t
+            on[: len(t)] = 1
         x = {"input_ids": tokens, "attention_mask": mask}
-        if kinds: x["token_type_ids"] = np.stack([np.pad(np.asarray(k, np.int64), (0, length - len(k))) for k in kinds])
+        if kinds:
+            x["token_type_ids"] = np.stack(
+                [np.pad(np.asarray(k, np.int64), (0, length - len(k))) for k in kinds]
+            )
         return {k: to_device(v, device) for k, v in x.items()}
 
 # %% ../../nbs/inputs/02_texts.ipynb #e422aea9
 @patch_to(Texts)
-def batch(self,
+def batch(
+    self,
     ids: np.ndarray,  # (B,) row numbers
     device: torch.device,
     change=None,  # function texts -> texts: augmentation
-) -> dict[str, torch.Tensor]:  # what the body takes; "rows" (U,) is there when a row has several inputs
+) -> dict[
+    str, torch.Tensor
+]:  # what the body takes; "rows" (U,) is there when a row has several inputs
     "Some rows, padded to the longest of them."
-    length = lambda n: padded_length(n) if torch.device(device).type == "cuda" else int(n)  # a GPU likes steps of 8
+
+    def length(n):
+        return (
+            padded_length(n) if torch.device(device).type == "cuda" else int(n)
+        )  # a GPU likes steps of 8
+
     if change:
-        lists, owner, _, kinds = tokenise(change(prepared([self.items[i] for i in ids], self.prep)), self.prep, self.tokenizer)
+        lists, owner, _, kinds = tokenise(
+            change(prepared([self.items[i] for i in ids], self.prep)), self.prep, self.tokenizer
+        )
         x = self._padded(lists, kinds, length(max(map(len, lists))), device)
     else:
-        units, owner = self._of(ids), np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids])
+        units, owner = (
+            self._of(ids),
+            np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids]),
+        )
         x = self._part(units, length(self.sizes[units].max()), device)
-    if len(owner) > len(ids): x["rows"] = to_device(owner, device)
+    if len(owner) > len(ids):
+        x["rows"] = to_device(owner, device)
     return x
 
 # %% ../../nbs/inputs/02_texts.ipynb #a46d122e

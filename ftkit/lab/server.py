@@ -22,14 +22,31 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.ioloop import PeriodicCallback
 
-from ..core import UsageError, jsonable, parse_json, read_json, runs_folder
-from ..runfolder import bytes_within, is_file_name, noted, NotOwn, path_within, read_events, read_run
-from ..params import Param, ParamError, _tags, json_schema, parse_params, read_params, to_source
-from ..runs.launch import _ID, cell_statuses, chosen_parameters, figures, list_templates, stage_seconds, summary, template_path
-from ..runs.chain import needed_ids
-from ..batch.plan import grid_values, typed_value
 from ..batch.batch import Batch, list_batches, newest_event, plan_batch
+from ..batch.plan import grid_values, typed_value
 from ..batch.queue import RunIndex, RunQueue
+from ..core import UsageError, jsonable, parse_json, read_json, runs_folder
+from ..params import Param, ParamError, _tags, json_schema, parse_params, read_params, to_source
+from ftkit.runfolder import (
+    NotOwn,
+    bytes_within,
+    is_file_name,
+    noted,
+    path_within,
+    read_events,
+    read_run,
+)
+from ..runs.chain import needed_ids
+from ftkit.runs.launch import (
+    _ID,
+    cell_statuses,
+    chosen_parameters,
+    figures,
+    list_templates,
+    stage_seconds,
+    summary,
+    template_path,
+)
 
 # %% ../../nbs/lab/01_server.ipynb #668014dc
 def inside(
@@ -38,65 +55,110 @@ def inside(
 ) -> Path:
     "The file that a browser named; one outside the root is refused."
     whole = None if "\0" in path else (root / path.lstrip("/")).resolve()
-    if whole is None or not whole.is_relative_to(root.resolve()): raise UsageError(f"{path!r} is not below the server's folder; give a path there")
+    if whole is None or not whole.is_relative_to(root.resolve()):
+        raise UsageError(f"{path!r} is not below the server's folder; give a path there")
     return whole
+
 
 def chosen_template(root: Path, text: str) -> Path:
     "A shipped template by its name, or a notebook below the root."
-    if text in list_templates(): return template_path(text)
+    if text in list_templates():
+        return template_path(text)
     path = inside(root, text)
-    if path.suffix != ".ipynb" or not path.is_file(): raise UsageError(f"{text}: no such notebook below the server's folder; give its path, or one of {', '.join(list_templates())}")
+    if path.suffix != ".ipynb" or not path.is_file():
+        raise UsageError(
+            f"{text}: no such notebook below the server's folder; give its path, or one of {', '.join(list_templates())}"
+        )
     return path
+
 
 def run_called(name: str) -> Path:
     "The folder of the run with this id."
     folder = runs_folder() / name
-    if not _ID.fullmatch(name) or not is_file_name(name) or not (folder / "run.json").is_file(): raise web.HTTPError(404, "no run is called so")
+    if not _ID.fullmatch(name) or not is_file_name(name) or not (folder / "run.json").is_file():
+        raise web.HTTPError(404, "no run is called so")
     return folder
+
 
 def relative(root: Path, path: Path) -> str | None:
     "The path as a browser names it; None if it is outside the root."
-    return path.resolve().relative_to(root.resolve()).as_posix() if path.resolve().is_relative_to(root.resolve()) else None
+    return (
+        path.resolve().relative_to(root.resolve()).as_posix()
+        if path.resolve().is_relative_to(root.resolve())
+        else None
+    )
+
 
 def whole(text: str) -> int:
     "A whole number from 0 that a file's size or a table's length can be; ValueError otherwise."
-    if not text.isascii() or not 0 <= (number := int(text)) < 2**53: raise ValueError(text[:50])
+    if not text.isascii() or not 0 <= (number := int(text)) < 2**53:
+        raise ValueError(text[:50])
     return number
 
-
 # %% ../../nbs/lab/01_server.ipynb #3c0a1228
-OPTIONS = parse_params('''# how it runs
+OPTIONS = parse_params("""# how it runs
 threads: int = None  # CPU threads; none: as many as the libraries choose [1..]
 kernel: str = None  # an installed kernel's name; none: the notebook's own
 timeout: float = None  # seconds that the run may take (0..]
 memory: float = None  # GB that its processes may hold together (0..]
 devices: int = None  # processes that train together, one a GPU; none: one [1..64]
-keep: str = "best"  # what stays when it is done {report, best, all}''')
+keep: str = "best"  # what stays when it is done {report, best, all}""")
+
 
 def schema_of(root: Path, template: str, rows: list[dict] = ()) -> dict:
     "What a form is made of: schemas of parameters and of options, where paths count from, and what earlier runs took."
     path = chosen_template(root, template)
-    return {"template": template, "title": path.stem, "schema": json_schema(read_params(path), title=path.stem), "options": json_schema(OPTIONS), "folder": relative(root, working_folder(root, template)), "estimate": _estimate(path.stem, rows)}
+    return {
+        "template": template,
+        "title": path.stem,
+        "schema": json_schema(read_params(path), title=path.stem),
+        "options": json_schema(OPTIONS),
+        "folder": relative(root, working_folder(root, template)),
+        "estimate": _estimate(path.stem, rows),
+    }
+
 
 def working_folder(root: Path, template: str) -> Path:
     "Where relative paths count from: the folder of the notebook, or the root for a shipped template."
     return root if template in list_templates() else inside(root, template).parent
 
+
 def _estimate(name: str, rows: list[dict]) -> str:
     "Time and memory of the newest finished runs."
-    done = [r for r in rows if r["template"] == name and r["status"] == "completed" and r["seconds"]][:5]
-    if not done: return ""
-    seconds, memory = sorted(r["seconds"] for r in done), noted(runs_folder() / done[0]["id"]).get("peak_memory")
-    took = f"{seconds[0]:.0f} s" if f"{seconds[0]:.0f}" == f"{seconds[-1]:.0f}" else f"{seconds[0]:.0f} to {seconds[-1]:.0f} s"
-    return f"The last {len(done)} took {took}" + (f" and up to {memory}." if memory else ".") if len(done) > 1 else f"The last one took {took}" + (f" and {memory}." if memory else ".")
+    done = [
+        r for r in rows if r["template"] == name and r["status"] == "completed" and r["seconds"]
+    ][:5]
+    if not done:
+        return ""
+    seconds, memory = (
+        sorted(r["seconds"] for r in done),
+        noted(runs_folder() / done[0]["id"]).get("peak_memory"),
+    )
+    took = (
+        f"{seconds[0]:.0f} s"
+        if f"{seconds[0]:.0f}" == f"{seconds[-1]:.0f}"
+        else f"{seconds[0]:.0f} to {seconds[-1]:.0f} s"
+    )
+    return (
+        f"The last {len(done)} took {took}" + (f" and up to {memory}." if memory else ".")
+        if len(done) > 1
+        else f"The last one took {took}" + (f" and {memory}." if memory else ".")
+    )
 
-def checked(params: list[Param], given: dict, read=typed_value) -> tuple[dict, dict]:  # values, and by name what is wrong
+
+def checked(
+    params: list[Param], given: dict, read=typed_value
+) -> tuple[dict, dict]:  # values, and by name what is wrong
     "Values from a form, each looked at alone."
     values, wrong, known = {}, {}, {p.name: p for p in params}
     for name, value in given.items():
-        if name not in known: wrong[name] = f"there is no parameter {name}; there are {', '.join(known)}"; continue
-        try: values[name] = read(known[name], value)
-        except ParamError as e: wrong[name] = str(e)
+        if name not in known:
+            wrong[name] = f"there is no parameter {name}; there are {', '.join(known)}"
+            continue
+        try:
+            values[name] = read(known[name], value)
+        except ParamError as e:
+            wrong[name] = str(e)
     return values, wrong
 
 # %% ../../nbs/lab/01_server.ipynb #0cc87240
@@ -104,12 +166,36 @@ def run_told(root: Path, name: str) -> dict:
     "All that a view of one run shows."
     folder = run_called(name)
     run = read_run(folder)
-    paths = {n: p for n, f in (("notebook", "notebook.ipynb"), ("folder", ".")) if (folder / f).exists() and (p := relative(root, folder / f)) is not None}
-    has = {n: (folder / f).exists() for n, f in (("report", "report.html"), ("model", "model"), ("notebook", "notebook.ipynb"))}
+    paths = {
+        n: p
+        for n, f in (("notebook", "notebook.ipynb"), ("folder", "."))
+        if (folder / f).exists() and (p := relative(root, folder / f)) is not None
+    }
+    has = {
+        n: (folder / f).exists()
+        for n, f in (("report", "report.html"), ("model", "model"), ("notebook", "notebook.ipynb"))
+    }
     made_of = Path((run.get("template") or {}).get("path") or "/")
-    source = next((n for n, p in list_templates().items() if p == made_of), relative(root, made_of) if made_of.is_file() else None)
-    return summary(folder) | {"chosen": chosen_parameters(folder), "error": run.get("error"), "options": run.get("options"), "needs": needed_ids(run), "cells": cell_statuses(folder), "figures": figures(folder), "facts": noted(folder),
-                              "stages": stage_seconds(folder), "progress": newest_event(folder), "has": has, "paths": paths, "source": source, "resumed": run.get("resumed") or []}
+    source = next(
+        (n for n, p in list_templates().items() if p == made_of),
+        relative(root, made_of) if made_of.is_file() else None,
+    )
+    return summary(folder) | {
+        "chosen": chosen_parameters(folder),
+        "error": run.get("error"),
+        "options": run.get("options"),
+        "needs": needed_ids(run),
+        "cells": cell_statuses(folder),
+        "figures": figures(folder),
+        "facts": noted(folder),
+        "stages": stage_seconds(folder),
+        "progress": newest_event(folder),
+        "has": has,
+        "paths": paths,
+        "source": source,
+        "resumed": run.get("resumed") or [],
+    }
+
 
 def notebook_with(
     root: Path,
@@ -118,13 +204,20 @@ def notebook_with(
 ) -> dict:
     "A copy of the notebook that has the values as its defaults."
     notebook = read_json(chosen_template(root, template))
-    cell = next((c for c in notebook["cells"] if c["cell_type"] == "code" and "parameters" in _tags(c)), None)
-    if cell is None: raise UsageError(f"{template} has no cell tagged `parameters`, whose values could be replaced; tag one, or run it as it is")
+    cell = next(
+        (c for c in notebook["cells"] if c["cell_type"] == "code" and "parameters" in _tags(c)),
+        None,
+    )
+    if cell is None:
+        raise UsageError(
+            f"{template} has no cell tagged `parameters`, whose values could be replaced; tag one, or run it as it is"
+        )
     cell["source"] = to_source(read_params(notebook), values)
     return notebook
 
 # %% ../../nbs/lab/01_server.ipynb #d8d7e573
 MOST_EVENTS = 2_000  # of one answer
+
 
 def events_told(
     name: str,  # a run's id
@@ -137,27 +230,51 @@ def events_told(
         weighty = [e for e in found if not e.get("of") or "train_loss" in e]
         plain = [e for e in found if e.get("of") and "train_loss" not in e]
         room = max(1, MOST_EVENTS - len(weighty))
-        found = sorted(weighty[-MOST_EVENTS:] + plain[:: -(-len(plain) // room)] + plain[-1:], key=lambda e: e.get("time", 0))
+        found = sorted(
+            weighty[-MOST_EVENTS:] + plain[:: -(-len(plain) // room)] + plain[-1:],
+            key=lambda e: e.get("time", 0),
+        )
     return {"events": found, "offset": offset, "status": read_run(folder)["status"]}
 
 # %% ../../nbs/lab/01_server.ipynb #9d77b552
 def _exact(value):
     "Whole numbers that a browser would round are sent as text, which every field takes."
-    if type(value) is int and abs(value) > 2**53: return str(value)
-    if isinstance(value, dict): return {k: _exact(v) for k, v in value.items()}
+    if type(value) is int and abs(value) > 2**53:
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _exact(v) for k, v in value.items()}
     return [_exact(v) for v in value] if isinstance(value, list) else value
 
+
 MOST_BODY = 5_000_000  # bytes
-_BODY = {"template": str, "name": str, "parameters": dict, "options": dict, "grid": dict, "force": bool, "trust": bool, "start": bool, "runs": str}
+_BODY = {
+    "template": str,
+    "name": str,
+    "parameters": dict,
+    "options": dict,
+    "grid": dict,
+    "force": bool,
+    "trust": bool,
+    "start": bool,
+    "runs": str,
+}
+
 
 class _Handler(APIHandler):
     "Answers with JSON; wrong use is 400 with the sentence that says why."
+
     auth_resource = "ftkit"
-    def initialize(self, root: Path, queue: RunQueue, runs: str): self.root, self.queue, self.runs = root, queue, runs
+
+    def initialize(self, root: Path, queue: RunQueue, runs: str):
+        self.root, self.queue, self.runs = root, queue, runs
+
     def given(self) -> dict:
         "The body: an object whose entries have the types that they must have."
         if len(self.request.body) > MOST_BODY:
-            raise web.HTTPError(413, f"the body has {len(self.request.body) / 1e6:.0f} MB, allowed are {MOST_BODY / 1e6:.0f}")
+            raise web.HTTPError(
+                413,
+                f"the body has {len(self.request.body) / 1e6:.0f} MB, allowed are {MOST_BODY / 1e6:.0f}",
+            )
         try:
             found = parse_json(self.request.body) if self.request.body.strip() else {}
         except ValueError as e:
@@ -167,38 +284,68 @@ class _Handler(APIHandler):
         for name, value in found.items():
             kind = _BODY.get(name)
             if kind and value is not None and type(value) is not kind:
-                raise web.HTTPError(400, f"{name} is a {type(value).__name__}; it must be a {kind.__name__}")
+                raise web.HTTPError(
+                    400, f"{name} is a {type(value).__name__}; it must be a {kind.__name__}"
+                )
         return found
+
     def values(self, given: dict) -> tuple[dict, dict, dict]:
         "Parameters, options, and what is wrong with any."
-        values, wrong = checked(read_params(chosen_template(self.root, str(given.get("template")))), given.get("parameters") or {})
+        values, wrong = checked(
+            read_params(chosen_template(self.root, str(given.get("template")))),
+            given.get("parameters") or {},
+        )
         options, others = checked(OPTIONS, given.get("options") or {})
         return values, options, others | wrong
+
     def sure(self, given: dict) -> tuple[dict, dict]:
         "Parameters and options that pass."
         *values, wrong = self.values(given)
-        if wrong: raise UsageError("\n".join(f"{k}: {v}" for k, v in wrong.items()))
+        if wrong:
+            raise UsageError("\n".join(f"{k}: {v}" for k, v in wrong.items()))
         return values
+
     async def answer(self, work, *args, **more):
-        try: found = await asyncio.to_thread(work, *args, **more)
-        except NotOwn as e: self.set_status(409); found = {"message": str(e).replace(", then add --trust", " before you confirm"), "confirm": "trust"}
-        except UsageError as e: self.set_status(400); found = {"message": str(e)}
+        try:
+            found = await asyncio.to_thread(work, *args, **more)
+        except NotOwn as e:
+            self.set_status(409)
+            found = {
+                "message": str(e).replace(", then add --trust", " before you confirm"),
+                "confirm": "trust",
+            }
+        except UsageError as e:
+            self.set_status(400)
+            found = {"message": str(e)}
         self.finish(json.dumps(_exact(jsonable(found))))
 
 # %% ../../nbs/lab/01_server.ipynb #b7052770
 class _Templates(_Handler):
     @web.authenticated
-    async def get(self): await self.answer(lambda: [{"name": n, "title": _title(p), "parameters": len(read_params(p))} for n, p in list_templates().items()])
+    async def get(self):
+        await self.answer(
+            lambda: [
+                {"name": n, "title": _title(p), "parameters": len(read_params(p))}
+                for n, p in list_templates().items()
+            ]
+        )
+
 
 class _Template(_Handler):
     @web.authenticated
     async def get(self, name: str):
-        if name not in list_templates(): raise web.HTTPError(404, f"there is no template {name}")
+        if name not in list_templates():
+            raise web.HTTPError(404, f"there is no template {name}")
         await self.answer(read_json, template_path(name))
+
 
 class _Schema(_Handler):
     @web.authenticated
-    async def get(self): await self.answer(lambda: schema_of(self.root, self.get_argument("template"), self.queue.index.all()))
+    async def get(self):
+        await self.answer(
+            lambda: schema_of(self.root, self.get_argument("template"), self.queue.index.all())
+        )
+
 
 class _Validate(_Handler):
     @web.authenticated
@@ -206,59 +353,108 @@ class _Validate(_Handler):
         given = self.given()
         await self.answer(lambda: {"wrong": self.values(given)[2]})
 
+
 class _Notebook(_Handler):
     @web.authenticated
     async def post(self):
         given = self.given()
-        await self.answer(lambda: notebook_with(self.root, str(given.get("template")), self.sure(given)[0]))
+        await self.answer(
+            lambda: notebook_with(self.root, str(given.get("template")), self.sure(given)[0])
+        )
+
 
 def _title(path: Path) -> str:
     "A notebook's first heading."
     for cell in read_json(path)["cells"]:
-        if cell["cell_type"] == "markdown" and (found := re.search(r"^#\s+(.+)$", "".join(cell["source"]), re.M)): return found[1]
+        if cell["cell_type"] == "markdown" and (
+            found := re.search(r"^#\s+(.+)$", "".join(cell["source"]), re.M)
+        ):
+            return found[1]
     return path.stem
 
 # %% ../../nbs/lab/01_server.ipynb #3be5d065
 class _Runs(_Handler):
     @web.authenticated
     async def get(self):
-        try: limit, offset = (whole(self.get_argument(k, v)) for k, v in (("limit", "50"), ("offset", "0")))
-        except ValueError: raise web.HTTPError(400, "limit and offset must be whole numbers from 0") from None
-        await self.answer(self.queue.index.rows, max(1, min(limit, 500)), max(0, offset), self.get_argument("words", ""))
+        try:
+            limit, offset = (
+                whole(self.get_argument(k, v)) for k, v in (("limit", "50"), ("offset", "0"))
+            )
+        except ValueError:
+            raise web.HTTPError(400, "limit and offset must be whole numbers from 0") from None
+        await self.answer(
+            self.queue.index.rows,
+            max(1, min(limit, 500)),
+            max(0, offset),
+            self.get_argument("words", ""),
+        )
+
     @web.authenticated
-    async def post(self): await self.answer(self.start, self.given())
+    async def post(self):
+        await self.answer(self.start, self.given())
+
     def start(self, given: dict) -> dict:
         "A new run, which waits for its turn; relative paths count from its notebook's folder."
         template = str(given.get("template"))
         values, options = self.sure(given)
-        return {"id": self.queue.add(str(chosen_template(self.root, template)), values, working_folder(self.root, template), **options).name}
+        return {
+            "id": self.queue.add(
+                str(chosen_template(self.root, template)),
+                values,
+                working_folder(self.root, template),
+                **options,
+            ).name
+        }
+
 
 class _Run(_Handler):
     @web.authenticated
-    async def get(self, name: str): await self.answer(run_told, self.root, name)
+    async def get(self, name: str):
+        await self.answer(run_told, self.root, name)
 
 # %% ../../nbs/lab/01_server.ipynb #dad93285
 class _Events(_Handler):
     @web.authenticated
     async def get(self, name: str):
         "Long poll: answers when there is something new, at the latest after `wait` seconds."
-        try: offset, wait = whole(self.get_argument("offset", "0")), min(25.0, float(self.get_argument("wait", "0")))
-        except ValueError: raise web.HTTPError(400, "offset must be a whole number from 0, wait a number") from None
+        try:
+            offset, wait = (
+                whole(self.get_argument("offset", "0")),
+                min(25.0, float(self.get_argument("wait", "0"))),
+            )
+        except ValueError:
+            raise web.HTTPError(
+                400, "offset must be a whole number from 0, wait a number"
+            ) from None
         until, status = asyncio.get_running_loop().time() + wait, self.get_argument("status", "")
         while True:
             found = await asyncio.to_thread(events_told, name, offset)
-            if found["events"] or found["status"] != status or asyncio.get_running_loop().time() >= until or self.request.connection.stream.closed(): break
+            if (
+                found["events"]
+                or found["status"] != status
+                or asyncio.get_running_loop().time() >= until
+                or self.request.connection.stream.closed()
+            ):
+                break
             await asyncio.sleep(0.3)
         self.finish(json.dumps(jsonable(found)))
+
 
 class _Act(_Handler):
     @web.authenticated
     async def post(self, name: str, what: str):
         folder = run_called(name)
-        if what == "stop": await self.answer(lambda: {"status": self.queue.stop(folder)})
+        if what == "stop":
+            await self.answer(lambda: {"status": self.queue.stop(folder)})
         else:
             given = self.given()
-            await self.answer(lambda: {"id": self.queue.resume(folder, bool(given.get("force")), bool(given.get("trust"))).name})
+            await self.answer(
+                lambda: {
+                    "id": self.queue.resume(
+                        folder, bool(given.get("force")), bool(given.get("trust"))
+                    ).name
+                }
+            )
 
 # %% ../../nbs/lab/01_server.ipynb #4c2e96fe
 class _Report(_Handler):
@@ -266,116 +462,213 @@ class _Report(_Handler):
     async def get(self, name: str):
         "The run's own page, which may neither execute nor fetch anything."
         folder = run_called(name)
-        try: page = await asyncio.to_thread(bytes_within, folder, "report.html")
-        except OSError: raise web.HTTPError(404, f"{name} has no report of its own yet") from None
-        self.set_header("Content-Security-Policy", "sandbox allow-popups; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'")
+        try:
+            page = await asyncio.to_thread(bytes_within, folder, "report.html")
+        except OSError:
+            raise web.HTTPError(404, f"{name} has no report of its own yet") from None
+        self.set_header(
+            "Content-Security-Policy",
+            "sandbox allow-popups; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'",
+        )
         self.finish(page, set_content_type="text/html; charset=utf-8")
+
 
 class _ModelFile(_Handler):
     @web.authenticated
     async def get(self, name: str):
-        try: folder = path_within(run_called(name), "model")
-        except OSError: raise web.HTTPError(404, f"{name} has no model of its own") from None
-        if not folder.is_dir(): raise web.HTTPError(404, f"{name} has no model")
+        try:
+            folder = path_within(run_called(name), "model")
+        except OSError:
+            raise web.HTTPError(404, f"{name} has no model of its own") from None
+        if not folder.is_dir():
+            raise web.HTTPError(404, f"{name} has no model")
         with tempfile.TemporaryFile() as f:
             await asyncio.to_thread(_packed, folder, f)
             self.set_header("Content-Disposition", f'attachment; filename="{name}-model.zip"')
             self.set_header("Content-Type", "application/zip")
-            while chunk := await asyncio.to_thread(f.read, 1 << 20): self.write(chunk); await self.flush()
+            while chunk := await asyncio.to_thread(f.read, 1 << 20):
+                self.write(chunk)
+                await self.flush()
         self.finish(set_content_type="application/zip")
+
 
 def _packed(folder: Path, file) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as z:
         for p in sorted(folder.rglob("*")):
-            if p.is_file() and not p.is_symlink(): z.write(p, Path("model") / p.relative_to(folder))
+            if p.is_file() and not p.is_symlink():
+                z.write(p, Path("model") / p.relative_to(folder))
     file.seek(0)
+
 
 class _Compare(_Handler):
     @web.authenticated
     async def get(self):
         from ftkit.runs.compare import compare_runs
+
         folders = [run_called(n) for n in self.get_argument("runs").split(",")[:20]]
         await self.answer(compare_runs, folders)
 
 # %% ../../nbs/lab/01_server.ipynb #ecbd3c82
 class _Settings(_Handler):
     @web.authenticated
-    async def post(self): await self.answer(self.take, self.given())
+    async def post(self):
+        await self.answer(self.take, self.given())
+
     def take(self, given: dict) -> dict:
         "Runs at a time, and the runs folder below the root; what is empty is as settings.ini has it."
         values, wrong = checked(_SETTINGS, given)
-        if wrong: raise UsageError("\n".join(wrong.values()))
+        if wrong:
+            raise UsageError("\n".join(wrong.values()))
         runs = Path(values.get("runs") or ".")
-        if runs.is_absolute() or inside(self.root, values.get("runs") or "").is_file(): raise UsageError(f"the runs folder was given as {runs}; allowed is a folder below the server's, such as work/runs")
-        os.environ["FTKIT_RUNS"] = str(inside(self.root, values["runs"])) if values.get("runs") else self.runs
+        if runs.is_absolute() or inside(self.root, values.get("runs") or "").is_file():
+            raise UsageError(
+                f"the runs folder was given as {runs}; allowed is a folder below the server's, such as work/runs"
+            )
+        os.environ["FTKIT_RUNS"] = (
+            str(inside(self.root, values["runs"])) if values.get("runs") else self.runs
+        )
         self.queue.jobs = values.get("jobs") or self.queue.usual()
         return {"jobs": self.queue.jobs, "runs": str(runs_folder())}
 
-_SETTINGS = parse_params('jobs: int = None  # runs at a time [1..]\nruns: str = ""  # a folder below the server\'s')
+
+_SETTINGS = parse_params(
+    'jobs: int = None  # runs at a time [1..]\nruns: str = ""  # a folder below the server\'s'
+)
 
 # %% ../../nbs/lab/01_server.ipynb #b1ed59e5
-_POOL = parse_params("jobs: int = 1  # runs at a time [1..]\nthreads: int = None  # CPU threads a run [1..]\nretries: int = 1  # more tries of what fails [0..]")
+_POOL = parse_params(
+    "jobs: int = 1  # runs at a time [1..]\nthreads: int = None  # CPU threads a run [1..]\nretries: int = 1  # more tries of what fails [0..]"
+)
+
 
 def _values_of(param: Param, given) -> list:
     "The values of one parameter in a grid: a text as the command line takes it, or a list."
-    if isinstance(given, str): return grid_values(param, given)
-    if not isinstance(given, list): raise ParamError(f"{param.name} was given a {type(given).__name__} as its values; allowed is a list, or a text with commas; write it so")
+    if isinstance(given, str):
+        return grid_values(param, given)
+    if not isinstance(given, list):
+        raise ParamError(
+            f"{param.name} was given a {type(given).__name__} as its values; allowed is a list, or a text with commas; write it so"
+        )
     return [typed_value(param, x) for x in given]
+
 
 class _Batches(_Handler):
     @web.authenticated
-    async def get(self): await self.answer(lambda: [{"name": n} | Batch(n).counts() for n in list_batches()[:100]])
+    async def get(self):
+        await self.answer(lambda: [{"name": n} | Batch(n).counts() for n in list_batches()[:100]])
+
     @web.authenticated
-    async def post(self): await self.answer(self.begin, self.given())
+    async def post(self):
+        await self.answer(self.begin, self.given())
+
     def begin(self, given: dict) -> dict:
         "Plan a batch; with `start`, a driver of its own works through it."
         template = str(given.get("template"))
         path = chosen_template(self.root, template)
         grid, wrong = checked(read_params(path), given.get("grid") or {}, _values_of)
-        options, others = checked(_POOL, {k: v for k in ("jobs", "threads", "retries") if (v := given.get(k)) is not None})
-        if (wrong or others) and given.get("start"): raise UsageError("\n".join((others | wrong).values()))
-        if wrong or others: return {"name": "", "runs": 0, "told": [], "rows": [], "wrong": others | wrong}
+        options, others = checked(
+            _POOL, {k: v for k in ("jobs", "threads", "retries") if (v := given.get(k)) is not None}
+        )
+        if (wrong or others) and given.get("start"):
+            raise UsageError("\n".join((others | wrong).values()))
+        if wrong or others:
+            return {"name": "", "runs": 0, "told": [], "rows": [], "wrong": others | wrong}
         folder, options = working_folder(self.root, template), {"jobs": self.queue.jobs} | options
-        plan = {"template": str(path), "grid": grid, "parameters": given.get("parameters") or {}, "name": given.get("name") or None}
+        plan = {
+            "template": str(path),
+            "grid": grid,
+            "parameters": given.get("parameters") or {},
+            "name": given.get("name") or None,
+        }
         batch, rows, told = plan_batch(**plan, working_folder=folder)
         if given.get("start"):
             code = "import json, sys; from ftkit.batch.driver import run_batch; sys.exit(run_batch(**json.loads(sys.stdin.read()), show=False).outcome.code)"
-            driver = subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, start_new_session=True)
-            driver.stdin.write(json.dumps(plan | options).encode()); driver.stdin.close()
+            driver = subprocess.Popen(
+                [sys.executable, "-P", "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                start_new_session=True,
+            )
+            driver.stdin.write(json.dumps(plan | options).encode())
+            driver.stdin.close()
             self.queue.drivers.append(driver)
-        return {"name": batch.name, "runs": len(rows), "told": told, "rows": [r.given for r in rows[:200]], "wrong": {}}
+        return {
+            "name": batch.name,
+            "runs": len(rows),
+            "told": told,
+            "rows": [r.given for r in rows[:200]],
+            "wrong": {},
+        }
+
 
 class _Batch(_Handler):
     @web.authenticated
-    async def get(self, name: str): await self.answer(lambda: Batch(_batch_called(name)).status() | {"results": Batch(name).results()})
+    async def get(self, name: str):
+        await self.answer(
+            lambda: Batch(_batch_called(name)).status() | {"results": Batch(name).results()}
+        )
+
     @web.authenticated
-    async def delete(self, name: str): await self.answer(lambda: {"asked": Batch(_batch_called(name)).cancel()})
+    async def delete(self, name: str):
+        await self.answer(lambda: {"asked": Batch(_batch_called(name)).cancel()})
+
 
 def _batch_called(name: str) -> str:
-    if name not in list_batches(): raise web.HTTPError(404, f"no batch is called {name}")
+    if name not in list_batches():
+        raise web.HTTPError(404, f"no batch is called {name}")
     return name
 
 # %% ../../nbs/lab/01_server.ipynb #71efb6f8
-ROUTES = {"/templates": _Templates, "/templates/([^/]+)": _Template, "/schema": _Schema, "/validate": _Validate, "/notebook": _Notebook, "/settings": _Settings, "/runs": _Runs, "/runs/([^/]+)": _Run, "/runs/([^/]+)/events": _Events, "/runs/([^/]+)/(stop|resume)": _Act,
-          "/runs/([^/]+)/report": _Report, "/runs/([^/]+)/model": _ModelFile, "/compare": _Compare, "/batches": _Batches, "/batches/([^/]+)": _Batch}
+ROUTES = {
+    "/templates": _Templates,
+    "/templates/([^/]+)": _Template,
+    "/schema": _Schema,
+    "/validate": _Validate,
+    "/notebook": _Notebook,
+    "/settings": _Settings,
+    "/runs": _Runs,
+    "/runs/([^/]+)": _Run,
+    "/runs/([^/]+)/events": _Events,
+    "/runs/([^/]+)/(stop|resume)": _Act,
+    "/runs/([^/]+)/report": _Report,
+    "/runs/([^/]+)/model": _ModelFile,
+    "/compare": _Compare,
+    "/batches": _Batches,
+    "/batches/([^/]+)": _Batch,
+}
+
 
 def load(
     server,  # jupyter_server's ServerApp
 ) -> None:
     "Add the routes, and look after the queue once a second."
     root = Path(server.root_dir).expanduser().resolve()
-    runs = os.environ["FTKIT_RUNS"] = str(_runs_below(root))  # one folder for the server and the kernels that it starts
+    runs = os.environ["FTKIT_RUNS"] = str(
+        _runs_below(root)
+    )  # one folder for the server and the kernels that it starts
     queue, base = RunQueue(RunIndex()), url_path_join(server.web_app.settings["base_url"], "ftkit")
     more = {"root": root, "queue": queue, "runs": runs}
-    server.web_app.add_handlers(".*$", [(base + path, handler, more) for path, handler in ROUTES.items()])
+    server.web_app.add_handlers(
+        ".*$", [(base + path, handler, more) for path, handler in ROUTES.items()]
+    )
+
     async def turn():
-        try: await asyncio.to_thread(queue.turn)
-        except Exception as e: server.log.warning("ftkit's queue: %s", e)
+        try:
+            await asyncio.to_thread(queue.turn)
+        except Exception as e:
+            server.log.warning("ftkit's queue: %s", e)
+
     PeriodicCallback(turn, 1000).start()
     server.log.info("ftkit keeps its runs in %s, %s at a time", runs_folder(), queue.jobs)
+
 
 def _runs_below(root: Path) -> Path:
     "The runs folder as the settings of the root have it."
     before = os.getcwd()
-    try: os.chdir(root); return runs_folder()
-    finally: os.chdir(before)
+    try:
+        os.chdir(root)
+        return runs_folder()
+    finally:
+        os.chdir(before)

@@ -12,6 +12,7 @@ import html
 import json
 import os
 import re
+import sys
 import threading
 import time
 from pathlib import Path
@@ -21,33 +22,86 @@ import ipywidgets as w
 import traitlets
 from IPython.display import HTML, display
 
-from ..core import UsageError, figure_text, patch_to, read_json
-from ..runfolder import ask_stop, doubt_names, noted, read_events, read_run, run_dir, verdict_lines
-from ..reading.decisions import Decision, decide, read_decisions
-from ..params import Param, ParamError, read_params
-from ..reading.sounds import Clip, open_sound
-from ..runs.launch import create_run, figures, find_run, launch, list_runs, summary, template_path
 from ..batch.batch import newest_event
+from ..core import UsageError, figure_text, patch_to, read_json
+from ..params import Param, ParamError, read_params
+from ..reading.decisions import Decision, decide, read_decisions
+from ..reading.sounds import Clip, open_sound
+from ftkit.runfolder import (
+    ask_stop,
+    doubt_names,
+    noted,
+    read_events,
+    read_run,
+    run_dir,
+    verdict_lines,
+)
 from ..runs.compare import compare_runs
+from ftkit.runs.launch import (
+    create_run,
+    figures,
+    find_run,
+    launch,
+    list_runs,
+    summary,
+    template_path,
+)
 
 # %% ../../nbs/lab/00_widgets.ipynb #609d062e
 def is_watched() -> bool:
     "Whether a person can click: in a kernel, and not in one that executes a run."
     from IPython import get_ipython
-    return hasattr(get_ipython(), "kernel") and run_dir() is None and not os.environ.get("IN_TEST") and not os.environ.get("PAPERMILL_OUTPUT_PATH")
+
+    return (
+        hasattr(get_ipython(), "kernel")
+        and run_dir() is None
+        and not os.environ.get("IN_TEST")
+        and not os.environ.get("PAPERMILL_OUTPUT_PATH")
+    )
+
 
 def this_notebook() -> Path:
     "The notebook that this kernel belongs to, as JupyterLab, Notebook 7 and VS Code tell it."
     from IPython import get_ipython
-    name = (get_ipython().user_ns.get("__vsc_ipynb_file__") if get_ipython() else None) or os.environ.get("JPY_SESSION_NAME", "")
-    found = next((p for p in (Path(name), Path(Path(name).name)) if name and p.suffix == ".ipynb" and p.is_file()), None)
-    if not found: raise UsageError("it cannot be told which notebook this is; give its path, or a template's name: param_form('image')")
+
+    name = (
+        get_ipython().user_ns.get("__vsc_ipynb_file__") if get_ipython() else None
+    ) or os.environ.get("JPY_SESSION_NAME", "")
+    found = next(
+        (
+            p
+            for p in (Path(name), Path(Path(name).name))
+            if name and p.suffix == ".ipynb" and p.is_file()
+        ),
+        None,
+    )
+    if not found:
+        raise UsageError(
+            "it cannot be told which notebook this is; give its path, or a template's name: param_form('image')"
+        )
     return found.resolve()
+
 
 def _table(rows: list[list], head: list[str] = ()) -> str:
     "Cells as text, the first of each row as its heading."
-    top = "<thead><tr>" + "".join(f"<th scope='col'>{html.escape(h)}</th>" for h in head) + "</tr></thead>" if head else ""
-    return f"<table>{top}<tbody>" + "".join(f"<tr><th scope='row'>{html.escape(str(r[0]))}</th>" + "".join(f"<td>{html.escape('' if v is None else str(v))}</td>" for v in r[1:]) + "</tr>" for r in rows) + "</tbody></table>"
+    top = (
+        "<thead><tr>"
+        + "".join(f"<th scope='col'>{html.escape(h)}</th>" for h in head)
+        + "</tr></thead>"
+        if head
+        else ""
+    )
+    return (
+        f"<table>{top}<tbody>"
+        + "".join(
+            f"<tr><th scope='row'>{html.escape(str(r[0]))}</th>"
+            + "".join(f"<td>{html.escape('' if v is None else str(v))}</td>" for v in r[1:])
+            + "</tr>"
+            for r in rows
+        )
+        + "</tbody></table>"
+    )
+
 
 _WRONG = "<div role='alert' style='color: var(--jp-error-color1, #c62828)'>{}</div>"
 
@@ -55,30 +109,62 @@ _WRONG = "<div role='alert' style='color: var(--jp-error-color1, #c62828)'>{}</d
 _POINTS, _WIDE, _HIGH = 200, 360, 130
 _NO_CURVE = {"time", "step", "of", "seconds", "epoch", "rate", "number"}
 
-def curve_points(events: list[dict]) -> dict[str, list[tuple[float, float]]]:  # name: (step, value) in order
+
+def curve_points(
+    events: list[dict],
+) -> dict[str, list[tuple[float, float]]]:  # name: (step, value) in order
     "Losses and metrics of a run: the steps of all stages one after the other, an epoch's figures at its last step."
     found, before, stage, steps, latest = {}, 0, None, 0, 0
     for e in events:
-        if e["stage"] in ("made", "facts", "cell"): continue
-        values = {k: v for k, v in e.items() if k not in _NO_CURVE and type(v) in (int, float) and abs(v) < 1e300}
-        if not values: continue
-        if e["stage"] != stage: before, stage, steps, latest = before + steps, e["stage"], 0, 0
-        if e.get("of"): steps, latest = max(steps, e["of"]), e.get("step") or 0
-        for k, v in values.items(): found.setdefault(k, {})[before + (e.get("step", latest) if e.get("of") or latest else e.get("epoch", 0))] = v
-    thin = lambda points: points[:: -(-len(points) // _POINTS)] + points[-1:] if len(points) > _POINTS else points
+        if e["stage"] in ("made", "facts", "cell"):
+            continue
+        values = {
+            k: v
+            for k, v in e.items()
+            if k not in _NO_CURVE and type(v) in (int, float) and abs(v) < 1e300
+        }
+        if not values:
+            continue
+        if e["stage"] != stage:
+            before, stage, steps, latest = before + steps, e["stage"], 0, 0
+        if e.get("of"):
+            steps, latest = max(steps, e["of"]), e.get("step") or 0
+        for k, v in values.items():
+            found.setdefault(k, {})[
+                before + (e.get("step", latest) if e.get("of") or latest else e.get("epoch", 0))
+            ] = v
+
+    def thin(points):
+        return (
+            points[:: -(-len(points) // _POINTS)] + points[-1:] if len(points) > _POINTS else points
+        )
+
     return {k: thin(sorted(v.items())) for k, v in found.items()}
+
 
 def _plot(title: str, curves: dict) -> str:
     "Some curves as SVG with their names."
     xs, ys = ([p[i] for c in curves.values() for p in c] for i in (0, 1))
-    if not xs: return ""
+    if not xs:
+        return ""
     x0, x1, y0, y1 = min(xs), max(xs), min(ys), max(ys)
-    at = lambda p: f"{40 + (p[0] - x0) / (x1 - x0 or 1) * (_WIDE - 48):.0f},{_HIGH - 18 - (p[1] - y0) / (y1 - y0 or 1) * (_HIGH - 28):.0f}"
+
+    def at(p):
+        return f"{40 + (p[0] - x0) / (x1 - x0 or 1) * (_WIDE - 48):.0f},{_HIGH - 18 - (p[1] - y0) / (y1 - y0 or 1) * (_HIGH - 28):.0f}"
+
     shades = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b"]
-    drawn = "".join(f"<polyline fill='none' stroke='{shades[i % 6]}' stroke-width='1.6' points='{' '.join(map(at, c if len(c) > 1 else c * 2))}'/>" for i, c in enumerate(curves.values()))
-    named = "".join(f"<text x='{44 + 160 * (i % 2)}' y='{10 + 11 * (i // 2)}' fill='{shades[i % 6]}'>{html.escape(k.replace('_', ' '))} {c[-1][1]:.4g}</text>" for i, (k, c) in enumerate(curves.items()))
-    return (f"<svg viewBox='0 0 {_WIDE} {_HIGH}' width='{_WIDE}' height='{_HIGH}' role='img' aria-label='{html.escape(title, quote=True)}' font-size='10' style='color: inherit'><path d='M40 14V{_HIGH - 18}H{_WIDE - 4}' fill='none' stroke='currentColor' opacity='.4'/>"
-            f"<g fill='currentColor'><text x='36' y='20' text-anchor='end'>{y1:.3g}</text><text x='36' y='{_HIGH - 18}' text-anchor='end'>{y0:.3g}</text><text x='{_WIDE - 6}' y='{_HIGH - 4}' text-anchor='end'>{x1:g}</text></g>{drawn}{named}</svg>")
+    drawn = "".join(
+        f"<polyline fill='none' stroke='{shades[i % 6]}' stroke-width='1.6' points='{' '.join(map(at, c if len(c) > 1 else c * 2))}'/>"
+        for i, c in enumerate(curves.values())
+    )
+    named = "".join(
+        f"<text x='{44 + 160 * (i % 2)}' y='{10 + 11 * (i // 2)}' fill='{shades[i % 6]}'>{html.escape(k.replace('_', ' '))} {c[-1][1]:.4g}</text>"
+        for i, (k, c) in enumerate(curves.items())
+    )
+    return (
+        f"<svg viewBox='0 0 {_WIDE} {_HIGH}' width='{_WIDE}' height='{_HIGH}' role='img' aria-label='{html.escape(title, quote=True)}' font-size='10' style='color: inherit'><path d='M40 14V{_HIGH - 18}H{_WIDE - 4}' fill='none' stroke='currentColor' opacity='.4'/>"
+        f"<g fill='currentColor'><text x='36' y='20' text-anchor='end'>{y1:.3g}</text><text x='36' y='{_HIGH - 18}' text-anchor='end'>{y0:.3g}</text><text x='{_WIDE - 6}' y='{_HIGH - 4}' text-anchor='end'>{x1:g}</text></g>{drawn}{named}</svg>"
+    )
 
 # %% ../../nbs/lab/00_widgets.ipynb #16750d6f
 class _Seen:
@@ -187,86 +273,187 @@ def live(
     folder = Path(run) if (Path(run) / "run.json").is_file() else find_run(str(run))
     handle = display(HTML(_Seen(folder).html()), display_id=True)
     update = (lambda text: handle.update(HTML(text))) if handle else (lambda text: None)
-    if not is_watched(): _watch(folder, update, every).join(); return
+    if not is_watched():
+        _watch(folder, update, every).join()
+        return
     button = _stop_button(folder)
     _watch(folder, update, every, button.close)
-    if read_run(folder)["status"] in ("queued", "running"): display(button)
+    if read_run(folder)["status"] in ("queued", "running"):
+        display(button)
+
 
 def _stop_button(folder: Path):
     "Asks the run to stop where it can go on."
-    button = w.Button(description="Stop", tooltip=f"Stop {folder.name} where it can go on", button_style="warning")
-    def stop(_): ask_stop(folder); button.description, button.disabled = "Asked to stop", True
+    button = w.Button(
+        description="Stop", tooltip=f"Stop {folder.name} where it can go on", button_style="warning"
+    )
+
+    def stop(_):
+        ask_stop(folder)
+        button.description, button.disabled = "Asked to stop", True
+
     button.on_click(stop)
     return button
 
 # %% ../../nbs/lab/00_widgets.ipynb #50d1805e
 _STATIC = Path(sys.modules["ftkit"].__file__).parent / "static"
 
+
 class Slider(anywidget.AnyWidget):
     "A slider and a box for the exact number, both named."
+
     _esm, _css = _STATIC / "slider.js", _STATIC / "widgets.css"
     value, min, max, step = (traitlets.Float().tag(sync=True) for _ in range(4))
     description, tooltip = (traitlets.Unicode().tag(sync=True) for _ in range(2))
 
-_LAYOUT, _LABEL, _INDENT = w.Layout(width="min(560px, 95%)"), {"description_width": "170px"}, "<div style='margin-left: 178px'>{}</div>"
+
+_LAYOUT, _LABEL, _INDENT = (
+    w.Layout(width="min(560px, 95%)"),
+    {"description_width": "170px"},
+    "<div style='margin-left: 178px'>{}</div>",
+)
+
 
 def _control(param: Param, value):
     "The control of one parameter."
-    more = {"description": param.name, "tooltip": param.allowed(), "layout": _LAYOUT, "style": _LABEL}
+    more = {
+        "description": param.name,
+        "tooltip": param.allowed(),
+        "layout": _LAYOUT,
+        "style": _LABEL,
+    }
     if param.choices is not None and not param.type.startswith("list"):
-        return w.Dropdown(options=([("none", None)] if param.optional else []) + [(str(c), c) for c in param.choices], value=value, **more)
-    if param.type == "bool" and not param.optional: return w.Checkbox(value=value, **more)
-    if param.type in ("int", "float") and not param.optional and None not in (param.low, param.high):
+        return w.Dropdown(
+            options=([("none", None)] if param.optional else [])
+            + [(str(c), c) for c in param.choices],
+            value=value,
+            **more,
+        )
+    if param.type == "bool" and not param.optional:
+        return w.Checkbox(value=value, **more)
+    if (
+        param.type in ("int", "float")
+        and not param.optional
+        and None not in (param.low, param.high)
+    ):
         step = 1 if param.type == "int" else 0.01
         low, high = param.low + step * param.low_open, param.high - step * param.high_open
-        if (high - low) / step <= 200 and low <= value <= high and abs(value / step - round(value / step)) < 1e-9:
-            return Slider(value=value, min=low, max=high, step=step, description=param.name, tooltip=param.allowed())
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if param.type == "str" and param.choices is None and param.name.rsplit("_", 1)[-1] in ("data", "file", "folder", "dir", "path"):
-        box = w.Combobox(value=text, placeholder="none" if param.optional else "", options=_paths(text), **more)
+        if (
+            (high - low) / step <= 200
+            and low <= value <= high
+            and abs(value / step - round(value / step)) < 1e-9
+        ):
+            return Slider(
+                value=value,
+                min=low,
+                max=high,
+                step=step,
+                description=param.name,
+                tooltip=param.allowed(),
+            )
+    text = (
+        ""
+        if value is None
+        else value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False)
+    )
+    if (
+        param.type == "str"
+        and param.choices is None
+        and param.name.rsplit("_", 1)[-1] in ("data", "file", "folder", "dir", "path")
+    ):
+        box = w.Combobox(
+            value=text, placeholder="none" if param.optional else "", options=_paths(text), **more
+        )
         box.observe(lambda c: setattr(box, "options", _paths(c["new"])), "value")
         return box
-    return w.Text(value=text, placeholder="none" if param.optional else "", continuous_update=False, **more)
+    return w.Text(
+        value=text, placeholder="none" if param.optional else "", continuous_update=False, **more
+    )
+
 
 def _paths(text: str) -> tuple[str, ...]:
     "Files and folders that begin with the text."
     folder, start = os.path.split(text)
     with contextlib.suppress(OSError):
-        return tuple(os.path.join(folder, e.name) + "/" * e.is_dir() for e in sorted(os.scandir(folder or "."), key=lambda e: e.name) if e.name.startswith(start) and not e.name.startswith("."))[:100]
+        return tuple(
+            os.path.join(folder, e.name) + "/" * e.is_dir()
+            for e in sorted(os.scandir(folder or "."), key=lambda e: e.name)
+            if e.name.startswith(start) and not e.name.startswith(".")
+        )[:100]
     return ()
 
 # %% ../../nbs/lab/00_widgets.ipynb #be220eaf
 class ParamForm(w.VBox):
     "Controls for the parameters of a template or notebook; `values()` has what they say."
+
     def __init__(self, template: str | os.PathLike | None = None, given: dict | None = None):
         self.path = template_path(str(template)) if template else this_notebook()
         self.params = read_params(self.path)
         given = {p.name: p.check((given or {}).get(p.name, p.default)) for p in self.params}
-        self.fields, self.errors, groups = {p.name: _control(p, given[p.name]) for p in self.params}, {p.name: w.HTML() for p in self.params}, {}
+        self.fields, self.errors, groups = (
+            {p.name: _control(p, given[p.name]) for p in self.params},
+            {p.name: w.HTML() for p in self.params},
+            {},
+        )
         for p in self.params:
             self.fields[p.name].observe(lambda change, p=p: self._look(p), "value")
-            help = w.HTML(_INDENT.format(f"<small>{html.escape(p.help)} <i>{html.escape(p.allowed())}</i></small>"))
-            groups.setdefault(p.group or "parameters", []).append(w.VBox([self.fields[p.name], self.errors[p.name], help]))
-        self.set, self.begin = w.Button(description="Apply", tooltip="Set the variables of this notebook", button_style="primary"), w.Button(description="Run in background", tooltip="Start a run of its own with these values", layout=w.Layout(width="auto"))
+            help = w.HTML(
+                _INDENT.format(
+                    f"<small>{html.escape(p.help)} <i>{html.escape(p.allowed())}</i></small>"
+                )
+            )
+            groups.setdefault(p.group or "parameters", []).append(
+                w.VBox([self.fields[p.name], self.errors[p.name], help])
+            )
+        self.set, self.begin = (
+            w.Button(
+                description="Apply",
+                tooltip="Set the variables of this notebook",
+                button_style="primary",
+            ),
+            w.Button(
+                description="Run in background",
+                tooltip="Start a run of its own with these values",
+                layout=w.Layout(width="auto"),
+            ),
+        )
         self.set.on_click(lambda _: self._do(self.apply))
         self.begin.on_click(lambda _: self._do(self.run))
         self.said, self.below = w.HTML(), w.VBox()
-        super().__init__([w.Accordion([w.VBox(g) for g in groups.values()], titles=list(groups), selected_index=0), w.HBox([self.set, self.begin]), self.said, self.below])
+        super().__init__(
+            [
+                w.Accordion(
+                    [w.VBox(g) for g in groups.values()], titles=list(groups), selected_index=0
+                ),
+                w.HBox([self.set, self.begin]),
+                self.said,
+                self.below,
+            ]
+        )
 
     def _value(self, p: Param):
         value = self.fields[p.name].value
-        if p.type == "int" and isinstance(value, float) and value.is_integer(): value = int(value)
-        if not isinstance(value, str) or p.choices is not None and not p.type.startswith("list"): return p.check(value)
+        if p.type == "int" and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, str) or p.choices is not None and not p.type.startswith("list"):
+            return p.check(value)
         return None if value == "" and p.optional else p.from_text(value)
 
     def _look(self, p: Param):
-        try: self._value(p); self.errors[p.name].value = ""
-        except ParamError as e: self.errors[p.name].value = _INDENT.format(_WRONG.format(html.escape(str(e))))
+        try:
+            self._value(p)
+            self.errors[p.name].value = ""
+        except ParamError as e:
+            self.errors[p.name].value = _INDENT.format(_WRONG.format(html.escape(str(e))))
 
     def _do(self, work):
         "What a button asks for, and how it went."
-        try: self.said.value = html.escape(work())
-        except UsageError as e: self.said.value = _WRONG.format(html.escape(str(e)))
+        try:
+            self.said.value = html.escape(work())
+        except UsageError as e:
+            self.said.value = _WRONG.format(html.escape(str(e)))
 
 # %% ../../nbs/lab/00_widgets.ipynb #cc4c1f32
 @patch_to(ParamForm)
@@ -274,17 +461,23 @@ def values(self) -> dict:
     "All values, of the types that may reach a notebook; what is wrong is refused, all at once."
     found, wrong = {}, []
     for p in self.params:
-        try: found[p.name] = self._value(p)
-        except ParamError as e: wrong.append(str(e))
-    if wrong: raise ParamError("\n".join(wrong))
+        try:
+            found[p.name] = self._value(p)
+        except ParamError as e:
+            wrong.append(str(e))
+    if wrong:
+        raise ParamError("\n".join(wrong))
     return found
+
 
 @patch_to(ParamForm)
 def apply(self) -> str:
     "Set the variables of this notebook."
     from IPython import get_ipython
+
     get_ipython().user_ns.update(self.values())
     return f"{len(self.params)} variables are set; run the cells below"
+
 
 @patch_to(ParamForm)
 def run(self) -> str:
@@ -296,18 +489,28 @@ def run(self) -> str:
     _watch(folder, lambda text: setattr(picture, "value", text), 1.0, button.close)
     return f"{folder.name} has begun; live('{folder.name}') shows it again, later or elsewhere"
 
+
 def param_form(
-    template: str | os.PathLike | None = None,  # a shipped template's name, or a notebook's path; default: this notebook
+    template: str
+    | os.PathLike
+    | None = None,  # a shipped template's name, or a notebook's path; default: this notebook
     values: dict | None = None,  # to begin with
 ):
     "A form of the parameters; where nobody can click, a table of them."
-    if is_watched(): return ParamForm(template, values)
+    if is_watched():
+        return ParamForm(template, values)
     params = read_params(template_path(str(template)) if template else this_notebook())
-    return HTML(_table([[p.name, (values or {}).get(p.name, p.default), p.help] for p in params], ["parameter", "value", "help"]))
+    return HTML(
+        _table(
+            [[p.name, (values or {}).get(p.name, p.default), p.help] for p in params],
+            ["parameter", "value", "help"],
+        )
+    )
 
 # %% ../../nbs/lab/00_widgets.ipynb #fb7a1696
 class Review(anywidget.AnyWidget):
     "Cases one by one, with keys; every decision is in the file when the next case shows."
+
     _esm, _css = _STATIC / "review.js", _STATIC / "widgets.css"
     cases = traitlets.List().tag(sync=True)
     classes = traitlets.List().tag(sync=True)
@@ -317,72 +520,142 @@ class Review(anywidget.AnyWidget):
 
     def __init__(self, cases: dict, path: Path):
         self.path, self.known = path, {c["example"]: c for c in cases["cases"]}
-        super().__init__(cases=cases["cases"], classes=list(cases["classes"]) if cases["kind"] == "single_label" else [], decided=self._read())
+        super().__init__(
+            cases=cases["cases"],
+            classes=list(cases["classes"]) if cases["kind"] == "single_label" else [],
+            decided=self._read(),
+        )
         self.on_msg(lambda _, message, buffers: self.take(message))
 
-    def _read(self) -> dict: return {k: {"what": d.what, "label": d.label} for k, d in read_decisions(self.path).items()} if self.path.exists() else {}
+    def _read(self) -> dict:
+        return (
+            {k: {"what": d.what, "label": d.label} for k, d in read_decisions(self.path).items()}
+            if self.path.exists()
+            else {}
+        )
 
     def take(self, message: dict) -> None:
         "One decision, or a recording that is to be heard."
         case = self.known.get(message.get("example") or message.get("play"))
-        if case is None: return
-        if "play" in message: return self._play(case)
-        try: decide(self.path, Decision(case["example"], str(message.get("what")), str(message.get("label") or ""), case["label"], str(case.get("sound") or case.get("text") or f"row {case['row']}")))
-        except (UsageError, OSError) as e: self.said = f"not written: {e}"; return
-        self.last, self.said, self.decided = case["example"], f"{message['what']} {message.get('label') or ''}: written to {self.path.name}", self._read()
+        if case is None:
+            return
+        if "play" in message:
+            return self._play(case)
+        try:
+            decide(
+                self.path,
+                Decision(
+                    case["example"],
+                    str(message.get("what")),
+                    str(message.get("label") or ""),
+                    case["label"],
+                    str(case.get("sound") or case.get("text") or f"row {case['row']}"),
+                ),
+            )
+        except (UsageError, OSError) as e:
+            self.said = f"not written: {e}"
+            return
+        self.last, self.said, self.decided = (
+            case["example"],
+            f"{message['what']} {message.get('label') or ''}: written to {self.path.name}",
+            self._read(),
+        )
 
     def _play(self, case: dict) -> None:
-        try: sound = _wav(open_sound(Clip(case["sound"], case.get("start"), case.get("end")))[:16_000 * 60])
-        except UsageError as e: return self.send({"sound": case["example"], "wrong": str(e)})
+        try:
+            sound = _wav(
+                open_sound(Clip(case["sound"], case.get("start"), case.get("end")))[: 16_000 * 60]
+            )
+        except UsageError as e:
+            return self.send({"sound": case["example"], "wrong": str(e)})
         self.send({"sound": case["example"]}, [sound])
+
 
 def _wav(samples) -> bytes:
     import io
+
     import soundfile
+
     soundfile.write(buffer := io.BytesIO(), samples, 16_000, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
 
 # %% ../../nbs/lab/00_widgets.ipynb #51a48bce
 def review(
     run: str = "last",  # a run's id, a unique part of it, or "last"
-    path: str | os.PathLike | None = None,  # of the decisions; default: decisions.csv in the run's folder
+    path: str
+    | os.PathLike
+    | None = None,  # of the decisions; default: decisions.csv in the run's folder
 ):
     "The worst cases of a run, to keep, drop or relabel; where nobody can click, a table of them."
     folder = find_run(run)
-    if not (folder / "cases.json").is_file(): raise UsageError(f"{folder.name} has no cases to look through; they are kept by report.save(), in a run that came that far")
+    if not (folder / "cases.json").is_file():
+        raise UsageError(
+            f"{folder.name} has no cases to look through; they are kept by report.save(), in a run that came that far"
+        )
     cases, path = read_json(folder / "cases.json"), Path(path or folder / "decisions.csv")
-    if is_watched(): return Review(cases, path)
+    if is_watched():
+        return Review(cases, path)
     decided = read_decisions(path) if path.exists() else {}
-    told = lambda c: (d := decided.get(c["example"])) and f"{d.what} {d.label}".strip()
-    return HTML(_table([[c["label"], f"{c['said'][0][0]}", c["part"], str(c.get("text") or c.get("sound") or f"row {c['row']}")[:80], told(c)] for c in cases["cases"]], ["label", "said", "part", "example", "decided"]))
+
+    def told(c):
+        return (d := decided.get(c["example"])) and f"{d.what} {d.label}".strip()
+
+    return HTML(
+        _table(
+            [
+                [
+                    c["label"],
+                    f"{c['said'][0][0]}",
+                    c["part"],
+                    str(c.get("text") or c.get("sound") or f"row {c['row']}")[:80],
+                    told(c),
+                ]
+                for c in cases["cases"]
+            ],
+            ["label", "said", "part", "example", "decided"],
+        )
+    )
 
 # %% ../../nbs/lab/00_widgets.ipynb #bec399d7
 class PredictBox(anywidget.AnyWidget):
     "Drop, type or record something; the model says what it is."
+
     _esm, _css = _STATIC / "predict.js", _STATIC / "widgets.css"
     modality = traitlets.Unicode().tag(sync=True)
     result = traitlets.Dict().tag(sync=True)
 
     def __init__(self, folder: Path):
         from ftkit.models.artifact import Predictor
+
         self.predictor = Predictor(folder)
         super().__init__(modality=self.predictor.model.task.modality, result={})
         self.on_msg(lambda _, message, buffers: self.take(message, buffers))
 
     def take(self, message: dict, buffers=()) -> None:
         "Judge one input."
-        try: p, = self.predictor([message["text"]] if "text" in message else [bytes(buffers[0])])
-        except (UsageError, ValueError) as e: self.result = {"wrong": re.sub(r" ?<_io[^>]*>", "", str(e)).replace("BytesIO", message.get("name", "it"))}; return
+        try:
+            (p,) = self.predictor([message["text"]] if "text" in message else [bytes(buffers[0])])
+        except (UsageError, ValueError) as e:
+            self.result = {
+                "wrong": re.sub(r" ?<_io[^>]*>", "", str(e)).replace(
+                    "BytesIO", message.get("name", "it")
+                )
+            }
+            return
         best = sorted(p.probabilities.items(), key=lambda item: -item[1])[:8]
         self.result = {"label": p.label, "scores": [[k, float(v)] for k, v in best], "note": p.note}
+
 
 def predict_box(
     run: str = "last",  # a run's id, a unique part of it, "last", or a model folder
 ):
     "A box to try a model in; where nobody can click, what to type instead."
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run)
-    if is_watched(): return PredictBox(folder if (folder / "manifest.json").is_file() else folder / "model")
-    return HTML(f"<p>To try this model: <code>ftkit predict {html.escape(folder.name)} FILE</code></p>")
+    if is_watched():
+        return PredictBox(folder if (folder / "manifest.json").is_file() else folder / "model")
+    return HTML(
+        f"<p>To try this model: <code>ftkit predict {html.escape(folder.name)} FILE</code></p>"
+    )
 
 # %% ../../nbs/lab/00_widgets.ipynb #4b723b05
 def _flat(row: dict, differ: list[str]) -> dict:

@@ -40,6 +40,7 @@ def share_interval(
 ) -> tuple[np.ndarray, np.ndarray]:  # lower and upper ends (...), float64
     "The 95 % interval of a share of rows: exact binomial with mid-P (Lancaster 1961)."
     from scipy.special import bdtr, bdtrc
+
     k, n = np.broadcast_arrays(np.asarray(k, np.int64), np.asarray(n, np.int64))
     whole = np.maximum(n, 1)
 
@@ -56,6 +57,7 @@ def share_interval(
             below = at_least(middle) < goal
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return high
+
     low = np.where(k == 0, 0.0, solve(0.025))
     high = np.where(k == whole, 1.0, solve(0.975))
     return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
@@ -120,17 +122,29 @@ def _figure(
 def _numbers(name, values):
     "`values` as a finite numeric array with at least one row."
     a = np.asarray(values)
-    if a.ndim == 0 or a.size == 0: raise ValueError(f"{name} is empty (shape {a.shape}); a metric needs at least one row: check the split or filter")
-    if a.dtype.kind not in "biuf": raise ValueError(f"{name} has dtype {a.dtype}; it must hold integers or floats: turn class names into numbers first")
+    if a.ndim == 0 or a.size == 0:
+        raise ValueError(
+            f"{name} is empty (shape {a.shape}); a metric needs at least one row: check the split or filter"
+        )
+    if a.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} has dtype {a.dtype}; it must hold integers or floats: turn class names into numbers first"
+        )
     bad = ~np.isfinite(a)
-    if bad.any(): raise ValueError(f"{name} holds NaN or infinity, first in row {np.argwhere(bad)[0][0]}; all must be finite: drop or repair such rows")
+    if bad.any():
+        raise ValueError(
+            f"{name} holds NaN or infinity, first in row {np.argwhere(bad)[0][0]}; all must be finite: drop or repair such rows"
+        )
     return a
+
 
 def _columns(**named):
     "The named values as float64 (N,), all of one length."
     cols = {k: _numbers(k, v) for k, v in named.items()}
     if len({c.shape for c in cols.values()}) > 1 or any(c.ndim != 1 for c in cols.values()):
-        raise ValueError(f"{' and '.join(f'{k} has shape {c.shape}' for k, c in cols.items())}; give one number a row, shape (N,), rows in the same order")
+        raise ValueError(
+            f"{' and '.join(f'{k} has shape {c.shape}' for k, c in cols.items())}; give one number a row, shape (N,), rows in the same order"
+        )
     return [c.astype(np.float64) for c in cols.values()]
 
 # %% ../../nbs/metrics/00_scores.ipynb #eda6c841
@@ -159,31 +173,46 @@ def _resampled_mean(scores: np.ndarray, n_boot: int, seed: int) -> Figure:
 
 # %% ../../nbs/metrics/00_scores.ipynb #33c78b0a
 def bootstrap_rate(
-    errors: np.ndarray,   # (N,) of each row
+    errors: np.ndarray,  # (N,) of each row
     lengths: np.ndarray,  # (N,) of each row, what the errors are counted against
-    n_boot: int = 1000,   # resamples; 0 gives no interval
-    seed: int = 0,        # same seed, same figure
+    n_boot: int = 1000,  # resamples; 0 gives no interval
+    seed: int = 0,  # same seed, same figure
 ) -> Figure:
     "Sum of errors over sum of lengths, both resampled with their row: long rows have more of both."
     errors, lengths = np.float64(errors), np.float64(lengths)
-    parts = [(w @ errors, w @ lengths) for w in (w.astype(np.float64) for w in _resamples(np.ones(len(errors), np.int64), n_boot, seed))]
+    parts = [
+        (w @ errors, w @ lengths)
+        for w in (
+            w.astype(np.float64) for w in _resamples(np.ones(len(errors), np.int64), n_boot, seed)
+        )
+    ]
     top, bottom = map(np.concatenate, zip(*parts))
-    found = _figure(np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0), len(errors))
-    if errors.any() or not found.low == found.high == 0: return found
-    return Figure(found.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors))  # no row had an error
+    found = _figure(
+        np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0), len(errors)
+    )
+    if errors.any() or not found.low == found.high == 0:
+        return found
+    return Figure(
+        found.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors)
+    )  # no row had an error
+
 
 def paired_difference(
-    a: np.ndarray,         # (N,) scores of the first model
-    b: np.ndarray,         # (N,) scores of the second model on the same rows
+    a: np.ndarray,  # (N,) scores of the first model
+    b: np.ndarray,  # (N,) scores of the second model on the same rows
     n_boot: int = 10_000,  # resamples; 0 gives no interval
-    seed: int = 0,         # same seed, same figure
-    lengths: np.ndarray | None = None,  # (N,) of each row, where scores are sums over it that are judged by the sum of lengths
+    seed: int = 0,  # same seed, same figure
+    lengths: np.ndarray
+    | None = None,  # (N,) of each row, where scores are sums over it that are judged by the sum of lengths
 ) -> Figure:
     "Mean of a - b, or their sum over that of lengths, with a 95 % interval: a closed form for scores 0 and 1, else the bootstrap over rows."
     a, b = _columns(a=a, b=b)
-    if lengths is not None: return bootstrap_rate(a - b, _columns(a=a, lengths=lengths)[1], n_boot, seed)
-    if n_boot and np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all(): return _share_difference(a, b)
+    if lengths is not None:
+        return bootstrap_rate(a - b, _columns(a=a, lengths=lengths)[1], n_boot, seed)
+    if n_boot and np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all():
+        return _share_difference(a, b)
     return _resampled_mean(a - b, n_boot, seed)
+
 
 def _share_difference(
     a: np.ndarray,  # (N,) 0 or 1
@@ -194,45 +223,69 @@ def _share_difference(
     only_a, only_b = ((np.sum(x > y) + 1) / (n + 2) for x, y in ((a, b), (b, a)))
     middle = only_a - only_b
     half = 1.96 * math.sqrt((only_a + only_b - middle**2) / (n + 2))
-    return Figure(float((a - b).mean()), float(max(-1, middle - half)), float(min(1, middle + half)), n)
+    return Figure(
+        float((a - b).mean()), float(max(-1, middle - half)), float(min(1, middle + half)), n
+    )
 
 # %% ../../nbs/metrics/00_scores.ipynb #a826fc70
 _SLACK = 1e-3  # how far a row of probabilities may be from summing to 1 (half precision rounds), and one probability from 0..1
 
+
 def _class_numbers(name, values, n_classes):
     "`values` as class numbers (N,) int64 in 0..n_classes-1."
     a = _numbers(name, values)
-    if a.ndim != 1 or a.dtype.kind == "f": raise ValueError(f"{name} is {a.dtype} of shape {a.shape}; give integer class numbers of shape (N,)")
-    bad = (a < 0) | (a >= n_classes); i = bad.argmax()
-    if bad[i]: raise ValueError(f"{name} is {a[i]} in row {i}; with {n_classes} classes it must lie in 0..{n_classes - 1}: renumber or drop it")
+    if a.ndim != 1 or a.dtype.kind == "f":
+        raise ValueError(
+            f"{name} is {a.dtype} of shape {a.shape}; give integer class numbers of shape (N,)"
+        )
+    bad = (a < 0) | (a >= n_classes)
+    i = bad.argmax()
+    if bad[i]:
+        raise ValueError(
+            f"{name} is {a[i]} in row {i}; with {n_classes} classes it must lie in 0..{n_classes - 1}: renumber or drop it"
+        )
     return a.astype(np.int64)
+
 
 def _probabilities(y, p, classes):
     "`p` as float64 (N, C), a row for each of `y` and a column a class, each in 0..1."
     y, p = _numbers("y", y), _numbers("p", p).astype(np.float64)
     c = "C" if classes is None else len(classes)
     if p.ndim != 2 or len(p) != len(y) or c not in ("C", p.shape[1]):
-        raise ValueError(f"p has shape {p.shape}; for {len(y)} rows of y it must be ({len(y)}, {c}): a row an example, a column a class")
+        raise ValueError(
+            f"p has shape {p.shape}; for {len(y)} rows of y it must be ({len(y)}, {c}): a row an example, a column a class"
+        )
     bad = ((p < -_SLACK) | (p > 1 + _SLACK)).any(1)
-    if bad.any(): raise ValueError(f"p leaves 0..1 in row {bad.argmax()}; give probabilities: softmax or sigmoid the logits first")
+    if bad.any():
+        raise ValueError(
+            f"p leaves 0..1 in row {bad.argmax()}; give probabilities: softmax or sigmoid the logits first"
+        )
     return p
+
 
 def _single_label(y, p, classes):
     "Checked class numbers (N,) and probabilities (N, C) whose rows sum to 1."
     p = _probabilities(y, p, classes)
-    sums = p.sum(1); bad = abs(sums - 1) > _SLACK
-    if bad.any(): raise ValueError(f"row {bad.argmax()} of p sums to {sums[bad.argmax()]:.4g}; it must be 1 within {_SLACK:g}: give the softmax of the logits")
+    sums = p.sum(1)
+    bad = abs(sums - 1) > _SLACK
+    if bad.any():
+        raise ValueError(
+            f"row {bad.argmax()} of p sums to {sums[bad.argmax()]:.4g}; it must be 1 within {_SLACK:g}: give the softmax of the logits"
+        )
     return _class_numbers("y", y, p.shape[1]), p
 
 # %% ../../nbs/metrics/00_scores.ipynb #9596f269
 def confusion(
-    y: np.ndarray,     # true class numbers (N,)
+    y: np.ndarray,  # true class numbers (N,)
     pred: np.ndarray,  # predicted class numbers (N,)
-    n_classes: int,    # C
+    n_classes: int,  # C
 ) -> np.ndarray:
     "Counts (C, C) int64: rows are true classes, columns predicted ones."
     y, pred = _class_numbers("y", y, n_classes), _class_numbers("pred", pred, n_classes)
-    if len(y) != len(pred): raise ValueError(f"y has {len(y)} rows and pred {len(pred)}; give one prediction for each row of y")
+    if len(y) != len(pred):
+        raise ValueError(
+            f"y has {len(y)} rows and pred {len(pred)}; give one prediction for each row of y"
+        )
     return np.bincount(y * n_classes + pred, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 # %% ../../nbs/metrics/00_scores.ipynb #addf5faf
@@ -244,12 +297,19 @@ def _sum_by(draws, kind, n_kinds):
     out[:, present] = np.add.reduceat(draws[:, order], start, axis=1)
     return out
 
+
 def _class_counts(y, pred, n_classes, n_boot, seed):
     "Right predictions, rows and predictions of each class: three arrays (1 + n_boot, C)."
     cells, counts = np.unique(y * n_classes + pred, return_counts=True)
     true, guess = np.divmod(cells, n_classes)
-    parts = [[_sum_by(w * (true == guess), true, n_classes), _sum_by(w, true, n_classes), _sum_by(w, guess, n_classes)]
-             for w in _resamples(counts, n_boot, seed)]
+    parts = [
+        [
+            _sum_by(w * (true == guess), true, n_classes),
+            _sum_by(w, true, n_classes),
+            _sum_by(w, guess, n_classes),
+        ]
+        for w in _resamples(counts, n_boot, seed)
+    ]
     return [np.concatenate(x) for x in zip(*parts)]
 
 # %% ../../nbs/metrics/00_scores.ipynb #39375143
@@ -257,15 +317,17 @@ def _ratio(num, den, floor=0):
     "num / den, nan where `den` is not above `floor`."
     return np.divide(num, den, out=np.full(np.shape(den), np.nan), where=den > floor)
 
+
 def _mean(r):
     "Mean over the last axis without its nans; nan where nothing is left."
     defined = ~np.isnan(r)
     return _ratio(np.where(defined, r, 0).sum(-1), defined.sum(-1))
 
+
 def _precision_recall_f1(
-    hit: np.ndarray,     # (1 + n_boot, C) right predictions of each class
-    true: np.ndarray,    # (1 + n_boot, C) rows of each class
-    guess: np.ndarray,   # (1 + n_boot, C) predictions of each class
+    hit: np.ndarray,  # (1 + n_boot, C) right predictions of each class
+    true: np.ndarray,  # (1 + n_boot, C) rows of each class
+    guess: np.ndarray,  # (1 + n_boot, C) predictions of each class
     listed: np.ndarray,  # (C,) bool, classes that count as 0 where the sample leaves them undefined
 ):
     "The three ratios (3, 1 + n_boot, C); nan where a class takes no part."
@@ -275,32 +337,44 @@ def _precision_recall_f1(
 # %% ../../nbs/metrics/00_scores.ipynb #cc72f41e
 _AUC_WORK = 2e8  # rows x columns x resamples that ROC-AUC may cost: a few seconds
 
+
 def _column_auc(w, positive, score):
     "ROC-AUC (b,) of one `score` (N,) for `positive` (N,) under row counts `w` (b, N); nan where only one kind of row is left."
-    order = np.argsort(score); s = score[order]
+    order = np.argsort(score)
+    s = score[order]
     pos = np.flatnonzero(positive[order])
     below = np.zeros((len(w), len(s) + 1), w.dtype)
     np.cumsum(w[:, order], axis=1, out=below[:, 1:])
     mine = w[:, order[pos]].astype(np.float64)
-    rank = below[:, np.searchsorted(s, s[pos], "left")] + below[:, np.searchsorted(s, s[pos], "right")]  # twice the mid-rank
+    rank = (
+        below[:, np.searchsorted(s, s[pos], "left")] + below[:, np.searchsorted(s, s[pos], "right")]
+    )  # twice the mid-rank
     n_pos, n = mine.sum(1), below[:, -1]
     return _ratio((mine * rank).sum(1) / 2 - n_pos**2 / 2, n_pos * (n - n_pos))
+
 
 def _macro_auc(positive, score, n_boot, seed):
     "Mean ROC-AUC (1 + draws,) over the columns of `positive` and `score` (N, K) that have both kinds of row."
     n, k = score.shape
-    chunks = _resamples(np.ones(n, np.int64), min(n_boot, max(100, int(_AUC_WORK // (n * k)))), seed)
-    return np.concatenate([_mean(np.stack([_column_auc(w, positive[:, j], score[:, j]) for j in range(k)], 1))
-                           for w in (c.astype(np.int32) for c in chunks)])
+    chunks = _resamples(
+        np.ones(n, np.int64), min(n_boot, max(100, int(_AUC_WORK // (n * k)))), seed
+    )
+    return np.concatenate(
+        [
+            _mean(np.stack([_column_auc(w, positive[:, j], score[:, j]) for j in range(k)], 1))
+            for w in (c.astype(np.int32) for c in chunks)
+        ]
+    )
 
 # %% ../../nbs/metrics/00_scores.ipynb #93da2445
 def classification_metrics(
-    y: np.ndarray,       # true class numbers (N,)
-    p: np.ndarray,       # probabilities (N, C); rows sum to 1
-    classes: list,       # C names; None: not checked
+    y: np.ndarray,  # true class numbers (N,)
+    p: np.ndarray,  # probabilities (N, C); rows sum to 1
+    classes: list,  # C names; None: not checked
     n_boot: int = 1000,  # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no intervals
-    seed: int = 0,       # same seed, same figures
-    predicted: np.ndarray | None = None,  # (N,) class numbers, where they are not the most probable ones
+    seed: int = 0,  # same seed, same figures
+    predicted: np.ndarray
+    | None = None,  # (N,) class numbers, where they are not the most probable ones
 ) -> dict[str, Figure]:
     """Accuracy, balanced accuracy, macro precision, recall and F1, log loss, ROC-AUC (binary, or one against the rest over the classes in `y`).
 
@@ -308,58 +382,94 @@ def classification_metrics(
     as in scikit-learn: a class that takes no part is left out."""
     y, p = _single_label(y, p, classes)
     n, n_classes = p.shape
-    predicted = p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
+    predicted = (
+        p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
+    )
     hit, true, guess = _class_counts(y, predicted, n_classes, n_boot, seed)
     macro = _mean(_precision_recall_f1(hit, true, guess, listed=true[0] + guess[0] > 0))
     column = np.array([1]) if n_classes == 2 else np.unique(y)
-    means = dict(balanced_accuracy=_mean(_ratio(hit, true)), precision_macro=macro[0], recall_macro=macro[1], f1_macro=macro[2])
+    means = dict(
+        balanced_accuracy=_mean(_ratio(hit, true)),
+        precision_macro=macro[0],
+        recall_macro=macro[1],
+        f1_macro=macro[2],
+    )
     eps = np.finfo(np.float64).eps
     return {
         "accuracy": row_share(predicted == y, n_boot > 0),
         **{k: _figure(s, n, bounded=True) for k, s in means.items()},
-        "log_loss": bootstrap_mean(-np.log(np.clip(p[np.arange(n), y], eps, 1 - eps)), n_boot, seed),
-        "roc_auc": _figure(_macro_auc(y[:, None] == column, p[:, column], n_boot, seed), n, bounded=True),
+        "log_loss": bootstrap_mean(
+            -np.log(np.clip(p[np.arange(n), y], eps, 1 - eps)), n_boot, seed
+        ),
+        "roc_auc": _figure(
+            _macro_auc(y[:, None] == column, p[:, column], n_boot, seed), n, bounded=True
+        ),
     }
-
 
 # %% ../../nbs/metrics/00_scores.ipynb #c0eedc07
 def per_class(
-    y: np.ndarray,       # true class numbers (N,)
-    p: np.ndarray,       # probabilities (N, C); rows sum to 1
-    classes: list,       # C names; None: numbers
+    y: np.ndarray,  # true class numbers (N,)
+    p: np.ndarray,  # probabilities (N, C); rows sum to 1
+    classes: list,  # C names; None: numbers
     n_boot: int = 1000,  # resamples; 0 gives no intervals
-    seed: int = 0,       # same seed, same figures
-    predicted: np.ndarray | None = None,  # (N,) class numbers, where they are not the most probable ones
+    seed: int = 0,  # same seed, same figures
+    predicted: np.ndarray
+    | None = None,  # (N,) class numbers, where they are not the most probable ones
 ) -> list[dict]:
     "For each class its name, support (rows of it in `y`), precision, recall and F1; nan for a class that neither occurs nor is predicted."
     y, p = _single_label(y, p, classes)
     n, n_classes = p.shape
-    predicted = p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
+    predicted = (
+        p.argmax(1) if predicted is None else _class_numbers("predicted", predicted, n_classes)
+    )
     hit, true, guess = _class_counts(y, predicted, n_classes, n_boot, seed)
     f1 = _precision_recall_f1(hit, true, guess, listed=true[0] + guess[0] > 0)[2]
     right, rows = predicted == y, []
     for c, name in enumerate(range(n_classes) if classes is None else classes):
-        figures = {k: row_share(right[at], n_boot > 0) if at.any() else None for k, at in (("precision", predicted == c), ("recall", y == c))}
+        figures = {
+            k: row_share(right[at], n_boot > 0) if at.any() else None
+            for k, at in (("precision", predicted == c), ("recall", y == c))
+        }
         absent = not (y == c).any() and not (predicted == c).any()
         none = Figure(math.nan if absent else 0.0, math.nan, math.nan, 0)
-        rows.append({"class": name, "support": int(true[0, c]), **{k: f or none for k, f in figures.items()}, "f1": _figure(f1[:, c], n, bounded=True)})
+        rows.append(
+            {
+                "class": name,
+                "support": int(true[0, c]),
+                **{k: f or none for k, f in figures.items()},
+                "f1": _figure(f1[:, c], n, bounded=True),
+            }
+        )
     return rows
-
 
 # %% ../../nbs/metrics/00_scores.ipynb #5ac959f3
 def _multi_label(y, p, classes, threshold):
     "Checked `y` as bool, `p` as float64, predictions as bool: all (N, C)."
     p, y = _probabilities(y, p, classes), np.asarray(y)
-    if y.shape != p.shape: raise ValueError(f"y has shape {y.shape} and p {p.shape}; with several labels a row both must be (N, C)")
+    if y.shape != p.shape:
+        raise ValueError(
+            f"y has shape {y.shape} and p {p.shape}; with several labels a row both must be (N, C)"
+        )
     bad = ((y != 0) & (y != 1)).any(1)
-    if bad.any(): raise ValueError(f"y holds something other than 0 and 1 in row {bad.argmax()}; give 1 for each label the row has and 0 for the others")
-    if not 0 <= threshold <= 1: raise ValueError(f"threshold is {threshold}; it must lie in 0..1, for it is compared with probabilities")
+    if bad.any():
+        raise ValueError(
+            f"y holds something other than 0 and 1 in row {bad.argmax()}; give 1 for each label the row has and 0 for the others"
+        )
+    if not 0 <= threshold <= 1:
+        raise ValueError(
+            f"threshold is {threshold}; it must lie in 0..1, for it is compared with probabilities"
+        )
     return y == 1, p, p >= threshold
+
 
 def _patterns(y, guess):
     "The K distinct rows of `y` and `guess` (N, C) bool as float64 (K, C) each, and how many rows show each: (K,) int64."
-    packed, counts = np.unique(np.packbits(np.hstack([y, guess]), axis=1), axis=0, return_counts=True)
-    return *np.split(np.unpackbits(packed, axis=1, count=2 * y.shape[1]).astype(np.float64), 2, axis=1), counts
+    packed, counts = np.unique(
+        np.packbits(np.hstack([y, guess]), axis=1), axis=0, return_counts=True
+    )
+    return *np.split(
+        np.unpackbits(packed, axis=1, count=2 * y.shape[1]).astype(np.float64), 2, axis=1
+    ), counts
 
 # %% ../../nbs/metrics/00_scores.ipynb #833e4e09
 def multilabel_metrics(
@@ -406,18 +516,23 @@ def multilabel_metrics(
     }
 
 # %% ../../nbs/metrics/00_scores.ipynb #2638faa6
-def _centred(v): return v - v.mean() if np.ptp(v) > 0 else np.zeros_like(v)
+def _centred(v):
+    return v - v.mean() if np.ptp(v) > 0 else np.zeros_like(v)
+
 
 def regression_metrics(
-    y: np.ndarray,       # true numbers (N,)
-    p: np.ndarray,       # predicted numbers (N,)
+    y: np.ndarray,  # true numbers (N,)
+    p: np.ndarray,  # predicted numbers (N,)
     n_boot: int = 1000,  # resamples; 0 gives no intervals
-    seed: int = 0,       # same seed, same figures
+    seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:
     "Root mean squared, mean and median absolute error in the unit of `y`; r2; Pearson's correlation."
     y, p = _columns(y=y, p=p)
     n, error, dy, dp = len(y), abs(y - p), _centred(y), _centred(p)
-    order, moments = np.argsort(error), np.stack([error**2, error, dy, dp, dy * dy, dp * dp, dy * dp])
+    order, moments = (
+        np.argsort(error),
+        np.stack([error**2, error, dy, dp, dy * dy, dp * dp, dy * dp]),
+    )
     means, median = [], []
     for w in _resamples(np.ones(n, np.int64), n_boot, seed):
         means.append(np.einsum("bn,kn->kb", w.astype(np.float64), moments) / n)
@@ -426,53 +541,79 @@ def regression_metrics(
     mse, mae, my, mp, yy, pp, yp = np.concatenate(means, axis=1)
     var_y, var_p = np.maximum(yy - my**2, 0), np.maximum(pp - mp**2, 0)
     spread = np.sqrt(var_y * var_p)
-    stats = dict(rmse=np.sqrt(mse), mae=mae, r2=1 - _ratio(mse, var_y, 1e-12 * var_y[0]), median_absolute_error=np.concatenate(median),
-                 pearson_r=np.clip(_ratio(yp - my * mp, spread, 1e-6 * spread[0]), -1, 1))  # below these floors is rounding, not variance
+    stats = dict(
+        rmse=np.sqrt(mse),
+        mae=mae,
+        r2=1 - _ratio(mse, var_y, 1e-12 * var_y[0]),
+        median_absolute_error=np.concatenate(median),
+        pearson_r=np.clip(_ratio(yp - my * mp, spread, 1e-6 * spread[0]), -1, 1),
+    )  # below these floors is rounding, not variance
     return {k: _figure(s, n) for k, s in stats.items()}
 
 # %% ../../nbs/metrics/00_scores.ipynb #f901b20e
-_HEADLINE = {"single_label": ("accuracy", True), "multi_label": ("f1_macro", True), "regression": ("rmse", False), "transcription": ("character_error", False)}
-SCORES: dict[str, "callable"] = {}  # kind of task: function (y, p, classes, n_boot, seed) -> figures, where later notebooks have them
+_HEADLINE = {
+    "single_label": ("accuracy", True),
+    "multi_label": ("f1_macro", True),
+    "regression": ("rmse", False),
+    "transcription": ("character_error", False),
+}
+SCORES: dict[
+    str, "callable"
+] = {}  # kind of task: function (y, p, classes, n_boot, seed) -> figures, where later notebooks have them
+
 
 def headline(task_kind: str) -> tuple[str, bool]:
     "The leading metric of a kind of task and whether higher is better."
-    if task_kind not in _HEADLINE: raise ValueError(f"task kind {task_kind!r} has no metrics; give one of {', '.join(_HEADLINE)}")
+    if task_kind not in _HEADLINE:
+        raise ValueError(
+            f"task kind {task_kind!r} has no metrics; give one of {', '.join(_HEADLINE)}"
+        )
     return _HEADLINE[task_kind]
 
 # %% ../../nbs/metrics/00_scores.ipynb #73020bd6
 def score(
-    task_kind: str,      # single_label, multi_label or regression
-    y: np.ndarray,       # (N,) class numbers; (N, C) 0/1; (N,) numbers
-    p: np.ndarray,       # (N, C) probabilities; the same; (N,) numbers
-    classes=None,        # C names; None: not checked
+    task_kind: str,  # single_label, multi_label or regression
+    y: np.ndarray,  # (N,) class numbers; (N, C) 0/1; (N,) numbers
+    p: np.ndarray,  # (N, C) probabilities; the same; (N,) numbers
+    classes=None,  # C names; None: not checked
     n_boot: int = 1000,  # resamples; 0 gives values without intervals, for use at every epoch
-    seed: int = 0,       # same seed, same figures
-    predicted: np.ndarray | None = None,  # (N,) class numbers of a single label, where they are not the most probable ones
+    seed: int = 0,  # same seed, same figures
+    predicted: np.ndarray
+    | None = None,  # (N,) class numbers of a single label, where they are not the most probable ones
 ) -> dict[str, Figure]:
     "The metrics that fit the kind of task; `headline` names the leading one."
     headline(task_kind)
-    if task_kind in SCORES: return SCORES[task_kind](y, p, classes, n_boot, seed)
-    if task_kind == "regression": return regression_metrics(y, p, n_boot, seed)
-    if task_kind == "multi_label": return multilabel_metrics(y, p, classes, n_boot=n_boot, seed=seed)
+    if task_kind in SCORES:
+        return SCORES[task_kind](y, p, classes, n_boot, seed)
+    if task_kind == "regression":
+        return regression_metrics(y, p, n_boot, seed)
+    if task_kind == "multi_label":
+        return multilabel_metrics(y, p, classes, n_boot=n_boot, seed=seed)
     return classification_metrics(y, p, classes, n_boot, seed, predicted)
 
 # %% ../../nbs/metrics/00_scores.ipynb #a567f438
 def reliability(
-    y: np.ndarray,   # true class numbers (N,)
-    p: np.ndarray,   # probabilities (N, C); rows sum to 1
+    y: np.ndarray,  # true class numbers (N,)
+    p: np.ndarray,  # probabilities (N, C); rows sum to 1
     bins: int = 15,  # of equal width over 0..1
 ) -> dict[str, np.ndarray]:
     "For each bin the mean confidence, the accuracy (both nan where it is empty) and the count of rows: arrays (bins,)."
-    if bins < 1: raise ValueError(f"bins is {bins}; it must be 1 or more: 15 is usual")
+    if bins < 1:
+        raise ValueError(f"bins is {bins}; it must be 1 or more: 15 is usual")
     y, p = _single_label(y, p, None)
     sure, right = p.max(1), p.argmax(1) == y
     into = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], sure)
     count = np.bincount(into, minlength=bins)
-    return dict(confidence=_ratio(np.bincount(into, sure, bins), count), accuracy=_ratio(np.bincount(into, right, bins), count), count=count)
+    return dict(
+        confidence=_ratio(np.bincount(into, sure, bins), count),
+        accuracy=_ratio(np.bincount(into, right, bins), count),
+        count=count,
+    )
+
 
 def expected_calibration_error(
-    y: np.ndarray,   # true class numbers (N,)
-    p: np.ndarray,   # probabilities (N, C); rows sum to 1
+    y: np.ndarray,  # true class numbers (N,)
+    p: np.ndarray,  # probabilities (N, C); rows sum to 1
     bins: int = 15,  # of equal width over 0..1
 ) -> float:
     "Mean gap between confidence and accuracy, 0 (calibrated) to 1; equal-width bins."

@@ -14,21 +14,24 @@ import itertools
 import numpy as np
 import regex
 
-from ..reading.printable import drawable, drawables
 from ..core import UsageError
-from ..reading.cleaning import cjk_share, is_word, split_words
 from ..data.dataset import spoken, with_letters
 from .scores import Figure, bootstrap_rate
+from ..reading.cleaning import cjk_share, is_word, split_words
+from ..reading.printable import drawable, drawables
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #7e08ee0b
 @dataclasses.dataclass(frozen=True)
 class Normalisation:
     "What is done to both texts before they are compared; saved with the figures."
+
     lower: bool = True  # capital letters become small ones
     punctuation: bool = False  # whether it is kept
 
+
 _APOSTROPHES = str.maketrans("’ʼ＇", "'''")
 _NO_WORD = regex.compile(r"[^\p{L}\p{M}\p{N}']|(?<![\p{L}\p{M}\p{N}])'|'(?![\p{L}\p{M}\p{N}])")
+
 
 def normalised(
     text: str,  # of any script
@@ -36,11 +39,13 @@ def normalised(
 ) -> str:
     "Unicode NFC without invisible characters, ’ as ', small letters; only letters, digits and apostrophes within words; single spaces."
     text = regex.sub(r"\p{Cf}", "", str(text)).translate(_APOSTROPHES)
-    if choices.lower: text = text.lower()
+    if choices.lower:
+        text = text.lower()
     return spoken(text if choices.punctuation else _NO_WORD.sub(" ", text))
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #0cab04a1
 _NO_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
+
 
 def words_of(
     text: str,
@@ -48,7 +53,13 @@ def words_of(
 ) -> list[str]:
     "The words that are compared."
     tokens = normalised(text, choices).split()
-    return [w for t in tokens for w in (split_words(t) if cjk_share(t) else [t]) if choices.punctuation or is_word(w)]
+    return [
+        w
+        for t in tokens
+        for w in (split_words(t) if cjk_share(t) else [t])
+        if choices.punctuation or is_word(w)
+    ]
+
 
 def _characters_of(text: str, choices: Normalisation) -> list[str]:
     return list(regex.sub(f"(?<={_NO_SPACES}) (?={_NO_SPACES})", "", normalised(text, choices)))
@@ -57,23 +68,47 @@ def _characters_of(text: str, choices: Normalisation) -> list[str]:
 def _edits(references: list[list[str]], hypotheses: list[list[str]]) -> np.ndarray:
     "(N,3) int64: substitutions, insertions, deletions of each pair."
     import jiwer
+
     same, out = lambda texts: texts, np.zeros((len(references), 3), np.int64)
     for row, chunks in zip(out, jiwer.process_words(references, hypotheses, same, same).alignments):
         for c in chunks:
-            if c.type != "equal": row[["substitute", "insert", "delete"].index(c.type)] += max(c.ref_end_idx - c.ref_start_idx, c.hyp_end_idx - c.hyp_start_idx)
+            if c.type != "equal":
+                row[["substitute", "insert", "delete"].index(c.type)] += max(
+                    c.ref_end_idx - c.ref_start_idx, c.hyp_end_idx - c.hyp_start_idx
+                )
     return out
+
 
 def recording_errors(
     references: list[str],  # N texts that were said
     hypotheses: list[str],  # N texts that a model wrote
     choices: Normalisation = Normalisation(),
-) -> dict[str, np.ndarray]:  # (N,) each: words, characters (of the references), substitutions, insertions, deletions (words), character_edits, word_error, character_error
+) -> dict[
+    str, np.ndarray
+]:  # (N,) each: words, characters (of the references), substitutions, insertions, deletions (words), character_edits, word_error, character_error
     "What is wrong with each text; a rate can pass 1, and that of an empty reference is the number of words that were written."
-    if isinstance(references, str) or len(references) != len(hypotheses): raise UsageError(f"{'one text was' if isinstance(references, str) else f'{len(references)} references and {len(hypotheses)} hypotheses were'} given; allowed is a list with a hypothesis for each reference")
-    (said, wrote), (said_c, wrote_c) = ([[f(t, choices) for t in texts] for texts in (references, hypotheses)] for f in (words_of, _characters_of))
-    edits, words, characters = _edits(said, wrote), np.array(list(map(len, said)), np.int64), np.array(list(map(len, said_c)), np.int64)
-    out = dict(words=words, characters=characters) | dict(zip(("substitutions", "insertions", "deletions"), edits.T)) | dict(character_edits=_edits(said_c, wrote_c).sum(1))
-    return out | dict(word_error=edits.sum(1) / np.maximum(words, 1), character_error=out["character_edits"] / np.maximum(characters, 1))
+    if isinstance(references, str) or len(references) != len(hypotheses):
+        raise UsageError(
+            f"{'one text was' if isinstance(references, str) else f'{len(references)} references and {len(hypotheses)} hypotheses were'} given; allowed is a list with a hypothesis for each reference"
+        )
+    (said, wrote), (said_c, wrote_c) = (
+        [[f(t, choices) for t in texts] for texts in (references, hypotheses)]
+        for f in (words_of, _characters_of)
+    )
+    edits, words, characters = (
+        _edits(said, wrote),
+        np.array(list(map(len, said)), np.int64),
+        np.array(list(map(len, said_c)), np.int64),
+    )
+    out = (
+        dict(words=words, characters=characters)
+        | dict(zip(("substitutions", "insertions", "deletions"), edits.T))
+        | dict(character_edits=_edits(said_c, wrote_c).sum(1))
+    )
+    return out | dict(
+        word_error=edits.sum(1) / np.maximum(words, 1),
+        character_error=out["character_edits"] / np.maximum(characters, 1),
+    )
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #12485476
 def error_rates(
@@ -84,21 +119,36 @@ def error_rates(
     seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:
     "Character and word error, and of the latter the substitutions, insertions and deletions, each over the references' length."
-    if not len(references): raise UsageError("no text was given; an error rate needs at least one recording: check the split or filter")
+    if not len(references):
+        raise UsageError(
+            "no text was given; an error rate needs at least one recording: check the split or filter"
+        )
     e = recording_errors(references, hypotheses, choices)
     kinds = ("substitutions", "insertions", "deletions")
-    edits = {"character_error": e["character_edits"], "word_error": sum(e[k] for k in kinds)} | {k: e[k] for k in kinds}
-    return {k: bootstrap_rate(v, e["characters" if k == "character_error" else "words"], n_boot, seed) for k, v in edits.items()}
+    edits = {"character_error": e["character_edits"], "word_error": sum(e[k] for k in kinds)} | {
+        k: e[k] for k in kinds
+    }
+    return {
+        k: bootstrap_rate(v, e["characters" if k == "character_error" else "words"], n_boot, seed)
+        for k, v in edits.items()
+    }
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #5e07c6d0
 def _aligned(reference: str, hypothesis: str, choices: Normalisation) -> list[tuple[str, str]]:
     "(said, written) a step, equal ones alike; one of the two is empty where a word is missing or too many."
     import jiwer
-    said, wrote, same, out = words_of(reference, choices), words_of(hypothesis, choices), lambda texts: texts, []
+
+    said, wrote, same, out = (
+        words_of(reference, choices),
+        words_of(hypothesis, choices),
+        lambda texts: texts,
+        [],
+    )
     for c in jiwer.process_words([said], [wrote], same, same).alignments[0]:
-        a, b = said[c.ref_start_idx:c.ref_end_idx], wrote[c.hyp_start_idx:c.hyp_end_idx]
+        a, b = said[c.ref_start_idx : c.ref_end_idx], wrote[c.hyp_start_idx : c.hyp_end_idx]
         out += zip(a or [""] * len(b), b or [""] * len(a))
     return out
+
 
 def aligned_text(
     reference: str,  # what was said
@@ -106,10 +156,15 @@ def aligned_text(
     choices: Normalisation = Normalisation(),
 ) -> str:
     "The words of both: [-said but not written-] {+written but not said+}."
-    return " ".join(a if a == b else f"{a and f'[-{a}-]'}{b and f'{{+{b}+}}'}" for a, b in _aligned(reference, hypothesis, choices))
+    return " ".join(
+        a if a == b else f"{a and f'[-{a}-]'}{b and f'{{+{b}+}}'}"
+        for a, b in _aligned(reference, hypothesis, choices)
+    )
+
 
 _SAID = "<del title='said, not written' style='color:#8a3a00;background:#fde5d2;text-decoration:line-through'>{}</del>"
 _WROTE = "<ins title='written, not said' style='color:#003c8f;background:#dbe8ff;font-weight:bold;text-decoration:underline'>{}</ins>"
+
 
 def aligned_html(
     reference: str,  # what was said
@@ -117,52 +172,93 @@ def aligned_html(
     choices: Normalisation = Normalisation(),
 ) -> str:
     "The words of both as HTML, everything escaped."
-    mark = lambda form, word: word and form.format(html.escape(word))
-    return " ".join(html.escape(a) if a == b else " ".join(filter(None, (mark(_SAID, a), mark(_WROTE, b)))) for a, b in _aligned(reference, hypothesis, choices))
+
+    def mark(form, word):
+        return word and form.format(html.escape(word))
+
+    return " ".join(
+        html.escape(a) if a == b else " ".join(filter(None, (mark(_SAID, a), mark(_WROTE, b))))
+        for a, b in _aligned(reference, hypothesis, choices)
+    )
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #4fbea0a2
 def _bins(values, bins: int) -> tuple[list[str], np.ndarray]:
     "Names of the bins, and (N,) which one each value falls into."
     if any(isinstance(v, str) for v in values) or len(set(values)) <= bins:
         kinds = list(dict.fromkeys(values))
-        if not any(isinstance(v, str) for v in kinds): kinds.sort()
-        return [v if isinstance(v, str) else f"{v:g}" for v in kinds], np.array([kinds.index(v) for v in values])
+        if not any(isinstance(v, str) for v in kinds):
+            kinds.sort()
+        return [v if isinstance(v, str) else f"{v:g}" for v in kinds], np.array(
+            [kinds.index(v) for v in values]
+        )
     v = np.asarray(values, np.float64)
     edges = np.unique(np.quantile(v, np.linspace(0, 1, bins + 1)))
     into = np.clip(np.searchsorted(edges, v, "right") - 1, 0, len(edges) - 2)
     return [f"{a:.3g}–{b:.3g}" for a, b in itertools.pairwise(edges)], into
 
+
 def error_by(
     values,  # (N,) numbers (seconds, dB) or texts (speaker, kind of noise)
     rates: np.ndarray,  # (N,) an error rate a recording
     bins: int = 5,  # of numbers; fewer different numbers are told apart one by one
-    weights: np.ndarray | None = None,  # (N,) words or characters of the references; None: all count alike
+    weights: np.ndarray
+    | None = None,  # (N,) words or characters of the references; None: all count alike
     n_boot: int = 1000,  # resamples; 0 gives no intervals
     seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:  # bin: figure
     "The error rate of the recordings in each bin."
     values = values.tolist() if hasattr(values, "tolist") else list(values)
-    rates, weights = np.float64(rates), np.ones(len(values)) if weights is None else np.float64(weights)
-    if not len(values) == len(rates) == len(weights): raise UsageError(f"{len(values)} values, {len(rates)} rates and {len(weights)} weights were given; there must be one of each a recording")
+    rates, weights = (
+        np.float64(rates),
+        np.ones(len(values)) if weights is None else np.float64(weights),
+    )
+    if not len(values) == len(rates) == len(weights):
+        raise UsageError(
+            f"{len(values)} values, {len(rates)} rates and {len(weights)} weights were given; there must be one of each a recording"
+        )
     names, into = _bins(values, bins)
-    return {name: bootstrap_rate((rates * weights)[into == k], weights[into == k], n_boot, seed) for k, name in enumerate(names) if (into == k).any()}
+    return {
+        name: bootstrap_rate((rates * weights)[into == k], weights[into == k], n_boot, seed)
+        for k, name in enumerate(names)
+        if (into == k).any()
+    }
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #af68338d
 @with_letters
 def show_error_by(
-    figures: dict[str, dict[str, Figure]],  # line's name: what `error_by` gave; the bins of all lines are the same
+    figures: dict[
+        str, dict[str, Figure]
+    ],  # line's name: what `error_by` gave; the bins of all lines are the same
     xlabel: str,  # what the bins are of
     ylabel: str = "word error",
 ):
     "Error rates with their intervals, a line for each name; returns the figure."
     import matplotlib.pyplot as plt
+
     names = list(dict.fromkeys(name for line in figures.values() for name in line))
-    fig, ax = plt.subplots(figsize=(max(3.2, 1 + .6 * len(names)), 2.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(max(3.2, 1 + 0.6 * len(names)), 2.4), layout="constrained")
     for k, (label, line) in enumerate(figures.items()):
-        x, f = np.array([names.index(n) for n in line]) + .08 * k, list(line.values())
-        bars = [[max(0, v.value - v.low) if v.low == v.low else 0 for v in f], [max(0, v.high - v.value) if v.high == v.high else 0 for v in f]]
-        ax.errorbar(x, [v.value for v in f], bars, marker="os^Dv"[k % 5], ls=["-", "--", ":", "-."][k % 4], capsize=3, ms=4, label=drawable(label))
-    ax.set_xticks(range(len(names)), drawables(names), fontsize=7, rotation=30 if len(names) > 6 else 0); ax.set(xlabel=drawable(xlabel, 80), ylabel=ylabel); ax.set_ylim(bottom=0)
-    if len(figures) > 1: ax.legend(fontsize=7)
+        x, f = np.array([names.index(n) for n in line]) + 0.08 * k, list(line.values())
+        bars = [
+            [max(0, v.value - v.low) if v.low == v.low else 0 for v in f],
+            [max(0, v.high - v.value) if v.high == v.high else 0 for v in f],
+        ]
+        ax.errorbar(
+            x,
+            [v.value for v in f],
+            bars,
+            marker="os^Dv"[k % 5],
+            ls=["-", "--", ":", "-."][k % 4],
+            capsize=3,
+            ms=4,
+            label=drawable(label),
+        )
+    ax.set_xticks(
+        range(len(names)), drawables(names), fontsize=7, rotation=30 if len(names) > 6 else 0
+    )
+    ax.set(xlabel=drawable(xlabel, 80), ylabel=ylabel)
+    ax.set_ylim(bottom=0)
+    if len(figures) > 1:
+        ax.legend(fontsize=7)
     plt.close(fig)
     return fig

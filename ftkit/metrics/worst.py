@@ -11,10 +11,10 @@ import io
 
 import numpy as np
 
-from ..reading.pictures import open_picture
-from ..reading.sounds import Clip
 from ..data.dataset import Part
 from .transcripts import recording_errors
+from ..reading.pictures import open_picture
+from ..reading.sounds import Clip
 
 # %% ../../nbs/metrics/02_worst.ipynb #63da9433
 def losses(
@@ -23,24 +23,44 @@ def losses(
     p: np.ndarray,  # (n,C) probabilities, or (n,) numbers or texts
 ) -> np.ndarray:  # (n,)
     "How wrong a model was about each row: log loss, absolute error, or wrong characters."
-    if kind == "single_label": return -np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))
-    if kind == "multi_label": return -np.log(np.maximum(np.where(y > .5, p, 1 - p), 1e-12)).sum(1)
-    if kind == "transcription": return (e := recording_errors(list(y), list(p)))["character_edits"] * e["character_error"]  # short ones with one wrong letter are not the worst
+    if kind == "single_label":
+        return -np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))
+    if kind == "multi_label":
+        return -np.log(np.maximum(np.where(y > 0.5, p, 1 - p), 1e-12)).sum(1)
+    if kind == "transcription":
+        return (e := recording_errors(list(y), list(p)))["character_edits"] * e[
+            "character_error"
+        ]  # short ones with one wrong letter are not the worst
     return np.abs(p - y)
 
 # %% ../../nbs/metrics/02_worst.ipynb #9b6a9454
 SIDE = 96  # pixels of a thumbnail
 
+
 def shown(item, modality: str) -> dict:
     "What a person needs to see of an example."
-    if modality == "text": return {"text": (item if isinstance(item, str) else " ▸ ".join(item))[:2000]}
-    if modality == "tabular": return {"text": "; ".join(f"{k} {f'{v:.6g}' if isinstance(v, float) else v}" for k, v in item.items() if v is not None and v == v)[:2000]}
-    if modality == "speech": return {"sound": str(item.path), "start": item.start, "end": item.end} if isinstance(item, Clip) else {"sound": str(item)}
+    if modality == "text":
+        return {"text": (item if isinstance(item, str) else " ▸ ".join(item))[:2000]}
+    if modality == "tabular":
+        return {
+            "text": "; ".join(
+                f"{k} {f'{v:.6g}' if isinstance(v, float) else v}"
+                for k, v in item.items()
+                if v is not None and v == v
+            )[:2000]
+        }
+    if modality == "speech":
+        return (
+            {"sound": str(item.path), "start": item.start, "end": item.end}
+            if isinstance(item, Clip)
+            else {"sound": str(item)}
+        )
     picture = open_picture(item, at_least=SIDE)
     picture.thumbnail((SIDE, SIDE))
     kind = "png" if picture.width * picture.height < 2000 else "jpeg"
     picture.save(buffer := io.BytesIO(), kind, quality=80)
     return {"picture": f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"}
+
 
 def worst_cases(
     part: Part,
@@ -52,7 +72,22 @@ def worst_cases(
     loss, out = losses(kind, y, p), []
     for k in np.argsort(-loss, kind="stable")[:n]:
         i = int(part.ids[k])
-        if kind == "single_label" and p[k].argmax() == y[k] and p[k].max() > .5 or not loss[k] > 0: continue
-        said = [[data.task.classes[c], round(float(p[k][c]), 3)] for c in np.argsort(-p[k])[:3]] if p.ndim == 2 else [[str(p[k]) if kind == "transcription" else f"{p[k]:.4g}", None]]
-        out.append({"example": data.hashes[i][:16], "row": i, "part": part.name, "label": data.label_text(i), "said": said, "loss": round(float(loss[k]), 4), **shown(data.items[i], data.task.modality)})
+        if kind == "single_label" and p[k].argmax() == y[k] and p[k].max() > 0.5 or not loss[k] > 0:
+            continue
+        said = (
+            [[data.task.classes[c], round(float(p[k][c]), 3)] for c in np.argsort(-p[k])[:3]]
+            if p.ndim == 2
+            else [[str(p[k]) if kind == "transcription" else f"{p[k]:.4g}", None]]
+        )
+        out.append(
+            {
+                "example": data.hashes[i][:16],
+                "row": i,
+                "part": part.name,
+                "label": data.label_text(i),
+                "said": said,
+                "loss": round(float(loss[k]), 4),
+                **shown(data.items[i], data.task.modality),
+            }
+        )
     return out

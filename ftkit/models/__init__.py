@@ -7,5 +7,14 @@ from .classical import Classical
 from .model import Model
 from .table_backbones import table_body
 
-__all__ = ["Backbone", "BackboneError", "Classical", "Model", "Predictor", "decoder", "list_backbones", "load_backbone"]
+__all__ = [
+    "Backbone",
+    "BackboneError",
+    "Classical",
+    "Model",
+    "Predictor",
+    "decoder",
+    "list_backbones",
+    "load_backbone",
+]
 __all__ += ["load_model", "small", "speech", "table_body", "tables"]

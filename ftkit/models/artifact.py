@@ -22,29 +22,49 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
 from .. import __version__
-from .backbone import SOURCES
-from .classical import METHODS, Classical, estimator
-from ..reading.cleaning import decode
-from ..core import UsageError, build_folder, figure_text, file_sha256, patch_to, read_json, say, write_json
+from ftkit.core import (
+    UsageError,
+    build_folder,
+    figure_text,
+    file_sha256,
+    patch_to,
+    read_json,
+    say,
+    write_json,
+)
 from ..data.dataset import KINDS, Task
-from .decoding import Bigram
-from .model import ACTIVATIONS, DECODINGS, HEADS, Model, Span
-from ..reading.folders import PICTURES, RECORDINGS, TEXT_SUFFIXES, TEXTS, FileKind, scan
-from ..reading.printable import clean_page, plain
-from ..samples.hub import refuse_code
-from .manifest import ArtifactError, by_name, check_fields, check_files, listed, maybe, no_larger_than, number, one_error, one_of, text, whole, yes_or_no
-from ..params import nearest
-from ..reading.pictures import FITS
-from ..runfolder import Progress
-from .trees import load_pipeline
-from ..reading.sounds import Clip
-from ..reading.rows import find_column
-from .backbone import load_backbone
-from .table_backbones import BODIES  # noqa: F401 the source of bodies for tables
 from ..data.tables import read_rows
+from .backbone import SOURCES, load_backbone
+from .classical import METHODS, Classical, estimator
+from .decoding import Bigram
+from ftkit.models.manifest import (
+    ArtifactError,
+    by_name,
+    check_fields,
+    check_files,
+    listed,
+    maybe,
+    no_larger_than,
+    number,
+    one_error,
+    one_of,
+    text,
+    whole,
+    yes_or_no,
+)
+from .model import ACTIVATIONS, DECODINGS, HEADS, Model, Span
 from .tables import _PARTS_OF_DATES, TablePrep, Tables
+from .trees import load_pipeline
 from .unlike import from_tensors, learn_familiar, to_tensors
-
+from ..params import nearest
+from ..reading.cleaning import decode
+from ..reading.folders import PICTURES, RECORDINGS, TEXT_SUFFIXES, TEXTS, FileKind, scan
+from ..reading.pictures import FITS
+from ..reading.printable import clean_page, plain
+from ..reading.rows import find_column
+from ..reading.sounds import Clip
+from ..runfolder import Progress
+from ..samples.hub import refuse_code
 
 # %% ../../nbs/models/13_artifact.ipynb #69103a00
 _HEAD = "ftkit_head."
@@ -142,7 +162,9 @@ def model_card(
         "",
         "## Characters" if model.task.kind == "transcription" else "## Labels",
         "",
-        (" ".join if model.task.kind == "transcription" else ", ".join)(_as_text(c) for c in model.task.classes)
+        (" ".join if model.task.kind == "transcription" else ", ".join)(
+            _as_text(c) for c in model.task.classes
+        )
         or f"a number ({_as_text(model.task.target)})",
         "",
     ]
@@ -167,12 +189,25 @@ def model_card(
     return clean_page("\n".join(lines))
 
 # %% ../../nbs/models/13_artifact.ipynb #1995d12e
-def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: dict | None, config: dict, fill, interval: tuple[float, float] | None = None) -> Path:
+def _write_model(
+    model,
+    folder: str | os.PathLike,
+    metrics: dict | None,
+    facts: dict | None,
+    config: dict,
+    fill,
+    interval: tuple[float, float] | None = None,
+) -> Path:
     "A model folder with what all have and what `fill` (of the new folder) writes; whole or absent."
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
         raise ArtifactError(f"{folder} holds other things than a model; choose another folder")
-    if interval: config["ftkit"]["interval"], facts = list(interval), (facts or {}) | {"interval": f"± {interval[1]:.6g} is to hold {interval[0]:.0%} of new rows"}
+    if interval:
+        config["ftkit"]["interval"], facts = (
+            list(interval),
+            (facts or {})
+            | {"interval": f"± {interval[1]:.6g} is to hold {interval[0]:.0%} of new rows"},
+        )
     if model.threshold:
         config["ftkit"]["threshold"] = list(model.threshold)
         told = f"{model.threshold[0]} from a probability of {model.threshold[1]:.4g}, by the costs stated"
@@ -191,50 +226,97 @@ def _write_model(model, folder: str | os.PathLike, metrics: dict | None, facts: 
         (part / "README.md").write_text(model_card(model, metrics, facts), encoding="utf-8")
         write_json(part / "manifest.json", {f.name: file_sha256(f) for f in sorted(part.iterdir())})
     new = folder.with_name(f".{folder.name}-{os.getpid()}")
-    if folder.exists(): shutil.rmtree(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
     os.replace(new, folder)
     return folder
 
+
 def _write_tensors(path: Path, tensors: dict) -> None:
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+    save_file(
+        {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
+        path,
+        metadata={"format": "pt"},
+    )
     path.chmod(0o644)  # safetensors makes it private
 
+
 @patch_to(Model)
-def save(self,
+def save(
+    self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
     metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
     facts: dict | None = None,  # data, fingerprint, training: for the model card
-    interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    interval: tuple[float, float]
+    | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
     "Write the model folder; it is whole or absent."
-    if self.backbone.architecture.startswith("own:"): raise ArtifactError(f"{self.backbone.name} is a network of your own, which only your code can build; keep its weights with torch.save(model.backbone.body.state_dict(), FILE), and load them into a new one")
+    if self.backbone.architecture.startswith("own:"):
+        raise ArtifactError(
+            f"{self.backbone.name} is a network of your own, which only your code can build; keep its weights with torch.save(model.backbone.body.state_dict(), FILE), and load them into a new one"
+        )
     if self.head_config["name"] not in HEADS:
-        raise ArtifactError(f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head")
+        raise ArtifactError(
+            f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head"
+        )
+
     def fill(part):
-        _write_tensors(part / "model.safetensors", {k: v for k, v in self.backbone.body.state_dict().items()} | {_head_name(self, k): v for k, v in self.head.state_dict().items()} | {_HEAD + "target": self.target})
-        for own in (self.backbone.tokenizer, *([self.head.tokenizer, self.head.generation] if self.writes else [])):
-            if own is not None: own.save_pretrained(part)
-        if self.words: write_json(part / "words.json", dataclasses.asdict(self.words))
+        _write_tensors(
+            part / "model.safetensors",
+            {k: v for k, v in self.backbone.body.state_dict().items()}
+            | {_head_name(self, k): v for k, v in self.head.state_dict().items()}
+            | {_HEAD + "target": self.target},
+        )
+        for own in (
+            self.backbone.tokenizer,
+            *([self.head.tokenizer, self.head.generation] if self.writes else []),
+        ):
+            if own is not None:
+                own.save_pretrained(part)
+        if self.words:
+            write_json(part / "words.json", dataclasses.asdict(self.words))
+
     return _write_model(self, folder, metrics, facts, _config(self), fill, interval)
 
 # %% ../../nbs/models/13_artifact.ipynb #d278aad9
 @patch_to(Classical, name="save")
-def _save_classical(self,
+def _save_classical(
+    self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
     metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
     facts: dict | None = None,  # data, fingerprint, training: for the model card
-    interval: tuple[float, float] | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    interval: tuple[float, float]
+    | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
 ) -> Path:
     "Write the model folder: model.skops, and the body's weights where it learns from features of one."
     import skops.io
-    if self.pipeline is None: raise ArtifactError(f"{self.name} was not fitted; call fit(data) first")
+
+    if self.pipeline is None:
+        raise ArtifactError(f"{self.name} was not fitted; call fit(data) first")
+
     def fill(part):
         skops.io.dump(self.pipeline, part / "model.skops")
         if self.body is not None:
             _write_tensors(part / "model.safetensors", self.body.body.state_dict())
-            if self.body.tokenizer is not None: self.body.tokenizer.save_pretrained(part)
-    theirs = self.body.body.config.to_dict() if self.body and self.body.architecture.startswith("hf:") else {}
-    own = {"schema": SCHEMA, "version": __version__, "revision": self.body.revision if self.body else "", "method": self.name, "seed": self.seed, "task": dataclasses.asdict(self.task), "architecture": self.body and self.body.architecture, "threads": self.threads, "seconds": self.seconds}
+            if self.body.tokenizer is not None:
+                self.body.tokenizer.save_pretrained(part)
+
+    theirs = (
+        self.body.body.config.to_dict()
+        if self.body and self.body.architecture.startswith("hf:")
+        else {}
+    )
+    own = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "revision": self.body.revision if self.body else "",
+        "method": self.name,
+        "seed": self.seed,
+        "task": dataclasses.asdict(self.task),
+        "architecture": self.body and self.body.architecture,
+        "threads": self.threads,
+        "seconds": self.seconds,
+    }
     return _write_model(self, folder, metrics, facts, theirs | {"ftkit": own}, fill, interval)
 
 # %% ../../nbs/models/13_artifact.ipynb #4c1de702
@@ -255,7 +337,11 @@ _OWN = {
     "interval": listed(number(), 2, 2),
     "familiar": text(64),
 }
-_NETWORK = {"chunk": whole(1, 65_536), "pairs": yes_or_no(), "head": by_name(maybe(number() | text(1000)), 20)}
+_NETWORK = {
+    "chunk": whole(1, 65_536),
+    "pairs": yes_or_no(),
+    "head": by_name(maybe(number() | text(1000)), 20),
+}
 _CLASSICAL = {"method": text(100), "seed": whole(-(2**63), 2**64), "seconds": number(0)}
 _HEAD_FIELDS = {
     "name": text(200),
@@ -314,16 +400,22 @@ def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, pre
     where = folder / "config.json"
     config = read_json(where)
     if not isinstance(config, dict) or not isinstance(config.get("ftkit"), dict):
-        raise ArtifactError(f"{where} has no part of ftkit's; give the folder that Model.save wrote")
+        raise ArtifactError(
+            f"{where} has no part of ftkit's; give the folder that Model.save wrote"
+        )
     refuse_code(str(folder), {"config.json": config})
     _check_sizes(config, where)
     own = config["ftkit"]
     newer = own.get("schema", SCHEMA)
     if newer != SCHEMA:
-        raise ArtifactError(f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads {SCHEMA}; install the version that wrote it ({str(own.get('version'))[:40]})")
+        raise ArtifactError(
+            f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads {SCHEMA}; install the version that wrote it ({str(own.get('version'))[:40]})"
+        )
     classical = "method" in own
     rules = _OWN | (_CLASSICAL if classical else _NETWORK)
-    check_fields(own, rules, where, ("schema", "version", "revision", "interval", "familiar", "pairs"))
+    check_fields(
+        own, rules, where, ("schema", "version", "revision", "interval", "familiar", "pairs")
+    )
     check_fields(own["task"], _TASK, where, ("target",))
     _check_task(folder, own)
     if not classical:
@@ -336,9 +428,13 @@ def _check_sizes(config: dict, where: Path) -> None:
     for name, value in config.items():
         most = 500 if any(word in name for word in ("layer", "block", "depth", "heads")) else 2**31
         if type(value) is int and not -(2**31) <= value <= most and "eps" not in name:
-            raise ArtifactError(f"{where}: {name[:60]} is {str(value)[:40]}; it must be at most {most:,}")
+            raise ArtifactError(
+                f"{where}: {name[:60]} is {str(value)[:40]}; it must be at most {most:,}"
+            )
         if isinstance(value, (list, tuple)) and len(value) > 1_000_000:
-            raise ArtifactError(f"{where}: {name[:60]} is a list of {len(value):,} values; copy the whole folder again")
+            raise ArtifactError(
+                f"{where}: {name[:60]} is a list of {len(value):,} values; copy the whole folder again"
+            )
 
 
 def _check_task(folder: Path, own: dict) -> None:
@@ -348,25 +444,42 @@ def _check_task(folder: Path, own: dict) -> None:
     if len(set(classes)) != len(classes):
         raise ArtifactError(f"{where} names a class twice; copy the whole folder again")
     if (task["kind"] == "regression") != (not classes):
-        raise ArtifactError(f"{where} has {len(classes)} classes for the task {task['kind']}; copy the whole folder again")
+        raise ArtifactError(
+            f"{where} has {len(classes)} classes for the task {task['kind']}; copy the whole folder again"
+        )
     if read_json(folder / "labels.json") != classes:
-        raise ArtifactError(f"{folder / 'labels.json'} and {where} name other labels; copy the whole folder again")
+        raise ArtifactError(
+            f"{folder / 'labels.json'} and {where} name other labels; copy the whole folder again"
+        )
     if "method" in own and own["method"] not in METHODS:
-        raise ArtifactError(f"{where}: method is {own['method']!r}; it must be one of {', '.join(METHODS)}")
+        raise ArtifactError(
+            f"{where}: method is {own['method']!r}; it must be one of {', '.join(METHODS)}"
+        )
     threshold = own.get("threshold")
     if threshold is None:
         return
-    fits = isinstance(threshold, list) and len(threshold) == 2 and threshold[0] in classes and len(classes) == 2
+    fits = (
+        isinstance(threshold, list)
+        and len(threshold) == 2
+        and threshold[0] in classes
+        and len(classes) == 2
+    )
     if not fits or not _SHARE.holds(threshold[1]):
-        raise ArtifactError(f"{where}: threshold is {str(threshold)[:60]}; it must be one of two classes and a probability")
+        raise ArtifactError(
+            f"{where}: threshold is {str(threshold)[:60]}; it must be one of two classes and a probability"
+        )
 
 
 def _check_head(head: dict, where: Path) -> None:
     "A head that is registered, with numbers in range."
     if head.get("name") not in HEADS:
-        raise ArtifactError(f"{where}: head is {str(head.get('name'))[:60]!r}; it must be one of {', '.join(HEADS)}")
+        raise ArtifactError(
+            f"{where}: head is {str(head.get('name'))[:60]!r}; it must be one of {', '.join(HEADS)}"
+        )
     if unknown := sorted(set(head) - set(_HEAD_FIELDS)):
-        raise ArtifactError(f"{where}: the head has {unknown[0]!r}; it may have {', '.join(_HEAD_FIELDS)}")
+        raise ArtifactError(
+            f"{where}: the head has {unknown[0]!r}; it may have {', '.join(_HEAD_FIELDS)}"
+        )
     check_fields(head, _HEAD_FIELDS, where, tuple(_HEAD_FIELDS))
 
 
@@ -374,18 +487,28 @@ def _checked_prep(folder: Path, own: dict) -> dict:
     "preprocess.json."
     where, kind = folder / "preprocess.json", own["task"]["modality"]
     prep = read_json(where)
-    if kind == "tabular" and own["architecture"] is None or "features" in (prep if isinstance(prep, dict) else ()):
+    if (
+        kind == "tabular"
+        and own["architecture"] is None
+        or "features" in (prep if isinstance(prep, dict) else ())
+    ):
         features = check_fields(prep, _FEATURES, where)["features"]
         for feature in features:
             check_fields(feature, _FEATURE, where, tuple(set(_FEATURE) - {"name", "kind"}))
             if feature.get("spread", 1) == 0:
-                raise ArtifactError(f"{where}: spread of {feature['name'][:60]!r} is 0; copy the whole folder again")
+                raise ArtifactError(
+                    f"{where}: spread of {feature['name'][:60]!r} is 0; copy the whole folder again"
+                )
         return prep
     known = check_fields(prep, _PREPS.get(kind, {}), where, tuple(_PREPS.get(kind, ())))
     if kind != "tabular" and own.get("chunk", 1) > 512:
-        raise ArtifactError(f"{folder / 'config.json'}: chunk is {own['chunk']}; it must be at most 512 {kind} inputs")
+        raise ArtifactError(
+            f"{folder / 'config.json'}: chunk is {own['chunk']}; it must be at most 512 {kind} inputs"
+        )
     if kind == "image" and own.get("chunk", 1) * known.get("size", 224) ** 2 > _MOST_PIXELS:
-        raise ArtifactError(f"{folder / 'config.json'}: {own['chunk']} pictures of {known['size']} pixels a side are more than a batch may hold; chunk times size times size must be at most {_MOST_PIXELS:,}")
+        raise ArtifactError(
+            f"{folder / 'config.json'}: {own['chunk']} pictures of {known['size']} pixels a side are more than a batch may hold; chunk times size times size must be at most {_MOST_PIXELS:,}"
+        )
     return prep
 
 
@@ -395,8 +518,15 @@ _NO_SOURCES = ("folder", "own", "sample")
 def _body_of(folder: Path, architecture: str):
     "The backbone, which may not be larger than its weights, nor come from elsewhere."
     source, _, rest = architecture.partition(":")
-    if source not in SOURCES or source in _NO_SOURCES or source == "static" and "x" not in rest.strip("0123456789"):
-        raise ArtifactError(f"{folder / 'config.json'}: architecture is {architecture[:60]!r}; it must be one of those that are built in ({', '.join(s for s in SOURCES if s not in _NO_SOURCES)})")
+    if (
+        source not in SOURCES
+        or source in _NO_SOURCES
+        or source == "static"
+        and "x" not in rest.strip("0123456789")
+    ):
+        raise ArtifactError(
+            f"{folder / 'config.json'}: architecture is {architecture[:60]!r}; it must be one of those that are built in ({', '.join(s for s in SOURCES if s not in _NO_SOURCES)})"
+        )
     return load_backbone(f"folder:{folder}")
 
 
@@ -415,28 +545,40 @@ def _load_classical(folder: Path, own: dict, prep: dict) -> Classical:
         model = Classical(own["method"], task, body, seed=own["seed"])
     if model.body is None:
         model.prep = TablePrep(**prep)
-    shape = (model.prep.n_numbers, len(model.prep.categories)) if body is None else (body.n_features, 0)
+    shape = (
+        (model.prep.n_numbers, len(model.prep.categories)) if body is None else (body.n_features, 0)
+    )
     like = estimator(own["method"], task.kind == "regression", 0, 100, *shape)
     model.pipeline = load_pipeline(folder / "model.skops", like, sum(shape), len(task.classes))
     model.threads, model.seconds = own["threads"], own["seconds"]
     return model
+
 
 def _load_network(folder: Path, own: dict, prep: dict) -> Model:
     "A body with its head."
     head = dict(own["head"])
     with _room(folder):
         body = _body_of(folder, own["architecture"])
-        if hasattr(body.prep, "features") and (body.prep.n_numbers, list(body.prep.sizes)) != _shape_of(own["architecture"]):
-            raise ArtifactError(f"{folder / 'preprocess.json'} has other columns than the network reads; copy the whole folder again")
+        if hasattr(body.prep, "features") and (
+            body.prep.n_numbers,
+            list(body.prep.sizes),
+        ) != _shape_of(own["architecture"]):
+            raise ArtifactError(
+                f"{folder / 'preprocess.json'} has other columns than the network reads; copy the whole folder again"
+            )
         model = Model(body, Task(**own["task"]), head.pop("name"), **head)
     tensors = load_file(folder / "model.safetensors")
     model.head.load_state_dict({k: tensors[_head_name(model, k)] for k in model.head.state_dict()})
     if tensors[_HEAD + "target"].shape != model.target.shape:
-        raise ArtifactError(f"{folder / 'model.safetensors'} does not fit its head; copy the whole folder again")
+        raise ArtifactError(
+            f"{folder / 'model.safetensors'} does not fit its head; copy the whole folder again"
+        )
     model.target.copy_(tensors[_HEAD + "target"])
     _check_numbers(model, folder)
     if (folder / "words.json").is_file():
-        model.words = Bigram(**check_fields(read_json(folder / "words.json"), _WORDS, folder / "words.json"))
+        model.words = Bigram(
+            **check_fields(read_json(folder / "words.json"), _WORDS, folder / "words.json")
+        )
     model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
     model.pairs = own.get("pairs", False)
     return model.eval()
@@ -452,14 +594,18 @@ def _check_numbers(model: Model, folder: Path) -> None:
     "Weights are finite, and the tokenizer knows no token that the network does not."
     for name, p in (*model.named_parameters(), ("target", model.target)):
         if not bool(torch.isfinite(p).all()):
-            raise ArtifactError(f"{folder / 'model.safetensors'}: {name} is not finite; copy the whole folder again")
+            raise ArtifactError(
+                f"{folder / 'model.safetensors'}: {name} is not finite; copy the whole folder again"
+            )
     tokenizer, body = model.backbone.tokenizer, model.backbone.body
     if tokenizer is None:
         return
     table = body.table if hasattr(body, "table") else body.get_input_embeddings()
     last = max(tokenizer.get_vocab().values(), default=0)
     if last >= table.weight.shape[0]:
-        raise ArtifactError(f"{folder} has a tokenizer with a token {last}, and its network has {table.weight.shape[0]:,}; copy the whole folder again")
+        raise ArtifactError(
+            f"{folder} has a tokenizer with a token {last}, and its network has {table.weight.shape[0]:,}; copy the whole folder again"
+        )
     model.read([("a", "a") if model.pairs else "a"])
 
 # %% ../../nbs/models/13_artifact.ipynb #74bba032
@@ -468,47 +614,73 @@ def load_model(
     verify: bool = True,  # compare all hashes with the manifest
 ) -> Model | Classical:
     "The model that was saved, with its weights, preprocessing and labels."
-    folder = Path(folder) / "model" if (Path(folder) / "model" / "manifest.json").is_file() else Path(folder)
-    if not (folder / "manifest.json").is_file(): raise ArtifactError(f"{folder} is no model folder (it has no manifest.json); give the folder that Model.save wrote, or a run's")
+    folder = (
+        Path(folder) / "model"
+        if (Path(folder) / "model" / "manifest.json").is_file()
+        else Path(folder)
+    )
+    if not (folder / "manifest.json").is_file():
+        raise ArtifactError(
+            f"{folder} is no model folder (it has no manifest.json); give the folder that Model.save wrote, or a run's"
+        )
     with one_error(folder):
         check_files(folder, verify)
         own, prep = _checked_config(folder)
         model = (_load_classical if "method" in own else _load_network)(folder, own, prep)
         model.interval = tuple(own["interval"]) if own.get("interval") else None
         if own.get("familiar"):
-            model.familiar = from_tensors(load_arrays(folder / "familiar.safetensors"), own["familiar"])
+            model.familiar = from_tensors(
+                load_arrays(folder / "familiar.safetensors"), own["familiar"]
+            )
         model.threshold = tuple(own["threshold"]) if own.get("threshold") else None
         if isinstance(model.prep, TablePrep) and all(f.kind != "text" for f in model.prep.features):
-            model.prep.read([dict.fromkeys(f.name for f in model.prep.features)])  # a row without a cell
+            model.prep.read(
+                [dict.fromkeys(f.name for f in model.prep.features)]
+            )  # a row without a cell
     return model
 
 # %% ../../nbs/models/13_artifact.ipynb #6e9c5316
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     "What is predicted of one input."
+
     input: str  # path, text, or its number
-    label: str | None  # the most probable class, or what the model's threshold says, all labels above one half, the number, or the transcript; None if it cannot be read
+    label: (
+        str | None
+    )  # the most probable class, or what the model's threshold says, all labels above one half, the number, or the transcript; None if it cannot be read
     probability: float | None  # of the label; None for a number or a transcript
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
     spans: tuple[Span, ...] = ()  # of a transcript: what is said when
-    interval: tuple[float, ...] = ()  # of a number: its lower and upper end, where the model was saved with one
+    interval: tuple[
+        float, ...
+    ] = ()  # of a number: its lower and upper end, where the model was saved with one
     note: str = ""  # why it may mean nothing: it cannot be read; it is unlike the training data; a recording that is silent, or nearly so; light outside of the training pictures' scale; cells that could not be read, or were not seen in training
+
 
 @dataclasses.dataclass
 class Given:
     "Inputs as they were given, in their order."
+
     names: list[str]  # path, text, or number of each
     sources: list  # what the model reads of each; None where that is wrong
-    wrong: dict[int, str] = dataclasses.field(default_factory=dict)  # position: why it cannot be read
-    frames: list = dataclasses.field(default_factory=list)  # the tables they came from: (rows, DataFrame, or None of other inputs)
+    wrong: dict[int, str] = dataclasses.field(
+        default_factory=dict
+    )  # position: why it cannot be read
+    frames: list = dataclasses.field(
+        default_factory=list
+    )  # the tables they came from: (rows, DataFrame, or None of other inputs)
     notes: list[str] = dataclasses.field(default_factory=list)  # what was counted, and left out
     rows: Tables | None = None  # of tables: all that can be read
     separator: str = ","  # of the last table
-    lost: list[str] = dataclasses.field(default_factory=list)  # lines of the table that is being read that cannot be
+    lost: list[str] = dataclasses.field(
+        default_factory=list
+    )  # lines of the table that is being read that cannot be
 
-    def __len__(self): return len(self.names)
+    def __len__(self):
+        return len(self.names)
 
-    def read(self,
+    def read(
+        self,
         model: Model | Classical,
         at: list[int],  # positions
     ):
@@ -524,9 +696,10 @@ class Given:
     def columns(self):
         "The columns of the tables they came from, with the column `input` for all others: a DataFrame, a row an input."
         import pandas as pd
+
         parts, start = [], 0
         for n, frame in self.frames or [(len(self), None)]:
-            name = pd.DataFrame({"input": self.names[start:start + n]})
+            name = pd.DataFrame({"input": self.names[start : start + n]})
             parts.append(name if frame is None else frame)
             start += n
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True, sort=False)
@@ -534,20 +707,42 @@ class Given:
 # %% ../../nbs/models/13_artifact.ipynb #eaa36d32
 def _pictures(inputs, strict: bool) -> Given:
     "Everything that was given; a folder stands for the pictures in it."
-    if isinstance(inputs, (str, os.PathLike, bytes)) or hasattr(inputs, "mode") or (hasattr(inputs, "ndim") and inputs.ndim < 4): inputs = [inputs]
+    if (
+        isinstance(inputs, (str, os.PathLike, bytes))
+        or hasattr(inputs, "mode")
+        or (hasattr(inputs, "ndim") and inputs.ndim < 4)
+    ):
+        inputs = [inputs]
     return _files(inputs, PICTURES)
+
 
 def _quiet(rows, i: int) -> str:
     "A word on a recording in which next to nothing can be heard."
-    wave, = rows.waves([i])
+    (wave,) = rows.waves([i])
     loudest = float(np.abs(wave).max(initial=0))
-    return "" if loudest > 1e-3 else "it is silent" if not loudest else f"it is nearly silent: its loudest sample is {-20 * np.log10(loudest):.0f} dB below full scale"
+    return (
+        ""
+        if loudest > 1e-3
+        else "it is silent"
+        if not loudest
+        else f"it is nearly silent: its loudest sample is {-20 * np.log10(loudest):.0f} dB below full scale"
+    )
+
 
 def _recordings(inputs, strict: bool) -> Given:
     "Everything that was given; a folder stands for the recordings in it."
-    if hasattr(inputs, "ndim"): raise ArtifactError("an array was given without its rate; give (array, samples a second)")
-    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (isinstance(inputs, tuple) and len(inputs) == 2 and np.ndim(inputs[1]) == 0 and not isinstance(inputs[0], (str, os.PathLike, bytes, Clip, tuple)) and not isinstance(inputs[1], (str, os.PathLike, bytes, Clip))): inputs = [inputs]
+    if hasattr(inputs, "ndim"):
+        raise ArtifactError("an array was given without its rate; give (array, samples a second)")
+    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (
+        isinstance(inputs, tuple)
+        and len(inputs) == 2
+        and np.ndim(inputs[1]) == 0
+        and not isinstance(inputs[0], (str, os.PathLike, bytes, Clip, tuple))
+        and not isinstance(inputs[1], (str, os.PathLike, bytes, Clip))
+    ):
+        inputs = [inputs]
     return _files(inputs, RECORDINGS)
+
 
 def _files(inputs, kind: FileKind) -> Given:
     "A list, with the files of folders in it."
@@ -562,14 +757,17 @@ def _files(inputs, kind: FileKind) -> Given:
             given.sources.append(one)
     return given
 
+
 def _files_of(folder, kind: FileKind, notes: list[str]) -> list[str]:
     "Paths of all files of a kind in a folder; how many, and what is left out, is noted."
     found = scan(folder, kind)
     folders = list(_folders_below(found.top))
     files = found.top.all_files
     if not files:
-        raise ArtifactError(f"{folder} has no {kind.noun} in it; files that count end in "
-                            f"{', '.join(kind.suffixes[:4])} …")
+        raise ArtifactError(
+            f"{folder} has no {kind.noun} in it; files that count end in "
+            f"{', '.join(kind.suffixes[:4])} …"
+        )
     filled = sum(bool(f.files) for f in folders)
     others = [name for f in folders for name in f.others]
     note = f"{folder}: {len(files):,} {kind.noun}" + (f" in {filled} folders" if filled > 1 else "")
@@ -582,6 +780,7 @@ def _files_of(folder, kind: FileKind, notes: list[str]) -> list[str]:
     left += [f"{len(found.left[k])} {why}" for k, why in whys.items() if k in found.left]
     notes.append(note + (f"; left out: {', '.join(left)}" if left else ""))
     return files
+
 
 def _folders_below(folder):
     "A folder and all in it."
@@ -728,7 +927,8 @@ def _prediction(
 # %% ../../nbs/models/13_artifact.ipynb #02da804c
 def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
     "The rows that were given: dictionaries, their JSON, tables and their files, each read by its own evidence."
-    if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)): inputs = [inputs]
+    if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)):
+        inputs = [inputs]
     given, parts = Given([], []), []
     for k, one in enumerate(inputs):
         try:
@@ -749,30 +949,49 @@ def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
     if not parts:
         return given
     plain = all(isinstance(p, list) for p in parts)
-    given.rows = prep.read([row for p in parts for row in p] if plain else parts if len(parts) > 1 else parts[0])
+    given.rows = prep.read(
+        [row for p in parts for row in p] if plain else parts if len(parts) > 1 else parts[0]
+    )
     if not strict:
         given.wrong |= _empty_rows(given)
     return given
 
-def _rows_given(one, given: Given, strict: bool) -> tuple:  # list of dictionaries or DataFrame, name of the file or nothing
+
+def _rows_given(
+    one, given: Given, strict: bool
+) -> tuple:  # list of dictionaries or DataFrame, name of the file or nothing
     "One of the inputs as rows."
     import pandas as pd
+
     given.lost = []
-    if isinstance(one, bytes): one = one.decode("utf-8", "replace")
+    if isinstance(one, bytes):
+        one = one.decode("utf-8", "replace")
     if isinstance(one, str) and one.lstrip().startswith(("{", "[")):
-        try: one = json.loads(one)
-        except ValueError as e: raise ArtifactError(f"{one[:60]!r} is no JSON ({e}); give a row like {{\"age\": 31, \"town\": \"Rome\"}}") from None
+        try:
+            one = json.loads(one)
+        except ValueError as e:
+            raise ArtifactError(
+                f'{one[:60]!r} is no JSON ({e}); give a row like {{"age": 31, "town": "Rome"}}'
+            ) from None
     if isinstance(one, (str, os.PathLike)):
-        if not Path(one).is_file(): raise ArtifactError(f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON")
+        if not Path(one).is_file():
+            raise ArtifactError(
+                f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON"
+            )
         return _table_of(Path(one), given, strict), str(one)
-    if isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()): return [one], ""
-    if hasattr(one, "columns") or isinstance(one, list) and all(isinstance(r, dict) for r in one): return one, ""
+    if isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()):
+        return [one], ""
+    if hasattr(one, "columns") or isinstance(one, list) and all(isinstance(r, dict) for r in one):
+        return one, ""
     return pd.DataFrame(one), ""
+
 
 def _framed(table):
     "Rows as a DataFrame."
     import pandas as pd
+
     return table if hasattr(table, "columns") else pd.DataFrame(table)
+
 
 def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
     "A table with empty columns for those it lacks, unless it lacks all."
@@ -784,9 +1003,14 @@ def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
     if not lost or len(lost) == len(needed):
         return table
     spare = [str(c) for c in table.columns if " ".join(str(c).split()) not in needed]
-    shown = ", ".join(repr(n) + _likely(n, spare) for n in lost[:8]) + (" …" if len(lost) > 8 else "")
-    notes.append(f"{name or 'the table'} has no column {shown}, which the model was trained with ({len(lost)} of {len(needed)}); their cells count as missing")
+    shown = ", ".join(repr(n) + _likely(n, spare) for n in lost[:8]) + (
+        " …" if len(lost) > 8 else ""
+    )
+    notes.append(
+        f"{name or 'the table'} has no column {shown}, which the model was trained with ({len(lost)} of {len(needed)}); their cells count as missing"
+    )
     return table.assign(**dict.fromkeys(lost))
+
 
 def _likely(
     name: str,  # of a column that is missing
@@ -797,15 +1021,25 @@ def _likely(
     found = plain.get("".join(name.split()).casefold()) or nearest(name, spare)
     return f" (is it {found!r}? Rename it)" if found else ""
 
+
 def _empty_rows(given: Given) -> dict[int, str]:
     "Rows in which the model finds nothing to read."
     prep, x = given.rows.prep, given.rows.x
-    numbers = np.isnan(x[:, :prep.n_numbers]) | (x[:, :prep.n_numbers] == 0) & _of_texts(prep)
-    empty = numbers.all(1) & (x[:, prep.n_numbers:] == 0).all(1)
-    return {i: "all cells that the model reads are missing" for i, k in enumerate(given.sources) if i not in given.wrong and empty[k]}
+    numbers = np.isnan(x[:, : prep.n_numbers]) | (x[:, : prep.n_numbers] == 0) & _of_texts(prep)
+    empty = numbers.all(1) & (x[:, prep.n_numbers :] == 0).all(1)
+    return {
+        i: "all cells that the model reads are missing"
+        for i, k in enumerate(given.sources)
+        if i not in given.wrong and empty[k]
+    }
+
 
 def _of_texts(prep: TablePrep) -> np.ndarray:  # (n_numbers,) bool: zero where there is no text
-    return np.repeat([f.kind == "text" for f in prep.numbers], [f.width for f in prep.numbers]) if prep.numbers else np.zeros(0, bool)
+    return (
+        np.repeat([f.kind == "text" for f in prep.numbers], [f.width for f in prep.numbers])
+        if prep.numbers
+        else np.zeros(0, bool)
+    )
 
 # %% ../../nbs/models/13_artifact.ipynb #9f3e7a51
 @contextlib.contextmanager
@@ -815,7 +1049,15 @@ def _predicting(folder):
         yield
     except UsageError:
         raise
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as e:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as e:
         why = f"{type(e).__name__}: {(str(e).splitlines() or ['no message'])[0][:160]}"
     except RuntimeError as e:
         if isinstance(e, torch.OutOfMemoryError):
@@ -823,22 +1065,29 @@ def _predicting(folder):
         why = f"{type(e).__name__}: {(str(e).splitlines() or ['no message'])[0][:160]}"
     else:
         return
-    raise ArtifactError(f"the model in {folder} cannot predict ({why}); it is damaged, or was changed after it was saved: copy the whole folder again")
+    raise ArtifactError(
+        f"the model in {folder} cannot predict ({why}); it is damaged, or was changed after it was saved: copy the whole folder again"
+    )
 
 
 class Predictor:
     "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
-    def __init__(self,
+
+    def __init__(
+        self,
         folder: str | os.PathLike,  # a model folder, or a run's folder
         device: str = "cpu",
         verify: bool = True,  # compare all hashes with the manifest
     ):
         self.folder = folder
         self.model = load_model(folder, verify).to(device)  # scikit-learn's stay where they are
-    def __call__(self,
+
+    def __call__(
+        self,
         inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array, rate)), or rows (dictionaries, their JSON, a DataFrame, paths of tables)
         text: str | None = None,  # a table's column with the text; default: looked for
-        second: str | None = None,  # a table's column with the second text of a pair; default: looked for if the model judges pairs
+        second: str
+        | None = None,  # a table's column with the second text of a pair; default: looked for if the model judges pairs
         strict: bool = True,  # stop at what cannot be read; else it has no label, and a note
     ) -> list[Prediction]:
         "One `Prediction` an input, in their order; the same bits alone and among others."
@@ -847,7 +1096,8 @@ class Predictor:
             say(note)
         return [one for some in self.parts(given, strict) for one in some]
 
-    def given(self,
+    def given(
+        self,
         inputs,  # as for a call
         text: str | None = None,  # as for a call
         second: str | None = None,  # as for a call
@@ -855,11 +1105,14 @@ class Predictor:
     ) -> Given:
         "The inputs one by one, with the columns of their tables."
         model = self.model
-        if model.task.modality == "text": return _texts(inputs, model.pairs, text, second, strict)
-        if model.task.modality == "tabular": return _tables(inputs, model.prep, strict)
+        if model.task.modality == "text":
+            return _texts(inputs, model.pairs, text, second, strict)
+        if model.task.modality == "tabular":
+            return _tables(inputs, model.prep, strict)
         return (_recordings if model.task.modality == "speech" else _pictures)(inputs, strict)
 
-    def parts(self,
+    def parts(
+        self,
         given: Given,
         strict: bool = True,  # as for a call
     ):  # yields lists of Predictions
@@ -876,8 +1129,13 @@ class Predictor:
         wrong = {i: given.wrong[i] for i in at if i in given.wrong}
         good, rows = self._read(given, [i for i in at if i not in wrong], wrong, strict)
         with _predicting(self.folder):
-            said = dict(zip(good, self._predict(rows, [given.names[i] for i in good]))) if good else {}
-        return [said[i] if i in said else Prediction(given.names[i], None, None, {}, note=wrong[i]) for i in at]
+            said = (
+                dict(zip(good, self._predict(rows, [given.names[i] for i in good]))) if good else {}
+            )
+        return [
+            said[i] if i in said else Prediction(given.names[i], None, None, {}, note=wrong[i])
+            for i in at
+        ]
 
     def _read(self, given: Given, at: list[int], wrong: dict[int, str], strict: bool) -> tuple:
         "Positions that can be read, and their rows; why others cannot is added to `wrong`."
@@ -905,8 +1163,17 @@ class Predictor:
                 p, spans = model.predict(rows, "", beside=beside), [()] * len(rows)
         finally:
             torch.set_num_threads(threads)
-        said = [_prediction(n, row, model.task, tuple(s), model.threshold) for n, row, s in zip(names, p, spans)]
-        if model.interval: said = [dataclasses.replace(s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])) for s, v in zip(said, p)]
+        said = [
+            _prediction(n, row, model.task, tuple(s), model.threshold)
+            for n, row, s in zip(names, p, spans)
+        ]
+        if model.interval:
+            said = [
+                dataclasses.replace(
+                    s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])
+                )
+                for s, v in zip(said, p)
+            ]
         notes = self._notes(rows, beside[0])
         return [dataclasses.replace(s, note=note) if note else s for s, note in zip(said, notes)]
 
@@ -916,5 +1183,9 @@ class Predictor:
         notes = model.familiar.notes(model, rows, features) if model.familiar else [""] * len(rows)
         if model.task.modality == "text":
             return notes
-        told = [_quiet(rows, i) for i in range(len(rows))] if model.task.modality == "speech" else rows.told
+        told = (
+            [_quiet(rows, i) for i in range(len(rows))]
+            if model.task.modality == "speech"
+            else rows.told
+        )
         return ["; ".join(filter(None, pair)) for pair in zip(told, notes)]

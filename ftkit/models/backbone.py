@@ -20,24 +20,46 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..samples.cache import build_entry, whole
-from ..core import Registry, UsageError, cache_folder, fingerprint, in_turn, patch_to, read_json, settings
-from ..samples.hub import CodeWanted, commit_in_cache, commit_on_hub, note_revision, refuse_code, refuse_code_in, revision_of
-from ..runfolder import Progress
+from ftkit.core import (
+    Registry,
+    UsageError,
+    cache_folder,
+    fingerprint,
+    in_turn,
+    patch_to,
+    read_json,
+    settings,
+)
+from ..data.dataset import Data
 from ..inputs.images import Pictures, Prep, let_go
+from ..inputs.texts import Pieces, TextPrep
 from .manifest import ArtifactError
 from ..params import nearest
-from ..samples.catalogue import SampleError
-from ..samples.catalogue import SAMPLES, fetch_sample
-from ..data.dataset import Data
-from ..inputs.texts import Pieces, TextPrep
+from ..runfolder import Progress
+from ..samples.cache import build_entry, whole
+from ..samples.catalogue import SAMPLES, SampleError, fetch_sample
+from ftkit.samples.hub import (
+    CodeWanted,
+    commit_in_cache,
+    commit_on_hub,
+    note_revision,
+    refuse_code,
+    refuse_code_in,
+    revision_of,
+)
 
 # %% ../../nbs/models/01_backbone.ipynb #2d6b14d5
 class BackboneError(UsageError):
     "A body that is unknown, whose weights cannot be had, or that reads something else."
 
+
 _NOUNS = {"image": "pictures", "text": "texts", "speech": "recordings", "tabular": "tables"}
-_BODIES = {"image": "efficientnet_lite0", "text": "all-MiniLM-L6-v2", "speech": "whisper-base"}  # what to take without a hub; of tables table_body makes one (models.table_backbones)
+_BODIES = {
+    "image": "efficientnet_lite0",
+    "text": "all-MiniLM-L6-v2",
+    "speech": "whisper-base",
+}  # what to take without a hub; of tables table_body makes one (models.table_backbones)
+
 
 def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
     "SHA-256 over names and bytes, in name order."
@@ -50,10 +72,13 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
 # %% ../../nbs/models/01_backbone.ipynb #2693f717
 class Backbone(nn.Module):
     "A pretrained body: network inputs, as its prep makes them, to (B,n_features)."
+
     recomputes = False  # whether activations are computed again for the gradients (training.backbone_options)
     first_weights = ""  # SHA-256 of random weights, where it began with such
     revision = ""  # OWNER/NAME@COMMIT, where it came from a hub
-    def __init__(self,
+
+    def __init__(
+        self,
         body: nn.Module,
         n_features: int,
         prep,  # a Prep, TextPrep or SpeechPrep
@@ -62,7 +87,14 @@ class Backbone(nn.Module):
         tokenizer=None,  # of transformers, for texts
     ):
         super().__init__()
-        self.body, self.n_features, self.prep, self.name, self.architecture, self.tokenizer = body, n_features, prep, name, architecture, tokenizer
+        self.body, self.n_features, self.prep, self.name, self.architecture, self.tokenizer = (
+            body,
+            n_features,
+            prep,
+            name,
+            architecture,
+            tokenizer,
+        )
 
     def inputs(self, data: Data) -> Pictures | Pieces:
         "All rows of the data as this body reads them."
@@ -70,17 +102,20 @@ class Backbone(nn.Module):
         return self.prep.inputs(data, self.tokenizer)
 
     def forward(self, x):
-        if isinstance(x, dict): return self._pooled(**x)
+        if isinstance(x, dict):
+            return self._pooled(**x)
         out = self.body(x)
         if not isinstance(out, torch.Tensor):  # transformers
             pooled = getattr(out, "pooler_output", None)
             out = pooled if pooled is not None else out.last_hidden_state
-            if pooled is None: out = out[:, 0] if out.ndim == 3 else out.mean((2, 3))
+            if pooled is None:
+                out = out[:, 0] if out.ndim == 3 else out.mean((2, 3))
         return out.flatten(1)
 
     def attend(self, how: str) -> None:
         "Compute attention by `sdpa` (fused) or `eager` (plain products); bodies without attention ignore it."
-        if self.tokenizer is not None and hasattr(self.body, "set_attn_implementation"): self.body.set_attn_implementation(how)
+        if self.tokenizer is not None and hasattr(self.body, "set_attn_implementation"):
+            self.body.set_attn_implementation(how)
 
     def layers(self) -> dict[str, int]:
         "Number of the layer of each parameter, from 0 at the input."
@@ -96,45 +131,81 @@ def weights_hash(self) -> str:
     "SHA-256 of the body's tensors."
     return tensors_hash(self.body.state_dict())
 
+
 @patch_to(Backbone, kind=property)
 def untrained(self) -> bool:
     "Whether its weights are still the random ones that it began with."
     return bool(self.first_weights) and self.first_weights == self.weights_hash()
 
+
 @patch_to(Backbone)
 def check(self, modality: str) -> None:
     "Refuse data of another kind."
-    if self.prep.modality != modality: raise BackboneError(f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]}; choose {_BODIES.get(modality, 'table_body(...)')}")
+    if self.prep.modality != modality:
+        raise BackboneError(
+            f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]}; choose {_BODIES.get(modality, 'table_body(...)')}"
+        )
+
 
 @patch_to(Backbone)
-def _pooled(self, rows: torch.Tensor | None = None, below: tuple | None = None, **x) -> torch.Tensor:
+def _pooled(
+    self, rows: torch.Tensor | None = None, below: tuple | None = None, **x
+) -> torch.Tensor:
     "Features of texts, from those of their tokens (U,T,F), and of their inputs if a text has several."
-    with _from_layer(self, *below) if below else contextlib.nullcontext(): h, mask = self.body(**x).last_hidden_state.float(), x["attention_mask"]
-    if self.prep.pooling == "mean": f = (h * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    else: f = h[:, 0] if self.prep.pooling == "cls" else h[torch.arange(len(h), device=h.device), mask.sum(1) - 1]
-    if rows is None: return f
+    with _from_layer(self, *below) if below else contextlib.nullcontext():
+        h, mask = self.body(**x).last_hidden_state.float(), x["attention_mask"]
+    if self.prep.pooling == "mean":
+        f = (h * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    else:
+        f = (
+            h[:, 0]
+            if self.prep.pooling == "cls"
+            else h[torch.arange(len(h), device=h.device), mask.sum(1) - 1]
+        )
+    if rows is None:
+        return f
     n = torch.bincount(rows)
     return f.new_zeros(len(n), f.shape[1]).index_add(0, rows, f) / n[:, None]
 
 # %% ../../nbs/models/01_backbone.ipynb #bc94c13b
 SOURCES = Registry("backbone source")  # source: function (name, pretrained) -> Backbone
-KINDS_OF_BODY: dict[str, "callable"] = {}  # model_type of transformers: function (name, pretrained, config, options) -> Backbone; those of models.speech
+KINDS_OF_BODY: dict[
+    str, "callable"
+] = {}  # model_type of transformers: function (name, pretrained, config, options) -> Backbone; those of models.speech
 register_source = SOURCES.register
+
 
 @register_source("timm")
 def _timm(name: str, pretrained: bool) -> Backbone:
     import timm
 
     if ":" in name or "/" in name:  # timm would look on a hub, or in a folder
-        raise BackboneError(f"timm:{name[:80]} is no name of timm's; `ftkit backbones PATTERN` searches them")
+        raise BackboneError(
+            f"timm:{name[:80]} is no name of timm's; `ftkit backbones PATTERN` searches them"
+        )
     plain, revision = revision_of(name)
     repository = (timm.get_pretrained_cfg(plain).hf_hub_id if timm.is_model(plain) else "") or ""
     pinned = revision or (revision_of(repository)[1] if repository else None)
-    at = {"pretrained_cfg_overlay": {"hf_hub_id": f"{repository}@{pinned}"}} if pretrained and pinned else {}
+    at = (
+        {"pretrained_cfg_overlay": {"hf_hub_id": f"{repository}@{pinned}"}}
+        if pretrained and pinned
+        else {}
+    )
     body = timm.create_model(plain, pretrained=pretrained, num_classes=0, **at)
     cfg = timm.data.resolve_data_config({}, model=body)
-    prep = Prep(cfg["input_size"][-1], tuple(cfg["mean"]), tuple(cfg["std"]), "bilinear" if cfg["interpolation"] == "bilinear" else "bicubic")
-    net = Backbone(body, body.num_features if not hasattr(body, "head_hidden_size") else body.head_hidden_size, prep, plain, f"timm:{plain}")
+    prep = Prep(
+        cfg["input_size"][-1],
+        tuple(cfg["mean"]),
+        tuple(cfg["std"]),
+        "bilinear" if cfg["interpolation"] == "bilinear" else "bicubic",
+    )
+    net = Backbone(
+        body,
+        body.num_features if not hasattr(body, "head_hidden_size") else body.head_hidden_size,
+        prep,
+        plain,
+        f"timm:{plain}",
+    )
     if pretrained and repository:
         net.revision = note_revision(repository, commit_in_cache(repository, pinned))
     return net
@@ -143,14 +214,33 @@ def _timm(name: str, pretrained: bool) -> Backbone:
 @register_source("torchvision")
 def _torchvision(name: str, pretrained: bool) -> Backbone:
     import torchvision
-    if name not in torchvision.models.list_models(torchvision.models): raise KeyError(name)
+
+    if name not in torchvision.models.list_models(torchvision.models):
+        raise KeyError(name)
     weights = torchvision.models.get_model_weights(name).DEFAULT
     body = torchvision.models.get_model(name, weights=weights if pretrained else None)
-    last = [n for n, m in body.named_modules() if isinstance(m, nn.Linear) and not n.startswith(("aux", "AuxLogits"))][-1]
+    last = [
+        n
+        for n, m in body.named_modules()
+        if isinstance(m, nn.Linear) and not n.startswith(("aux", "AuxLogits"))
+    ][-1]
     n_features = body.get_submodule(last).in_features
     body.set_submodule(last, nn.Identity())
     t = weights.transforms()
-    return Backbone(body, n_features, Prep(t.crop_size[0], tuple(t.mean), tuple(t.std), t.interpolation.value if t.interpolation.value in ("bilinear", "bicubic") else "bilinear"), name, f"torchvision:{name}")
+    return Backbone(
+        body,
+        n_features,
+        Prep(
+            t.crop_size[0],
+            tuple(t.mean),
+            tuple(t.std),
+            t.interpolation.value
+            if t.interpolation.value in ("bilinear", "bicubic")
+            else "bilinear",
+        ),
+        name,
+        f"torchvision:{name}",
+    )
 
 # %% ../../nbs/models/01_backbone.ipynb #5d7532ff
 def _of_transformers(
@@ -181,42 +271,91 @@ def _transformers(name: str, pretrained: bool) -> Backbone:
 
 def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     "The backbone of its kind."
-    from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as OF_TEXTS
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as OF_TEXTS,
+    )
 
-    if config.model_type in KINDS_OF_BODY: return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)
-    if config.model_type in OF_TEXTS: return _text_body(name, pretrained, config, options)
-    from transformers import AutoImageProcessor, AutoModel  # here, because it loads torchvision: four seconds that texts and recordings need not wait
-    body = AutoModel.from_pretrained(name, **options) if pretrained else AutoModel.from_config(config, trust_remote_code=False)
-    try: p = AutoImageProcessor.from_pretrained(name, **options).to_dict()
-    except (OSError, ValueError): p = {}  # a folder with weights only: the usual preprocessing of its kind
+    if config.model_type in KINDS_OF_BODY:
+        return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)
+    if config.model_type in OF_TEXTS:
+        return _text_body(name, pretrained, config, options)
+    from transformers import (
+        AutoImageProcessor,
+        AutoModel,
+    )  # here, because it loads torchvision: four seconds that texts and recordings need not wait
+
+    body = (
+        AutoModel.from_pretrained(name, **options)
+        if pretrained
+        else AutoModel.from_config(config, trust_remote_code=False)
+    )
+    try:
+        p = AutoImageProcessor.from_pretrained(name, **options).to_dict()
+    except (OSError, ValueError):
+        p = {}  # a folder with weights only: the usual preprocessing of its kind
     size = p.get("crop_size") or p.get("size") or {}
-    side = size.get("height") or size.get("shortest_edge") or getattr(body.config, "image_size", 224)
+    side = (
+        size.get("height") or size.get("shortest_edge") or getattr(body.config, "image_size", 224)
+    )
     width = getattr(body.config, "hidden_size", None) or body.config.hidden_sizes[-1]
-    prep = Prep(side if isinstance(side, int) else side[0], tuple(p.get("image_mean") or Prep.mean), tuple(p.get("image_std") or Prep.std))
+    prep = Prep(
+        side if isinstance(side, int) else side[0],
+        tuple(p.get("image_mean") or Prep.mean),
+        tuple(p.get("image_std") or Prep.std),
+    )
     return Backbone(body, width, prep, name, f"hf:{name}")
+
 
 def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
     "An encoder of texts with its tokenizer; prefix and pooling as sentence-transformers keeps them, if it does."
     from transformers import AutoModel, AutoTokenizer
-    if getattr(config, "is_encoder_decoder", False): raise BackboneError(f"{name} is an encoder with a decoder; choose an encoder (BERT and its kin) or a decoder alone")
+
+    if getattr(config, "is_encoder_decoder", False):
+        raise BackboneError(
+            f"{name} is an encoder with a decoder; choose an encoder (BERT and its kin) or a decoder alone"
+        )
     tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    if not tokenizer.is_fast: raise BackboneError(f"{name} has no fast tokenizer (tokenizer.json); choose another body")
-    body = AutoModel.from_pretrained(name, dtype=torch.float32, **options) if pretrained else AutoModel.from_config(config, trust_remote_code=False)
-    if hasattr(body, "pooler"): body.pooler = None  # features are pooled here
-    said = {f: read_json(Path(name) / f) if (Path(name) / f).is_file() else {} for f in ("1_Pooling/config.json", "config_sentence_transformers.json")}
+    if not tokenizer.is_fast:
+        raise BackboneError(f"{name} has no fast tokenizer (tokenizer.json); choose another body")
+    body = (
+        AutoModel.from_pretrained(name, dtype=torch.float32, **options)
+        if pretrained
+        else AutoModel.from_config(config, trust_remote_code=False)
+    )
+    if hasattr(body, "pooler"):
+        body.pooler = None  # features are pooled here
+    said = {
+        f: read_json(Path(name) / f) if (Path(name) / f).is_file() else {}
+        for f in ("1_Pooling/config.json", "config_sentence_transformers.json")
+    }
     poolings, prompts = said["1_Pooling/config.json"], said["config_sentence_transformers.json"]
-    pooling = next((p for p, k in (("cls", "pooling_mode_cls_token"), ("last", "pooling_mode_lasttoken")) if poolings.get(k)), "mean")
+    pooling = next(
+        (
+            p
+            for p, k in (("cls", "pooling_mode_cls_token"), ("last", "pooling_mode_lasttoken"))
+            if poolings.get(k)
+        ),
+        "mean",
+    )
     most = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or 512)
-    prep = TextPrep(max_length=min(256, most), prefix=prompts.get("prompts", {}).get(prompts.get("default_prompt_name"), ""), pooling=pooling)
+    prep = TextPrep(
+        max_length=min(256, most),
+        prefix=prompts.get("prompts", {}).get(prompts.get("default_prompt_name"), ""),
+        pooling=pooling,
+    )
     return Backbone(body, config.hidden_size, prep, name, f"hf:{name}", tokenizer)
 
 # %% ../../nbs/models/01_backbone.ipynb #fbe3da0d
 class Embeddings(nn.Module):
     "Token numbers to vectors, each for itself."
+
     def __init__(self, n: int, width: int):
         super().__init__()
         self.table = nn.Embedding(n, width)
-    def forward(self, input_ids, attention_mask, **_): return SimpleNamespace(last_hidden_state=self.table(input_ids))
+
+    def forward(self, input_ids, attention_mask, **_):
+        return SimpleNamespace(last_hidden_state=self.table(input_ids))
+
 
 @register_source("static")
 def _static(name: str, pretrained: bool) -> Backbone:
@@ -225,11 +364,21 @@ def _static(name: str, pretrained: bool) -> Backbone:
         n, width = map(int, name.split("x"))
         return Backbone(Embeddings(n, width), width, TextPrep(), name, f"static:{name}")
     whole = load_backbone(name, pretrained)
-    if whole.tokenizer is None: raise BackboneError(f"{name} reads pictures and has no word embeddings; choose a body for texts, such as all-MiniLM-L6-v2")
+    if whole.tokenizer is None:
+        raise BackboneError(
+            f"{name} reads pictures and has no word embeddings; choose a body for texts, such as all-MiniLM-L6-v2"
+        )
     weights = whole.body.get_input_embeddings().weight.detach()
     body = Embeddings(*weights.shape)
     body.table.weight.data.copy_(weights)
-    return Backbone(body, weights.shape[1], whole.prep, f"static:{name}", f"static:{weights.shape[0]}x{weights.shape[1]}", whole.tokenizer)
+    return Backbone(
+        body,
+        weights.shape[1],
+        whole.prep,
+        f"static:{name}",
+        f"static:{weights.shape[0]}x{weights.shape[1]}",
+        whole.tokenizer,
+    )
 
 # %% ../../nbs/models/01_backbone.ipynb #c2087fd5
 def _tokenizer(folder: Path):
@@ -355,14 +504,34 @@ def list_backbones(
 ) -> list[tuple[str, str]]:  # (name, source)
     "Names of known bodies: samples first (they need no hub), then timm and torchvision."
     import fnmatch
+
     import timm
     import torchvision
-    rows = [(s.name, f"sample, {s.kind}") for s in SAMPLES.values() if s.holds == "weights" and s.kind in _BODIES]
-    rows += [(f"static:{s.name}", "sample, text") for s in SAMPLES.values() if s.holds == "weights" and s.kind == "text"]
+
+    rows = [
+        (s.name, f"sample, {s.kind}")
+        for s in SAMPLES.values()
+        if s.holds == "weights" and s.kind in _BODIES
+    ]
+    rows += [
+        (f"static:{s.name}", "sample, text")
+        for s in SAMPLES.values()
+        if s.holds == "weights" and s.kind == "text"
+    ]
     rows += [("log_mel", "no weights, speech")]
     rows += [(n, "timm") for n in timm.list_models(pretrained=True)]
-    rows += [(f"torchvision:{n}", "torchvision") for n in torchvision.models.list_models(torchvision.models)]
-    return [r for r in rows if fnmatch.fnmatch(r[0].lower(), pattern.lower() if any(c in pattern for c in "*?") else f"*{pattern.lower()}*")]
+    rows += [
+        (f"torchvision:{n}", "torchvision")
+        for n in torchvision.models.list_models(torchvision.models)
+    ]
+    return [
+        r
+        for r in rows
+        if fnmatch.fnmatch(
+            r[0].lower(),
+            pattern.lower() if any(c in pattern for c in "*?") else f"*{pattern.lower()}*",
+        )
+    ]
 
 # %% ../../nbs/models/01_backbone.ipynb #cffd256a
 def in_chunks(
@@ -378,14 +547,19 @@ def in_chunks(
     device = torch.device(device)
     out, done = None, 0
     with torch.inference_mode():
-        for k, (at, x) in enumerate(rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)):
+        for k, (at, x) in enumerate(
+            rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)
+        ):
             if not ranks or ranks.mine(k):
-                f = forward(x)[:len(at)].float().cpu().numpy()
-                if out is None: out = np.zeros((rows.units(ids), f.shape[1]), np.float32)
+                f = forward(x)[: len(at)].float().cpu().numpy()
+                if out is None:
+                    out = np.zeros((rows.units(ids), f.shape[1]), np.float32)
                 out[at] = f
             done += len(at)
-            if progress: progress.update(done)
-    if ranks: out = ranks.gathered(out, rows.units(ids))
+            if progress:
+                progress.update(done)
+    if ranks:
+        out = ranks.gathered(out, rows.units(ids))
     return np.zeros((0, 0), np.float32) if out is None else rows.pool(out, ids)
 
 # %% ../../nbs/models/01_backbone.ipynb #a222a2df
@@ -393,24 +567,55 @@ def _kind(device: torch.device) -> str:
     "What computes: another kind rounds differently."
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
+
 @contextlib.contextmanager
 def _still(backbone: Backbone, device: torch.device):
     "Evaluation mode and the layout of predictions, for a while."
     was_training = backbone.training
     backbone.eval().to(device, memory_format=torch.channels_last)
-    try: yield
-    finally: backbone.train(was_training)
+    try:
+        yield
+    finally:
+        backbone.train(was_training)
 
-def _features_at(backbone: Backbone, data: Data, device: torch.device, also: dict | None = None) -> Path:
+
+def _features_at(
+    backbone: Backbone, data: Data, device: torch.device, also: dict | None = None
+) -> Path:
     "Where the cache keeps what the frozen body makes of every row."
-    key = fingerprint({"rows": data.hashes, "weights": backbone.weights_hash(), "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                       "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "dtype": "float32", "version": 2} | (also or {}))
+    key = fingerprint(
+        {
+            "rows": data.hashes,
+            "weights": backbone.weights_hash(),
+            "prep": dataclasses.asdict(backbone.prep),
+            "threads": torch.get_num_threads(),
+            "chunk": backbone.prep.chunk[device.type],
+            "device": _kind(device),
+            "torch": torch.__version__,
+            "dtype": "float32",
+            "version": 2,
+        }
+        | (also or {})
+    )
     return cache_folder("features") / f"{key}-{backbone.n_features}"
 
-def _frames_at(backbone: Backbone, data: Data, device: torch.device, folder: str, key: dict) -> Path:
+
+def _frames_at(
+    backbone: Backbone, data: Data, device: torch.device, folder: str, key: dict
+) -> Path:
     "Where the cache keeps what `held_frames` gives."
-    return cache_folder(folder) / fingerprint({"rows": data.hashes, "prep": dataclasses.asdict(backbone.prep), "threads": torch.get_num_threads(),
-                                               "chunk": backbone.prep.chunk[device.type], "device": _kind(device), "torch": torch.__version__, "version": 2} | key)
+    return cache_folder(folder) / fingerprint(
+        {
+            "rows": data.hashes,
+            "prep": dataclasses.asdict(backbone.prep),
+            "threads": torch.get_num_threads(),
+            "chunk": backbone.prep.chunk[device.type],
+            "device": _kind(device),
+            "torch": torch.__version__,
+            "version": 2,
+        }
+        | key
+    )
 
 # %% ../../nbs/models/01_backbone.ipynb #158986c0
 def features(
@@ -418,17 +623,26 @@ def features(
     data: Data,
     device: torch.device | str = "cpu",
     size: int | None = None,  # pixels a side of pictures; default: the body's own
-    rows: Pictures | Pieces | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    rows: Pictures
+    | Pieces
+    | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
     also: dict | None = None,  # what else the rows depend on, such as an augmentation
 ) -> np.ndarray:  # (N, n_features) float32, memory-mapped, one row for each row of the data
     "What the frozen body makes of every row, computed once for all runs, folds and trials."
-    if size: backbone.prep = dataclasses.replace(backbone.prep, size=size)
+    if size:
+        backbone.prep = dataclasses.replace(backbone.prep, size=size)
     device = torch.device(device)
     final = _features_at(backbone, data, device, also)
     with in_turn(whole(final)):
         if not (final / "features.npy").exists():
             rows, ids = rows or backbone.inputs(data), np.arange(len(data))
-            with build_entry(final) as folder, _still(backbone, device): np.save(folder / "features.npy", in_chunks(backbone, rows, ids, device, progress=Progress("features", rows.units(ids))))
+            with build_entry(final) as folder, _still(backbone, device):
+                np.save(
+                    folder / "features.npy",
+                    in_chunks(
+                        backbone, rows, ids, device, progress=Progress("features", rows.units(ids))
+                    ),
+                )
     os.utime(final)
     return np.load(final / "features.npy", mmap_mode="r")
 
@@ -436,43 +650,72 @@ def features(
 class _Reached(Exception):
     "A block's input, on its way out of a body that need not be computed further."
 
+
 def _blocks(backbone: Backbone, layers: int) -> tuple[list[nn.Module], int]:
     "The body's row of like blocks, and how many of them lie in its lowest layers."
-    rows = [list(m) for m in backbone.body.modules() if isinstance(m, nn.ModuleList) and len({type(b) for b in m}) == 1]
-    if not rows: return [], 0
+    rows = [
+        list(m)
+        for m in backbone.body.modules()
+        if isinstance(m, nn.ModuleList) and len({type(b) for b in m}) == 1
+    ]
+    if not rows:
+        return [], 0
     of, blocks = backbone.layers(), max(rows, key=len)
     number = {id(p): of[name] for name, p in backbone.body.named_parameters()}
-    return blocks, sum(max((number[id(p)] for p in b.parameters()), default=0) < layers for b in blocks)
+    return blocks, sum(
+        max((number[id(p)] for p in b.parameters()), default=0) < layers for b in blocks
+    )
+
 
 def _taking(block: nn.Module, read):
     "A hook: the block takes what `read` makes of its input (B,T,F)."
-    def before(module, args, kwargs): return ((read(args[0]), *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": read(kwargs["hidden_states"])})
+
+    def before(module, args, kwargs):
+        return (
+            ((read(args[0]), *args[1:]), kwargs)
+            if args
+            else (args, kwargs | {"hidden_states": read(kwargs["hidden_states"])})
+        )
+
     return block.register_forward_pre_hook(before, with_kwargs=True)
+
 
 @contextlib.contextmanager
 def _from_layer(backbone: Backbone, h: torch.Tensor, layers: int):
     "While it lasts, the body computes only what lies above its lowest layers, from their output (B,T,F)."
     blocks, n = _blocks(backbone, layers)
-    for b in blocks[:n]: b.forward = lambda x, *_, **__: x  # hides the class's method
+    for b in blocks[:n]:
+        b.forward = lambda x, *_, **__: x  # hides the class's method
     hook = _taking(blocks[n], lambda x: h.to(x.dtype))
-    try: yield
+    try:
+        yield
     finally:
         hook.remove()
-        for b in blocks[:n]: del b.forward
+        for b in blocks[:n]:
+            del b.forward
 
 # %% ../../nbs/models/01_backbone.ipynb #2fed88cc
 @patch_to(Backbone)
 def _until(self, layers: int):
     "A function network input -> (chunk,T,F): what leaves the lowest layers; None where no block lies below them, or none above."
     blocks, n = _blocks(self, layers)
-    if not 0 < n < len(blocks): return None
-    def leave(h): raise _Reached(h)
+    if not 0 < n < len(blocks):
+        return None
+
+    def leave(h):
+        raise _Reached(h)
+
     def forward(x):
         hook = _taking(blocks[n], leave)
-        try: self(x)
-        except _Reached as e: return e.args[0]
-        finally: hook.remove()
+        try:
+            self(x)
+        except _Reached as e:
+            return e.args[0]
+        finally:
+            hook.remove()
+
     return forward
+
 
 def lower_layers(
     backbone: Backbone,
@@ -484,10 +727,20 @@ def lower_layers(
     "The rows as the body reads them, with what its lowest layers make of them, computed once for all runs."
     rows, forward, device = backbone.inputs(data), backbone._until(layers), torch.device(device)
     width = getattr(getattr(backbone.body, "config", None), "hidden_size", 0)
-    if forward is None or not width or rows.ends[-1] * width * 4 > most: return rows
+    if forward is None or not width or rows.ends[-1] * width * 4 > most:
+        return rows
     of = backbone.layers()
     low = {name: p for name, p in backbone.body.named_parameters() if of[name] < layers}
-    held = held_frames(backbone, data, rows, device, forward, width, "layers", {"weights": tensors_hash(low), "layers": layers})
+    held = held_frames(
+        backbone,
+        data,
+        rows,
+        device,
+        forward,
+        width,
+        "layers",
+        {"weights": tensors_hash(low), "layers": layers},
+    )
     known = copy.copy(rows)
     known.below = held, layers
     return known if _agrees(backbone, rows, known, device) else rows
@@ -507,27 +760,58 @@ def fill_frames(
     sizes, done = rows.sizes[rows._of(ids)], 0
     ends = np.cumsum(sizes)
     with torch.inference_mode():
-        for k, (at, x) in enumerate(rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)):
-            for u, h in zip(at, forward(x).float().cpu().numpy()) if not ranks or ranks.mine(k) else (): held[ends[u] - sizes[u]:ends[u]] = h[:sizes[u]]
+        for k, (at, x) in enumerate(
+            rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)
+        ):
+            for u, h in (
+                zip(at, forward(x).float().cpu().numpy()) if not ranks or ranks.mine(k) else ()
+            ):
+                held[ends[u] - sizes[u] : ends[u]] = h[: sizes[u]]
             done += len(at)
-            if k % 32 == 31: let_go(held)
-            if progress: progress.update(done)
+            if k % 32 == 31:
+                let_go(held)
+            if progress:
+                progress.update(done)
     return ranks.gathered(held, len(held)) if ranks else held
 
-def held_frames(backbone: Backbone, data: Data, rows: Pieces, device: torch.device, forward, width: int, folder: str, key: dict) -> np.ndarray:
+
+def held_frames(
+    backbone: Backbone,
+    data: Data,
+    rows: Pieces,
+    device: torch.device,
+    forward,
+    width: int,
+    folder: str,
+    key: dict,
+) -> np.ndarray:
     "What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names the weights."
     final = _frames_at(backbone, data, device, folder, key)
     with in_turn(whole(final)):
         if not (final / "frames.npy").exists():
             with build_entry(final) as part, _still(backbone, device):
-                held = np.lib.format.open_memmap(part / "frames.npy", "w+", np.float32, (int(rows.ends[-1]), width))
-                fill_frames(held, rows, np.arange(len(rows)), forward, device, progress=Progress("frozen layers" if folder == "layers" else folder, rows.units(np.arange(len(rows))))).flush()
+                held = np.lib.format.open_memmap(
+                    part / "frames.npy", "w+", np.float32, (int(rows.ends[-1]), width)
+                )
+                fill_frames(
+                    held,
+                    rows,
+                    np.arange(len(rows)),
+                    forward,
+                    device,
+                    progress=Progress(
+                        "frozen layers" if folder == "layers" else folder,
+                        rows.units(np.arange(len(rows))),
+                    ),
+                ).flush()
                 del held
     os.utime(final)
     return np.load(final / "frames.npy", mmap_mode="r")
 
+
 def _agrees(backbone: Backbone, rows: Pieces, known: Pieces, device) -> bool:
     "Whether the shortest row has the same features on both ways."
     ids = np.array([int(np.argmin(rows.lengths))])
-    with _still(backbone, device): plain, fast = (in_chunks(backbone, r, ids, device) for r in (rows, known))
+    with _still(backbone, device):
+        plain, fast = (in_chunks(backbone, r, ids, device) for r in (rows, known))
     return bool(np.allclose(plain, fast, rtol=1e-4, atol=1e-5))

@@ -16,25 +16,26 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from .backbone import Backbone, features, in_chunks
 from ..core import Registry, UsageError, patch_to
-from ..data.dataset import Part, Task
+from ..data.dataset import Data, Part, Task
+from .backbone import Backbone, features, in_chunks, load_backbone
+from .tables import fit_prep
 from ..params import nearest
 from ..runfolder import Progress
-from .backbone import load_backbone
-from ..data.dataset import Data
-from .tables import fit_prep
 
 # %% ../../nbs/models/09_classical.ipynb #452914b1
 @dataclasses.dataclass(frozen=True)
 class Method:
     "A way to learn, and what it needs."
+
     name: str
     about: str
     make: "callable"  # (whether a number is predicted, seed, rows to learn from) -> estimator of scikit-learn
     codes: bool = False  # takes categories as codes and missing numbers as they are
 
+
 METHODS = Registry("model")  # name: Method, the simplest first
+
 
 def register_method(
     name: str,
@@ -44,59 +45,115 @@ def register_method(
     "Decorator: the function below makes an estimator; a name is given once."
     return METHODS.register(name, lambda make: Method(name, about, make, codes))
 
+
 @register_method("dummy", "the commonest class, or the mean: what is known without looking")
 def _dummy(number, seed, n):
     from sklearn.dummy import DummyClassifier, DummyRegressor
+
     return DummyRegressor() if number else DummyClassifier(strategy="prior")
 
 # %% ../../nbs/models/09_classical.ipynb #75c84234
 def _inner(number: bool, seed: int):
     "Three folds in random order: tables are often sorted."
     from sklearn.model_selection import KFold, StratifiedKFold
+
     return (KFold if number else StratifiedKFold)(3, shuffle=True, random_state=seed)
 
-@register_method("lasso", "linear or logistic, which leaves inputs out (L1); how many is found by three folds")
+
+@register_method(
+    "lasso", "linear or logistic, which leaves inputs out (L1); how many is found by three folds"
+)
 def _lasso(number, seed, n):
     from sklearn.linear_model import LassoCV, LogisticRegressionCV
-    if number: return LassoCV(cv=_inner(number, seed), max_iter=5000, random_state=seed)
-    return LogisticRegressionCV(Cs=np.logspace(-2, 1, 6), l1_ratios=(1.0,), solver="saga", cv=_inner(number, seed), max_iter=200, tol=1e-3, scoring="neg_log_loss", random_state=seed, use_legacy_attributes=False)
 
-@register_method("ridge", "linear or logistic, with small weights (L2); how small is found by three folds")
+    if number:
+        return LassoCV(cv=_inner(number, seed), max_iter=5000, random_state=seed)
+    return LogisticRegressionCV(
+        Cs=np.logspace(-2, 1, 6),
+        l1_ratios=(1.0,),
+        solver="saga",
+        cv=_inner(number, seed),
+        max_iter=200,
+        tol=1e-3,
+        scoring="neg_log_loss",
+        random_state=seed,
+        use_legacy_attributes=False,
+    )
+
+
+@register_method(
+    "ridge", "linear or logistic, with small weights (L2); how small is found by three folds"
+)
 def _ridge(number, seed, n):
     from sklearn.linear_model import LogisticRegressionCV, RidgeCV
-    if number: return RidgeCV(np.logspace(-2, 4, 13))
-    return LogisticRegressionCV(Cs=np.logspace(-3, 2, 6), l1_ratios=(0.0,), cv=_inner(number, seed), max_iter=300, scoring="neg_log_loss", use_legacy_attributes=False)
+
+    if number:
+        return RidgeCV(np.logspace(-2, 4, 13))
+    return LogisticRegressionCV(
+        Cs=np.logspace(-3, 2, 6),
+        l1_ratios=(0.0,),
+        cv=_inner(number, seed),
+        max_iter=300,
+        scoring="neg_log_loss",
+        use_legacy_attributes=False,
+    )
+
 
 @register_method("linear", "linear or logistic, without a penalty")
 def _linear(number, seed, n):
     from sklearn.linear_model import LinearRegression, LogisticRegression
+
     return LinearRegression() if number else LogisticRegression(C=np.inf, max_iter=500)
 
 # %% ../../nbs/models/09_classical.ipynb #9e241b5e
-@register_method("decision_tree", "questions, one after the other: at most five deep, so that it can be drawn and read")
+@register_method(
+    "decision_tree",
+    "questions, one after the other: at most five deep, so that it can be drawn and read",
+)
 def _decision_tree(number, seed, n):
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-    return (DecisionTreeRegressor if number else DecisionTreeClassifier)(max_depth=5, min_samples_leaf=max(1, min(5, n // 20)), random_state=seed)
+
+    return (DecisionTreeRegressor if number else DecisionTreeClassifier)(
+        max_depth=5, min_samples_leaf=max(1, min(5, n // 20)), random_state=seed
+    )
+
 
 @register_method("nearest_neighbours", "what the fifteen most similar rows say")
 def _nearest_neighbours(number, seed, n):
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
     return (KNeighborsRegressor if number else KNeighborsClassifier)(min(15, max(1, n // 4)))
 
-@register_method("gradient_boosting", "trees in a row, each mending the errors of those before (histograms)", codes=True)
+
+@register_method(
+    "gradient_boosting",
+    "trees in a row, each mending the errors of those before (histograms)",
+    codes=True,
+)
 def _gradient_boosting(number, seed, n):
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    return (HistGradientBoostingRegressor if number else HistGradientBoostingClassifier)(random_state=seed)
+
+    return (HistGradientBoostingRegressor if number else HistGradientBoostingClassifier)(
+        random_state=seed
+    )
+
 
 @register_method("random_forest", "the mean of 300 trees, each of other rows and inputs")
 def _random_forest(number, seed, n):
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-    return (RandomForestRegressor if number else RandomForestClassifier)(300, min_samples_leaf=2, random_state=seed)  # single-row leaves give probabilities of 0 and 1
+
+    return (RandomForestRegressor if number else RandomForestClassifier)(
+        300, min_samples_leaf=2, random_state=seed
+    )  # single-row leaves give probabilities of 0 and 1
+
 
 @register_method("extra_trees", "the mean of 300 trees that are cut at random places")
 def _extra_trees(number, seed, n):
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
-    return (ExtraTreesRegressor if number else ExtraTreesClassifier)(300, min_samples_leaf=2, random_state=seed)
+
+    return (ExtraTreesRegressor if number else ExtraTreesClassifier)(
+        300, min_samples_leaf=2, random_state=seed
+    )
 
 # %% ../../nbs/models/09_classical.ipynb #93149e45
 def estimator(
@@ -112,62 +169,158 @@ def estimator(
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
-    if name not in METHODS: raise UsageError(f"there is no model {name!r}; there are {', '.join(METHODS)}" + (f"; did you mean {near!r}?" if (near := nearest(name, list(METHODS))) else ""))
-    last, categories = METHODS[name].make(number, seed, n), list(range(n_numbers, n_numbers + n_categories))
+
+    if name not in METHODS:
+        raise UsageError(
+            f"there is no model {name!r}; there are {', '.join(METHODS)}"
+            + (f"; did you mean {near!r}?" if (near := nearest(name, list(METHODS))) else "")
+        )
+    last, categories = (
+        METHODS[name].make(number, seed, n),
+        list(range(n_numbers, n_numbers + n_categories)),
+    )
     if METHODS[name].codes:  # histograms know 255 categories: the rarest become one
-        few = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=250)
-        return Pipeline(([("inputs", ColumnTransformer([("numbers", "passthrough", list(range(n_numbers))), ("categories", few, categories)]))] if categories else []) + [("model", last.set_params(categorical_features=categories or None))])
-    numbers = Pipeline([("gaps", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)), ("scale", StandardScaler())])
-    spread = ColumnTransformer([("numbers", numbers, list(range(n_numbers)))] * (n_numbers > 0) + [("categories", OneHotEncoder(handle_unknown="ignore"), categories)] * (n_categories > 0))
+        few = OrdinalEncoder(
+            handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=250
+        )
+        return Pipeline(
+            (
+                [
+                    (
+                        "inputs",
+                        ColumnTransformer(
+                            [
+                                ("numbers", "passthrough", list(range(n_numbers))),
+                                ("categories", few, categories),
+                            ]
+                        ),
+                    )
+                ]
+                if categories
+                else []
+            )
+            + [("model", last.set_params(categorical_features=categories or None))]
+        )
+    numbers = Pipeline(
+        [
+            (
+                "gaps",
+                SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+            ),
+            ("scale", StandardScaler()),
+        ]
+    )
+    spread = ColumnTransformer(
+        [("numbers", numbers, list(range(n_numbers)))] * (n_numbers > 0)
+        + [("categories", OneHotEncoder(handle_unknown="ignore"), categories)] * (n_categories > 0)
+    )
     return Pipeline([("inputs", spread), ("model", last)])
 
 # %% ../../nbs/models/09_classical.ipynb #25043b71
 class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
+
     pretrained, writes, bound, pairs = False, False, True, False
-    threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
-    learned_from, familiar = None, None  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
+    threshold: tuple[str, float] | None = (
+        None  # of two classes, the positive one, and the probability from which it is predicted
+    )
+    learned_from, familiar = (
+        None,
+        None,
+    )  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
     chunk = 1024  # rows that are predicted at once, always as many: a product's bits depend on its shape
-    def __init__(self,
+
+    def __init__(
+        self,
         name: str,  # one of METHODS
         task: Task,
-        backbone: str | Backbone | None = None,  # a body whose features are learned from; None: the columns of a table
+        backbone: str
+        | Backbone
+        | None = None,  # a body whose features are learned from; None: the columns of a table
         text_backbone: str | None = None,  # a body for columns of texts
         seed: int = 0,
     ):
-        if name not in METHODS: estimator(name, False, seed, 1, 1, 0)  # says which there are
-        if task.kind not in ("single_label", "regression"): raise UsageError(f"the model {name} predicts one label or a number, and the task is {task.kind}; train a network, with the head linear or mlp")
-        if task.modality != "tabular" and backbone is None: raise UsageError(f"the model {name} learns from features, and {task.modality} data have none of their own; name a backbone")
+        if name not in METHODS:
+            estimator(name, False, seed, 1, 1, 0)  # says which there are
+        if task.kind not in ("single_label", "regression"):
+            raise UsageError(
+                f"the model {name} predicts one label or a number, and the task is {task.kind}; train a network, with the head linear or mlp"
+            )
+        if task.modality != "tabular" and backbone is None:
+            raise UsageError(
+                f"the model {name} learns from features, and {task.modality} data have none of their own; name a backbone"
+            )
         self.name, self.task, self.seed, self.text_backbone = name, task, seed, text_backbone
         self.body = load_backbone(backbone) if isinstance(backbone, str) else backbone
-        self.prep, self.pipeline, self.threads, self.seconds, self.notes = self.body.prep if self.body else None, None, torch.get_num_threads(), 0.0, []
+        self.prep, self.pipeline, self.threads, self.seconds, self.notes = (
+            self.body.prep if self.body else None,
+            None,
+            torch.get_num_threads(),
+            0.0,
+            [],
+        )
+
     def __repr__(self):
-        on = f"{self.body.name}, {self.body.n_features} features" if self.body else f"{self.prep}" if self.prep else "a table"
-        return f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}" + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
-    def to(self, device): return self
+        on = (
+            f"{self.body.name}, {self.body.n_features} features"
+            if self.body
+            else f"{self.prep}"
+            if self.prep
+            else "a table"
+        )
+        return (
+            f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}"
+            + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
+        )
+
+    def to(self, device):
+        return self
 
 # %% ../../nbs/models/09_classical.ipynb #ccaed393
 @patch_to(Classical)
-def fit(self,
+def fit(
+    self,
     data: Data,
-    ids: np.ndarray | None = None,  # rows to learn from; default: training and validation rows, as it needs none to choose an epoch
+    ids: np.ndarray
+    | None = None,  # rows to learn from; default: training and validation rows, as it needs none to choose an epoch
 ) -> Classical:
     "Learn scales, levels and the model itself, all from the same rows."
-    ids = np.sort(np.concatenate([data.train.ids, data.valid.ids])) if ids is None else np.asarray(ids)
-    if self.task != data.task: raise UsageError(f"the model is made for {self.task} and the data are {data.task}; make the model from data.task")
+    ids = (
+        np.sort(np.concatenate([data.train.ids, data.valid.ids]))
+        if ids is None
+        else np.asarray(ids)
+    )
+    if self.task != data.task:
+        raise UsageError(
+            f"the model is made for {self.task} and the data are {data.task}; make the model from data.task"
+        )
     self.learned_from = weakref.ref(data), ids
-    if self.body is None: self.prep = fit_prep(data, ids, self.text_backbone)
-    elif hasattr(self.prep, "bound"): self.prep = self.body.prep = self.prep.bound(data, {})
+    if self.body is None:
+        self.prep = fit_prep(data, ids, self.text_backbone)
+    elif hasattr(self.prep, "bound"):
+        self.prep = self.body.prep = self.prep.bound(data, {})
     x, y, started = self._inputs(data)[ids], data.labels[ids], time.perf_counter()
     n_categories = len(self.prep.categories) if self.body is None else 0
-    self.pipeline = estimator(self.name, self.task.kind == "regression", self.seed, len(ids), x.shape[1] - n_categories, n_categories)
-    if self.task.classes and len(np.unique(y)) < 2: raise UsageError(f"the {len(ids)} training rows have one class only, {self.task.classes[y[0]]!r}; there must be two")
+    self.pipeline = estimator(
+        self.name,
+        self.task.kind == "regression",
+        self.seed,
+        len(ids),
+        x.shape[1] - n_categories,
+        n_categories,
+    )
+    if self.task.classes and len(np.unique(y)) < 2:
+        raise UsageError(
+            f"the {len(ids)} training rows have one class only, {self.task.classes[y[0]]!r}; there must be two"
+        )
     import warnings
+
     with threadpool_limits(1, "blas"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not converged: good enough to compare with
         self.pipeline.fit(x, y)
     self.seconds = time.perf_counter() - started
     return self
+
 
 @patch_to(Classical)
 def _inputs(self, data: Data) -> np.ndarray:  # (N,F) float32

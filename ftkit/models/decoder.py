@@ -13,65 +13,128 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .backbone import _of_transformers, _source_of
-from ..reading.cleaning import cjk_share
 from ..core import UsageError, read_json
+from .backbone import _of_transformers, _source_of
 from .speech import SpeechBackbone, WhisperFrames
+from ..reading.cleaning import cjk_share
 
 # %% ../../nbs/models/03_decoder.ipynb #6cfbc47d
 class Decoder(nn.Module):
     "Whisper's decoder, with its tokenizer."
+
     loss = "next_token"
-    def __init__(self,
+
+    def __init__(
+        self,
         net: nn.Module,  # transformers' WhisperDecoder
         tokenizer,
         generation,  # transformers' GenerationConfig: the tokens with a meaning of their own
-        language: str | None = None,  # code of the language it writes; None: to be found by listening
+        language: str
+        | None = None,  # code of the language it writes; None: to be found by listening
     ):
         super().__init__()
-        self.net, self.tokenizer, self.generation, self.language = net, tokenizer, generation, language
+        self.net, self.tokenizer, self.generation, self.language = (
+            net,
+            tokenizer,
+            generation,
+            language,
+        )
         if language is not None and language not in self.languages:
-            raise UsageError(f"language is {language!r}; this decoder writes {', '.join(self.languages) or 'English only, without a choice'}; leave it out and it is found by listening")
+            raise UsageError(
+                f"language is {language!r}; this decoder writes {', '.join(self.languages) or 'English only, without a choice'}; leave it out and it is found by listening"
+            )
+
     @property
     def languages(self) -> dict[str, int]:  # code: token
-        return {k.strip("<|>"): v for k, v in (getattr(self.generation, "lang_to_id", None) or {}).items()}
+        return {
+            k.strip("<|>"): v
+            for k, v in (getattr(self.generation, "lang_to_id", None) or {}).items()
+        }
+
     @property
     def prompt(self) -> list[int]:
         g = self.generation
-        return [g.decoder_start_token_id, *([self.languages[self.language], g.task_to_id["transcribe"]] if self.languages else []), g.no_timestamps_token_id]
+        return [
+            g.decoder_start_token_id,
+            *(
+                [self.languages[self.language], g.task_to_id["transcribe"]]
+                if self.languages
+                else []
+            ),
+            g.no_timestamps_token_id,
+        ]
+
     def tokens(self, texts) -> torch.Tensor:  # N texts -> (N,L) int64 with the end, -1 behind it
-        rows = [torch.tensor([*self.tokenizer.encode(t if cjk_share(t) else f" {t}", add_special_tokens=False), self.generation.eos_token_id]) for t in texts]
+        rows = [
+            torch.tensor(
+                [
+                    *self.tokenizer.encode(
+                        t if cjk_share(t) else f" {t}", add_special_tokens=False
+                    ),
+                    self.generation.eos_token_id,
+                ]
+            )
+            for t in texts
+        ]
         most = self.net.config.max_target_positions - len(self.prompt)
-        if long := [i for i, r in enumerate(rows) if len(r) > most]: raise UsageError(f"{len(long)} of {len(rows)} texts are longer than the {most} tokens that this decoder can write (first: row {long[0]}); cut these recordings in parts (start, end), or leave them out")
+        if long := [i for i, r in enumerate(rows) if len(r) > most]:
+            raise UsageError(
+                f"{len(long)} of {len(rows)} texts are longer than the {most} tokens that this decoder can write (first: row {long[0]}); cut these recordings in parts (start, end), or leave them out"
+            )
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-    def forward(self,
+
+    def forward(
+        self,
         f: torch.Tensor,  # (B,T,F) what was heard, zeros behind the end
         said: torch.Tensor,  # (B,L) what `tokens` gives
-    ) -> torch.Tensor:  # (B,l,V) scores of the next token, as far as the longest of these texts goes
+    ) -> (
+        torch.Tensor
+    ):  # (B,l,V) scores of the next token, as far as the longest of these texts goes
         "What would come next, after each token of the true text."
-        said, prompt = said[:, :int((said >= 0).sum(1).max())], torch.tensor(self.prompt, device=said.device)
+        said, prompt = (
+            said[:, : int((said >= 0).sum(1).max())],
+            torch.tensor(self.prompt, device=said.device),
+        )
         given = torch.cat([prompt.expand(len(said), -1), said[:, :-1].clamp_min(0)], 1)
         least, on = torch.finfo(f.dtype).min, (f != 0).any(2)
-        away = torch.zeros(on.shape, dtype=f.dtype, device=f.device).masked_fill(~on, least)[:, None, None]
-        later = torch.full((given.shape[1],) * 2, least, dtype=f.dtype, device=f.device).triu(1)[None, None]
-        h = self.net.embed_tokens(given) + self.net.embed_positions.weight[:given.shape[1]]
-        for layer in self.net.layers: h = layer(h, later, f, encoder_attention_mask=away, use_cache=False)
-        return self.net.layer_norm(h)[:, len(prompt) - 1:] @ self.net.embed_tokens.weight.T
+        away = torch.zeros(on.shape, dtype=f.dtype, device=f.device).masked_fill(~on, least)[
+            :, None, None
+        ]
+        later = torch.full((given.shape[1],) * 2, least, dtype=f.dtype, device=f.device).triu(1)[
+            None, None
+        ]
+        h = self.net.embed_tokens(given) + self.net.embed_positions.weight[: given.shape[1]]
+        for layer in self.net.layers:
+            h = layer(h, later, f, encoder_attention_mask=away, use_cache=False)
+        return self.net.layer_norm(h)[:, len(prompt) - 1 :] @ self.net.embed_tokens.weight.T
 
 # %% ../../nbs/models/03_decoder.ipynb #31c45d8f
 _TOKENS_A_SECOND = 50
+
 
 def _loop(out: list[int]) -> int:
     "How long the pattern is that the text ends in again and again; 0 if it does not: a few tokens eight times, more of them four times."
     for n in range(1, len(out) // 4 + 1):
         times = 8 if n < 3 else 4
-        if len(out) >= n * times and out[-n * times:] == out[-n:] * times: return n * (times - 1)
+        if len(out) >= n * times and out[-n * times :] == out[-n:] * times:
+            return n * (times - 1)
     return 0
 
-def _next(decoder: Decoder, f: torch.Tensor, given: list[int], cache) -> tuple[torch.Tensor, object]:
+
+def _next(
+    decoder: Decoder, f: torch.Tensor, given: list[int], cache
+) -> tuple[torch.Tensor, object]:
     "Scores (V,) of what follows the tokens that are new, and the cache of all before."
-    out = decoder.net(input_ids=torch.tensor([given], device=f.device), encoder_hidden_states=f[None], past_key_values=cache, use_cache=True)
-    return (out.last_hidden_state[0, -1] @ decoder.net.embed_tokens.weight.T).float(), out.past_key_values
+    out = decoder.net(
+        input_ids=torch.tensor([given], device=f.device),
+        encoder_hidden_states=f[None],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return (
+        out.last_hidden_state[0, -1] @ decoder.net.embed_tokens.weight.T
+    ).float(), out.past_key_values
+
 
 @torch.inference_mode()
 def write(
@@ -80,15 +143,24 @@ def write(
 ) -> str:
     "The text of one piece of a recording."
     g, given, cache, out = decoder.generation, decoder.prompt, None, []
-    for _ in range(min(8 + len(f) * _TOKENS_A_SECOND // 50, decoder.net.config.max_target_positions - len(given))):
+    for _ in range(
+        min(
+            8 + len(f) * _TOKENS_A_SECOND // 50,
+            decoder.net.config.max_target_positions - len(given),
+        )
+    ):
         score, cache = _next(decoder, f, given, cache)
         score[list(getattr(g, "suppress_tokens", None) or [])] = -torch.inf
-        score[g.no_timestamps_token_id:] = -torch.inf
-        if not out: score[list(getattr(g, "begin_suppress_tokens", None) or [])] = -torch.inf
+        score[g.no_timestamps_token_id :] = -torch.inf
+        if not out:
+            score[list(getattr(g, "begin_suppress_tokens", None) or [])] = -torch.inf
         given = [int(score.argmax())]
-        if given[0] == g.eos_token_id: break
+        if given[0] == g.eos_token_id:
+            break
         out += given
-        if back := _loop(out): out = out[:-back]; break  # a decoder that hears nothing more repeats itself to the end
+        if back := _loop(out):
+            out = out[:-back]
+            break  # a decoder that hears nothing more repeats itself to the end
     return decoder.tokenizer.decode(out, skip_special_tokens=True).strip()
 
 # %% ../../nbs/models/03_decoder.ipynb #7bbb2680
@@ -99,8 +171,14 @@ def language_of(
 ) -> str | None:  # code; None if it writes one language only
     "What most of these recordings are spoken in."
     codes = list(decoder.languages)
-    if not codes: return None
-    scores = [_next(decoder, f, [decoder.generation.decoder_start_token_id], None)[0][list(decoder.languages.values())] for f in heard]
+    if not codes:
+        return None
+    scores = [
+        _next(decoder, f, [decoder.generation.decoder_start_token_id], None)[0][
+            list(decoder.languages.values())
+        ]
+        for f in heard
+    ]
     return Counter(codes[int(s.argmax())] for s in scores).most_common(1)[0][0]
 
 # %% ../../nbs/models/03_decoder.ipynb #83de96dc
@@ -110,21 +188,48 @@ def load_decoder(
     language: str | None = None,  # code such as en; None: to be found by listening
 ) -> Decoder:
     "The decoder that belongs to an encoder."
-    if not isinstance(body.body, WhisperFrames): raise UsageError(f"the head decoder needs a body that has a decoder of its own, and {body.name} has none; choose whisper-base or another Whisper, or the head mlp or linear")
+    if not isinstance(body.body, WhisperFrames):
+        raise UsageError(
+            f"the head decoder needs a body that has a decoder of its own, and {body.name} has none; choose whisper-base or another Whisper, or the head mlp or linear"
+        )
     from safetensors.torch import load_file
     from transformers import AutoTokenizer, GenerationConfig, WhisperForConditionalGeneration
     from transformers.models.whisper.modeling_whisper import WhisperDecoder
+
     name = _source_of(body.name)[1]
-    if os.path.isdir(os.path.join(name, "model")): name = os.path.join(name, "model")
+    if os.path.isdir(os.path.join(name, "model")):
+        name = os.path.join(name, "model")
     name, options, _ = _of_transformers(name)
-    try: tokenizer, generation = AutoTokenizer.from_pretrained(name, **options), GenerationConfig.from_pretrained(name, **options)
-    except (OSError, ValueError) as e: raise UsageError(f"{body.name} comes without a tokenizer or generation_config.json ({str(e).splitlines()[0][:120]}), so its decoder cannot write; choose the head mlp or linear") from None
+    try:
+        tokenizer, generation = (
+            AutoTokenizer.from_pretrained(name, **options),
+            GenerationConfig.from_pretrained(name, **options),
+        )
+    except (OSError, ValueError) as e:
+        raise UsageError(
+            f"{body.name} comes without a tokenizer or generation_config.json ({str(e).splitlines()[0][:120]}), so its decoder cannot write; choose the head mlp or linear"
+        ) from None
     ours = Path(name, "config.json").is_file() and "ftkit" in read_json(Path(name, "config.json"))
-    if pretrained and not ours: net = WhisperForConditionalGeneration.from_pretrained(name, dtype=torch.float32, **options).model.decoder
+    if pretrained and not ours:
+        net = WhisperForConditionalGeneration.from_pretrained(
+            name, dtype=torch.float32, **options
+        ).model.decoder
     else:
         net = WhisperDecoder(body.body.config)
-        weights = {k.removeprefix("decoder."): v for k, v in load_file(Path(name, "model.safetensors")).items() if k.startswith("decoder.")} if pretrained else {}
-        if pretrained and not weights: raise UsageError(f"{body.name} was trained with another head and has no decoder; choose the body that it was made from, or the head mlp or linear")
-        if weights: net.load_state_dict(weights)
+        weights = (
+            {
+                k.removeprefix("decoder."): v
+                for k, v in load_file(Path(name, "model.safetensors")).items()
+                if k.startswith("decoder.")
+            }
+            if pretrained
+            else {}
+        )
+        if pretrained and not weights:
+            raise UsageError(
+                f"{body.name} was trained with another head and has no decoder; choose the body that it was made from, or the head mlp or linear"
+            )
+        if weights:
+            net.load_state_dict(weights)
     net.embed_tokens.weight.requires_grad_(not pretrained)
     return Decoder(net, tokenizer, generation, language)

@@ -25,7 +25,10 @@ def encode(
 ) -> list[np.ndarray]:  # (L_i,) int64 each, numbers from 1
     "Texts as numbers; what the vocabulary lacks is left out (`Data` tells what that is)."
     number = {c: i + 1 for i, c in enumerate(characters)}
-    return [np.array([number[c] for c in text if c in number], np.int64) for text in map(spoken, texts)]
+    return [
+        np.array([number[c] for c in text if c in number], np.int64) for text in map(spoken, texts)
+    ]
+
 
 def decode(
     numbers,  # of one text, from 1; zeros are passed over
@@ -35,7 +38,9 @@ def decode(
     return "".join(characters[i - 1] for i in map(int, numbers) if i)
 
 # %% ../../nbs/models/04_decoding.ipynb #35926dfd
-def _array(logits) -> np.ndarray: return np.asarray(logits.detach().float().cpu() if hasattr(logits, "detach") else logits)
+def _array(logits) -> np.ndarray:
+    return np.asarray(logits.detach().float().cpu() if hasattr(logits, "detach") else logits)
+
 
 def greedy(
     logits,  # (T,V) tensor or array, V-1 characters after the blank; or (T,) the number of the largest, which is less to move from a GPU
@@ -43,18 +48,25 @@ def greedy(
 ) -> str:
     "The text of the likeliest path."
     a = _array(logits)
-    if a.ndim == 2 and a.shape[1] != len(characters) + 1: raise UsageError(f"outputs for {a.shape[1]} numbers and {len(characters)} characters were given; there must be one more number than characters, for the blank; take both from one model")
+    if a.ndim == 2 and a.shape[1] != len(characters) + 1:
+        raise UsageError(
+            f"outputs for {a.shape[1]} numbers and {len(characters)} characters were given; there must be one more number than characters, for the blank; take both from one model"
+        )
     best = a.argmax(1) if a.ndim == 2 else a.astype(np.int64)
     return " ".join(decode(best[np.diff(best, prepend=-1) != 0], characters).split())
 
 # %% ../../nbs/models/04_decoding.ipynb #273a1d75
 _DISCOUNT = 0.75
 
+
 @dataclasses.dataclass(frozen=True)
 class Bigram:
     "How often words, and pairs of them, stand in some texts; plain numbers, to be saved as JSON."
+
     words: dict[str, int]
-    pairs: dict[str, int] = dataclasses.field(repr=False)  # "before word": count; before is empty at the beginning of a text
+    pairs: dict[str, int] = dataclasses.field(
+        repr=False
+    )  # "before word": count; before is empty at the beginning of a text
 
     @functools.cached_property
     def _after(self) -> dict[str, tuple[int, int]]:
@@ -62,17 +74,25 @@ class Bigram:
         total, kinds = collections.Counter(), collections.Counter()
         for pair, n in self.pairs.items():
             before = pair.split(" ")[0]
-            total[before] += n; kinds[before] += 1
+            total[before] += n
+            kinds[before] += 1
         return {w: (total[w], kinds[w]) for w in total}
 
     @functools.cached_property
-    def _all(self) -> int: return sum(self.words.values()) + len(self.words) + 1
+    def _all(self) -> int:
+        return sum(self.words.values()) + len(self.words) + 1
 
     def log_probability(self, word: str, before: str = "") -> float:
         "Natural logarithm of how likely `word` is after `before`."
         alone = (self.words.get(word, 0) + 1) / self._all
         total, kinds = self._after.get(before, (0, 0))
-        return math.log((max(self.pairs.get(f"{before} {word}", 0) - _DISCOUNT, 0) + _DISCOUNT * kinds * alone) / total if total else alone)
+        return math.log(
+            (max(self.pairs.get(f"{before} {word}", 0) - _DISCOUNT, 0) + _DISCOUNT * kinds * alone)
+            / total
+            if total
+            else alone
+        )
+
 
 def word_bigrams(
     texts: list[str],  # as the model was trained to write them
@@ -87,44 +107,70 @@ def word_bigrams(
 # %% ../../nbs/models/04_decoding.ipynb #55e67db6
 _LEAST = math.log(1e-5)
 
+
 def _plus(a: float, b: float) -> float:
     "log(exp(a) + exp(b))."
-    if a < b: a, b = b, a
+    if a < b:
+        a, b = b, a
     return a if b == -math.inf else a + math.log1p(math.exp(b - a))
+
 
 def _rules(words, bigram: Bigram | None, weight: float, bonus: float):
     "Two functions of a text: whether it may become one character longer, and what its last word adds to its score."
     whole = None if words is None else set(words)
     begun = whole and {w[:i] for w in whole for i in range(len(w) + 1)}
+
     def may(text, c):
-        if whole is None: return True
+        if whole is None:
+            return True
         last = text.rsplit(" ", 1)[-1]
         return not last or last in whole if c == " " else last + c in begun
+
     def last_word(text):
         *before, word = text.rsplit(" ", 2)[-2:]
-        if not word: return 0.0
-        if whole is not None and word not in whole: return -math.inf
-        return weight * bigram.log_probability(word, before[0] if before else "") + bonus if bigram else 0.0
+        if not word:
+            return 0.0
+        if whole is not None and word not in whole:
+            return -math.inf
+        return (
+            weight * bigram.log_probability(word, before[0] if before else "") + bonus
+            if bigram
+            else 0.0
+        )
+
     return may, last_word
 
 # %% ../../nbs/models/04_decoding.ipynb #8fbb4c55
-def _search(log_p: np.ndarray, characters, width: int, may, last_word) -> dict[str, tuple[float, float]]:
+def _search(
+    log_p: np.ndarray, characters, width: int, may, last_word
+) -> dict[str, tuple[float, float]]:
     "Text: the logarithm of its paths' probability and what its whole words add, for the `width` best."
-    beams, added = {"": (0.0, -math.inf)}, {"": 0.0}  # text: log probability of its paths that end in a blank, and in its last character
+    beams, added = (
+        {"": (0.0, -math.inf)},
+        {"": 0.0},
+    )  # text: log probability of its paths that end in a blank, and in its last character
     for row in log_p:
-        blank, likely = float(row[0]), [(characters[k], float(row[k + 1])) for k in np.flatnonzero(row[1:] > _LEAST)]
+        blank, likely = (
+            float(row[0]),
+            [(characters[k], float(row[k + 1])) for k in np.flatnonzero(row[1:] > _LEAST)],
+        )
         new = collections.defaultdict(lambda: [-math.inf, -math.inf])
         for text, (b, c) in beams.items():
             both, last = _plus(b, c), text[-1:]
             new[text][0] = _plus(new[text][0], both + blank)
             for letter, p in likely:
-                if letter == last: new[text][1] = _plus(new[text][1], c + p)
+                if letter == last:
+                    new[text][1] = _plus(new[text][1], c + p)
                 grown = (b if letter == last else both) + p
-                if grown == -math.inf or not may(text, letter): continue
+                if grown == -math.inf or not may(text, letter):
+                    continue
                 longer = text + letter
                 new[longer][1] = _plus(new[longer][1], grown)
-                if longer not in added: added[longer] = added[text] + (last_word(text) if letter == " " else 0.0)
-        beams = dict(heapq.nlargest(width, new.items(), key=lambda item: _plus(*item[1]) + added[item[0]]))
+                if longer not in added:
+                    added[longer] = added[text] + (last_word(text) if letter == " " else 0.0)
+        beams = dict(
+            heapq.nlargest(width, new.items(), key=lambda item: _plus(*item[1]) + added[item[0]])
+        )
     return {text: (_plus(b, c), added[text]) for text, (b, c) in beams.items()}
 
 # %% ../../nbs/models/04_decoding.ipynb #e07a41aa
@@ -139,13 +185,30 @@ def beam(
 ) -> str:
     "The best text that a beam search finds."
     a = _array(logits).astype(np.float64)
-    if a.ndim != 2 or a.shape[1] != len(characters) + 1: raise UsageError(f"outputs of shape {a.shape} and {len(characters)} characters were given; they must be (T, {len(characters) + 1}); take both from one model")
-    if width < 1: raise UsageError(f"width is {width}; it must be 1 or more: 16 is usual")
-    if (words is not None or bigram) and " " not in characters: raise UsageError("words or a bigram were given, and the characters have no space to part words; leave them out for languages that write none")
+    if a.ndim != 2 or a.shape[1] != len(characters) + 1:
+        raise UsageError(
+            f"outputs of shape {a.shape} and {len(characters)} characters were given; they must be (T, {len(characters) + 1}); take both from one model"
+        )
+    if width < 1:
+        raise UsageError(f"width is {width}; it must be 1 or more: 16 is usual")
+    if (words is not None or bigram) and " " not in characters:
+        raise UsageError(
+            "words or a bigram were given, and the characters have no space to part words; leave them out for languages that write none"
+        )
     may, last_word = _rules(words, bigram, weight, bonus)
-    found = _search(a - np.logaddexp.reduce(a, axis=1, keepdims=True), list(characters), width, may, last_word)
-    best = max(found, key=lambda text: (last_word(text) > -math.inf, found[text][0] + found[text][1] + max(last_word(text), -1e9)))
-    return " ".join((best if last_word(best) > -math.inf else best.rpartition(" ")[0]).split())  # a word that was only begun goes
+    found = _search(
+        a - np.logaddexp.reduce(a, axis=1, keepdims=True), list(characters), width, may, last_word
+    )
+    best = max(
+        found,
+        key=lambda text: (
+            last_word(text) > -math.inf,
+            found[text][0] + found[text][1] + max(last_word(text), -1e9),
+        ),
+    )
+    return " ".join(
+        (best if last_word(best) > -math.inf else best.rpartition(" ")[0]).split()
+    )  # a word that was only begun goes
 
 # %% ../../nbs/models/04_decoding.ipynb #58205f52
 def word_frames(
@@ -155,21 +218,39 @@ def word_frames(
 ) -> list[tuple[int, int, str]]:  # (first frame, frame behind the last, word)
     "The frames of each word, words being what spaces part."
     a, number = _array(logits).astype(np.float64), {c: i + 1 for i, c in enumerate(characters)}
-    if not text: return []
+    if not text:
+        return []
     signs = np.zeros(2 * len(text) + 1, int)  # each character between blanks
     signs[1::2] = [number[c] for c in text]
     p = (a - np.logaddexp.reduce(a, axis=1, keepdims=True))[:, signs]
-    leap = np.r_[False, False, (signs[2:] > 0) & (signs[2:] != signs[:-2])]  # two of the same need the blank between them
+    leap = np.r_[
+        False, False, (signs[2:] > 0) & (signs[2:] != signs[:-2])
+    ]  # two of the same need the blank between them
     best, came = np.full(len(signs), -np.inf), np.zeros(p.shape, int)
     best[:2] = p[0, :2]
     for t in range(1, len(p)):
-        ways = np.stack([best, np.r_[-np.inf, best[:-1]], np.where(leap, np.r_[-np.inf, -np.inf, best[:-2]], -np.inf)])
+        ways = np.stack(
+            [
+                best,
+                np.r_[-np.inf, best[:-1]],
+                np.where(leap, np.r_[-np.inf, -np.inf, best[:-2]], -np.inf),
+            ]
+        )
         came[t] = ways.argmax(0)
         best = ways.max(0) + p[t]
     at = len(signs) - 1 - int(best[-2] > best[-1])
-    if best[at] == -np.inf: raise UsageError(f"the text {text[:40]!r} has more characters than {len(p)} frames can hold; give the text that was read from these outputs")
+    if best[at] == -np.inf:
+        raise UsageError(
+            f"the text {text[:40]!r} has more characters than {len(p)} frames can hold; give the text that was read from these outputs"
+        )
     path = [at]
-    for back in came[:0:-1]: path.append(path[-1] - back[path[-1]])
-    place = np.array([(s - 1) // 2 if s % 2 else -1 for s in path[::-1]])  # of the character in the text; -1: blank
+    for back in came[:0:-1]:
+        path.append(path[-1] - back[path[-1]])
+    place = np.array(
+        [(s - 1) // 2 if s % 2 else -1 for s in path[::-1]]
+    )  # of the character in the text; -1: blank
     words = [(m.start(), m.end() - 1, m[0]) for m in re.finditer(r"[^ ]+", text)]
-    return [(int(np.flatnonzero(place == i)[0]), int(np.flatnonzero(place == j)[-1]) + 1, word) for i, j, word in words]
+    return [
+        (int(np.flatnonzero(place == i)[0]), int(np.flatnonzero(place == j)[-1]) + 1, word)
+        for i, j, word in words
+    ]

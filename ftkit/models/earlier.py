@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .artifact import load_model
-from ..data.dataset import Data
 from ..core import UsageError, read_json, write_json
-from ..data.dataset import PARTS
+from ..data.dataset import PARTS, Data
+from .artifact import load_model
 from .model import Model
 
 # %% ../../nbs/models/14_earlier.ipynb #e195e36e
@@ -25,15 +24,32 @@ def keep_split(
     folder: str | os.PathLike,  # of a run
 ) -> None:
     "Write split.json: which rows, by their content, are in which part."
-    write_json(Path(folder) / "split.json", {part: base64.b64encode(bytes.fromhex("".join(data.hashes[i][:12] for i in data.part(part).ids))).decode() for part in PARTS})
+    write_json(
+        Path(folder) / "split.json",
+        {
+            part: base64.b64encode(
+                bytes.fromhex("".join(data.hashes[i][:12] for i in data.part(part).ids))
+            ).decode()
+            for part in PARTS
+        },
+    )
+
 
 def _kept(earlier: str | os.PathLike) -> tuple[Path, dict[str, str]]:
     "An earlier run's folder, and the part of each row, by the first 12 digits of its hash."
     folder = Path(earlier)
-    if not (folder / "split.json").is_file() and folder.name == "model": folder = folder.parent
-    if not (folder / "split.json").is_file(): raise UsageError(f"earlier is {str(earlier)!r}, and there is no split.json, which a run writes beside its report; give the folder of a completed run, or run:ID/model")
-    hashes = {part: base64.b64decode(text).hex() for part, text in read_json(folder / "split.json").items()}
-    return folder, {h[k:k + 12]: part for part, h in hashes.items() for k in range(0, len(h), 12)}
+    if not (folder / "split.json").is_file() and folder.name == "model":
+        folder = folder.parent
+    if not (folder / "split.json").is_file():
+        raise UsageError(
+            f"earlier is {str(earlier)!r}, and there is no split.json, which a run writes beside its report; give the folder of a completed run, or run:ID/model"
+        )
+    hashes = {
+        part: base64.b64decode(text).hex()
+        for part, text in read_json(folder / "split.json").items()
+    }
+    return folder, {h[k : k + 12]: part for part, h in hashes.items() for k in range(0, len(h), 12)}
+
 
 def tested_before(
     data: Data,
@@ -54,14 +70,21 @@ def same_split(
     known, wanted = old != "", {}
     for groups in (g for g in (data.groups, data.near) if g is not None):
         first = {}  # part of each group: of its old rows the first in the order of PARTS, because what was learned from cannot be tested
-        for g, part in zip(groups[known].tolist(), old[known].tolist()): first[g] = min(first.get(g, part), part, key=PARTS.index)
+        for g, part in zip(groups[known].tolist(), old[known].tolist()):
+            first[g] = min(first.get(g, part), part, key=PARTS.index)
         first.pop(-1, None)
         for i in np.flatnonzero(~known):
-            if part := first.get(groups[i].item()): wanted[i] = min(wanted.get(i, part), part, key=PARTS.index)
-    for i, part in wanted.items(): parts[i] = part
+            if part := first.get(groups[i].item()):
+                wanted[i] = min(wanted.get(i, part), part, key=PARTS.index)
+    for i, part in wanted.items():
+        parts[i] = part
     parts[known] = old[known]
     tested, there = int((old == "test").sum()), sum(part == "test" for part in of.values())
-    note = f"{known.sum():,} of {len(data):,} rows are of the earlier run {folder.name} and stay in the part they had there; {tested:,} of its {there:,} test rows are among them" if known.any() else f"none of the rows are of the earlier run {folder.name}, so the two models can only be compared on rows that are new; give its data and the new ones together"
+    note = (
+        f"{known.sum():,} of {len(data):,} rows are of the earlier run {folder.name} and stay in the part they had there; {tested:,} of its {there:,} test rows are among them"
+        if known.any()
+        else f"none of the rows are of the earlier run {folder.name}, so the two models can only be compared on rows that are new; give its data and the new ones together"
+    )
     return dataclasses.replace(data, parts=parts, notes=(*data.notes, note))
 
 # %% ../../nbs/models/14_earlier.ipynb #37c053d5
@@ -71,9 +94,18 @@ def go_on(
 ) -> Model:
     "An earlier run's model, to go on learning."
     model = load_model(earlier)
-    if not isinstance(model, Model): raise UsageError(f"earlier is {str(earlier)!r}, a model of scikit-learn, which is fitted from nothing each time; leave earlier out")
+    if not isinstance(model, Model):
+        raise UsageError(
+            f"earlier is {str(earlier)!r}, a model of scikit-learn, which is fitted from nothing each time; leave earlier out"
+        )
     if model.task != data.task:
         new = [c for c in data.task.classes if c not in model.task.classes]
-        raise UsageError(f"the earlier model is made for {model.task}, and the data are {data.task}" + f", with {len(new)} new classes (first: {new[0]!r})" * bool(new) + "; leave earlier out and give its folder as backbone, which takes over all but the head")
-    model.notes.append(f"the network is that of {Path(earlier).name if Path(earlier).name != 'model' else Path(earlier).parent.name}, with its head and preprocessing; other parameters of the model (backbone, head, …) are not used")
+        raise UsageError(
+            f"the earlier model is made for {model.task}, and the data are {data.task}"
+            + f", with {len(new)} new classes (first: {new[0]!r})" * bool(new)
+            + "; leave earlier out and give its folder as backbone, which takes over all but the head"
+        )
+    model.notes.append(
+        f"the network is that of {Path(earlier).name if Path(earlier).name != 'model' else Path(earlier).parent.name}, with its head and preprocessing; other parameters of the model (backbone, head, …) are not used"
+    )
     return model.bind(data)

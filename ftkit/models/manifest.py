@@ -58,7 +58,9 @@ def _sentence(error: BaseException, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 # %% ../../nbs/models/00_manifest.ipynb #2dd41716
-_READ = frozenset(".json .safetensors .skops .bin .pt .pth .ckpt .pkl .msgpack .h5 .py .txt .model .jinja .vocab .bpe".split())
+_READ = frozenset(
+    ".json .safetensors .skops .bin .pt .pth .ckpt .pkl .msgpack .h5 .py .txt .model .jinja .vocab .bpe".split()
+)
 _LARGEST = {"tokenizer.json": 400e6, "words.json": 400e6}  # bytes; of other JSON files 64 MB
 
 
@@ -69,10 +71,14 @@ def check_files(
     "Every listed file is there, small enough, and the one that was saved; no other is read."
     listed = read_json(folder / "manifest.json")
     if not isinstance(listed, dict) or len(listed) > 1000:
-        raise ArtifactError(f"{folder / 'manifest.json'} is no list of files and hashes; copy the whole folder again")
+        raise ArtifactError(
+            f"{folder / 'manifest.json'} is no list of files and hashes; copy the whole folder again"
+        )
     for name, sha in listed.items():
         _check_file(folder, name, sha, verify)
-    there = [f for f in folder.rglob("*") if f.suffix.lower() in _READ and f.name != "manifest.json"]
+    there = [
+        f for f in folder.rglob("*") if f.suffix.lower() in _READ and f.name != "manifest.json"
+    ]
     extra = sorted(f.relative_to(folder).as_posix() for f in there)
     extra = [name for name in extra if name not in listed]
     if extra and verify:
@@ -85,19 +91,27 @@ def check_files(
 def _check_file(folder: Path, name: str, sha: str, verify: bool) -> None:
     "One file of the manifest."
     if not re.fullmatch(r"[\w.-]{1,200}", name) or name in (".", ".."):
-        raise ArtifactError(f"{folder / 'manifest.json'} lists {name[:80]!r}, which is no name of a file in that folder; copy the whole folder again")
+        raise ArtifactError(
+            f"{folder / 'manifest.json'} lists {name[:80]!r}, which is no name of a file in that folder; copy the whole folder again"
+        )
     path = folder / name
     if not path.is_file() and verify:
-        raise ArtifactError(f"{folder} is incomplete: {name} is missing; copy the whole folder again")
+        raise ArtifactError(
+            f"{folder} is incomplete: {name} is missing; copy the whole folder again"
+        )
     if not path.is_file():
         return  # whoever changed the folder knows; what is needed is missed when it is read
     size = path.stat().st_size
     if path.suffix == ".json" and size > _LARGEST.get(name, 64e6):
-        raise ArtifactError(f"{path} has {size:,} bytes, more than a file of that name can need; copy the whole folder again")
+        raise ArtifactError(
+            f"{path} has {size:,} bytes, more than a file of that name can need; copy the whole folder again"
+        )
     if path.suffix == ".safetensors":
         tensor_shapes(path)
     if verify and file_sha256(path) != sha:
-        raise ArtifactError(f"{path} is not the file that was saved (its SHA-256 differs from manifest.json); copy it again, or load with verify=False if you changed it")
+        raise ArtifactError(
+            f"{path} is not the file that was saved (its SHA-256 differs from manifest.json); copy it again, or load with verify=False if you changed it"
+        )
 
 
 def tensor_shapes(
@@ -112,14 +126,18 @@ def tensor_shapes(
             head = json.loads(f.read(n))
         except (ValueError, RecursionError):
             raise ArtifactError(f"{path} has a damaged head; copy it again") from None
-    tensors = {k: v for k, v in head.items() if k != "__metadata__"} if isinstance(head, dict) else {}
+    tensors = (
+        {k: v for k, v in head.items() if k != "__metadata__"} if isinstance(head, dict) else {}
+    )
     try:
         ends = [int(v["data_offsets"][1]) for v in tensors.values()]
         shapes = {k: tuple(map(int, v["shape"])) for k, v in tensors.items()}
     except (KeyError, TypeError, ValueError, IndexError):
         raise ArtifactError(f"{path} has a damaged head; copy it again") from None
     if path.stat().st_size != 8 + n + max(ends, default=0):
-        raise ArtifactError(f"{path} is {path.stat().st_size:,} bytes long, and its head speaks of {8 + n + max(ends, default=0):,}; copy it again")
+        raise ArtifactError(
+            f"{path} is {path.stat().st_size:,} bytes long, and its head speaks of {8 + n + max(ends, default=0):,}; copy it again"
+        )
     return shapes
 
 # %% ../../nbs/models/00_manifest.ipynb #f96ca6c6
@@ -137,7 +155,9 @@ _SURROGATES = re.compile(r"[\ud800-\udfff]")  # half a character, which no file 
 
 
 def whole(low: int, high: int) -> Rule:
-    return Rule(lambda v: type(v) is int and low <= v <= high, f"a whole number from {low:,} to {high:,}")
+    return Rule(
+        lambda v: type(v) is int and low <= v <= high, f"a whole number from {low:,} to {high:,}"
+    )
 
 
 def number(low: float = -1e300, high: float = 1e300) -> Rule:
@@ -148,11 +168,16 @@ def number(low: float = -1e300, high: float = 1e300) -> Rule:
 
 
 def text(most: int = 1000) -> Rule:
-    return Rule(lambda v: isinstance(v, str) and len(v) <= most and not _SURROGATES.search(v), f"a text of at most {most:,} characters")
+    return Rule(
+        lambda v: isinstance(v, str) and len(v) <= most and not _SURROGATES.search(v),
+        f"a text of at most {most:,} characters",
+    )
 
 
 def one_of(*choices) -> Rule:
-    return Rule(lambda v: isinstance(v, str) and v in choices, f"one of {', '.join(map(repr, choices))}")
+    return Rule(
+        lambda v: isinstance(v, str) and v in choices, f"one of {', '.join(map(repr, choices))}"
+    )
 
 
 def yes_or_no() -> Rule:
@@ -161,7 +186,9 @@ def yes_or_no() -> Rule:
 
 def listed(rule: Rule, least: int = 0, most: int = 1_000_000) -> Rule:
     return Rule(
-        lambda v: isinstance(v, (list, tuple)) and least <= len(v) <= most and all(map(rule.holds, v)),
+        lambda v: (
+            isinstance(v, (list, tuple)) and least <= len(v) <= most and all(map(rule.holds, v))
+        ),
         f"a list of {least:,} to {most:,} values, each {rule.about}",
     )
 
@@ -185,14 +212,20 @@ def check_fields(
 ) -> dict:  # the fields that are known
     "Each field that has a rule keeps it; others are ignored, as older versions wrote more."
     if not isinstance(fields, dict):
-        raise ArtifactError(f"{where} holds {_shown(fields)} where an object with fields is needed; copy it again")
+        raise ArtifactError(
+            f"{where} holds {_shown(fields)} where an object with fields is needed; copy it again"
+        )
     for name, rule in rules.items():
         if name not in fields and name in optional:
             continue
         if name not in fields:
-            raise ArtifactError(f"{where} has no {name!r}, which must be {rule.about}; copy it again")
+            raise ArtifactError(
+                f"{where} has no {name!r}, which must be {rule.about}; copy it again"
+            )
         if not rule.holds(fields[name]):
-            raise ArtifactError(f"{where}: {name} is {_shown(fields[name])}; it must be {rule.about}")
+            raise ArtifactError(
+                f"{where}: {name} is {_shown(fields[name])}; it must be {rule.about}"
+            )
     return {k: v for k, v in fields.items() if k in rules}
 
 
@@ -204,7 +237,9 @@ def _shown(value) -> str:
         return f"a {type(value).__name__}"
 
 # %% ../../nbs/models/00_manifest.ipynb #b0157bce
-_MAKERS = frozenset("empty empty_strided zeros ones full rand randn randint new_empty new_zeros new_ones new_full new_empty_strided repeat arange linspace randperm eye".split())
+_MAKERS = frozenset(
+    "empty empty_strided zeros ones full rand randn randint new_empty new_zeros new_ones new_full new_empty_strided repeat arange linspace randperm eye".split()
+)
 
 
 class no_larger_than(TorchDispatchMode):

@@ -15,72 +15,124 @@ import numpy as np
 import torch
 from torch import nn
 
-from .backbone import _NOUNS, Backbone, in_chunks, tensors_hash
-from ..data.dataset import Data
-from ..reading.cleaning import split_words
+from ..augment.texts import Vocabulary, nearest_words
 from ..core import Registry, UsageError, patch_to
-from ..runfolder import Progress, emit
-from ..data.dataset import Part, Task
+from ..data.dataset import Data, Part, Task
+from ..inputs.images import Pictures
+from ..inputs.texts import Pieces, padded_length
+from .backbone import _NOUNS, Backbone, in_chunks, load_backbone, tensors_hash
 from .decoder import language_of, load_decoder, write
 from .decoding import beam, encode, greedy, word_bigrams, word_frames
-from ..inputs.images import Pictures
-from ..params import nearest
 from .small import BothWays
 from .speech import Frames
-from .backbone import load_backbone
-from ..inputs.texts import Pieces, padded_length
-from ..augment.texts import Vocabulary, nearest_words
+from ..params import nearest
+from ..reading.cleaning import split_words
+from ..runfolder import Progress, emit
 
 # %% ../../nbs/models/08_model.ipynb #3fc2b646
 class Standardise(nn.Module):
     "Features to zero mean and unit mean spread; the figures are buffers, set once, saved with the model."
+
     def __init__(self, n: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(n))
         self.register_buffer("spread", torch.ones(()))
+
     def fit(self, x: torch.Tensor):  # (N, n) training features
         "Take the mean of each feature and the spread of all."
         x = x.double()
         self.mean.copy_(x.mean(0))
         self.spread.copy_((x - x.mean(0)).square().mean().sqrt().clamp_min(1e-6))
-    def forward(self, x): return (x - self.mean) / self.spread
+
+    def forward(self, x):
+        return (x - self.mean) / self.spread
 
 # %% ../../nbs/models/08_model.ipynb #72a93a20
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 HEADS = Registry("head")  # name: function (n_features, n_outputs, **options) -> nn.Module
 register_head = HEADS.register
 
+
 @register_head("linear")
 def _linear(n_features: int, n_outputs: int, dropout: float = 0.0, **_) -> nn.Module:
     last = nn.Linear(n_features, n_outputs)
-    nn.init.zeros_(last.weight); nn.init.zeros_(last.bias)  # a convex problem needs no luck: it starts from "all classes alike"
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)  # a convex problem needs no luck: it starts from "all classes alike"
     return nn.Sequential(Standardise(n_features), nn.Dropout(dropout), last)
 
+
 @register_head("mlp")
-def _mlp(n_features: int, n_outputs: int, dropout: float = 0.0, layers: int = 1, width: int = 256, activation: str = "gelu") -> nn.Module:
-    if activation not in ACTIVATIONS: raise UsageError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
-    hidden = [m for i in range(layers) for m in (nn.Linear(width if i else n_features, width), ACTIVATIONS[activation](), nn.Dropout(dropout))]
-    return nn.Sequential(Standardise(n_features), *hidden, nn.Linear(width if layers else n_features, n_outputs))
+def _mlp(
+    n_features: int,
+    n_outputs: int,
+    dropout: float = 0.0,
+    layers: int = 1,
+    width: int = 256,
+    activation: str = "gelu",
+) -> nn.Module:
+    if activation not in ACTIVATIONS:
+        raise UsageError(
+            f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}"
+        )
+    hidden = [
+        m
+        for i in range(layers)
+        for m in (
+            nn.Linear(width if i else n_features, width),
+            ACTIVATIONS[activation](),
+            nn.Dropout(dropout),
+        )
+    ]
+    return nn.Sequential(
+        Standardise(n_features), *hidden, nn.Linear(width if layers else n_features, n_outputs)
+    )
+
 
 class OverFrames(nn.Module):
     "A convolution over neighbouring frames, or a recurrent unit both ways; frames of zeros are no frames."
+
     def __init__(self, n: int, n_outputs: int, width: int, dropout: float, recurrent: bool):
         super().__init__()
-        self.scale, self.drop, self.last = Standardise(n), nn.Dropout(dropout), nn.Linear(2 * width if recurrent else width, n_outputs)
+        self.scale, self.drop, self.last = (
+            Standardise(n),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width if recurrent else width, n_outputs),
+        )
         self.see = BothWays(n, width) if recurrent else nn.Conv1d(n, width, 5, padding=2)
+
     def forward(self, f):  # (B,T,n) -> (B,T,n_outputs)
         on = (f != 0).any(2)
         x = self.scale(f) * on[..., None]
-        return self.last(self.drop(self.see(x, on.sum(1)) if isinstance(self.see, BothWays) else self.see(x.transpose(1, 2)).transpose(1, 2).relu()))
+        return self.last(
+            self.drop(
+                self.see(x, on.sum(1))
+                if isinstance(self.see, BothWays)
+                else self.see(x.transpose(1, 2)).transpose(1, 2).relu()
+            )
+        )
+
 
 @register_head("conv")
-def _conv(n_features: int, n_outputs: int, dropout: float = 0.0, width: int = 256, **_) -> nn.Module: return OverFrames(n_features, n_outputs, width, dropout, False)
+def _conv(
+    n_features: int, n_outputs: int, dropout: float = 0.0, width: int = 256, **_
+) -> nn.Module:
+    return OverFrames(n_features, n_outputs, width, dropout, False)
+
 
 @register_head("gru")
-def _gru(n_features: int, n_outputs: int, dropout: float = 0.0, width: int = 256, **_) -> nn.Module: return OverFrames(n_features, n_outputs, width, dropout, True)
+def _gru(n_features: int, n_outputs: int, dropout: float = 0.0, width: int = 256, **_) -> nn.Module:
+    return OverFrames(n_features, n_outputs, width, dropout, True)
+
 
 @register_head("decoder")
-def _decoder(n_features: int, n_outputs: int, body: Backbone, pretrained: bool = True, language: str | None = None, **_) -> nn.Module:
+def _decoder(
+    n_features: int,
+    n_outputs: int,
+    body: Backbone,
+    pretrained: bool = True,
+    language: str | None = None,
+    **_,
+) -> nn.Module:
     return load_decoder(body, pretrained, language)
 
 # %% ../../nbs/models/08_model.ipynb #f55ec737
@@ -115,12 +167,21 @@ def _check_writing(head, said: bool, decoding: str, language: str | None) -> Non
 # %% ../../nbs/models/08_model.ipynb #9b694f0e
 class Model(nn.Module):
     "Backbone, then head, for a task."
-    threshold: tuple[str, float] | None = None  # of two classes, the positive one, and the probability from which it is predicted
-    learned_from, familiar = None, None  # a weak reference to the data it was bound to; what these look like, of a model that was loaded
-    def __init__(self,
+
+    threshold: tuple[str, float] | None = (
+        None  # of two classes, the positive one, and the probability from which it is predicted
+    )
+    learned_from, familiar = (
+        None,
+        None,
+    )  # a weak reference to the data it was bound to; what these look like, of a model that was loaded
+
+    def __init__(
+        self,
         backbone: str | Backbone,  # a name for `load_backbone`, or a body
         task: Task,
-        head: str | nn.Module = "linear",  # a registered head, or a module (B,n_features) -> (B,n_outputs)
+        head: str
+        | nn.Module = "linear",  # a registered head, or a module (B,n_features) -> (B,n_outputs)
         layers: int = 1,  # hidden layers of an MLP head [0..8]
         width: int = 256,  # units of each hidden layer
         activation: str = "gelu",  # of the hidden layers, one of ACTIVATIONS
@@ -128,32 +189,66 @@ class Model(nn.Module):
         pretrained: bool = True,  # False starts from random weights
         seed: int = 0,  # of first weights: the head's, and the body's if not pretrained
         decoding: str = "greedy",  # how characters become a text, one of DECODINGS
-        language: str | None = None,  # code of what the head decoder writes, such as en; None: found by listening
+        language: str
+        | None = None,  # code of what the head decoder writes, such as en; None: found by listening
         **prep,  # fields of the body's prep, such as size and fit of pictures, max_length and clean of texts; None: as the body or the data have it
     ):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.backbone = load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
+            self.backbone = (
+                load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
+            )
         if isinstance(head, str) and head not in HEADS:
             near = nearest(head, list(HEADS))
-            raise UsageError(f"there is no head {head!r}; there are {', '.join(HEADS)}" + (f"; did you mean {near!r}?" if near else ""))
+            raise UsageError(
+                f"there is no head {head!r}; there are {', '.join(HEADS)}"
+                + (f"; did you mean {near!r}?" if near else "")
+            )
         self.task, self.bound, self.pretrained, self.notes = task, False, pretrained, []
         self.asked = {k: v for k, v in prep.items() if v is not None}
         self.backbone.check(task.modality)
-        if unknown := set(prep) - (known := {f.name for f in dataclasses.fields(self.prep)}): raise UsageError(f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared by {min(unknown)!r}; there are {', '.join(sorted(known))}")
+        if unknown := set(prep) - (known := {f.name for f in dataclasses.fields(self.prep)}):
+            raise UsageError(
+                f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared by {min(unknown)!r}; there are {', '.join(sorted(known))}"
+            )
         self.prep = dataclasses.replace(self.prep, **self.asked)
-        self.head_config = dict(layers=layers, width=width, activation=activation, dropout=dropout) if head != "decoder" else dict(language=language)
-        said, more = task.kind == "transcription", dict(body=self.backbone, pretrained=pretrained) if head == "decoder" else {}
+        self.head_config = (
+            dict(layers=layers, width=width, activation=activation, dropout=dropout)
+            if head != "decoder"
+            else dict(language=language)
+        )
+        said, more = (
+            task.kind == "transcription",
+            dict(body=self.backbone, pretrained=pretrained) if head == "decoder" else {},
+        )
         _check_writing(head, said, decoding, language)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.head = HEADS[head](self.backbone.width if said else self.backbone.n_features, task.n_outputs, **self.head_config, **more) if isinstance(head, str) else head
-        self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | ({"decoding": decoding} if said else {})
-        self.pairs, self.words = False, None  # whether a text is judged by a second one; words of the training texts, where they help to decode
-        self.register_buffer("target", torch.tensor([0.0, 1.0]))  # mean and spread of a regression's training labels
+            self.head = (
+                HEADS[head](
+                    self.backbone.width if said else self.backbone.n_features,
+                    task.n_outputs,
+                    **self.head_config,
+                    **more,
+                )
+                if isinstance(head, str)
+                else head
+            )
+        self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | (
+            {"decoding": decoding} if said else {}
+        )
+        self.pairs, self.words = (
+            False,
+            None,
+        )  # whether a text is judged by a second one; words of the training texts, where they help to decode
+        self.register_buffer(
+            "target", torch.tensor([0.0, 1.0])
+        )  # mean and spread of a regression's training labels
 
-    prep = property(lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value))
+    prep = property(
+        lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value)
+    )
 
 # %% ../../nbs/models/08_model.ipynb #b904f236
 @patch_to(Model, kind=property)
@@ -161,24 +256,39 @@ def writes(self) -> bool:
     "Whether the head is a decoder, which learns tokens and writes a text at once."
     return hasattr(self.head, "tokens")
 
-@patch_to(Model)
-def forward(self, x) -> torch.Tensor:  # network input, as the prep makes it -> (B,n_outputs) before softmax or sigmoid, or (B,T,n_outputs)
-    return self.decide(self.backbone.frames(x), x.get("said")) if self.task.kind == "transcription" else self.decide(self.backbone(x))
 
 @patch_to(Model)
-def decide(self, f, said=None) -> torch.Tensor:  # features (B,n_features), or frames (B,T,width) with zeros behind the end; a decoder's tokens (B,L) -> outputs
-    if said is not None: return self.head(f, said)
+def forward(
+    self, x
+) -> torch.Tensor:  # network input, as the prep makes it -> (B,n_outputs) before softmax or sigmoid, or (B,T,n_outputs)
+    return (
+        self.decide(self.backbone.frames(x), x.get("said"))
+        if self.task.kind == "transcription"
+        else self.decide(self.backbone(x))
+    )
+
+
+@patch_to(Model)
+def decide(
+    self, f, said=None
+) -> torch.Tensor:  # features (B,n_features), or frames (B,T,width) with zeros behind the end; a decoder's tokens (B,L) -> outputs
+    if said is not None:
+        return self.head(f, said)
     out = self.head(f)
     return out if f.ndim == 2 else torch.where((f != 0).any(2, keepdim=True), out, _nothing(out))
 
 # %% ../../nbs/models/08_model.ipynb #8b991fed
 @patch_to(Model)
 def __repr__(self):
-    if self.writes: what = f"text{f' in {self.head.language}' if self.head.language else ''}, {len(self.head.net.embed_tokens.weight):,} tokens"
-    else: what = f"{self.task.n_outputs} {dict(regression='numbers', transcription='characters, one of them none').get(self.task.kind, 'classes')}"
+    if self.writes:
+        what = f"text{f' in {self.head.language}' if self.head.language else ''}, {len(self.head.net.embed_tokens.weight):,} tokens"
+    else:
+        what = f"{self.task.n_outputs} {dict(regression='numbers', transcription='characters, one of them none').get(self.task.kind, 'classes')}"
     n = [sum(p.numel() for p in m.parameters()) for m in (self.backbone, self.head)]
-    return f"{self.backbone.name} ({n[0]:,} parameters, {self.backbone.n_features} features) ▸ {self.head_config['name']} ({n[1]:,}) ▸ " \
-           f"{what}; input {self.prep}" + "".join(f"\n{n}" for n in self.notes)
+    return (
+        f"{self.backbone.name} ({n[0]:,} parameters, {self.backbone.n_features} features) ▸ {self.head_config['name']} ({n[1]:,}) ▸ "
+        f"{what}; input {self.prep}" + "".join(f"\n{n}" for n in self.notes)
+    )
 
 # %% ../../nbs/models/08_model.ipynb #c3ac0278
 @patch_to(Model)
@@ -256,44 +366,65 @@ def _bind_writing(self, data: Data) -> None:
 
 # %% ../../nbs/models/08_model.ipynb #42598788
 @patch_to(Model)
-def targets(self, data: Data) -> torch.Tensor:  # (N,) int64; (N,C) or (N,) float32; or (N,L) int64, numbers of characters from 1, or tokens, -1 behind the end
+def targets(
+    self, data: Data
+) -> torch.Tensor:  # (N,) int64; (N,C) or (N,) float32; or (N,L) int64, numbers of characters from 1, or tokens, -1 behind the end
     "The labels of all rows as the losses take them; characters that no output stands for are left out."
     if self.task.kind != "transcription":
         y = torch.from_numpy(data.labels)
-        return y if self.task.kind != "regression" else (y - self.target[0].cpu()) / self.target[1].cpu()
-    if self.writes: return self.head.tokens(data.labels)
-    return nn.utils.rnn.pad_sequence(list(map(torch.from_numpy, encode(data.labels, self.task.classes))), batch_first=True, padding_value=-1)
+        return (
+            y
+            if self.task.kind != "regression"
+            else (y - self.target[0].cpu()) / self.target[1].cpu()
+        )
+    if self.writes:
+        return self.head.tokens(data.labels)
+    return nn.utils.rnn.pad_sequence(
+        list(map(torch.from_numpy, encode(data.labels, self.task.classes))),
+        batch_first=True,
+        padding_value=-1,
+    )
 
 # %% ../../nbs/models/08_model.ipynb #2830f2ca
 @patch_to(Model)
 def weights_hash(self) -> str:
     "SHA-256 over body and head, tensors in name order: equal means the same model."
-    return hashlib.sha256((self.backbone.weights_hash() + tensors_hash(self.head.state_dict())).encode()).hexdigest()
+    return hashlib.sha256(
+        (self.backbone.weights_hash() + tensors_hash(self.head.state_dict())).encode()
+    ).hexdigest()
 
 # %% ../../nbs/models/08_model.ipynb #6c313eee
 @patch_to(Model)
-def freeze(self,
+def freeze(
+    self,
     what: str | int,  # "backbone", "none", or how many layers from the input stay frozen
 ) -> Model:
     "Say which parameters are trained."
     layers = self.backbone.layers()
-    if what not in ("backbone", "none") and not isinstance(what, int): raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
+    if what not in ("backbone", "none") and not isinstance(what, int):
+        raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
     below = {"backbone": len(layers) + 1, "none": 0}.get(what, what)
-    few = any(".lora_" in name for name in layers)  # adapters (training.adapters): then the body's own weights stay
-    for name, p in self.backbone.body.named_parameters(): p.requires_grad_(layers[name] >= below and (not few or ".lora_" in name))
+    few = any(
+        ".lora_" in name for name in layers
+    )  # adapters (training.adapters): then the body's own weights stay
+    for name, p in self.backbone.body.named_parameters():
+        p.requires_grad_(layers[name] >= below and (not few or ".lora_" in name))
     self.frozen_body = what == "backbone"
     return self
+
 
 @patch_to(Model)
 def train(self, mode: bool = True) -> Model:
     "Training mode for what is trained; a frozen body stays in evaluation mode."
     nn.Module.train(self, mode)
-    if mode and getattr(self, "frozen_body", False): self.backbone.eval()
+    if mode and getattr(self, "frozen_body", False):
+        self.backbone.eval()
     return self
 
 # %% ../../nbs/models/08_model.ipynb #7192262c
 @patch_to(Model)
-def parameter_groups(self,
+def parameter_groups(
+    self,
     rate: float,  # peak step size of the head
     body_rate: float = 0.1,  # the top layer's rate as a share of the head's (0..1]
     layer_decay: float = 0.8,  # factor from a layer to the one below (0..1]
@@ -303,27 +434,41 @@ def parameter_groups(self,
     layers = self.backbone.layers()
     top, groups = max(layers.values(), default=0), {}
     for name, p in self.named_parameters():
-        if not p.requires_grad: continue
+        if not p.requires_grad:
+            continue
         layer = layers.get(name.removeprefix("backbone.body."))
         lr = rate if layer is None else rate * body_rate * layer_decay ** (top - layer)
         decay = weight_decay if p.ndim > 1 else 0.0
-        group = groups.setdefault((layer, decay), {"params": [], "names": [], "lr": lr, "weight_decay": decay})
-        group["params"].append(p); group["names"].append(name)
+        group = groups.setdefault(
+            (layer, decay), {"params": [], "names": [], "lr": lr, "weight_decay": decay}
+        )
+        group["params"].append(p)
+        group["names"].append(name)
     return list(groups.values())
 
 # %% ../../nbs/models/08_model.ipynb #956e761a
 @patch_to(Model)
-def activate(self, outputs: torch.Tensor) -> torch.Tensor:  # (B,n_outputs) or (B,T,n_outputs) -> the same shape
+def activate(
+    self, outputs: torch.Tensor
+) -> torch.Tensor:  # (B,n_outputs) or (B,T,n_outputs) -> the same shape
     "Outputs as probabilities (softmax, or sigmoid for several labels) or as numbers in the label's unit."
-    if self.task.kind in ("single_label", "transcription"): return outputs.double().softmax(-1)
-    return outputs.double().sigmoid() if self.task.kind == "multi_label" else outputs.double() * self.target[1].item() + self.target[0].item()
+    if self.task.kind in ("single_label", "transcription"):
+        return outputs.double().softmax(-1)
+    return (
+        outputs.double().sigmoid()
+        if self.task.kind == "multi_label"
+        else outputs.double() * self.target[1].item() + self.target[0].item()
+    )
+
 
 @patch_to(Model)
 def _rows_of(self, what, known=None) -> tuple:
     "Inputs and row numbers of what is to be predicted."
-    if not isinstance(what, Part): return what, np.arange(len(what))
+    if not isinstance(what, Part):
+        return what, np.arange(len(what))
     self.bind(what.data)
     return known or self.backbone.inputs(what.data), what.ids
+
 
 @patch_to(Model)
 def _shared(self, what):
@@ -332,29 +477,55 @@ def _shared(self, what):
 
 # %% ../../nbs/models/08_model.ipynb #30baf9d9
 @patch_to(Model)
-def outputs(self,
+def outputs(
+    self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     precision=None,  # a Precision to validate a training with; default: float32, as predictions are
     known=None,  # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body reads them
-    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
-) -> torch.Tensor:  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
+    beside: list
+    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+) -> (
+    torch.Tensor
+):  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
     "What the network says of each row, in canonical batches and evaluation mode."
     rows, ids = self._rows_of(what, known)
-    return self._outputs(rows, ids, precision, Progress(stage, rows.units(ids)), self._shared(what), beside)
+    return self._outputs(
+        rows, ids, precision, Progress(stage, rows.units(ids)), self._shared(what), beside
+    )
+
 
 @patch_to(Model)
 def _outputs(self, rows, ids, precision=None, bar=None, ranks=None, beside=None) -> torch.Tensor:
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
-    self.eval().to(memory_format=torch.channels_last).backbone.attend(precision.layout if precision else "sdpa")
+    self.eval().to(memory_format=torch.channels_last).backbone.attend(
+        precision.layout if precision else "sdpa"
+    )
     said = self.task.kind == "transcription"
     with precision.autocast(device) if precision else contextlib.nullcontext():
-        f = self.backbone.hear(rows, ids, device, chunk, bar, ranks) if said else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks))
+        f = (
+            self.backbone.hear(rows, ids, device, chunk, bar, ranks)
+            if said
+            else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks))
+        )
     if beside is not None:
         beside.append(_means([f.row(i) for i in range(len(f))]) if said else f.numpy())
-    parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))] if said else [(p, 64) for p in f.split(64)] if len(ids) else []
-    with torch.inference_mode(): out = [self.decide(_filled(p, n)[None] if said else _filled(p, n))[:len(p)].float().cpu() for p, n in ((p.to(device), n) for p, n in parts)]
-    for o, i in zip(out, ids) if said and " " in self.task.classes else (): _part_words(o[0], rows.sizes[rows.first[i]:rows.first[i + 1]], self.task.classes.index(" ") + 1)
+    parts = (
+        [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))]
+        if said
+        else [(p, 64) for p in f.split(64)]
+        if len(ids)
+        else []
+    )
+    with torch.inference_mode():
+        out = [
+            self.decide(_filled(p, n)[None] if said else _filled(p, n))[: len(p)].float().cpu()
+            for p, n in ((p.to(device), n) for p, n in parts)
+        ]
+    for o, i in zip(out, ids) if said and " " in self.task.classes else ():
+        _part_words(
+            o[0], rows.sizes[rows.first[i] : rows.first[i + 1]], self.task.classes.index(" ") + 1
+        )
     self.train(was_training)
     return joined(out) if out else torch.zeros(0, self.task.n_outputs)
 
@@ -362,13 +533,18 @@ def _outputs(self, rows, ids, precision=None, bar=None, ranks=None, beside=None)
 def _means(frames: list[np.ndarray]) -> np.ndarray:  # (T,n_features) of each row -> (N,n_features)
     return np.stack([f.mean(0) for f in frames]) if frames else np.zeros((0, 0), np.float32)
 
+
 def _filled(x: torch.Tensor, n: int) -> torch.Tensor:
     "Rows up to n, zeros where there are fewer: a head's bits depend on the number of rows too."
     return torch.cat([x, x.new_zeros(n - len(x), *x.shape[1:])]) if len(x) < n else x
 
+
 def _nothing(out: torch.Tensor) -> torch.Tensor:
     "Outputs (n_outputs,) that say for certain: no character."
-    return torch.full(out.shape[-1:], -1e6, dtype=out.dtype, device=out.device).index_fill(0, torch.tensor(0, device=out.device), 0.0)
+    return torch.full(out.shape[-1:], -1e6, dtype=out.dtype, device=out.device).index_fill(
+        0, torch.tensor(0, device=out.device), 0.0
+    )
+
 
 @torch.inference_mode()
 def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
@@ -377,36 +553,56 @@ def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
     out[at] = -1e6
     out[at, 0], out[at, space] = -5.0, 0.0
 
-def joined(outs: list[torch.Tensor]) -> torch.Tensor:  # (B,n_outputs), or (B,T,n_outputs) with different T -> all rows
+
+def joined(
+    outs: list[torch.Tensor],
+) -> torch.Tensor:  # (B,n_outputs), or (B,T,n_outputs) with different T -> all rows
     "Outputs of some rows after those of others; recordings that are shorter end in nothing."
-    if outs[0].ndim == 2: return torch.cat(outs)
+    if outs[0].ndim == 2:
+        return torch.cat(outs)
     longest = max(o.shape[1] for o in outs)
-    return torch.cat([torch.cat([o, _nothing(o).expand(len(o), longest - o.shape[1], -1)], 1) for o in outs])
+    return torch.cat(
+        [torch.cat([o, _nothing(o).expand(len(o), longest - o.shape[1], -1)], 1) for o in outs]
+    )
 
 # %% ../../nbs/models/08_model.ipynb #69187173
 @patch_to(Model)
-def predict(self,
+def predict(
+    self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
-    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    beside: list
+    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ) -> np.ndarray:  # (N,C) float64 probabilities, (N,) numbers, or (N,) texts
     "Probabilities of the classes, the number, or the text, for each row."
     if self.task.kind == "transcription":
         return self.transcribe(what, stage, beside=beside)[0]
     return self.told(self.outputs(what, stage, beside=beside))
 
+
 @patch_to(Model)
-def told(self, outputs: torch.Tensor, decoding: str = "greedy") -> np.ndarray:  # as `outputs` gives them, one of DECODINGS -> what `predict` gives
+def told(
+    self, outputs: torch.Tensor, decoding: str = "greedy"
+) -> np.ndarray:  # as `outputs` gives them, one of DECODINGS -> what `predict` gives
     "Outputs in the task's own terms: probabilities, numbers or texts."
     if self.task.kind != "transcription":
         p = self.activate(outputs).numpy()
         return p[:, 0] if self.task.kind == "regression" else p
-    if decoding == "greedy": return np.array([greedy(row, self.task.classes) for row in outputs.argmax(2).numpy()], object)
-    more = {"words": dict(words=self.words.words), "bigram": dict(bigram=self.words)}[decoding] if decoding != "beam" else {}
+    if decoding == "greedy":
+        return np.array(
+            [greedy(row, self.task.classes) for row in outputs.argmax(2).numpy()], object
+        )
+    more = (
+        {"words": dict(words=self.words.words), "bigram": dict(bigram=self.words)}[decoding]
+        if decoding != "beam"
+        else {}
+    )
     return np.array([beam(row, self.task.classes, **more) for row in outputs], object)
 
+
 @patch_to(Model)
-def read(self,
+def read(
+    self,
     sources: list,  # pictures, as `open_picture` takes them, recordings, as `open_sound` does, or texts
 ) -> Pictures | Pieces:
     "Inputs that belong to no data, for `predict`."
@@ -414,19 +610,26 @@ def read(self,
 
 # %% ../../nbs/models/08_model.ipynb #41624354
 @patch_to(Model)
-def blocks(self,
+def blocks(
+    self,
     what: Part | Pieces,
     stage: str = "predict",  # name of the progress bar
     precision=None,  # as for `outputs`
     known=None,  # as for `outputs`
     size: int = 64,  # rows at a time
-    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    beside: list
+    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ):  # yields (positions (b,), outputs (b,T,n_outputs))
     "Outputs of a transcription, of rows of like length together: those of all rows may not fit into memory."
     rows, ids = self._rows_of(what, known)
     bar, order = Progress(stage, len(ids)), np.argsort(-rows.lengths[ids], kind="stable")
     for i in range(0, len(ids), size):
-        yield order[i:i + size], self._outputs(rows, ids[order[i:i + size]], precision, ranks=self._shared(what), beside=beside)
+        yield (
+            order[i : i + size],
+            self._outputs(
+                rows, ids[order[i : i + size]], precision, ranks=self._shared(what), beside=beside
+            ),
+        )
         bar.update(min(i + size, len(ids)))
 
 # %% ../../nbs/models/08_model.ipynb #fa499e5d
@@ -478,16 +681,20 @@ def _written(
 @dataclasses.dataclass(frozen=True)
 class Span:
     "What is said in a part of a recording."
+
     start: float  # seconds
     end: float
     text: str  # a word; of a decoder all of a piece
 
+
 @patch_to(Model)
-def transcribe(self,
+def transcribe(
+    self,
     what: Part | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     times: bool = False,  # also tell when; else no spans
-    beside: list | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    beside: list
+    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
 ) -> tuple[np.ndarray, list[list[Span]]]:  # (N,) texts, and N lists
     "What is said in each recording, and when."
     rows, ids = self._rows_of(what)
@@ -496,35 +703,53 @@ def transcribe(self,
         for k, pieces in enumerate(self._written(rows, ids, stage, beside=beside)):
             texts[k] = " ".join(filter(None, pieces))
             edges = rows.edges(ids[k]).tolist()
-            if times: spans[k] = [Span(a, b, text) for a, b, text in zip(edges, edges[1:], pieces) if text]
+            if times:
+                spans[k] = [
+                    Span(a, b, text) for a, b, text in zip(edges, edges[1:], pieces) if text
+                ]
     else:
         means, order = [], []
         for at, some in self.blocks(what, stage, beside=None if beside is None else means):
             order.extend(at)
             texts[at] = self.told(some, self.head_config["decoding"])
-            for k, out in zip(at, some) if times else (): spans[k] = self._spans(rows, ids[k], out, texts[k])
+            for k, out in zip(at, some) if times else ():
+                spans[k] = self._spans(rows, ids[k], out, texts[k])
         if beside is not None and order:
             beside.append(np.concatenate(means)[np.argsort(order)])
     return texts, spans
+
 
 @patch_to(Model)
 def _spans(self, rows, i: int, outputs: torch.Tensor, text: str) -> list[Span]:
     "The words of row i."
     begins = rows.seconds(i)
     ends = np.append(begins[1:], rows.edges(i)[-1])
-    return [Span(round(float(begins[a]), 3), round(float(ends[b - 1]), 3), word) for a, b, word in word_frames(outputs[:len(begins)], text, self.task.classes)]
+    return [
+        Span(round(float(begins[a]), 3), round(float(ends[b - 1]), 3), word)
+        for a, b, word in word_frames(outputs[: len(begins)], text, self.task.classes)
+    ]
 
 # %% ../../nbs/models/08_model.ipynb #d5b43682
 @patch_to(Model)
-def vocabulary(self,
+def vocabulary(
+    self,
     data: Data,  # texts; neighbours are looked for the words of its training rows
     near: bool = True,  # False leaves the neighbours out
 ) -> Vocabulary:
     "Mask token and nearest words for `TextAugment`."
     tokenizer = self.backbone.tokenizer
-    if not near: return Vocabulary(tokenizer.mask_token, {})
-    words = {w.lower() for i in data.train.ids for t in [data.items[i]] for w in split_words(t if isinstance(t, str) else t[0])}
+    if not near:
+        return Vocabulary(tokenizer.mask_token, {})
+    words = {
+        w.lower()
+        for i in data.train.ids
+        for t in [data.items[i]]
+        for w in split_words(t if isinstance(t, str) else t[0])
+    }
     body = self.backbone.body
     table = body.table if hasattr(body, "table") else body.get_input_embeddings()
     tokens = tokenizer.convert_ids_to_tokens(range(len(table.weight)))
-    return Vocabulary(tokenizer.mask_token, nearest_words(tokens, table.weight.detach().float().cpu().numpy(), sorted(words)))
+    return Vocabulary(
+        tokenizer.mask_token,
+        nearest_words(tokens, table.weight.detach().float().cpu().numpy(), sorted(words)),
+    )

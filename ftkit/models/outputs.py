@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .artifact import Given, Prediction
-from ..reading.columns import table_style
 from ..core import UsageError, jsonable
 from ..data.dataset import Task
+from .artifact import Given, Prediction
+from ..reading.columns import table_style
 
 # %% ../../nbs/models/15_outputs.ipynb #c862295e
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")

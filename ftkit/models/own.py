@@ -9,15 +9,18 @@ __all__ = ['OWN', 'as_model']
 import torch
 from torch import nn
 
-from .backbone import Backbone
 from ..core import UsageError
-from .model import Model
-from ..inputs.images import Prep
 from ..data.dataset import Data
+from ..inputs.images import Prep
+from .backbone import Backbone
+from .model import Model
 from .tables import fit_prep
 
 # %% ../../nbs/models/10_own.ipynb #7357dcf0
-OWN = dict(head_epochs=0, body_rate=1.0, layer_decay=1.0, frozen_layers=0, batch_norm="trained", blend=1.0)  # fields of TrainConfig for a network that learned nothing before
+OWN = dict(
+    head_epochs=0, body_rate=1.0, layer_decay=1.0, frozen_layers=0, batch_norm="trained", blend=1.0
+)  # fields of TrainConfig for a network that learned nothing before
+
 
 def as_model(
     net: nn.Module,  # (B,3,size,size) or (B,F) float32 -> (B,n_outputs) before softmax or sigmoid
@@ -25,15 +28,37 @@ def as_model(
     **prep,  # of pictures: size and other fields of Prep
 ) -> Model:
     "The network as a Model without a head of its own."
-    if isinstance(net, Model): return net
-    if not isinstance(net, nn.Module): raise UsageError(f"model is a {type(net).__name__}; it must be a Model or a torch.nn.Module")
-    if data.task.modality not in ("image", "tabular"): raise UsageError(f"a network of your own was given for {data.task.modality} data, whose inputs depend on its tokenizer or rate; make a Backbone of it, with its prep, and Model(backbone, task)")
+    if isinstance(net, Model):
+        return net
+    if not isinstance(net, nn.Module):
+        raise UsageError(
+            f"model is a {type(net).__name__}; it must be a Model or a torch.nn.Module"
+        )
+    if data.task.modality not in ("image", "tabular"):
+        raise UsageError(
+            f"a network of your own was given for {data.task.modality} data, whose inputs depend on its tokenizer or rate; make a Backbone of it, with its prep, and Model(backbone, task)"
+        )
     prep = fit_prep(data) if data.task.modality == "tabular" else Prep(**prep)
-    model = Model(Backbone(net, data.task.n_outputs, prep, type(net).__name__, f"own:{type(net).__name__}"), data.task, nn.Identity(), pretrained=False).bind(data)
+    model = Model(
+        Backbone(net, data.task.n_outputs, prep, type(net).__name__, f"own:{type(net).__name__}"),
+        data.task,
+        nn.Identity(),
+        pretrained=False,
+    ).bind(data)
     was_training, ids = net.training, data.train.ids[:2]
-    with torch.no_grad(): out = net.eval()(model.backbone.inputs(data).batch(ids, "cpu"))
+    with torch.no_grad():
+        out = net.eval()(model.backbone.inputs(data).batch(ids, "cpu"))
     net.train(was_training)
-    given, wanted = tuple(out.shape) if torch.is_tensor(out) else f"a {type(out).__name__}", (len(ids), data.task.n_outputs)
-    if given != wanted: raise UsageError(f"{type(net).__name__} gives {given} for {len(ids)} rows; it must give {wanted}: {'one number a class' if data.task.classes else 'one number'}")
-    if not any(p.requires_grad for p in net.parameters()): raise UsageError(f"{type(net).__name__} has no parameter that could be trained (requires_grad)")
+    given, wanted = (
+        tuple(out.shape) if torch.is_tensor(out) else f"a {type(out).__name__}",
+        (len(ids), data.task.n_outputs),
+    )
+    if given != wanted:
+        raise UsageError(
+            f"{type(net).__name__} gives {given} for {len(ids)} rows; it must give {wanted}: {'one number a class' if data.task.classes else 'one number'}"
+        )
+    if not any(p.requires_grad for p in net.parameters()):
+        raise UsageError(
+            f"{type(net).__name__} has no parameter that could be trained (requires_grad)"
+        )
     return model

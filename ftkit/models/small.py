@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from .backbone import Backbone, BackboneError, register_source
 from ..core import UsageError
-from ..inputs.images import Prep
-from .manifest import check_fields, number, whole
 from ..data.dataset import Data
+from ..inputs.images import Prep
 from ..inputs.texts import TextPrep
+from .backbone import Backbone, BackboneError, register_source
+from .manifest import check_fields, number, whole
 
 # %% ../../nbs/models/07_small.ipynb #5bee596f
 class SmallCNN(nn.Module):
@@ -74,7 +74,10 @@ class BothWays(nn.Module):
         turned = torch.where(at < length[:, None], length[:, None] - 1 - at, at)[
             ..., None
         ]  # its own inverse
-        turn = lambda v: v.gather(1, turned.expand(-1, -1, v.shape[2]))
+
+        def turn(v):
+            return v.gather(1, turned.expand(-1, -1, v.shape[2]))
+
         return torch.cat([self.there(x)[0], turn(self.back(turn(x))[0])], 2)
 
 
@@ -99,23 +102,36 @@ class SmallGRU(nn.Module):
         )
 
 # %% ../../nbs/models/07_small.ipynb #772a6e93
-_SHAPE = {"words": whole(2, 10**7), "embedding": whole(1, 10**5), "width": whole(1, 10**5), "dropout": number(0, 0.999)}
+_SHAPE = {
+    "words": whole(2, 10**7),
+    "embedding": whole(1, 10**5),
+    "width": whole(1, 10**5),
+    "dropout": number(0, 0.999),
+}
+
 
 @register_source("small")
 def _small(name: str, pretrained: bool) -> Backbone:
     "`small:cnn` for pictures; `small:gru:{…}` is a network for texts, of the shape that an artifact says."
     kind, _, shape = name.partition(":")
     if kind == "cnn":
-        if not re.fullmatch("[1-9][0-9]{0,3}", shape or "32"): raise BackboneError(f"small:cnn:{shape[:40]} has no width; give a whole number from 1 to 9999, or nothing")
+        if not re.fullmatch("[1-9][0-9]{0,3}", shape or "32"):
+            raise BackboneError(
+                f"small:cnn:{shape[:40]} has no width; give a whole number from 1 to 9999, or nothing"
+            )
         width, prep = int(shape or 32), Prep(size=64, interpolation="bilinear")
         net = Backbone(SmallCNN(width), 8 * width, prep, "small:cnn", f"small:{name}")
         net.first_weights = net.weights_hash()
         return net
-    if kind != "gru" or not shape: raise BackboneError(f"there are small:cnn for pictures and text_body(data) for texts; {name!r} is neither")
+    if kind != "gru" or not shape:
+        raise BackboneError(
+            f"there are small:cnn for pictures and text_body(data) for texts; {name!r} is neither"
+        )
     shape = check_fields(json.loads(shape), _SHAPE, "the architecture in config.json")
     net = Backbone(SmallGRU(**shape), 2 * shape["width"], TextPrep(), "small:gru", f"small:{name}")
     net.first_weights = net.weights_hash()
     return net
+
 
 def text_body(
     data: Data,  # texts; the words are those of its training rows
@@ -128,17 +144,36 @@ def text_body(
     "A recurrent network for texts that knows the words of these data, each Chinese character for itself, and nothing else."
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
-    if data.task.modality != "text": raise UsageError(f"text_body reads texts and the data are {data.task.modality}; choose small:cnn for pictures, table_body for tables")
+
+    if data.task.modality != "text":
+        raise UsageError(
+            f"text_body reads texts and the data are {data.task.modality}; choose small:cnn for pictures, table_body for tables"
+        )
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1}, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    tokenizer.normalizer, tokenizer.pre_tokenizer = (
+        normalizers.BertNormalizer(),
+        pre_tokenizers.BertPreTokenizer(),
+    )
     count = {}
     for i in data.train.ids:
         for text in [data.items[i]] if isinstance(data.items[i], str) else data.items[i]:
-            for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)): count[word] = count.get(word, 0) + 1
-    common = sorted((w for w, n in count.items() if n > 1), key=lambda w: (-count[w], w))[:words - 2]
-    tokenizer.model = models.WordLevel({w: k for k, w in enumerate(["[PAD]", "[UNK]", *common])}, unk_token="[UNK]")
+            for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(
+                tokenizer.normalizer.normalize_str(text)
+            ):
+                count[word] = count.get(word, 0) + 1
+    common = sorted((w for w, n in count.items() if n > 1), key=lambda w: (-count[w], w))[
+        : words - 2
+    ]
+    tokenizer.model = models.WordLevel(
+        {w: k for k, w in enumerate(["[PAD]", "[UNK]", *common])}, unk_token="[UNK]"
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _small(f"gru:{json.dumps({'words': len(common) + 2, 'embedding': embedding, 'width': width, 'dropout': dropout})}", False)
-    net.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=100_000)
+        net = _small(
+            f"gru:{json.dumps({'words': len(common) + 2, 'embedding': embedding, 'width': width, 'dropout': dropout})}",
+            False,
+        )
+    net.tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=100_000
+    )
     return net

@@ -15,31 +15,48 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..augment.images import to_device
-from .backbone import KINDS_OF_BODY, Backbone, BackboneError, _blocks, fill_frames, held_frames, list_backbones, load_backbone, register_source, tensors_hash
-from ..data.dataset import Data# noqa: F401 others import from here
 from ..core import patch_to
-from ..params import nearest  # noqa: F401
-from ..runfolder import Progress
+from ..data.dataset import Data
 from ..inputs.sounds import Sounds, SpeechPrep
+from ftkit.models.backbone import (
+    KINDS_OF_BODY,
+    Backbone,
+    BackboneError,
+    _blocks,
+    fill_frames,
+    held_frames,
+    register_source,
+)
+from ..runfolder import Progress
 
 # %% ../../nbs/models/02_speech.ipynb #93deebe4
 class Mel(nn.Module):
     "Waves (B,N) at 16 kHz to power in bands of the mel scale (B,bands,1+N//160), never in half precision."
+
     def __init__(self, bands: int):
         from transformers.audio_utils import mel_filter_bank
+
         super().__init__()
         bank = mel_filter_bank(201, bands, 0.0, 8000.0, 16000, norm="slaney", mel_scale="slaney")
         self.register_buffer("bank", torch.tensor(bank.T, dtype=torch.float32), persistent=False)
         self.register_buffer("bell", torch.hann_window(400), persistent=False)
+
     def forward(self, waves):
         with torch.autocast(waves.device.type, enabled=False):
             x = F.pad(F.pad(waves[:, None], (200, 0), mode="reflect")[:, 0], (0, 200))
-            return self.bank @ torch.stft(x, 400, 160, window=self.bell, center=False, return_complex=True).abs().square()
+            return (
+                self.bank
+                @ torch.stft(x, 400, 160, window=self.bell, center=False, return_complex=True)
+                .abs()
+                .square()
+            )
 
 # %% ../../nbs/models/02_speech.ipynb #3da97948
 class SpeechBackbone(Backbone):
     "A body for recordings: to frames (B,T,width), or to features (B,n_features)."
-    def __init__(self,
+
+    def __init__(
+        self,
         body: nn.Module,  # (waves (B,N), which frames are the recording's (B,T) bool) -> (B,T,width)
         width: int,
         prep: SpeechPrep,
@@ -49,143 +66,275 @@ class SpeechBackbone(Backbone):
     ):
         super().__init__(body, width * (1 + spread), prep, name, architecture)
         self.width, self.spread, self.most = width, spread, prep.max_seconds
+
     def frames(self, x: dict) -> torch.Tensor:  # network input -> (B,T,width) float32
         "What is heard, piece behind piece; zeros behind the end."
         h, on = self._heard(**x)
-        if "rows" not in x: return h
+        if "rows" not in x:
+            return h
         n = torch.bincount(x["rows"], weights=x["frames"].double()).long()
         out = h.new_zeros(len(n), int(n.max()), h.shape[2])
-        return out.masked_scatter((torch.arange(out.shape[1], device=h.device) < n[:, None])[..., None], h[on])
+        return out.masked_scatter(
+            (torch.arange(out.shape[1], device=h.device) < n[:, None])[..., None], h[on]
+        )
+
     def _heard(self, frames, waves=None, below=None, **_) -> tuple[torch.Tensor, torch.Tensor]:
         "Frames of each piece, and which of them count."
         length = below[0].shape[1] if below else int(self.prep.frames(waves.shape[1]))
         on = torch.arange(length, device=frames.device) < frames[:, None]
-        h = self.body(None, on, below=(below[0], _blocks(self, below[1])[1])) if below else self.body(waves, on)
+        h = (
+            self.body(None, on, below=(below[0], _blocks(self, below[1])[1]))
+            if below
+            else self.body(waves, on)
+        )
         return torch.where(on[..., None], h.float(), 0.0), on
+
     def _pooled(self, rows=None, **x) -> torch.Tensor:
         h, on = self._heard(**x)
         n = x["frames"][:, None]
         f = h.sum(1) / n
-        if self.spread: f = torch.cat([f, torch.where(on[..., None], h - f[:, None], 0.0).square().sum(1).div(n).sqrt()], 1)
-        return f if rows is None else f.new_zeros(int(rows[-1]) + 1, f.shape[1]).index_add(0, rows, f) / torch.bincount(rows)[:, None]
+        if self.spread:
+            f = torch.cat(
+                [f, torch.where(on[..., None], h - f[:, None], 0.0).square().sum(1).div(n).sqrt()],
+                1,
+            )
+        return (
+            f
+            if rows is None
+            else f.new_zeros(int(rows[-1]) + 1, f.shape[1]).index_add(0, rows, f)
+            / torch.bincount(rows)[:, None]
+        )
 
 # %% ../../nbs/models/02_speech.ipynb #946363ba
 @patch_to(SpeechBackbone)
 def layers(self) -> dict[str, int]:
     "Number of the layer of each parameter, from 0 at the input."
     names = [name for name, _ in self.body.named_parameters()]
-    blocks = {name: int(m[1]) + 1 for name in names if (m := re.match(r"encoder\.layers\.(\d+)\.", name))}
+    blocks = {
+        name: int(m[1]) + 1 for name in names if (m := re.match(r"encoder\.layers\.(\d+)\.", name))
+    }
     behind = getattr(self.body, "behind", "nothing")
-    return Backbone.layers(self) if not blocks else {name: blocks.get(name, max(blocks.values()) if name.startswith(behind) else 0) for name in names}
+    return (
+        Backbone.layers(self)
+        if not blocks
+        else {
+            name: blocks.get(name, max(blocks.values()) if name.startswith(behind) else 0)
+            for name in names
+        }
+    )
+
 
 @patch_to(SpeechBackbone)
 def attend(self, how: str) -> None:
     "Compute attention by `sdpa` (fused) or `eager` (plain products)."
     net = getattr(self.body, "encoder", None)
-    if getattr(net, "_supports_sdpa", False): net.set_attn_implementation(how)
+    if getattr(net, "_supports_sdpa", False):
+        net.set_attn_implementation(how)
+
 
 @patch_to(SpeechBackbone)
 def inputs(self, data: Data) -> Sounds:
     "All rows of the data as this body reads them."
-    if self.prep.max_seconds > self.most: raise BackboneError(f"max_seconds is {self.prep.max_seconds:g} and {self.name} reads at most {self.most:g} s at once; choose less, longer recordings are read in pieces")
+    if self.prep.max_seconds > self.most:
+        raise BackboneError(
+            f"max_seconds is {self.prep.max_seconds:g} and {self.name} reads at most {self.most:g} s at once; choose less, longer recordings are read in pieces"
+        )
     return Backbone.inputs(self, data)
+
 
 @patch_to(SpeechBackbone)
 def _until(self, layers: int):
     "A function network input -> (B,T,width): what leaves the lowest layers; None if this body cannot start there."
     blocks, n = _blocks(self, layers)
-    if not hasattr(self.body, "front") or not 0 < n < len(blocks): return None
-    def forward(x): return self.body(x["waves"], torch.arange(int(self.prep.frames(x["waves"].shape[1])), device=x["frames"].device) < x["frames"][:, None], until=n)
+    if not hasattr(self.body, "front") or not 0 < n < len(blocks):
+        return None
+
+    def forward(x):
+        return self.body(
+            x["waves"],
+            torch.arange(int(self.prep.frames(x["waves"].shape[1])), device=x["frames"].device)
+            < x["frames"][:, None],
+            until=n,
+        )
+
     return forward
 
 # %% ../../nbs/models/02_speech.ipynb #af05e983
 class WhisperFrames(nn.Module):
     "Whisper's encoder over recordings of any length up to 30 s."
+
     behind = "encoder.layer_norm"
+
     def __init__(self, encoder):
         super().__init__()
-        self.encoder, self.config, self.mel = encoder, encoder.config, Mel(encoder.config.num_mel_bins)
+        self.encoder, self.config, self.mel = (
+            encoder,
+            encoder.config,
+            Mel(encoder.config.num_mel_bins),
+        )
+
     def front(self, waves: torch.Tensor) -> torch.Tensor:  # (B,N) -> (B,T,F)
         "What the blocks read: the spectrum in two convolutions, and places."
         level = self.mel(waves)[..., :-1].clamp_min(1e-10).log10()
         level = (torch.maximum(level, level.amax((1, 2), keepdim=True) - 8) + 4) / 4
         h = F.gelu(self.encoder.conv2(F.gelu(self.encoder.conv1(level)))).transpose(1, 2)
-        return h + self.encoder.embed_positions.weight[:h.shape[1]]
+        return h + self.encoder.embed_positions.weight[: h.shape[1]]
+
     def forward(self, waves, on, below: tuple | None = None, until: int | None = None):
         h, first = below or (self.front(waves), 0)
-        away = torch.zeros(on.shape, dtype=h.dtype, device=h.device).masked_fill(~on, torch.finfo(h.dtype).min)[:, None, None].expand(-1, 1, on.shape[1], -1)
-        for block in self.encoder.layers[first:until]: h = block(h, away)
+        away = (
+            torch.zeros(on.shape, dtype=h.dtype, device=h.device)
+            .masked_fill(~on, torch.finfo(h.dtype).min)[:, None, None]
+            .expand(-1, 1, on.shape[1], -1)
+        )
+        for block in self.encoder.layers[first:until]:
+            h = block(h, away)
         return self.encoder.layer_norm(h) if until is None else h
+
 
 def _whisper(name: str, pretrained: bool, config, options: dict) -> SpeechBackbone:
     from transformers import AutoModel
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
-    encoder = AutoModel.from_pretrained(name, dtype=torch.float32, **options).encoder if pretrained else WhisperEncoder(config)
-    return SpeechBackbone(WhisperFrames(encoder), config.d_model, SpeechPrep(window=160, hop=320, max_seconds=config.max_source_positions / 50), name, f"hf:{name}")
+
+    encoder = (
+        AutoModel.from_pretrained(name, dtype=torch.float32, **options).encoder
+        if pretrained
+        else WhisperEncoder(config)
+    )
+    return SpeechBackbone(
+        WhisperFrames(encoder),
+        config.d_model,
+        SpeechPrep(window=160, hop=320, max_seconds=config.max_source_positions / 50),
+        name,
+        f"hf:{name}",
+    )
+
 
 KINDS_OF_BODY["whisper"] = _whisper
 
 # %% ../../nbs/models/02_speech.ipynb #88994dfe
 class WaveFrames(nn.Module):
     "wav2vec2 and its kin."
+
     def __init__(self, net):
         super().__init__()
-        self.feature_extractor, self.feature_projection, self.encoder, self.config = net.feature_extractor, net.feature_projection, net.encoder, net.config
+        self.feature_extractor, self.feature_projection, self.encoder, self.config = (
+            net.feature_extractor,
+            net.feature_projection,
+            net.encoder,
+            net.config,
+        )
         self.config.layerdrop = 0.0  # no layer is left out at random
+
     def forward(self, waves, on):
-        h = self.feature_projection(self.feature_extractor(F.pad(waves, (0, self.config.inputs_to_logits_ratio))).transpose(1, 2))
+        h = self.feature_projection(
+            self.feature_extractor(F.pad(waves, (0, self.config.inputs_to_logits_ratio))).transpose(
+                1, 2
+            )
+        )
         h = h[0] if isinstance(h, tuple) else h
-        return self.encoder(h, attention_mask=F.pad(on, (0, 1)))[0][:, :-1]  # one frame more, so that there is always something to mask
+        return self.encoder(h, attention_mask=F.pad(on, (0, 1)))[0][
+            :, :-1
+        ]  # one frame more, so that there is always something to mask
+
 
 def _waves(name: str, pretrained: bool, config, options: dict) -> SpeechBackbone:
     from transformers import AutoFeatureExtractor, AutoModel
-    net = AutoModel.from_pretrained(name, dtype=torch.float32, **options) if pretrained else AutoModel.from_config(config, trust_remote_code=False)
-    try: normalise = bool(AutoFeatureExtractor.from_pretrained(name, **options).do_normalize)
-    except (OSError, ValueError): normalise = config.feat_extract_norm == "layer"
+
+    net = (
+        AutoModel.from_pretrained(name, dtype=torch.float32, **options)
+        if pretrained
+        else AutoModel.from_config(config, trust_remote_code=False)
+    )
+    try:
+        normalise = bool(AutoFeatureExtractor.from_pretrained(name, **options).do_normalize)
+    except (OSError, ValueError):
+        normalise = config.feat_extract_norm == "layer"
     window, hop = 1, 1
-    for kernel, stride in zip(config.conv_kernel, config.conv_stride): window, hop = window + (kernel - 1) * hop, hop * stride
-    return SpeechBackbone(WaveFrames(net), config.hidden_size, SpeechPrep(window=window, hop=hop, normalise=normalise), name, f"hf:{name}")
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride):
+        window, hop = window + (kernel - 1) * hop, hop * stride
+    return SpeechBackbone(
+        WaveFrames(net),
+        config.hidden_size,
+        SpeechPrep(window=window, hop=hop, normalise=normalise),
+        name,
+        f"hf:{name}",
+    )
+
 
 KINDS_OF_BODY |= dict.fromkeys(("wav2vec2", "hubert", "wavlm"), _waves)
 
 # %% ../../nbs/models/02_speech.ipynb #16102c13
 class VoiceFrames(nn.Module):
     "Three LSTMs over 40 bands; the power itself, without a logarithm, as it was trained."
+
     def __init__(self):
         super().__init__()
-        self.mel, self.lstm, self.linear = Mel(40), nn.LSTM(40, 256, 3, batch_first=True), nn.Linear(256, 256)
-    def forward(self, waves, on): return F.relu(self.linear(self.lstm(self.mel(waves)[..., :on.shape[1]].transpose(1, 2))[0]))
+        self.mel, self.lstm, self.linear = (
+            Mel(40),
+            nn.LSTM(40, 256, 3, batch_first=True),
+            nn.Linear(256, 256),
+        )
+
+    def forward(self, waves, on):
+        return F.relu(
+            self.linear(self.lstm(self.mel(waves)[..., : on.shape[1]].transpose(1, 2))[0])
+        )
+
 
 class LogMel(nn.Module):
     "The level in each band, in powers of ten."
+
     def __init__(self, bands: int):
         super().__init__()
         self.mel = Mel(bands)
-    def forward(self, waves, on): return self.mel(waves)[..., :on.shape[1]].clamp_min(1e-10).log10().transpose(1, 2)
+
+    def forward(self, waves, on):
+        return self.mel(waves)[..., : on.shape[1]].clamp_min(1e-10).log10().transpose(1, 2)
+
 
 @register_source("resemblyzer")
-def _voice(name: str, pretrained: bool) -> SpeechBackbone: return SpeechBackbone(VoiceFrames(), 256, SpeechPrep(window=0, hop=160), "resemblyzer", "resemblyzer:")
+def _voice(name: str, pretrained: bool) -> SpeechBackbone:
+    return SpeechBackbone(
+        VoiceFrames(), 256, SpeechPrep(window=0, hop=160), "resemblyzer", "resemblyzer:"
+    )
+
 
 @register_source("log_mel")
-def _log_mel(name: str, pretrained: bool) -> SpeechBackbone: return SpeechBackbone(LogMel(80), 80, SpeechPrep(window=0, hop=160), "log_mel", "log_mel:", spread=True)
+def _log_mel(name: str, pretrained: bool) -> SpeechBackbone:
+    return SpeechBackbone(
+        LogMel(80), 80, SpeechPrep(window=0, hop=160), "log_mel", "log_mel:", spread=True
+    )
 
 # %% ../../nbs/models/02_speech.ipynb #b9c24eb3
 class Frames:
     "Frames of some rows, one row behind the other."
+
     unit = "frames"
-    def __init__(self,
+
+    def __init__(
+        self,
         held: np.ndarray,  # (T,F) float32, may be memory-mapped
         lengths: np.ndarray,  # (N,) frames of each row
-    ): self.held, self.lengths, self.ends = held, lengths, np.cumsum(lengths)
-    def __len__(self): return len(self.lengths)
-    def row(self, i: int) -> np.ndarray: return self.held[self.ends[i] - self.lengths[i]:self.ends[i]]
+    ):
+        self.held, self.lengths, self.ends = held, lengths, np.cumsum(lengths)
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def row(self, i: int) -> np.ndarray:
+        return self.held[self.ends[i] - self.lengths[i] : self.ends[i]]
+
     def batch(self, ids: np.ndarray, device) -> torch.Tensor:  # (B,T,F), zeros behind the end
         out = np.zeros((len(ids), int(self.lengths[ids].max()), self.held.shape[1]), np.float32)
-        for o, i in zip(out, ids): o[:self.lengths[i]] = self.row(i)
+        for o, i in zip(out, ids):
+            o[: self.lengths[i]] = self.row(i)
         return to_device(out, device)
 
+
 @patch_to(SpeechBackbone)
-def hear(self,
+def hear(
+    self,
     rows: Sounds,
     ids: np.ndarray,  # (B,) row numbers
     device: torch.device | str = "cpu",
@@ -195,15 +344,38 @@ def hear(self,
 ) -> Frames:  # of these rows, in their order
     "Frames in canonical batches: those of a row depend on itself alone."
     n = rows.lengths[np.asarray(ids, int)]
-    return Frames(fill_frames(np.zeros((int(n.sum()), self.width), np.float32), rows, ids, lambda x: self._heard(**x)[0], torch.device(device), chunk, progress, ranks), n)
+    return Frames(
+        fill_frames(
+            np.zeros((int(n.sum()), self.width), np.float32),
+            rows,
+            ids,
+            lambda x: self._heard(**x)[0],
+            torch.device(device),
+            chunk,
+            progress,
+            ranks,
+        ),
+        n,
+    )
+
 
 def frame_features(
     backbone: SpeechBackbone,
     data: Data,
     device: torch.device | str = "cpu",
-    rows: Sounds | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    rows: Sounds
+    | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
 ) -> Frames:  # of all rows
     "What the frozen body hears in every row, computed once for all runs."
     rows = backbone.inputs(data) if rows is None else rows
-    held = held_frames(backbone, data, rows, torch.device(device), lambda x: backbone._heard(**x)[0], backbone.width, "frames", {"weights": backbone.weights_hash(), "body": backbone.architecture})
+    held = held_frames(
+        backbone,
+        data,
+        rows,
+        torch.device(device),
+        lambda x: backbone._heard(**x)[0],
+        backbone.width,
+        "frames",
+        {"weights": backbone.weights_hash(), "body": backbone.architecture},
+    )
     return Frames(held, rows.lengths)

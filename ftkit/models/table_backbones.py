@@ -12,98 +12,203 @@ import numpy as np
 import torch
 from torch import nn
 
-from .backbone import Backbone, BackboneError, register_source
 from ..core import UsageError
-from .manifest import check_fields, listed, number, whole
 from ..data.dataset import Data
+from .backbone import Backbone, BackboneError, register_source
+from .manifest import check_fields, listed, number, whole
 from .tables import TablePrep, fit_prep
 
 # %% ../../nbs/models/06_table_backbones.ipynb #eeae953c
 BINS = 16  # quantile bins of a number
 
+
 class TableInputs(nn.Module):
     "What both bodies do first: numbers and codes told apart, missing numbers marked."
-    def __init__(self,
+
+    def __init__(
+        self,
         numbers: int,  # how many
         sizes: tuple[int, ...],  # codes of each category
     ):
         super().__init__()
         self.numbers, self.sizes = numbers, tuple(sizes)
-        self.register_buffer("first", torch.tensor(np.concatenate([[0], np.cumsum(sizes)])[:-1], dtype=torch.int64))
-    def forward(self, x):  # (B,F) -> (B,numbers) without gaps, (B,numbers) bool where one is missing, (B,categories) rows of one table of embeddings
-        number = x[:, :self.numbers]
-        return number.nan_to_num(), number.isnan(), x[:, self.numbers:].long() + self.first
+        self.register_buffer(
+            "first", torch.tensor(np.concatenate([[0], np.cumsum(sizes)])[:-1], dtype=torch.int64)
+        )
+
+    def forward(
+        self, x
+    ):  # (B,F) -> (B,numbers) without gaps, (B,numbers) bool where one is missing, (B,categories) rows of one table of embeddings
+        number = x[:, : self.numbers]
+        return number.nan_to_num(), number.isnan(), x[:, self.numbers :].long() + self.first
+
 
 class TableMLP(nn.Module):
     "Numbers in bins, embedded categories, then layers of equal width."
-    def __init__(self, numbers: int, sizes: tuple[int, ...], width: int = 256, layers: int = 3, dropout: float = 0.1, embedding: int = 16):
+
+    def __init__(
+        self,
+        numbers: int,
+        sizes: tuple[int, ...],
+        width: int = 256,
+        layers: int = 3,
+        dropout: float = 0.1,
+        embedding: int = 16,
+    ):
         super().__init__()
         self.inputs = TableInputs(numbers, sizes)
-        self.register_buffer("edges", torch.linspace(-2, 2, BINS + 1).repeat(numbers, 1))  # (numbers, BINS+1)
+        self.register_buffer(
+            "edges", torch.linspace(-2, 2, BINS + 1).repeat(numbers, 1)
+        )  # (numbers, BINS+1)
         self.categories = nn.Embedding(max(1, sum(sizes)), embedding)
         sides = [numbers * (BINS + 2) + len(sizes) * embedding] + [width] * layers
-        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Dropout(dropout)) for a, b in zip(sides, sides[1:]))
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Dropout(dropout))
+            for a, b in zip(sides, sides[1:])
+        )
+
     def forward(self, x):
         number, missing, code = self.inputs(x)
         low, high = self.edges[:, :-1], self.edges[:, 1:]
-        through = ((number[..., None] - low) / (high - low).clamp_min(1e-6)).clamp(0, 1) * ~missing[..., None]  # (B,numbers,BINS)
-        h = torch.cat([number.clamp(-8, 8), missing.float(), through.flatten(1), self.categories(code).flatten(1)], 1)
-        for layer in self.layers: h = layer(h)
+        through = ((number[..., None] - low) / (high - low).clamp_min(1e-6)).clamp(0, 1) * ~missing[
+            ..., None
+        ]  # (B,numbers,BINS)
+        h = torch.cat(
+            [
+                number.clamp(-8, 8),
+                missing.float(),
+                through.flatten(1),
+                self.categories(code).flatten(1),
+            ],
+            1,
+        )
+        for layer in self.layers:
+            h = layer(h)
         return h
 
 # %% ../../nbs/models/06_table_backbones.ipynb #b40482a7
 class FeatureTokenizer(nn.Module):
     "A token for each column, and one more that gathers what the others say."
-    def __init__(self, numbers: int, sizes: tuple[int, ...], width: int = 64, layers: int = 3, dropout: float = 0.1):
+
+    def __init__(
+        self,
+        numbers: int,
+        sizes: tuple[int, ...],
+        width: int = 64,
+        layers: int = 3,
+        dropout: float = 0.1,
+    ):
         super().__init__()
         self.inputs = TableInputs(numbers, sizes)
-        self.slope, self.offset, self.gap, self.gather = (nn.Parameter(torch.randn(n, width) * .1) for n in (numbers, numbers, numbers, 1))
+        self.slope, self.offset, self.gap, self.gather = (
+            nn.Parameter(torch.randn(n, width) * 0.1) for n in (numbers, numbers, numbers, 1)
+        )
         self.categories = nn.Embedding(max(1, sum(sizes)), width)
-        nn.init.normal_(self.categories.weight, std=.1)
-        self.layers = nn.ModuleList(nn.TransformerEncoderLayer(width, 8 if width % 8 == 0 else 1, 2 * width, dropout, "gelu", batch_first=True, norm_first=True) for _ in range(layers))
+        nn.init.normal_(self.categories.weight, std=0.1)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width,
+                8 if width % 8 == 0 else 1,
+                2 * width,
+                dropout,
+                "gelu",
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
+
     def forward(self, x):
         number, missing, code = self.inputs(x)
-        tokens = torch.where(missing[..., None], self.gap, number.clamp(-8, 8)[..., None] * self.slope + self.offset)
+        tokens = torch.where(
+            missing[..., None], self.gap, number.clamp(-8, 8)[..., None] * self.slope + self.offset
+        )
         h = torch.cat([self.gather.expand(len(x), 1, -1), tokens, self.categories(code)], 1)
-        for layer in self.layers: h = layer(h)
+        for layer in self.layers:
+            h = layer(h)
         return self.norm(h[:, 0])
 
 # %% ../../nbs/models/06_table_backbones.ipynb #0ef7d97c
 class FactorisationMachine(nn.Module):
     "A vector for each cell; what two columns say together is the product of their vectors, summed over all pairs, beside what each says alone."
-    def __init__(self, numbers: int, sizes: tuple[int, ...], width: int = 32, layers: int = 1, dropout: float = 0.1):
+
+    def __init__(
+        self,
+        numbers: int,
+        sizes: tuple[int, ...],
+        width: int = 32,
+        layers: int = 1,
+        dropout: float = 0.1,
+    ):
         super().__init__()
         self.inputs = TableInputs(numbers, sizes)
-        self.slope, self.gap = (nn.Parameter(torch.randn(numbers, width) * .05) for _ in range(2))
-        self.categories, self.alone = nn.Embedding(max(1, sum(sizes)), width), nn.Embedding(max(1, sum(sizes)), width)
-        for table in (self.categories, self.alone): nn.init.normal_(table.weight, std=.05)
+        self.slope, self.gap = (nn.Parameter(torch.randn(numbers, width) * 0.05) for _ in range(2))
+        self.categories, self.alone = (
+            nn.Embedding(max(1, sum(sizes)), width),
+            nn.Embedding(max(1, sum(sizes)), width),
+        )
+        for table in (self.categories, self.alone):
+            nn.init.normal_(table.weight, std=0.05)
         self.own, self.drop = nn.Linear(max(1, numbers), width), nn.Dropout(dropout)
+
     def forward(self, x):
         number, missing, code = self.inputs(x)
-        v = torch.cat([torch.where(missing[..., None], self.gap, number.clamp(-8, 8)[..., None] * self.slope), self.categories(code)], 1)  # (B,F,width)
+        v = torch.cat(
+            [
+                torch.where(
+                    missing[..., None], self.gap, number.clamp(-8, 8)[..., None] * self.slope
+                ),
+                self.categories(code),
+            ],
+            1,
+        )  # (B,F,width)
         pairs = (v.sum(1).square() - v.square().sum(1)) / 2
-        alone = self.alone(code).sum(1) + (self.own(number.clamp(-8, 8)) if self.inputs.numbers else 0)
+        alone = self.alone(code).sum(1) + (
+            self.own(number.clamp(-8, 8)) if self.inputs.numbers else 0
+        )
         return torch.cat([self.drop(pairs), self.drop(alone)], 1)
 
 # %% ../../nbs/models/06_table_backbones.ipynb #3c57bbcc
-BODIES = {"mlp": TableMLP, "factorisation_machine": FactorisationMachine, "feature_tokenizer": FeatureTokenizer}
-_SHAPE = {"numbers": whole(0, 10**6), "sizes": listed(whole(2, 10**7), most=10**5), "width": whole(1, 10**5), "layers": whole(1, 256), "dropout": number(0, 0.999)}
+BODIES = {
+    "mlp": TableMLP,
+    "factorisation_machine": FactorisationMachine,
+    "feature_tokenizer": FeatureTokenizer,
+}
+_SHAPE = {
+    "numbers": whole(0, 10**6),
+    "sizes": listed(whole(2, 10**7), most=10**5),
+    "width": whole(1, 10**5),
+    "layers": whole(1, 256),
+    "dropout": number(0, 0.999),
+}
 _WIDTHS = {"mlp": 256, "factorisation_machine": 32, "feature_tokenizer": 64}
+
 
 @register_source("table")
 def _table(name: str, pretrained: bool) -> Backbone:
     "`table:mlp:{…}`: a body without weights, of the shape that an artifact says."
     kind, _, shape = name.partition(":")
-    if kind not in BODIES or not shape: raise BackboneError(f"a body of tables is made for its columns: table_body({kind or 'mlp'!r}, data); there are {', '.join(BODIES)}")
+    if kind not in BODIES or not shape:
+        raise BackboneError(
+            f"a body of tables is made for its columns: table_body({kind or 'mlp'!r}, data); there are {', '.join(BODIES)}"
+        )
     shape = check_fields(json.loads(shape), _SHAPE, "the architecture in config.json")
     body = BODIES[kind](**shape)
-    return Backbone(body, shape["width"] * (1 + (kind == "factorisation_machine")), TablePrep(), f"table:{kind}", f"table:{name}")
+    return Backbone(
+        body,
+        shape["width"] * (1 + (kind == "factorisation_machine")),
+        TablePrep(),
+        f"table:{kind}",
+        f"table:{name}",
+    )
+
 
 def table_body(
     name: str,  # mlp, factorisation_machine or feature_tokenizer
     data: Data,  # a table; scales, levels and bins are of its training rows
-    width: int | None = None,  # of its vectors; default: 256 of an mlp, 32 of a factorisation_machine, 64 of a feature_tokenizer
+    width: int
+    | None = None,  # of its vectors; default: 256 of an mlp, 32 of a factorisation_machine, 64 of a feature_tokenizer
     layers: int = 3,  # [1..]
     dropout: float = 0.1,  # [0..1)
     text_backbone: str | None = None,  # a body for columns of texts, which are left out without one
@@ -111,15 +216,35 @@ def table_body(
     ids: np.ndarray | None = None,  # rows to learn scales from; default: the training rows
 ) -> Backbone:
     "A network made for the columns of the data."
-    if name not in BODIES: raise UsageError(f"there is no body for tables {name!r}; there are {', '.join(BODIES)}")
-    if layers < 1: raise UsageError(f"layers is {layers}; it must be at least 1")
+    if name not in BODIES:
+        raise UsageError(f"there is no body for tables {name!r}; there are {', '.join(BODIES)}")
+    if layers < 1:
+        raise UsageError(f"layers is {layers}; it must be at least 1")
     prep = fit_prep(data, ids, text_backbone)
-    shape = {"numbers": prep.n_numbers, "sizes": prep.sizes, "width": width or _WIDTHS[name], "layers": layers, "dropout": dropout}
+    shape = {
+        "numbers": prep.n_numbers,
+        "sizes": prep.sizes,
+        "width": width or _WIDTHS[name],
+        "layers": layers,
+        "dropout": dropout,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = _table(f"{name}:{json.dumps(shape)}", False)
     net.prep = prep
     if name == "mlp" and prep.n_numbers:
-        x = prep.inputs(data).x[data.train.ids if ids is None else ids, :prep.n_numbers]
-        net.body.edges.copy_(torch.from_numpy(np.stack([np.quantile(v[~np.isnan(v)] if (~np.isnan(v)).any() else [0.0], np.linspace(0, 1, BINS + 1)) for v in x.T])))
+        x = prep.inputs(data).x[data.train.ids if ids is None else ids, : prep.n_numbers]
+        net.body.edges.copy_(
+            torch.from_numpy(
+                np.stack(
+                    [
+                        np.quantile(
+                            v[~np.isnan(v)] if (~np.isnan(v)).any() else [0.0],
+                            np.linspace(0, 1, BINS + 1),
+                        )
+                        for v in x.T
+                    ]
+                )
+            )
+        )
     return net

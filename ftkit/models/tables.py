@@ -14,20 +14,29 @@ import numpy as np
 import torch
 
 from ..augment.images import to_device
-from .backbone import in_chunks
+from ..augment.tables import TableAugment
+from ftkit.core import (
+    UsageError,
+    cache_folder,
+    fingerprint,
+    in_turn,
+    patch_to,
+    permutation,
+    say,
+    uniform,
+)
+from ..data.dataset import Data
+from .backbone import in_chunks, load_backbone
 from ..reading.cells import plain_cells
 from ..reading.columns import known_cells, table_style
-from ..samples.cache import build_entry, whole
-from ..core import UsageError, cache_folder, fingerprint, in_turn, patch_to, permutation, say, uniform
 from ..runfolder import Progress
-from .backbone import load_backbone
-from ..augment.tables import TableAugment
-from ..data.dataset import Data
+from ..samples.cache import build_entry, whole
 
 # %% ../../nbs/models/05_tables.ipynb #72dc9bfd
 @dataclasses.dataclass(frozen=True)
 class Feature:
     "One input of a model, or with a body the inputs of a text."
+
     name: str  # of the column
     kind: str  # number, date, text or category
     part: str = ""  # of a date: time (days since 1970), year, month, day, weekday or hour
@@ -38,31 +47,62 @@ class Feature:
     width: int = 1  # numbers it becomes
     form: str = ""  # how numbers or dates are written, as in `Column`
 
-    def __post_init__(self): object.__setattr__(self, "levels", tuple(self.levels))
-    def __str__(self): return f"{self.name} {self.part}".strip()
+    def __post_init__(self):
+        object.__setattr__(self, "levels", tuple(self.levels))
+
+    def __str__(self):
+        return f"{self.name} {self.part}".strip()
+
 
 @dataclasses.dataclass(frozen=True)
 class TablePrep:
     "How a table becomes a model's input; saved with the model."
+
     modality: ClassVar[str] = "tabular"
-    chunk: ClassVar[dict] = {"cpu": 256, "cuda": 4096, "mps": 1024}  # rows of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {
+        "cpu": 256,
+        "cuda": 4096,
+        "mps": 1024,
+    }  # rows of the canonical batch, by kind of device
     features: tuple[Feature, ...] = ()  # numbers, parts of dates and texts first, then categories
 
-    def __post_init__(self): object.__setattr__(self, "features", tuple(f if isinstance(f, Feature) else Feature(**f) for f in self.features))
-    def __str__(self): return f"{len({f.name for f in self.features})} columns"
+    def __post_init__(self):
+        object.__setattr__(
+            self,
+            "features",
+            tuple(f if isinstance(f, Feature) else Feature(**f) for f in self.features),
+        )
+
+    def __str__(self):
+        return f"{len({f.name for f in self.features})} columns"
+
     numbers = property(lambda self: [f for f in self.features if f.kind != "category"])
     categories = property(lambda self: [f for f in self.features if f.kind == "category"])
     n_numbers = property(lambda self: sum(f.width for f in self.numbers))
-    sizes = property(lambda self: tuple(len(f.levels) + 2 for f in self.categories))  # codes of each category: missing, another, its levels
-    names = property(lambda self: [str(f) if f.width == 1 else f"{f} {i}" for f in self.features for i in range(f.width)])  # of the inputs
+    sizes = property(
+        lambda self: tuple(len(f.levels) + 2 for f in self.categories)
+    )  # codes of each category: missing, another, its levels
+    names = property(
+        lambda self: [
+            str(f) if f.width == 1 else f"{f} {i}" for f in self.features for i in range(f.width)
+        ]
+    )  # of the inputs
 
 # %% ../../nbs/models/05_tables.ipynb #9cc5e37b
-_PARTS_OF_DATES = {"time": lambda d: d.to_numpy().astype("datetime64[s]").astype(float) / 86400, "year": lambda d: d.dt.year, "month": lambda d: d.dt.month, "day": lambda d: d.dt.day,
-                   "weekday": lambda d: d.dt.day_of_week, "hour": lambda d: d.dt.hour}
+_PARTS_OF_DATES = {
+    "time": lambda d: d.to_numpy().astype("datetime64[s]").astype(float) / 86400,
+    "year": lambda d: d.dt.year,
+    "month": lambda d: d.dt.month,
+    "day": lambda d: d.dt.day,
+    "weekday": lambda d: d.dt.day_of_week,
+    "hour": lambda d: d.dt.hour,
+}
+
 
 def _date_part(dates, part: str) -> np.ndarray:
     "(N,) numbers, nan where the date is missing."
     return np.where(dates.isna(), np.nan, np.asarray(_PARTS_OF_DATES[part](dates), float))
+
 
 def fit_prep(
     data: Data,  # a table
@@ -75,18 +115,50 @@ def fit_prep(
     numbers, categories = [], []
     for c in cells.columns:
         v = cells.frame[c.name].iloc[ids]
-        if c.kind == "number": numbers.append(_scaled(Feature(c.name, "number", form=c.form), v.to_numpy(float)))
-        if c.kind == "date": numbers += [f for f in (_scaled(Feature(c.name, "date", part, form=c.form), _date_part(v, part)) for part in _PARTS_OF_DATES) if f.spread > 0]
-        if c.kind == "text" and text_backbone: numbers.append(Feature(c.name, "text", body=text_backbone, width=load_backbone(text_backbone).n_features))
-        if c.kind == "category": categories.append(Feature(c.name, "category", levels=tuple(sorted((n := v.value_counts()).index, key=lambda k: (-n[k], k))[:max_levels])))  # noqa: B023
+        if c.kind == "number":
+            numbers.append(_scaled(Feature(c.name, "number", form=c.form), v.to_numpy(float)))
+        if c.kind == "date":
+            numbers += [
+                f
+                for f in (
+                    _scaled(Feature(c.name, "date", part, form=c.form), _date_part(v, part))
+                    for part in _PARTS_OF_DATES
+                )
+                if f.spread > 0
+            ]
+        if c.kind == "text" and text_backbone:
+            numbers.append(
+                Feature(
+                    c.name,
+                    "text",
+                    body=text_backbone,
+                    width=load_backbone(text_backbone).n_features,
+                )
+            )
+        if c.kind == "category":
+            categories.append(
+                Feature(
+                    c.name,
+                    "category",
+                    levels=tuple(
+                        sorted((n := v.value_counts()).index, key=lambda k: (-n[k], k))[:max_levels]
+                    ),
+                )
+            )  # noqa: B023
     numbers = [f if f.spread > 0 else dataclasses.replace(f, spread=1.0) for f in numbers]
-    if not numbers and not categories: raise UsageError(f"no column of {data.source} can be learned from ({', '.join(f'{c.name}: {c.kind}' for c in cells.columns)}); say what they hold, for example -p columns '{{\"{cells.columns[0].name}\": \"category\"}}'")
+    if not numbers and not categories:
+        raise UsageError(
+            f'no column of {data.source} can be learned from ({", ".join(f"{c.name}: {c.kind}" for c in cells.columns)}); say what they hold, for example -p columns \'{{"{cells.columns[0].name}": "category"}}\''
+        )
     return TablePrep((*numbers, *categories))
+
 
 def _scaled(f: Feature, v: np.ndarray) -> Feature:
     "With mean and spread; 0 where all are alike."
     v = v[~np.isnan(v)]
-    return dataclasses.replace(f, mean=float(v.mean()) if len(v) else 0.0, spread=float(v.std()) if len(v) else 0.0)
+    return dataclasses.replace(
+        f, mean=float(v.mean()) if len(v) else 0.0, spread=float(v.std()) if len(v) else 0.0
+    )
 
 # %% ../../nbs/models/05_tables.ipynb #9aa70b17
 def text_features(
@@ -96,20 +168,30 @@ def text_features(
     "What a body makes of texts, computed once for all runs."
     held = sorted({t for t in texts if t})
     body = load_backbone(name)
-    final = cache_folder("features") / f"texts-{fingerprint({'texts': held, 'weights': body.weights_hash(), 'prep': dataclasses.asdict(body.prep), 'threads': torch.get_num_threads(), 'torch': torch.__version__})}"
+    final = (
+        cache_folder("features")
+        / f"texts-{fingerprint({'texts': held, 'weights': body.weights_hash(), 'prep': dataclasses.asdict(body.prep), 'threads': torch.get_num_threads(), 'torch': torch.__version__})}"
+    )
     with in_turn(whole(final)):
         if not (final / "features.npy").exists():
             rows, bar = body.eval().prep.read(held, body.tokenizer), Progress("features", len(held))
-            with build_entry(final) as folder: np.save(folder / "features.npy", in_chunks(body, rows, np.arange(len(held)), progress=bar))
+            with build_entry(final) as folder:
+                np.save(
+                    folder / "features.npy",
+                    in_chunks(body, rows, np.arange(len(held)), progress=bar),
+                )
     os.utime(final)
     f, at = np.load(final / "features.npy"), {t: i for i, t in enumerate(held)}
     out = np.zeros((len(texts), body.n_features), np.float32)
     for i, t in enumerate(texts):
-        if t: out[i] = f[at[t]]
+        if t:
+            out[i] = f[at[t]]
     return out
 
+
 @patch_to(TablePrep)
-def encode(self,
+def encode(
+    self,
     frame,  # DataFrame of the columns, each in its type
 ) -> np.ndarray:  # (N,F) float32: scaled numbers, nan where missing; then codes, 0 missing, 1 another, 2… the levels
     "Cells as inputs."
@@ -117,71 +199,118 @@ def encode(self,
     k = 0
     for f in self.features:
         v = frame[f.name]
-        if f.kind == "text": out[:, k:k + f.width] = text_features(f.body, v.tolist())
+        if f.kind == "text":
+            out[:, k : k + f.width] = text_features(f.body, v.tolist())
         elif f.kind == "category":
             code = {level: i + 2 for i, level in enumerate(f.levels)}
             out[:, k] = np.where(v.isna(), 0, v.map(code).fillna(1).to_numpy(float))
-        else: out[:, k] = ((v.to_numpy(float) if f.kind == "number" else _date_part(v, f.part)) - f.mean) / f.spread
+        else:
+            out[:, k] = (
+                (v.to_numpy(float) if f.kind == "number" else _date_part(v, f.part)) - f.mean
+            ) / f.spread
         k += f.width
     return out
 
 # %% ../../nbs/models/05_tables.ipynb #6f914df3
 @patch_to(TablePrep)
-def decode(self,
+def decode(
+    self,
     x: np.ndarray,  # (N,F) as `encode` makes them
 ):  # DataFrame
     "Inputs as people read them."
     import pandas as pd
+
     out, k = {}, 0
     for f in self.features:
         v = x[:, k]
-        if f.kind == "category": out[str(f)] = [(None, "(another)", *f.levels)[int(i)] for i in v]
-        elif f.kind != "text": out[str(f)] = np.round(v.astype(float) * f.spread + f.mean, 6)
+        if f.kind == "category":
+            out[str(f)] = [(None, "(another)", *f.levels)[int(i)] for i in v]
+        elif f.kind != "text":
+            out[str(f)] = np.round(v.astype(float) * f.spread + f.mean, 6)
         k += f.width
     return pd.DataFrame(out)
 
+
 @patch_to(TablePrep)
-def spread(self,
+def spread(
+    self,
     x: np.ndarray,  # (N,F) as `encode` makes them
-) -> np.ndarray:  # (N,G) float32: numbers, 0 where missing; then 0 and 1 for each code of each category
+) -> (
+    np.ndarray
+):  # (N,G) float32: numbers, 0 where missing; then 0 and 1 for each code of each category
     "Inputs in which rows can be near one another."
-    hot = [np.eye(n, dtype=np.float32)[c.astype(int)] for n, c in zip(self.sizes, x[:, self.n_numbers:].T)]
-    return np.concatenate([np.nan_to_num(x[:, :self.n_numbers]), *hot], 1)
+    hot = [
+        np.eye(n, dtype=np.float32)[c.astype(int)]
+        for n, c in zip(self.sizes, x[:, self.n_numbers :].T)
+    ]
+    return np.concatenate([np.nan_to_num(x[:, : self.n_numbers]), *hot], 1)
 
 # %% ../../nbs/models/05_tables.ipynb #d2ad5f19
 class Tables:
     "Rows as a network reads them."
+
     lengths, noun, told = None, "rows", ()  # told: what could not be read of each row
-    def __init__(self,
+
+    def __init__(
+        self,
         x: np.ndarray,  # (N,F) float32
         prep: TablePrep,
-    ): self.x, self.prep = x, prep
-    def __len__(self): return len(self.x)
-    def batch(self,
+    ):
+        self.x, self.prep = x, prep
+
+    def __len__(self):
+        return len(self.x)
+
+    def batch(
+        self,
         ids: np.ndarray,  # (B,) row numbers
         device: torch.device,
         change=None,  # function (B,F) -> the same: augmentation
     ) -> torch.Tensor:  # (B,F) float32 on the device
         x = to_device(self.x[np.asarray(ids)], torch.device(device))
         return change(x) if change else x
+
     def canonical(self, ids: np.ndarray, chunk: int, device):
         "Pieces of the rows: (positions, how many of them count, network input)."
-        for at in (np.arange(i, min(i + chunk, len(ids))) for i in range(0, len(ids), chunk)): yield at, self.batch(np.resize(np.asarray(ids)[at], chunk), device)
-    def mix(self,
+        for at in (np.arange(i, min(i + chunk, len(ids))) for i in range(0, len(ids), chunk)):
+            yield at, self.batch(np.resize(np.asarray(ids)[at], chunk), device)
+
+    def mix(
+        self,
         x: torch.Tensor,  # (B,F)
         other: torch.Tensor,  # (B,F)
         share: torch.Tensor,  # (B,1) of `x`
         keys: tuple,  # of the draws, with the row numbers as the last
     ) -> torch.Tensor:  # (B,F)
         "MixUp: numbers are blended, a category is taken from one of the two, as often as its share says."
-        u = to_device(np.float32(uniform("mix", *keys[:-1], (keys[-1][:, None] * x.shape[1] + np.arange(x.shape[1])).view(np.uint64))), x.device)
+        u = to_device(
+            np.float32(
+                uniform(
+                    "mix",
+                    *keys[:-1],
+                    (keys[-1][:, None] * x.shape[1] + np.arange(x.shape[1])).view(np.uint64),
+                )
+            ),
+            x.device,
+        )
         number = torch.arange(x.shape[1], device=x.device) < self.prep.n_numbers
-        return torch.where(number, x * share + other * (1 - share), torch.where(u < share, x, other))
-    def units(self, ids) -> int: return len(ids)
-    def pool(self, f: np.ndarray, ids) -> np.ndarray: return f
+        return torch.where(
+            number, x * share + other * (1 - share), torch.where(u < share, x, other)
+        )
+
+    def units(self, ids) -> int:
+        return len(ids)
+
+    def pool(self, f: np.ndarray, ids) -> np.ndarray:
+        return f
+
     def notes(self, name: str) -> list[str]:
         "Categories with more levels than are learned."
-        return [f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told apart" for f in self.prep.categories if len(f.levels) >= 1000]
+        return [
+            f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told apart"
+            for f in self.prep.categories
+            if len(f.levels) >= 1000
+        ]
 
 # %% ../../nbs/models/05_tables.ipynb #bc94a284
 @patch_to(TablePrep)
@@ -189,40 +318,65 @@ def bound(self, data: Data, asked: dict) -> TablePrep:
     "As it is: `fit_prep` has seen the training rows."
     return self
 
+
 @patch_to(TablePrep)
 def inputs(self, data: Data, tokenizer=None) -> Tables:
     "All rows of the data."
     kinds = {c.name: c.kind for c in data.items.columns}
-    if all(kinds.get(f.name) == f.kind for f in self.features): return Tables(self.encode(data.items.frame), self)
+    if all(kinds.get(f.name) == f.kind for f in self.features):
+        return Tables(self.encode(data.items.frame), self)
     return self.read(data.items.frame)
 
 # %% ../../nbs/models/05_tables.ipynb #734220a2
 @patch_to(TablePrep)
-def read(self, sources, tokenizer=None) -> Tables:  # a DataFrame, a list of dictionaries, or a list of such, each read by itself
+def read(
+    self, sources, tokenizer=None
+) -> Tables:  # a DataFrame, a list of dictionaries, or a list of such, each read by itself
     "Rows that belong to no data; what could not be read, or was never seen in training, is told of each."
     import pandas as pd
-    if isinstance(sources, list) and any(hasattr(part, "columns") for part in sources): return _one_after_the_other([self.read(part) for part in sources])
-    features, tidy, held = {f.name: f for f in self.features}, lambda c: " ".join(str(c).split()), {}
-    if hasattr(sources, "columns"): table, told = sources.rename(columns=tidy).reset_index(drop=True), [[] for _ in range(len(sources))]
+
+    if isinstance(sources, list) and any(hasattr(part, "columns") for part in sources):
+        return _one_after_the_other([self.read(part) for part in sources])
+    features, tidy, held = (
+        {f.name: f for f in self.features},
+        lambda c: " ".join(str(c).split()),
+        {},
+    )
+    if hasattr(sources, "columns"):
+        table, told = (
+            sources.rename(columns=tidy).reset_index(drop=True),
+            [[] for _ in range(len(sources))],
+        )
     else:
         given = [{tidy(k): v for k, v in row.items()} for row in sources]
-        told = [[f"{n}: not given, counts as missing" for n in features if n not in row] for row in given]
+        told = [
+            [f"{n}: not given, counts as missing" for n in features if n not in row]
+            for row in given
+        ]
         table = pd.DataFrame(given)
-        if len(features.keys() & set(table.columns)): table = table.reindex(columns=list(dict.fromkeys([*table.columns, *features])))
-    if lost := [n for n in features if n not in table.columns]: raise UsageError(f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}")
+        if len(features.keys() & set(table.columns)):
+            table = table.reindex(columns=list(dict.fromkeys([*table.columns, *features])))
+    if lost := [n for n in features if n not in table.columns]:
+        raise UsageError(
+            f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}"
+        )
     table = plain_cells(table)
     style = table_style(table)
     for name, f in features.items():
         usual = (f.mean - 6 * f.spread, f.mean + 6 * f.spread) if f.kind == "number" else None
         held[name], odd = known_cells(table[name], f.kind, f.form, style, notes := [], usual)
-        for note in notes: say(note)
-        for i in np.flatnonzero(odd): told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")
+        for note in notes:
+            say(note)
+        for i in np.flatnonzero(odd):
+            told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")
         if f.kind == "category":
             held[name] = _same_truths(held[name], f.levels)
-            for i in np.flatnonzero(held[name].notna() & ~held[name].isin(f.levels)): told[i].append(f"{name}: {held[name].iloc[i][:40]!r} was not seen in training")
+            for i in np.flatnonzero(held[name].notna() & ~held[name].isin(f.levels)):
+                told[i].append(f"{name}: {held[name].iloc[i][:40]!r} was not seen in training")
     rows = Tables(self.encode(pd.DataFrame(held)), self)
     rows.told = ["; ".join(t) for t in told]
     return rows
+
 
 def _one_after_the_other(parts: list[Tables]) -> Tables:
     "Rows of several tables as one."
@@ -230,13 +384,20 @@ def _one_after_the_other(parts: list[Tables]) -> Tables:
     rows.told = [told for part in parts for told in part.told]
     return rows
 
+
 def _same_truths(cells, levels: tuple[str, ...]):
     "Truth values as the training table wrote them."
     for yes, no in (("true", "false"), ("yes", "no"), ("1", "0"), ("y", "n")):
         if set(levels) <= {yes, no, yes.upper(), no.upper(), yes.title(), no.title()} and levels:
             own = {v.lower(): v for v in levels}
-            known = {w: own.get(t) for t, words in ((yes, ("true", "yes", "1", "y")), (no, ("false", "no", "0", "n"))) for w in words}
-            return cells.map(lambda v: v if v is None or v in levels else known.get(str(v).lower()) or v)  # noqa: B023
+            known = {
+                w: own.get(t)
+                for t, words in ((yes, ("true", "yes", "1", "y")), (no, ("false", "no", "0", "n")))
+                for w in words
+            }
+            return cells.map(
+                lambda v: v if v is None or v in levels else known.get(str(v).lower()) or v
+            )  # noqa: B023
     return cells
 
 # %% ../../nbs/models/05_tables.ipynb #c6be5af7
@@ -249,14 +410,29 @@ def show_table_changes(
 ):
     "Training rows as they are, and below each what training will see of it, as a DataFrame."
     import pandas as pd
+
     ids, rows = data.train.ids[permutation(len(data.train), seed, "show")[:n]], prep.inputs(data)
-    changed = augment(torch.from_numpy(rows.x[ids]), ids, seed, 0, rows, classes_of(data), data.train.ids).numpy()
-    both = pd.concat([prep.decode(rows.x[ids]).assign(**{"": "as it is"}), prep.decode(changed).assign(**{"": "changed"})], keys=[0, 1]).swaplevel().sort_index()
+    changed = augment(
+        torch.from_numpy(rows.x[ids]), ids, seed, 0, rows, classes_of(data), data.train.ids
+    ).numpy()
+    both = (
+        pd.concat(
+            [
+                prep.decode(rows.x[ids]).assign(**{"": "as it is"}),
+                prep.decode(changed).assign(**{"": "changed"}),
+            ],
+            keys=[0, 1],
+        )
+        .swaplevel()
+        .sort_index()
+    )
     return both.set_index("", append=True).droplevel(1)
+
 
 def classes_of(
     data: Data,
 ) -> np.ndarray:
     "(N,) integers: classes, or which quarter a number lies in."
     from ftkit.data.dataset import _strata
+
     return _strata(data.labels, data.task.kind)

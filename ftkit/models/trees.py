@@ -17,13 +17,18 @@ from .manifest import ArtifactError
 def _within(ok: bool, what: str) -> None:
     "Refuse what does not hold."
     if not ok:
-        raise ArtifactError(f"the trees in model.skops are damaged: {what}; copy the whole folder again")
+        raise ArtifactError(
+            f"the trees in model.skops are damaged: {what}; copy the whole folder again"
+        )
 
 
 def _after_their_parent(children: np.ndarray, parents: np.ndarray, n: int) -> None:
     "Numbers of children: behind the parent, and inside the array."
     children = children.astype(np.int64)
-    _within(bool(((children > parents) & (children < n)).all()), "a node names a child that is no later node")
+    _within(
+        bool(((children > parents) & (children < n)).all()),
+        "a node names a child that is no later node",
+    )
 
 
 def check_tree(
@@ -36,19 +41,33 @@ def check_tree(
     n_features, n_classes, n_outputs = arguments
     nodes, values, n = state["nodes"], state["values"], state["node_count"]
     _within(type(n_features) is int and 0 < n_features <= 10**7, "their inputs cannot be counted")
-    _within(isinstance(n_classes, np.ndarray) and n_classes.dtype.kind == "i" and n_classes.ndim == 1, "their classes cannot be counted")
-    _within(type(n_outputs) is int and n_outputs == len(n_classes) == 1, "they give more than one output")
+    _within(
+        isinstance(n_classes, np.ndarray) and n_classes.dtype.kind == "i" and n_classes.ndim == 1,
+        "their classes cannot be counted",
+    )
+    _within(
+        type(n_outputs) is int and n_outputs == len(n_classes) == 1,
+        "they give more than one output",
+    )
     _within(0 < n_classes[0] <= 10**6, "their classes cannot be counted")
-    _within(isinstance(nodes, np.ndarray) and nodes.dtype == NODE_DTYPE and nodes.ndim == 1, "their nodes are of another kind")
+    _within(
+        isinstance(nodes, np.ndarray) and nodes.dtype == NODE_DTYPE and nodes.ndim == 1,
+        "their nodes are of another kind",
+    )
     _within(type(n) is int and n == len(nodes) > 0, "the number of nodes is another")
-    _within(type(state["max_depth"]) is int and 0 <= state["max_depth"] < n, "they are deeper than they have nodes")
+    _within(
+        type(state["max_depth"]) is int and 0 <= state["max_depth"] < n,
+        "they are deeper than they have nodes",
+    )
     right = isinstance(values, np.ndarray) and values.dtype == np.float64
     _within(right and values.shape == (n, 1, n_classes[0]), "their values have another shape")
     inner = np.flatnonzero(nodes["left_child"] != -1)
     for side in ("left_child", "right_child"):
         _after_their_parent(nodes[side][inner], inner, n)
     used = nodes["feature"][inner]
-    _within(bool(((used >= 0) & (used < n_features)).all()), "a node reads an input that is not there")
+    _within(
+        bool(((used >= 0) & (used < n_features)).all()), "a node reads an input that is not there"
+    )
 
 
 def check_boosting(
@@ -59,10 +78,14 @@ def check_boosting(
 
     mapper, n = model._bin_mapper, model._n_features
     categorical, edges = mapper.is_categorical_, mapper.bin_thresholds_
-    _within(type(n) is int and len(categorical) == len(edges) == n, "their inputs cannot be counted")
+    _within(
+        type(n) is int and len(categorical) == len(edges) == n, "their inputs cannot be counted"
+    )
     for k in np.flatnonzero(categorical):
         known = np.asarray(edges[k])
-        _within(bool(((known >= 0) & (known < 256)).all()), "a category has no number from 0 to 255")
+        _within(
+            bool(((known >= 0) & (known < 256)).all()), "a category has no number from 0 to 255"
+        )
     per_round = model.n_trees_per_iteration_
     for trees in model._predictors:
         _within(len(trees) == per_round, "a round has another number of trees")
@@ -73,16 +96,36 @@ def check_boosting(
 def _check_predictor(tree, n_features: int, categorical: np.ndarray, dtype) -> None:
     "One of them."
     nodes, sets = tree.nodes, tree.raw_left_cat_bitsets
-    _within(isinstance(nodes, np.ndarray) and nodes.dtype == dtype and nodes.ndim == 1 and len(nodes) > 0, "their nodes are of another kind")
-    _within(isinstance(sets, np.ndarray) and sets.dtype == np.uint32 and sets.ndim == 2 and sets.shape[1] == 8, "their sets of categories are of another kind")
+    _within(
+        isinstance(nodes, np.ndarray)
+        and nodes.dtype == dtype
+        and nodes.ndim == 1
+        and len(nodes) > 0,
+        "their nodes are of another kind",
+    )
+    _within(
+        isinstance(sets, np.ndarray)
+        and sets.dtype == np.uint32
+        and sets.ndim == 2
+        and sets.shape[1] == 8,
+        "their sets of categories are of another kind",
+    )
     inner = np.flatnonzero(nodes["is_leaf"] == 0)
     for side in ("left", "right"):
         _after_their_parent(nodes[side][inner], inner, len(nodes))
     used = nodes["feature_idx"][inner]
-    _within(bool(((used >= 0) & (used < n_features)).all()), "a node reads an input that is not there")
+    _within(
+        bool(((used >= 0) & (used < n_features)).all()), "a node reads an input that is not there"
+    )
     by_set = inner[nodes["is_categorical"][inner] != 0]
-    _within(bool((nodes["bitset_idx"][by_set] < len(sets)).all()), "a node reads a set that is not there")
-    _within(bool(np.asarray(categorical)[nodes["feature_idx"][by_set]].all()), "a node takes a number for a category")
+    _within(
+        bool((nodes["bitset_idx"][by_set] < len(sets)).all()),
+        "a node reads a set that is not there",
+    )
+    _within(
+        bool(np.asarray(categorical)[nodes["feature_idx"][by_set]].all()),
+        "a node takes a number for a category",
+    )
 
 # %% ../../nbs/models/12_trees.ipynb #2b94cb76
 TRUSTED = (
@@ -114,8 +157,14 @@ def load_pipeline(
     if n_classes:
         classes = np.asarray(pipeline.classes_)
         _within(classes.dtype.kind in "iu" and classes.ndim == 1, "their classes are no numbers")
-        _within(len(classes) > 0 and len(set(classes.tolist())) == len(classes), "their classes are named twice")
-        _within(bool(((classes >= 0) & (classes < n_classes)).all()), "they know other classes than labels.json")
+        _within(
+            len(classes) > 0 and len(set(classes.tolist())) == len(classes),
+            "their classes are named twice",
+        )
+        _within(
+            bool(((classes >= 0) & (classes < n_classes)).all()),
+            "they know other classes than labels.json",
+        )
     _try(pipeline, n_inputs, n_classes)
     return pipeline
 
@@ -129,10 +178,14 @@ def _built(path: Path):
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
         if size > 20 * path.stat().st_size + 1e6:
-            raise ArtifactError(f"{path} unpacks to {size:,} bytes, which no saved model does; copy the whole folder again")
+            raise ArtifactError(
+                f"{path} unpacks to {size:,} bytes, which no saved model does; copy the whole folder again"
+            )
         foreign = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED))
         if foreign:
-            raise ArtifactError(f"{path} holds {foreign[0]}, which no model of ftkit has; it is not loaded")
+            raise ArtifactError(
+                f"{path} holds {foreign[0]}, which no model of ftkit has; it is not loaded"
+            )
         schema, context = read_schema(archive)
         parts = get_tree(schema, context, trusted=list(TRUSTED))
         audit_tree(parts, trusted=list(TRUSTED))
@@ -167,30 +220,51 @@ def _check_part(part) -> None:
         return
     fields = getattr(part.attrs, "children", {})
     fields = fields.get("content", fields) if isinstance(fields, dict) else {}
-    for name in ("n_jobs", "memory"):  # as many threads as asked for; a folder whose pickles would be read
+    for name in (
+        "n_jobs",
+        "memory",
+    ):  # as many threads as asked for; a folder whose pickles would be read
         value = fields.get(name) if isinstance(fields, dict) else None
         if value is not None and hasattr(value, "construct") and value.construct() not in (None, 1):
-            raise ArtifactError(f"model.skops sets {name} of a {part.class_name}, which no saved model does; it is not loaded")
+            raise ArtifactError(
+                f"model.skops sets {name} of a {part.class_name}, which no saved model does; it is not loaded"
+            )
 
 
 def _same_steps(pipeline, like, path: Path) -> None:
     "Steps of the same names and classes, columns included."
     from sklearn.pipeline import Pipeline
 
-    same = type(pipeline) is Pipeline and [(n, type(s)) for n, s in pipeline.steps] == [(n, type(s)) for n, s in like.steps]
+    same = type(pipeline) is Pipeline and [(n, type(s)) for n, s in pipeline.steps] == [
+        (n, type(s)) for n, s in like.steps
+    ]
     if same and len(like.steps) == 2:
         ours, theirs = (p.steps[0][1] for p in (like, pipeline))
-        same = [(t[0], _kinds(t[1])) for t in ours.transformers] == [(t[0], _kinds(t[1])) for t in theirs.transformers]
+        same = [(t[0], _kinds(t[1])) for t in ours.transformers] == [
+            (t[0], _kinds(t[1])) for t in theirs.transformers
+        ]
         fitted = [t for t in theirs.transformers_ if t[0] != "remainder"]
         plain = [(t[0], _kinds(t[1])) for t in ours.transformers if t[1] != "passthrough"]
-        same = same and [(t[0], _kinds(t[1])) for t in fitted if _kinds(t[1]) != "FunctionTransformer"] == plain
+        same = (
+            same
+            and [(t[0], _kinds(t[1])) for t in fitted if _kinds(t[1]) != "FunctionTransformer"]
+            == plain
+        )
     if not same:
-        raise ArtifactError(f"{path} holds another model than config.json names; copy the whole folder again")
+        raise ArtifactError(
+            f"{path} holds another model than config.json names; copy the whole folder again"
+        )
 
 
 def _kinds(step):
     "Class of a step, or those of its own steps."
-    return [type(s).__name__ for _, s in step.steps] if hasattr(step, "steps") else step if isinstance(step, str) else type(step).__name__
+    return (
+        [type(s).__name__ for _, s in step.steps]
+        if hasattr(step, "steps")
+        else step
+        if isinstance(step, str)
+        else type(step).__name__
+    )
 
 
 def _check_model(model) -> None:
@@ -198,7 +272,10 @@ def _check_model(model) -> None:
     if hasattr(model, "_predictors"):
         check_boosting(model)
     if hasattr(model, "estimators_"):
-        _within(isinstance(model.estimators_, list) and 0 < len(model.estimators_) <= 100_000, "a forest has no trees")
+        _within(
+            isinstance(model.estimators_, list) and 0 < len(model.estimators_) <= 100_000,
+            "a forest has no trees",
+        )
         for one in model.estimators_:
             _within(type(one) is type(model.estimator), "a forest has a tree of another kind")
             _one_tree(one, model)
@@ -211,9 +288,15 @@ def _check_model(model) -> None:
 def _one_tree(one, model) -> None:
     "A tree reads the inputs that its model checks, and knows its classes."
     inside = one.tree_
-    _within(inside.n_features == one.n_features_in_ == model.n_features_in_, "a tree reads other inputs than its model")
+    _within(
+        inside.n_features == one.n_features_in_ == model.n_features_in_,
+        "a tree reads other inputs than its model",
+    )
     n_classes = getattr(model, "n_classes_", 1)
-    _within(one.n_outputs_ == model.n_outputs_ == 1 and inside.n_classes[0] == n_classes, "a tree knows other classes than its model")
+    _within(
+        one.n_outputs_ == model.n_outputs_ == 1 and inside.n_classes[0] == n_classes,
+        "a tree knows other classes than its model",
+    )
     _within(getattr(one, "n_classes_", 1) == n_classes, "a tree knows other classes than its model")
     _within(bool(np.isfinite(inside.value).all()), "a value is not finite")
 
@@ -221,9 +304,15 @@ def _one_tree(one, model) -> None:
 def _searched_anew(model) -> None:
     "The tree of nearest neighbours, made from the rows once more: it comes out the same, and its indexes are right."
     rows, y = np.asarray(model._fit_X), np.asarray(model._y)
-    _within(rows.ndim == 2 and rows.dtype.kind == "f" and len(rows) == len(y) and y.ndim == 1, "the rows of nearest neighbours have another shape")
+    _within(
+        rows.ndim == 2 and rows.dtype.kind == "f" and len(rows) == len(y) and y.ndim == 1,
+        "the rows of nearest neighbours have another shape",
+    )
     if hasattr(model, "classes_"):
-        _within(y.dtype.kind in "iu" and bool(((y >= 0) & (y < len(model.classes_))).all()), "a row has a class that is not there")
+        _within(
+            y.dtype.kind in "iu" and bool(((y >= 0) & (y < len(model.classes_))).all()),
+            "a row has a class that is not there",
+        )
         y = np.asarray(model.classes_)[y]
     kept = model.n_neighbors
     _within(type(kept) is int and 0 < kept <= len(rows), "the number of neighbours is another")
@@ -239,4 +328,7 @@ def _try(pipeline, n_inputs: int | None, n_classes: int) -> None:
     with threadpool_limits(1, "blas"):
         out = pipeline.predict_proba(row) if n_classes else pipeline.predict(row)
     wanted = (1, len(pipeline.classes_)) if n_classes else (1,)
-    _within(out.shape == wanted and bool(np.isfinite(out).all()), "they predict nothing that can be used")
+    _within(
+        out.shape == wanted and bool(np.isfinite(out).all()),
+        "they predict nothing that can be used",
+    )

@@ -11,11 +11,11 @@ import dataclasses
 
 import numpy as np
 
-from .classical import Classical
 from ..core import permutation
-from .model import Model
-from .manifest import ArtifactError
 from ..data.dataset import Data
+from .classical import Classical
+from .manifest import ArtifactError
+from .model import Model
 
 # %% ../../nbs/models/11_unlike.ipynb #bb5678eb
 _AXES, _NEAREST = 32, 5
@@ -295,7 +295,6 @@ def _before_scaling(x: float, feature) -> str:
             break
     return _plain(value, digits)
 
-
 # %% ../../nbs/models/11_unlike.ipynb #3c7cb357
 def learn_familiar(
     model: Model | Classical,  # trained; what it learned from is still in memory
@@ -395,11 +394,22 @@ def _check_part(name: str, part) -> None:
     for field in dataclasses.fields(part):
         value = np.asarray(getattr(part, field.name))
         if value.dtype.kind not in "fi" or not np.isfinite(value).all():
-            raise ArtifactError(f"familiar.safetensors: {name}.{field.name} is not finite; copy the whole folder again")
+            raise ArtifactError(
+                f"familiar.safetensors: {name}.{field.name} is not finite; copy the whole folder again"
+            )
     fits = {
-        "nearness": lambda p: p.axes.ndim == p.rows.ndim == 2 and p.rows.shape == (len(p.rest), len(p.axes)) and len(p.rest) > 0 and p.limit > 0,
+        "nearness": lambda p: (
+            p.axes.ndim == p.rows.ndim == 2
+            and p.rows.shape == (len(p.rest), len(p.axes))
+            and len(p.rest) > 0
+            and p.limit > 0
+        ),
         "bounds": lambda p: p.low.shape == p.high.shape == (2,),
-        "rarity": lambda p: p.tokens.ndim == 1 and p.tokens.shape == p.surprise.shape and len(p.tokens) > 0,
+        "rarity": lambda p: (
+            p.tokens.ndim == 1 and p.tokens.shape == p.surprise.shape and len(p.tokens) > 0
+        ),
     }
     if not fits[name](part):
-        raise ArtifactError(f"familiar.safetensors: the shapes of {name} do not fit one another; copy the whole folder again")
+        raise ArtifactError(
+            f"familiar.safetensors: the shapes of {name} do not fit one another; copy the whole folder again"
+        )

@@ -19,32 +19,58 @@ from pathlib import Path
 
 import numpy as np
 
-from ..reading.near_duplicates import _VERSION, alike, by_chance, groups_of
-from ..models.backbone import _BODIES, features
-from ..metrics.worst import shown
-from ..reading.cleaning import split_words
-from ..models.classical import Classical
-from ..samples.cache import keep_value, kept_value
-from ..core import Registry, UsageError, build_folder, cache_folder, fingerprint, patch_to, permutation, write_atomic
+from ftkit.core import (
+    Registry,
+    UsageError,
+    build_folder,
+    cache_folder,
+    fingerprint,
+    patch_to,
+    permutation,
+    write_atomic,
+)
 from ..data.dataset import Data
-from ..reading.decisions import Decision, decide, start_decisions
+from ..data.speech import as_mp3
+from ..metrics.worst import shown
+from ..models.backbone import _BODIES, features, load_backbone
+from ..models.classical import Classical
+from ..models.tables import fit_prep
 from ..params import nearest
 from .personal import find_personal, scrub
+from ftkit.quality.tables import (
+    far_numbers,
+    mended,
+    missing_cells,
+    odd_columns,
+    personal_cells,
+    telling_columns,
+    variants,
+)
+from ..reading.cleaning import split_words
+from ..reading.decisions import Decision, decide, start_decisions
+from ..reading.near_duplicates import _VERSION, alike, by_chance, groups_of
 from ..reading.pictures import open_picture, opened_image
-from ..runfolder import Progress
-from ..reading.sounds import Clip, open_sound
 from ..reading.roles import split_of
-from ..models.backbone import load_backbone
-from ..data.speech import as_mp3
-from .tables import far_numbers, mended, missing_cells, odd_columns, personal_cells, telling_columns, variants
-from ..models.tables import fit_prep
+from ..reading.sounds import Clip, open_sound
+from ..runfolder import Progress
+from ..samples.cache import keep_value, kept_value
 
 # %% ../../nbs/quality/02_gate.ipynb #bb79931f
-FIXES = {"drop": "leave the rows out", "keep_one": "leave all out but one, a test row if there is one", "relabel": "give them the label that is named", "scrub": "put [e-mail], [card] … in the place of personal data", "impute": "fill numbers and dates with the median of the training rows; categories stay missing", "unify": "write the category as most rows do", "flag": "nothing: a person must look"}
+FIXES = {
+    "drop": "leave the rows out",
+    "keep_one": "leave all out but one, a test row if there is one",
+    "relabel": "give them the label that is named",
+    "scrub": "put [e-mail], [card] … in the place of personal data",
+    "impute": "fill numbers and dates with the median of the training rows; categories stay missing",
+    "unify": "write the category as most rows do",
+    "flag": "nothing: a person must look",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
     "Something that is wrong with some rows."
+
     what: str  # the check's name for it
     rows: tuple[int, ...]  # row numbers
     told: str  # the evidence, in words
@@ -53,15 +79,19 @@ class Finding:
     label: str = ""  # the new one, to relabel
     score: float = 0.0  # how sure or how far; larger first
 
+
 @dataclasses.dataclass(frozen=True)
 class Check:
     "A function of the data, and what it is for."
+
     name: str
     modalities: tuple[str, ...]
     deep: bool  # needs features of a pretrained body
     function: "callable"  # (Data, Seen) -> findings
 
+
 CHECKS = Registry("check")  # name: Check
+
 
 def register_check(
     name: str,
@@ -74,14 +104,27 @@ def register_check(
 # %% ../../nbs/quality/02_gate.ipynb #bba7f71d
 class Seen:
     "What several checks need of the data, each computed once."
+
     def __init__(self, data: Data, backbone: str | None = None):
-        self.data, self.backbone, self.held = data, backbone or _BODIES.get(data.task.modality, ""), {}
+        self.data, self.backbone, self.held = (
+            data,
+            backbone or _BODIES.get(data.task.modality, ""),
+            {},
+        )
+
     def alike(self) -> tuple[np.ndarray, np.ndarray]:  # as `ftkit.reading.near_duplicates.alike`
-        if "alike" not in self.held: self.held["alike"] = alike(self.data.task.modality, self.data.items, self.data.hashes, self.data.sizes)
+        if "alike" not in self.held:
+            self.held["alike"] = alike(
+                self.data.task.modality, self.data.items, self.data.hashes, self.data.sizes
+            )
         return self.held["alike"]
+
     def features(self) -> np.ndarray:  # (N,F) float32
         if "features" not in self.held:
-            if self.data.task.modality == "tabular": prep = fit_prep(self.data); self.held["features"] = prep.spread(prep.encode(self.data.items.frame)); return self.held["features"]
+            if self.data.task.modality == "tabular":
+                prep = fit_prep(self.data)
+                self.held["features"] = prep.spread(prep.encode(self.data.items.frame))
+                return self.held["features"]
             body = load_backbone(self.backbone)
             body.prep = body.prep.bound(self.data, {}) if hasattr(body.prep, "bound") else body.prep
             self.held["features"] = np.asarray(features(body, self.data))
@@ -90,12 +133,22 @@ class Seen:
 # %% ../../nbs/quality/02_gate.ipynb #f5f03071
 def _parts_of(data: Data, rows) -> str:
     found = Counter(data.parts[list(rows)])
-    return ", ".join(f"{n} in {p}" for p, n in found.items()) if len(found) > 1 else f"all in {next(iter(found))}"
+    return (
+        ", ".join(f"{n} in {p}" for p, n in found.items())
+        if len(found) > 1
+        else f"all in {next(iter(found))}"
+    )
+
 
 def _disagree(data: Data, rows) -> bool:
-    return data.task.kind in ("single_label", "multi_label") and len({str(data.labels[i]) for i in rows}) > 1
+    return (
+        data.task.kind in ("single_label", "multi_label")
+        and len({str(data.labels[i]) for i in rows}) > 1
+    )
+
 
 _CROWD = 1 / 3  # of the rows: where more are like another one, that is how these data are
+
 
 def _groups(pairs: np.ndarray, n: int) -> list[tuple[int, ...]]:
     "The rows of each group, by their first."
@@ -104,9 +157,14 @@ def _groups(pairs: np.ndarray, n: int) -> list[tuple[int, ...]]:
     order = order[np.argsort(group[order], kind="stable")]
     if not len(order):
         return []
-    return [tuple(some.tolist()) for some in np.split(order, np.flatnonzero(np.diff(group[order])) + 1)]
+    return [
+        tuple(some.tolist()) for some in np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    ]
 
-def _told_copies(data: Data, rows: tuple[int, ...], sure: float | None, crowd: bool) -> list[Finding]:
+
+def _told_copies(
+    data: Data, rows: tuple[int, ...], sure: float | None, crowd: bool
+) -> list[Finding]:
     "Findings of a group of rows that are the same, or with a likeness nearly so."
     same = sure is None
     what = "the same" if same else f"nearly the same (likeness {sure:.3f})"
@@ -115,22 +173,42 @@ def _told_copies(data: Data, rows: tuple[int, ...], sure: float | None, crowd: b
     if same:
         name, severity = "exact copies", "wrong"
     if crowd and not same:
-        told += "; so are more than a third of all rows, and these may just be such data: look at them"
+        told += (
+            "; so are more than a third of all rows, and these may just be such data: look at them"
+        )
         fix, severity = "flag", "look"
     score = 1.0 if same else sure
     if _disagree(data, rows):
         told += "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows}))
-        name, fix, severity = "copies that disagree", "flag", "look" if crowd and not same else "wrong"
+        name, fix, severity = (
+            "copies that disagree",
+            "flag",
+            "look" if crowd and not same else "wrong",
+        )
     out = [Finding(name, rows, told, fix, severity, score=score)]
     if len(set(data.parts[list(rows)])) > 1:
-        out.append(Finding("copies across parts", rows, told, fix, severity if fix == "flag" else "wrong", score=score))
+        out.append(
+            Finding(
+                "copies across parts",
+                rows,
+                told,
+                fix,
+                severity if fix == "flag" else "wrong",
+                score=score,
+            )
+        )
     return out
+
 
 @register_check("copies")
 def _copies(data: Data, seen: Seen):
     "Groups of rows that are the same, or nearly so."
     pairs, likeness = seen.alike()
-    chance = by_chance(data.items.frame) if data.task.modality == "tabular" else np.zeros(len(data), bool)
+    chance = (
+        by_chance(data.items.frame)
+        if data.task.modality == "tabular"
+        else np.zeros(len(data), bool)
+    )
     for rows in _groups(pairs[likeness == 1], len(data)):
         if chance[rows[0]]:
             told = f"{len(rows)} rows are the same, {_parts_of(data, rows)}; with so few columns that may be chance"
@@ -146,23 +224,53 @@ def _copies(data: Data, seen: Seen):
     for rows in near:
         yield from _told_copies(data, rows, float(best[list(rows)].max()), crowd)
 
+
 @register_check("classes")
 def _classes(data: Data, seen: Seen):
     "Classes with too few rows, or far fewer than others."
-    if data.task.kind != "single_label": return
+    if data.task.kind != "single_label":
+        return
     n = np.bincount(data.labels, minlength=len(data.task.classes))
     for c, k in enumerate(n):
-        if k < 10: yield Finding("small class", tuple(np.flatnonzero(data.labels == c).tolist()), f"{data.task.classes[c]} has {k} rows; figures for it mean little", "flag", "look", score=1 / (k + 1))
-        elif k * 10 < n.max(): yield Finding("rare class", tuple(np.flatnonzero(data.labels == c).tolist()), f"{data.task.classes[c]} has {k} rows, {data.task.classes[n.argmax()]} {n.max()}; read balanced accuracy", "flag", "look", score=1 / k)
+        if k < 10:
+            yield Finding(
+                "small class",
+                tuple(np.flatnonzero(data.labels == c).tolist()),
+                f"{data.task.classes[c]} has {k} rows; figures for it mean little",
+                "flag",
+                "look",
+                score=1 / (k + 1),
+            )
+        elif k * 10 < n.max():
+            yield Finding(
+                "rare class",
+                tuple(np.flatnonzero(data.labels == c).tolist()),
+                f"{data.task.classes[c]} has {k} rows, {data.task.classes[n.argmax()]} {n.max()}; read balanced accuracy",
+                "flag",
+                "look",
+                score=1 / k,
+            )
 
 # %% ../../nbs/quality/02_gate.ipynb #5dd2cc67
 def _as_sure_as_right(p: np.ndarray, labels: np.ndarray) -> np.ndarray:  # (N,C), (N,) -> (N,C)
     "The power of the probabilities under which the labels are likeliest: what is said with 80 % is right in about 80 %."
     from scipy.optimize import minimize_scalar
+
     log = np.log(p / p.max(1, keepdims=True))
-    def powered(t): z = np.exp(log * np.exp(t)); return z / z.sum(1, keepdims=True)
+
+    def powered(t):
+        z = np.exp(log * np.exp(t))
+        return z / z.sum(1, keepdims=True)
+
     own = (np.arange(len(p)), labels)
-    return powered(minimize_scalar(lambda t: -np.log(np.maximum(powered(t)[own], 1e-12)).mean(), bounds=(-3, 3), method="bounded").x)
+    return powered(
+        minimize_scalar(
+            lambda t: -np.log(np.maximum(powered(t)[own], 1e-12)).mean(),
+            bounds=(-3, 3),
+            method="bounded",
+        ).x
+    )
+
 
 def held_out_probabilities(
     data: Data,  # of single labels
@@ -172,17 +280,24 @@ def held_out_probabilities(
     "Logistic regression on features of length 1, rows that are alike in one fold."
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
-    x, out = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9), np.full((len(data), len(data.task.classes)), 1e-6)
+
+    x, out = (
+        x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9),
+        np.full((len(data), len(data.task.classes)), 1e-6),
+    )
     x = (x - x.mean(0)) / max(1e-6, float(x.std()))
     with threadpool_limits(1):
         for fold in data.folds(min(k, len(data)), valid=0):
             train, rest = fold.part("train").ids, fold.part("test").ids
-            if len(known := np.unique(data.labels[train])) < 2:  # all rows of the other classes are in this fold
+            if (
+                len(known := np.unique(data.labels[train])) < 2
+            ):  # all rows of the other classes are in this fold
                 out[rest, known[0]] = 1
                 continue
-            model = LogisticRegression(C=.003, max_iter=200).fit(x[train], data.labels[train])
+            model = LogisticRegression(C=0.003, max_iter=200).fit(x[train], data.labels[train])
             out[np.ix_(rest, model.classes_)] = model.predict_proba(x[rest])
     return _as_sure_as_right(out / out.sum(1, keepdims=True), data.labels)
+
 
 def _held_out_rows(data: Data) -> np.ndarray:
     "The same for rows of a table, by a random forest: what counts there is which columns meet."
@@ -190,29 +305,57 @@ def _held_out_rows(data: Data) -> np.ndarray:
     for fold in data.folds(min(5, len(data)), valid=0):
         known = np.unique(fold.train.labels)
         forest = Classical("random_forest", data.task)
-        out[fold.test.ids] += forest.fit(fold, fold.train.ids).predict(fold.test) if len(known) > 1 else np.eye(out.shape[1])[known]
+        out[fold.test.ids] += (
+            forest.fit(fold, fold.train.ids).predict(fold.test)
+            if len(known) > 1
+            else np.eye(out.shape[1])[known]
+        )
     return out / out.sum(1, keepdims=True)
 
 # %% ../../nbs/quality/02_gate.ipynb #0534bc17
 _TIMES = 8  # as likely as its own label must another class be for a row to be worth a look
 
+
 @register_check("labels", deep=True)
 def _labels(data: Data, seen: Seen):
     "Labels that a linear model on features contradicts."
-    if data.task.kind != "single_label" or np.bincount(data.labels, minlength=len(data.task.classes)).min() < 2: return
+    if (
+        data.task.kind != "single_label"
+        or np.bincount(data.labels, minlength=len(data.task.classes)).min() < 2
+    ):
+        return
     from cleanlab.filter import find_label_issues
     from sklearn.metrics import cohen_kappa_score
+
     tabular = data.task.modality == "tabular"
     p = _held_out_rows(data) if tabular else held_out_probabilities(data, seen.features())
     right = float((p.argmax(1) == data.labels).mean())
-    able = cohen_kappa_score(data.labels, p.argmax(1)) >= .65  # else most of what it contradicts are its own mistakes
-    own, both = p[np.arange(len(p)), data.labels], find_label_issues(data.labels, p, filter_by="both", n_jobs=1)
-    order = np.argsort(own / p.max(1), kind="stable")[:both.sum()]  # no more than confident learning counts: in clean data these are few
-    first = set(order[:len(order) * 3 // 4].tolist())
-    for i in np.flatnonzero(both & (p.max(1) - own >= .24)) if tabular else order[p[order].max(1) >= _TIMES * own[order]]:
+    able = (
+        cohen_kappa_score(data.labels, p.argmax(1)) >= 0.65
+    )  # else most of what it contradicts are its own mistakes
+    own, both = (
+        p[np.arange(len(p)), data.labels],
+        find_label_issues(data.labels, p, filter_by="both", n_jobs=1),
+    )
+    order = np.argsort(own / p.max(1), kind="stable")[
+        : both.sum()
+    ]  # no more than confident learning counts: in clean data these are few
+    first = set(order[: len(order) * 3 // 4].tolist())
+    for i in (
+        np.flatnonzero(both & (p.max(1) - own >= 0.24))
+        if tabular
+        else order[p[order].max(1) >= _TIMES * own[order]]
+    ):
         new, margin = int(p[i].argmax()), float(p[i].max() - own[i])
-        sure = able and margin >= .7 and both[i] and (tabular or int(i) in first)
-        yield Finding("suspected label", (int(i),), f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {own[i]:.0%}; it is right about {right:.0%} of all", *(("relabel", "likely") if sure else ("flag", "look")), data.task.classes[new], margin)
+        sure = able and margin >= 0.7 and both[i] and (tabular or int(i) in first)
+        yield Finding(
+            "suspected label",
+            (int(i),),
+            f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {own[i]:.0%}; it is right about {right:.0%} of all",
+            *(("relabel", "likely") if sure else ("flag", "look")),
+            data.task.classes[new],
+            margin,
+        )
 
 # %% ../../nbs/quality/02_gate.ipynb #3cd7f907
 @register_check("outliers", ("image", "text", "speech"), deep=True)
@@ -220,62 +363,155 @@ def _outliers(data: Data, seen: Seen):
     "Rows far from all others."
     x = np.asarray(seen.features(), np.float32)
     among = permutation(len(x), 0, "outliers")[:5000]  # of more rows these stand for all
-    k = max(10, len(among) // 25)  # strangers may be of one kind: they are looked for up to the 25th part of the rows
-    if len(x) < 3 * k: return
+    k = max(
+        10, len(among) // 25
+    )  # strangers may be of one kind: they are looked for up to the 25th part of the rows
+    if len(x) < 3 * k:
+        return
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
     some = x[among].T.copy()
-    squares = np.concatenate([np.partition(2 - 2 * b @ some, k, axis=1)[:, k].copy() for b in np.array_split(x, 1 + len(x) // 512)])  # a copy: a column of it would keep all of it in memory
+    squares = np.concatenate(
+        [
+            np.partition(2 - 2 * b @ some, k, axis=1)[:, k].copy()
+            for b in np.array_split(x, 1 + len(x) // 512)
+        ]
+    )  # a copy: a column of it would keep all of it in memory
     far = np.log(np.maximum(squares, 1e-9)) / 2
-    low, high = np.quantile(far, [.25, .75])
-    for i in np.argsort(-far)[:max(3, len(x) // 33)]:  # no more than people look through
-        if (above := (far[i] - high) / max(1e-9, high - low)) < 1: return
-        yield Finding("outlier", (int(i),), f"its {k}th neighbour is {np.exp(far[i] - np.median(far)):.1f} times as far away as usual", "flag", "look", score=float(above))
+    low, high = np.quantile(far, [0.25, 0.75])
+    for i in np.argsort(-far)[: max(3, len(x) // 33)]:  # no more than people look through
+        if (above := (far[i] - high) / max(1e-9, high - low)) < 1:
+            return
+        yield Finding(
+            "outlier",
+            (int(i),),
+            f"its {k}th neighbour is {np.exp(far[i] - np.median(far)):.1f} times as far away as usual",
+            "flag",
+            "look",
+            score=float(above),
+        )
 
 # %% ../../nbs/quality/02_gate.ipynb #951ccbb2
 def _place(path) -> bool:
     "Whether a picture's file tells where it was taken."
     try:
-        with opened_image(path) as image: return bool(image.getexif().get_ifd(0x8825))
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error): return False  # its notes are damaged: they tell no place
+        with opened_image(path) as image:
+            return bool(image.getexif().get_ifd(0x8825))
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):
+        return False  # its notes are damaged: they tell no place
+
 
 def _grain(image) -> float:  # grey picture
     "Correlation of the pixels in its middle with the next ones: 0 for noise, from 0.6 for photographs and drawings."
     w, h = image.size
-    a = np.asarray(image.crop((w // 2 - min(w // 2, 64), h // 2 - min(h // 2, 64), w // 2 + min(w // 2, 64), h // 2 + min(h // 2, 64))), np.float32)
-    if min(a.shape) < 8 or a.std() < 2: return 1.0
+    a = np.asarray(
+        image.crop(
+            (
+                w // 2 - min(w // 2, 64),
+                h // 2 - min(h // 2, 64),
+                w // 2 + min(w // 2, 64),
+                h // 2 + min(h // 2, 64),
+            )
+        ),
+        np.float32,
+    )
+    if min(a.shape) < 8 or a.std() < 2:
+        return 1.0
     a = a - a.mean()
     return float(max((a[1:] * a[:-1]).mean(), (a[:, 1:] * a[:, :-1]).mean()) / a.var())
+
 
 @register_check("pictures", ("image",))
 def _pictures(data: Data, seen: Seen):
     "Dark, bright, empty, tiny, long and blurred ones, noise, and those that tell a place."
-    sharp, bar, usual = np.zeros(len(data)), Progress("check", len(data)), np.median(data.sizes.min(1))
+    sharp, bar, usual = (
+        np.zeros(len(data)),
+        Progress("check", len(data)),
+        np.median(data.sizes.min(1)),
+    )
     for i, item in enumerate(data.items):
         grey = open_picture(item, at_least=128).convert("L")
         a = np.asarray(grey.resize((128, 128)), np.float32)
-        one = lambda what, told, fix="flag", severity="look", score=0.0: Finding(what, (i,), told, fix, severity, score=score)  # noqa: B023
-        sharp[i] = np.log1p(np.abs(a[1:-1, 1:-1] * 4 - a[:-2, 1:-1] - a[2:, 1:-1] - a[1:-1, :-2] - a[1:-1, 2:]).mean() / max(1.0, a.std()) * 100)
+
+        def one(what, told, fix="flag", severity="look", score=0.0):
+            return Finding(what, (i,), told, fix, severity, score=score)  # noqa: B023
+
+        sharp[i] = np.log1p(
+            np.abs(
+                a[1:-1, 1:-1] * 4 - a[:-2, 1:-1] - a[2:, 1:-1] - a[1:-1, :-2] - a[1:-1, 2:]
+            ).mean()
+            / max(1.0, a.std())
+            * 100
+        )
         w, h = map(int, data.sizes[i])
-        if a.std() < 2: yield one("empty picture", f"all of it is nearly the same grey (spread {a.std():.1f} of 255)", "drop", "likely")
-        elif np.quantile(a, .99) < 40: yield one("dark picture", f"99 % of it are darker than {np.quantile(a, .99):.0f} of 255")
-        elif np.quantile(a, .01) > 215: yield one("bright picture", f"99 % of it are brighter than {np.quantile(a, .01):.0f} of 255")
-        elif (next_ := _grain(grey)) < .2: yield one("outlier", f"it is noise: its pixels tell nothing of the next ones (correlation {next_:.2f})", "drop", "likely", 100.0)
-        if min(w, h) < 16 <= usual / 2: yield one("tiny picture", f"{w}×{h} pixels, where {usual:.0f} are usual")
-        if max(w, h) > 4 * min(w, h): yield one("long picture", f"{w}×{h} pixels")
-        if isinstance(item, (str, os.PathLike)) and _place(item): yield one("place in a picture", "the file tells where it was taken (GPS)", "scrub", "likely")
+        if a.std() < 2:
+            yield one(
+                "empty picture",
+                f"all of it is nearly the same grey (spread {a.std():.1f} of 255)",
+                "drop",
+                "likely",
+            )
+        elif np.quantile(a, 0.99) < 40:
+            yield one(
+                "dark picture", f"99 % of it are darker than {np.quantile(a, 0.99):.0f} of 255"
+            )
+        elif np.quantile(a, 0.01) > 215:
+            yield one(
+                "bright picture", f"99 % of it are brighter than {np.quantile(a, 0.01):.0f} of 255"
+            )
+        elif (next_ := _grain(grey)) < 0.2:
+            yield one(
+                "outlier",
+                f"it is noise: its pixels tell nothing of the next ones (correlation {next_:.2f})",
+                "drop",
+                "likely",
+                100.0,
+            )
+        if min(w, h) < 16 <= usual / 2:
+            yield one("tiny picture", f"{w}×{h} pixels, where {usual:.0f} are usual")
+        if max(w, h) > 4 * min(w, h):
+            yield one("long picture", f"{w}×{h} pixels")
+        if isinstance(item, (str, os.PathLike)) and _place(item):
+            yield one(
+                "place in a picture", "the file tells where it was taken (GPS)", "scrub", "likely"
+            )
         bar.update(i + 1)
-    low, high = np.quantile(sharp, [.25, .75])
-    for i in np.flatnonzero(sharp < low - 2.5 * (high - low)): yield Finding("blurred picture", (int(i),), f"its edges are {np.exp(np.median(sharp) - sharp[i]):.1f} times as weak as usual", score=float(low - sharp[i]))
+    low, high = np.quantile(sharp, [0.25, 0.75])
+    for i in np.flatnonzero(sharp < low - 2.5 * (high - low)):
+        yield Finding(
+            "blurred picture",
+            (int(i),),
+            f"its edges are {np.exp(np.median(sharp) - sharp[i]):.1f} times as weak as usual",
+            score=float(low - sharp[i]),
+        )
 
 # %% ../../nbs/quality/02_gate.ipynb #b5ff725c
-_BROKEN = re.compile(r"\ufffd|[ÃÂ][\x80-\xbf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]|â€[\u0153\u2122\u0093\u0094\x9d˜™œ“”¦]?")
+_BROKEN = re.compile(
+    r"\ufffd|[ÃÂ][\x80-\xbf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]|â€[\u0153\u2122\u0093\u0094\x9d˜™œ“”¦]?"
+)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|&(?:[a-z]{2,8}|#\d{2,5});")
+
 
 def _script(text: str) -> str:
     "The script that most letters are of."
     import regex
-    found = {name: len(regex.findall(rf"\p{{Script={name}}}", text)) for name in ("Latin", "Han", "Cyrillic", "Arabic", "Hangul", "Hiragana", "Devanagari", "Greek", "Hebrew", "Thai")}
+
+    found = {
+        name: len(regex.findall(rf"\p{{Script={name}}}", text))
+        for name in (
+            "Latin",
+            "Han",
+            "Cyrillic",
+            "Arabic",
+            "Hangul",
+            "Hiragana",
+            "Devanagari",
+            "Greek",
+            "Hebrew",
+            "Thai",
+        )
+    }
     return max(found, key=found.get) if any(found.values()) else ""
+
 
 @register_check("texts", ("text",))
 def _texts(data: Data, seen: Seen):
@@ -283,36 +519,85 @@ def _texts(data: Data, seen: Seen):
     texts = [t if isinstance(t, str) else " ▸ ".join(t) for t in data.items]
     usual = Counter(_script(t) for t in texts[:2000]).most_common(1)[0][0]
     for i, t in enumerate(texts):
-        one = lambda what, told, fix="flag", severity="look": Finding(what, (i,), told, fix, severity)  # noqa: B023
-        if sum(c.isalnum() for c in t) < 2: yield one("empty text", f"{t[:40]!r} has fewer than two letters or digits", "drop", "likely"); continue
-        if broken := _BROKEN.findall(t): yield one("garbled text", f"it holds {' '.join(broken[:4])!r}, letters read in a wrong encoding", "flag", "likely")
-        if tags := _TAG.findall(t): yield one("HTML", f"it holds {' '.join(tags[:3])[:60]}; the step html of clean removes it")
-        if (script := _script(t)) and usual and script != usual and {script, usual} != {"Han", "Hiragana"}: yield one("another script", f"most of it is {script}, where {usual} is usual")
-        if hits := find_personal(t): yield one("personal data", ", ".join(f"{kind} {t[a:b]}" for kind, a, b in hits[:5]), "scrub", "wrong")
+
+        def one(what, told, fix="flag", severity="look"):
+            return Finding(what, (i,), told, fix, severity)  # noqa: B023
+
+        if sum(c.isalnum() for c in t) < 2:
+            yield one(
+                "empty text", f"{t[:40]!r} has fewer than two letters or digits", "drop", "likely"
+            )
+            continue
+        if broken := _BROKEN.findall(t):
+            yield one(
+                "garbled text",
+                f"it holds {' '.join(broken[:4])!r}, letters read in a wrong encoding",
+                "flag",
+                "likely",
+            )
+        if tags := _TAG.findall(t):
+            yield one(
+                "HTML", f"it holds {' '.join(tags[:3])[:60]}; the step html of clean removes it"
+            )
+        if (
+            (script := _script(t))
+            and usual
+            and script != usual
+            and {script, usual} != {"Han", "Hiragana"}
+        ):
+            yield one("another script", f"most of it is {script}, where {usual} is usual")
+        if hits := find_personal(t):
+            yield one(
+                "personal data",
+                ", ".join(f"{kind} {t[a:b]}" for kind, a, b in hits[:5]),
+                "scrub",
+                "wrong",
+            )
 
 # %% ../../nbs/quality/02_gate.ipynb #f8702e49
 @register_check("recordings", ("speech",))
 def _recordings(data: Data, seen: Seen):
     "Clipped, nearly silent, and unusually long or short ones."
-    low, high = np.quantile(np.log(np.maximum(data.seconds, 1e-3)), [.25, .75])
+    low, high = np.quantile(np.log(np.maximum(data.seconds, 1e-3)), [0.25, 0.75])
     bar = Progress("check", len(data))
     for i, item in enumerate(data.items):
         wave, length = open_sound(item, 16000), np.log(max(1e-3, float(data.seconds[i])))
-        one = lambda what, told, score=0.0: Finding(what, (i,), told, score=score)  # noqa: B023
-        if (clipped := float((np.abs(wave) > .997).mean())) > 1e-3: yield one("clipped recording", f"{clipped:.1%} of its samples are at the limit", clipped)
-        if (loud := float(np.sqrt((wave ** 2).mean()))) < 3e-3: yield one("quiet recording", f"{20 * np.log10(max(loud, 1e-6)):.0f} dB")
-        if length > high + 3 * (high - low) or length < low - 3 * (high - low): yield one("unusual length", f"{data.seconds[i]:.2f} s, where {float(np.median(data.seconds)):.2f} s is usual", abs(length - (high + low) / 2))
+
+        def one(what, told, score=0.0):
+            return Finding(what, (i,), told, score=score)  # noqa: B023
+
+        if (clipped := float((np.abs(wave) > 0.997).mean())) > 1e-3:
+            yield one(
+                "clipped recording", f"{clipped:.1%} of its samples are at the limit", clipped
+            )
+        if (loud := float(np.sqrt((wave**2).mean()))) < 3e-3:
+            yield one("quiet recording", f"{20 * np.log10(max(loud, 1e-6)):.0f} dB")
+        if length > high + 3 * (high - low) or length < low - 3 * (high - low):
+            yield one(
+                "unusual length",
+                f"{data.seconds[i]:.2f} s, where {float(np.median(data.seconds)):.2f} s is usual",
+                abs(length - (high + low) / 2),
+            )
         bar.update(i + 1)
 
 # %% ../../nbs/quality/02_gate.ipynb #9ee3ba24
 @register_check("tables", ("tabular",))
 def _tables(data: Data, seen: Seen):
     "Faults of columns and cells (06b)."
-    for found in (telling_columns, odd_columns, variants, personal_cells, missing_cells, far_numbers):
-        for what, rows, told, fix, severity, score in found(data): yield Finding(what, tuple(map(int, rows)), told, fix, severity, score=score)
+    for found in (
+        telling_columns,
+        odd_columns,
+        variants,
+        personal_cells,
+        missing_cells,
+        far_numbers,
+    ):
+        for what, rows, told, fix, severity, score in found(data):
+            yield Finding(what, tuple(map(int, rows)), told, fix, severity, score=score)
 
 # %% ../../nbs/quality/02_gate.ipynb #655b6be4
 CLOSE = 0.05  # 1 - cosine of features
+
 
 def vendi_score(
     x: np.ndarray,  # (N,F) features, each row of length 1
@@ -322,6 +607,7 @@ def vendi_score(
     w = np.linalg.eigvalsh(small)
     w = w[w > 1e-12] / w[w > 1e-12].sum()
     return float(np.exp(-(w * np.log(w)).sum()))
+
 
 def diversity_of(
     x: np.ndarray,  # (N,F) features
@@ -335,45 +621,112 @@ def diversity_of(
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
     near = np.empty(len(x))
     for at in range(0, len(x), 512):
-        like = x[at:at + 512] @ x.T
+        like = x[at : at + 512] @ x.T
         like[np.arange(len(like)), at + np.arange(len(like))] = -1  # itself
-        near[at:at + 512] = 1 - like.max(1)
+        near[at : at + 512] = 1 - like.max(1)
     near = near.clip(0)
-    one = lambda on: {"rows": int(on.sum()), "vendi": round(vendi_score(x[on]), 2), "close": round(float((near[on] < CLOSE).mean()), 4)}
-    counts, edges = np.histogram(near, 24, (0, max(2 * CLOSE, float(np.quantile(near, .995)))))
-    out = one(np.ones(len(x), bool)) | {"nearest": {f"{q}%": round(float(np.percentile(near, q)), 4) for q in (5, 25, 50, 75, 95)}, "counts": counts.tolist(), "bins": edges.round(4).tolist()}
-    if labels is None: return out
+
+    def one(on):
+        return {
+            "rows": int(on.sum()),
+            "vendi": round(vendi_score(x[on]), 2),
+            "close": round(float((near[on] < CLOSE).mean()), 4),
+        }
+
+    counts, edges = np.histogram(near, 24, (0, max(2 * CLOSE, float(np.quantile(near, 0.995)))))
+    out = one(np.ones(len(x), bool)) | {
+        "nearest": {f"{q}%": round(float(np.percentile(near, q)), 4) for q in (5, 25, 50, 75, 95)},
+        "counts": counts.tolist(),
+        "bins": edges.round(4).tolist(),
+    }
+    if labels is None:
+        return out
     own = labels[np.sort(ids)]
-    return out | {"classes": {c: one(own == k) for k, c in enumerate(classes) if (own == k).sum() > 1}}
+    return out | {
+        "classes": {c: one(own == k) for k, c in enumerate(classes) if (own == k).sum() > 1}
+    }
 
 # %% ../../nbs/quality/02_gate.ipynb #ba01567a
 @dataclasses.dataclass(repr=False)
 class Quality:
     "What was found; prints, shows, and makes a cleaned copy."
+
     data: Data
     findings: list[Finding]
     notes: list[str]  # what could not be checked, and why
-    diversity: dict = dataclasses.field(default_factory=dict)  # as `diversity_of`; empty without features
+    diversity: dict = dataclasses.field(
+        default_factory=dict
+    )  # as `diversity_of`; empty without features
 
     def counts(self) -> dict[str, dict]:
         "For each fault: how often, how many rows, how sure, and what mends it."
         out = {}
         for f in self.findings:
-            row = out.setdefault(f.what, {"findings": 0, "rows": set(), "severity": f.severity, "fix": f.fix})
+            row = out.setdefault(
+                f.what, {"findings": 0, "rows": set(), "severity": f.severity, "fix": f.fix}
+            )
             row["findings"] += 1
             row["rows"] |= set(f.rows)
-            if f.fix not in row["fix"].split(", "): row["fix"] += f", {f.fix}"
-        return {what: row | {"rows": len(row["rows"])} for what, row in sorted(out.items(), key=lambda kv: (("wrong", "likely", "look").index(kv[1]["severity"]), -kv[1]["findings"]))}
-    def of(self, what: str) -> list[Finding]: return [f for f in self.findings if f.what == what]
+            if f.fix not in row["fix"].split(", "):
+                row["fix"] += f", {f.fix}"
+        return {
+            what: row | {"rows": len(row["rows"])}
+            for what, row in sorted(
+                out.items(),
+                key=lambda kv: (
+                    ("wrong", "likely", "look").index(kv[1]["severity"]),
+                    -kv[1]["findings"],
+                ),
+            )
+        }
+
+    def of(self, what: str) -> list[Finding]:
+        return [f for f in self.findings if f.what == what]
+
     def __repr__(self):
-        rows = [f"{w}: {c['findings']} ({c['rows']} rows), {c['severity']}; {c['fix']}" + (f" ({'; '.join(f.told for f in self.of(w)[:2])[:160]})" if self.data.task.modality == "tabular" and c["findings"] <= 12 else "") for w, c in self.counts().items()]
-        return "\n".join([f"{len(self.data):,} rows, {len(self.findings)} findings", *(f"  {r}" for r in rows), *([f"  {self.how_diverse()}"] if self.diversity else []), *(f"  {n}" for n in self.notes)])
+        rows = [
+            f"{w}: {c['findings']} ({c['rows']} rows), {c['severity']}; {c['fix']}"
+            + (
+                f" ({'; '.join(f.told for f in self.of(w)[:2])[:160]})"
+                if self.data.task.modality == "tabular" and c["findings"] <= 12
+                else ""
+            )
+            for w, c in self.counts().items()
+        ]
+        return "\n".join(
+            [
+                f"{len(self.data):,} rows, {len(self.findings)} findings",
+                *(f"  {r}" for r in rows),
+                *([f"  {self.how_diverse()}"] if self.diversity else []),
+                *(f"  {n}" for n in self.notes),
+            ]
+        )
+
     def how_diverse(self) -> str:
         "One line on diversity; empty without features."
-        if not (d := self.diversity): return ""
-        alike_ = [f"{c} ({v['close']:.0%})" for c, v in sorted(d.get("classes", {}).items(), key=lambda kv: -kv[1]["close"]) if v["close"] > max(.1, 1.5 * d["close"])]
-        return f"diversity: as {d['vendi']:.1f} rows unlike one another; nearest neighbour at {d['nearest']['50%']:.3f} (median of {d['rows']:,} rows), {d['close']:.1%} closer than {CLOSE}" + (f", far more of {', '.join(alike_[:3])}" if alike_ else "")
-    def to_json(self): return {"source": self.data.source, "rows": len(self.data), "fingerprint": self.data.fingerprint, "counts": self.counts(), "diversity": self.diversity, "read": list(self.data.notes), "notes": self.notes, "findings": [dataclasses.asdict(f) for f in self.findings]}
+        if not (d := self.diversity):
+            return ""
+        alike_ = [
+            f"{c} ({v['close']:.0%})"
+            for c, v in sorted(d.get("classes", {}).items(), key=lambda kv: -kv[1]["close"])
+            if v["close"] > max(0.1, 1.5 * d["close"])
+        ]
+        return (
+            f"diversity: as {d['vendi']:.1f} rows unlike one another; nearest neighbour at {d['nearest']['50%']:.3f} (median of {d['rows']:,} rows), {d['close']:.1%} closer than {CLOSE}"
+            + (f", far more of {', '.join(alike_[:3])}" if alike_ else "")
+        )
+
+    def to_json(self):
+        return {
+            "source": self.data.source,
+            "rows": len(self.data),
+            "fingerprint": self.data.fingerprint,
+            "counts": self.counts(),
+            "diversity": self.diversity,
+            "read": list(self.data.notes),
+            "notes": self.notes,
+            "findings": [dataclasses.asdict(f) for f in self.findings],
+        }
 
 # %% ../../nbs/quality/02_gate.ipynb #e34cb3cd
 def check(
@@ -385,18 +738,61 @@ def check(
     "Everything that is wrong with the examples, as far as it can be seen before training."
     if unknown := [n for n in only if n not in CHECKS]:
         near = nearest(unknown[0], list(CHECKS))
-        raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}" + (f"; did you mean {near!r}?" if near else ""))
-    found, notes, seen = [Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped], [], Seen(data, backbone)
-    wanted = [c for c in CHECKS.values() if data.task.modality in c.modalities and (not only or c.name in only) and (deep or not c.deep)]
-    key = fingerprint({"hashes": data.hashes, "labels": list(map(str, data.labels.tolist())), "parts": data.parts.tolist(), "classes": data.task.classes, "checks": [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted], "body": seen.backbone, "version": [14, _VERSION]})
+        raise UsageError(
+            f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}"
+            + (f"; did you mean {near!r}?" if near else "")
+        )
+    found, notes, seen = (
+        [
+            Finding("unreadable", (), f"{what}: {why}", "drop", "wrong")
+            for what, why in data.skipped
+        ],
+        [],
+        Seen(data, backbone),
+    )
+    wanted = [
+        c
+        for c in CHECKS.values()
+        if data.task.modality in c.modalities
+        and (not only or c.name in only)
+        and (deep or not c.deep)
+    ]
+    key = fingerprint(
+        {
+            "hashes": data.hashes,
+            "labels": list(map(str, data.labels.tolist())),
+            "parts": data.parts.tolist(),
+            "classes": data.task.classes,
+            "checks": [
+                [c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted
+            ],
+            "body": seen.backbone,
+            "version": [14, _VERSION],
+        }
+    )
     kept = cache_folder("quality") / f"{key}.json"
-    if held := kept_value(kept): return Quality(data, found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]], [], held["diversity"])
+    if held := kept_value(kept):
+        return Quality(
+            data,
+            found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]],
+            [],
+            held["diversity"],
+        )
     new, diverse = [], {}
     for c in wanted:
-        try: new += sorted(c.function(data, seen), key=lambda f: -f.score)
-        except UsageError as e: notes.append(f"{c.name} were not checked: {e}")  # a body that is not there; the rest can still be told
-    if deep and not only and not notes and len(data) > 1: diverse = diversity_of(seen.features(), *(data.labels, data.task.classes) if data.task.kind == "single_label" else ())
-    if not notes and all(c.function.__module__ == "ftkit.quality.gate" for c in wanted): keep_value(kept, {"findings": [dataclasses.asdict(f) for f in new], "diversity": diverse})
+        try:
+            new += sorted(c.function(data, seen), key=lambda f: -f.score)
+        except UsageError as e:
+            notes.append(
+                f"{c.name} were not checked: {e}"
+            )  # a body that is not there; the rest can still be told
+    if deep and not only and not notes and len(data) > 1:
+        diverse = diversity_of(
+            seen.features(),
+            *(data.labels, data.task.classes) if data.task.kind == "single_label" else (),
+        )
+    if not notes and all(c.function.__module__.startswith("ftkit.quality.") for c in wanted):
+        keep_value(kept, {"findings": [dataclasses.asdict(f) for f in new], "diversity": diverse})
     return Quality(data, found + new, notes, diverse)
 
 # %% ../../nbs/quality/02_gate.ipynb #a0ae3b8a
@@ -405,97 +801,183 @@ def _differing(text: str, first: str) -> str:
     a, b, out = split_words(first), split_words(text), []
     for how, i, j, k, l in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         old, new = (html.escape("".join(v)) for v in (a[i:j], b[k:l]))
-        out.append(new if how == "equal" else (old and f"<del style='background:#fbdcdc;color:#511'>{old}</del>") + (new and f"<ins style='background:#dcf0dc;color:#141'>{new}</ins>"))
+        out.append(
+            new
+            if how == "equal"
+            else (old and f"<del style='background:#fbdcdc;color:#511'>{old}</del>")
+            + (new and f"<ins style='background:#dcf0dc;color:#141'>{new}</ins>")
+        )
     return "".join(out)
 
 # %% ../../nbs/quality/02_gate.ipynb #3b4ef9aa
 def _evidence(data: Data, i: int, first: int | None = None) -> str:
     "A row as a person looks at it, a text beside the first of which it is a copy."
-    look = lambda k: shown(data.items[k], data.task.modality)
+
+    def look(k):
+        return shown(data.items[k], data.task.modality)
+
     seen, title = look(i), html.escape(f"row {i + 1}, {data.parts[i]}, {data.label_text(i)}"[:90])
-    if "picture" in seen: what = f"<img alt='{title}' src='{seen['picture']}'>"
+    if "picture" in seen:
+        what = f"<img alt='{title}' src='{seen['picture']}'>"
     elif "text" in seen:
-        text = html.escape(seen["text"][:300]) if first in (None, i) else _differing(seen["text"][:300], look(first)["text"][:300])
+        text = (
+            html.escape(seen["text"][:300])
+            if first in (None, i)
+            else _differing(seen["text"][:300], look(first)["text"][:300])
+        )
         what = f"<blockquote style='white-space:pre-wrap'>{text}</blockquote>"
-    else: what = f"<audio controls preload='none' src='data:audio/mpeg;base64,{as_mp3(data.items[i], 4)}'></audio>" + ("" if isinstance(data.items[i], tuple) else f"<br>{html.escape(os.path.basename(seen['sound']))}")
+    else:
+        what = (
+            f"<audio controls preload='none' src='data:audio/mpeg;base64,{as_mp3(data.items[i], 4)}'></audio>"
+            + (
+                ""
+                if isinstance(data.items[i], tuple)
+                else f"<br>{html.escape(os.path.basename(seen['sound']))}"
+            )
+        )
     return f"<figure>{what}<figcaption>{title}</figcaption></figure>"
+
 
 def _histogram(d: dict) -> str:
     "How far the nearest neighbours are, as a small SVG; those closer than CLOSE are darker."
     top, step = max(d["counts"]), d["bins"][1] - d["bins"][0]
-    bars = "".join(f"<rect x='{10 * k}' y='{60 - (h := 60 * n / top):.1f}' width='9' height='{h:.1f}' fill='{'#8a3b12' if b + step / 2 < CLOSE else '#7d93ad'}'><title>{b:.3f} to {b + step:.3f}: {n}</title></rect>" for k, (n, b) in enumerate(zip(d["counts"], d["bins"])))
+    bars = "".join(
+        f"<rect x='{10 * k}' y='{60 - (h := 60 * n / top):.1f}' width='9' height='{h:.1f}' fill='{'#8a3b12' if b + step / 2 < CLOSE else '#7d93ad'}'><title>{b:.3f} to {b + step:.3f}: {n}</title></rect>"
+        for k, (n, b) in enumerate(zip(d["counts"], d["bins"]))
+    )
     return f"<svg viewBox='0 0 240 76' width='360' role='img' aria-label='histogram of distances to the nearest neighbour'>{bars}<text x='0' y='73' font-size='9' fill='currentColor'>0</text><text x='239' y='73' font-size='9' fill='currentColor' text-anchor='end'>{d['bins'][-1]:.2f}</text><text x='120' y='73' font-size='9' fill='currentColor' text-anchor='middle'>distance to the nearest neighbour</text></svg>"
+
 
 @patch_to(Quality)
 def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
     "A table of the faults, and below it some of each with the rows themselves; all names escaped."
     e = html.escape
-    head = "".join(f"<th scope='col'>{h}</th>" for h in ("fault", "findings", "rows", "how sure", "fix"))
-    rows = "".join(f"<tr><th scope='row'>{e(w)}</th><td>{c['findings']}</td><td>{c['rows']}</td><td>{c['severity']}</td><td>{c['fix']}</td></tr>" for w, c in self.counts().items())
-    out = [f"<p>{e(self.data.source or self.data.task.modality)}: {len(self.data):,} rows, {len(self.findings):,} findings</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>", *(f"<p>{e(n)}</p>" for n in self.notes)]
+    head = "".join(
+        f"<th scope='col'>{h}</th>" for h in ("fault", "findings", "rows", "how sure", "fix")
+    )
+    rows = "".join(
+        f"<tr><th scope='row'>{e(w)}</th><td>{c['findings']}</td><td>{c['rows']}</td><td>{c['severity']}</td><td>{c['fix']}</td></tr>"
+        for w, c in self.counts().items()
+    )
+    out = [
+        f"<p>{e(self.data.source or self.data.task.modality)}: {len(self.data):,} rows, {len(self.findings):,} findings</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>",
+        *(f"<p>{e(n)}</p>" for n in self.notes),
+    ]
     if self.diversity:
-        classes = "".join(f"<tr><th scope='row'>{e(c)}</th><td>{v['rows']}</td><td>{v['vendi']:.1f}</td><td>{v['close']:.1%}</td></tr>" for c, v in sorted(self.diversity.get("classes", {}).items(), key=lambda kv: -kv[1]["close"]))
-        out.append(f"<p>{e(self.how_diverse())}</p>{_histogram(self.diversity)}" + (f"<details><summary>by class</summary><table><thead><tr><th>class</th><th>rows</th><th>as rows unlike one another</th><th>closer than {CLOSE}</th></tr></thead><tbody>{classes}</tbody></table></details>" if classes else ""))
+        classes = "".join(
+            f"<tr><th scope='row'>{e(c)}</th><td>{v['rows']}</td><td>{v['vendi']:.1f}</td><td>{v['close']:.1%}</td></tr>"
+            for c, v in sorted(
+                self.diversity.get("classes", {}).items(), key=lambda kv: -kv[1]["close"]
+            )
+        )
+        out.append(
+            f"<p>{e(self.how_diverse())}</p>{_histogram(self.diversity)}"
+            + (
+                f"<details><summary>by class</summary><table><thead><tr><th>class</th><th>rows</th><th>as rows unlike one another</th><th>closer than {CLOSE}</th></tr></thead><tbody>{classes}</tbody></table></details>"
+                if classes
+                else ""
+            )
+        )
     for what in self.counts():
         found = self.of(what)
-        shown_ = "".join(f"<div><p>{e(f.told)}</p><div style='display:flex;flex-wrap:wrap;gap:.6rem'>{''.join(_evidence(self.data, i, f.rows[0] if 'copies' in what else None) for i in f.rows[:4])}</div></div>" for f in found[:most])
-        out.append(f"<details{' open' if found[0].severity == 'wrong' else ''}><summary><b>{e(what)}</b>: {len(found)}{f', {most} shown' if len(found) > most else ''}; fix: {found[0].fix}, {e(FIXES[found[0].fix])}</summary>{shown_}</details>")
+        shown_ = "".join(
+            f"<div><p>{e(f.told)}</p><div style='display:flex;flex-wrap:wrap;gap:.6rem'>{''.join(_evidence(self.data, i, f.rows[0] if 'copies' in what else None) for i in f.rows[:4])}</div></div>"
+            for f in found[:most]
+        )
+        out.append(
+            f"<details{' open' if found[0].severity == 'wrong' else ''}><summary><b>{e(what)}</b>: {len(found)}{f', {most} shown' if len(found) > most else ''}; fix: {found[0].fix}, {e(FIXES[found[0].fix])}</summary>{shown_}</details>"
+        )
     return "".join(out)
 
 # %% ../../nbs/quality/02_gate.ipynb #446b6ebd
 def _fixes(fix) -> tuple[str, ...]:
-    if wrong := [f for f in fix if f not in FIXES]: raise UsageError(f"there is no fix {wrong[0]!r}; there are {', '.join(FIXES)}")
+    if wrong := [f for f in fix if f not in FIXES]:
+        raise UsageError(f"there is no fix {wrong[0]!r}; there are {', '.join(FIXES)}")
     return tuple(fix)
 
+
 @patch_to(Quality)
-def decisions(self,
+def decisions(
+    self,
     fix: tuple[str, ...] = ("drop", "keep_one"),  # which of FIXES to apply
 ) -> dict[int, Decision]:  # row: what to do with it
     "What the fixes come to, row by row; dropping goes before relabelling."
     fix, data, out = _fixes(fix), self.data, {}
-    one = lambda i, what, label="": Decision(data.hashes[i][:16], what, label, data.label_text(i), _named(data, i, False))
+
+    def one(i, what, label=""):
+        return Decision(
+            data.hashes[i][:16], what, label, data.label_text(i), _named(data, i, False)
+        )
+
     for f in self.findings:
-        if f.fix not in fix: continue
-        if f.fix == "relabel": out.setdefault(f.rows[0], one(f.rows[0], "relabel", f.label))
-        if f.fix == "drop": out |= {i: one(i, "drop") for i in f.rows}
+        if f.fix not in fix:
+            continue
+        if f.fix == "relabel":
+            out.setdefault(f.rows[0], one(f.rows[0], "relabel", f.label))
+        if f.fix == "drop":
+            out |= {i: one(i, "drop") for i in f.rows}
         if f.fix == "keep_one":
-            stay = min(f.rows, key=lambda i: (("test", "valid", "train").index(data.parts[i]), i))  # a test row is kept: the copy that is trained on goes
+            stay = min(
+                f.rows, key=lambda i: (("test", "valid", "train").index(data.parts[i]), i)
+            )  # a test row is kept: the copy that is trained on goes
             out |= {i: one(i, "drop") for i in f.rows if i != stay}
     return out
 
+
 @patch_to(Quality)
-def write_decisions(self, path, fix: tuple[str, ...] = ("drop", "keep_one")) -> int:  # a decisions.csv, made or added to -> how many copies could not be decided
+def write_decisions(
+    self, path, fix: tuple[str, ...] = ("drop", "keep_one")
+) -> int:  # a decisions.csv, made or added to -> how many copies could not be decided
     "Write the decisions; equal copies share their content, so a file of decisions cannot part them: for those make a cleaned copy."
     twice, left = Counter(self.data.hashes), 0
     start_decisions(path)
     for i, d in self.decisions(fix).items():
-        if twice[self.data.hashes[i]] == 1: decide(path, d)
-        else: left += 1
+        if twice[self.data.hashes[i]] == 1:
+            decide(path, d)
+        else:
+            left += 1
     return left
 
 # %% ../../nbs/quality/02_gate.ipynb #ac4895e0
 def _as_file(item, to: Path, scrubbed: bool) -> None:
     "A picture or recording copied; without the notes in the file if it is scrubbed."
     to.parent.mkdir(parents=True, exist_ok=True)
-    if scrubbed or not isinstance(item, (str, os.PathLike)): open_picture(item).save(to)
-    else: shutil.copyfile(item, to)
+    if scrubbed or not isinstance(item, (str, os.PathLike)):
+        open_picture(item).save(to)
+    else:
+        shutil.copyfile(item, to)
+
 
 def _exactly(data: Data, i: int) -> str:
     "A row's label as a file holds it."
     return f"{data.labels[i]:.9g}" if data.task.kind == "regression" else data.label_text(i)
 
+
 def _clean_table(data: Data, decided: dict, fix: tuple[str, ...], out: Path) -> list[tuple]:
     "Write table.csv, the table as it was read but for what is mended, and return what was done to cells."
     raw, (_, cells) = data.items.raw.astype(object).copy(), mended(data, fix)
-    for i, c, _, _, now in cells: raw.loc[i, c] = now
+    for i, c, _, _, now in cells:
+        raw.loc[i, c] = now
     for i, d in decided.items():
-        if d.what == "relabel": raw.loc[i, data.task.target] = d.label
+        if d.what == "relabel":
+            raw.loc[i, data.task.target] = d.label
     own = "split" if "split" not in raw.columns else "ftkit_split"
     raw[own] = data.parts
     stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
     write_atomic(out / "table.csv", raw.iloc[stay].to_csv(index=False))
     gone = set(range(len(data))) - set(stay)
-    return [(i + 1, f"{c}: {was if what != 'scrub' else '(scrubbed)'}"[:200], what, data.label_text(i), f"{c}: {now}"[:200]) for i, c, what, was, now in cells if i not in gone]
+    return [
+        (
+            i + 1,
+            f"{c}: {was if what != 'scrub' else '(scrubbed)'}"[:200],
+            what,
+            data.label_text(i),
+            f"{c}: {now}"[:200],
+        )
+        for i, c, what, was, now in cells
+        if i not in gone
+    ]
+
 
 def _named(data: Data, i: int, scrubbed: bool) -> str:
     "A row as a person knows it again, without personal data where they are scrubbed."
@@ -510,7 +992,12 @@ def _folder_names(data: Data) -> bool:
         return False
     usual = re.compile(r"[^\W_][^/\\:*?\"<>|\x00-\x1f]{0,99}(?<![ .])")
     names = {c.casefold() for c in data.task.classes}
-    return len(names) == len(data.task.classes) and not any(map(split_of, names)) and all(map(usual.fullmatch, names))
+    return (
+        len(names) == len(data.task.classes)
+        and not any(map(split_of, names))
+        and all(map(usual.fullmatch, names))
+    )
+
 
 def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[dict]:
     "Write pictures or recordings below part and class, or below data where classes are no names of folders; rows of labels.csv."
@@ -519,30 +1006,58 @@ def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[di
         if i in decided and decided[i].what == "drop":
             continue
         label = decided[i].label if i in decided else _exactly(data, i)
-        name = f"{i + 1:06}-{Path(item).name}" if isinstance(item, (str, os.PathLike)) else f"{i + 1:06}.png"
+        name = (
+            f"{i + 1:06}-{Path(item).name}"
+            if isinstance(item, (str, os.PathLike))
+            else f"{i + 1:06}.png"
+        )
         path = f"{data.parts[i]}/{label}/{name}" if by_class else f"data/{name}"
         _as_file(item, out / path, i in scrubbed)
         rows.append({"path": path, "label": label, "split": data.parts[i]})
     return rows
 
+
 @patch_to(Quality)
-def clean(self,
+def clean(
+    self,
     folder: str | os.PathLike,  # is made; must not be there
-    fix: tuple[str, ...] = ("drop", "keep_one"),  # which of FIXES to apply; impute and unify: of tables
+    fix: tuple[str, ...] = (
+        "drop",
+        "keep_one",
+    ),  # which of FIXES to apply; impute and unify: of tables
 ) -> Path:
     "A cleaned copy: class folders of pictures or recordings with labels.csv, texts.csv, or table.csv; and changes.csv, which says what was done."
     import pandas as pd
+
     data, decided, folder = self.data, self.decisions(fix), Path(folder)
     modality = data.task.modality
-    if folder.exists(): raise UsageError(f"{folder} is there already; name a folder that is not")
-    if data.task.kind not in ("single_label", "regression") or modality == "speech" and any(isinstance(i, Clip) for i in data.items): raise UsageError(f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (--out decisions.csv, or write_decisions in Python)")
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; name a folder that is not")
+    if (
+        data.task.kind not in ("single_label", "regression")
+        or modality == "speech"
+        and any(isinstance(i, Clip) for i in data.items)
+    ):
+        raise UsageError(
+            f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (--out decisions.csv, or write_decisions in Python)"
+        )
     if len(decided) == len(data) and all(d.what == "drop" for d in decided.values()):
-        raise UsageError(f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows is of no use; look at the findings, and leave out the fix that takes them")
+        raise UsageError(
+            f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows is of no use; look at the findings, and leave out the fix that takes them"
+        )
     scrubbed = {i for f in self.findings if f.fix == "scrub" and "scrub" in fix for i in f.rows}
-    changes = [(i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label) for i, d in sorted(decided.items())]
-    if modality != "tabular": changes += [(i + 1, _named(data, i, True), "scrub", data.label_text(i), "") for i in sorted(scrubbed - decided.keys())]
+    changes = [
+        (i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label)
+        for i, d in sorted(decided.items())
+    ]
+    if modality != "tabular":
+        changes += [
+            (i + 1, _named(data, i, True), "scrub", data.label_text(i), "")
+            for i in sorted(scrubbed - decided.keys())
+        ]
     with build_folder(folder) as out:
-        if modality == "tabular": changes += _clean_table(data, decided, fix, Path(out))
+        if modality == "tabular":
+            changes += _clean_table(data, decided, fix, Path(out))
         elif modality == "text":
             stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
             texts = [scrub(data.items[i]) if i in scrubbed else data.items[i] for i in stay]
@@ -552,27 +1067,40 @@ def clean(self,
         else:
             table = pd.DataFrame(_clean_files(data, decided, scrubbed, Path(out)))
             write_atomic(Path(out) / "labels.csv", table.to_csv(index=False))
-        write_atomic(Path(out) / "changes.csv", pd.DataFrame(changes, columns=["row", "item", "what", "was", "label"]).to_csv(index=False))
+        write_atomic(
+            Path(out) / "changes.csv",
+            pd.DataFrame(changes, columns=["row", "item", "what", "was", "label"]).to_csv(
+                index=False
+            ),
+        )
     return folder
 
+
 @patch_to(Quality)
-def next_command(self,
+def next_command(
+    self,
     made: str | os.PathLike,  # what `clean` or `write_decisions` made
     **columns,  # of the source, beside decisions: label_column and so on, as the template has them
 ) -> str:
     "The command that trains on a cleaned copy, or on the source with the decisions."
     import shlex
+
     modality, made = self.data.task.modality, Path(made)
     given = {"data": str(made)}
     if made.suffix == ".csv":
-        given = {"data": self.data.source, "decisions": str(made)} | {k: v for k, v in columns.items() if v}
+        given = {"data": self.data.source, "decisions": str(made)} | {
+            k: v for k, v in columns.items() if v
+        }
     elif modality == "tabular":
         split = "split" if "split" not in self.data.items.raw.columns else "ftkit_split"
-        given = {"data": str(made / "table.csv"), "label_column": self.data.task.target, "split_column": split}
+        given = {
+            "data": str(made / "table.csv"),
+            "label_column": self.data.task.target,
+            "split_column": split,
+        }
     elif modality == "text" or not _folder_names(self.data):
         table = "texts.csv" if modality == "text" else "labels.csv"
         given = {"data": str(made / table), "split_column": "split"}
     if modality == "speech":
         given["task"] = "transcribe" if self.data.task.kind == "transcription" else "classify"
     return "ftkit run " + modality + "".join(f" -p {k} {shlex.quote(v)}" for k, v in given.items())
-

@@ -20,19 +20,30 @@ def passes_luhn(digits: str) -> bool:  # nothing but digits
     doubled = [int(d) * (1 + k % 2) for k, d in enumerate(reversed(digits))]
     return sum(n - 9 * (n > 9) for n in doubled) % 10 == 0
 
+
 def is_iban(text: str) -> bool:  # without spaces
     "Whether the check digits of an account number fit."
     return int("".join(str(int(c, 36)) for c in text[4:] + text[:4])) % 97 == 1
 
+
 def is_chinese_id(text: str) -> bool:  # 18 characters
     "Whether the last character is that of the other 17, and the day of birth exists."
-    try: born = datetime.date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
-    except ValueError: return False
+    try:
+        born = datetime.date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
+    except ValueError:
+        return False
     total = sum(int(d) * (2 ** (17 - k) % 11) for k, d in enumerate(text[:17]))
     return born.year > 1850 and text[17].upper() == "10X98765432"[total % 11]
 
+
 def is_spanish_id(text: str) -> bool:  # 8 digits, or X, Y, Z and 7, and a letter
-    return "TRWAGMYFPDXBNJZSQVHLCKE"[int(text[:-1].upper().translate(str.maketrans("XYZ", "012"))) % 23] == text[-1].upper()
+    return (
+        "TRWAGMYFPDXBNJZSQVHLCKE"[
+            int(text[:-1].upper().translate(str.maketrans("XYZ", "012"))) % 23
+        ]
+        == text[-1].upper()
+    )
+
 
 def is_french_id(digits: str) -> bool:  # 15 digits
     return int(digits[13:]) == 97 - int(digits[:13]) % 97
@@ -41,69 +52,121 @@ def is_french_id(digits: str) -> bool:  # 15 digits
 @dataclasses.dataclass(frozen=True)
 class Personal:
     "A kind of personal data."
+
     name: str
     pattern: re.Pattern
     check: Callable[[str], bool]  # of the text that fits, without spaces, dots and hyphens
 
+
 KINDS_OF_PERSONAL = Registry("kind of personal data")
+
 
 def register_personal(
     name: str,
     pattern: str,  # a regular expression
 ):
     "Decorator: the function below says whether what fits the pattern is that kind; a name is given once."
-    return KINDS_OF_PERSONAL.register(name, lambda check: Personal(name, re.compile(pattern), check))
+    return KINDS_OF_PERSONAL.register(
+        name, lambda check: Personal(name, re.compile(pattern), check)
+    )
+
 
 _NOT_IN_A_NUMBER = r"(?<![A-Za-z0-9_.,+-])", r"(?![A-Za-z0-9_]|[.,-]\d)"
-def _number(pattern: str) -> str: return f"(?:{pattern})".join(_NOT_IN_A_NUMBER)
 
-@register_personal("e-mail", r"(?<![A-Za-z0-9_.+%-])[A-Za-z0-9_.+%-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![A-Za-z])")
-def _email(found): return True
+
+def _number(pattern: str) -> str:
+    return f"(?:{pattern})".join(_NOT_IN_A_NUMBER)
+
+
+@register_personal(
+    "e-mail",
+    r"(?<![A-Za-z0-9_.+%-])[A-Za-z0-9_.+%-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![A-Za-z])",
+)
+def _email(found):
+    return True
+
 
 @register_personal("account", _number(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?"))
-def _account(found): return is_iban(found)
+def _account(found):
+    return is_iban(found)
+
 
 @register_personal("identity", _number(r"\d{17}[\dXx]"))
-def _chinese(found): return is_chinese_id(found)
+def _chinese(found):
+    return is_chinese_id(found)
 
-@register_personal("identity, Spain", _number(r"(?:\d{8}|[XYZxyz]\d{7})-?[A-HJ-NP-TV-Za-hj-np-tv-z]"))
-def _spanish(found): return is_spanish_id(found)
 
-@register_personal("identity, France", _number(r"[12] ?\d\d ?(?:0[1-9]|1[0-2]|[2-9]\d) ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d"))
-def _french(found): return found.isdigit() and is_french_id(found)
+@register_personal(
+    "identity, Spain", _number(r"(?:\d{8}|[XYZxyz]\d{7})-?[A-HJ-NP-TV-Za-hj-np-tv-z]")
+)
+def _spanish(found):
+    return is_spanish_id(found)
+
+
+@register_personal(
+    "identity, France",
+    _number(r"[12] ?\d\d ?(?:0[1-9]|1[0-2]|[2-9]\d) ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d"),
+)
+def _french(found):
+    return found.isdigit() and is_french_id(found)
+
 
 @register_personal("identity, USA", _number(r"(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}"))
-def _american(found): return True
+def _american(found):
+    return True
 
-@register_personal("card", _number(r"[2-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,7}|3[47]\d\d[ -]?\d{6}[ -]?\d{5}"))
-def _card(found): return 13 <= len(found) <= 19 and passes_luhn(found)
+
+@register_personal(
+    "card", _number(r"[2-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,7}|3[47]\d\d[ -]?\d{6}[ -]?\d{5}")
+)
+def _card(found):
+    return 13 <= len(found) <= 19 and passes_luhn(found)
 
 # %% ../../nbs/quality/00_personal.ipynb #3862145f
-@register_personal("telephone", "|".join([
-    r"(?<![A-Za-z0-9_.+])(?:\+|00)[1-9]\d{0,2}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}(?!\d)",  # +49 (0)30 1234567
-    r"(?<![A-Za-z0-9_.,+-])(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![A-Za-z0-9_-])",  # China, mobile
-    r"(?<![A-Za-z0-9_.,+-])(?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?!\d)",  # North America
-    r"(?<![A-Za-z0-9_.,+-])0\d{1,4}[ ./-]\d{2,4}(?:[ .-]?\d{2,4}){1,3}(?![A-Za-z0-9_]|[.,]\d)",  # 030 123 4567, 06 12 34 56 78, 010-62781234
-    r"(?<![A-Za-z0-9_.,+-])0[1-9]\d{8,9}(?![A-Za-z0-9_]|[.,]\d)",  # 0612345678
-]))
+@register_personal(
+    "telephone",
+    "|".join(
+        [
+            r"(?<![A-Za-z0-9_.+])(?:\+|00)[1-9]\d{0,2}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}(?!\d)",  # +49 (0)30 1234567
+            r"(?<![A-Za-z0-9_.,+-])(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![A-Za-z0-9_-])",  # China, mobile
+            r"(?<![A-Za-z0-9_.,+-])(?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?!\d)",  # North America
+            r"(?<![A-Za-z0-9_.,+-])0\d{1,4}[ ./-]\d{2,4}(?:[ .-]?\d{2,4}){1,3}(?![A-Za-z0-9_]|[.,]\d)",  # 030 123 4567, 06 12 34 56 78, 010-62781234
+            r"(?<![A-Za-z0-9_.,+-])0[1-9]\d{8,9}(?![A-Za-z0-9_]|[.,]\d)",  # 0612345678
+        ]
+    ),
+)
 def _telephone(found):
     n = sum(c.isdigit() for c in found)
-    return 8 <= n <= 15 and not re.fullmatch(r"(?:19|20)\d{6}", found) and len(set(found.lstrip("+"))) > 2
+    return (
+        8 <= n <= 15
+        and not re.fullmatch(r"(?:19|20)\d{6}", found)
+        and len(set(found.lstrip("+"))) > 2
+    )
 
 # %% ../../nbs/quality/00_personal.ipynb #da9f82c3
 def find_personal(
     text: str,
     kinds: tuple[str, ...] | None = None,  # names; default: all
-) -> list[tuple[str, int, int]]:  # (kind, from, to), from left to right; what lies in another is not told again
+) -> list[
+    tuple[str, int, int]
+]:  # (kind, from, to), from left to right; what lies in another is not told again
     "Personal data in a text."
-    if unknown := set(kinds or ()) - set(KINDS_OF_PERSONAL): raise UsageError(f"there is no kind of personal data {min(unknown)!r}; there are {', '.join(KINDS_OF_PERSONAL)}")
-    if "@" not in text and not re.search(r"\d.{0,4}\d.{0,4}\d", text): return []
+    if unknown := set(kinds or ()) - set(KINDS_OF_PERSONAL):
+        raise UsageError(
+            f"there is no kind of personal data {min(unknown)!r}; there are {', '.join(KINDS_OF_PERSONAL)}"
+        )
+    if "@" not in text and not re.search(r"\d.{0,4}\d.{0,4}\d", text):
+        return []
     found = []
-    for kind in KINDS_OF_PERSONAL.values() if kinds is None else map(KINDS_OF_PERSONAL.__getitem__, kinds):
+    for kind in (
+        KINDS_OF_PERSONAL.values() if kinds is None else map(KINDS_OF_PERSONAL.__getitem__, kinds)
+    ):
         for m in kind.pattern.finditer(text):
             bare = re.sub(r"[ ./()-]", "", m[0]) if kind.name != "e-mail" else m[0]
-            if kind.check(bare) and not any(a < m.end() and m.start() < b for _, a, b in found): found.append((kind.name, *m.span()))
+            if kind.check(bare) and not any(a < m.end() and m.start() < b for _, a, b in found):
+                found.append((kind.name, *m.span()))
     return sorted(found, key=lambda f: f[1])
+
 
 def scrub(
     text: str,

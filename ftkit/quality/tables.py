@@ -12,9 +12,9 @@ import unicodedata
 import numpy as np
 
 from ..core import permutation
-from .personal import find_personal, scrub
 from ..data.dataset import Data
 from ..models.tables import fit_prep
+from .personal import find_personal, scrub
 
 # %% ../../nbs/quality/01_tables.ipynb #a9044286
 def missing_cells(
@@ -30,39 +30,108 @@ def missing_cells(
             continue
         told = f"{c}: {n} of {len(frame)} cells are missing ({n / len(frame):.0%})"
         fix = "impute" if c in filled else "flag"
-        yield "missing cells", np.flatnonzero(gone), told, fix, "likely" if n > len(frame) / 2 else "look", n / len(frame)
-    for i in np.flatnonzero(frame.isna().mean(axis=1) > .5): yield "mostly empty row", [i], f"{frame.iloc[i].isna().sum()} of its {len(frame.columns)} cells are missing", "drop", "likely", 1.0
+        yield (
+            "missing cells",
+            np.flatnonzero(gone),
+            told,
+            fix,
+            "likely" if n > len(frame) / 2 else "look",
+            n / len(frame),
+        )
+    for i in np.flatnonzero(frame.isna().mean(axis=1) > 0.5):
+        yield (
+            "mostly empty row",
+            [i],
+            f"{frame.iloc[i].isna().sum()} of its {len(frame.columns)} cells are missing",
+            "drop",
+            "likely",
+            1.0,
+        )
+
 
 def far_numbers(data: Data):
     "Numbers far from all others of their column."
     for c in data.items.of("number"):
         v = data.items.frame[c].to_numpy(float)
-        low, mid, high = np.nanquantile(v, [.05, .5, .95]) if (~np.isnan(v)).sum() > 20 else (np.nan,) * 3
-        if not high > low: continue
-        apart = np.where(v > mid, (v - mid) / max(high - mid, (high - low) / 20), (mid - v) / max(mid - low, (high - low) / 20))
-        for i in np.flatnonzero(apart > 6): yield "far number", [i], f"{c} is {v[i]:.6g}, where nine in ten lie between {low:.6g} and {high:.6g}", "flag", "look", float(apart[i])
+        low, mid, high = (
+            np.nanquantile(v, [0.05, 0.5, 0.95]) if (~np.isnan(v)).sum() > 20 else (np.nan,) * 3
+        )
+        if not high > low:
+            continue
+        apart = np.where(
+            v > mid,
+            (v - mid) / max(high - mid, (high - low) / 20),
+            (mid - v) / max(mid - low, (high - low) / 20),
+        )
+        for i in np.flatnonzero(apart > 6):
+            yield (
+                "far number",
+                [i],
+                f"{c} is {v[i]:.6g}, where nine in ten lie between {low:.6g} and {high:.6g}",
+                "flag",
+                "look",
+                float(apart[i]),
+            )
+
 
 def _ways(data: Data):
     "For each category column with variants: its name, the commonest way with its rows, and the others."
-    plain = lambda v: "".join(ch for ch in unicodedata.normalize("NFKC", str(v)).casefold() if ch.isalnum())
+
+    def plain(v):
+        return "".join(
+            ch for ch in unicodedata.normalize("NFKC", str(v)).casefold() if ch.isalnum()
+        )
+
     for c in data.items.of("category"):
         groups = {}
-        for level, n in data.items.frame[c].value_counts().items(): groups.setdefault(plain(level), []).append((level, int(n)))
-        yield from ((c, levels[0], [level for level, _ in levels[1:]]) for levels in groups.values() if len(levels) > 1)
+        for level, n in data.items.frame[c].value_counts().items():
+            groups.setdefault(plain(level), []).append((level, int(n)))
+        yield from (
+            (c, levels[0], [level for level, _ in levels[1:]])
+            for levels in groups.values()
+            if len(levels) > 1
+        )
+
 
 def variants(data: Data):
     "Categories that are the same but for capitals, spaces or punctuation."
     groups = {}
-    for k, name in enumerate(data.task.classes): groups.setdefault("".join(ch for ch in name.casefold() if ch.isalnum()), []).append(k)
+    for k, name in enumerate(data.task.classes):
+        groups.setdefault("".join(ch for ch in name.casefold() if ch.isalnum()), []).append(k)
     for same in groups.values():
-        if len(same) > 1 and data.task.kind == "single_label": yield "labels written in two ways", np.flatnonzero(np.isin(data.labels, same)), f"{data.task.target}: {', '.join(repr(data.task.classes[k]) for k in same)} are classes of their own", "flag", "wrong", 1.0
-    for c, (level, n), rest in _ways(data): yield "written in two ways", np.flatnonzero(data.items.frame[c].isin(rest)), f"{c}: {', '.join(map(repr, rest[:4]))} beside {level!r} ({n} rows)", "unify", "likely", 1.0
+        if len(same) > 1 and data.task.kind == "single_label":
+            yield (
+                "labels written in two ways",
+                np.flatnonzero(np.isin(data.labels, same)),
+                f"{data.task.target}: {', '.join(repr(data.task.classes[k]) for k in same)} are classes of their own",
+                "flag",
+                "wrong",
+                1.0,
+            )
+    for c, (level, n), rest in _ways(data):
+        yield (
+            "written in two ways",
+            np.flatnonzero(data.items.frame[c].isin(rest)),
+            f"{c}: {', '.join(map(repr, rest[:4]))} beside {level!r} ({n} rows)",
+            "unify",
+            "likely",
+            1.0,
+        )
+
 
 def personal_cells(data: Data):
     "E-mail addresses, numbers of persons and cards in columns of words."
     for c in data.items.of("text", "category", "identifier", "constant"):
         for i, v in data.items.frame[c].dropna().items():
-            if hits := find_personal(str(v)): yield "personal data", [i], f"{c}: " + ", ".join(f"{kind} {str(v)[a:b]}" for kind, a, b in hits[:5]), "scrub", "wrong", 1.0
+            if hits := find_personal(str(v)):
+                yield (
+                    "personal data",
+                    [i],
+                    f"{c}: " + ", ".join(f"{kind} {str(v)[a:b]}" for kind, a, b in hits[:5]),
+                    "scrub",
+                    "wrong",
+                    1.0,
+                )
 
 # %% ../../nbs/quality/01_tables.ipynb #00fa14b4
 def _share_right(y: np.ndarray, said: np.ndarray) -> float:
@@ -173,23 +242,80 @@ def odd_columns(data: Data):
     "Columns that are not learned from, that say what another says, or that hold a mixture."
     cells = data.items
     for c in cells.columns:
-        if c.kind == "constant": yield "constant column", [], f"{c.name}: {c.told}; it is not learned from", "flag", "look", 0.0
-        if c.kind == "identifier": yield "identifier column", [], f"{c.name}: {c.told}; it is not learned from", "flag", "look", 0.0
-        if c.kind in ("number", "date") and "count as missing" in c.told: yield "mixed column", np.flatnonzero(cells.frame[c.name].isna()), f"{c.name}: {c.told}", "flag", "likely", 1.0
+        if c.kind == "constant":
+            yield (
+                "constant column",
+                [],
+                f"{c.name}: {c.told}; it is not learned from",
+                "flag",
+                "look",
+                0.0,
+            )
+        if c.kind == "identifier":
+            yield (
+                "identifier column",
+                [],
+                f"{c.name}: {c.told}; it is not learned from",
+                "flag",
+                "look",
+                0.0,
+            )
+        if c.kind in ("number", "date") and "count as missing" in c.told:
+            yield (
+                "mixed column",
+                np.flatnonzero(cells.frame[c.name].isna()),
+                f"{c.name}: {c.told}",
+                "flag",
+                "likely",
+                1.0,
+            )
         if c.kind == "category":
             n = cells.frame[c.name].value_counts()
-            if "the others are not" in c.told: yield "mixed column", [], f"{c.name}: {c.told}", "flag", "likely", 1.0
-            if (once := int((n == 1).sum())) > max(5, len(n) / 3): yield "rare categories", np.flatnonzero(cells.frame[c.name].isin(n.index[n == 1])), f"{c.name}: {once} of its {len(n)} values occur once", "flag", "look", once / len(n)
+            if "the others are not" in c.told:
+                yield "mixed column", [], f"{c.name}: {c.told}", "flag", "likely", 1.0
+            if (once := int((n == 1).sum())) > max(5, len(n) / 3):
+                yield (
+                    "rare categories",
+                    np.flatnonzero(cells.frame[c.name].isin(n.index[n == 1])),
+                    f"{c.name}: {once} of its {len(n)} values occur once",
+                    "flag",
+                    "look",
+                    once / len(n),
+                )
     seen = {}
     for c in cells.of("category"):
-        codes = np.unique(cells.frame[c].astype(object).fillna("").astype(str).to_numpy(object), return_inverse=True)[1]
+        codes = np.unique(
+            cells.frame[c].astype(object).fillna("").astype(str).to_numpy(object),
+            return_inverse=True,
+        )[1]
         _, first = np.unique(codes, return_index=True)
-        if len(first) > len(codes) / 2: continue  # hardly a value twice: any two such columns match
+        if len(first) > len(codes) / 2:
+            continue  # hardly a value twice: any two such columns match
         same = seen.setdefault(tuple(np.argsort(np.argsort(first))[codes].tolist()), c)
-        if same != c: yield "column that repeats another", [], f"{c} says what {same} says", "flag", "likely", 1.0
+        if same != c:
+            yield (
+                "column that repeats another",
+                [],
+                f"{c} says what {same} says",
+                "flag",
+                "likely",
+                1.0,
+            )
     numbers = cells.frame[cells.of("number")]
-    alike = np.abs(np.nan_to_num(numbers.iloc[:20_000].corr().to_numpy())) if len(numbers.columns) > 1 else np.zeros((0, 0))
-    for i, j in zip(*np.nonzero(np.triu(alike, 1) > .9999)): yield "column that repeats another", [], f"{numbers.columns[j]} says what {numbers.columns[i]} says (correlation {alike[i, j]:.5f})", "flag", "likely", 1.0
+    alike = (
+        np.abs(np.nan_to_num(numbers.iloc[:20_000].corr().to_numpy()))
+        if len(numbers.columns) > 1
+        else np.zeros((0, 0))
+    )
+    for i, j in zip(*np.nonzero(np.triu(alike, 1) > 0.9999)):
+        yield (
+            "column that repeats another",
+            [],
+            f"{numbers.columns[j]} says what {numbers.columns[i]} says (correlation {alike[i, j]:.5f})",
+            "flag",
+            "likely",
+            1.0,
+        )
 
 # %% ../../nbs/quality/01_tables.ipynb #39588f12
 def mended(
@@ -198,19 +324,36 @@ def mended(
 ):  # DataFrame, and (row number, column, what was done, what it was, what it is) of each change
     "The cells after some fixes; the data stay as they are."
     frame, changes, train = data.items.frame.copy(), [], data.train.ids
+
     def put(c, rows, what, now):
-        for i, v in zip(rows, now): changes.append((int(i), c, what, "" if (w := frame[c].iat[i]) is None or w != w else str(w), str(v)))
+        for i, v in zip(rows, now):
+            changes.append(
+                (
+                    int(i),
+                    c,
+                    what,
+                    "" if (w := frame[c].iat[i]) is None or w != w else str(w),
+                    str(v),
+                )
+            )
         column = frame[c].copy()
         column.iloc[rows] = now
         frame[c] = column
+
     if "unify" in fix:
-        for c, (level, _), rest in list(_ways(data)): rows = np.flatnonzero(frame[c].isin(rest)); put(c, rows, "unify", [level] * len(rows))
+        for c, (level, _), rest in list(_ways(data)):
+            rows = np.flatnonzero(frame[c].isin(rest))
+            put(c, rows, "unify", [level] * len(rows))
     if "scrub" in fix:
         for c in data.items.of("text", "category", "identifier", "constant"):
             rows = [i for i, v in enumerate(frame[c]) if isinstance(v, str) and find_personal(v)]
-            if rows: put(c, rows, "scrub", [scrub(frame[c].iat[i]) for i in rows])
+            if rows:
+                put(c, rows, "scrub", [scrub(frame[c].iat[i]) for i in rows])
     if "impute" in fix:
-        for c in data.items.of("number", "date"):  # a category that is missing stays missing: the commonest one would be a guess
+        for c in data.items.of(
+            "number", "date"
+        ):  # a category that is missing stays missing: the commonest one would be a guess
             rows, known = np.flatnonzero(frame[c].isna()), frame[c].iloc[train].dropna()
-            if len(rows) and len(known): put(c, rows, "impute", [known.median()] * len(rows))
+            if len(rows) and len(known):
+                put(c, rows, "impute", [known.median()] * len(rows))
     return frame, changes

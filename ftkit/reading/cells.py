@@ -45,7 +45,9 @@ MISSING_NUMBER = (
     "#null!",
 )
 
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")  # zero-width signs
+_UNSEEN = re.compile(
+    "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]"
+)  # zero-width signs
 
 
 def holds_words(
@@ -66,7 +68,13 @@ def as_texts(values):  # Series of anything
 def _plain_cell(value):
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "replace")
-    return str(value) if isinstance(value, (list, dict, set)) or hasattr(value, "tolist") and getattr(value, "ndim", 0) else value
+    return (
+        str(value)
+        if isinstance(value, (list, dict, set))
+        or hasattr(value, "tolist")
+        and getattr(value, "ndim", 0)
+        else value
+    )
 
 
 def plain_cells(table):  # DataFrame
@@ -208,6 +216,7 @@ def _value(cell: str, sign: str, meaning: str) -> str:
 def _column_choice(name: str, form: str) -> str:
     "How to say what a column holds, as one types it."
     return f"-p columns '{json.dumps({name: form}, ensure_ascii=False)}'"
+
 
 def refused(
     name: str,  # of the column

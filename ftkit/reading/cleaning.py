@@ -21,10 +21,14 @@ from ..params import nearest
 from .rows import DataError
 
 # %% ../../nbs/reading/04_cleaning.ipynb #7f561f7f
-_SIMPLIFIED = ("的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
-               "日者意无力它与长把机十第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应向头文体美相见被利什二等产或新己制身果加")
-_TRADITIONAL = ("的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡用道行所然家種事成方多經麼去法學如都同現當沒動面起看定天分還進好小部其些主樣理心她本前開但因只從想實"
-                "日者意無力它與長把機十第公此已工使情明性知全三又關點正業外將兩高間由問很最重並物手應向頭文體美相見被利什二等產或新己制身果加")
+_SIMPLIFIED = (
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
+    "日者意无力它与长把机十第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应向头文体美相见被利什二等产或新己制身果加"
+)
+_TRADITIONAL = (
+    "的一是不了在人有我他這個們中來上大為和國地到以說時要就出會可也你對生能而子那得於著下自之年過發後作裡用道行所然家種事成方多經麼去法學如都同現當沒動面起看定天分還進好小部其些主樣理心她本前開但因只從想實"
+    "日者意無力它與長把機十第公此已工使情明性知全三又關點正業外將兩高間由問很最重並物手應向頭文體美相見被利什二等產或新己制身果加"
+)
 _KANA = "".join(map(chr, range(0x3041, 0x30FD)))
 _HANGUL = "이다는을의에가고하지한를도기로사어리은나아인해대서그자일시있수라보정니스들과만게여부으장전면상주적세구제우동거까되것성오원습요없내와문입할용년"
 _ACCENTS = "äöüßéèêàâçîïôûùñóíáúëœæøåãõìòýðþÄÖÜÉÈÇÊÅØÑÁÓÍ’“”‘„–—…«»°·§€\xa0£¥©®½¼¾±²³µ¿¡ªº×"
@@ -38,7 +42,18 @@ _GUESSES = {  # Python's name: (common characters, their share of a text, furthe
     "cp1252": (_ACCENTS, 0.95, "\x80", "ÿ", 5e-4),  # Latin-1, as Windows writes it
     "cp1250": ("ąćęłńóśźżáčďéěíňřšťúůýžäöüŁŚŻČŘŠŽ„”–…", 0.4, "\x80", "ſ", 2e-4),  # Polish, Czech
 }
-_FURTHER = ["cp1251", "koi8_r", "cp866", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874", "euc_jp"]  # Russian, Greek, Turkish, Hebrew …
+_FURTHER = [
+    "cp1251",
+    "koi8_r",
+    "cp866",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp1257",
+    "cp874",
+    "euc_jp",
+]  # Russian, Greek, Turkish, Hebrew …
 
 # %% ../../nbs/reading/04_cleaning.ipynb #b4c8234c
 def _guess(
@@ -48,16 +63,36 @@ def _guess(
     data, scores, seen = data[:50_000], {}, {}
     for codec, (common, share, first, last, rare) in _GUESSES.items():
         seen[codec] = text = data.decode(codec, "replace")
-        common, ascii, likely, rare, strange = set(common), math.log(1 / 30), math.log(share / len(common)), math.log(rare), math.log(1e-7)
-        scores[codec] = sum(ascii if c < "\x80" else likely if c in common else rare if first <= c <= last else strange for c in text)
+        common, ascii, likely, rare, strange = (
+            set(common),
+            math.log(1 / 30),
+            math.log(share / len(common)),
+            math.log(rare),
+            math.log(1e-7),
+        )
+        scores[codec] = sum(
+            ascii
+            if c < "\x80"
+            else likely
+            if c in common
+            else rare
+            if first <= c <= last
+            else strange
+            for c in text
+        )
     codec = max(scores, key=scores.get)
     odd, letters = [c for c in seen[codec] if c > "\x7f"], sum(map(str.isalpha, seen[codec]))
     western = codec in ("cp1252", "cp1250")
     known = sum(c in _GUESSES[codec][0] for c in odd) / len(odd)
-    if len(odd) >= 40 and (known < (.75 if western else .25) or western and 2 * len(odd) > letters):
+    if len(odd) >= 40 and (
+        known < (0.75 if western else 0.25) or western and 2 * len(odd) > letters
+    ):
         from charset_normalizer import from_bytes
-        if found := from_bytes(data, cp_isolation=_FURTHER).best(): codec = found.encoding
-    if codec == "cp1252" and any(b in data for b in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")): codec = "latin-1"  # not in cp1252
+
+        if found := from_bytes(data, cp_isolation=_FURTHER).best():
+            codec = found.encoding
+    if codec == "cp1252" and any(b in data for b in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")):
+        codec = "latin-1"  # not in cp1252
     return codec
 
 # %% ../../nbs/reading/04_cleaning.ipynb #426fba3f
@@ -121,30 +156,39 @@ def decode(
 
 # %% ../../nbs/reading/04_cleaning.ipynb #ccc1f9ae
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}"
-_PIECE = regex.compile(r"(?P<han>\p{Han}+)|[\p{Hiragana}\p{Katakana}ー]+|"
-                       r"[[\p{L}\p{M}\p{N}_]--[\p{Han}\p{Hiragana}\p{Katakana}]]+(?:(?:['’ʼ‐‑\-\u200c\u200d]|(?<=\p{N})[.,](?=\p{N}))[[\p{L}\p{M}\p{N}_]--[\p{Han}\p{Hiragana}\p{Katakana}]]+)*|"
-                       r"\s+|(?:[^\p{L}\p{M}\p{N}_\s]|[\p{M}])+", regex.V1)
+_PIECE = regex.compile(
+    r"(?P<han>\p{Han}+)|[\p{Hiragana}\p{Katakana}ー]+|"
+    r"[[\p{L}\p{M}\p{N}_]--[\p{Han}\p{Hiragana}\p{Katakana}]]+(?:(?:['’ʼ‐‑\-\u200c\u200d]|(?<=\p{N})[.,](?=\p{N}))[[\p{L}\p{M}\p{N}_]--[\p{Han}\p{Hiragana}\p{Katakana}]]+)*|"
+    r"\s+|(?:[^\p{L}\p{M}\p{N}_\s]|[\p{M}])+",
+    regex.V1,
+)
 _CJK_LETTER = regex.compile(f"[{_CJK}]")
+
 
 @functools.cache
 def _segmenter():
     "A dictionary of our own: words that another library adds to rjieba's shared one change nothing here."
     import rjieba
+
     return rjieba.Jieba()
+
 
 def split_words(
     text: str,
 ) -> list[str]:  # their concatenation is the text
     "Words, runs of white space, and runs of anything else."
     out = []
-    for m in _PIECE.finditer(text): out += _segmenter().cut(m[0]) if m["han"] and len(m[0]) > 1 else [m[0]]
+    for m in _PIECE.finditer(text):
+        out += _segmenter().cut(m[0]) if m["han"] and len(m[0]) > 1 else [m[0]]
     return out
+
 
 def is_word(
     piece: str,  # of `split_words`
 ) -> bool:
     "Whether it holds a letter or a digit."
     return any(map(str.isalnum, piece))
+
 
 def cjk_share(
     text: str,
@@ -157,72 +201,113 @@ def cjk_share(
 CLEANERS = Registry("cleaning step")  # name: function (text, Clean) -> text
 register_cleaner = CLEANERS.register
 
+
 def _settled(name: str, text: str, clean) -> str:
     "The text after a step that is repeated until it changes nothing."
     for _ in range(1000):
         before, text = text, CLEANERS[name](text, clean)
-        if text == before: return text
-    raise UsageError(f"cleaning step {name!r} still changes a text after 1000 rounds ({text[:40]!r} …); leave this text out, or correct the step")
+        if text == before:
+            return text
+    raise UsageError(
+        f"cleaning step {name!r} still changes a text after 1000 rounds ({text[:40]!r} …); leave this text out, or correct the step"
+    )
 
 # %% ../../nbs/reading/04_cleaning.ipynb #ec641c4a
 _BREAKS = regex.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
-_UNSEEN = regex.compile(r"[[\p{Cc}\p{Cs}\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]--[\t\n]]", regex.V1)
-_ALONE = r"\p{Latin}\p{Greek}\p{Cyrillic}" + _CJK + r"\p{P}\p{N}\s"  # beside these a joiner joins nothing
+_UNSEEN = regex.compile(
+    r"[[\p{Cc}\p{Cs}\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]--[\t\n]]",
+    regex.V1,
+)
+_ALONE = (
+    r"\p{Latin}\p{Greek}\p{Cyrillic}" + _CJK + r"\p{P}\p{N}\s"
+)  # beside these a joiner joins nothing
 _JOINERS = regex.compile(rf"(?<![^{_ALONE}])[\u200c\u200d]+|[\u200c\u200d]+(?![^{_ALONE}])")
 
+
 @register_cleaner("unicode")
-def _unicode(text, clean): return unicodedata.normalize("NFC", _JOINERS.sub("", _UNSEEN.sub("", _BREAKS.sub("\n", text))))
+def _unicode(text, clean):
+    return unicodedata.normalize("NFC", _JOINERS.sub("", _UNSEEN.sub("", _BREAKS.sub("\n", text))))
+
 
 @register_cleaner("whitespace")
-def _whitespace(text, clean): return " ".join(text.split())
+def _whitespace(text, clean):
+    return " ".join(text.split())
+
 
 @register_cleaner("lower")
-def _lower(text, clean): return text.lower()
+def _lower(text, clean):
+    return text.lower()
+
 
 @register_cleaner("half_width")
-def _half_width(text, clean): return text.translate(_HALF)
+def _half_width(text, clean):
+    return text.translate(_HALF)
+
 
 _HALF = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F)} | {0x3000: " "}
 
 # %% ../../nbs/reading/04_cleaning.ipynb #e0679b72
-_INLINE = set("a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp small span strike strong sub sup time tt u var wbr".split())
-_BLOCK = set("""address applet area article aside audio base basefont blockquote body br button canvas caption center col colgroup datalist dd details dialog dir div
+_INLINE = set(
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp small span strike strong sub sup time tt u var wbr".split()
+)
+_BLOCK = set(
+    """address applet area article aside audio base basefont blockquote body br button canvas caption center col colgroup datalist dd details dialog dir div
 dl dt embed fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe img input legend li link main map marquee math
 menu meta meter nav nobr noframes noscript object ol optgroup option output p param picture pre progress rp rt ruby script search section select slot source style
-summary svg table tbody td template textarea tfoot th thead title tr track ul video""".split())
-_HIDDEN = regex.compile(r"<(script|style)(?=[\s>])[^<>]*>.*?</\1\s*>|<!--.*?-->|<!\w[^<>]*>|<\?[^<>]*>", regex.S | regex.I)
-_TAG = regex.compile(r"""</?([a-z][a-z0-9:-]*+)(?=[\s/>])(?:(?:"[^"]*"|'[^']*'|[^'"<>])*+>|[^<>]*>)""", regex.I)
+summary svg table tbody td template textarea tfoot th thead title tr track ul video""".split()
+)
+_HIDDEN = regex.compile(
+    r"<(script|style)(?=[\s>])[^<>]*>.*?</\1\s*>|<!--.*?-->|<!\w[^<>]*>|<\?[^<>]*>",
+    regex.S | regex.I,
+)
+_TAG = regex.compile(
+    r"""</?([a-z][a-z0-9:-]*+)(?=[\s/>])(?:(?:"[^"]*"|'[^']*'|[^'"<>])*+>|[^<>]*>)""", regex.I
+)
 _ENTITY = regex.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", regex.I)
 _NESTED = regex.compile(r"&(?:(?:amp|#0{0,4}38|#x0{0,4}26);)+", regex.I)
+
 
 def _untag(m) -> str:
     name = m[1].lower()
     return "" if name in _INLINE else " " if name in _BLOCK or ":" in name or "-" in name else m[0]
 
+
 @register_cleaner("html")
 def _html(text, clean):
     text = _TAG.sub(_untag, _HIDDEN.sub(" ", text)) if "<" in text else text
-    return _ENTITY.sub(lambda m: html.unescape(m[0]), _NESTED.sub("&", text)) if "&" in text else text
+    return (
+        _ENTITY.sub(lambda m: html.unescape(m[0]), _NESTED.sub("&", text)) if "&" in text else text
+    )
 
 # %% ../../nbs/reading/04_cleaning.ipynb #445d72bf
-_URL = regex.compile(rf"""(?:https?://|(?<![\w@.-])www\.)[^\s<>"“”«»{_CJK}\u3000-\u303f\uff00-\uffef]*[^\s<>"“”«»{_CJK}\u3000-\u303f\uff00-\uffef.,;:!?)'’\]]|"""
-                     r"(?<![a-z0-9._%+-])[a-z0-9._%+-]++@[a-z0-9-]+(?:\.[a-z0-9-]+)+", regex.I)
+_URL = regex.compile(
+    rf"""(?:https?://|(?<![\w@.-])www\.)[^\s<>"“”«»{_CJK}\u3000-\u303f\uff00-\uffef]*[^\s<>"“”«»{_CJK}\u3000-\u303f\uff00-\uffef.,;:!?)'’\]]|"""
+    r"(?<![a-z0-9._%+-])[a-z0-9._%+-]++@[a-z0-9-]+(?:\.[a-z0-9-]+)+",
+    regex.I,
+)
+
 
 @register_cleaner("urls")
-def _urls(text, clean): return _URL.sub(" ", text)
+def _urls(text, clean):
+    return _URL.sub(" ", text)
 
 # %% ../../nbs/reading/04_cleaning.ipynb #9ff62d2f
-NEGATIONS = frozenset("no not nor never none neither nobody noone nothing nowhere cannot cant couldnt hasnt without against 不 没 没有 無 无 未 别 沒 沒有".split())
+NEGATIONS = frozenset(
+    "no not nor never none neither nobody noone nothing nowhere cannot cant couldnt hasnt without against 不 没 没有 無 无 未 别 沒 沒有".split()
+)
 _CONTENT = "amount bill bottom cry describe detail empty fill fire front full interest mill mine move serious sincere system thick thin top well".split()
 _CHINESE = """的 地 得 了 着 过 吗 呢 吧 啊 呀 嘛 哦 我 你 您 他 她 它 我们 你们 他们 她们 它们 咱们 自己 这 那 这个 那个 这些 那些 这样 那样 这里 那里 这么 那么 什么 哪 谁
 是 在 有 和 与 及 以及 或 或者 而 而且 并 并且 但 但是 因为 所以 如果 虽然 就 也 都 又 还 才 把 被 给 让 对 对于 从 到 向 由 于 以 为 为了 跟 等 之 其 一个 一些
 這 這個 這些 這樣 這裡 個 們 我們 你們 他們 嗎 過 與 並 但 因為 還 給 讓 對 從 為"""
 
+
 @functools.cache
 def function_words() -> frozenset[str]:
     "English and Chinese words that carry grammar more than meaning, in lower case; no negations."
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     return ENGLISH_STOP_WORDS.difference(NEGATIONS, _CONTENT).union(_CHINESE.split())
+
 
 @functools.lru_cache(maxsize=64)
 def _stop_list(own: tuple[str, ...]) -> tuple[frozenset, list[int]]:
@@ -230,12 +315,18 @@ def _stop_list(own: tuple[str, ...]) -> tuple[frozenset, list[int]]:
     words = {(w,) for w in function_words()} | {tuple(split_words(w.strip().lower())) for w in own}
     return frozenset(words), sorted({len(w) for w in words}, reverse=True)
 
+
 @register_cleaner("stop_words")
 def _stop_words(text, clean):
-    (stop, lengths), pieces, out, i = _stop_list(clean.stop_words if clean else ()), split_words(text), [], 0
+    (stop, lengths), pieces, out, i = (
+        _stop_list(clean.stop_words if clean else ()),
+        split_words(text),
+        [],
+        0,
+    )
     lower = [p.lower() for p in pieces]
     while i < len(pieces):
-        n = next((n for n in lengths if tuple(lower[i:i + n]) in stop), 0)
+        n = next((n for n in lengths if tuple(lower[i : i + n]) in stop), 0)
         out.append(" " if n else pieces[i])
         i += n or 1
     return text if out == pieces else " ".join("".join(out).split())
@@ -244,25 +335,38 @@ def _stop_words(text, clean):
 @dataclasses.dataclass(frozen=True)
 class Clean:
     "Cleaning steps in their order; as it comes, none."
-    steps: tuple[str, ...] = ()  # names out of `CLEANERS`: unicode, html, urls, whitespace, lower, half_width, stop_words
+
+    steps: tuple[
+        str, ...
+    ] = ()  # names out of `CLEANERS`: unicode, html, urls, whitespace, lower, half_width, stop_words
     stop_words: tuple[str, ...] = ()  # words of your own for the step stop_words
 
     def __post_init__(self):
         for name in ("steps", "stop_words"):
             value = getattr(self, name)
             if isinstance(value, str) or not all(isinstance(v, str) and v.strip() for v in value):
-                raise UsageError(f"{name} was given {value!r}; allowed is a list of names; write {name}=({value!r},)" if isinstance(value, str) else
-                                 f"{name} was given {value!r}; allowed is a list of texts that are not empty; remove the others")
+                raise UsageError(
+                    f"{name} was given {value!r}; allowed is a list of names; write {name}=({value!r},)"
+                    if isinstance(value, str)
+                    else f"{name} was given {value!r}; allowed is a list of texts that are not empty; remove the others"
+                )
             object.__setattr__(self, name, tuple(value))
         for step in self.steps:
-            if step in CLEANERS: continue
+            if step in CLEANERS:
+                continue
             near = nearest(step, CLEANERS)
-            raise UsageError(f"there is no cleaning step {step!r}; there are {', '.join(CLEANERS)}" + (f"; did you mean {near!r}?" if near else ""))
+            raise UsageError(
+                f"there is no cleaning step {step!r}; there are {', '.join(CLEANERS)}"
+                + (f"; did you mean {near!r}?" if near else "")
+            )
         if self.stop_words and "stop_words" not in self.steps:
-            raise UsageError(f"stop_words names {len(self.stop_words)} words, but steps has no stop_words; add it to steps, or leave stop_words empty")
+            raise UsageError(
+                f"stop_words names {len(self.stop_words)} words, but steps has no stop_words; add it to steps, or leave stop_words empty"
+            )
 
     def __call__(self, text: str) -> str:
-        for name in self.steps: text = _settled(name, text, self)
+        for name in self.steps:
+            text = _settled(name, text, self)
         return text
 
     def trace(self, text: str) -> list[tuple[str, str]]:
@@ -270,5 +374,6 @@ class Clean:
         out = []
         for name in self.steps:
             before, text = text, _settled(name, text, self)
-            if text != before: out.append((name, text))
+            if text != before:
+                out.append((name, text))
         return out

@@ -13,21 +13,21 @@ import re
 import numpy as np
 
 from ftkit.reading.cells import (
-    as_texts,
     _UNSEEN,
     DATE_ORDERS,
     MISSING,
     MISSING_NUMBER,
     NUMBER_STYLES,
     Signs,
-    refused,
-    read_style,
     as_dates,
     as_numbers,
+    as_texts,
     bare_numbers,
     blank,
     holds_words,
     looks_like_dates,
+    read_style,
+    refused,
     signs_of,
 )
 from .rows import DataError
@@ -203,7 +203,10 @@ def _truths(seen) -> bool:
     "Whether all cells are true or false."
     if seen.dtype.kind == "b":
         return True
-    are = lambda cells: cells.map(plain_cell).isin(["true", "false"]).all()
+
+    def are(cells):
+        return cells.map(plain_cell).isin(["true", "false"]).all()
+
     return holds_words(seen) and are(seen.head(20)) and are(seen.drop_duplicates())
 
 

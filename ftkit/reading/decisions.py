@@ -18,19 +18,23 @@ from .rows import DataError, Rows
 WHAT = ("keep", "drop", "relabel")
 _COLUMNS = ("example", "what", "label", "was", "time", "item")
 
+
 @dataclasses.dataclass(frozen=True)
 class Decision:
     "What is to be done with one example."
+
     example: str  # 16 hex digits of its content's SHA-256
     what: str  # one of WHAT
     label: str = ""  # the new one, to relabel
     was: str = ""  # the label it had
     item: str = ""  # path or text, for people
 
+
 def start_decisions(path: str | os.PathLike) -> None:
     "Make the file, without decisions, if it is missing."
     with open(path, "a", newline="", encoding="utf-8") as f:
-        if f.tell() == 0: csv.writer(f).writerow(_COLUMNS)
+        if f.tell() == 0:
+            csv.writer(f).writerow(_COLUMNS)
 
 # %% ../../nbs/reading/06_decisions.ipynb #92040484
 def decide(
@@ -38,24 +42,48 @@ def decide(
     decision: Decision,
 ) -> None:
     "Append one decision; it is on the disk when this returns."
-    if decision.what not in WHAT: raise DataError(f"{decision.what!r} was given; a decision is one of {', '.join(WHAT)}")
-    if decision.what == "relabel" and not decision.label.strip(): raise DataError("a new label must be given to relabel; it was empty")
+    if decision.what not in WHAT:
+        raise DataError(f"{decision.what!r} was given; a decision is one of {', '.join(WHAT)}")
+    if decision.what == "relabel" and not decision.label.strip():
+        raise DataError("a new label must be given to relabel; it was empty")
     start_decisions(path)
     with open(path, "a", newline="", encoding="utf-8") as f:
-        csv.writer(f).writerow([decision.example, decision.what, decision.label if decision.what == "relabel" else "", decision.was, f"{time.time():.0f}", decision.item[:200]])
+        csv.writer(f).writerow(
+            [
+                decision.example,
+                decision.what,
+                decision.label if decision.what == "relabel" else "",
+                decision.was,
+                f"{time.time():.0f}",
+                decision.item[:200],
+            ]
+        )
         f.flush()
         os.fsync(f.fileno())
+
 
 def read_decisions(path: str | os.PathLike) -> dict[str, Decision]:
     "The last decision about each example."
     try:
-        with open(path, newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
-    except OSError as e: raise DataError(f"{path} cannot be read ({e.strerror}); give a decisions.csv, or leave decisions empty") from None
-    if rows and not {"example", "what"} <= set(rows[0]): raise DataError(f"{Path(path).name} has the columns {', '.join(map(str, rows[0]))}; decisions have {', '.join(_COLUMNS)}")
+        with open(path, newline="", encoding="utf-8") as f:
+            rows = list(csv.DictReader(f))
+    except OSError as e:
+        raise DataError(
+            f"{path} cannot be read ({e.strerror}); give a decisions.csv, or leave decisions empty"
+        ) from None
+    if rows and not {"example", "what"} <= set(rows[0]):
+        raise DataError(
+            f"{Path(path).name} has the columns {', '.join(map(str, rows[0]))}; decisions have {', '.join(_COLUMNS)}"
+        )
     found = {}
     for r in rows:
-        if r["what"] not in WHAT: raise DataError(f"{Path(path).name} holds {r['what']!r}; a decision is one of {', '.join(WHAT)}")
-        found[r["example"]] = Decision(r["example"], r["what"], r.get("label") or "", r.get("was") or "", r.get("item") or "")
+        if r["what"] not in WHAT:
+            raise DataError(
+                f"{Path(path).name} holds {r['what']!r}; a decision is one of {', '.join(WHAT)}"
+            )
+        found[r["example"]] = Decision(
+            r["example"], r["what"], r.get("label") or "", r.get("was") or "", r.get("item") or ""
+        )
     return found
 
 # %% ../../nbs/reading/06_decisions.ipynb #57d72103
@@ -63,19 +91,34 @@ def apply_decisions(
     rows: Rows,
     hashes: list[str],  # SHA-256 of each row's content
     path: str | os.PathLike,  # of a decisions.csv
-) -> tuple[list[int], Rows, str]:  # numbers of the rows that stay, these rows, and what was done, in words
+) -> tuple[
+    list[int], Rows, str
+]:  # numbers of the rows that stay, these rows, and what was done, in words
     "Drop and relabel."
     found = read_decisions(path)
     ids = [i for i, h in enumerate(hashes) if found.get(h[:16], _KEEP).what != "drop"]
     stay, changed = rows.take(ids), 0
     for k, i in enumerate(ids):
         d = found.get(hashes[i][:16], _KEEP)
-        if d.what != "relabel": continue
-        if stay.names and d.label not in stay.names: raise DataError(f"{Path(path).name} gives the label {d.label!r}, which is none of {', '.join(stay.names[:10])}")
-        stay.labels[k] = stay.names.index(d.label) if stay.names else d.label.split("|") if isinstance(stay.labels[k], (list, tuple)) else d.label
+        if d.what != "relabel":
+            continue
+        if stay.names and d.label not in stay.names:
+            raise DataError(
+                f"{Path(path).name} gives the label {d.label!r}, which is none of {', '.join(stay.names[:10])}"
+            )
+        stay.labels[k] = (
+            stay.names.index(d.label)
+            if stay.names
+            else d.label.split("|")
+            if isinstance(stay.labels[k], (list, tuple))
+            else d.label
+        )
         changed += 1
     others = len(found.keys() - {h[:16] for h in hashes})
-    told = f"{Path(path).name}: {changed} rows relabelled, {len(rows.items) - len(ids)} dropped" + (f"; {others} of its decisions are about other data" if others else "")
+    told = f"{Path(path).name}: {changed} rows relabelled, {len(rows.items) - len(ids)} dropped" + (
+        f"; {others} of its decisions are about other data" if others else ""
+    )
     return ids, stay, told
+
 
 _KEEP = Decision("", "keep")

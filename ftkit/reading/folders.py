@@ -23,20 +23,30 @@ from PIL import Image
 
 from ..core import how_to_install
 from .pictures import PICTURE_SUFFIXES
-from .sounds import SOUND_SUFFIXES
 from .roles import _part_word, _words, parts_of, read_columns, split_of
 from .rows import DataError, Rows, find_column, read_table, usual_column
+from .sounds import SOUND_SUFFIXES
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a06
 TEXT_SUFFIXES = (".txt", ".md", ".text", ".log")
 _HEIC = (".heic", ".heif", ".hif")
 _PICTURE_FORMATS = (
-    "JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "ICO", "AVIF", "HEIF",
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "BMP",
+    "PPM",
+    "JPEG2000",
+    "ICO",
+    "AVIF",
+    "HEIF",
 )
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", ".xls")
 _NO_TEXTS = (*_TABLES, ".xml", ".yaml", ".yml", ".rtf", ".svg", ".bib", ".ann")
 _ABOUT = ("readme", "license", "licence", "copying", "citation", "changelog", "notice")
 _TYPES = mimetypes.MimeTypes()  # its own list, not that of this machine
+
 
 def _holds_picture(path: str) -> bool:
     Image.init()
@@ -48,12 +58,15 @@ def _holds_picture(path: str) -> bool:
     except Exception:  # Pillow raises a dozen types
         return False
 
+
 def _holds_recording(path: str) -> bool:
     import soundfile
+
     try:
         return soundfile.info(path).frames > 0
     except Exception:  # soundfile raises several types
         return False
+
 
 def _holds_text(path: str) -> bool:
     with open(path, "rb") as f:
@@ -61,9 +74,11 @@ def _holds_text(path: str) -> bool:
     printable = not any(b < 32 and b not in b"\t\n\r\f" for b in head)
     return bool(head) and printable and not head.startswith((b"%PDF", b"{\\rtf"))
 
+
 @dataclasses.dataclass(frozen=True)
 class FileKind:
     "What files of a kind are called, and how they are known."
+
     noun: str  # for messages
     suffixes: tuple[str, ...]  # names that say so, lower case
     mime: tuple[str, ...]  # other names are opened if they are of these types, or of none
@@ -87,6 +102,7 @@ class FileKind:
         except OSError:
             return False
 
+
 _MORE_PICTURES = (".jfif", ".jpe", ".apng", ".pnm", ".pbm")
 _MORE_SOUNDS = (".caf", ".w64", ".rf64", ".aifc", ".snd", ".wave", ".mp2", ".mka", ".m4b", ".sph")
 PICTURES = FileKind(
@@ -99,13 +115,25 @@ TEXTS = FileKind("texts", TEXT_SUFFIXES, ("text/", "message/"), _NO_TEXTS, _hold
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a09
 _SYSTEM = {
-    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information",
-    "lost+found", "__pycache__", "@__thumb", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "__pycache__",
+    "@__thumb",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
 }
+
 
 def _is_about(name: str) -> bool:
     "Whether a text is about the data: README, LICENSE."
     return name.lower().partition(".")[0] in _ABOUT
+
 
 def is_system(
     name: str,  # of a file or folder
@@ -113,9 +141,11 @@ def is_system(
     "Whether the system made it: hidden files, thumbnails, caches."
     return name.startswith((".", "._")) or name.lower() in _SYSTEM
 
+
 @dataclasses.dataclass
 class Folder:
     "A folder as it is read: its files of one kind, and the folders in it."
+
     name: str
     path: str  # below the folder that was given; "" is that folder
     files: list[str]  # full paths of files of the kind
@@ -138,19 +168,23 @@ class Folder:
         "Folders with files of the kind in them."
         return [f for f in self.folders if f.all_files]
 
+
 @dataclasses.dataclass
 class Found:
     "Every file of a folder: in the tree, or left out for a reason."
+
     root: str
     kind: FileKind
     top: Folder | None = None
     odd: list[str] = dataclasses.field(default_factory=list)  # known by their content alone
-    linked: list[str] = dataclasses.field(default_factory=list)  # links to files outside of the folder
+    linked: list[str] = dataclasses.field(
+        default_factory=list
+    )  # links to files outside of the folder
     left: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # reason: names
 
     def name(self, path: str) -> str:
         "A path as it is below the folder."
-        return path[len(self.root) + 1:].replace(os.sep, "/")
+        return path[len(self.root) + 1 :].replace(os.sep, "/")
 
     def leave(self, why: str, files: list[str]) -> None:
         "Set files aside."
@@ -165,33 +199,44 @@ def _leave_system(found: Found, path: str, is_folder: bool) -> None:
     for folder, _, names in os.walk(path):
         found.leave("system", [os.path.join(folder, n) for n in names])
 
+
 def _leads_outside(path: str, root: str, seen: set[str]) -> bool:
     "Whether a link leads to a folder that is not read anyway."
     there = os.path.realpath(path)
     home = os.path.realpath(root)
-    inside = there == home or there.startswith(home + os.sep) or home.startswith(there.rstrip(os.sep) + os.sep)
+    inside = (
+        there == home
+        or there.startswith(home + os.sep)
+        or home.startswith(there.rstrip(os.sep) + os.sep)
+    )
     if inside or there in seen:
         return False
     seen.add(there)
     return True
 
+
 MOST_LEVELS = 100  # of folders within each other
+
 
 def _is_below(path: str, root: str) -> bool:
     "Whether a link leads to a place within the folder."
     return os.path.realpath(path).startswith(os.path.realpath(root).rstrip(os.sep) + os.sep)
 
+
 def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
     "The tree below a folder."
     folder = Folder(name, found.name(path), [], [], [])
     if folder.path.count("/") > MOST_LEVELS:
-        raise DataError(f"{path[:100]}… has more than {MOST_LEVELS} folders within each other, which data never do; give a folder nearer to the files")
+        raise DataError(
+            f"{path[:100]}… has more than {MOST_LEVELS} folders within each other, which data never do; give a folder nearer to the files"
+        )
     try:
         entries = sorted(os.scandir(path), key=lambda e: e.name)
     except OSError as e:
         if path == found.root:
-            raise DataError(f"{path} cannot be opened ({e.strerror}); give a folder that you may "
-                            "read") from None
+            raise DataError(
+                f"{path} cannot be opened ({e.strerror}); give a folder that you may read"
+            ) from None
         found.leave("closed", [path])
         return folder
     for entry in entries:
@@ -218,6 +263,7 @@ def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
         inner.part = part
     return folder
 
+
 def scan(
     folder: str | os.PathLike,
     kind: FileKind,
@@ -226,6 +272,7 @@ def scan(
     found = Found(os.fspath(folder).rstrip(os.sep) or os.sep, kind)
     found.top = _scan(found, found.root, os.path.basename(found.root), set())
     return found
+
 
 def files_in(
     folder: str | os.PathLike,
@@ -236,16 +283,31 @@ def files_in(
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a10
 _CONTAINERS = {
-    "images", "image", "imgs", "img", "pictures", "photos", "files", "data", "audio", "clips",
-    "wav", "wavs", "texts", "txt", "raw",
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "pictures",
+    "photos",
+    "files",
+    "data",
+    "audio",
+    "clips",
+    "wav",
+    "wavs",
+    "texts",
+    "txt",
+    "raw",
 }
 _MASKS = {"masks", "mask", "labels", "annotations", "ground_truth", "gt", "segmentations"}
 _VIEWS = {"left", "right", "front", "back", "top", "bottom", "side"}
+
 
 def _names(folders, most: int = 4) -> str:
     "The first names of some folders."
     names = [getattr(f, "name", f) for f in folders]
     return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
 
 def _unwrapped(folder: Folder) -> Folder:
     "Down to the first folder in which there is a choice."
@@ -256,15 +318,18 @@ def _unwrapped(folder: Folder) -> Folder:
         folder = only
     return folder
 
+
 def _leaf(path: str) -> str:
     "The name of the folder in which a file lies."
     return os.path.basename(os.path.dirname(path))
+
 
 def _is_vehicle(parts: list[Folder], others: list[Folder]) -> bool:
     "Whether `train` is a class: it looks like two others or more beside it."
     alone = len(parts) == 1 and parts[0].name.lower() == "train" and len(others) > 1
     inner = {f.name for f in parts[0].filled}
     return alone and inner <= {f.name for other in others for f in other.filled}
+
 
 def _inner_parts(found: Found, part: Folder) -> list[tuple[str, Folder]]:
     "A part, or the parts in it where the name is there again: train/train, all/train."
@@ -283,6 +348,7 @@ def _inner_parts(found: Found, part: Folder) -> list[tuple[str, Folder]]:
         )
     return pairs
 
+
 def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
     "The folders in which class folders lie, each with its part of the split."
     top = _unwrapped(found.top)
@@ -297,8 +363,10 @@ def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
     if not parts:
         return _below_classes(found, top) or [(None, top)]
     if _is_vehicle(parts, others):
-        notes.append(f"the folder {parts[0].path} is taken as a class, as those beside it are "
-                     f"({_names(others)})")
+        notes.append(
+            f"the folder {parts[0].path} is taken as a class, as those beside it are "
+            f"({_names(others)})"
+        )
         return [(None, top)]
     if not any(part.filled for part in parts) and others:
         raise DataError(
@@ -310,6 +378,7 @@ def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
         found.leave(f"beside {_names(parts)}", other.all_files)
     found.leave("loose", top.files)
     return [pair for part in parts for pair in _inner_parts(found, part)]
+
 
 def _below_classes(found: Found, top: Folder) -> list[tuple[str | None, Folder]] | None:
     "Parts that lie in the class folders (cats/train, cats/test), else None."
@@ -392,9 +461,11 @@ def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
 @dataclasses.dataclass
 class _Class:
     "A class folder and the part it lies in."
+
     part: str | None
     folder: Folder
     label: str
+
 
 def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
     "The class folders in order; files without one are left out."
@@ -419,6 +490,7 @@ def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
         found.leave("loose", c.folder.all_files)
     return _one_spelling([c for c in classes if c not in aside], notes)
 
+
 def _leave_masks(found: Found, folder: Folder) -> None:
     "Set masks beside images aside: ill/images, ill/masks."
     if not {f.name.lower() for f in folder.filled} & _CONTAINERS:
@@ -430,6 +502,7 @@ def _leave_masks(found: Found, folder: Folder) -> None:
             vars(f).pop("all_files")
     vars(folder).pop("all_files")
 
+
 def _skip_containers(folder: Folder) -> None:
     "Take the folders in a lone folder called images for those around it: cats/images/2019."
     while not folder.files and len(folder.filled) == 1:
@@ -438,6 +511,7 @@ def _skip_containers(folder: Folder) -> None:
             return
         folder.others += [f"{only.name}/{name}" for name in only.others]
         folder.folders = [f for f in folder.folders if f is not only] + only.folders
+
 
 def _is_aside(c: _Class, learned: set[str], n: int) -> bool:
     "Whether a folder holds no class: test/unknown, test/images, _background_noise_."
@@ -448,6 +522,7 @@ def _is_aside(c: _Class, learned: set[str], n: int) -> bool:
         return False
     nothing = word in _UNKNOWN | _CONTAINERS or split_of(c.label)
     return c.label not in learned and bool(nothing)
+
 
 def _one_spelling(classes: list[_Class], notes: list[str]) -> list[_Class]:
     "Cats in one part and cats in another are one class; side by side they stay two."
@@ -461,11 +536,15 @@ def _one_spelling(classes: list[_Class], notes: list[str]) -> list[_Class]:
             continue
         parts = [{c.part for c in classes if c.label == name} for name in names]
         if sum(map(len, parts)) > len(set().union(*parts)):
-            notes.append(f"the classes {' and '.join(names)} differ only in capital letters; if "
-                         f"they are the same, give their folders one name")
+            notes.append(
+                f"the classes {' and '.join(names)} differ only in capital letters; if "
+                f"they are the same, give their folders one name"
+            )
             continue
-        notes.append(f"the folders {' and '.join(names)} differ only in capital letters and are "
-                     f"taken as one class, {names[0]}; otherwise give them other names")
+        notes.append(
+            f"the folders {' and '.join(names)} differ only in capital letters and are "
+            f"taken as one class, {names[0]}; otherwise give them other names"
+        )
         for c in classes:
             c.label = names[0] if c.label in names else c.label
     return classes
@@ -476,6 +555,7 @@ def _by_suffix(names: list[str]) -> str:
     counts = Counter(os.path.splitext(n)[1].lower() or "no suffix" for n in names)
     shown = [f"{suffix} {n}" for suffix, n in counts.most_common(6)]
     return ", ".join(shown) + (", …" if len(counts) > 6 else "")
+
 
 def _leave_others(found: Found, classes: list[_Class]) -> list[str]:
     "Files that are none of the kind; returns the folders beside or in class folders without any."
@@ -495,6 +575,7 @@ def _leave_others(found: Found, classes: list[_Class]) -> list[str]:
         todo += [(f, inside) for f in folder.folders]
     return empty
 
+
 def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
     "One note for each reason why files are not read."
     noun, left, notes = found.kind.noun, found.left, []
@@ -503,11 +584,15 @@ def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
         if why == "loose":
             notes.append(f"{len(names)} {noun} have no class folder and are not read {first}")
         elif why.startswith("beside "):
-            notes.append(f"{len(names)} {noun} lie {why} in a folder that is no part of the split "
-                         f"and are not read {first}")
+            notes.append(
+                f"{len(names)} {noun} lie {why} in a folder that is no part of the split "
+                f"and are not read {first}"
+            )
         elif why == "link":
-            notes.append(f"{len(names)} links to folders are not followed, since they lead to "
-                         f"what is read anyway {first}")
+            notes.append(
+                f"{len(names)} links to folders are not followed, since they lead to "
+                f"what is read anyway {first}"
+            )
         elif why == "masks":
             notes.append(f"{len(names)} {noun} lie in folders of masks and are not read {first}")
         elif why == "closed":
@@ -515,24 +600,33 @@ def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
         elif why == "broken":
             notes.append(f"{len(names)} links lead to no file {first}")
         elif why == "not the kind" and names:
-            notes.append(f"{len(names)} files in class folders are no {noun} and are not read: "
-                         f"{_by_suffix(names)} {first}{_plug_in(found, names)}")
+            notes.append(
+                f"{len(names)} files in class folders are no {noun} and are not read: "
+                f"{_by_suffix(names)} {first}{_plug_in(found, names)}"
+            )
     seen = [n for n in left.get("system", ()) if n.lower().endswith(found.kind.suffixes)]
     if seen := [n for n in seen if not n.split("/")[-1].startswith("._")]:
-        notes.append(f"{len(seen)} {noun} are hidden, or in folders of the system, and are not "
-                     f"read (first: {seen[0]})")
+        notes.append(
+            f"{len(seen)} {noun} are hidden, or in folders of the system, and are not "
+            f"read (first: {seen[0]})"
+        )
     read = set(rows.items) if found.odd or found.linked else ()
     if linked := [path for path in found.linked if path in read]:
-        notes.append(f"{len(linked)} {noun} are links to files outside of the folder (first: {found.name(linked[0])} → {os.path.realpath(linked[0])})")
+        notes.append(
+            f"{len(linked)} {noun} are links to files outside of the folder (first: {found.name(linked[0])} → {os.path.realpath(linked[0])})"
+        )
     odd = [path for path in found.odd if path in read]
     if "HEIF" in Image.OPEN:
         odd = [path for path in odd if not path.lower().endswith(_HEIC)]
     if odd:
-        notes.append(f"{len(odd)} files are read as {noun} for what is in them, not for their "
-                     f"names: {_by_suffix(odd)} (first: {found.name(odd[0])})")
+        notes.append(
+            f"{len(odd)} files are read as {noun} for what is in them, not for their "
+            f"names: {_by_suffix(odd)} (first: {found.name(odd[0])})"
+        )
     if empty:
         notes.append(f"{len(empty)} folders hold no {noun} (first: {empty[0]})")
     return notes
+
 
 def _plug_in(found: Found, names: list[str]) -> str:
     "What to install for the pictures of telephones."
@@ -549,23 +643,29 @@ def _tables(folder: Folder) -> list[str]:
         name for f in folder.folders for name in _tables(f)
     ]
 
+
 def _no_classes(found: Found) -> DataError:
     "What to do with a folder without class folders."
     noun, root = found.kind.noun, found.root
     n = len(found.top.all_files)
     there = sorted(os.listdir(root))
     holds = "it holds " + ", ".join(there[:5]) if there else "it is empty"
-    message = (f"{root} has no class folders with {noun} ({holds}); "
-               f"put each class into a folder of its own")
+    message = (
+        f"{root} has no class folders with {noun} ({holds}); "
+        f"put each class into a folder of its own"
+    )
     if n:
         tables = sorted(_tables(found.top), key=lambda name: "submission" in name or "test" in name)
         table = os.path.join(root, tables[0]) if tables else "labels.csv"
-        return DataError(f"{message}, or give the labels of these {n} files in a table: "
-                         f"-p data '{table}' -p folder '{root}'")
+        return DataError(
+            f"{message}, or give the labels of these {n} files in a table: "
+            f"-p data '{table}' -p folder '{root}'"
+        )
     other = found.left.get("elsewhere", [])
     if other:
         message += f"; files there: {_by_suffix(other)}{_plug_in(found, other)}"
     return DataError(f"{message}; files that count end in {', '.join(found.kind.suffixes[:4])} …")
+
 
 def _listed(found: Found, rows: Rows, notes: list[str]) -> None:
     "Take the split from lists of files beside the class folders, such as testing_list.txt."
@@ -587,6 +687,7 @@ def _listed(found: Found, rows: Rows, notes: list[str]) -> None:
         rows.columns["split"] = [parts.get(name, "train") for name in names]
         notes.append(f"the split is that of {' and '.join(used)}; other files are for training")
 
+
 def read_class_folders(
     folder: str | os.PathLike,  # class folders, or parts with class folders, below any wrappers
     kind: FileKind,
@@ -594,6 +695,7 @@ def read_class_folders(
 ) -> Rows:
     "One row a file below each class folder, in name order."
     return _rows_of(scan(folder, kind), [] if notes is None else notes)
+
 
 def _rows_of(found: Found, notes: list) -> Rows:
     "The rows of a folder that was looked through."
@@ -628,14 +730,17 @@ def _as_name(value) -> str:
         name = name[2:]
     return name
 
+
 def _without_suffix(name: str) -> str:
     "A name without an ending of letters: 1.5 has none."
     return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", name)
 
+
 class FileIndex:
     "Finds the files of a folder that cells of a table name."
 
-    def __init__(self,
+    def __init__(
+        self,
         folder: str | os.PathLike,
         kind: FileKind,
     ):
@@ -658,8 +763,8 @@ class FileIndex:
             for how, key in (found | {"stem": stem}).items():
                 keys[how].setdefault(key, []).append(f)
             for m in list(re.finditer("/", path))[:-1]:  # images/cats/1.jpg is also cats/1.jpg
-                keys["name"].setdefault(path[m.end():], []).append(f)
-                keys["stem"].setdefault(os.path.splitext(path[m.end():])[0], []).append(f)
+                keys["name"].setdefault(path[m.end() :], []).append(f)
+                keys["stem"].setdefault(os.path.splitext(path[m.end() :])[0], []).append(f)
             if stem.isdecimal():
                 keys["number"].setdefault(int(stem), []).append(f)
         return keys
@@ -675,7 +780,8 @@ class FileIndex:
                     small[how].setdefault(key.casefold(), []).extend(files)
         return small
 
-    def exact(self,
+    def exact(
+        self,
         name: str,  # as `_as_name` gives it
     ) -> str | None:
         "The file of this very path."
@@ -688,7 +794,8 @@ class FileIndex:
         is_one = path.lower().endswith(self.kind.suffixes) or self.kind.holds(path)
         return path if is_one else None
 
-    def find(self,
+    def find(
+        self,
         name: str,  # as `_as_name` gives it
     ) -> tuple[list[str], str]:  # paths of files that fit, and how they were found
         "Files that a cell names; several where it does not say which."
@@ -697,7 +804,7 @@ class FileIndex:
         if "files" not in vars(self) or os.path.isabs(name) or ".." in name:
             if path := self.exact(name):
                 return [path], "path"
-        tails = [name[m.end():] for m in re.finditer("/", name)]
+        tails = [name[m.end() :] for m in re.finditer("/", name)]
         for how, keys, fold in (("name", self._keys, str), ("case", self._small, str.casefold)):
             full = [fold(name), *map(fold, tails)]
             for key in full:
@@ -737,7 +844,7 @@ def _by_beginning(names: list[str], lost: list[int], taken: set[str], index: Fil
         if f in taken:
             continue
         stem = unicodedata.normalize("NFC", os.path.splitext(os.path.basename(f))[0])
-        starts = [stem[:m.start()] for m in re.finditer(r"[_\-. ]", stem)]
+        starts = [stem[: m.start()] for m in re.finditer(r"[_\-. ]", stem)]
         fits = [start for start in starts if start in rows]
         if len(fits) > 1:
             raise DataError(
@@ -746,7 +853,8 @@ def _by_beginning(names: list[str], lost: list[int], taken: set[str], index: Fil
             )
         for i in rows[fits[0]] if fits else ():
             found.setdefault(i, []).append(f)
-    return found if len(found) >= .5 * len(names) else {}
+    return found if len(found) >= 0.5 * len(names) else {}
+
 
 def _elsewhere(index: FileIndex, name: str) -> str:
     "Where a file of this name is, if a folder beside that of the table holds it."
@@ -758,11 +866,13 @@ def _elsewhere(index: FileIndex, name: str) -> str:
         return ""
     return ""
 
+
 _HOW = {
     "case": "names whose capital letters differ",
     "suffix": "names with another ending",
     "number": "numbers with or without leading zeros",
 }
+
 
 def match_files(
     values: list,  # what the table calls the items
@@ -779,11 +889,13 @@ def match_files(
             shown = [os.path.relpath(f, index.folder) for f in files[:3]]
             folders = list(dict.fromkeys(f"-p folder '{os.path.dirname(f)}'" for f in files[:3]))
             choose = f", or choose it: {' or '.join(folders)}" if len(folders) > 1 else ""
-            raise DataError(f"{str(value)!r} fits {len(files)} {noun} ({', '.join(shown)}); name "
-                            f"them with their folder{choose}")
+            raise DataError(
+                f"{str(value)!r} fits {len(files)} {noun} ({', '.join(shown)}); name "
+                f"them with their folder{choose}"
+            )
     lost = [i for i, (files, _) in enumerate(found) if not files]
     several = {}
-    if not missing and len(lost) >= .5 * len(names):
+    if not missing and len(lost) >= 0.5 * len(names):
         taken = {f for files, _ in found for f in files}
         several = _by_beginning(names, lost, taken, index)
     lost = [i for i in lost if i not in several]
@@ -799,18 +911,25 @@ def match_files(
     for how, what in _HOW.items():
         if n := sum(by == how for _, by in found):
             i = next(i for i, (_, by) in enumerate(found) if by == how)
-            _add(notes, f"{n} rows name {noun} by {what} (first: {str(values[i])!r} is "
-                        f"{os.path.relpath(found[i][0][0], index.folder)})")
+            _add(
+                notes,
+                f"{n} rows name {noun} by {what} (first: {str(values[i])!r} is "
+                f"{os.path.relpath(found[i][0][0], index.folder)})",
+            )
     if several:
         n = sum(map(len, several.values()))
-        _add(notes, f"{len(several)} rows stand for {n} {noun} by the beginning of their names; "
-                    f"those of a row stay together")
+        _add(
+            notes,
+            f"{len(several)} rows stand for {n} {noun} by the beginning of their names; "
+            f"those of a row stay together",
+        )
     paths, rows = [], []
     for i, (files, _) in enumerate(found):
         files = files or several.get(i) or [str(index.folder / str(values[i]).strip())]
         paths += files
         rows += [i] * len(files)
     return paths, rows
+
 
 def _add(notes: list | None, note: str) -> None:
     if notes is not None:
@@ -973,6 +1092,7 @@ def read_picture_table(
         _tell_disagreement(rows, notes)
     return rows
 
+
 def _tell_disagreement(rows: Rows, notes: list | None) -> None:
     "Count the files that several rows name with different labels."
     labels: dict[str, set] = {}
@@ -981,8 +1101,12 @@ def _tell_disagreement(rows: Rows, notes: list | None) -> None:
     unlike = {path: found for path, found in labels.items() if len(found) > 1}
     if unlike:
         path, found = next(iter(unlike.items()))
-        _add(notes, f"{len(unlike)} pictures are in several rows with different labels (first: "
-                    f"{os.path.basename(path)}: {', '.join(sorted(found)[:3])})")
+        _add(
+            notes,
+            f"{len(unlike)} pictures are in several rows with different labels (first: "
+            f"{os.path.basename(path)}: {', '.join(sorted(found)[:3])})",
+        )
+
 
 def _pictures_in_cells(table, item: str | None, taken) -> list | None:
     "Arrays, pictures or bytes that stand in the table itself, else None."

@@ -36,7 +36,10 @@ def why_no_file(
     return next((f"it is {name}, no file" for of, name in _KINDS if of(mode)), "")
 
 # %% ../../nbs/reading/00_limits.ipynb #939d8d8e
-FREE, RATIO = 200_000_000, 100  # bytes that are never refused; beyond them, how many times the packed size
+FREE, RATIO = (
+    200_000_000,
+    100,
+)  # bytes that are never refused; beyond them, how many times the packed size
 
 
 def why_bomb(
@@ -100,7 +103,11 @@ def why_no_lines(
 
 
 def why_so_many_columns(n: int) -> str:  # empty if a table may have so many
-    return f"it has {n:,} columns, and {COLUMNS:,} are the most that can be read; leave some out" if n > COLUMNS else ""
+    return (
+        f"it has {n:,} columns, and {COLUMNS:,} are the most that can be read; leave some out"
+        if n > COLUMNS
+        else ""
+    )
 
 # %% ../../nbs/reading/00_limits.ipynb #5e0802a6
 _CELLS = 4_000_000  # a rectangle of so many cells is read however empty it is
@@ -120,7 +127,9 @@ def why_no_sheet(
         return why
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
-            if re.fullmatch(r"xl/worksheets/[^/]+\.xml", member) and (why := _why_no_cells(archive, member)):
+            if re.fullmatch(r"xl/worksheets/[^/]+\.xml", member) and (
+                why := _why_no_cells(archive, member)
+            ):
                 return why
             if member == "content.xml" and (why := _why_repeated(archive, member)):
                 return why
@@ -146,7 +155,11 @@ def _why_no_cells(archive: zipfile.ZipFile, member: str) -> str:
         if not found:
             continue
         count += len(found)
-        numbers = [int(found[0][1]), int(found[-1][1]), *(int(n) for _, n in found[:: max(1, len(found) // 1000)])]
+        numbers = [
+            int(found[0][1]),
+            int(found[-1][1]),
+            *(int(n) for _, n in found[:: max(1, len(found) // 1000)]),
+        ]
         rows = [min(rows[0] or numbers[0], *numbers), max(rows[1], *numbers)]
         columns |= {name for name, _ in found}
     if not columns:

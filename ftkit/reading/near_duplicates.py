@@ -15,50 +15,74 @@ import unicodedata
 
 import numpy as np
 
-from ..samples.cache import build_entry, whole
 from ..core import cache_folder, fingerprint, in_turn
 from .pictures import _threads, open_picture, pixels, square
 from .sounds import waves
+from ..samples.cache import build_entry, whole
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #4da026a9
 _SIDE = 32  # of the small grey pictures
 
+
 def _unit(x: np.ndarray) -> np.ndarray:  # (N,...) -> (N,D), each row with mean 0 and length 1
     v = x.reshape(len(x), -1)
     v = v - v.mean(1, keepdims=True)
-    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), .1 * v.shape[1] ** .5)  # what is plain stays near 0
+    return v / np.maximum(
+        np.linalg.norm(v, axis=1, keepdims=True), 0.1 * v.shape[1] ** 0.5
+    )  # what is plain stays near 0
+
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,H,W) twice -> (P,) in [-1, 1]
     return np.einsum("pi,pi->p", _unit(a), _unit(b))
+
 
 def _soft(x: np.ndarray) -> np.ndarray:  # (P,H,W): blurred by 1, 2, 1
     p = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
     p = (p[:, :-2] + 2 * p[:, 1:-1] + p[:, 2:]) / 4
     return (p[:, :, :-2] + 2 * p[:, :, 1:-1] + p[:, :, 2:]) / 4
 
-def _window(b: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:  # (P,H,H), (2,P) twice -> (P,H,H)
+
+def _window(
+    b: np.ndarray, scale: np.ndarray, shift: np.ndarray
+) -> np.ndarray:  # (P,H,H), (2,P) twice -> (P,H,H)
     "What a window of each picture shows, bilinear; x before y."
     n = b.shape[1]
-    at = np.clip((np.arange(n) - (n - 1) / 2) * scale[..., None] + shift[..., None] + (n - 1) / 2, 0, n - 1.001)
+    at = np.clip(
+        (np.arange(n) - (n - 1) / 2) * scale[..., None] + shift[..., None] + (n - 1) / 2,
+        0,
+        n - 1.001,
+    )
     low, part = at.astype(int), (at % 1).astype(np.float32)
-    rows = np.take_along_axis(b, low[1][:, :, None], 1) * (1 - part[1][:, :, None]) + np.take_along_axis(b, low[1][:, :, None] + 1, 1) * part[1][:, :, None]
-    return np.take_along_axis(rows, low[0][:, None], 2) * (1 - part[0][:, None]) + np.take_along_axis(rows, low[0][:, None] + 1, 2) * part[0][:, None]
+    rows = (
+        np.take_along_axis(b, low[1][:, :, None], 1) * (1 - part[1][:, :, None])
+        + np.take_along_axis(b, low[1][:, :, None] + 1, 1) * part[1][:, :, None]
+    )
+    return (
+        np.take_along_axis(rows, low[0][:, None], 2) * (1 - part[0][:, None])
+        + np.take_along_axis(rows, low[0][:, None] + 1, 2) * part[0][:, None]
+    )
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #263802e0
 def _coarse(
     small: np.ndarray,  # (N,32,32) of any number type
     rows: np.ndarray,  # (M,) of them
     blur: int = 1,  # times
-    shift: tuple[float, float] | None = None,  # pixels from the middle to that of the window that is marked, of 95 % of each side; default: all of it
+    shift: tuple[float, float]
+    | None = None,  # pixels from the middle to that of the window that is marked, of 95 % of each side; default: all of it
 ) -> np.ndarray:  # (M,64) float32, each row with mean 0 and length 1
     out = []
     for ids in np.array_split(rows, 1 + len(rows) // 4096):
         b = small[ids]
-        if shift: b = _window(b, np.full((2, len(b)), .95), np.repeat(np.array(shift)[:, None], len(b), 1))
+        if shift:
+            b = _window(
+                b, np.full((2, len(b)), 0.95), np.repeat(np.array(shift)[:, None], len(b), 1)
+            )
         b = b.reshape(len(b), 8, 4, 8, 4).mean((2, 4), dtype=np.float32)
-        for _ in range(blur): b = _soft(b)
+        for _ in range(blur):
+            b = _soft(b)
         out.append(_unit(b))
     return np.concatenate(out)
+
 
 def _neighbours(
     small: np.ndarray,  # (N,32,32) of any number type
@@ -68,14 +92,21 @@ def _neighbours(
 ) -> np.ndarray:  # (P,2) int64, the smaller number first
     "Pairs whose coarse marks are near."
     from scipy.spatial import cKDTree
-    if len(small) < 2: return np.zeros((0, 2), np.int64)
+
+    if len(small) < 2:
+        return np.zeros((0, 2), np.int64)
     marks, pairs = _coarse(small, every := np.arange(len(small))), []
     some = marks[np.random.default_rng(0).permutation(len(marks))[:4000]]
     main = np.linalg.svd(some - some.mean(0), full_matrices=False)[2][:16]
-    place = lambda m: (m - some.mean(0)) @ main.T
+
+    def place(m):
+        return (m - some.mean(0)) @ main.T
+
     tree = cKDTree(place(marks))
     for rows, m, most in [(every, marks, k + 1), *((r, m, 3) for r, m in views)]:
-        j = tree.query(place(m), k=range(1, 1 + min(most, len(marks))), distance_upper_bound=radius, workers=-1)[1]
+        j = tree.query(
+            place(m), k=range(1, 1 + min(most, len(marks))), distance_upper_bound=radius, workers=-1
+        )[1]
         i, j = np.repeat(rows, j.shape[1]), j.ravel()
         pairs.append(np.sort(np.stack([i, j], 1)[(j < len(marks)) & (j != i)], 1))
     return np.unique(np.concatenate(pairs), axis=0)
@@ -83,22 +114,45 @@ def _neighbours(
 # %% ../../nbs/reading/07_near_duplicates.ipynb #f910ddd3
 NEAR_PICTURE, NEAR_TINY = 0.985, 0.99  # correlations
 
-def _toned(a: np.ndarray, b: np.ndarray, edge: int = 0) -> np.ndarray:  # (P,H,W) grey levels twice -> (P,)
+
+def _toned(
+    a: np.ndarray, b: np.ndarray, edge: int = 0
+) -> np.ndarray:  # (P,H,W) grey levels twice -> (P,)
     "Correlation, also of the one made as bright as the other."
-    if edge: a, b = a[:, edge:-edge, edge:-edge], b[:, edge:-edge, edge:-edge]
+    if edge:
+        a, b = a[:, edge:-edge, edge:-edge], b[:, edge:-edge, edge:-edge]
     usable = (a > 8) & (a < 247) & (b > 8) & (b < 247)
     x, y = (np.where(usable, v, 0).sum((1, 2)) for v in (a, b))
-    gain = np.where((x > 0) & (y > 0), y / np.maximum(x, 1), 1).clip(.6, 1.7)[:, None, None]
-    return np.maximum.reduce([_correlation(a, b), _correlation(np.minimum(a * gain, 255), b), _correlation(a, np.minimum(b / gain, 255))])
+    gain = np.where((x > 0) & (y > 0), y / np.maximum(x, 1), 1).clip(0.6, 1.7)[:, None, None]
+    return np.maximum.reduce(
+        [
+            _correlation(a, b),
+            _correlation(np.minimum(a * gain, 255), b),
+            _correlation(a, np.minimum(b / gain, 255)),
+        ]
+    )
+
 
 def _grey(colour: np.ndarray) -> np.ndarray:  # (N,3,H,W) uint8 -> (N,H,W) float32
-    return np.concatenate([(b * np.array([77, 150, 29], np.uint32)[:, None, None]).sum(1).astype(np.float32) / 256 for b in np.array_split(colour, 1 + len(colour) // 4096)])
+    return np.concatenate(
+        [
+            (b * np.array([77, 150, 29], np.uint32)[:, None, None]).sum(1).astype(np.float32) / 256
+            for b in np.array_split(colour, 1 + len(colour) // 4096)
+        ]
+    )
 
-def _views(grey: np.ndarray, sizes: np.ndarray) -> list:  # (N,32,32), (N,2) -> as `_neighbours` takes them
+
+def _views(
+    grey: np.ndarray, sizes: np.ndarray
+) -> list:  # (N,32,32), (N,2) -> as `_neighbours` takes them
     "Marks of how pictures look with their borders cut and, of those of few pixels, made smaller."
     side = sizes.min(1)
     wide, few = np.flatnonzero(side >= 16), np.flatnonzero(side < _SIDE)
-    return [(wide, _coarse(grey, wide, shift=s)) for s in ((0, 0), (-.5, -.5), (-.5, .5), (.5, -.5), (.5, .5)) if len(wide)] + [(few, _coarse(grey, few, blur)) for blur in (2, 3) if len(few)]
+    return [
+        (wide, _coarse(grey, wide, shift=s))
+        for s in ((0, 0), (-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5))
+        if len(wide)
+    ] + [(few, _coarse(grey, few, blur)) for blur in (2, 3) if len(few)]
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #19216d12
 def _aligned(
@@ -106,7 +160,9 @@ def _aligned(
     b: np.ndarray,
     scale: np.ndarray,  # (2,P), from which it is looked for
     steps: int = 6,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (P,); (2,P) share of b's sides, (2,P) pixels from its middle
+) -> tuple[
+    np.ndarray, np.ndarray, np.ndarray
+]:  # (P,); (2,P) share of b's sides, (2,P) pixels from its middle
     "Correlation of `a` with the window of `b` that shows most of it, and that window."
     n, best, at = a.shape[1], np.full(len(a), -1.0), np.zeros((2, 2, len(a)))
     shift, from_middle = np.zeros((2, len(a))), (np.arange(n) - (n - 1) / 2).astype(np.float32)
@@ -114,80 +170,220 @@ def _aligned(
         seen = _window(b, scale, shift)
         found = _toned(a, seen, edge=2)
         at, best = np.where(found > best, [scale, shift], at), np.maximum(best, found)
-        if k == steps - 1: return best, *at
+        if k == steps - 1:
+            return best, *at
         down, across = np.gradient(seen, axis=(1, 2))
-        slopes = np.stack([across * from_middle, down * from_middle[:, None], across, down, seen, np.ones_like(seen)], -1).reshape(len(a), -1, 6)
+        slopes = np.stack(
+            [
+                across * from_middle,
+                down * from_middle[:, None],
+                across,
+                down,
+                seen,
+                np.ones_like(seen),
+            ],
+            -1,
+        ).reshape(len(a), -1, 6)
         square = slopes.transpose(0, 2, 1) @ slopes
         square[:, range(6), range(6)] *= 1.001
         square[:, range(6), range(6)] += 1e-3
-        step = np.linalg.solve(square, slopes.transpose(0, 2, 1) @ (a - seen).reshape(len(a), -1, 1))[..., 0].T
-        scale, shift = np.clip(scale + step[:2], .89, 1.02), np.clip(shift + step[2:4], -2.5, 2.5)
+        step = np.linalg.solve(
+            square, slopes.transpose(0, 2, 1) @ (a - seen).reshape(len(a), -1, 1)
+        )[..., 0].T
+        scale, shift = np.clip(scale + step[:2], 0.89, 1.02), np.clip(shift + step[2:4], -2.5, 2.5)
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #7c60349b
 @functools.cache
 def _jpeg_steps() -> np.ndarray:  # (66,8,8), of qualities 30 to 95
     "How coarsely JPEG rounds the brightness's frequencies."
-    usual = np.array([16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99])
-    return np.stack([((usual * (5000 // q if q < 50 else 200 - 2 * q) + 50) // 100).clip(1, 255) for q in range(30, 96)]).reshape(-1, 8, 8)
+    usual = np.array(
+        [
+            16,
+            11,
+            10,
+            16,
+            24,
+            40,
+            51,
+            61,
+            12,
+            12,
+            14,
+            19,
+            26,
+            58,
+            60,
+            55,
+            14,
+            13,
+            16,
+            24,
+            40,
+            57,
+            69,
+            56,
+            14,
+            17,
+            22,
+            29,
+            51,
+            87,
+            80,
+            62,
+            18,
+            22,
+            37,
+            56,
+            68,
+            109,
+            103,
+            77,
+            24,
+            35,
+            55,
+            64,
+            81,
+            104,
+            113,
+            92,
+            49,
+            64,
+            78,
+            87,
+            103,
+            121,
+            120,
+            101,
+            72,
+            92,
+            95,
+            98,
+            112,
+            100,
+            103,
+            99,
+        ]
+    )
+    return np.stack(
+        [
+            ((usual * (5000 // q if q < 50 else 200 - 2 * q) + 50) // 100).clip(1, 255)
+            for q in range(30, 96)
+        ]
+    ).reshape(-1, 8, 8)
 
-def _levels(picture, mode: str = "L") -> np.ndarray: return np.asarray(picture.convert(mode), np.float32)
+
+def _levels(picture, mode: str = "L") -> np.ndarray:
+    return np.asarray(picture.convert(mode), np.float32)
+
 
 def _saved(picture, quality: int):
     from PIL import Image
+
     picture.save(b := io.BytesIO(), "JPEG", quality=quality)
     return Image.open(b)
+
 
 def _saved_again(p, q) -> bool:  # two pictures of one size
     "Whether `q` is to two levels what JPEG makes of `p` at some quality."
     from scipy.fft import dctn, idctn
+
     a, b = _levels(p), _levels(q)
     (h, w), steps = a.shape, _jpeg_steps()
     whole = np.pad(a, ((0, -h % 8), (0, -w % 8)), mode="edge") - 128
     blocks = whole.reshape(len(whole) // 8, 8, -1, 8).swapaxes(1, 2)  # (H/8,W/8,8,8)
-    made = idctn(np.rint(dctn(blocks, axes=(2, 3), norm="ortho") / steps[:, None, None]) * steps[:, None, None], axes=(3, 4), norm="ortho")
+    made = idctn(
+        np.rint(dctn(blocks, axes=(2, 3), norm="ortho") / steps[:, None, None])
+        * steps[:, None, None],
+        axes=(3, 4),
+        norm="ortho",
+    )
     made = made.swapaxes(2, 3).reshape(len(steps), *whole.shape)[:, :h, :w] + 128
     off = np.abs(made.clip(0, 255) - b)
-    if off.max((1, 2)).min() <= 2: return True
-    mean = off.mean((1, 2))  # what lies halfway between two values an encoder may round the other way, and colours are coded apart: Pillow's is asked about the likeliest qualities
-    return any(np.abs(_levels(_saved(p, 30 + int(k)), "RGB") - _levels(q, "RGB")).max() <= 2 for k in np.argsort(mean)[:6] if mean[k] < 8)
+    if off.max((1, 2)).min() <= 2:
+        return True
+    mean = off.mean(
+        (1, 2)
+    )  # what lies halfway between two values an encoder may round the other way, and colours are coded apart: Pillow's is asked about the likeliest qualities
+    return any(
+        np.abs(_levels(_saved(p, 30 + int(k)), "RGB") - _levels(q, "RGB")).max() <= 2
+        for k in np.argsort(mean)[:6]
+        if mean[k] < 8
+    )
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #aa41b30f
 def _resized(p, q) -> float:  # two grey pictures of different sizes
     "The best correlation of one with the other brought to its size, or with a window of that size; the fewer pixels, the more it must be."
-    images = lambda v: np.asarray(v, np.float32)[None]
-    (w, h), (big_w, big_h) = (small := min(p, q, key=lambda v: v.width * v.height)).size, (big := q if small is p else p).size
-    found = max(float(_toned(images(a if a.size == b.size else a.resize(b.size, how)), images(b))[0]) for a, b in ((p, q), (q, p)) for how in range(6))
-    if 0 <= big_w - w <= .1 * big_w + 1 and 0 <= big_h - h <= .1 * big_h + 1:  # its borders may be cut
+
+    def images(v):
+        return np.asarray(v, np.float32)[None]
+
+    (w, h), (big_w, big_h) = (
+        (small := min(p, q, key=lambda v: v.width * v.height)).size,
+        (big := q if small is p else p).size,
+    )
+    found = max(
+        float(_toned(images(a if a.size == b.size else a.resize(b.size, how)), images(b))[0])
+        for a, b in ((p, q), (q, p))
+        for how in range(6)
+    )
+    if (
+        0 <= big_w - w <= 0.1 * big_w + 1 and 0 <= big_h - h <= 0.1 * big_h + 1
+    ):  # its borders may be cut
         windows = np.lib.stride_tricks.sliding_window_view(images(big)[0], (h, w)).reshape(-1, h, w)
-        found = max(found, float(_toned(windows, np.broadcast_to(images(small), windows.shape)).max()))
+        found = max(
+            found, float(_toned(windows, np.broadcast_to(images(small), windows.shape)).max())
+        )
     return 1 - (1 - found) * max(2, 512 / (w * h))
+
 
 def _tiny(p, q) -> float:  # two pictures
     "Their correlation pixel by pixel, less where they have few pixels; those that JPEG made of one another are nearly the same anyway."
-    if p.size != q.size: return _resized(p.convert("L"), q.convert("L"))
+    if p.size != q.size:
+        return _resized(p.convert("L"), q.convert("L"))
     found = float(_toned(_levels(p)[None], _levels(q)[None])[0])
-    if .9 < found < NEAR_TINY and (_saved_again(p, q) or _saved_again(q, p)): return NEAR_TINY
+    if 0.9 < found < NEAR_TINY and (_saved_again(p, q) or _saved_again(q, p)):
+        return NEAR_TINY
     return 1 - (1 - found) * max(1, 64 / (p.width * p.height))
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #2048b354
 def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) twice -> (P,) bool
     "Whether the tints of 16 fields differ by less than 16 levels in the mean, brightness aside: a red flag is no copy of a green one."
     a, b = (v.reshape(len(v), 3, 4, 8, 4, 8).mean((3, 5), dtype=np.float32) for v in (a, b))
-    a, b = (v - v.mean(1, keepdims=True) for v in (a * np.sqrt(b.mean((1, 2, 3), keepdims=True) / np.maximum(1, a.mean((1, 2, 3), keepdims=True))), b * np.sqrt(a.mean((1, 2, 3), keepdims=True) / np.maximum(1, b.mean((1, 2, 3), keepdims=True)))))
+    a, b = (
+        v - v.mean(1, keepdims=True)
+        for v in (
+            a
+            * np.sqrt(
+                b.mean((1, 2, 3), keepdims=True) / np.maximum(1, a.mean((1, 2, 3), keepdims=True))
+            ),
+            b
+            * np.sqrt(
+                a.mean((1, 2, 3), keepdims=True) / np.maximum(1, b.mean((1, 2, 3), keepdims=True))
+            ),
+        )
+    )
     return np.abs(a - b).max(1).mean((1, 2)) < 16
 
-def _same_shape(a: np.ndarray, b: np.ndarray, scale=1, apart: float = .02) -> np.ndarray:  # (P,2) widths and heights twice, (2,P) -> (P,) bool
-    "Whether a picture has the shape of such a window of the other; to squeezed ones of one size shapes say nothing."
-    wide = np.log(a[:, 0] / a[:, 1]) - np.log(b[:, 0] / b[:, 1]) - np.log(np.divide(*scale) if np.ndim(scale) else 1)
-    return (np.abs(wide) < apart + 1.5 / np.minimum(a.min(1), b.min(1))) | (a == b).all(1)
 
+def _same_shape(
+    a: np.ndarray, b: np.ndarray, scale=1, apart: float = 0.02
+) -> np.ndarray:  # (P,2) widths and heights twice, (2,P) -> (P,) bool
+    "Whether a picture has the shape of such a window of the other; to squeezed ones of one size shapes say nothing."
+    wide = (
+        np.log(a[:, 0] / a[:, 1])
+        - np.log(b[:, 0] / b[:, 1])
+        - np.log(np.divide(*scale) if np.ndim(scale) else 1)
+    )
+    return (np.abs(wide) < apart + 1.5 / np.minimum(a.min(1), b.min(1))) | (a == b).all(1)
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #1c9a80d4
 _FINE = 64  # pixels of each side at which plain pictures are compared
 
+
 def _like_blocks(ids: np.ndarray):
     "Row numbers in blocks of some 256, none of them empty."
     return np.array_split(ids, 1 + len(ids) // 256) if len(ids) else ()
+
 
 def _plain(colour: np.ndarray) -> np.ndarray:  # (N,3,64,64) uint8 -> (N,) bool
     "Whether most of a picture is one colour, or has no edges: a drawing, a sign, a chart."
@@ -195,12 +391,13 @@ def _plain(colour: np.ndarray) -> np.ndarray:  # (N,3,64,64) uint8 -> (N,) bool
     for k in _like_blocks(np.arange(len(colour))):
         grey = _grey(colour[k])
         around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
-        smooth = (np.abs(around - 4 * grey[:, 1:-1, 1:-1]) < 8).mean((1, 2)) > .6
+        smooth = (np.abs(around - 4 * grey[:, 1:-1, 1:-1]) < 8).mean((1, 2)) > 0.6
         soft = _soft(_soft(grey))
         middle = np.median(soft, axis=(1, 2), keepdims=True)
-        near = .06 * np.maximum(np.ptp(soft, axis=(1, 2), keepdims=True), 40)
-        out[k] = smooth | ((np.abs(soft - middle) < near).mean((1, 2)) > .45)
+        near = 0.06 * np.maximum(np.ptp(soft, axis=(1, 2), keepdims=True), 40)
+        out[k] = smooth | ((np.abs(soft - middle) < near).mean((1, 2)) > 0.45)
     return out
+
 
 def _field_means(x: np.ndarray, field: int) -> np.ndarray:  # (P,3,H,W) -> (P,3,H-field+1,W-field+1)
     "Means of all square fields of so many pixels."
@@ -208,12 +405,14 @@ def _field_means(x: np.ndarray, field: int) -> np.ndarray:  # (P,3,H,W) -> (P,3,
     across = sums[..., field:] - sums[..., :-field]
     return (across[:, :, field:] - across[:, :, :-field]) / field**2
 
+
 def _common_gain(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,H,W) twice -> (P,1,1,1)
     "By what the most of `a` was multiplied to make `b`, cut off at white or not."
     usable = (a > 16) & (a < 247) & (b > 16) & (b < 247)
     ratio = np.where(usable, b / np.maximum(a, 1), np.nan).reshape(len(a), -1)
     ratio[~usable.any((1, 2, 3)), 0] = 1
-    return np.nanmedian(ratio, axis=1).clip(.6, 1.7)[:, None, None, None]
+    return np.nanmedian(ratio, axis=1).clip(0.6, 1.7)[:, None, None, None]
+
 
 def _differ(
     a: np.ndarray,  # (P,3,H,W) levels
@@ -236,21 +435,26 @@ def _differ(
         best = np.where(largest[1] < best[1], [*largest, tint], best)
     return best
 
-_SAME_LIGHT, _SAME_COLOUR, _SAME_TINT = .13, .22, 7  # shares of the contrast; levels
-_LARGE_LIGHT, _CUT_LIGHT = .17, .23  # of pictures of 64 pixels or more; of crops, whose window is known to half a pixel
+
+_SAME_LIGHT, _SAME_COLOUR, _SAME_TINT = 0.13, 0.22, 7  # shares of the contrast; levels
+_LARGE_LIGHT, _CUT_LIGHT = (
+    0.17,
+    0.23,
+)  # of pictures of 64 pixels or more; of crops, whose window is known to half a pixel
+
 
 def _fields(sizes: np.ndarray) -> np.ndarray:  # (P,2,2) widths and heights of both -> (P,)
     "How wide the fields are: four pixels of the smaller picture at least, for JPEG smears that far."
     side = sizes.min((1, 2))
     return np.select([side >= 48, side >= 24], [4, 8], 16)
 
-
 # %% ../../nbs/reading/07_near_duplicates.ipynb #d402bb03
 def _agrees_with_sizes(scale: np.ndarray, sizes: np.ndarray) -> np.ndarray:  # (2,P), (P,2,2)
     "Whether a crop was only cut, and its sides say so: on an even ground a figure fits any window."
     part = (sizes[:, 0] / sizes[:, 1]).T
-    apart = np.abs(part - scale) < .025 + 1.5 / sizes.min((1, 2))
-    return (apart & (part > .88) & (part < 1.06)).all(0) & ~(part == 1).all(0)
+    apart = np.abs(part - scale) < 0.025 + 1.5 / sizes.min((1, 2))
+    return (apart & (part > 0.88) & (part < 1.06)).all(0) & ~(part == 1).all(0)
+
 
 def _cropped(
     colour: np.ndarray,  # (2,P,3,32,32) uint8
@@ -263,8 +467,8 @@ def _cropped(
     for a, b in ((0, 1), (1, 0)):
         # a crop's sides say how large its window is; where it was resized too, only of which shape
         part = (sizes[a] / sizes[b]).T
-        whole = ((part > .89) & (part < 1.02)).all(0)
-        part = np.where(whole, part, part / part.max(0)).clip(.89, 1.02)
+        whole = ((part > 0.89) & (part < 1.02)).all(0)
+        part = np.where(whole, part, part / part.max(0)).clip(0.89, 1.02)
         found, scale, shift = _aligned(grey[a], grey[b], part)
         k = np.flatnonzero((found >= NEAR_PICTURE) & (found > best))
         k = k[_same_shape(sizes[a], sizes[b], scale)[k]]
@@ -281,10 +485,14 @@ def _cropped(
         best[k] = found[k]
     return best
 
+
 def _seen_through(colour: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     "A window of each colour of pictures (P,3,H,H)."
     three = [np.repeat(v, 3, axis=1) for v in (scale, shift)]
-    return _window(colour.reshape(-1, *colour.shape[2:]).astype(np.float32), *three).reshape(colour.shape)
+    return _window(colour.reshape(-1, *colour.shape[2:]).astype(np.float32), *three).reshape(
+        colour.shape
+    )
+
 
 def _same_fields(a: np.ndarray, b: np.ndarray, sizes: np.ndarray, edge: int = 0) -> np.ndarray:
     "Whether pictures (P,3,64,64) are the same in every field, and of one tint: (P,) bool."
@@ -295,9 +503,12 @@ def _same_fields(a: np.ndarray, b: np.ndarray, sizes: np.ndarray, edge: int = 0)
             limit = np.where(sizes[k].min((1, 2)) >= _FINE, _LARGE_LIGHT, _SAME_LIGHT)
             if edge:
                 limit = np.maximum(limit, _CUT_LIGHT)
-            out[k] = (apart[0] < limit) & (apart[1] < np.maximum(limit, _SAME_COLOUR)) & (apart[2] < _SAME_TINT)
+            out[k] = (
+                (apart[0] < limit)
+                & (apart[1] < np.maximum(limit, _SAME_COLOUR))
+                & (apart[2] < _SAME_TINT)
+            )
     return out
-
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #a6e3823f
 _KEPT = 1024  # pictures of 64 pixels that are kept at once, four times: 50 MB
@@ -305,6 +516,7 @@ _KEPT = 1024  # pictures of 64 pixels that are kept at once, four times: 50 MB
 
 class _Finer:
     "The three colours at 64 pixels of the rows that are asked for."
+
     def __init__(self, items: list, pairs: np.ndarray):
         self.items, self.pairs = items, pairs
         self.held: dict[int, np.ndarray] = {}
@@ -326,29 +538,40 @@ class _Finer:
         picture = open_picture(self.items[row], at_least=_FINE)
         return square(picture, _FINE, "squash", "bilinear").transpose(2, 0, 1)
 
+
 def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     "Likeness of whole pictures: 0 where a plain one differs in a field, enough where it differs in none."
     found = found.copy()
-    for k in _like_blocks(np.flatnonzero(found >= .93)):
+    for k in _like_blocks(np.flatnonzero(found >= 0.93)):
         a, b = fine(0, k), fine(1, k)
         both = sizes[fine.pairs[k]]
         tiny = both.min((1, 2)) < _SIDE  # their pixels were compared one by one
         windows = tiny & (both[:, 0] != both[:, 1]).any(1)  # and window by window
         same, plain = _same_fields(a, b, both), _plain(a) | _plain(b)
         shape = _same_shape(both[:, 0], both[:, 1])
-        found[k] = np.where(same & plain & shape & ~tiny, np.maximum(found[k], NEAR_PICTURE), found[k])
+        found[k] = np.where(
+            same & plain & shape & ~tiny, np.maximum(found[k], NEAR_PICTURE), found[k]
+        )
         found[k] *= windows | ~plain | same
     return found
 
+
 def _brighter(fine: _Finer, numbers: np.ndarray) -> np.ndarray:  # (P,) -> (P,)
     "Correlation at 64 pixels: where white cuts off much, brighter pictures made small are no longer small pictures made brighter."
-    flat = lambda v: v.reshape(-1, 3 * _FINE, _FINE).astype(np.float32)
-    return np.concatenate([_toned(flat(fine(0, k)), flat(fine(1, k))) for k in _like_blocks(numbers)])
+
+    def flat(v):
+        return v.reshape(-1, 3 * _FINE, _FINE).astype(np.float32)
+
+    return np.concatenate(
+        [_toned(flat(fine(0, k)), flat(fine(1, k))) for k in _like_blocks(numbers)]
+    )
+
 
 def _without_borders(grey: np.ndarray) -> np.ndarray:  # (N,32,32) -> (N,) bool
     "Which pictures are empty: one grey all over, but for their borders."
     some = _like_blocks(np.arange(len(grey)))
     return np.concatenate([grey[k, 2:-2, 2:-2].std((1, 2)) < 1 for k in some])
+
 
 def alike_pictures(
     items: list,  # paths or arrays, as `open_picture` takes them
@@ -373,8 +596,8 @@ def alike_pictures(
         found[k] = _tiny(*both) + (NEAR_PICTURE - NEAR_TINY)
     for k in _like_blocks(np.flatnonzero(~tiny)):
         found[k] = _toned(*(_soft(grey[p]) for p in pairs[k].T))
-    white = (grey > 247).mean((1, 2))[pairs].max(1) > .1
-    nearly = (found > .9) & (found < NEAR_PICTURE) & (side >= _FINE)
+    white = (grey > 247).mean((1, 2))[pairs].max(1) > 0.1
+    nearly = (found > 0.9) & (found < NEAR_PICTURE) & (side >= _FINE)
     k = np.flatnonzero(nearly & white & _same_shape(*shapes))
     if len(k):
         found[k] = np.maximum(found[k], _brighter(fine, k))
@@ -393,7 +616,7 @@ def alike_pictures(
         found[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
 
     # one may be a crop of the other: a tenth of one side cut off and none of the other
-    open_ = ~tiny & ~empty & (found < NEAR_PICTURE) & _same_shape(*shapes, apart=.16)
+    open_ = ~tiny & ~empty & (found < NEAR_PICTURE) & _same_shape(*shapes, apart=0.16)
     for k in _like_blocks(np.flatnonzero(open_)):
         p = pairs[k].T
         soft = _soft(grey[p].reshape(-1, _SIDE, _SIDE)).reshape(2, -1, _SIDE, _SIDE)
@@ -402,32 +625,41 @@ def alike_pictures(
     near = np.flatnonzero(found >= NEAR_PICTURE)
     return pairs[near], found[near]
 
-
 # %% ../../nbs/reading/07_near_duplicates.ipynb #f054e93c
 NEAR_TEXT, _HASHES, _BAND, _PIECE = 0.86, 120, 4, 3
+
 
 def _bare(text: str) -> str:
     "Words in small letters with single spaces between them."
     import regex
-    return " ".join(regex.findall(r"[\p{L}\p{M}\p{N}]+", unicodedata.normalize("NFKC", text).casefold()))
+
+    return " ".join(
+        regex.findall(r"[\p{L}\p{M}\p{N}]+", unicodedata.normalize("NFKC", text).casefold())
+    )
+
 
 def _pieces(text: str) -> np.ndarray:
     "(K,) uint64: a hash of each piece of three letters."
     letters = np.frombuffer(text.replace(" ", "").encode("utf-32-le"), np.uint32).astype(np.uint64)
     letters = np.pad(letters, (0, max(0, _PIECE - len(letters))))
     h = np.zeros(len(letters) - _PIECE + 1, np.uint64)
-    for j in range(_PIECE): h = h * np.uint64(0x9E3779B97F4A7C15) + letters[j:j + len(h)]
+    for j in range(_PIECE):
+        h = h * np.uint64(0x9E3779B97F4A7C15) + letters[j : j + len(h)]
     h = (h ^ (h >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return h ^ (h >> np.uint64(32))
+
 
 def _min_hashes(texts: list[str]) -> np.ndarray:
     "(N,120) uint32."
     rng, out = np.random.default_rng(0), np.empty((len(texts), _HASHES), np.uint32)
     factors, terms = rng.integers(0, 2**64, (2, _HASHES), np.uint64)
     for i in range(0, len(texts), 2000):
-        parts = list(map(_pieces, texts[i:i + 2000]))
+        parts = list(map(_pieces, texts[i : i + 2000]))
         pieces, starts = np.concatenate(parts), np.cumsum([0, *map(len, parts[:-1])])
-        for j in range(_HASHES): out[i:i + 2000, j] = np.minimum.reduceat((pieces * (factors[j] | np.uint64(1)) + terms[j]) >> np.uint64(32), starts)
+        for j in range(_HASHES):
+            out[i : i + 2000, j] = np.minimum.reduceat(
+                (pieces * (factors[j] | np.uint64(1)) + terms[j]) >> np.uint64(32), starts
+            )
     return out
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #e2299696
@@ -436,55 +668,71 @@ def _sharing_keys(marks: np.ndarray, apart: int = 6) -> np.ndarray:
     found = []
     for j in range(0, _HASHES, _BAND):
         key = np.zeros(len(marks), np.uint64)
-        for column in marks[:, j:j + _BAND].T: key = (key ^ column) * np.uint64(0x100000001B3)
+        for column in marks[:, j : j + _BAND].T:
+            key = (key ^ column) * np.uint64(0x100000001B3)
         order = np.argsort(key, kind="stable")
         for step in range(1, apart):
-            same = np.flatnonzero(key[order[step:]] == key[order[:-step]]) if len(order) > step else []
-            if not len(same): break
+            same = (
+                np.flatnonzero(key[order[step:]] == key[order[:-step]]) if len(order) > step else []
+            )
+            if not len(same):
+                break
             found.append(np.sort(np.stack([order[same], order[same + step]], 1), 1))
     return np.unique(np.concatenate(found), axis=0) if found else np.zeros((0, 2), np.int64)
+
 
 def _one_word(a: str, b: str, likeness: float) -> bool:
     "Whether two texts differ in one word."
     a, b = a.split(), b.split()
-    return len(a) == len(b) >= (7 if likeness < .8 else 4) and sum(x != y for x, y in zip(a, b)) == 1
-
+    return (
+        len(a) == len(b) >= (7 if likeness < 0.8 else 4) and sum(x != y for x, y in zip(a, b)) == 1
+    )
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #9809c9cc
-_SHORT, _PATTERNS = 12, .1  # words; share of the rows
+_SHORT, _PATTERNS = 12, 0.1  # words; share of the rows
+
 
 def _in_known_words(bare: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) -> (P,) bool
     "Which pairs are short and differ in words that further texts hold too, not in how a word is spelled."
     from collections import Counter
 
     from rapidfuzz.distance import Levenshtein
+
     in_texts = Counter(w for t in bare for w in set(t.split()))
     out = np.zeros(len(pairs), bool)
     for k, (i, j) in enumerate(pairs.tolist()):
         a, b = (Counter(bare[row].split()) for row in (i, j))
         gone, new = a - b, b - a
-        known = [any(in_texts[w] > (w in a) + (w in b) for w in some) or not some for some in (gone, new)]
-        spelled = Levenshtein.normalized_similarity("".join(gone), "".join(new)) >= .5
+        known = [
+            any(in_texts[w] > (w in a) + (w in b) for w in some) or not some for some in (gone, new)
+        ]
+        spelled = Levenshtein.normalized_similarity("".join(gone), "".join(new)) >= 0.5
         changed = bool(gone) or bool(new)
         short = max(a.total(), b.total()) < _SHORT
         out[k] = changed and short and (all(known) or not spelled)
     return out
 
+
 def alike_texts(
     texts: list,  # texts, or pairs of texts
-) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) shares of letters that stay
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (P,2) row numbers, the smaller first; (P,) shares of letters that stay
     "Pairs of texts that are nearly the same."
     from rapidfuzz import distance, process
+
     bare = [_bare(t if isinstance(t, str) else " ".join(t)) for t in texts]
     pairs = _sharing_keys(_min_hashes(bare)) if texts else np.zeros((0, 2), np.int64)
     if len(pairs):
-        pairs = pairs[[bool(bare[i]) for i in pairs[:, 0]]]  # nothing but punctuation is like nothing else
+        pairs = pairs[
+            [bool(bare[i]) for i in pairs[:, 0]]
+        ]  # nothing but punctuation is like nothing else
     if not len(pairs):
         return pairs, np.zeros(0)
     first, second = ([bare[i] for i in column] for column in pairs.T)
     likeness = distance.Levenshtein.normalized_similarity
     found = np.asarray(process.cpdist(first, second, scorer=likeness, workers=-1), float)
-    one_word = np.array([s > .5 and _one_word(a, b, s) for a, b, s in zip(first, second, found)])
+    one_word = np.array([s > 0.5 and _one_word(a, b, s) for a, b, s in zip(first, second, found)])
     near = (found >= NEAR_TEXT) | one_word
     pairs, found = pairs[near], found[near]
 
@@ -493,29 +741,43 @@ def alike_texts(
         pairs, found = pairs[~weak], found[~weak]
     return pairs, found
 
-
 # %% ../../nbs/reading/07_near_duplicates.ipynb #dc5f6a16
 NEAR_SOUND, _SAME_WAVE, _CODED_WAVE = 0.97, 0.9, 0.7
+
 
 def _heard(wave: np.ndarray) -> np.ndarray:
     "(32,32) float32: bands by spans of time of a recording at 8,000 samples a second."
     wave = np.pad(wave.astype(np.float32), (0, max(0, 512 - len(wave))))
-    frames = np.lib.stride_tricks.sliding_window_view(wave, 256)[::64] * np.hanning(256).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(wave, 256)[::64] * np.hanning(256).astype(
+        np.float32
+    )
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     edges = np.geomspace(2, 122, _SIDE + 1)  # in steps of 31 Hz
-    weights = np.stack([np.clip(np.minimum(np.arange(129) + .5, b) - np.maximum(np.arange(129) - .5, a), 0, 1) for a, b in zip(edges, edges[1:])], 1)
+    weights = np.stack(
+        [
+            np.clip(np.minimum(np.arange(129) + 0.5, b) - np.maximum(np.arange(129) - 0.5, a), 0, 1)
+            for a, b in zip(edges, edges[1:])
+        ],
+        1,
+    )
     bands = power @ weights
     loud = np.flatnonzero(bands.sum(1) > 1e-4 * bands.sum(1).max())
-    bands = bands[loud[0]:loud[-1] + 1] if len(loud) else bands
+    bands = bands[loud[0] : loud[-1] + 1] if len(loud) else bands
     cuts = np.linspace(0, len(bands), _SIDE + 1)
-    spans = np.stack([bands[int(a):max(int(a) + 1, int(np.ceil(b)))].mean(0) for a, b in zip(cuts, cuts[1:])], 1)
+    spans = np.stack(
+        [bands[int(a) : max(int(a) + 1, int(np.ceil(b)))].mean(0) for a, b in zip(cuts, cuts[1:])],
+        1,
+    )
     return 10 * np.log10(np.maximum(spans, 1e-5 * spans.max() + 1e-12)).astype(np.float32)
 
+
 _LONGEST = 8 * 8000  # samples of a recording that are laid over those of another
+
 
 def _laid_over(a: np.ndarray, b: np.ndarray) -> float:  # (n,), (m,) samples
     "Largest correlation of two waves, whichever of them begins later."
     from scipy.fft import irfft, next_fast_len, rfft
+
     a, b = (v[:_LONGEST].astype(np.float32) for v in (a, b))
     a, b = a - a.mean(), b - b.mean()
     loud = float(np.linalg.norm(a) * np.linalg.norm(b))
@@ -524,6 +786,7 @@ def _laid_over(a: np.ndarray, b: np.ndarray) -> float:  # (n,), (m,) samples
     n = next_fast_len(len(a) + len(b), real=True)
     return float(np.abs(irfft(rfft(a, n) * rfft(b, n).conj(), n)).max()) / loud
 
+
 def alike_sounds(
     items: list,  # as `open_sound` takes them
     hashes: list[str],  # SHA-256 of each
@@ -531,7 +794,10 @@ def alike_sounds(
     "Pairs of recordings that are nearly the same."
     held, ends = waves(items, hashes, 8000)
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-    wave = lambda i: np.asarray(held[starts[i]:ends[i]])
+
+    def wave(i):
+        return np.asarray(held[starts[i] : ends[i]])
+
     if not len(ends):
         return np.zeros((0, 2), np.int64), np.zeros(0)
     marks = np.stack([_heard(wave(i)) for i in range(len(ends))])
@@ -544,29 +810,46 @@ def alike_sounds(
 
     # a copy may lack a beginning or an end; one that was coded afresh is as long as before
     near = np.zeros(len(pairs), bool)
-    for k in np.flatnonzero((found >= .84) & ((share > .9) | (apart <= 480))):
+    for k in np.flatnonzero((found >= 0.84) & ((share > 0.9) | (apart <= 480))):
         same = _laid_over(*(wave(i) for i in pairs[k]))
-        coded = found[k] >= NEAR_SOUND and apart[k] <= max(160, .01 * n[k].max())
+        coded = found[k] >= NEAR_SOUND and apart[k] <= max(160, 0.01 * n[k].max())
         near[k] = same >= _SAME_WAVE or coded and same >= _CODED_WAVE
         found[k] = max(found[k], same) if near[k] else found[k]
     return pairs[near], found[near]
 
-
 # %% ../../nbs/reading/07_near_duplicates.ipynb #4c281d92
 def _marks(values) -> np.ndarray:  # Series -> (N,) uint64, equal for cells that are nearly the same
     import pandas as pd
+
     if values.dtype.kind == "f":
         v = values.to_numpy(float)
         size = 10.0 ** (np.floor(np.log10(np.maximum(np.abs(np.nan_to_num(v)), 1e-300))) - 2)
         values = pd.Series(np.round(v / size) * size)
-    elif values.dtype.kind not in "M": values = values.map(lambda c: " ".join(unicodedata.normalize("NFKC", str(c)).casefold().split()), na_action="ignore")
+    elif values.dtype.kind not in "M":
+        values = values.map(
+            lambda c: " ".join(unicodedata.normalize("NFKC", str(c)).casefold().split()),
+            na_action="ignore",
+        )
     return pd.util.hash_array(values.astype(str).fillna("").to_numpy(object))
+
 
 def _telling(frame) -> tuple[np.ndarray, np.ndarray, float]:
     "Marks of the cells (N,F); nats that each tells (N,F); and from how many nats on two rows of so many are not equal by chance."
-    marks = np.stack([_marks(frame[c]) * np.uint64(2 * k + 1) for k, c in enumerate(frame.columns)], 1)
-    rare = np.stack([np.log(len(frame) / np.maximum(1, np.bincount(at)[at] - 1)) for at in (np.unique(m, return_inverse=True)[1] for m in marks.T)], 1) * ~frame.isna().to_numpy()  # that two cells are missing says nothing
-    return marks, rare, float(np.log(len(frame) ** 2 / 2 / .05))
+    marks = np.stack(
+        [_marks(frame[c]) * np.uint64(2 * k + 1) for k, c in enumerate(frame.columns)], 1
+    )
+    rare = (
+        np.stack(
+            [
+                np.log(len(frame) / np.maximum(1, np.bincount(at)[at] - 1))
+                for at in (np.unique(m, return_inverse=True)[1] for m in marks.T)
+            ],
+            1,
+        )
+        * ~frame.isna().to_numpy()
+    )  # that two cells are missing says nothing
+    return marks, rare, float(np.log(len(frame) ** 2 / 2 / 0.05))
+
 
 def by_chance(
     frame,  # DataFrame
@@ -575,43 +858,76 @@ def by_chance(
     _, rare, enough = _telling(frame)
     return rare.sum(1) < enough
 
+
 def alike_rows(
     frame,  # DataFrame
-) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) share of columns that agree
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (P,2) row numbers, the smaller first; (P,) share of columns that agree
     "Pairs of rows that agree in all columns but one, and not by chance."
-    if len(frame) < 2 or not len(frame.columns): return np.zeros((0, 2), np.int64), np.zeros(0)
+    if len(frame) < 2 or not len(frame.columns):
+        return np.zeros((0, 2), np.int64), np.zeros(0)
     marks, rare, enough = _telling(frame)
     whole, told, found = marks.sum(1, dtype=np.uint64), rare.sum(1), {}
     for k in [None, *range(marks.shape[1])]:
         left, share = (whole, told) if k is None else (whole - marks[:, k], told - rare[:, k])
         _, first, at = np.unique(left, return_index=True, return_inverse=True)
         near = np.flatnonzero((first[at] != np.arange(len(left))) & (share > enough))
-        for i in near: found.setdefault((int(first[at[i]]), int(i)), 1.0 if k is None else 1 - 1 / marks.shape[1])
-    return np.array(sorted(found), np.int64).reshape(-1, 2), np.array([found[p] for p in sorted(found)])
+        for i in near:
+            found.setdefault(
+                (int(first[at[i]]), int(i)), 1.0 if k is None else 1 - 1 / marks.shape[1]
+            )
+    return np.array(sorted(found), np.int64).reshape(-1, 2), np.array(
+        [found[p] for p in sorted(found)]
+    )
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #833c2ea9
 _VERSION = 15  # of what counts as alike; what is cached under another is worked out again
+
 
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"
     items: list,
     hashes: list[str],  # SHA-256 of each
     sizes: np.ndarray | None = None,  # (N,2) of pictures
-) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) likeness in (0..1], 1 where the content is equal
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (P,2) row numbers, the smaller first; (P,) likeness in (0..1], 1 where the content is equal
     "Pairs of rows that are the same or nearly so; of several equal ones each with the first."
     first = {}
-    for i, h in enumerate(hashes): first.setdefault(h, i)
-    equal = np.array([(first[h], i) for i, h in enumerate(hashes) if first[h] != i], np.int64).reshape(-1, 2)
+    for i, h in enumerate(hashes):
+        first.setdefault(h, i)
+    equal = np.array(
+        [(first[h], i) for i, h in enumerate(hashes) if first[h] != i], np.int64
+    ).reshape(-1, 2)
     own = np.array(list(first.values()), np.int64)
-    final = cache_folder("alike") / fingerprint({"kind": modality, "hashes": [hashes[i] for i in own], "version": _VERSION})
+    final = cache_folder("alike") / fingerprint(
+        {"kind": modality, "hashes": [hashes[i] for i in own], "version": _VERSION}
+    )
     with in_turn(whole(final)):
         if not (final / "pairs.npz").exists():
-            some, names = [] if modality == "tabular" else [items[i] for i in own], [hashes[i] for i in own]
-            pairs, found = alike_pictures(some, names, None if sizes is None else np.asarray(sizes)[own]) if modality == "image" else alike_texts(some) if modality == "text" else alike_rows(items.take(own).frame) if modality == "tabular" else alike_sounds(some, names)
-            with build_entry(final) as folder: np.savez(folder / "pairs.npz", pairs=pairs, found=found)
+            some, names = (
+                [] if modality == "tabular" else [items[i] for i in own],
+                [hashes[i] for i in own],
+            )
+            pairs, found = (
+                alike_pictures(some, names, None if sizes is None else np.asarray(sizes)[own])
+                if modality == "image"
+                else alike_texts(some)
+                if modality == "text"
+                else alike_rows(items.take(own).frame)
+                if modality == "tabular"
+                else alike_sounds(some, names)
+            )
+            with build_entry(final) as folder:
+                np.savez(folder / "pairs.npz", pairs=pairs, found=found)
     os.utime(final)
-    with np.load(final / "pairs.npz", allow_pickle=False) as held: pairs, found = own[held["pairs"]] if len(held["pairs"]) else held["pairs"], held["found"]
-    return np.concatenate([equal, pairs.reshape(-1, 2)]), np.concatenate([np.ones(len(equal)), np.minimum(found, .9999)])
+    with np.load(final / "pairs.npz", allow_pickle=False) as held:
+        pairs, found = own[held["pairs"]] if len(held["pairs"]) else held["pairs"], held["found"]
+    return np.concatenate([equal, pairs.reshape(-1, 2)]), np.concatenate(
+        [np.ones(len(equal)), np.minimum(found, 0.9999)]
+    )
+
 
 def groups_of(
     pairs: np.ndarray,  # (P,2)
@@ -620,7 +936,10 @@ def groups_of(
     "Rows that are alike, directly or over others."
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    group = connected_components(coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n)), directed=False)[1]
+
+    group = connected_components(
+        coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (n, n)), directed=False
+    )[1]
     first = np.full(n, n)
     np.minimum.at(first, group, np.arange(n))
     return np.where(np.bincount(group, minlength=n)[group] > 1, first[group], -1)

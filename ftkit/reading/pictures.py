@@ -22,18 +22,34 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..core import UsageError, cache_folder, fingerprint, how_to_install, in_turn, settings
 from .limits import why_no_file
-from ..samples.cache import build_entry, keep_rows, known_rows, whole
-from ..core import UsageError, cache_folder, fingerprint, in_turn, settings, how_to_install
 from ..runfolder import Progress
+from ..samples.cache import build_entry, keep_rows, known_rows, whole
 
 # %% ../../nbs/reading/02_pictures.ipynb #5c0f2a01
 with contextlib.suppress(ImportError):  # pictures of telephones, with the extra heic
     import pi_heif
+
     pi_heif.register_heif_opener()
 
 # %% ../../nbs/reading/02_pictures.ipynb #94818b44
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".ico", ".avif")
+PICTURE_SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".jp2",
+    ".ico",
+    ".avif",
+)
+
 
 class PictureError(UsageError):
     "A file that cannot be read as a picture."
@@ -59,14 +75,15 @@ def opened_image(
     "Pillow's picture, of a format that holds pictures and no programs."
     return Image.open(file, formats=_formats())
 
-
 # %% ../../nbs/reading/02_pictures.ipynb #7c3e91aa
 class Depth(NamedTuple):
     "The values of a picture that holds more than 8 bits a channel; an empty kind: it does not."
+
     kind: str = ""  # "whole" or "float" numbers
     low: float = 0.0  # the darkest value, or what the header declares as such
     high: float = 0.0  # the brightest
     gaps: int = 0  # pixels that are NaN or infinite
+
 
 def scale_of(
     kind: str,  # "whole" or "float"
@@ -75,16 +92,17 @@ def scale_of(
 ) -> list[float]:  # what is black, what is white
     "A whole number of bits, [0, 1] or [-1, 1] where the values fill that; else their own range."
     over = 1.05 if kind == "float" else 1  # resizing goes beyond by that much
-    if kind == "float" and high <= over and low >= -.05:
+    if kind == "float" and high <= over and low >= -0.05:
         return [0.0, 1.0]
     if kind == "float" and high <= over and low >= -over:
         return [-1.0, 1.0]
-    if low < (-.05 * high if kind == "float" else 0):
+    if low < (-0.05 * high if kind == "float" else 0):
         return [float(low), float(max(high, low + 1))]
     if kind == "float" and high <= 127:
         return [0.0, float(high)]
     bits = max(8, math.ceil(math.log2(high / over + 1)))
-    return [0.0, 2.0 ** bits - 1]
+    return [0.0, 2.0**bits - 1]
+
 
 def light_of(
     depths: list[Depth],  # of all pictures of a set
@@ -102,6 +120,7 @@ def _colours(values: np.ndarray) -> np.ndarray:
     "Without transparency."
     return values[..., :3] if values.ndim == 3 else values
 
+
 def _depth(values: np.ndarray, declared: tuple[float, float] = (math.nan, math.nan)) -> Depth:
     "What the values are; a range that the header declares counts where it holds them all."
     a = _colours(values)
@@ -115,6 +134,7 @@ def _depth(values: np.ndarray, declared: tuple[float, float] = (math.nan, math.n
     low, high = float(np.fmin(low, declared[0])), float(np.fmax(high, declared[1]))
     return Depth("float" if a.dtype.kind == "f" else "whole", low, high, gaps)
 
+
 def _to_bytes(values: np.ndarray, scale: list[float]) -> np.ndarray:
     "Values as uint8; NaN is black."
     low, high = scale
@@ -124,6 +144,7 @@ def _to_bytes(values: np.ndarray, scale: list[float]) -> np.ndarray:
         values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     return np.clip(np.rint((values - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
 
+
 def _chosen(depth: Depth, light: dict | None) -> tuple[list[float], str]:
     "The set's scale, else the picture's own; and what the reader of a prediction should know of it."
     own = scale_of(depth.kind, depth.low, depth.high)
@@ -132,11 +153,16 @@ def _chosen(depth: Depth, light: dict | None) -> tuple[list[float], str]:
     over = 1.05 if depth.kind == "float" else 1
     if depth.kind not in (light or {}):
         if own not in ([0, 1], [0, 65535]):
-            told.append(f"its values were read on their own scale, {own[0]:g} is black and {own[1]:g} white")
+            told.append(
+                f"its values were read on their own scale, {own[0]:g} is black and {own[1]:g} white"
+            )
     elif depth.low < scale[0] - (over - 1) * scale[1] or depth.high > scale[1] * over:
-        told.append(f"its values go from {depth.low:g} to {depth.high:g}; what lies outside of the "
-                    f"training pictures' scale, {scale[0]:g} to {scale[1]:g}, is cut")
+        told.append(
+            f"its values go from {depth.low:g} to {depth.high:g}; what lies outside of the "
+            f"training pictures' scale, {scale[0]:g} to {scale[1]:g}, is cut"
+        )
     return scale, "; ".join(told)
+
 
 def _levels(values: np.ndarray, depth: Depth, scale: list[float]) -> np.ndarray:
     "(H,W) or (H,W,3|4) uint8; transparency has its own full scale."
@@ -147,7 +173,8 @@ def _levels(values: np.ndarray, depth: Depth, scale: list[float]) -> np.ndarray:
     return np.dstack([_to_bytes(values[..., :3], scale), clear])
 
 # %% ../../nbs/reading/02_pictures.ipynb #a84f13c6
-_FULL = (65535, 2 ** 31 - 1, 2 ** 32 - 1)  # the largest values of the types say nothing of the light
+_FULL = (65535, 2**31 - 1, 2**32 - 1)  # the largest values of the types say nothing of the light
+
 
 def _declared(image: Image.Image) -> tuple[float, float]:
     "The darkest and the brightest value by the header of a file that is not yet loaded; NaN: it does not say."
@@ -158,10 +185,11 @@ def _declared(image: Image.Image) -> tuple[float, float]:
         low = float(np.min(tags.get(340, math.nan)))
         high = float(np.max(tags.get(341, tags.get(281, math.nan))))
         if bits % 8:
-            high = 2.0 ** bits - 1
+            high = 2.0**bits - 1
     elif image.format == "PNG":
         high = 2.0 ** _significant_bits(image.fp) - 1
     return low, high if 0 < high < 1e30 and high not in _FULL else math.nan
+
 
 def _significant_bits(file) -> int:
     "The chunk sBIT of a PNG; 16 where there is none."
@@ -177,7 +205,9 @@ def _significant_bits(file) -> int:
     file.seek(back)
     return found
 
+
 _WIDE = ("RGB;16", "RGBX;16", "RGBA;16", "LA;16B")
+
 
 def _wide(image: Image.Image) -> str:
     "How the file, not yet loaded, holds colours of 16 bits, of which Pillow keeps the upper 8; empty: it does not."
@@ -185,19 +215,23 @@ def _wide(image: Image.Image) -> str:
     raw = args[0] if isinstance(args, tuple) and args else args
     return raw if isinstance(raw, str) and raw.startswith(_WIDE) else ""
 
+
 def _all_16_bits(image: Image.Image, source, raw: str) -> np.ndarray:
     "(H,W,3|4) uint16 of a wide picture: the file is decoded once more for the lower 8 bits."
     little = raw[-1] == "L" or (raw[-1] == "N" and sys.byteorder == "little")
     other = "RGBA" if raw.startswith("LA") else f"{raw[:-1]}{'B' if little else 'L'}"
     with opened_image(source) as again:
         _to_first_full(again)
-        again.tile = [t._replace(args=other if isinstance(t.args, str) else (other, *t.args[1:]))
-                      for t in again.tile]
+        again.tile = [
+            t._replace(args=other if isinstance(t.args, str) else (other, *t.args[1:]))
+            for t in again.tile
+        ]
         lower = np.asarray(again)
     if raw.startswith("LA"):  # its four bytes are grey and transparency, each upper and lower
         grey, clear = (lower[..., i].astype(np.uint16) << 8 | lower[..., i + 1] for i in (0, 2))
         return np.dstack([grey, grey, grey, clear])
     return np.asarray(image).astype(np.uint16) << 8 | lower
+
 
 def _deep_values(image: Image.Image, source=None) -> tuple[np.ndarray | None, tuple[float, float]]:
     "Values of more than 8 bits a channel, or None, and the range that is declared; a file is not yet loaded."
@@ -216,6 +250,7 @@ def _deep_values(image: Image.Image, source=None) -> tuple[np.ndarray | None, tu
         values = values.view(np.uint32) if image.tag_v2.get(258, (8,))[0] == 32 else values
     return values.astype(np.float64) if image.mode == "F" else values, declared
 
+
 def _to_first_full(image: Image.Image) -> None:
     "On to the first page of a TIFF that its header does not call a preview."
     if image.format != "TIFF" or not image.tag_v2.get(254, 0) & 1:
@@ -226,12 +261,15 @@ def _to_first_full(image: Image.Image) -> None:
             return
     image.seek(0)
 
+
 def _pages(image: Image.Image) -> int:
     "How many pages or frames a file holds; previews of one picture, as cameras and icons have them, do not count."
     if image.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
         return 1
     full = 0
-    with contextlib.suppress(Exception):  # a later page may be broken, the first is all that is used
+    with contextlib.suppress(
+        Exception
+    ):  # a later page may be broken, the first is all that is used
         if not getattr(image, "is_animated", False):
             return 1
         if image.format != "TIFF":
@@ -245,7 +283,8 @@ def _pages(image: Image.Image) -> int:
 def to_rgb(
     image: Image.Image,  # any mode
     background: int = 255,  # grey level that shows through transparency [0..255]
-    light: dict | None = None,  # what is black and white in deeper pictures, as `light_of` gives it; default: the picture's own
+    light: dict
+    | None = None,  # what is black and white in deeper pictures, as `light_of` gives it; default: the picture's own
     source=None,  # the file that `image` was just opened from, from which the lower bits of 16-bit colours are read
 ) -> Image.Image:
     "The picture upright, 8 bits a channel, RGB; transparency lies on `background`."
@@ -272,19 +311,26 @@ def to_rgb(
 MOST_PIXELS = 100_000_000  # of a picture as it is decoded; a JPEG is decoded at a half or a quarter where it has more
 Image.MAX_IMAGE_PIXELS = 2 * MOST_PIXELS  # Pillow refuses more than twice this, before our own look
 
+
 def _refuse_large(image: Image.Image) -> None:
     "Refuse a picture, not yet loaded, of more pixels than a camera gives; deep ones take four times the memory."
     most = MOST_PIXELS // 4 if image.mode.startswith(("I", "F")) or _wide(image) else MOST_PIXELS
     if image.width * image.height > most:
         image.draft("RGB", (image.width // 4, image.height // 4))
     if (n := image.width * image.height) > most:
-        raise PictureError(f"it has {n / 1e6:.0f} megapixels, and {most / 1e6:.0f} are the most that are read; make it smaller")
+        raise PictureError(
+            f"it has {n / 1e6:.0f} megapixels, and {most / 1e6:.0f} are the most that are read; make it smaller"
+        )
+
 
 class DeepPicture(str):
     "The path of a picture that holds more than 8 bits a channel, with the scale of the set it belongs to."
+
     light: dict  # as `light_of` gives it
 
+
 _HEIC = (b"heic", b"heix", b"heif", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
 
 def _why(error: Exception, start: bytes) -> str:
     "What is wrong with a picture whose file begins with these bytes, in words."
@@ -293,11 +339,16 @@ def _why(error: Exception, start: bytes) -> str:
     if not isinstance(error, UnidentifiedImageError):
         return str(error).split("\n")[0][:120] or type(error).__name__
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC and "HEIF" not in Image.OPEN:
-        return f"it is a HEIC picture, whatever its name ends in; to read it: {how_to_install('heic')}"
+        return (
+            f"it is a HEIC picture, whatever its name ends in; to read it: {how_to_install('heic')}"
+        )
     if start[:4] in (b"II*\0", b"MM\0*"):
-        return ("cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats of 64 bits "
-                "or in colour; save it with 16 bits a channel")
+        return (
+            "cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats of 64 bits "
+            "or in colour; save it with 16 bits a channel"
+        )
     return "cannot identify image file: its content is no picture of a kind that can be read"
+
 
 def _start_of(source) -> bytes:
     "The first bytes of a file or buffer."
@@ -308,10 +359,13 @@ def _start_of(source) -> bytes:
             return file.read(12)
     return b""
 
+
 def open_picture(
     source,  # path, bytes, PIL picture, or array (H,W), (H,W,1|3|4), (1|3|4,H,W) of any whole numbers, bool or float
-    at_least: int | None = None,  # pixels; lets JPEG decode at half, a quarter, an eighth when its sides stay above this
-    light: dict | None = None,  # what is black and white in deeper pictures; default: as its set has it, else its own
+    at_least: int
+    | None = None,  # pixels; lets JPEG decode at half, a quarter, an eighth when its sides stay above this
+    light: dict
+    | None = None,  # what is black and white in deeper pictures; default: as its set has it, else its own
 ) -> Image.Image:
     "The picture as upright RGB; `PictureError` says what is wrong with it."
     light = light or getattr(source, "light", None)
@@ -340,7 +394,9 @@ def open_picture(
         if isinstance(e, PictureError) and not isinstance(source, (str, os.PathLike)):
             raise
         name = source if isinstance(source, (str, os.PathLike)) else type(source).__name__
-        raise PictureError(f"{name} cannot be read as a picture ({_why(e, _start_of(file))})") from None
+        raise PictureError(
+            f"{name} cannot be read as a picture ({_why(e, _start_of(file))})"
+        ) from None
 
 # %% ../../nbs/reading/02_pictures.ipynb #538d6b04
 def _shaped(a: np.ndarray) -> np.ndarray:
@@ -350,10 +406,15 @@ def _shaped(a: np.ndarray) -> np.ndarray:
     if a.ndim == 3 and a.shape[2] == 1:
         a = a[..., 0]
     if a.ndim not in (2, 3) or (a.ndim == 3 and a.shape[2] not in (3, 4)):
-        raise PictureError(f"an array of shape {a.shape} is no picture; give (H,W), (H,W,3), (H,W,4) or channels first")
+        raise PictureError(
+            f"an array of shape {a.shape} is no picture; give (H,W), (H,W,3), (H,W,4) or channels first"
+        )
     if a.dtype.kind not in "buif":
-        raise PictureError(f"an array of type {a.dtype} is no picture; give uint8, or floats in [0, 1]")
+        raise PictureError(
+            f"an array of type {a.dtype} is no picture; give uint8, or floats in [0, 1]"
+        )
     return a.astype(np.uint8) * 255 if a.dtype == bool else a
+
 
 def _of_array(a: np.ndarray, light: dict | None) -> Image.Image:
     "An array as a picture."
@@ -365,6 +426,7 @@ def _of_array(a: np.ndarray, light: dict | None) -> Image.Image:
     picture = to_rgb(Image.fromarray(np.ascontiguousarray(a)))
     picture.info["ftkit"] = told
     return picture
+
 
 def depth_of(
     item,  # an array or a PIL picture, as `open_picture` takes them
@@ -380,6 +442,7 @@ def depth_of(
 FITS = ("pad", "crop", "squash")
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
+
 def square(
     image: Image.Image,  # RGB
     size: int,  # pixels a side
@@ -391,13 +454,18 @@ def square(
     w, h = image.size
     scale = size / (max(w, h) if fit == "pad" else min(w, h))
     if fit == "crop":
-        side = min(w, h); box = ((w - side) / 2, (h - side) / 2, (w + side) / 2, (h + side) / 2)
+        side = min(w, h)
+        box = ((w - side) / 2, (h - side) / 2, (w + side) / 2, (h + side) / 2)
         return np.asarray(image.resize((size, size), _FILTERS[interpolation], box=box))
-    if fit == "squash": return np.asarray(image.resize((size, size), _FILTERS[interpolation]))
-    if fit != "pad": raise ValueError(f"fit is {fit!r}; it must be one of {', '.join(FITS)}")
+    if fit == "squash":
+        return np.asarray(image.resize((size, size), _FILTERS[interpolation]))
+    if fit != "pad":
+        raise ValueError(f"fit is {fit!r}; it must be one of {', '.join(FITS)}")
     new = (max(1, round(w * scale)), max(1, round(h * scale)))
     ground = Image.new("RGB", (size, size), (background,) * 3)
-    ground.paste(image.resize(new, _FILTERS[interpolation]), ((size - new[0]) // 2, (size - new[1]) // 2))
+    ground.paste(
+        image.resize(new, _FILTERS[interpolation]), ((size - new[0]) // 2, (size - new[1]) // 2)
+    )
     return np.asarray(ground)
 
 # %% ../../nbs/reading/02_pictures.ipynb #c3b08540
@@ -405,8 +473,10 @@ def _threads() -> int:
     "How many threads decode: the setting `workers`, or one for each core."
     return settings()["workers"].value or os.cpu_count() or 1
 
+
 class Look(NamedTuple):
     "What a first look at a picture's file gives."
+
     sha: str = ""  # SHA-256 of its bytes
     width: int = 0
     height: int = 0
@@ -418,7 +488,9 @@ class Look(NamedTuple):
     gaps: int = 0
 
     @property
-    def depth(self) -> Depth: return Depth(self.kind, self.low, self.high, self.gaps)
+    def depth(self) -> Depth:
+        return Depth(self.kind, self.low, self.high, self.gaps)
+
 
 def _look(path: str) -> Look:
     "Read and decode one file."
@@ -447,12 +519,25 @@ def look_at_files(
     paths: list[str],
 ) -> list[Look]:  # one a path
     "Read and decode every file once, in threads; what is known from an earlier run is not read again."
+
     def stamp(p):
-        try: s = os.stat(p); return hashlib.sha256(os.fsencode(os.path.abspath(p)) + f"|{s.st_size}|{s.st_mtime_ns}".encode()).hexdigest()  # a name need not be text
-        except OSError: return None
+        try:
+            s = os.stat(p)
+            return hashlib.sha256(
+                os.fsencode(os.path.abspath(p)) + f"|{s.st_size}|{s.st_mtime_ns}".encode()
+            ).hexdigest()  # a name need not be text
+        except OSError:
+            return None
+
     keys = [stamp(p) for p in paths]
-    database, columns = cache_folder() / "files.sqlite", "sha text, w int, h int, wrong text, pages int, kind text, low real, high real, gaps int"
-    known = {k: Look(*row) for k, row in known_rows(database, "looks", columns, [k for k in keys if k]).items()}
+    database, columns = (
+        cache_folder() / "files.sqlite",
+        "sha text, w int, h int, wrong text, pages int, kind text, low real, high real, gaps int",
+    )
+    known = {
+        k: Look(*row)
+        for k, row in known_rows(database, "looks", columns, [k for k in keys if k]).items()
+    }
     missing = [i for i, k in enumerate(keys) if k not in known]
     bar, found = Progress("look", len(missing)), {}
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
@@ -470,21 +555,44 @@ def pixels(
     fit: str = "pad",  # one of FITS
     interpolation: str = "bicubic",  # "bilinear" or "bicubic"
     background: int = 255,  # grey level [0..255]
-    light: dict | None = None,  # what is black and white in deeper pictures; default: as the set has it
+    light: dict
+    | None = None,  # what is black and white in deeper pictures; default: as the set has it
 ) -> np.ndarray:  # (N, 3, size, size) uint8, memory-mapped, read-only
     "All pictures as squares, from the cache if they are there."
     light = light or next((s.light for s in sources if isinstance(s, DeepPicture)), None)
-    what = {"pictures": hashes, "size": size, "fit": fit, "interpolation": interpolation, "background": background, "version": 1}
+    what = {
+        "pictures": hashes,
+        "size": size,
+        "fit": fit,
+        "interpolation": interpolation,
+        "background": background,
+        "version": 1,
+    }
     key = fingerprint(what if light is None else what | {"light": light})
     final = cache_folder("pixels") / f"{key}-{size}"
     with in_turn(whole(final)):
         if not (final / "pixels.npy").exists():
             with build_entry(final) as folder:
-                out = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(sources), 3, size, size))
-                def one(i): out[i] = square(open_picture(sources[i], at_least=size, light=light), size, fit, interpolation, background).transpose(2, 0, 1)
+                out = np.lib.format.open_memmap(
+                    folder / "pixels.npy",
+                    mode="w+",
+                    dtype=np.uint8,
+                    shape=(len(sources), 3, size, size),
+                )
+
+                def one(i):
+                    out[i] = square(
+                        open_picture(sources[i], at_least=size, light=light),
+                        size,
+                        fit,
+                        interpolation,
+                        background,
+                    ).transpose(2, 0, 1)
+
                 bar = Progress("decode", len(sources))
                 with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-                    for n, _ in enumerate(pool.map(one, range(len(sources)))): bar.update(n + 1, pixels=f"{size}")
+                    for n, _ in enumerate(pool.map(one, range(len(sources)))):
+                        bar.update(n + 1, pixels=f"{size}")
                 out.flush()
                 del out
     os.utime(final)  # the time of last use decides what leaves a full cache first

@@ -9,8 +9,17 @@ __all__ = ['plain', 'drawable', 'clean_page', 'drawables']
 import re
 import unicodedata
 
-_COMMANDS = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
-_KEPT = ("L", "M", "N", "P", "S", "Z")  # letters, marks, numbers, punctuation, symbols, spaces; no controls, no half characters
+_COMMANDS = re.compile(
+    "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+_KEPT = (
+    "L",
+    "M",
+    "N",
+    "P",
+    "S",
+    "Z",
+)  # letters, marks, numbers, punctuation, symbols, spaces; no controls, no half characters
 
 
 def plain(
@@ -19,7 +28,9 @@ def plain(
 ) -> str:
     "One line of text without characters that command a terminal, turn the direction of reading, or cannot be written."
     text = str(value)[: 4 * most + 100]
-    text = "".join(c if unicodedata.category(c)[0] in _KEPT else " " if c.isspace() else "\ufffd" for c in text)
+    text = "".join(
+        c if unicodedata.category(c)[0] in _KEPT else " " if c.isspace() else "\ufffd" for c in text
+    )
     text = " ".join(text.split())
     if len(text) > most:
         text = text[: most - 1] + "…"

@@ -15,9 +15,16 @@ import unicodedata
 
 import numpy as np
 
-from .cells import MISSING_NUMBER, as_dates, as_numbers, blank, holds_words, looks_like_dates
-from .columns import TableStyle, leading_zeros, plain_cell, table_style, units_of
 from ..params import nearest
+from ftkit.reading.cells import (
+    MISSING_NUMBER,
+    as_dates,
+    as_numbers,
+    blank,
+    holds_words,
+    looks_like_dates,
+)
+from .columns import TableStyle, leading_zeros, plain_cell, table_style, units_of
 from .rows import _USUAL, DataError, Rows, find_column
 
 # %% ../../nbs/reading/10_roles.ipynb #5c0f1a0d
@@ -442,7 +449,10 @@ def _compared_with(tree, column: str) -> list[ast.Constant]:
 
 def _met(node, cells: dict):
     "A checked condition worked out on columns with missing values: (N,) booleans, some missing."
-    of = lambda n: _met(n, cells)
+
+    def of(n):
+        return _met(n, cells)
+
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
@@ -552,9 +562,12 @@ def filter_rows(
         notes += table.attrs.pop("notes", [])  # what the reader left out
     if where is None or not where.strip():
         return table
-    wrong = lambda what: DataError(
-        f"where is {where!r}: {what}; compare columns with numbers or texts, and join comparisons by and, or, not: stars >= 3 and language in ['en', 'de']"
-    )
+
+    def wrong(what):
+        return DataError(
+            f"where is {where!r}: {what}; compare columns with numbers or texts, and join comparisons by and, or, not: stars >= 3 and language in ['en', 'de']"
+        )
+
     if table is None:
         raise DataError(
             f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out, or give a table"

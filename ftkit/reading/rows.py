@@ -26,8 +26,16 @@ from pathlib import Path
 import numpy as np
 
 from ..core import UsageError
-from .limits import gunzipped, why_bomb, why_no_archive, why_no_file, why_no_lines, why_no_sheet, why_so_many_columns
 from ..params import nearest
+from ftkit.reading.limits import (
+    gunzipped,
+    why_bomb,
+    why_no_archive,
+    why_no_file,
+    why_no_lines,
+    why_no_sheet,
+    why_so_many_columns,
+)
 
 # %% ../../nbs/reading/03_rows.ipynb #fc46dee4
 class DataError(UsageError):
@@ -53,9 +61,10 @@ class Rows:
 
     def take(self, ids) -> "Rows":
         "Some of the rows, by number."
-        of = lambda values: (
-            values.take(ids) if hasattr(values, "take") else [values[i] for i in ids]
-        )
+
+        def of(values):
+            return values.take(ids) if hasattr(values, "take") else [values[i] for i in ids]
+
         numbers = None if self.numbers is None else of(self.numbers)
         return dataclasses.replace(
             self,
@@ -681,7 +690,11 @@ def _expanded(path, groups: list) -> int:
     total = 0
     for i, group in enumerate(groups):
         columns = [group.column(k) for k in range(group.num_columns)]
-        few = [c for c in columns if c.physical_type == "BYTE_ARRAY" and c.total_uncompressed_size < c.num_values]
+        few = [
+            c
+            for c in columns
+            if c.physical_type == "BYTE_ARRAY" and c.total_uncompressed_size < c.num_values
+        ]
         for name in [c.path_in_schema for c in few if "." not in c.path_in_schema]:
             with pq.ParquetFile(path, read_dictionary=[name]) as file:
                 column = file.read_row_group(i, [name]).column(0)

@@ -13,59 +13,105 @@ import functools
 import hashlib
 import io
 import math
-import os
 import mmap
+import os
 import re
 import struct
 from typing import NamedTuple
 
 import numpy as np
 
+from ..core import UsageError, cache_folder, file_sha256, fingerprint, how_to_install, in_turn
 from .limits import why_no_file
-from ..samples.cache import build_entry, keep_rows, known_rows, whole
-from ..core import UsageError, cache_folder, file_sha256, fingerprint, in_turn, how_to_install
 from .pictures import _threads
 from ..runfolder import Progress
+from ..samples.cache import build_entry, keep_rows, known_rows, whole
 
 # %% ../../nbs/reading/05_sounds.ipynb #3561401b
-_MEDIA_SUFFIXES = (".m4a", ".aac", ".g722", ".mp4", ".mov", ".mkv", ".webm", ".3gp", ".amr", ".wma")  # read by PyAV
-SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", *_MEDIA_SUFFIXES)
+_MEDIA_SUFFIXES = (
+    ".m4a",
+    ".aac",
+    ".g722",
+    ".mp4",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".3gp",
+    ".amr",
+    ".wma",
+)  # read by PyAV
+SOUND_SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aiff",
+    ".aif",
+    ".au",
+    *_MEDIA_SUFFIXES,
+)
+
 
 class SoundError(UsageError):
     "A recording that cannot be read."
 
+
 @dataclasses.dataclass(frozen=True)
 class Clip:
     "A part of a recording."
+
     path: str
     start: float | None = None  # seconds; None is the beginning
     end: float | None = None  # seconds; None is the end
 
-    def __str__(self): return f"{self.path} [{self.start or 0:g}–{'end' if self.end is None else f'{self.end:g}'} s]"
+    def __str__(self):
+        return (
+            f"{self.path} [{self.start or 0:g}–{'end' if self.end is None else f'{self.end:g}'} s]"
+        )
 
 # %% ../../nbs/reading/05_sounds.ipynb #45cdc65a
 _BLOCK = 1 << 17  # samples a channel that are held at once
 
+
 def _float(a: np.ndarray) -> np.ndarray:
     "Samples of any type as float32; whole numbers are divided by their full scale, uint8 has its zero at 128."
-    if a.dtype.kind == "f": return a.astype(np.float32)
-    if a.dtype == np.uint8: return (a.astype(np.float32) - 128) / 128
-    if a.dtype.kind == "i" and a.dtype.itemsize <= 4: return (a / 2.0 ** (8 * a.dtype.itemsize - 1)).astype(np.float32)
+    if a.dtype.kind == "f":
+        return a.astype(np.float32)
+    if a.dtype == np.uint8:
+        return (a.astype(np.float32) - 128) / 128
+    if a.dtype.kind == "i" and a.dtype.itemsize <= 4:
+        return (a / 2.0 ** (8 * a.dtype.itemsize - 1)).astype(np.float32)
     raise SoundError(f"samples of type {a.dtype} are no sound; give int16, or floats in [-1, 1]")
+
 
 def _of_array(array, rate: int, start, end):
     "Blocks of (n,), (n, channels) or (channels, n)."
     a = np.asarray(array)
-    if a.ndim == 1: a = a[:, None]
-    elif a.ndim == 2 and a.shape[0] <= 8 < a.shape[1]: a = a.T
-    if a.ndim != 2 or a.shape[1] > 64: raise SoundError(f"an array of shape {np.shape(array)} is no sound; give (n,) or (n, channels)")
-    a = a[round((start or 0) * rate):None if end is None else round(end * rate)]
-    for i in range(0, len(a), _BLOCK): yield rate, _float(a[i:i + _BLOCK])
+    if a.ndim == 1:
+        a = a[:, None]
+    elif a.ndim == 2 and a.shape[0] <= 8 < a.shape[1]:
+        a = a.T
+    if a.ndim != 2 or a.shape[1] > 64:
+        raise SoundError(
+            f"an array of shape {np.shape(array)} is no sound; give (n,) or (n, channels)"
+        )
+    a = a[round((start or 0) * rate) : None if end is None else round(end * rate)]
+    for i in range(0, len(a), _BLOCK):
+        yield rate, _float(a[i : i + _BLOCK])
 
 # %% ../../nbs/reading/05_sounds.ipynb #b3d80e57
-_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by MPEG version
-_KBITS = {True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-          False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)}  # version 1, version 2 and 2.5
+_RATES = {
+    3: (44100, 48000, 32000),
+    2: (22050, 24000, 16000),
+    0: (11025, 12000, 8000),
+}  # by MPEG version
+_KBITS = {
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}  # version 1, version 2 and 2.5
+
 
 def _mp3_length(head: int) -> int:
     "Bytes of the MPEG layer III frame that begins with these 32 bits; 0: they begin none."
@@ -75,6 +121,7 @@ def _mp3_length(head: int) -> int:
     kbits = _KBITS[version == 3][bits]
     return (144 if version == 3 else 72) * kbits * 1000 // _RATES[version][rate] + (head >> 9 & 1)
 
+
 def _tag_at(head: int) -> int:
     "Where in a frame the table of contents stands that encoders call Xing or Info."
     mono = head >> 6 & 3 == 3
@@ -82,12 +129,13 @@ def _tag_at(head: int) -> int:
         return 4 + (17 if mono else 32)
     return 4 + (9 if mono else 17)
 
+
 def _mp3_frames(data: bytes, at: int) -> list[int]:
     "Where the frames begin; what is no frame, such as a tag, is skipped."
     starts, lengths, n = [], {}, len(data)
     kind = 0  # version, layer and rate, which are those of the first frame
     while at + 4 <= n:
-        head = int.from_bytes(data[at:at + 4], "big")
+        head = int.from_bytes(data[at : at + 4], "big")
         length = lengths.get(head >> 9)
         if length is None:
             length = lengths[head >> 9] = _mp3_length(head)
@@ -96,41 +144,44 @@ def _mp3_frames(data: bytes, at: int) -> list[int]:
             starts.append(at)
             at += length
             continue
-        if data[at:at + 3] == b"ID3":
-            at += 10 + _id3_size(data[at:at + 10])
+        if data[at : at + 3] == b"ID3":
+            at += 10 + _id3_size(data[at : at + 10])
             continue
         at = _next_mp3_frame(data, at + 1, kind)
     return [s for s in starts if s + 4 <= n]
+
 
 def _id3_size(tag: bytes) -> int:
     "Bytes that follow the ten of an ID3 tag's head."
     return sum((byte & 127) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0)))
 
+
 def _next_mp3_frame(data: bytes, at: int, kind: int) -> int:
     "Where two frames of this kind stand one behind the other, or the next tag, or the end."
     while (at := data.find(b"\xff", at)) >= 0:
-        head = int.from_bytes(data[at:at + 4], "big")
+        head = int.from_bytes(data[at : at + 4], "big")
         length = _mp3_length(head) if not kind or head & 0xFFFE0C00 == kind else 0
-        after = int.from_bytes(data[at + length:at + length + 4], "big")
+        after = int.from_bytes(data[at + length : at + length + 4], "big")
         if length and _mp3_length(after) and after & 0xFFFE0C00 == head & 0xFFFE0C00:
             return at
         at += 1
     return len(data)
+
 
 def _mp3_parts(data: bytes, frames: int) -> list[bytes] | None:
     "The MP3s of a file as ones whose header tells their length; None: it says `frames` samples, and that is right."
     starts = _mp3_frames(data, 10 + _id3_size(data[:10]) if data[:3] == b"ID3" else 0)
     if not starts:
         return None
-    head = int.from_bytes(data[starts[0]:starts[0] + 4], "big")
-    if data[starts[0] + 36:starts[0] + 40] == b"VBRI":
+    head = int.from_bytes(data[starts[0] : starts[0] + 4], "big")
+    if data[starts[0] + 36 : starts[0] + 40] == b"VBRI":
         return None
     there, offset = set(starts), _tag_at(head)
     tags = [m.start() - offset for m in re.finditer(b"Xing|Info", data)]
     cuts = sorted({starts[0], *(t for t in tags if t in there)})
     samples, rate = (1152 if head >> 19 & 3 == 3 else 576), _RATES[head >> 19 & 3][head >> 10 & 3]
     bare = cuts[0] not in tags  # the first has no table of contents
-    if len(cuts) == 1 and (not bare or abs(len(starts) * samples - frames) < .05 * rate):
+    if len(cuts) == 1 and (not bare or abs(len(starts) * samples - frames) < 0.05 * rate):
         return None
     parts = []
     for cut, stop in zip(cuts, [*cuts[1:], len(data)]):
@@ -138,6 +189,7 @@ def _mp3_parts(data: bytes, frames: int) -> list[bytes] | None:
         part = data[cut:stop]
         parts.append(part if cut in tags else _with_length(head, n) + part)
     return parts
+
 
 def _with_length(head: int, n: int) -> bytes:
     "A frame without sound that says how many follow."
@@ -152,6 +204,7 @@ def _chained(data, begins: bytes) -> list[bytes] | None:
     if len(starts) < 2:
         return None
     return [bytes(data[a:b]) for a, b in zip(starts, [*starts[1:], len(data)])]
+
 
 def _ogg_parts(data) -> list[bytes] | None:
     "As `_chained`; the first pages of streams that run side by side belong together."
@@ -168,18 +221,20 @@ def _ogg_parts(data) -> list[bytes] | None:
         return None
     return [bytes(data[a:b]) for a, b in zip(starts, [*starts[1:], len(data)])]
 
+
 def _page_end(data, at: int) -> int:
     "Where the Ogg page that begins there ends."
     segments = data[at + 26] if at + 27 <= len(data) else 1
-    return at + 27 + segments + sum(data[at + 27:at + 27 + segments])
+    return at + 27 + segments + sum(data[at + 27 : at + 27 + segments])
+
 
 def _wav_parts(data) -> list[bytes] | None:
     "The sound of a RIFF file whose header says less than is there; None: the header is right."
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return None
     at, n = 12, len(data)
-    while at + 8 <= n and data[at:at + 4] != b"data":
-        size, = struct.unpack_from("<I", data, at + 4)
+    while at + 8 <= n and data[at : at + 4] != b"data":
+        (size,) = struct.unpack_from("<I", data, at + 4)
         at += 8 + size + size % 2
     if at + 8 > n:
         return None
@@ -191,7 +246,7 @@ def _wav_parts(data) -> list[bytes] | None:
     if not size and n == at:
         return None
     for after in (stop, stop + size % 2):
-        if data[after:after + 4] == b"RIFF" and data[after + 8:after + 12] == b"WAVE":
+        if data[after : after + 4] == b"RIFF" and data[after + 8 : after + 12] == b"WAVE":
             rest = bytes(data[after:])
             return [bytes(data[:after]), *(_wav_parts(rest) or [rest])]
         if _is_chunk(data, after):
@@ -199,11 +254,18 @@ def _wav_parts(data) -> list[bytes] | None:
     if size and abs(riff - stop) < 8:
         return None  # the file has something behind it that is no part of it
     left = n - at
-    return [bytes(data[:4]) + struct.pack("<I", n - 8) + bytes(data[8:at - 4]) + struct.pack("<I", left) + bytes(data[at:])]
+    return [
+        bytes(data[:4])
+        + struct.pack("<I", n - 8)
+        + bytes(data[8 : at - 4])
+        + struct.pack("<I", left)
+        + bytes(data[at:])
+    ]
+
 
 def _is_chunk(data, at: int) -> bool:
     "Whether a part with a name and a size that fits stands there."
-    name = bytes(data[at:at + 4])
+    name = bytes(data[at : at + 4])
     if not re.fullmatch(rb"[A-Za-z][\w \x2d]{3}", name) or at + 8 > len(data):
         return False
     return at + 8 + struct.unpack_from("<I", data, at + 4)[0] <= len(data) + 1
@@ -216,10 +278,11 @@ def _mp3_is_whole(file, size: int) -> bool:
     file.seek(at)
     frame = file.read(64)
     tag = _tag_at(int.from_bytes(frame[:4], "big"))
-    if frame[tag:tag + 4] not in (b"Xing", b"Info") or frame[tag + 7] & 3 != 3:
+    if frame[tag : tag + 4] not in (b"Xing", b"Info") or frame[tag + 7] & 3 != 3:
         return False
-    count = int.from_bytes(frame[tag + 12:tag + 16], "big")
+    count = int.from_bytes(frame[tag + 12 : tag + 16], "big")
     return size - at < count + 2048  # tags, or a frame or two
+
 
 def _parts(source, kind: str, frames: int) -> list[bytes] | None:
     "The whole files in one that is longer than its header says; None: the header is right."
@@ -237,6 +300,7 @@ def _parts(source, kind: str, frames: int) -> list[bytes] | None:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _parts_of(data, kind, frames)
 
+
 def _parts_of(data, kind: str, frames: int) -> list[bytes] | None:
     "As `_parts`, of the bytes."
     if kind == "MP3":
@@ -246,6 +310,7 @@ def _parts_of(data, kind: str, frames: int) -> list[bytes] | None:
     if kind == "FLAC":
         return _chained(data, rb"fLaC[\x00\x80]\x00\x00\x22")
     return _chained(data, rb"FORM....AIF[FC]") if kind == "AIFF" else _wav_parts(data)
+
 
 @functools.lru_cache(maxsize=8)  # many parts of one long file are asked for one after the other
 def _parts_of_file(path: str, stamp: tuple, kind: str, frames: int) -> list[bytes] | None:
@@ -276,7 +341,9 @@ def _of_file(source, start, end, odd: set):
                 yield from _of_unknown(source, start, end)
                 return
             if f.channels > 64:
-                raise SoundError(f"it has {f.channels:,} channels, and 64 are the most that are read")
+                raise SoundError(
+                    f"it has {f.channels:,} channels, and 64 are the most that are read"
+                )
             parts = _checked_parts(source, f.format, f.frames)
             if parts is None:
                 yield from _of_soundfile(f, start, end)
@@ -362,7 +429,10 @@ def _of_parts(parts: list[bytes], start: float, end: float | None):
 
 
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,amr,asf,g722,mp3,ogg,flac,wav,w64,aiff,au,caf,avi,mpegts,mpeg,flv,ac3,eac3,ape,tta,wv,mpc,mpc8,dsf,voc,rm"
-_ALONE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}  # ffmpeg also knows lists that name other files and addresses
+_ALONE = {
+    "format_whitelist": _FORMATS,
+    "protocol_whitelist": "file",
+}  # ffmpeg also knows lists that name other files and addresses
 
 
 def _of_media(source, start, end):
@@ -425,62 +495,104 @@ def _refuse_cut(file, last: float) -> None:
 def _blocks(source, start=None, end=None, odd: set | None = None):
     "(rate, (n, channels) float32) one after the other; an error says what is wrong, but not with which file; `odd` gets what the header says wrongly."
     odd = set() if odd is None else odd
-    if isinstance(source, Clip): source, start, end = source.path, source.start, source.end
+    if isinstance(source, Clip):
+        source, start, end = source.path, source.start, source.end
     if not 0 <= (start or 0) < (math.inf if end is None else end):
-        raise SoundError(f"its span goes from {start or 0:g} to {'the end' if end is None else f'{end:g}'} s; start must be at least 0 and less than end")
-    if isinstance(source, tuple): blocks = _of_array(*source, start, end)
-    elif isinstance(source, (bytes, bytearray)): blocks = _of_file(io.BytesIO(source), start, end, odd)
-    elif why := why_no_file(source): raise SoundError(why)
-    elif not os.path.getsize(source): raise SoundError("it is empty (0 bytes)")
-    elif str(source).lower().endswith(_MEDIA_SUFFIXES): blocks = _of_media(str(source), start, end)
-    else: blocks = _of_file(str(source), start, end, odd)
+        raise SoundError(
+            f"its span goes from {start or 0:g} to {'the end' if end is None else f'{end:g}'} s; start must be at least 0 and less than end"
+        )
+    if isinstance(source, tuple):
+        blocks = _of_array(*source, start, end)
+    elif isinstance(source, (bytes, bytearray)):
+        blocks = _of_file(io.BytesIO(source), start, end, odd)
+    elif why := why_no_file(source):
+        raise SoundError(why)
+    elif not os.path.getsize(source):
+        raise SoundError("it is empty (0 bytes)")
+    elif str(source).lower().endswith(_MEDIA_SUFFIXES):
+        blocks = _of_media(str(source), start, end)
+    else:
+        blocks = _of_file(str(source), start, end, odd)
     n, rate = 0, 1
     for rate, block in blocks:
-        if not np.isfinite(block).all(): raise SoundError("it holds samples that are no numbers (NaN or infinite); write it again")
-        if (peak := abs(block).max()) > 8: raise SoundError(f"its samples reach {peak:.5g}; floats must lie in [-1, 1], so divide by the largest")
+        if not np.isfinite(block).all():
+            raise SoundError(
+                "it holds samples that are no numbers (NaN or infinite); write it again"
+            )
+        if (peak := abs(block).max()) > 8:
+            raise SoundError(
+                f"its samples reach {peak:.5g}; floats must lie in [-1, 1], so divide by the largest"
+            )
         n += len(block)
         yield rate, block
     there = (start or 0) + n / rate
-    if not n: raise SoundError(f"it ends before {start:g} s, where its span begins; correct start and end" if start else "it holds no samples; write it again")
-    if end is not None and there < end - .1: raise SoundError(f"it ends at {there:.2f} s and the span {start or 0:g}–{end:g} s goes beyond; correct start and end")
+    if not n:
+        raise SoundError(
+            f"it ends before {start:g} s, where its span begins; correct start and end"
+            if start
+            else "it holds no samples; write it again"
+        )
+    if end is not None and there < end - 0.1:
+        raise SoundError(
+            f"it ends at {there:.2f} s and the span {start or 0:g}–{end:g} s goes beyond; correct start and end"
+        )
 
 # %% ../../nbs/reading/05_sounds.ipynb #1e3de795
 class _Channels:
     "How loud the channels of a recording are, alone and together."
-    def __init__(self): self.gram = None
+
+    def __init__(self):
+        self.gram = None
 
     def add(self, block: np.ndarray) -> None:
         "One more block, (n, channels)."
-        if block.shape[1] == 1: return
+        if block.shape[1] == 1:
+            return
         gram = (block.T @ block).astype(np.float64)
         self.gram = gram if self.gram is None or self.gram.shape != gram.shape else self.gram + gram
 
     def heard(self) -> tuple[list[int] | None, str]:
         "Which channels are averaged (None: all), and why."
         each = np.zeros(1) if self.gram is None else np.diag(self.gram)
-        if not each.max(): return None, ""
+        if not each.max():
+            return None, ""
         full = np.flatnonzero(each > 1e-6 * each.max())  # 60 dB
         among = self.gram[np.ix_(full, full)]
-        if among.sum() < .1 * among.trace(): return [int(each.argmax())], "cancel"  # as loud as independent ones: 1
+        if among.sum() < 0.1 * among.trace():
+            return [int(each.argmax())], "cancel"  # as loud as independent ones: 1
         return (None, "") if len(full) == len(each) else (full.tolist(), "empty")
+
 
 def _mixed(block: np.ndarray) -> np.ndarray:
     "The mean of the channels; of two, numpy's own takes thirty times as long for the same bits."
-    if block.shape[1] == 1: return block[:, 0]
+    if block.shape[1] == 1:
+        return block[:, 0]
     return (block[:, 0] + block[:, 1]) / 2 if block.shape[1] == 2 else block.mean(1)
 
-def _mono(source, rate: int, start=None, end=None, heard: list[int] | None = None, channels: _Channels | None = None):
+
+def _mono(
+    source,
+    rate: int,
+    start=None,
+    end=None,
+    heard: list[int] | None = None,
+    channels: _Channels | None = None,
+):
     "One channel at the wanted rate, block after block."
     import soxr
+
     stream = None
     for own, block in _blocks(source, start, end):
-        if channels: channels.add(block)
+        if channels:
+            channels.add(block)
         mono = np.ascontiguousarray(_mixed(block if heard is None else block[:, heard]))
         if own != rate:
             stream = stream or soxr.ResampleStream(own, rate, 1, dtype="float32", quality="HQ")
             mono = stream.resample_chunk(mono)
         yield np.clip(mono, -1, 1)
-    if stream: yield np.clip(stream.resample_chunk(np.zeros(0, np.float32), last=True), -1, 1)
+    if stream:
+        yield np.clip(stream.resample_chunk(np.zeros(0, np.float32), last=True), -1, 1)
+
 
 def _first(blocks, most: int | None) -> np.ndarray:
     "At most so many samples of a stream; the rest is not read."
@@ -488,12 +600,19 @@ def _first(blocks, most: int | None) -> np.ndarray:
     for block in blocks:
         parts.append(block)
         n += len(block)
-        if most and n >= most: break
+        if most and n >= most:
+            break
     return np.concatenate(parts)[:most]
+
 
 def _why(error: Exception) -> str:
     "What is wrong, in words."
-    return str(error) if isinstance(error, SoundError) else f"it is damaged or cut off ({(str(error).splitlines() or [type(error).__name__])[0][:100]})"
+    return (
+        str(error)
+        if isinstance(error, SoundError)
+        else f"it is damaged or cut off ({(str(error).splitlines() or [type(error).__name__])[0][:100]})"
+    )
+
 
 def open_sound(
     source,  # path, bytes of a file, Clip, or (array, rate): int16 or float in [-1, 1], (n,) or (n, channels)
@@ -516,14 +635,17 @@ def open_sound(
 _SILENT = 1e-3  # -60 dBFS: no sample of a recording that holds anything stays below
 _LOUD = 1.5  # what is decoded from MP3 goes a little beyond 1; floats on another scale go further
 
+
 class Heard(NamedTuple):
     "What a first look at a recording gives."
+
     sha: str = ""  # SHA-256 of its content, and of how it is read where that is odd
     seconds: float = 0.0
     rate: int = 0  # samples a second
     channels: int = 0
     wrong: str = ""  # or an empty text
     odd: str = ""  # "cancel", "empty", "length", "loud": the channels cancel, one is empty, the header's length is wrong, samples are cut at full scale
+
 
 def _look(item, sha) -> Heard:
     "What `look_at_sounds` gives for one item; `sha` is a function path -> SHA-256."
@@ -537,24 +659,43 @@ def _look(item, sha) -> Heard:
         if heard is not None:
             odd.add(why)
             peak = max(float(abs(_mixed(block[:, heard])).max()) for _, block in _blocks(item))
-        if peak < _SILENT: raise SoundError("it is silent " + (f"(peak {20 * math.log10(peak):.0f} dBFS)" if peak else "(every sample is 0)"))
-        if isinstance(item, tuple): key = hashlib.sha256(f"{np.shape(item[0])} {np.asarray(item[0]).dtype} {item[1]}".encode() + np.ascontiguousarray(item[0]).tobytes()).hexdigest()
-        elif isinstance(item, Clip): key = hashlib.sha256(f"{sha(item.path)} {item.start} {item.end}".encode()).hexdigest()
-        else: key = sha(str(item))
-        if peak > _LOUD: odd.add("loud")
+        if peak < _SILENT:
+            raise SoundError(
+                "it is silent "
+                + (f"(peak {20 * math.log10(peak):.0f} dBFS)" if peak else "(every sample is 0)")
+            )
+        if isinstance(item, tuple):
+            key = hashlib.sha256(
+                f"{np.shape(item[0])} {np.asarray(item[0]).dtype} {item[1]}".encode()
+                + np.ascontiguousarray(item[0]).tobytes()
+            ).hexdigest()
+        elif isinstance(item, Clip):
+            key = hashlib.sha256(f"{sha(item.path)} {item.start} {item.end}".encode()).hexdigest()
+        else:
+            key = sha(str(item))
+        if peak > _LOUD:
+            odd.add("loud")
         odd = " ".join(sorted(odd))
-        if odd: key = hashlib.sha256(f"{key} {odd}".encode()).hexdigest()
+        if odd:
+            key = hashlib.sha256(f"{key} {odd}".encode()).hexdigest()
         return Heard(key, n / rate, rate, count, "", odd)
-    except Exception as e: return Heard("", n / max(1, rate), rate, count, _why(e))
+    except Exception as e:
+        return Heard("", n / max(1, rate), rate, count, _why(e))
+
 
 def _stamp(item) -> str | None:
     "A name for the file as it is now, and the part of it; None for what is no file."
     path = item.path if isinstance(item, Clip) else item
-    if isinstance(item, tuple): return None
-    try: s = os.stat(path)
-    except OSError: return None
+    if isinstance(item, tuple):
+        return None
+    try:
+        s = os.stat(path)
+    except OSError:
+        return None
     span = f"{item.start} {item.end}" if isinstance(item, Clip) else ""
-    return hashlib.sha256(os.fsencode(os.path.abspath(path)) + f"|{s.st_size}|{s.st_mtime_ns}|{span}".encode()).hexdigest()
+    return hashlib.sha256(
+        os.fsencode(os.path.abspath(path)) + f"|{s.st_size}|{s.st_mtime_ns}|{span}".encode()
+    ).hexdigest()
 
 # %% ../../nbs/reading/05_sounds.ipynb #0f07edbd
 def look_at_sounds(
@@ -562,15 +703,25 @@ def look_at_sounds(
 ) -> list[Heard]:  # one an item
     "Read and decode every recording once, in threads; what is known from an earlier run is not read again."
     keys, sha = [_stamp(item) for item in items], functools.cache(file_sha256)
-    database, columns = cache_folder() / "files.sqlite", "sha text, seconds real, rate int, channels int, wrong text, odd text"
-    known = {k: Heard(*row) for k, row in known_rows(database, "listened", columns, [k for k in keys if k]).items()}
+    database, columns = (
+        cache_folder() / "files.sqlite",
+        "sha text, seconds real, rate int, channels int, wrong text, odd text",
+    )
+    known = {
+        k: Heard(*row)
+        for k, row in known_rows(database, "listened", columns, [k for k in keys if k]).items()
+    }
     missing = [i for i, k in enumerate(keys) if k not in known]
     bar, found = Progress("look", len(missing)), {}
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-        for n, (i, result) in enumerate(zip(missing, pool.map(lambda i: _look(items[i], sha), missing))):
+        for n, (i, result) in enumerate(
+            zip(missing, pool.map(lambda i: _look(items[i], sha), missing))
+        ):
             found[i] = result
             bar.update(n + 1)
-    keep_rows(database, "listened", columns, {keys[i]: tuple(r) for i, r in found.items() if keys[i]})
+    keep_rows(
+        database, "listened", columns, {keys[i]: tuple(r) for i, r in found.items() if keys[i]}
+    )
     return [found[i] if i in found else known[k] for i, k in enumerate(keys)]
 
 # %% ../../nbs/reading/05_sounds.ipynb #e683725f
@@ -578,16 +729,32 @@ def waves(
     items: list,  # as `open_sound` takes them
     hashes: list[str],  # one an item: SHA-256 of its content
     rate: int = 16000,  # samples a second
-) -> tuple[np.ndarray, np.ndarray]:  # (samples,) int16, memory-mapped, read-only; (N,) int64, where each recording ends
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (samples,) int16, memory-mapped, read-only; (N,) int64, where each recording ends
     "All recordings as one channel, from the cache if they are there."
-    final = cache_folder("sounds") / f"{fingerprint({'sounds': hashes, 'rate': rate, 'version': 1})}-{rate}"
+    final = (
+        cache_folder("sounds")
+        / f"{fingerprint({'sounds': hashes, 'rate': rate, 'version': 1})}-{rate}"
+    )
     with in_turn(whole(final)):
         if not (final / "ends.npy").exists():
-            with build_entry(final) as folder, open(folder / "waves.int16", "wb") as out, concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-                def one(item): return np.clip(np.rint(open_sound(item, rate) * 32768), -32768, 32767).astype("<i2")
+            with (
+                build_entry(final) as folder,
+                open(folder / "waves.int16", "wb") as out,
+                concurrent.futures.ThreadPoolExecutor(_threads()) as pool,
+            ):
+
+                def one(item):
+                    return np.clip(np.rint(open_sound(item, rate) * 32768), -32768, 32767).astype(
+                        "<i2"
+                    )
+
                 bar, lengths = Progress("decode", len(items)), []
-                for i in range(0, len(items), _threads()):  # no more in memory than there are threads
-                    for wave in pool.map(one, items[i:i + _threads()]):
+                for i in range(
+                    0, len(items), _threads()
+                ):  # no more in memory than there are threads
+                    for wave in pool.map(one, items[i : i + _threads()]):
                         out.write(wave.tobytes())
                         lengths.append(len(wave))
                     bar.update(len(lengths))

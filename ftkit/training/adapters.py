@@ -11,8 +11,8 @@ import copy
 import torch
 from torch import nn
 
-from ..models.backbone import Backbone
 from ..core import UsageError
+from ..models.backbone import Backbone
 from ..models.model import Model
 
 # %% ../../nbs/training/01_adapters.ipynb #b775f707
@@ -74,15 +74,20 @@ def _whole(layer: nn.Module) -> nn.Module:
     layer.merge()
     return layer.get_base_layer()
 
+
 def merge_adapters(model: Model) -> Model:
     "Make the adapters part of the layers they stand beside; without any, nothing happens."
     body = model.backbone.body
-    for name, layer in _adapted(body): body.set_submodule(name, _whole(layer))
+    for name, layer in _adapted(body):
+        body.set_submodule(name, _whole(layer))
     return model
+
 
 def merged_state(model: Model) -> dict[str, torch.Tensor]:
     "The model's tensors as they are once the adapters are merged."
     layers = {f"backbone.body.{name}": m for name, m in _adapted(model.backbone.body)}
     inside = tuple(f"{name}." for name in layers)
     own = {k: v for k, v in model.state_dict().items() if not inside or not k.startswith(inside)}
-    return own | {f"{name}.{k}": v for name, m in layers.items() for k, v in _whole(m).state_dict().items()}
+    return own | {
+        f"{name}.{k}": v for name, m in layers.items() for k, v in _whole(m).state_dict().items()
+    }

@@ -14,14 +14,19 @@ from torch import nn
 # %% ../../nbs/training/07_averages.ipynb #c0513d7b
 class Average:
     "A mean of a network's weights; it is saved with a checkpoint, and can be worn for a while."
+
     def __init__(self, net: nn.Module):
         self.net, self.n = net, 0  # how many were added
         self.held = {k: v.detach().clone() for k, v in self._now().items()}
-    def _now(self) -> dict[str, torch.Tensor]: return {k: v for k, v in self.net.state_dict().items() if v.is_floating_point()}
+
+    def _now(self) -> dict[str, torch.Tensor]:
+        return {k: v for k, v in self.net.state_dict().items() if v.is_floating_point()}
 
     @torch.no_grad()
-    def add(self,
-        decay: float | None = None,  # share of the mean that stays (0..1), less at first; None: all that were added count alike
+    def add(
+        self,
+        decay: float
+        | None = None,  # share of the mean that stays (0..1), less at first; None: all that were added count alike
     ) -> None:
         "Take the network's weights of now into the mean."
         self.n += 1
@@ -33,21 +38,33 @@ class Average:
         "Exchange the network's weights and the mean."
         now = self._now()
         own = {k: v.clone() for k, v in now.items()}
-        for k, v in now.items(): v.copy_(self.held[k])
+        for k, v in now.items():
+            v.copy_(self.held[k])
         self.held = own
 
     @contextlib.contextmanager
     def worn(self):
         "While it lasts, the network computes with the mean."
         self.wear()
-        try: yield
-        finally: self.wear()
+        try:
+            yield
+        finally:
+            self.wear()
 
-    def tensors(self) -> dict[str, torch.Tensor]: return {f"average.{k}": v.contiguous() for k, v in self.held.items()}
-    def load(self,
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {f"average.{k}": v.contiguous() for k, v in self.held.items()}
+
+    def load(
+        self,
         tensors: dict,  # of a checkpoint
         saved: dict,  # its state; a fork's may tell of no average
     ) -> "Average":
-        held = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
-        if held: self.held, self.n = {k: torch.empty_like(v).copy_(held[k]) for k, v in self.held.items()}, saved.get("averaged", 0)
+        held = {
+            k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")
+        }
+        if held:
+            self.held, self.n = (
+                {k: torch.empty_like(v).copy_(held[k]) for k, v in self.held.items()},
+                saved.get("averaged", 0),
+            )
         return self

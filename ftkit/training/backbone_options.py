@@ -11,8 +11,8 @@ import math
 import torch
 from torch import nn
 
-from ..models.backbone import Backbone
 from ..core import UsageError
+from ..models.backbone import Backbone
 
 # %% ../../nbs/training/02_backbone_options.ipynb #0b3c84d7
 def set_dropout(
@@ -21,14 +21,22 @@ def set_dropout(
 ) -> None:
     "Set all dropout inside a body."
     for m in body.modules() if share is not None else ():
-        if isinstance(m, nn.Dropout): m.p = share
-        for name in ("dropout", "activation_dropout", "attention_dropout"):  # transformers gives these to functions
-            if isinstance(getattr(m, name, None), float): setattr(m, name, share)
+        if isinstance(m, nn.Dropout):
+            m.p = share
+        for name in (
+            "dropout",
+            "activation_dropout",
+            "attention_dropout",
+        ):  # transformers gives these to functions
+            if isinstance(getattr(m, name, None), float):
+                setattr(m, name, share)
+
 
 def freeze_batch_norm(body: nn.Module) -> None:
     "Keep the statistics of the pretraining; scale and shift are still trained."
     for m in body.modules():
-        if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm):
+            m.eval()
 
 # %% ../../nbs/training/02_backbone_options.ipynb #34453981
 def _skip(block: nn.Module, args, kwargs, out):
@@ -49,11 +57,13 @@ def _places(body: nn.Module) -> list[tuple[nn.Module, str]]:
     from timm.layers import DropPath
     from torchvision.ops import StochasticDepth
 
-    empty = lambda m: [
-        n
-        for n in ("drop_path", "drop_path1", "drop_path2")
-        if isinstance(getattr(m, n, 0), (nn.Identity, type(None)))
-    ]
+    def empty(m):
+        return [
+            n
+            for n in ("drop_path", "drop_path1", "drop_path2")
+            if isinstance(getattr(m, n, 0), (nn.Identity, type(None)))
+        ]
+
     return [
         (m, name)
         for m in body.modules()
@@ -99,56 +109,115 @@ def recompute(
 ) -> None:
     "Keep what enters each block only, and compute the rest again for the gradients (Chen et al. 2016, arXiv:1604.06174)."
     body = backbone.body
-    if hasattr(body, "set_grad_checkpointing"): body.set_grad_checkpointing(on)
+    if hasattr(body, "set_grad_checkpointing"):
+        body.set_grad_checkpointing(on)
     elif hasattr(body, "gradient_checkpointing_enable"):
-        call = lambda what: getattr(body, f"activation_checkpointing_{what}", None) or getattr(body, f"gradient_checkpointing_{what}")  # the first name came with transformers 5, the second goes with 6
-        if on: call("enable")({"use_reentrant": False})
-        elif backbone.recomputes: call("disable")()
+
+        def call(what):
+            return getattr(body, f"activation_checkpointing_{what}", None) or getattr(
+                body, f"gradient_checkpointing_{what}"
+            )  # the first name came with transformers 5, the second goes with 6
+
+        if on:
+            call("enable")({"use_reentrant": False})
+        elif backbone.recomputes:
+            call("disable")()
         backbone.recomputes = on
-    elif on: raise UsageError(f"gradient_checkpointing is on, and {backbone.name} cannot compute its blocks again; bodies of timm and transformers can, or raise accumulate to save memory")
+    elif on:
+        raise UsageError(
+            f"gradient_checkpointing is on, and {backbone.name} cannot compute its blocks again; bodies of timm and transformers can, or raise accumulate to save memory"
+        )
 
 # %% ../../nbs/training/02_backbone_options.ipynb #e0d413d3
 class _Kept(torch.autograd.Function):
     "Clip, and keep what comes out."
+
     @staticmethod
     def forward(ctx, x, low, high, inplace):
-        if inplace: ctx.mark_dirty(x)
+        if inplace:
+            ctx.mark_dirty(x)
         y = x.clamp_(low, high) if inplace else x.clamp(low, high)
         ctx.save_for_backward(y)
         ctx.limits = low, high
         return y
+
     @staticmethod
-    def backward(ctx, g): return torch.ops.aten.hardtanh_backward(g, *ctx.saved_tensors, *ctx.limits), None, None, None
+    def backward(ctx, g):
+        return (
+            torch.ops.aten.hardtanh_backward(g, *ctx.saved_tensors, *ctx.limits),
+            None,
+            None,
+            None,
+        )
+
 
 class _Normed(torch.autograd.Function):
     "Normalise by fixed statistics and clip, and keep what comes out: where it was not clipped, the normalised input is (y - bias) / weight (as in Rota Bulò et al. 2018, arXiv:1712.02616)."
+
     @staticmethod
     def forward(ctx, x, mean, var, weight, bias, eps, low, high):
         y = nn.functional.batch_norm(x, mean, var, weight, bias, False, 0.0, eps).clamp_(low, high)
         ctx.save_for_backward(y, weight, bias, weight * torch.rsqrt(var + eps))
         ctx.limits = low, high
         return y
+
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, g):
         y, weight, bias, scale = ctx.saved_tensors
         g = torch.ops.aten.hardtanh_backward(g, y, *ctx.limits)
-        x, w, b = torch.ops.aten.native_batch_norm_backward(g, y, scale, bias, torch.ones_like(scale), None, None, False, 0.0, [ctx.needs_input_grad[k] for k in (0, 3, 4)])
+        x, w, b = torch.ops.aten.native_batch_norm_backward(
+            g,
+            y,
+            scale,
+            bias,
+            torch.ones_like(scale),
+            None,
+            None,
+            False,
+            0.0,
+            [ctx.needs_input_grad[k] for k in (0, 3, 4)],
+        )
         return x, None, None, None if w is None else w / weight, b, None, None, None
 
 # %% ../../nbs/training/02_backbone_options.ipynb #8fb88a69
 class _KeepsLess:
-    def forward(self, x): return _Kept.apply(x, self.min_val, self.max_val, self.inplace) if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling() else super().forward(x)
+    def forward(self, x):
+        return (
+            _Kept.apply(x, self.min_val, self.max_val, self.inplace)
+            if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+            else super().forward(x)
+        )
+
 
 class _NormKeepsLess:  # on a processor, where looking at the weights costs nothing; one that is nearly 0 says nothing of what came in
     def forward(self, x):
-        limits = (0.0, math.inf) if isinstance(self.act, nn.ReLU) else (self.act.min_val, self.act.max_val) if isinstance(self.act, nn.Hardtanh) else None
-        fits = limits and x.requires_grad and torch.is_grad_enabled() and not self.training and x.device.type == "cpu" and isinstance(self.drop, nn.Identity) and not torch.compiler.is_compiling()
-        if not fits or self.weight.detach().abs().min() < torch.finfo(x.dtype).eps ** 0.5: return super().forward(x)
-        return _Normed.apply(x, self.running_mean, self.running_var, self.weight, self.bias, self.eps, *limits)
+        limits = (
+            (0.0, math.inf)
+            if isinstance(self.act, nn.ReLU)
+            else (self.act.min_val, self.act.max_val)
+            if isinstance(self.act, nn.Hardtanh)
+            else None
+        )
+        fits = (
+            limits
+            and x.requires_grad
+            and torch.is_grad_enabled()
+            and not self.training
+            and x.device.type == "cpu"
+            and isinstance(self.drop, nn.Identity)
+            and not torch.compiler.is_compiling()
+        )
+        if not fits or self.weight.detach().abs().min() < torch.finfo(x.dtype).eps ** 0.5:
+            return super().forward(x)
+        return _Normed.apply(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.eps, *limits
+        )
+
 
 _LESS = {c: type(c.__name__, (_KeepsLess, c), {}) for c in (nn.Hardtanh, nn.ReLU6)}
 _MORE = {less: c for c, less in _LESS.items()}
+
 
 def keep_less(
     body: nn.Module,
@@ -157,6 +226,9 @@ def keep_less(
     "Let activations keep as little for the gradients as they can: the bits are the same, but for gradients through timm's batch norms with fixed statistics, which are equal up to rounding (3e-6 in float32)."
     for m in body.modules():
         c = type(m)
-        if on and c.__name__ == "BatchNormAct2d" and c not in _MORE and c not in _LESS: _LESS[c] = type(c.__name__, (_NormKeepsLess, c), {}); _MORE[_LESS[c]] = c  # timm's, which is not imported before a body is made
+        if on and c.__name__ == "BatchNormAct2d" and c not in _MORE and c not in _LESS:
+            _LESS[c] = type(c.__name__, (_NormKeepsLess, c), {})
+            _MORE[_LESS[c]] = c  # timm's, which is not imported before a body is made
         m.__class__ = (_LESS if on else _MORE).get(c, c)
-        if on and isinstance(m, (nn.SiLU, nn.Hardswish, nn.Mish, nn.Hardsigmoid)): m.inplace = False
+        if on and isinstance(m, (nn.SiLU, nn.Hardswish, nn.Mish, nn.Hardsigmoid)):
+            m.inplace = False

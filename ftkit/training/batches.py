@@ -19,6 +19,7 @@ def shuffled(n: int, *keys) -> np.ndarray:  # (n,) int64
     "The order of `permutation`, a hundred times as fast."
     return np.argsort(counter(*keys, np.arange(n, dtype=np.uint64)), kind="stable")
 
+
 def balanced_order(
     ids: np.ndarray,  # (N,) row numbers
     labels: np.ndarray,  # (N,) int64 classes
@@ -27,8 +28,14 @@ def balanced_order(
     "As many rows as there are, one class after the other, each class's own in a new order."
     of = [ids[labels == k] for k in np.unique(labels)]
     rounds = -(-len(ids) // len(of))
-    columns = [np.concatenate([rows[shuffled(len(rows), *key, k, again)] for again in range(-(-rounds // len(rows)))])[:rounds] for k, rows in enumerate(of)]
-    return np.stack(columns, 1).reshape(-1)[:len(ids)]
+    columns = [
+        np.concatenate(
+            [rows[shuffled(len(rows), *key, k, again)] for again in range(-(-rounds // len(rows)))]
+        )[:rounds]
+        for k, rows in enumerate(of)
+    ]
+    return np.stack(columns, 1).reshape(-1)[: len(ids)]
+
 
 def epoch_order(
     ids: np.ndarray,  # (N,) row numbers
@@ -36,12 +43,16 @@ def epoch_order(
     batch_size: int,
     *key,  # seed, stage, epoch
     balanced: bool = False,
-    lengths: np.ndarray | None = None,  # of each row of the data; rows of like length then share a batch
+    lengths: np.ndarray
+    | None = None,  # of each row of the data; rows of like length then share a batch
 ) -> np.ndarray:  # (N,) or less: row numbers, batch after batch
     "The rows of an epoch in their order."
     order = balanced_order(ids, labels, *key) if balanced else ids[shuffled(len(ids), *key)]
-    if lengths is None or len(ids) < batch_size: return order
-    return like_lengths(order[:len(ids) // batch_size * batch_size], lengths, batch_size, *key, "batches")
+    if lengths is None or len(ids) < batch_size:
+        return order
+    return like_lengths(
+        order[: len(ids) // batch_size * batch_size], lengths, batch_size, *key, "batches"
+    )
 
 # %% ../../nbs/training/08_batches.ipynb #fc70c874
 def mix_partners(
@@ -50,7 +61,9 @@ def mix_partners(
     alpha: float,  # of the Beta distribution of the shares (0..]: small keeps one picture nearly whole
     seed: int,
     epoch: int,
-) -> tuple[np.ndarray, np.ndarray]:  # (B,) row numbers and (B,) float32 shares of the rows themselves
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (B,) row numbers and (B,) float32 shares of the rows themselves
     "With which other row, and how much, each row is mixed in this epoch."
     keys = np.asarray(ids, np.int64).view(np.uint64)
     partner = among[(uniform("mixup partner", seed, epoch, keys) * len(among)).astype(np.int64)]
@@ -66,8 +79,11 @@ def cut_masks(
 ) -> np.ndarray:  # (B,side,side) bool: what stays of a row's own picture
     "The patch of another picture that each row gets (CutMix, Yun et al. 2019, arXiv:1905.04899); parts of it may lie outside."
     keys = np.asarray(ids, np.int64).view(np.uint64)
-    half, at = np.sqrt(1 - share) * side / 2, np.arange(side) + .5
-    inside = [np.abs(at - (uniform(f"cutmix {axis}", seed, epoch, keys) * side)[:, None]) < half[:, None] for axis in "yx"]
+    half, at = np.sqrt(1 - share) * side / 2, np.arange(side) + 0.5
+    inside = [
+        np.abs(at - (uniform(f"cutmix {axis}", seed, epoch, keys) * side)[:, None]) < half[:, None]
+        for axis in "yx"
+    ]
     return ~(inside[0][:, :, None] & inside[1][:, None, :])
 
 # %% ../../nbs/training/08_batches.ipynb #b0ae9415
@@ -81,16 +97,29 @@ def mixed(
     epoch: int,
     device: torch.device,
     own=None,  # function (x, partners' x, share (B,1,…), key): how rows that are no pictures are mixed
-) -> tuple[torch.Tensor, list]:  # network input, and [(row numbers, share (B,)), (partners', share)]
+) -> tuple[
+    torch.Tensor, list
+]:  # network input, and [(row numbers, share (B,)), (partners', share)]
     "Rows mixed with their partners, by shares or by patches."
     other, share = mix_partners(rows, among, mixup or cutmix, seed, epoch)
     x, y = take(rows), take(other)
-    both = lambda share: [(rows, to_device(share, device)), (other, to_device(1 - share, device))]
+
+    def both(share):
+        return [(rows, to_device(share, device)), (other, to_device(1 - share, device))]
+
     if not cutmix:
         column = to_device(share, device).view(-1, *[1] * (x.ndim - 1))
-        return own(x, y, column, (seed, epoch, rows)) if own else x * column + y * (1 - column), both(share)
-    cut = (uniform("cut or mix", seed, epoch, rows.view(np.uint64)) < .5) | (not mixup)
-    stays = cut_masks(rows, np.where(cut, mix_partners(rows, among, cutmix, seed, epoch)[1], 1), seed, epoch, x.shape[-1])
+        return own(x, y, column, (seed, epoch, rows)) if own else x * column + y * (
+            1 - column
+        ), both(share)
+    cut = (uniform("cut or mix", seed, epoch, rows.view(np.uint64)) < 0.5) | (not mixup)
+    stays = cut_masks(
+        rows,
+        np.where(cut, mix_partners(rows, among, cutmix, seed, epoch)[1], 1),
+        seed,
+        epoch,
+        x.shape[-1],
+    )
     stays = np.float32(np.where(cut[:, None, None], stays, share[:, None, None]))
     column = to_device(stays, device)[:, None]
     return x * column + y * (1 - column), both(stays.mean((1, 2)))

@@ -22,34 +22,59 @@ from ..runfolder import ask_stop, emit, run_dir
 # %% ../../nbs/training/06_checkpoints.ipynb #8bfee7e0
 class Checkpoints:
     "The checkpoints of one training, newest last, and its kept weights."
-    def __init__(self,
-        folder: Path | None = None,  # None: nothing is written
-    ): self.folder, self.copies, self.written = folder, {}, set()  # copies of weights by name, and those that a checkpoint wrote
-    def all(self) -> list[Path]: return sorted(self.folder.glob("[0-9]-*-[0-9]*")) if self.folder else []
 
-    def keep(self,
+    def __init__(
+        self,
+        folder: Path | None = None,  # None: nothing is written
+    ):
+        self.folder, self.copies, self.written = (
+            folder,
+            {},
+            set(),
+        )  # copies of weights by name, and those that a checkpoint wrote
+
+    def all(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]-*-[0-9]*")) if self.folder else []
+
+    def keep(
+        self,
         name: str,  # its first four letters are its kind; of each kind one copy is held
         weights: dict[str, torch.Tensor],
-        still: frozenset[str] = frozenset(),  # names of those that nothing changes as long as this lasts: they are not copied
+        still: frozenset[
+            str
+        ] = frozenset(),  # names of those that nothing changes as long as this lasts: they are not copied
     ) -> None:
         "Hold a copy of the weights in memory; the next checkpoint writes it. What is as in a copy held before is held once."
         before, copy = list(self.copies.values()), {}
         for k, v in weights.items():
             v = v.detach().cpu()
-            copy[k] = v if k in still else next((c[k] for c in before if k in c and _same_bits(c[k], v)), None)
-            if copy[k] is None: copy[k] = v.clone(memory_format=torch.contiguous_format)
+            copy[k] = (
+                v
+                if k in still
+                else next((c[k] for c in before if k in c and _same_bits(c[k], v)), None)
+            )
+            if copy[k] is None:
+                copy[k] = v.clone(memory_format=torch.contiguous_format)
         self.copies = {k: v for k, v in self.copies.items() if k[:4] != name[:4]} | {name: copy}
 
     def kept(self, name: str) -> dict[str, torch.Tensor]:
         "The copy of that name, from memory or from the folder."
-        return self.copies[name] if name in self.copies else load_file(self.folder / f"{name}.safetensors")
+        return (
+            self.copies[name]
+            if name in self.copies
+            else load_file(self.folder / f"{name}.safetensors")
+        )
+
 
 def _same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:  # 0 and -0 are equal, and other bits
-    return (a.dtype, a.shape) == (b.dtype, b.shape) and torch.equal(*(t.contiguous().reshape(-1).view(torch.uint8) for t in (a, b)))
+    return (a.dtype, a.shape) == (b.dtype, b.shape) and torch.equal(
+        *(t.contiguous().reshape(-1).view(torch.uint8) for t in (a, b))
+    )
 
 # %% ../../nbs/training/06_checkpoints.ipynb #d998006a
 @patch_to(Checkpoints)
-def write(self,
+def write(
+    self,
     name: str,  # number of the stage, its name, number of the step
     tensors: dict[str, torch.Tensor],
     state: dict,  # what JSON can hold
@@ -57,60 +82,91 @@ def write(self,
     mine=None,  # function name -> whether this rank writes that tensor; None: rank 0 writes all
 ) -> None:
     "One checkpoint, and the weights it needs; those that nothing needs any more are removed."
-    if mine: tensors = self._share_out(name, tensors, ranks, mine)
-    if ranks and ranks.rank: return
-    for copy in self.copies.keys() - self.written: write_atomic(self.folder / f"{copy}.safetensors", save(self.copies[copy])); self.written.add(copy)
+    if mine:
+        tensors = self._share_out(name, tensors, ranks, mine)
+    if ranks and ranks.rank:
+        return
+    for copy in self.copies.keys() - self.written:
+        write_atomic(self.folder / f"{copy}.safetensors", save(self.copies[copy]))
+        self.written.add(copy)
     with build_folder(self.folder / name) as part:
         save_file({k: v.cpu() for k, v in tensors.items()}, part / "state.safetensors")
-        for other in self.folder.glob(f".parts/{name}-*-of-{state.get('ranks')}"): os.replace(other, part / f"{other.name}.safetensors")
+        for other in self.folder.glob(f".parts/{name}-*-of-{state.get('ranks')}"):
+            os.replace(other, part / f"{other.name}.safetensors")
         write_json(part / "state.json", state)
     shutil.rmtree(self.folder / ".parts", ignore_errors=True)
     every = os.environ.get("FTKIT_KEEP") == "all"  # those at the end of an epoch, for forks
     for old in self.all()[:-2]:
-        if not every or read_json(old / "state.json")["step"]: shutil.rmtree(old, ignore_errors=True)
-    for old in sorted(self.folder.glob("best-*"))[:-2] if not every else (): old.unlink()
+        if not every or read_json(old / "state.json")["step"]:
+            shutil.rmtree(old, ignore_errors=True)
+    for old in sorted(self.folder.glob("best-*"))[:-2] if not every else ():
+        old.unlink()
+
 
 @patch_to(Checkpoints)
-def _share_out(self, name: str, tensors: dict[str, torch.Tensor], ranks, mine) -> dict[str, torch.Tensor]:
+def _share_out(
+    self, name: str, tensors: dict[str, torch.Tensor], ranks, mine
+) -> dict[str, torch.Tensor]:
     "Those that this rank writes: rank 0 with `write`, the others here, where `write` then finds them."
     tensors = {k: v for k, v in tensors.items() if mine(k)}
-    if ranks.rank: write_atomic(self.folder / ".parts" / f"{name}-{ranks.rank + 1}-of-{ranks.size}", save({k: v.cpu() for k, v in tensors.items()}))
+    if ranks.rank:
+        write_atomic(
+            self.folder / ".parts" / f"{name}-{ranks.rank + 1}-of-{ranks.size}",
+            save({k: v.cpu() for k, v in tensors.items()}),
+        )
     ranks.meet()
     return tensors
+
 
 @patch_to(Checkpoints)
 def read(self, name: str) -> dict:
     "A checkpoint's state and `tensors`; an error if anything it needs cannot be read."
     state = read_json(self.folder / name / "state.json")
-    for copy in state["copies"]: load_file(self.folder / f"{copy}.safetensors")
-    return state | {"name": name, "tensors": {k: v for f in (self.folder / name).glob("*.safetensors") for k, v in load_file(f).items()}}
+    for copy in state["copies"]:
+        load_file(self.folder / f"{copy}.safetensors")
+    return state | {
+        "name": name,
+        "tensors": {
+            k: v
+            for f in (self.folder / name).glob("*.safetensors")
+            for k, v in load_file(f).items()
+        },
+    }
 
 # %% ../../nbs/training/06_checkpoints.ipynb #6128ed17
 @patch_to(Checkpoints)
 def newest(self) -> dict:  # as `Checkpoints.read`; empty if there is none
     "The newest checkpoint that can be read. One that cannot (a disk that lied, a copy cut short) is removed, and told."
     for path in reversed(self.all()):
-        try: return self.read(path.name)
+        try:
+            return self.read(path.name)
         except (OSError, ValueError, KeyError, SafetensorError) as e:
             emit("broken", checkpoint=path.name, why=f"{type(e).__name__}: {e}"[:300])
             shutil.rmtree(path)
     return {}
 
+
 def best_name(best: dict) -> str:  # what a Trainer calls its best epoch
     "Of the kept weights: one for each best epoch, because an older checkpoint may need an older best."
     return f"best-{best['index']:04}"
+
 
 def start_name(stage: str) -> str:
     "Of the weights that a stage starts from."
     return "start" if stage == "tune" else f"start-{stage}"
 
+
 class saving_on_terminate:
     "While a run's training goes on, SIGTERM (a machine being taken away) asks it to stop instead of ending the process."
+
     def __enter__(self):
         self.on = run_dir() is not None and threading.current_thread() is threading.main_thread()
-        if self.on: self.before = signal.signal(signal.SIGTERM, lambda *_: ask_stop(run_dir(), "terminate"))
+        if self.on:
+            self.before = signal.signal(signal.SIGTERM, lambda *_: ask_stop(run_dir(), "terminate"))
+
     def __exit__(self, *_):
-        if self.on: signal.signal(signal.SIGTERM, self.before or signal.SIG_DFL)
+        if self.on:
+            signal.signal(signal.SIGTERM, self.before or signal.SIG_DFL)
 
 # %% ../../nbs/training/06_checkpoints.ipynb #7832cacf
 def check_fork(
@@ -120,5 +176,11 @@ def check_fork(
 ) -> None:
     "Refuse other data, whose test rows may have been trained on, other networks, which have other weights, and a fork with nothing left to do."
     changed = [k for k, v in given.items() if saved["given"].get(k) != v]
-    if changed: raise UsageError(f"this fork changes the {' and '.join(changed)}, and the weights it starts from were trained with the parent's; change only how training goes on (rates, epochs, augmentation), or start a new run")
-    if saved["stage"] == "tune" and saved["epoch"] >= epochs: raise UsageError(f"after that step nothing is left to train: epochs is {epochs}; fork with more, for example -p epochs {epochs + 2}, or at an earlier step")
+    if changed:
+        raise UsageError(
+            f"this fork changes the {' and '.join(changed)}, and the weights it starts from were trained with the parent's; change only how training goes on (rates, epochs, augmentation), or start a new run"
+        )
+    if saved["stage"] == "tune" and saved["epoch"] >= epochs:
+        raise UsageError(
+            f"after that step nothing is left to train: epochs is {epochs}; fork with more, for example -p epochs {epochs + 2}, or at an earlier step"
+        )

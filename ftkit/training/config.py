@@ -25,27 +25,53 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..samples.cache import keep_value, kept_value
 from ..core import Registry, UsageError, cache_folder, fingerprint, settings
 from ..models.model import Model
 from ..models.own import OWN
 from ..runfolder import world
+from ..samples.cache import keep_value, kept_value
 
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product; without it no product counts as deterministic
+os.environ.setdefault(
+    "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+)  # cuBLAS reads it at its first product; without it no product counts as deterministic
 
 # %% ../../nbs/training/00_config.ipynb #26b8c3d2
-OPTIMISERS = ("adamw", "sgd", *sorted({"Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "ASGD", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop"} & set(dir(torch.optim)) - {"Muon"}))  # ours, and classes of torch.optim by name
+OPTIMISERS = (
+    "adamw",
+    "sgd",
+    *sorted(
+        {
+            "Adadelta",
+            "Adafactor",
+            "Adagrad",
+            "Adam",
+            "Adamax",
+            "ASGD",
+            "Muon",
+            "NAdam",
+            "RAdam",
+            "RMSprop",
+            "Rprop",
+        }
+        & set(dir(torch.optim)) - {"Muon"}
+    ),
+)  # ours, and classes of torch.optim by name
 SCHEDULES = ("one_cycle", "cosine", "linear", "constant", "plateau")
 
 # %% ../../nbs/training/00_config.ipynb #63b53bc9
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
     "What a training can do beside; each is off until it is asked for."
-    class_weights: str | dict = "none"  # of one label a row: "auto" makes each class weigh the same in all, a dictionary of class: weight what it says; one that is not named weighs 1
+
+    class_weights: str | dict = (
+        "none"  # of one label a row: "auto" makes each class weigh the same in all, a dictionary of class: weight what it says; one that is not named weighs 1
+    )
     sampler: str = "shuffle"  # of one label a row: "balanced" draws each class as often, rows of rare ones several times an epoch
     mixup: float = 0.0  # alpha of the Beta distribution of the shares in which two rows are mixed; 0 is off [0..10]
     cutmix: float = 0.0  # the same for a patch of another picture; with mixup too, each row gets one of them [0..10]
-    l1: float = 0.0  # penalty on the size of weights, of matrices and filters, added to the loss [0..1]
+    l1: float = (
+        0.0  # penalty on the size of weights, of matrices and filters, added to the loss [0..1]
+    )
     stochastic_depth: float = 0.0  # chance that the top block is skipped for a row while it is trained, less further down [0..1)
     ema: float = 0.0  # share of the moving average of weights that stays at a step; the average is what is validated and kept; 0 is off [0..1)
     swa: float = 0.0  # share of the epochs, at the end, whose weights are averaged; 0 is off [0..1]
@@ -53,13 +79,17 @@ class TrainOptions:
     dora: bool = False  # adapters that learn size and direction apart
     contrast_epochs: int = 0  # before the head: passes in which the body learns to bring rows of a class together (few-shot) [0..]
     contrast_rate: float = 1e-4  # peak step size of the body's top layer in them (0..1]
-    teacher_share: float = 0.5  # where a teacher is given: what its answers weigh, beside the labels [0..1]
+    teacher_share: float = (
+        0.5  # where a teacher is given: what its answers weigh, beside the labels [0..1]
+    )
     temperature: float = 2.0  # by which a teacher's answers are softened (0..]
     views: int = 0  # augmented copies of each row whose features the head is trained on, one an epoch; 0: the rows as they are [0..]
     progressive: float = 1.0  # pictures: share of their side in the first epoch, growing to the whole at three quarters of the epochs (0..1]
     gradient_checkpointing: bool = False  # compute what lies between the body's blocks again instead of keeping it: less memory, a third more time
     shard: bool = False  # of several ranks, each keeps a part of the body's weights, gradients and moments (FSDP); alone it changes nothing
-    budget_seconds: float | None = None  # of training the network: the rate is at its end when these are over; not exact to resume (0..]
+    budget_seconds: float | None = (
+        None  # of training the network: the rate is at its end when these are over; not exact to resume (0..]
+    )
     plateau_epochs: int = 2  # schedule plateau: so many epochs without a lower validation loss, and the rate falls to a third [1..]
     on_nan: str = "stop"  # where the loss is no number: "stop", or "rollback" to the best weights, with a third of the rate, three times at most
     half_body: str = "off"  # in bfloat16: "on" holds the body's weights in bfloat16 too, beside their float32 masters; "auto" measures, on a GPU. A third less memory; on one H200 BERT-base was 1.17 times as fast, ViT-B/16 0.93 times
@@ -68,8 +98,11 @@ class TrainOptions:
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(TrainOptions):
     "Everything a training depends on beside model, data and augmentation."
+
     epochs: int = 8  # passes over the rows with the body unfrozen; 0 trains the head alone [0..]
-    head_epochs: int | None = 40  # passes over the cached features before that [0..]; None: as `head_first` says (training.fitting)
+    head_epochs: int | None = (
+        40  # passes over the cached features before that [0..]; None: as `head_first` says (training.fitting)
+    )
     batch_size: int = 32  # rows a step [1..]
     learning_rate: float = 3e-3  # peak step size of the head while the body is trained (0..1]
     head_rate: float = 3e-3  # peak step size while the head is trained alone (0..1]
@@ -82,32 +115,107 @@ class TrainConfig(TrainOptions):
     schedule: str = "one_cycle"  # one of SCHEDULES
     warmup: float = 0.25  # share of the steps in which the rate rises [0..1]
     frozen_layers: int = 0  # layers next to the input that are never trained, but the top one always is; a text body's first is its word embeddings; -2 is all but the top two
-    body_dropout: float | None = None  # dropout inside the body while it is trained; None: as its makers set it [0..1)
+    body_dropout: float | None = (
+        None  # dropout inside the body while it is trained; None: as its makers set it [0..1)
+    )
     freeze: str = "none"  # "backbone": head alone; "none": all layers at once; "gradual": from the top, all by half-time
-    batch_norm: str = "frozen"  # "frozen" keeps the pretraining's statistics, "trained" takes the batch's
+    batch_norm: str = (
+        "frozen"  # "frozen" keeps the pretraining's statistics, "trained" takes the batch's
+    )
     loss: str = "auto"  # one of LOSSES, or by the task
     label_smoothing: float = 0.1  # share of the target spread over all classes [0..1)
     accumulate: int = 1  # pieces a batch is cut into, to save memory [1..batch_size]
     clip: float = 1.0  # largest norm of the gradient; 0 is off [0..]
     patience: int | None = None  # stop after so many epochs without a lower validation loss [1..]
-    blend: float | None = 0.4  # share of the fine-tuned weights in the result, the rest is that of the start, after the head's training; 1 is off [0..1]; None: 0.4 where the head is trained first, or 1
-    keep: str = "best"  # "best" epoch by validation loss, of the tuning where there is one, or the "last"
+    blend: float | None = (
+        0.4  # share of the fine-tuned weights in the result, the rest is that of the start, after the head's training; 1 is off [0..1]; None: 0.4 where the head is trained first, or 1
+    )
+    keep: str = (
+        "best"  # "best" epoch by validation loss, of the tuning where there is one, or the "last"
+    )
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
     compile: str = "auto"  # the network as compiled kernels (torch.compile): "on", "off", or "auto", for pictures on a GPU where the training is long enough to get the time back
-    deterministic: bool = False  # on a GPU: only kernels that give the same bits each time; a CPU does that anyway
+    deterministic: bool = (
+        False  # on a GPU: only kernels that give the same bits each time; a CPU does that anyway
+    )
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
     seed: int = 0  # of order, augmentation and dropout
 
-    def __post_init__(self): _check_config(self)
+    def __post_init__(self):
+        _check_config(self)
 
 # %% ../../nbs/training/00_config.ipynb #d8492678
-RECIPES: dict[str, dict] = {  # modality, or transcription with characters or a decoder: what differs from the defaults, which were found for pictures
+RECIPES: dict[
+    str, dict
+] = {  # modality, or transcription with characters or a decoder: what differs from the defaults, which were found for pictures
     "image": dict(head_epochs=None, blend=None),
-    "tabular": dict(epochs=60, head_epochs=0, batch_size=64, learning_rate=1e-3, body_rate=1.0, layer_decay=1.0, weight_decay=1e-2, warmup=0.05, schedule="cosine", frozen_layers=0, blend=1.0, patience=15, label_smoothing=0.0),
-    "text": dict(epochs=3, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=3, body_dropout=0.0, blend=1.0),
-    "speech": dict(epochs=4, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=0.7, batch_size=16),
-    "transcription": dict(epochs=8, head_epochs=30, head_decay=0.01, learning_rate=1e-3, body_rate=0.3, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
-    "decoder": dict(epochs=0, head_epochs=3, head_rate=3e-5, head_decay=0.01, learning_rate=3e-5, body_rate=1.0, layer_decay=0.9, warmup=0.1, schedule="cosine", frozen_layers=-2, body_dropout=0.0, blend=1.0, batch_size=16),
+    "tabular": dict(
+        epochs=60,
+        head_epochs=0,
+        batch_size=64,
+        learning_rate=1e-3,
+        body_rate=1.0,
+        layer_decay=1.0,
+        weight_decay=1e-2,
+        warmup=0.05,
+        schedule="cosine",
+        frozen_layers=0,
+        blend=1.0,
+        patience=15,
+        label_smoothing=0.0,
+    ),
+    "text": dict(
+        epochs=3,
+        learning_rate=1e-3,
+        body_rate=0.3,
+        layer_decay=0.9,
+        warmup=0.1,
+        schedule="cosine",
+        frozen_layers=3,
+        body_dropout=0.0,
+        blend=1.0,
+    ),
+    "speech": dict(
+        epochs=4,
+        learning_rate=1e-3,
+        body_rate=0.3,
+        layer_decay=0.9,
+        warmup=0.1,
+        schedule="cosine",
+        frozen_layers=-2,
+        body_dropout=0.0,
+        blend=0.7,
+        batch_size=16,
+    ),
+    "transcription": dict(
+        epochs=8,
+        head_epochs=30,
+        head_decay=0.01,
+        learning_rate=1e-3,
+        body_rate=0.3,
+        layer_decay=0.9,
+        warmup=0.1,
+        schedule="cosine",
+        frozen_layers=-2,
+        body_dropout=0.0,
+        blend=1.0,
+        batch_size=16,
+    ),
+    "decoder": dict(
+        epochs=0,
+        head_epochs=3,
+        head_rate=3e-5,
+        head_decay=0.01,
+        learning_rate=3e-5,
+        body_rate=1.0,
+        layer_decay=0.9,
+        warmup=0.1,
+        schedule="cosine",
+        frozen_layers=-2,
+        body_dropout=0.0,
+        blend=1.0,
+        batch_size=16,
+    ),
 }
 
 # %% ../../nbs/training/00_config.ipynb #3f1374ce
@@ -218,42 +326,74 @@ def _check_kinds(c: TrainConfig, need) -> None:
     "Refuse what is no whole number, no number, or no truth value where one is wanted."
     for f in dataclasses.fields(c):
         kinds, value = getattr(f.type, "__args__", (f.type,)), getattr(c, f.name)
-        if value is None and type(None) in kinds: continue
-        for kind, of, noun in ((bool, bool, "True or False"), (int, numbers.Integral, "a whole number"), (float, numbers.Real, "a number")):
-            if kind in kinds: need(isinstance(value, of) and (kind is bool or not isinstance(value, bool)), f.name, noun + " or None" * (type(None) in kinds))
+        if value is None and type(None) in kinds:
+            continue
+        for kind, of, noun in (
+            (bool, bool, "True or False"),
+            (int, numbers.Integral, "a whole number"),
+            (float, numbers.Real, "a number"),
+        ):
+            if kind in kinds:
+                need(
+                    isinstance(value, of) and (kind is bool or not isinstance(value, bool)),
+                    f.name,
+                    noun + " or None" * (type(None) in kinds),
+                )
 
 # %% ../../nbs/training/00_config.ipynb #71dde190
 LOSSES = Registry("loss")  # name: function (outputs (B,C), targets, label smoothing) -> (B,)
+
 
 def register_loss(
     name: str,  # for `TrainConfig.loss`
 ):
     "Decorator: the function below, of outputs (B,…) before softmax, targets (B,…) and a share of label smoothing, is the loss `name`. It gives one number a row, (B,), as torch's do with reduction='none'."
+
     def by_row(loss):
-        try: inspect.signature(loss).bind(None, None, None)
-        except TypeError: raise UsageError(f"loss {name!r} must take three arguments: outputs (B,…), targets (B,…) and the share of label smoothing, which it may ignore") from None
+        try:
+            inspect.signature(loss).bind(None, None, None)
+        except TypeError:
+            raise UsageError(
+                f"loss {name!r} must take three arguments: outputs (B,…), targets (B,…) and the share of label smoothing, which it may ignore"
+            ) from None
+
         @functools.wraps(loss)
         def checked(out, y, smoothing):
             each = loss(out, y, smoothing)
-            if getattr(each, "shape", None) != out.shape[:1]: raise UsageError(f"loss {name!r} gives {f'a tensor of shape {tuple(each.shape)}' if torch.is_tensor(each) else type(each).__name__} for {len(out)} rows; it must give one number for each, ({len(out)},): losses of torch do with reduction='none'")
+            if getattr(each, "shape", None) != out.shape[:1]:
+                raise UsageError(
+                    f"loss {name!r} gives {f'a tensor of shape {tuple(each.shape)}' if torch.is_tensor(each) else type(each).__name__} for {len(out)} rows; it must give one number for each, ({len(out)},): losses of torch do with reduction='none'"
+                )
             return each
+
         return checked
+
     return LOSSES.register(name, by_row)
 
+
 @register_loss("cross_entropy")
-def _cross_entropy(out, y, smoothing): return F.cross_entropy(out, y, reduction="none", label_smoothing=smoothing)
+def _cross_entropy(out, y, smoothing):
+    return F.cross_entropy(out, y, reduction="none", label_smoothing=smoothing)
+
 
 @register_loss("binary_cross_entropy")
-def _binary_cross_entropy(out, y, smoothing): return F.binary_cross_entropy_with_logits(out, y * (1 - smoothing) + smoothing / 2, reduction="none").mean(1)
+def _binary_cross_entropy(out, y, smoothing):
+    return F.binary_cross_entropy_with_logits(
+        out, y * (1 - smoothing) + smoothing / 2, reduction="none"
+    ).mean(1)
+
 
 @register_loss("mse")
-def _mse(out, y, smoothing): return F.mse_loss(out[:, 0], y, reduction="none")
+def _mse(out, y, smoothing):
+    return F.mse_loss(out[:, 0], y, reduction="none")
+
 
 @register_loss("focal")
 def _focal(out, y, smoothing, gamma: float = 2.0):
     "Cross-entropy that lets go of rows it is sure of (Lin et al. 2017, arXiv:1708.02002)."
     loss = F.cross_entropy(out, y, reduction="none", label_smoothing=smoothing)
     return (1 - out.softmax(1).gather(1, y[:, None])[:, 0]) ** gamma * loss
+
 
 @register_loss("huber")
 def _huber(out, y, smoothing):
@@ -264,23 +404,47 @@ def _huber(out, y, smoothing):
 @register_loss("ctc")
 def _ctc(out, y, smoothing):
     "Of all ways to spread the characters over the frames; a text that its recording is too short for counts nothing."
-    if torch.are_deterministic_algorithms_enabled(): out, y, there = out.cpu(), y.cpu(), out.device  # its gradient on a GPU has no such kernel
-    else: there = out.device
+    if torch.are_deterministic_algorithms_enabled():
+        out, y, there = out.cpu(), y.cpu(), out.device  # its gradient on a GPU has no such kernel
+    else:
+        there = out.device
     n = (y >= 0).sum(1)
-    loss = F.ctc_loss(out.float().log_softmax(2).transpose(0, 1), y.clamp_min(0), torch.full_like(n, out.shape[1]), n, reduction="none", zero_infinity=True)
+    loss = F.ctc_loss(
+        out.float().log_softmax(2).transpose(0, 1),
+        y.clamp_min(0),
+        torch.full_like(n, out.shape[1]),
+        n,
+        reduction="none",
+        zero_infinity=True,
+    )
     return (torch.where(loss < 1e5, loss, 0.0) / n.clamp_min(1)).to(there)
+
 
 @register_loss("next_token")
 def _next_token(out, y, smoothing):
     "Of a decoder: how surprised it is by each token of the true text, given those before."
-    y = y[:, :out.shape[1]]
-    return F.cross_entropy(out.transpose(1, 2), y, ignore_index=-1, reduction="none", label_smoothing=smoothing).sum(1) / (y >= 0).sum(1).clamp_min(1)
+    y = y[:, : out.shape[1]]
+    return F.cross_entropy(
+        out.transpose(1, 2), y, ignore_index=-1, reduction="none", label_smoothing=smoothing
+    ).sum(1) / (y >= 0).sum(1).clamp_min(1)
 
-LOSS_FOR = {"single_label": ("cross_entropy", "focal"), "multi_label": ("binary_cross_entropy",), "regression": ("mse", "huber")}  # what fits a task; those registered elsewhere are taken as they come
-LOSS_OF = {"single_label": "cross_entropy", "multi_label": "binary_cross_entropy", "regression": "mse", "transcription": "ctc"}
+
+LOSS_FOR = {
+    "single_label": ("cross_entropy", "focal"),
+    "multi_label": ("binary_cross_entropy",),
+    "regression": ("mse", "huber"),
+}  # what fits a task; those registered elsewhere are taken as they come
+LOSS_OF = {
+    "single_label": "cross_entropy",
+    "multi_label": "binary_cross_entropy",
+    "regression": "mse",
+    "transcription": "ctc",
+}
 
 # %% ../../nbs/training/00_config.ipynb #0a5eed02
-UNTRAINED: dict[str, dict] = {  # modality: what differs from RECIPES for a backbone with random weights
+UNTRAINED: dict[
+    str, dict
+] = {  # modality: what differs from RECIPES for a backbone with random weights
     "image": OWN | dict(epochs=12),
     "text": OWN | dict(epochs=10, learning_rate=1e-2, body_dropout=None),
 }
@@ -341,9 +505,14 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     "The optimiser over groups of parameters, fused where the device has it."
     groups = [{k: v for k, v in g.items() if k != "names"} for g in groups]
-    if config.optimizer == "sgd": return torch.optim.SGD(groups, lr=1e-3, momentum=config.momentum, nesterov=config.momentum > 0)
-    if config.optimizer != "adamw": return getattr(torch.optim, config.optimizer)(groups, lr=1e-3)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            groups, lr=1e-3, momentum=config.momentum, nesterov=config.momentum > 0
+        )
+    if config.optimizer != "adamw":
+        return getattr(torch.optim, config.optimizer)(groups, lr=1e-3)
     return torch.optim.AdamW(groups, lr=1e-3, fused=device.type in ("cpu", "cuda"))
+
 
 @torch.no_grad()
 def penalise(
@@ -352,7 +521,8 @@ def penalise(
 ) -> None:
     "Add the gradient of an L1 penalty on matrices and filters."
     for p in params:
-        if p.grad is not None and p.ndim > 1: p.grad.add_(p.sign(), alpha=l1)
+        if p.grad is not None and p.ndim > 1:
+            p.grad.add_(p.sign(), alpha=l1)
 
 # %% ../../nbs/training/00_config.ipynb #e7f0d9e1
 def rate_factor(
@@ -364,11 +534,19 @@ def rate_factor(
 ) -> float:  # (0..1]
     "The rate of a step as a share of the peak."
     up = warmup * of
-    if step + 1 < up: return 1 / 25 + (1 - 1 / 25) * ((1 - math.cos(math.pi * (step + 1) / up)) / 2 if schedule == "one_cycle" else (step + 1) / up)
-    if schedule == "constant": return 1.0
-    if schedule == "plateau": return 3.0 ** -falls
+    if step + 1 < up:
+        return 1 / 25 + (1 - 1 / 25) * (
+            (1 - math.cos(math.pi * (step + 1) / up)) / 2
+            if schedule == "one_cycle"
+            else (step + 1) / up
+        )
+    if schedule == "constant":
+        return 1.0
+    if schedule == "plateau":
+        return 3.0**-falls
     left = max(0.0, (of - step - 1) / max(1, of - up))
     return max(1e-4, left if schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
 
 def plateau_falls(
     losses: list[float],  # of validation, epoch by epoch
@@ -379,7 +557,8 @@ def plateau_falls(
     for loss in losses:
         since = 0 if loss < best else since + 1
         best = min(best, loss)
-        if since == patience: falls, since = falls + 1, 0
+        if since == patience:
+            falls, since = falls + 1, 0
     return falls
 
 # %% ../../nbs/training/00_config.ipynb #2f7ac4e1
@@ -440,17 +619,27 @@ class Precision:
 # %% ../../nbs/training/00_config.ipynb #671b8805
 def _emulated(device: torch.device) -> float:
     "How many times longer the products of a step take in bfloat16 than in float32: far above 1 where the processor has no instructions for it."
+
     def seconds(dtype):
-        x, w, times = torch.ones(256, 384, dtype=dtype, device=device), torch.ones(384, 384, dtype=dtype, device=device), []
+        x, w, times = (
+            torch.ones(256, 384, dtype=dtype, device=device),
+            torch.ones(384, 384, dtype=dtype, device=device),
+            [],
+        )
         for _ in range(4):
             started = time.perf_counter()
             (x @ w.t() + x @ w).t().matmul(x).sum().item()  # forward, and both backward
             times.append(time.perf_counter() - started)
         return min(times)
+
     return seconds(torch.bfloat16) / seconds(torch.float32)
 
-def compiled(net: torch.nn.Module, lengths: bool):  # the network, whether its inputs differ in length -> what computes the same faster
+
+def compiled(
+    net: torch.nn.Module, lengths: bool
+):  # the network, whether its inputs differ in length -> what computes the same faster
     return torch.compile(net, dynamic=lengths or None)
+
 
 def laid_out(x: torch.Tensor, precision: Precision) -> torch.Tensor:
     "Pictures in memory as the precision says; rows of a table have no such choice."
@@ -459,7 +648,9 @@ def laid_out(x: torch.Tensor, precision: Precision) -> torch.Tensor:
 # %% ../../nbs/training/00_config.ipynb #97bf2693
 class HalfBody:
     "A model whose body computes with a copy of its weights in bfloat16."
-    def __init__(self,
+
+    def __init__(
+        self,
         model: Model,
         precision: Precision,
     ):
@@ -467,53 +658,95 @@ class HalfBody:
         self.run = compiled(self.net, False) if precision.compiled else self.net
         self.masters, self.copies = list(model.backbone.parameters()), list(self.net.parameters())
         self.follow()
+
     def __call__(self, x):
-        half = lambda v: v.to(torch.bfloat16) if torch.is_tensor(v) and v.is_floating_point() else v
-        return self.model.decide(self.run({k: half(v) for k, v in x.items()} if isinstance(x, dict) else half(x)).float())
+        def half(v):
+            return v.to(torch.bfloat16) if torch.is_tensor(v) and v.is_floating_point() else v
+
+        return self.model.decide(
+            self.run({k: half(v) for k, v in x.items()} if isinstance(x, dict) else half(x)).float()
+        )
+
     @torch.no_grad()
     def follow(self) -> None:
         "Take over the masters' weights and what is frozen."
         torch._foreach_copy_(self.copies, self.masters)
-        for c, m in zip(self.copies, self.masters): c.requires_grad_(m.requires_grad)
-        for c, m in zip(self.net.modules(), self.model.backbone.modules()): c.training = m.training
+        for c, m in zip(self.copies, self.masters):
+            c.requires_grad_(m.requires_grad)
+        for c, m in zip(self.net.modules(), self.model.backbone.modules()):
+            c.training = m.training
+
     @torch.no_grad()
     def collect(self) -> None:
         "Add the copies' gradients to those of the masters."
         both = [(c, m) for c, m in zip(self.copies, self.masters) if c.grad is not None]
-        first, more = ([(c, m) for c, m in both if (m.grad is None) == new] for new in (True, False))
-        for _, m in first: m.grad = torch.empty_like(m)  # laid out as the weights are: the fused step asks for that
-        if first: torch._foreach_copy_([m.grad for _, m in first], [c.grad for c, _ in first])
-        if more: torch._foreach_add_([m.grad for _, m in more], [c.grad.float() for c, _ in more])
-        for c, _ in both: c.grad = None
+        first, more = (
+            [(c, m) for c, m in both if (m.grad is None) == new] for new in (True, False)
+        )
+        for _, m in first:
+            m.grad = torch.empty_like(
+                m
+            )  # laid out as the weights are: the fused step asks for that
+        if first:
+            torch._foreach_copy_([m.grad for _, m in first], [c.grad for c, _ in first])
+        if more:
+            torch._foreach_add_([m.grad for _, m in more], [c.grad.float() for c, _ in more])
+        for c, _ in both:
+            c.grad = None
+
 
 def may_halve(model: Model, x) -> bool:
     "Whether the body can compute so: no batch statistics, and nothing that hears or writes."
-    return not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.backbone.modules()) and not (isinstance(x, dict) and {"frames", "waves", "said"} & x.keys()) and model.task.kind != "transcription" and model.task.modality != "tabular"  # whose categories are numbers that bfloat16 cannot hold
+    return (
+        not any(
+            isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.backbone.modules()
+        )
+        and not (isinstance(x, dict) and {"frames", "waves", "said"} & x.keys())
+        and model.task.kind != "transcription"
+        and model.task.modality != "tabular"
+    )  # whose categories are numbers that bfloat16 cannot hold
 
 # %% ../../nbs/training/00_config.ipynb #f63bd418
-def _seconds_a_step(model: Model, x, precision: Precision, device: torch.device, best: float = math.inf) -> float:
+def _seconds_a_step(
+    model: Model, x, precision: Precision, device: torch.device, best: float = math.inf
+) -> float:
     "The faster of two training steps after one to warm up, in seconds; that one alone where it takes four times the best."
     net = copy.deepcopy(model).train().to(device, memory_format=precision.memory_format)
     net.backbone.attend(precision.layout)
-    net = HalfBody(net, precision) if precision.copied else compiled(net, isinstance(x, dict)) if precision.compiled else net
+    net = (
+        HalfBody(net, precision)
+        if precision.copied
+        else compiled(net, isinstance(x, dict))
+        if precision.compiled
+        else net
+    )
     x, times = x if isinstance(x, dict) else laid_out(x.to(device), precision), []
     for _ in range(3):
         started = time.perf_counter()
-        with precision.autocast(device): out = net(x).float()
+        with precision.autocast(device):
+            out = net(x).float()
         out.square().mean().backward()
-        if device.type == "cuda": torch.cuda.synchronize()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
-        if times[0] > 4 * best: break
+        if times[0] > 4 * best:
+            break
     return min(times[1:] or times)
 
 # %% ../../nbs/training/00_config.ipynb #a3fb9e74
 def _rounded(x):
     "Texts padded to a power of two, so that data of about the same length share one measurement; pictures and recordings as they are."
-    if not isinstance(x, dict) or "input_ids" not in x: return x
+    if not isinstance(x, dict) or "input_ids" not in x:
+        return x
     length = x["input_ids"].shape[1]
     more = (1 << (length - 1).bit_length()) - length
-    pad = lambda t: F.pad(t, (0, 0) * (t.ndim - 2) + (0, more))
-    return {k: (pad(v[0]), v[1]) if k == "below" else v if k == "rows" else pad(v) for k, v in x.items()}
+
+    def pad(t):
+        return F.pad(t, (0, 0) * (t.ndim - 2) + (0, more))
+
+    return {
+        k: (pad(v[0]), v[1]) if k == "below" else v if k == "rows" else pad(v) for k, v in x.items()
+    }
 
 # %% ../../nbs/training/00_config.ipynb #6b320c0c
 def probe_precision(
@@ -526,31 +759,89 @@ def probe_precision(
     "The fastest way to train this model on this machine, measured once and remembered."
     x = _rounded(x)
     of = next((x[k] for k in ("input_ids", "waves") if k in x), None) if isinstance(x, dict) else x
-    layouts = ("channels_last", "contiguous")[x.ndim < 4:] if not isinstance(x, dict) else ("sdpa",) if "frames" in x else ("sdpa", "eager")  # plain products win on short texts; the longest recordings need gigabytes for them
+    layouts = (
+        ("channels_last", "contiguous")[x.ndim < 4 :]
+        if not isinstance(x, dict)
+        else ("sdpa",)
+        if "frames" in x
+        else ("sdpa", "eager")
+    )  # plain products win on short texts; the longest recordings need gigabytes for them
     shape = list((x["below"][0] if of is None else of).shape)
-    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} {_cpu_name()}"
-    key = fingerprint({"machine": kind, "threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.backbone.architecture, "shape": shape, "dtype": dtype, "trained": sum(p.numel() for p in model.parameters() if p.requires_grad), "below": isinstance(x, dict) and "below" in x, "half_body": half_body, "version": 9})
+    kind = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{platform.machine()} {_cpu_name()}"
+    )
+    key = fingerprint(
+        {
+            "machine": kind,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "model": model.backbone.architecture,
+            "shape": shape,
+            "dtype": dtype,
+            "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "below": isinstance(x, dict) and "below" in x,
+            "half_body": half_body,
+            "version": 9,
+        }
+    )
     path = cache_folder("precision") / f"{key}.json"
-    if held := kept_value(path): return Precision(**held)
-    options = [Precision(d, layout, "") for d in ("float32", "bfloat16") if dtype in ("auto", d) for layout in layouts if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1]
+    if held := kept_value(path):
+        return Precision(**held)
+    options = [
+        Precision(d, layout, "")
+        for d in ("float32", "bfloat16")
+        if dtype in ("auto", d)
+        for layout in layouts
+        if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1
+    ]
     if half_body != "off" and may_halve(model, x) and (device.type == "cuda" or half_body == "on"):
-        halves = [dataclasses.replace(o, copied=True) for o in options if o.dtype == "bfloat16" and o.layout != "eager"]
+        halves = [
+            dataclasses.replace(o, copied=True)
+            for o in options
+            if o.dtype == "bfloat16" and o.layout != "eager"
+        ]
         options = halves if half_body == "on" and halves else options + halves
     slower = _emulated(device) if dtype == "auto" else 1
-    if slower > 4: options = [o for o in options if o.dtype == "float32"]
+    if slower > 4:
+        options = [o for o in options if o.dtype == "float32"]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seconds = []
-        for o in options: seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
-    best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))  # the usual way unless another is clearly faster: noise must not choose, as each way rounds differently
-    told = ", ".join(f"{o.dtype}{' weights' * o.copied} {o.layout} {s * 1000:.0f} ms" for o, s in zip(options, seconds))
-    found = dataclasses.replace(options[best], reason=f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'} of {told} for a step of {'×'.join(map(str, shape))} on {kind}" + (f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long" if slower > 4 else ""))
+        for o in options:
+            seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
+    best = int(
+        np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)])
+    )  # the usual way unless another is clearly faster: noise must not choose, as each way rounds differently
+    told = ", ".join(
+        f"{o.dtype}{' weights' * o.copied} {o.layout} {s * 1000:.0f} ms"
+        for o, s in zip(options, seconds)
+    )
+    found = dataclasses.replace(
+        options[best],
+        reason=f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'} of {told} for a step of {'×'.join(map(str, shape))} on {kind}"
+        + (
+            f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long"
+            if slower > 4
+            else ""
+        ),
+    )
     keep_value(path, dataclasses.asdict(found))
     return found
+
 
 def _cpu_name() -> str:
     "The processor's model, as far as the system tells."
     info = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    names = (
+        [
+            line.partition(":")[2].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if info.exists()
+        else []
+    )
     return names[0] if names else platform.processor()
 
 # %% ../../nbs/training/00_config.ipynb #5bdca288
@@ -563,14 +854,32 @@ def probe_compile(
     choice: str = "auto",  # "auto", "on" or "off"
 ) -> Precision:  # `found`, and whether to compile
     "Whether compiling the network pays for a training of this length."
-    fits = not (isinstance(x, dict) and {"below", "said"} & x.keys())  # those come through hooks, which compile anew each time
-    if choice == "off" or not fits or choice == "auto" and (device.type != "cuda" or isinstance(x, dict)): return found
+    fits = not (
+        isinstance(x, dict) and {"below", "said"} & x.keys()
+    )  # those come through hooks, which compile anew each time
+    if (
+        choice == "off"
+        or not fits
+        or choice == "auto"
+        and (device.type != "cuda" or isinstance(x, dict))
+    ):
+        return found
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         plain, started = _seconds_a_step(model, x, found, device), time.time()
-        if choice == "auto" and plain * steps < 300: return found
-        try: fast = _seconds_a_step(model, x, dataclasses.replace(found, compiled=True), device)
-        except Exception as e: return dataclasses.replace(found, reason=f"{found.reason}; it could not be compiled ({type(e).__name__}: {str(e).strip().splitlines()[0][:120]})")  # no compiler, or a part it does not know
-    return dataclasses.replace(found, compiled=choice == "on" or fast < 0.95 * plain, reason=f"{found.reason}; compiled in {time.time() - started:.0f} s, a step takes {fast * 1000:.0f} ms instead of {plain * 1000:.0f}")
+        if choice == "auto" and plain * steps < 300:
+            return found
+        try:
+            fast = _seconds_a_step(model, x, dataclasses.replace(found, compiled=True), device)
+        except Exception as e:
+            return dataclasses.replace(
+                found,
+                reason=f"{found.reason}; it could not be compiled ({type(e).__name__}: {str(e).strip().splitlines()[0][:120]})",
+            )  # no compiler, or a part it does not know
+    return dataclasses.replace(
+        found,
+        compiled=choice == "on" or fast < 0.95 * plain,
+        reason=f"{found.reason}; compiled in {time.time() - started:.0f} s, a step takes {fast * 1000:.0f} ms instead of {plain * 1000:.0f}",
+    )
 
 # %% ../../nbs/training/00_config.ipynb #a33af744
 @contextlib.contextmanager

@@ -18,30 +18,57 @@ import torch
 from torch import nn
 
 from ..core import UsageError, counter, patch_to
-from ..runfolder import RunStopped, ask_stop, lost_rank, read_run, resume_command, run_dir, run_of, stop_asked, stop_point, world
+from ftkit.runfolder import (
+    RunStopped,
+    ask_stop,
+    lost_rank,
+    read_run,
+    resume_command,
+    run_dir,
+    run_of,
+    stop_asked,
+    stop_point,
+    world,
+)
 
 # %% ../../nbs/training/04_distributed.ipynb #ef9d224d
 GROUP_SECONDS = 900  # a rank that lives and does not answer for so long is given up
 LOOK_SECONDS = 15  # when the connection breaks, how long to look which rank is gone: its record is written by another process
 
+
 class RankLost(RuntimeError):
     "Another process that trains this run is gone, and the run cannot go on without it."
 
+
 class Ranks:
     "The processes that train one run; with one alone, everything here gives back what it was given."
-    def __init__(self,
+
+    def __init__(
+        self,
         rank: int = 0,  # of this process [0..size)
         size: int = 1,  # how many
         device: torch.device | str = "cpu",  # where what is sent lies
-    ): self.rank, self.size, self.device = rank, size, torch.device(device)
-    def __repr__(self): return f"rank {self.rank} of {self.size}"
-    def part(self, rows: np.ndarray) -> np.ndarray: return rows[self.rank::self.size]  # of a batch; every so manieth, because rows of like length stand together
-    def mine(self, k: int) -> bool: return k % self.size == self.rank  # of things that are shared out one by one
+    ):
+        self.rank, self.size, self.device = rank, size, torch.device(device)
+
+    def __repr__(self):
+        return f"rank {self.rank} of {self.size}"
+
+    def part(self, rows: np.ndarray) -> np.ndarray:
+        return rows[
+            self.rank :: self.size
+        ]  # of a batch; every so manieth, because rows of like length stand together
+
+    def mine(self, k: int) -> bool:
+        return k % self.size == self.rank  # of things that are shared out one by one
+
     @contextlib.contextmanager
     def _together(self):
         "What is done by all at once; if it breaks, the error says which rank is gone."
-        try: yield
-        except RuntimeError as e: raise self._lost(e) from None
+        try:
+            yield
+        except RuntimeError as e:
+            raise self._lost(e) from None
 
 # %% ../../nbs/training/04_distributed.ipynb #e624e719
 @patch_to(Ranks)
@@ -121,7 +148,10 @@ def check_batch_norm(
     "Refuse statistics of a batch of which each rank sees a part."
     if ranks.size == 1:
         return
-    has = lambda m: any(isinstance(x, nn.modules.batchnorm._BatchNorm) for x in m.modules())
+
+    def has(m):
+        return any(isinstance(x, nn.modules.batchnorm._BatchNorm) for x in m.modules())
+
     if trained and has(model.backbone):
         raise UsageError(
             f'batch_norm is "trained", and each of {ranks.size} ranks would take the statistics of its own part of a batch; -p batch_norm frozen, or train in one process, without torchrun'
@@ -133,51 +163,90 @@ def check_batch_norm(
 
 # %% ../../nbs/training/04_distributed.ipynb #c128c4ae
 @patch_to(Ranks)
-def add(self,
+def add(
+    self,
     params: list[torch.Tensor],  # all that are trained; their gradients are added in place
     loss: torch.Tensor,  # (), summed over steps; of this one the own part
     due: bool,  # whether this rank wants to save now
 ) -> tuple[torch.Tensor, bool]:  # the loss of all parts, and whether any rank wants to
     "Gradients, loss and wish of all ranks, added up."
     import torch.distributed as dist
-    if self.size == 1: return loss, due
-    told = torch.tensor([float(due)] + [float(p.grad is not None) for p in params], device=self.device)
+
+    if self.size == 1:
+        return loss, due
+    told = torch.tensor(
+        [float(due)] + [float(p.grad is not None) for p in params], device=self.device
+    )
     dtypes = {p.dtype: [] for p in params}
-    for k, p in enumerate(params): dtypes[p.dtype].append(k)
-    sums = {dtype: torch.cat([(params[k].grad if params[k].grad is not None else torch.zeros_like(params[k])).reshape(-1) for k in of]) for dtype, of in dtypes.items()}
+    for k, p in enumerate(params):
+        dtypes[p.dtype].append(k)
+    sums = {
+        dtype: torch.cat(
+            [
+                (
+                    params[k].grad if params[k].grad is not None else torch.zeros_like(params[k])
+                ).reshape(-1)
+                for k in of
+            ]
+        )
+        for dtype, of in dtypes.items()
+    }
     sums[torch.float32] = torch.cat([sums.get(torch.float32, told[:0]), loss.reshape(1), told])
     with self._together():
-        for flat in sums.values(): dist.all_reduce(flat)
-    told = sums[torch.float32][-len(params) - 1:].tolist()
+        for flat in sums.values():
+            dist.all_reduce(flat)
+    told = sums[torch.float32][-len(params) - 1 :].tolist()
     for dtype, of in dtypes.items():
-        for k, part in zip(of, sums[dtype].split([params[k].numel() for k in of] + [len(sums[dtype]) - sum(params[k].numel() for k in of)])):
-            if told[1 + k]: params[k].grad = (torch.empty_like(params[k]) if params[k].grad is None else params[k].grad).copy_(part.view(params[k].shape))
+        for k, part in zip(
+            of,
+            sums[dtype].split(
+                [params[k].numel() for k in of]
+                + [len(sums[dtype]) - sum(params[k].numel() for k in of)]
+            ),
+        ):
+            if told[1 + k]:
+                params[k].grad = (
+                    torch.empty_like(params[k]) if params[k].grad is None else params[k].grad
+                ).copy_(part.view(params[k].shape))
     return sums[torch.float32][-len(params) - 2].clone(), told[0] > 0
 
+
 @patch_to(Ranks)
-def gathered(self,
-    x: np.ndarray | None,  # (n, k) float32, zeros in the rows that others compute; None: this rank computed none
+def gathered(
+    self,
+    x: np.ndarray
+    | None,  # (n, k) float32, zeros in the rows that others compute; None: this rank computed none
     n: int,  # rows of all
 ) -> np.ndarray | None:  # (n, k)
     "What each rank computed, on all of them."
     import torch.distributed as dist
-    if self.size == 1: return x
+
+    if self.size == 1:
+        return x
     with self._together():
         width = torch.tensor([0 if x is None else x.shape[1]], device=self.device)
         dist.all_reduce(width, dist.ReduceOp.MAX)
-        if not width.item(): return x
-        bits = torch.from_numpy(np.zeros((n, width.item()), np.float32) if x is None else x).view(torch.int32).to(self.device)
+        if not width.item():
+            return x
+        bits = (
+            torch.from_numpy(np.zeros((n, width.item()), np.float32) if x is None else x)
+            .view(torch.int32)
+            .to(self.device)
+        )
         dist.all_reduce(bits)
     return bits.cpu().view(torch.float32).numpy()
 
 # %% ../../nbs/training/04_distributed.ipynb #16003668
 @patch_to(Ranks)
-def from_first(self,
+def from_first(
+    self,
     make,  # function () -> what JSON can hold; only rank 0 calls it
 ):
     "What rank 0 made, on all ranks."
     import torch.distributed as dist
-    if self.size == 1: return make()
+
+    if self.size == 1:
+        return make()
     data = json.dumps(make()).encode() if self.rank == 0 else b""
     size = torch.tensor([len(data)], device=self.device)
     with self._together():
@@ -186,61 +255,88 @@ def from_first(self,
         dist.broadcast(text, 0)
     return json.loads(bytes(text.cpu().tolist()))
 
+
 @patch_to(Ranks)
 def spread(self, tensors: dict[str, torch.Tensor]) -> None:
     "Rank 0's weights to all, in place: machines of other kinds round what they start from differently."
     import torch.distributed as dist
+
     with self._together(), torch.no_grad():
         for t in tensors.values() if self.size > 1 else ():
             same = t.detach().contiguous()
             dist.broadcast(same, 0)
-            if same.data_ptr() != t.data_ptr(): t.copy_(same)
+            if same.data_ptr() != t.data_ptr():
+                t.copy_(same)
 
 # %% ../../nbs/training/04_distributed.ipynb #56f69bdc
 @patch_to(Ranks)
 def stop_together(self) -> None:
     "Raise `RunStopped` on all ranks if any of them was asked to stop."
     import torch.distributed as dist
-    if self.size == 1: return stop_point()
+
+    if self.size == 1:
+        return stop_point()
     asked = torch.tensor([float(stop_asked(run_dir()) is not None)], device=self.device)
-    with self._together(): dist.all_reduce(asked)
-    if asked.item(): ask_stop(run_dir()); raise RunStopped(f"asked to {stop_asked(run_dir())}")
+    with self._together():
+        dist.all_reduce(asked)
+    if asked.item():
+        ask_stop(run_dir())
+        raise RunStopped(f"asked to {stop_asked(run_dir())}")
+
 
 @patch_to(Ranks)
 def meet(self) -> None:
     "Wait until all are here."
     import torch.distributed as dist
+
     if self.size > 1:
-        with self._together(): dist.barrier()
+        with self._together():
+            dist.barrier()
 
 # %% ../../nbs/training/04_distributed.ipynb #4ddd1040
 def _states(device: torch.device) -> dict[str, torch.Tensor]:
     "The states of this process's generators."
-    return {"random.cpu": torch.get_rng_state()} | ({"random.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+    return {"random.cpu": torch.get_rng_state()} | (
+        {"random.cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    )
+
 
 @patch_to(Ranks)
 def random_states(self) -> dict[str, torch.Tensor]:  # random.cpu, of other ranks random.cpu.1 …
     "The states of the generators of all ranks."
     import torch.distributed as dist
+
     found = _states(self.device)
     for name, state in list(found.items()) if self.size > 1 else ():
-        mine, every = state.to(self.device), [torch.empty_like(state, device=self.device) for _ in range(self.size)]
-        with self._together(): dist.all_gather(every, mine)
+        mine, every = (
+            state.to(self.device),
+            [torch.empty_like(state, device=self.device) for _ in range(self.size)],
+        )
+        with self._together():
+            dist.all_gather(every, mine)
         found |= {name + (f".{k}" if k else ""): t.cpu() for k, t in enumerate(every)}
     return found
+
 
 @patch_to(Ranks)
 def seed(self, *keys) -> None:  # as for `counter`
     "Begin to draw: rank 0 as one process does, the others otherwise."
     torch.manual_seed(counter(*keys, *[self.rank] * (self.rank > 0)) & 0x7FFFFFFF)
 
+
 @patch_to(Ranks)
-def set_random(self,
+def set_random(
+    self,
     tensors: dict[str, torch.Tensor],  # with what `random_states` gave
     *keys,  # to begin with where this rank was not there then
 ) -> None:
     "Go on drawing where a checkpoint was made."
-    name = lambda kind: kind + (f".{self.rank}" if self.rank else "")
-    if name("random.cpu") not in tensors: return self.seed(*keys)
+
+    def name(kind):
+        return kind + (f".{self.rank}" if self.rank else "")
+
+    if name("random.cpu") not in tensors:
+        return self.seed(*keys)
     torch.set_rng_state(tensors[name("random.cpu")])
-    if name("random.cuda") in tensors: torch.cuda.set_rng_state(tensors[name("random.cuda")], self.device)
+    if name("random.cuda") in tensors:
+        torch.cuda.set_rng_state(tensors[name("random.cuda")], self.device)

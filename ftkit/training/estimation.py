@@ -15,15 +15,15 @@ import time
 import numpy as np
 import torch
 
-from ..models.backbone import _NOUNS, _features_at, _frames_at, _still, tensors_hash
 from ..core import UsageError, jsonable
+from ..inputs.texts import padded_length
+from ..models.backbone import _NOUNS, _features_at, _frames_at, _still, tensors_hash
+from ..models.speech import Frames
 from .backbone_options import recompute
 from .checkpoints import Checkpoints
-from .fitting import peak_memory
 from .config import Precision
-from ..models.speech import Frames
+from .fitting import peak_memory
 from .stages import Stage, _contrast_stage, _tune_stage
-from ..inputs.texts import padded_length
 from .trainer import Trainer
 from .validation import validated
 
@@ -34,24 +34,36 @@ def _seconds(call, device: torch.device, most: float = 1.0) -> float:
     for k in range(6):
         started = time.perf_counter()
         call()
-        if device.type == "cuda": torch.cuda.synchronize()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
-        if k and sum(times) > most or sum(times) > 3 * most: break
+        if k and sum(times) > most or sum(times) > 3 * most:
+            break
     return float(np.median(times[1:] or times))
+
 
 def _line(work, seconds) -> tuple[float, float]:
     "Seconds of no work, and of each piece of it, from one measurement or two; neither is below 0."
     (w0, t0), (w1, t1) = (work[0], seconds[0]), (work[-1], seconds[-1])
-    if w1 <= w0 or t1 <= t0: return 0.0, max(t0, t1) / max(w0, w1)
+    if w1 <= w0 or t1 <= t0:
+        return 0.0, max(t0, t1) / max(w0, w1)
     each = min((t1 - t0) / (w1 - w0), t1 / w1)
     return t1 - each * w1, each
 
+
 @torch.inference_mode()
-def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forward, known: list) -> float:
+def _pass_seconds(
+    rows, ids: np.ndarray, chunk: int, device: torch.device, forward, known: list
+) -> float:
     "Seconds that `forward` takes for all these rows, in canonical batches; `known` is empty, or what was measured before of other rows."
-    if not len(ids): return 0.0
+    if not len(ids):
+        return 0.0
     if rows.lengths is None:
-        known[:] = known or [_seconds(lambda: forward(next(iter(rows.canonical(ids[:chunk], chunk, device)))[1]), device)]
+        known[:] = known or [
+            _seconds(
+                lambda: forward(next(iter(rows.canonical(ids[:chunk], chunk, device)))[1]), device
+            )
+        ]
         return -(-len(ids) // chunk) * known[0]
     units = rows._of(ids)
     steps = np.array([padded_length(n) for n in rows.sizes[units]])
@@ -59,29 +71,56 @@ def _pass_seconds(rows, ids: np.ndarray, chunk: int, device: torch.device, forwa
     batches = -(-n // chunk)
     done = np.cumsum(lengths * batches)
     at = sorted({int(lengths[np.searchsorted(done, done[-1] / 2)]), int(lengths[-1])})
-    known[:] = known or _line(at, [_seconds(lambda: forward(rows._part(np.resize(units[steps == length], chunk), length, device)), device) for length in at])  # noqa: B023
+    known[:] = known or _line(
+        at,
+        [
+            _seconds(
+                lambda: forward(
+                    rows._part(np.resize(units[steps == length], chunk), length, device)
+                ),
+                device,
+            )
+            for length in at
+        ],
+    )  # noqa: B023
     return float(((known[0] + known[1] * lengths) * batches).sum())
 
 # %% ../../nbs/training/13_estimation.ipynb #e617161a
 @dataclasses.dataclass
 class _Measured:
     "What a few steps of the loop took."
+
     steps: list[float]  # seconds of each batch
     checkpoint: float  # seconds; 0 without a run
     trained: int  # parameters
 
+
 def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
     "Twice through these batches in the training loop, on a copy of the trainer; the weights are as they were afterwards."
     c, ids, marks, out = copy.copy(t), np.concatenate(batches), [], _Measured([], 0.0, 0)
-    now = lambda: (t.device.type == "cuda" and torch.cuda.synchronize(), time.perf_counter())[1]
-    c.data = dataclasses.replace(t.data, parts=np.where(np.isin(np.arange(len(t.data)), ids), "train", "other"))
-    c.config = dataclasses.replace(t.config, patience=None, budget_seconds=None, on_nan="stop", freeze="none" if t.config.freeze == "gradual" else t.config.freeze)
+
+    def now():
+        return (t.device.type == "cuda" and torch.cuda.synchronize(), time.perf_counter())[1]
+
+    c.data = dataclasses.replace(
+        t.data, parts=np.where(np.isin(np.arange(len(t.data)), ids), "train", "other")
+    )
+    c.config = dataclasses.replace(
+        t.config,
+        patience=None,
+        budget_seconds=None,
+        on_nan="stop",
+        freeze="none" if t.config.freeze == "gradual" else t.config.freeze,
+    )
     c.history, c.best, c.seconds, c.number, c.watch, c.began = [], {}, {}, 0, [], time.time()
     c.saved = Checkpoints(c._folder())
-    for name in ("start", "best-0000"): c.saved.keep(name, c.model.state_dict(), c._untrained())  # a training has both in memory
+    for name in ("start", "best-0000"):
+        c.saved.keep(name, c.model.state_dict(), c._untrained())  # a training has both in memory
+
     def parts(s, rows):
         marks.append(now())
         return Trainer._parts(c, s, rows)
+
     def checkpoint(s, optimizer, epoch, step, loss_sum):
         out.trained = sum(p.numel() for g in optimizer.param_groups for p in g["params"])
         if epoch == 2 and c.saved.folder is not None:
@@ -90,20 +129,30 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
             out.checkpoint = time.perf_counter() - started
             shutil.rmtree(c.saved.folder, ignore_errors=True)
         return time.time()
-    c._parts, c._order, c._due, c._checkpoint, c._end_epoch = parts, lambda s, epoch: ids, lambda saved_at: False, checkpoint, lambda s, record: marks.append(now())
+
+    c._parts, c._order, c._due, c._checkpoint, c._end_epoch = (
+        parts,
+        lambda s, epoch: ids,
+        lambda saved_at: False,
+        checkpoint,
+        lambda s, record: marks.append(now()),
+    )
     flags, training = [p.requires_grad for p in t.model.parameters()], t.model.training
     with torch.random.fork_rng(devices=[t.device] if t.device.type == "cuda" else []):
         Trainer._loop(c, dataclasses.replace(s, epochs=2), {})
     t.model.load_state_dict(c.saved.copies["start"])
-    for p, flag in zip(t.model.parameters(), flags): p.requires_grad_(flag); p.grad = None
+    for p, flag in zip(t.model.parameters(), flags):
+        p.requires_grad_(flag)
+        p.grad = None
     t.model.train(training)
-    out.steps = np.diff(marks[len(batches) + 1:]).tolist()  # the first time through warms up
+    out.steps = np.diff(marks[len(batches) + 1 :]).tolist()  # the first time through warms up
     return out
 
 # %% ../../nbs/training/13_estimation.ipynb #c592adc5
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
+
     rows: list[dict]  # stage, times, what (of what), each (seconds), seconds, note
     shapes: dict[str, str]  # what goes into the network, what comes out
     parameters: dict[str, int]  # body, head, and what is trained of both, by stage
@@ -113,77 +162,209 @@ class Estimate:
     notes: list[str] = dataclasses.field(default_factory=list)
 
     seconds = property(lambda self: sum(r["seconds"] for r in self.rows))
+
     @property
     def told(self) -> str:
         "All of it in a sentence."
-        most = f"; at most {self.memory / 1e9:.2f} GB of memory" + (f" and {self.gpu / 1e9:.2f} GB of the GPU's" if self.gpu else "") if self.memory else ""
+        most = (
+            f"; at most {self.memory / 1e9:.2f} GB of memory"
+            + (f" and {self.gpu / 1e9:.2f} GB of the GPU's" if self.gpu else "")
+            if self.memory
+            else ""
+        )
         return f"about {_spell(self.seconds)} on {self.device}{most}"
+
     def table(self):
         "The stages as a DataFrame."
         import pandas as pd
-        return pd.DataFrame([{"stage": r["stage"], "times": f"{r['times']:,} {r['what']}", "each": _short(r["each"]), "in all": _spell(r["seconds"]) if r["seconds"] else "nothing", "": r["note"]} for r in self.rows]).set_index("stage")
+
+        return pd.DataFrame(
+            [
+                {
+                    "stage": r["stage"],
+                    "times": f"{r['times']:,} {r['what']}",
+                    "each": _short(r["each"]),
+                    "in all": _spell(r["seconds"]) if r["seconds"] else "nothing",
+                    "": r["note"],
+                }
+                for r in self.rows
+            ]
+        ).set_index("stage")
+
     @property
     def facts(self) -> list[str]:
         "Shapes and parameters, a line each."
         p = self.parameters
-        trained = ", ".join(f"{p[k]:,} while stage {k.removesuffix('_stage')}" for k in ("head_stage", "tune_stage") if k in p)
-        counts = [f"parameters: {p['body']:,} of the body, {p['head']:,} of the head; trained: {trained}; the others are frozen"] if p else []
+        trained = ", ".join(
+            f"{p[k]:,} while stage {k.removesuffix('_stage')}"
+            for k in ("head_stage", "tune_stage")
+            if k in p
+        )
+        counts = (
+            [
+                f"parameters: {p['body']:,} of the body, {p['head']:,} of the head; trained: {trained}; the others are frozen"
+            ]
+            if p
+            else []
+        )
         return [f"{k}: {v}" for k, v in self.shapes.items()] + counts + self.notes
-    def __repr__(self): return "\n".join([*self.facts, self.table().to_string(), self.told])
-    def _repr_html_(self): return "".join(f"{html.escape(f)}<br>" for f in self.facts) + self.table().to_html(border=0) + f"<p>{html.escape(self.told)}</p>"
-    def to_json(self): return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"seconds": self.seconds})
+
+    def __repr__(self):
+        return "\n".join([*self.facts, self.table().to_string(), self.told])
+
+    def _repr_html_(self):
+        return (
+            "".join(f"{html.escape(f)}<br>" for f in self.facts)
+            + self.table().to_html(border=0)
+            + f"<p>{html.escape(self.told)}</p>"
+        )
+
+    def to_json(self):
+        return jsonable(
+            {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+            | {"seconds": self.seconds}
+        )
+
 
 def _short(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} µs"
+    return (
+        f"{seconds:.3g} s"
+        if seconds >= 1
+        else f"{seconds * 1e3:.3g} ms"
+        if seconds >= 1e-3
+        else f"{seconds * 1e6:.3g} µs"
+    )
+
 
 def _spell(seconds: float) -> str:
     "Seconds as people say them."
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+    return (
+        f"{seconds:.1f} s"
+        if seconds < 60
+        else f"{seconds / 60:.1f} minutes"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} hours"
+    )
 
 # %% ../../nbs/training/13_estimation.ipynb #4ee9867c
 class _Ahead:
     "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
+
     def __init__(self, trainer: Trainer, cached: bool = True):
         t = self.t = copy.copy(trainer)
         self.cached, self.lines = cached, {}
         self.model, self.data, self.c, self.device = t.model, t.data, t.config, t.device
-        self.body, self.ids, self.table, self.memory = t.model.backbone, np.arange(len(t.data)), [], {"head": 0.0, "tune": 0.0}
+        self.body, self.ids, self.table, self.memory = (
+            t.model.backbone,
+            np.arange(len(t.data)),
+            [],
+            {"head": 0.0, "tune": 0.0},
+        )
         t._aim()
-        t.answers = None if t.teacher is None else torch.zeros(len(t.data), t.model.task.n_outputs, device=t.device)
+        t.answers = (
+            None
+            if t.teacher is None
+            else torch.zeros(len(t.data), t.model.task.n_outputs, device=t.device)
+        )
         self.plain, self.chunk = self.body.inputs(t.data), self.body.prep.chunk[t.device.type]
         self.rows = t.known = self.plain
         self.noun = _NOUNS[t.model.task.modality] if t.model.task.modality != "tabular" else "rows"
+
     def add(self, stage: str, times: int, what: str, seconds: float, note: str = "") -> None:
-        self.table.append({"stage": stage, "times": int(times), "what": what, "each": seconds / times if times else 0.0, "seconds": seconds, "note": note})
-    def pass_of(self, kind: str, rows, ids, forward) -> float:  # passes of one kind are measured once
-        with _still(self.body, self.device): return _pass_seconds(rows, ids, self.chunk, self.device, forward, self.lines.setdefault(kind, []))
+        self.table.append(
+            {
+                "stage": stage,
+                "times": int(times),
+                "what": what,
+                "each": seconds / times if times else 0.0,
+                "seconds": seconds,
+                "note": note,
+            }
+        )
+
+    def pass_of(
+        self, kind: str, rows, ids, forward
+    ) -> float:  # passes of one kind are measured once
+        with _still(self.body, self.device):
+            return _pass_seconds(
+                rows, ids, self.chunk, self.device, forward, self.lines.setdefault(kind, [])
+            )
 
 # %% ../../nbs/training/13_estimation.ipynb #d4c41f57
 def _frozen_layers(a: _Ahead) -> None:
     "What the lowest layers make of all rows."
     layers, most = a.t._lowest(), 4e9  # as `lower_layers` does
-    if not a.t._tunes() or a.t.augment or a.c.gradient_checkpointing or a.model.task.modality not in ("text", "speech"): return
-    width, forward = getattr(getattr(a.body.body, "config", None), "hidden_size", 0), a.body._until(layers)
+    if (
+        not a.t._tunes()
+        or a.t.augment
+        or a.c.gradient_checkpointing
+        or a.model.task.modality not in ("text", "speech")
+    ):
+        return
+    width, forward = (
+        getattr(getattr(a.body.body, "config", None), "hidden_size", 0),
+        a.body._until(layers),
+    )
     size = int(a.plain.ends[-1]) * width * 4
-    if forward is None or not width or size > most: return
+    if forward is None or not width or size > most:
+        return
     of = a.body.layers()
     low = tensors_hash({name: p for name, p in a.body.body.named_parameters() if of[name] < layers})
-    there = (_frames_at(a.body, a.data, a.device, "layers", {"weights": low, "layers": layers}) / "frames.npy").exists() and a.cached
-    a.add("frozen layers", len(a.ids), a.noun, 0.0 if there else a.pass_of("lowest", a.plain, a.ids, forward), "in the cache" if there else f"{size / 1e6:.0f} MB are kept in the cache")
+    there = (
+        _frames_at(a.body, a.data, a.device, "layers", {"weights": low, "layers": layers})
+        / "frames.npy"
+    ).exists() and a.cached
+    a.add(
+        "frozen layers",
+        len(a.ids),
+        a.noun,
+        0.0 if there else a.pass_of("lowest", a.plain, a.ids, forward),
+        "in the cache" if there else f"{size / 1e6:.0f} MB are kept in the cache",
+    )
     a.rows = a.t.known = copy.copy(a.plain)
     a.rows.below = np.zeros((int(a.plain.ends[-1]), width), np.float32), layers
+
 
 def _features(a: _Ahead) -> None:
     "What the frozen body makes of all rows, and of their augmented copies."
     rows = a.rows if a.t._tunes() else a.plain
     if writes := a.model.task.kind == "transcription":
-        there, size = _frames_at(a.body, a.data, a.device, "frames", {"weights": a.body.weights_hash(), "body": a.body.architecture}) / "frames.npy", int(rows.ends[-1]) * a.body.width * 4
-    else: there, size = _features_at(a.body, a.data, a.device) / "features.npy", len(a.ids) * a.body.n_features * 4
+        there, size = (
+            _frames_at(
+                a.body,
+                a.data,
+                a.device,
+                "frames",
+                {"weights": a.body.weights_hash(), "body": a.body.architecture},
+            )
+            / "frames.npy",
+            int(rows.ends[-1]) * a.body.width * 4,
+        )
+    else:
+        there, size = (
+            _features_at(a.body, a.data, a.device) / "features.npy",
+            len(a.ids) * a.body.n_features * 4,
+        )
     forward = (lambda x: a.body._heard(**x)[0]) if writes else a.body
     known = there.exists() and a.cached
-    a.add("frames" if writes else "features", len(a.ids), a.noun, 0.0 if known else a.pass_of("all" if rows is a.plain else "upper", rows, a.ids, forward), "in the cache" if known else "kept in the cache")
-    if a.c.views and a.t.augment: a.add("their copies", a.c.views * len(a.ids), a.noun, a.c.views * a.pass_of("all", a.plain, a.ids, forward), "augmented, unless they are in the cache")
-    a.memory["head"] += size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))  # the file, a copy, and the training rows' spread in double precision
+    a.add(
+        "frames" if writes else "features",
+        len(a.ids),
+        a.noun,
+        0.0 if known else a.pass_of("all" if rows is a.plain else "upper", rows, a.ids, forward),
+        "in the cache" if known else "kept in the cache",
+    )
+    if a.c.views and a.t.augment:
+        a.add(
+            "their copies",
+            a.c.views * len(a.ids),
+            a.noun,
+            a.c.views * a.pass_of("all", a.plain, a.ids, forward),
+            "augmented, unless they are in the cache",
+        )
+    a.memory["head"] += (
+        size if writes else size * (2 + 7 * len(a.data.train) / len(a.ids))
+    )  # the file, a copy, and the training rows' spread in double precision
 
 # %% ../../nbs/training/13_estimation.ipynb #4fb9bfb0
 def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
@@ -191,62 +372,145 @@ def _head_stage_ahead(a: _Ahead) -> int:  # parameters that are trained
     t, c = a.t, a.c
     if a.model.task.kind == "transcription":
         rows = Frames(np.zeros((int(a.plain.ends[-1]), a.body.width), np.float32), a.plain.lengths)
-        inputs = (lambda ids, epoch: (rows.batch(ids, a.device), t.targets[ids])) if a.model.writes else lambda ids, epoch: rows.batch(ids, a.device)
+        inputs = (
+            (lambda ids, epoch: (rows.batch(ids, a.device), t.targets[ids]))
+            if a.model.writes
+            else lambda ids, epoch: rows.batch(ids, a.device)
+        )
     else:
-        f = torch.randn(min(4096, len(a.ids)), a.body.n_features, generator=torch.Generator().manual_seed(0)).to(a.device)
+        f = torch.randn(
+            min(4096, len(a.ids)), a.body.n_features, generator=torch.Generator().manual_seed(0)
+        ).to(a.device)
         rows, inputs = None, lambda ids, epoch: f[ids % len(f)]
-    s = Stage("head", c.head_epochs, c.head_rate, c.head_decay, inputs, lambda x: a.model.decide(*x) if isinstance(x, tuple) else a.model.decide(x), t.row_loss, Precision("float32", "contiguous", ""), rows=rows)
+    s = Stage(
+        "head",
+        c.head_epochs,
+        c.head_rate,
+        c.head_decay,
+        inputs,
+        lambda x: a.model.decide(*x) if isinstance(x, tuple) else a.model.decide(x),
+        t.row_loss,
+        Precision("float32", "contiguous", ""),
+        rows=rows,
+    )
     did, each = _measured(a, s, 12)
-    keep = _seconds(lambda: Checkpoints().keep("best-0000", a.model.state_dict()), a.device, .3)
-    a.add("head", c.head_epochs * each[1], "steps", c.head_epochs * each[0] + did.checkpoint, f"{c.head_epochs} epochs of {each[1]}")
-    if len(a.data.valid): a.add("its validation", c.head_epochs, "times", c.head_epochs * (keep + _validation(a, s)), f"{len(a.data.valid):,} {a.noun}, and the best weights kept")
+    keep = _seconds(lambda: Checkpoints().keep("best-0000", a.model.state_dict()), a.device, 0.3)
+    a.add(
+        "head",
+        c.head_epochs * each[1],
+        "steps",
+        c.head_epochs * each[0] + did.checkpoint,
+        f"{c.head_epochs} epochs of {each[1]}",
+    )
+    if len(a.data.valid):
+        a.add(
+            "its validation",
+            c.head_epochs,
+            "times",
+            c.head_epochs * (keep + _validation(a, s)),
+            f"{len(a.data.valid):,} {a.noun}, and the best weights kept",
+        )
     return did.trained
+
 
 def _measured(a: _Ahead, s: Stage, most: int) -> tuple[_Measured, tuple[float, int]]:
     "Some steps, and what an epoch takes: seconds, steps."
     t, batch, train = a.t, a.c.batch_size, a.data.train.ids
     t.steps = steps = max(1, len(train) // batch)
     if s.lengths is None or len(train) < 2 * batch:
-        did = _run_steps(t, s, [train[i * batch:(i + 1) * batch] for i in range(min(most, steps))])
+        did = _run_steps(
+            t, s, [train[i * batch : (i + 1) * batch] for i in range(min(most, steps))]
+        )
         return did, (float(np.median(did.steps)) * steps, steps)
     order = train[np.argsort(s.lengths[train], kind="stable")]
-    middle = min(int(np.searchsorted(np.cumsum(s.lengths[order]), s.lengths[order].sum() / 2)), len(order) - batch) - batch // 2
-    picked = [order[-batch:], order[(first := max(0, min(middle, len(order) - 2 * batch))):first + batch]]
-    work = [sum(len(p) * int(s.lengths[p].max()) for p in t._parts(s, rows)) for rows in np.split(t._order(s, 0)[:steps * batch], steps)]
+    middle = (
+        min(
+            int(np.searchsorted(np.cumsum(s.lengths[order]), s.lengths[order].sum() / 2)),
+            len(order) - batch,
+        )
+        - batch // 2
+    )
+    picked = [
+        order[-batch:],
+        order[(first := max(0, min(middle, len(order) - 2 * batch))) : first + batch],
+    ]
+    work = [
+        sum(len(p) * int(s.lengths[p].max()) for p in t._parts(s, rows))
+        for rows in np.split(t._order(s, 0)[: steps * batch], steps)
+    ]
     did = _run_steps(t, s, picked)
-    none, each = _line(*zip(*sorted((sum(len(p) * int(s.lengths[p].max()) for p in t._parts(s, rows)), sec) for rows, sec in zip(picked, did.steps))))
+    none, each = _line(
+        *zip(
+            *sorted(
+                (sum(len(p) * int(s.lengths[p].max()) for p in t._parts(s, rows)), sec)
+                for rows, sec in zip(picked, did.steps)
+            )
+        )
+    )
     return did, (none * steps + each * sum(work), steps)
+
 
 def _validation(a: _Ahead, s: Stage) -> float:
     "Seconds of a validation, of which that of the head is tried, on some rows of a transcription."
     valid, t = a.data.valid.ids, copy.copy(a.t)
     some = valid if a.model.task.kind != "transcription" else valid[:: max(1, len(valid) // 16)]
     t.data = dataclasses.replace(a.data, parts=np.where(np.isin(a.ids, some), "valid", "other"))
-    took = _seconds(lambda: validated(a.model, t.data, s, t.loss_of, t.targets, t.metric), a.device) * len(valid) / len(some)
+    took = (
+        _seconds(lambda: validated(a.model, t.data, s, t.loss_of, t.targets, t.metric), a.device)
+        * len(valid)
+        / len(some)
+    )
     a.model.train(False)
     return took
 
 # %% ../../nbs/training/13_estimation.ipynb #4834ce77
-def _tune_stage_ahead(a: _Ahead, precision: Precision | None = None) -> tuple[int, object]:  # parameters that are trained, a network input
+def _tune_stage_ahead(
+    a: _Ahead, precision: Precision | None = None
+) -> tuple[int, object]:  # parameters that are trained, a network input
     "The whole network."
     t, c, started = a.t, a.c, time.perf_counter()
     s = _tune_stage(t, precision)
-    if (probed := time.perf_counter() - started) > 1: a.notes = [f"{_spell(probed)} went into finding the fastest precision, which is kept for the training: {s.precision.dtype}, {s.precision.layout}"]
+    if (probed := time.perf_counter() - started) > 1:
+        a.notes = [
+            f"{_spell(probed)} went into finding the fastest precision, which is kept for the training: {s.precision.dtype}, {s.precision.layout}"
+        ]
     did, each = _measured(a, s, 3)
-    took = c.epochs * each[0] if c.budget_seconds is None else min(c.budget_seconds, c.epochs * each[0])
-    a.add("tune", c.epochs * each[1], "steps", took, f"{c.epochs} epochs of {each[1]}" + ", or fewer" * bool(c.patience or c.budget_seconds) + ", the first ones smaller" * (c.progressive < 1) + f", {s.precision.dtype}")
+    took = (
+        c.epochs * each[0]
+        if c.budget_seconds is None
+        else min(c.budget_seconds, c.epochs * each[0])
+    )
+    a.add(
+        "tune",
+        c.epochs * each[1],
+        "steps",
+        took,
+        f"{c.epochs} epochs of {each[1]}"
+        + ", or fewer" * bool(c.patience or c.budget_seconds)
+        + ", the first ones smaller" * (c.progressive < 1)
+        + f", {s.precision.dtype}",
+    )
     if did.checkpoint:
         n = c.epochs + int(c.epochs * each[0] // max(c.checkpoint_seconds, did.checkpoint, 1e-3))
         a.add("checkpoints", n, "times", n * did.checkpoint)
-    half = lambda x: a.body(x)
+
+    def half(x):
+        return a.body(x)
+
     if a.model.task.modality != "image":
+
         def half(x):
-            with s.precision.autocast(a.device): return a.body._heard(**x)[0] if a.model.task.kind == "transcription" else a.body(x)
+            with s.precision.autocast(a.device):
+                return a.body._heard(**x)[0] if a.model.task.kind == "transcription" else a.body(x)
+
     if len(a.data.valid):
-        once = a.pass_of("all" if a.model.task.modality == "image" else "half", a.rows, a.data.valid.ids, half) + (_written(a, len(a.data.valid)) if a.model.writes else 0)
+        once = a.pass_of(
+            "all" if a.model.task.modality == "image" else "half", a.rows, a.data.valid.ids, half
+        ) + (_written(a, len(a.data.valid)) if a.model.writes else 0)
         n = c.epochs + (c.blend < 1) + bool(c.swa)
         a.add("validation", n, "times", n * once, f"{len(a.data.valid):,} {a.noun}")
-    return did.trained, s.inputs(a.data.train.ids[:c.batch_size], None)
+    return did.trained, s.inputs(a.data.train.ids[: c.batch_size], None)
+
 
 def _written(a: _Ahead, n: int) -> float:
     "Seconds in which a decoder writes n texts, beside hearing them; three are written."
@@ -258,48 +522,114 @@ def _before(a: _Ahead, teacher) -> None:
     "A teacher's answers, and what brings rows of a class together."
     if teacher is not None:
         rows, body = teacher.backbone.inputs(a.data), teacher.backbone
-        with _still(body, a.device): a.add("teacher", len(a.ids), a.noun, _pass_seconds(rows, a.ids, body.prep.chunk[a.device.type], a.device, body, []), "its answers")
+        with _still(body, a.device):
+            a.add(
+                "teacher",
+                len(a.ids),
+                a.noun,
+                _pass_seconds(rows, a.ids, body.prep.chunk[a.device.type], a.device, body, []),
+                "its answers",
+            )
     if a.c.contrast_epochs:
         did, each = _measured(a, _contrast_stage(a.t), 3)
-        a.add("contrast", a.c.contrast_epochs * each[1], "steps", a.c.contrast_epochs * (each[0] + did.checkpoint))
+        a.add(
+            "contrast",
+            a.c.contrast_epochs * each[1],
+            "steps",
+            a.c.contrast_epochs * (each[0] + did.checkpoint),
+        )
+
 
 def _after(a: _Ahead, evaluation: bool) -> None:
     "What is predicted when it is trained: the rows held out, the validation rows, 2,000 of the training rows."
-    if not evaluation: return
-    ids = np.concatenate([a.data.held_out.ids, a.data.valid.ids if a.data.held_out.name != "valid" else [], a.data.train.ids[:2000] if a.data.held_out.name != "train" else []]).astype(int)
-    once = a.pass_of("all", a.plain, ids, (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body)
-    a.add("evaluation", len(ids), a.noun, once + (_written(a, len(ids)) if a.model.writes else 0), "predictions of the report, without its baselines")
+    if not evaluation:
+        return
+    ids = np.concatenate(
+        [
+            a.data.held_out.ids,
+            a.data.valid.ids if a.data.held_out.name != "valid" else [],
+            a.data.train.ids[:2000] if a.data.held_out.name != "train" else [],
+        ]
+    ).astype(int)
+    once = a.pass_of(
+        "all",
+        a.plain,
+        ids,
+        (lambda x: a.body._heard(**x)[0]) if a.model.task.kind == "transcription" else a.body,
+    )
+    a.add(
+        "evaluation",
+        len(ids),
+        a.noun,
+        once + (_written(a, len(ids)) if a.model.writes else 0),
+        "predictions of the report, without its baselines",
+    )
 
 # %% ../../nbs/training/13_estimation.ipynb #f5e33ad5
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict
-    precision: Precision | None = None,  # of fine-tuning; None: what `fit` will find to be the fastest, which is measured now and kept
+    precision: Precision
+    | None = None,  # of fine-tuning; None: what `fit` will find to be the fastest, which is measured now and kept
     cached: bool = True,  # what the cache has costs nothing; False: as if it had nothing
 ) -> Estimate:
     "What `fit` will take, from a few steps that are measured; model and trainer stay as they are."
     if trainer.config.lora:  # adapters are put into the network
         trainer = copy.copy(trainer)
         trainer.model = copy.deepcopy(trainer.model)
-    if trainer.ranks.size > 1: raise UsageError("an estimate is made by one process; leave torchrun away, the steps of several take their time divided by their number at best")
-    a, p = _Ahead(trainer, cached), {"body": sum(p.numel() for p in trainer.model.backbone.parameters()), "head": sum(p.numel() for p in trainer.model.head.parameters())}
+    if trainer.ranks.size > 1:
+        raise UsageError(
+            "an estimate is made by one process; leave torchrun away, the steps of several take their time divided by their number at best"
+        )
+    a, p = (
+        _Ahead(trainer, cached),
+        {
+            "body": sum(p.numel() for p in trainer.model.backbone.parameters()),
+            "head": sum(p.numel() for p in trainer.model.head.parameters()),
+        },
+    )
     a.notes, shapes = [], {}
     _before(a, trainer.teacher)
-    if a.t._tunes(): _frozen_layers(a)
-    if a.c.head_epochs: _features(a); p["head_stage"] = _head_stage_ahead(a)
+    if a.t._tunes():
+        _frozen_layers(a)
+    if a.c.head_epochs:
+        _features(a)
+        p["head_stage"] = _head_stage_ahead(a)
     if a.t._tunes():
         a.t._adapt()
         p["tune_stage"], x = _tune_stage_ahead(a, precision)
-        shapes["a batch"] = ", ".join(f"{k} {'×'.join(map(str, v.shape))}" for k, v in x.items() if torch.is_tensor(v)) if isinstance(x, dict) else "×".join(map(str, x.shape))
+        shapes["a batch"] = (
+            ", ".join(
+                f"{k} {'×'.join(map(str, v.shape))}" for k, v in x.items() if torch.is_tensor(v)
+            )
+            if isinstance(x, dict)
+            else "×".join(map(str, x.shape))
+        )
     _after(a, evaluation)
     a.body.attend("sdpa")
     recompute(a.body, False)
     trainer.model.freeze("none").eval()
-    shapes = {"data": ", ".join(f"{n} {len(a.data.part(n)):,}" for n in ("train", "valid", "test")) + f" {a.noun}", **shapes, "outputs": str(trainer.model.task.n_outputs)}
+    shapes = {
+        "data": ", ".join(f"{n} {len(a.data.part(n)):,}" for n in ("train", "valid", "test"))
+        + f" {a.noun}",
+        **shapes,
+        "outputs": str(trainer.model.task.n_outputs),
+    }
     held, gpu = _peak_bytes(a.device)
-    return Estimate(a.table, shapes, p, held + max(a.memory.values()), gpu, f"{a.device} ({trainer.device_reason})", a.notes)
+    return Estimate(
+        a.table,
+        shapes,
+        p,
+        held + max(a.memory.values()),
+        gpu,
+        f"{a.device} ({trainer.device_reason})",
+        a.notes,
+    )
+
 
 def _peak_bytes(device: torch.device) -> tuple[float, float]:
     "The most that this process has held so far, and the GPU's share."
     said = peak_memory().split(" ")
-    return float(said[0]) * 1e9 if said[0] != "unknown" else 0.0, float(torch.cuda.max_memory_allocated()) if device.type == "cuda" else 0.0
+    return float(said[0]) * 1e9 if said[0] != "unknown" else 0.0, float(
+        torch.cuda.max_memory_allocated()
+    ) if device.type == "cuda" else 0.0

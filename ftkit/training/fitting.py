@@ -17,14 +17,14 @@ import torch
 from torch import nn
 
 from ..augment.images import Augment
-from ..models.backbone import _NOUNS
-from ..core import UsageError
 from ..augment.sounds import SoundAugment
-from .config import TrainConfig
-from ..runfolder import emit
 from ..augment.tables import TableAugment
-from ..data.dataset import Data
 from ..augment.texts import TextAugment
+from ..core import UsageError
+from ..data.dataset import Data
+from ..models.backbone import _NOUNS
+from ..runfolder import emit
+from .config import TrainConfig
 
 # %% ../../nbs/training/09_fitting.ipynb #4451cdf8
 def check_choices(
@@ -144,14 +144,28 @@ def first_not_finite(
 ) -> str:  # empty if all are numbers
     "Where the first number that is none comes from: from the weights, or from a layer."
     bad = [n for n, v in net.named_parameters() if not v.isfinite().all()]
-    if bad: return f"{len(bad)} weights are no numbers any more (first: {bad[0]}): a step was too large"
+    if bad:
+        return f"{len(bad)} weights are no numbers any more (first: {bad[0]}): a step was too large"
     found = []
-    def look(name): return lambda m, args, out: found.append(name) if not found and torch.is_tensor(out) and not out.isfinite().all() else None
-    hooks = [m.register_forward_hook(look(name)) for name, m in net.named_modules() if not list(m.children())]
+
+    def look(name):
+        return lambda m, args, out: (
+            found.append(name)
+            if not found and torch.is_tensor(out) and not out.isfinite().all()
+            else None
+        )
+
+    hooks = [
+        m.register_forward_hook(look(name))
+        for name, m in net.named_modules()
+        if not list(m.children())
+    ]
     try:
-        with torch.no_grad(): compute()
+        with torch.no_grad():
+            compute()
     finally:
-        for h in hooks: h.remove()
+        for h in hooks:
+            h.remove()
     return f"the first number that is none comes out of {found[0]}" if found else ""
 
 # %% ../../nbs/training/09_fitting.ipynb #b2b3c8b1
@@ -207,21 +221,33 @@ def head_first(
     classes: int,
 ) -> TrainConfig:  # with head_epochs and blend as numbers
     "Whether the head is trained alone before the body, where that was left open: if the tuning has fewer than 60 steps, or fewer than 5 for each class, or is none."
-    few = c.freeze == "backbone" or c.contrast_epochs > 0 or c.views > 0 or c.epochs * (n // c.batch_size) < max(60, 5 * classes)
+    few = (
+        c.freeze == "backbone"
+        or c.contrast_epochs > 0
+        or c.views > 0
+        or c.epochs * (n // c.batch_size) < max(60, 5 * classes)
+    )
     head = (40 if few else 0) if c.head_epochs is None else c.head_epochs
-    return dataclasses.replace(c, head_epochs=head, blend=(.4 if head else 1.0) if c.blend is None else c.blend)
+    return dataclasses.replace(
+        c, head_epochs=head, blend=(0.4 if head else 1.0) if c.blend is None else c.blend
+    )
 
 # %% ../../nbs/training/09_fitting.ipynb #6c9756db
 @contextlib.contextmanager
 def kept_memory(device: torch.device):
     "While it lasts, memory that is freed stays with the process; then it goes back to the system. On Linux with glibc."
     libc = ctypes.CDLL(None) if device.type == "cpu" and platform.libc_ver()[0] == "glibc" else None
-    if libc is None: yield; return
+    if libc is None:
+        yield
+        return
     trim, block, blocks = -1, -3, -4  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX of malloc.h
-    libc.mallopt(blocks, 0); libc.mallopt(trim, -1)  # never
-    try: yield
+    libc.mallopt(blocks, 0)
+    libc.mallopt(trim, -1)  # never
+    try:
+        yield
     finally:
-        for what, to in ((blocks, 65536), (block, 32 << 20), (trim, 64 << 20)): libc.mallopt(what, to)  # where glibc's own thresholds end up after large blocks
+        for what, to in ((blocks, 65536), (block, 32 << 20), (trim, 64 << 20)):
+            libc.mallopt(what, to)  # where glibc's own thresholds end up after large blocks
         libc.malloc_trim(0)
 
 # %% ../../nbs/training/09_fitting.ipynb #55f212ec
@@ -230,9 +256,17 @@ def peak_memory() -> str:
     with contextlib.suppress(ImportError):  # not on Windows
         import resource
         import sys
-        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return f"{held / 1e9:.2f} GB" + (f", GPU {torch.cuda.max_memory_allocated() / 1e9:.2f} GB" if torch.cuda.is_available() else "")
+
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+            1 if sys.platform == "darwin" else 1024
+        )
+        return f"{held / 1e9:.2f} GB" + (
+            f", GPU {torch.cuda.max_memory_allocated() / 1e9:.2f} GB"
+            if torch.cuda.is_available()
+            else ""
+        )
     return "unknown"
+
 
 def plot_history(
     history: list[dict],  # as a Trainer keeps it: stage, epoch, train_loss, valid_loss, …
@@ -240,14 +274,27 @@ def plot_history(
 ):
     "Loss and metric over the epochs of all stages, with the kept epoch marked, as a figure."
     import matplotlib.pyplot as plt
+
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
-    x, heads = range(1, len(history) + 1), sum(h["stage"] != "tune" for h in history[:next((k for k, h in enumerate(history) if h["stage"] == "tune"), 0)])
-    metric = next((k for h in history for k in h if k.startswith("valid_") and k != "valid_loss"), None)
+    x, heads = (
+        range(1, len(history) + 1),
+        sum(
+            h["stage"] != "tune"
+            for h in history[: next((k for k, h in enumerate(history) if h["stage"] == "tune"), 0)]
+        ),
+    )
+    metric = next(
+        (k for h in history for k in h if k.startswith("valid_") and k != "valid_loss"), None
+    )
     for ax, keys in zip(axes, (("train_loss", "valid_loss"), (metric,))):
         for k in keys:
-            if k and any(k in h for h in history): ax.plot(x, [h.get(k, math.nan) for h in history], label=k.replace("_", " "))
-        if heads: ax.axvline(heads + .5, color="grey", lw=.8, ls="--", label="body unfrozen")
-        if best: ax.axvline(best["index"] + 1, color="tab:green", lw=.8, label="kept")
-        ax.set_xlabel("epoch"); ax.legend(fontsize=7)
+            if k and any(k in h for h in history):
+                ax.plot(x, [h.get(k, math.nan) for h in history], label=k.replace("_", " "))
+        if heads:
+            ax.axvline(heads + 0.5, color="grey", lw=0.8, ls="--", label="body unfrozen")
+        if best:
+            ax.axvline(best["index"] + 1, color="tab:green", lw=0.8, label="kept")
+        ax.set_xlabel("epoch")
+        ax.legend(fontsize=7)
     plt.close(fig)
     return fig

@@ -14,14 +14,15 @@ import numpy as np
 import torch
 
 from ..core import UsageError
-from .config import make_optimizer
 from ..runfolder import Progress
+from .config import make_optimizer
 from .trainer import Trainer
 
 # %% ../../nbs/training/12_rate_finder.ipynb #b18699be
 @dataclasses.dataclass(frozen=True)
 class RateCurve:
     "What the loss did while the step size grew."
+
     rates: np.ndarray  # (n,) of the head
     losses: np.ndarray  # (n,) of training batches, smoothed
     field: str  # of TrainConfig that the rates are for
@@ -30,16 +31,25 @@ class RateCurve:
     def suggestion(self) -> float:
         "Where the loss falls fastest, but no more than a third of the rate at which it is lowest: to that a whole training has to come back often."
         low = int(np.argmin(self.losses))
-        slope = np.gradient(self.losses[:low + 1], np.log(self.rates[:low + 1])) if low > 1 else np.zeros(1)
+        slope = (
+            np.gradient(self.losses[: low + 1], np.log(self.rates[: low + 1]))
+            if low > 1
+            else np.zeros(1)
+        )
         return float(min(self.rates[int(np.argmin(slope))], self.rates[low] / 3))
-    def __repr__(self): return f"{self.field} = {self.suggestion:.2g} (the loss is lowest at {self.rates[int(np.argmin(self.losses))]:.2g}; {len(self.rates)} steps)"
+
+    def __repr__(self):
+        return f"{self.field} = {self.suggestion:.2g} (the loss is lowest at {self.rates[int(np.argmin(self.losses))]:.2g}; {len(self.rates)} steps)"
+
     def plot(self):
         "Loss over rate, with the suggestion marked, as a figure."
         import matplotlib.pyplot as plt
+
         fig, ax = plt.subplots(figsize=(4.5, 2.4), layout="constrained")
         ax.plot(self.rates, self.losses)
-        ax.axvline(self.suggestion, color="tab:green", lw=.8, label=f"{self.suggestion:.2g}")
-        ax.set(xscale="log", xlabel=self.field, ylabel="training loss"); ax.legend(fontsize=8)
+        ax.axvline(self.suggestion, color="tab:green", lw=0.8, label=f"{self.suggestion:.2g}")
+        ax.set(xscale="log", xlabel=self.field, ylabel="training loss")
+        ax.legend(fontsize=8)
         plt.close(fig)
         return fig
 
@@ -96,20 +106,37 @@ def _swept(t: Trainer, name: str, rates: np.ndarray, field: str) -> RateCurve:
     "The losses of batches, one for each rate."
     s, c, losses, mean = t._stage(name), t.config, [], 0.0
     t.model.freeze("backbone" if name == "head" else t._lowest())
-    optimizer = make_optimizer(t.model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, t.device)
-    peaks, t.params = [g["lr"] for g in optimizer.param_groups], [p for g in optimizer.param_groups for p in g["params"]]
+    optimizer = make_optimizer(
+        t.model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, t.device
+    )
+    peaks, t.params = (
+        [g["lr"] for g in optimizer.param_groups],
+        [p for g in optimizer.param_groups for p in g["params"]],
+    )
     t.model.train()
-    if name != "head": t._as_trained(s, t.model)
+    if name != "head":
+        t._as_trained(s, t.model)
     bar, per = Progress("find rate", len(rates)), max(1, len(t.data.train) // c.batch_size)
     for k, rate in enumerate(rates):
         epoch, step = divmod(k, per)
-        for group, peak in zip(optimizer.param_groups, peaks): group["lr"] = peak * rate / s.rate
-        loss, _ = t._gradients(s, t._order(s, epoch)[step * c.batch_size:(step + 1) * c.batch_size], epoch, torch.zeros((), device=t.device), math.inf)
-        mean = .9 * mean + .1 * loss.item()
-        losses.append(mean / (1 - .9 ** (k + 1)))
-        if not math.isfinite(losses[-1]) or losses[-1] > 3 * min(losses) + .1: break
-        if c.clip: torch.nn.utils.clip_grad_norm_(t.params, c.clip)
-        optimizer.step(); optimizer.zero_grad(set_to_none=True); s.follow()
+        for group, peak in zip(optimizer.param_groups, peaks):
+            group["lr"] = peak * rate / s.rate
+        loss, _ = t._gradients(
+            s,
+            t._order(s, epoch)[step * c.batch_size : (step + 1) * c.batch_size],
+            epoch,
+            torch.zeros((), device=t.device),
+            math.inf,
+        )
+        mean = 0.9 * mean + 0.1 * loss.item()
+        losses.append(mean / (1 - 0.9 ** (k + 1)))
+        if not math.isfinite(losses[-1]) or losses[-1] > 3 * min(losses) + 0.1:
+            break
+        if c.clip:
+            torch.nn.utils.clip_grad_norm_(t.params, c.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        s.follow()
         bar.update(k + 1, loss=losses[-1], rate=rate)
     n = len(losses) - (not math.isfinite(losses[-1]))
     return RateCurve(rates[:n], np.array(losses[:n]), field)

@@ -18,8 +18,16 @@ from .distributed import Ranks
 # %% ../../nbs/training/05_shards.ipynb #493287ff
 def _blocks(body: nn.Module) -> list[nn.Module]:
     "The outermost modules that stand in a row."
-    rows = {name: m for name, m in body.named_modules() if isinstance(m, (nn.ModuleList, nn.Sequential)) and len(m) > 1}
-    outer = [m for name, m in rows.items() if not any(name != o and name.startswith(f"{o}." if o else "") for o in rows)]
+    rows = {
+        name: m
+        for name, m in body.named_modules()
+        if isinstance(m, (nn.ModuleList, nn.Sequential)) and len(m) > 1
+    }
+    outer = [
+        m
+        for name, m in rows.items()
+        if not any(name != o and name.startswith(f"{o}." if o else "") for o in rows)
+    ]
     return [b for m in outer for b in m if any(True for _ in b.parameters())]
 
 # %% ../../nbs/training/05_shards.ipynb #70841d92
@@ -27,14 +35,19 @@ def whole(t: torch.Tensor) -> torch.Tensor:
     "All of a tensor of which each rank holds a part; all ranks must ask."
     return t.full_tensor() if hasattr(t, "full_tensor") else t
 
+
 def like(
     t: torch.Tensor,  # all of it
     other: torch.Tensor,  # of the same shape
 ) -> torch.Tensor:
     "This rank's part of a tensor, where the other one is shared out."
-    if not hasattr(other, "full_tensor"): return t
+    if not hasattr(other, "full_tensor"):
+        return t
     from torch.distributed.tensor import distribute_tensor
-    return distribute_tensor(t.to(other.device), other.device_mesh, other.placements, src_data_rank=None)  # all ranks have it: nothing is sent
+
+    return distribute_tensor(
+        t.to(other.device), other.device_mesh, other.placements, src_data_rank=None
+    )  # all ranks have it: nothing is sent
 
 # %% ../../nbs/training/05_shards.ipynb #e26a6bc6
 @torch.no_grad()
@@ -46,10 +59,13 @@ def moments(
     out = {}
     for i, state in optimizer.state_dict()["state"].items():
         for k, v in state.items():
-            if not isinstance(v, torch.Tensor): continue
+            if not isinstance(v, torch.Tensor):
+                continue
             v = whole(v)
-            if mine is None or mine(f"optimizer.{i}.{k}"): out[f"optimizer.{i}.{k}"] = v.contiguous()
+            if mine is None or mine(f"optimizer.{i}.{k}"):
+                out[f"optimizer.{i}.{k}"] = v.contiguous()
     return out
+
 
 def set_moments(
     optimizer: torch.optim.Optimizer,
@@ -62,35 +78,61 @@ def set_moments(
             _, i, k = name.split(".")
             groups["state"].setdefault(int(i), {})[k] = value
     optimizer.load_state_dict(groups)
-    for p, state in optimizer.state.items():  # moments lie in memory as their parameter does: the fused step walks both side by side
-        for k, v in state.items(): state[k] = torch.empty_like(p).copy_(like(v, p)) if v.shape == p.shape else v
+    for (
+        p,
+        state,
+    ) in (
+        optimizer.state.items()
+    ):  # moments lie in memory as their parameter does: the fused step walks both side by side
+        for k, v in state.items():
+            state[k] = torch.empty_like(p).copy_(like(v, p)) if v.shape == p.shape else v
 
 # %% ../../nbs/training/05_shards.ipynb #1dd423de
 class Shards:
     "A copy of a model that is shared out among ranks, and trained in its place."
-    def __init__(self,
+
+    def __init__(
+        self,
         model: Model,
         ranks: Ranks,  # two or more
     ):
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule, fully_shard
-        self.model, self.ranks, self.net, mesh = model, ranks, copy.deepcopy(model), init_device_mesh(ranks.device.type, (ranks.size,))
-        for p in self.net.parameters(): p.data = p.data.contiguous()  # it takes no other layout
-        for m in (*_blocks(self.net.backbone.body), self.net): fully_shard(m, mesh=mesh)
+
+        self.model, self.ranks, self.net, mesh = (
+            model,
+            ranks,
+            copy.deepcopy(model),
+            init_device_mesh(ranks.device.type, (ranks.size,)),
+        )
+        for p in self.net.parameters():
+            p.data = p.data.contiguous()  # it takes no other layout
+        for m in (*_blocks(self.net.backbone.body), self.net):
+            fully_shard(m, mesh=mesh)
         for m in self.net.modules():
-            if isinstance(m, FSDPModule): m.set_gradient_divide_factor(1.0); m.set_force_sum_reduction_for_comms(True)  # sums, not means: a rank's loss is divided by the whole batch
-    def mine(self,
+            if isinstance(m, FSDPModule):
+                m.set_gradient_divide_factor(1.0)
+                m.set_force_sum_reduction_for_comms(
+                    True
+                )  # sums, not means: a rank's loss is divided by the whole batch
+
+    def mine(
+        self,
         name: str,  # of a tensor
     ) -> bool:
         "Whether this rank writes it: all write about as many."
         return zlib.crc32(name.encode()) % self.ranks.size == self.ranks.rank
+
     @torch.no_grad()
     def gather(self) -> None:
         "Give the plain model the weights; all ranks must."
         now = self.net.state_dict()
-        for k, v in self.model.state_dict().items(): v.copy_(whole(now[k]))
+        for k, v in self.model.state_dict().items():
+            v.copy_(whole(now[k]))
+
     @torch.no_grad()
     def scatter(self) -> None:
         "Take the plain model's weights."
         now = self.model.state_dict()
-        for k, v in self.net.state_dict().items(): v.copy_(like(now[k], v))
+        for k, v in self.net.state_dict().items():
+            v.copy_(like(now[k], v))

@@ -15,70 +15,145 @@ import torch
 from torch import nn
 
 from ..augment.images import Augment
-from ..models.backbone import features
-from .backbone_options import keep_less, recompute, set_depth, set_dropout
 from ..core import UsageError, permutation
-from ..models.model import Model
 from ..inputs.images import Pictures
-from .config import LOSS_FOR, LOSS_OF, HalfBody, Precision, compiled, laid_out, probe_compile, probe_precision
+from ..inputs.texts import split_batch
+from ..models.backbone import features
+from ..models.model import Model
 from ..models.speech import frame_features
 from ..models.tables import classes_of
-from ..inputs.texts import split_batch
+from .backbone_options import keep_less, recompute, set_depth, set_dropout
+from ftkit.training.config import (
+    LOSS_FOR,
+    LOSS_OF,
+    HalfBody,
+    Precision,
+    compiled,
+    laid_out,
+    probe_compile,
+    probe_precision,
+)
 
 # %% ../../nbs/training/03_stages.ipynb #3811e478
 @dataclasses.dataclass
 class Stage:
     "What one call of the loop trains."
+
     name: str  # "head" or "tune"
     epochs: int
     rate: float  # peak step size of the head
     decay: float  # weight decay
-    inputs: object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
+    inputs: (
+        object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
+    )
     forward: object  # function tensor -> (B,n_outputs)
     loss: object  # function (outputs (B,n_outputs), row numbers (B,)) -> (B,)
     precision: Precision
     copy: HalfBody | None = None  # what computes in the body's place
     rows: object = None  # all rows of the data as the body, or the head, reads them; None: features
-    most: int | None = None  # rows that are computed at once; None: a whole batch, or as `lengths` say
-    lengths = property(lambda self: getattr(self.rows, "lengths", None))  # (N,) tokens or frames of each row of the data; None: all alike
+    most: int | None = (
+        None  # rows that are computed at once; None: a whole batch, or as `lengths` say
+    )
+    lengths = property(
+        lambda self: getattr(self.rows, "lengths", None)
+    )  # (N,) tokens or frames of each row of the data; None: all alike
 
     def backward(self, loss: torch.Tensor) -> None:
         "Gradients of the model's own parameters, whatever computed."
         loss.backward()
-        if self.copy: self.copy.collect()
+        if self.copy:
+            self.copy.collect()
+
     def follow(self) -> None:
-        if self.copy: self.copy.follow()
+        if self.copy:
+            self.copy.follow()
+
     def forget(self) -> None:
         "Leave no gradient in what computes in the body's place: a step is begun anew."
-        for p in self.copy.copies if self.copy else (): p.grad = None
+        for p in self.copy.copies if self.copy else ():
+            p.grad = None
 
 # %% ../../nbs/training/03_stages.ipynb #0f754e75
 def _head_stage(t, precision: Precision | None = None) -> Stage:  # t: the Trainer
-    rows, ids, inputs = t._rows() if t._tunes() else None, t.data.train.ids, lambda ids, epoch: f[ids]
+    rows, ids, inputs = (
+        t._rows() if t._tunes() else None,
+        t.data.train.ids,
+        lambda ids, epoch: f[ids],
+    )
     if t.model.task.kind == "transcription":
         heard = frame_features(t.model.backbone, t.data, t.device, rows)
         some = ids[permutation(len(ids), t.config.seed, "standardise")]
-        known = torch.from_numpy(np.concatenate([heard.row(i) for i in some[:1 + np.searchsorted(np.cumsum(heard.lengths[some]), 50_000)]]))
-        rows, inputs = heard, lambda ids, epoch: (heard.batch(ids, t.device), t.targets[ids]) if t.model.writes else heard.batch(ids, t.device)
+        known = torch.from_numpy(
+            np.concatenate(
+                [
+                    heard.row(i)
+                    for i in some[: 1 + np.searchsorted(np.cumsum(heard.lengths[some]), 50_000)]
+                ]
+            )
+        )
+        rows, inputs = (
+            heard,
+            lambda ids, epoch: (
+                (heard.batch(ids, t.device), t.targets[ids])
+                if t.model.writes
+                else heard.batch(ids, t.device)
+            ),
+        )
     else:
-        f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, rows=rows))).to(t.device)
+        f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, rows=rows))).to(
+            t.device
+        )
         seen = [torch.from_numpy(np.array(v)).to(t.device) for v in _views(t)]
-        if seen: inputs = lambda ids, epoch: f[ids] if epoch is None else seen[epoch % len(seen)][ids]
+        if seen:
+
+            def inputs(ids, epoch):
+                return f[ids] if epoch is None else seen[epoch % len(seen)][ids]
+
         rows, known = None, torch.cat([v[ids] for v in seen or [f]])
     first = next((m for m in t.model.head.modules() if hasattr(m, "fit")), None)
-    if first is not None: first.fit(known)
-    decide = lambda x: t.model.decide(*x) if isinstance(x, tuple) else t.model.decide(x)
-    return Stage("head", t.config.head_epochs, t.config.head_rate, t.config.head_decay, inputs, decide, t.row_loss, Precision("float32", "contiguous", "a head is too small to gain"), rows=rows)
+    if first is not None:
+        first.fit(known)
+
+    def decide(x):
+        return t.model.decide(*x) if isinstance(x, tuple) else t.model.decide(x)
+
+    return Stage(
+        "head",
+        t.config.head_epochs,
+        t.config.head_rate,
+        t.config.head_decay,
+        inputs,
+        decide,
+        t.row_loss,
+        Precision("float32", "contiguous", "a head is too small to gain"),
+        rows=rows,
+    )
+
 
 class _Changed(Pictures):
     "Pictures as one epoch's augmentation makes them."
-    def __init__(self, rows: Pictures, augment, seed: int, epoch: int): super().__init__(rows.x, rows.prep); self.change = lambda ids: lambda raw: augment(raw, ids, seed, epoch)
-    def batch(self, ids, device, change=None): return super().batch(ids, device, self.change(ids))
+
+    def __init__(self, rows: Pictures, augment, seed: int, epoch: int):
+        super().__init__(rows.x, rows.prep)
+        self.change = lambda ids: lambda raw: augment(raw, ids, seed, epoch)
+
+    def batch(self, ids, device, change=None):
+        return super().batch(ids, device, self.change(ids))
+
 
 def _views(t) -> list[np.ndarray]:  # each (N,n_features)
     "Features of augmented copies of the pictures, computed once for all runs."
     c, rows = t.config, t.model.backbone.inputs(t.data)
-    return [features(t.model.backbone, t.data, t.device, rows=_Changed(rows, t.augment, c.seed, k), also={"augment": dataclasses.asdict(t.augment), "seed": c.seed, "view": k}) for k in range(c.views if t.augment else 0)]
+    return [
+        features(
+            t.model.backbone,
+            t.data,
+            t.device,
+            rows=_Changed(rows, t.augment, c.seed, k),
+            also={"augment": dataclasses.asdict(t.augment), "seed": c.seed, "view": k},
+        )
+        for k in range(c.views if t.augment else 0)
+    ]
 
 # %% ../../nbs/training/03_stages.ipynb #436f9e2e
 def predict_views(
@@ -89,52 +164,135 @@ def predict_views(
     seed: int = 0,
 ) -> np.ndarray:  # as `Model.predict`
     "The mean of what a model says of pictures and of augmented copies of them."
-    if model.task.modality != "image": raise UsageError(f"views of {model.task.modality} data were asked for; only pictures have them")
+    if model.task.modality != "image":
+        raise UsageError(
+            f"views of {model.task.modality} data were asked for; only pictures have them"
+        )
     rows = model.bind(part.data).backbone.inputs(part.data)
     said = [model.predict(part)]
-    return np.mean(said + [model.told(model.outputs(part, f"view {k + 1}", known=_Changed(rows, augment, seed, k))) for k in range(views)], 0)
+    return np.mean(
+        said
+        + [
+            model.told(model.outputs(part, f"view {k + 1}", known=_Changed(rows, augment, seed, k)))
+            for k in range(views)
+        ],
+        0,
+    )
 
 # %% ../../nbs/training/03_stages.ipynb #5f25af6e
-PIXELS = 16 * 224 * 224  # of pictures that a processor computes at once; EfficientNet-Lite0 is 2 % faster with twice as many and takes half as much memory again
+PIXELS = (
+    16 * 224 * 224
+)  # of pictures that a processor computes at once; EfficientNet-Lite0 is 2 % faster with twice as many and takes half as much memory again
+
 
 def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Trainer
     rows, c = t._rows(), t.config
     body = t.model.freeze(t._lowest()).backbone
-    set_dropout(body, c.body_dropout); set_depth(body, c.stochastic_depth); recompute(body, c.gradient_checkpointing); keep_less(body, True)
-    known = lambda ids: {"said": t.targets[ids]} if t.model.writes else {}
-    usual = _usual(t.data.train.ids, rows.lengths, -(-c.batch_size // t.ranks.size), t.at_once[t.device.type], t.device.type == "cuda")
+    set_dropout(body, c.body_dropout)
+    set_depth(body, c.stochastic_depth)
+    recompute(body, c.gradient_checkpointing)
+    keep_less(body, True)
+
+    def known(ids):
+        return {"said": t.targets[ids]} if t.model.writes else {}
+
+    usual = _usual(
+        t.data.train.ids,
+        rows.lengths,
+        -(-c.batch_size // t.ranks.size),
+        t.at_once[t.device.type],
+        t.device.type == "cuda",
+    )
     x = rows.batch(usual, t.device)
-    if c.progressive < 1: _check_sizes(t.model, x)
+    if c.progressive < 1:
+        _check_sizes(t.model, x)
+
     def probe():
         like = x | known(usual) if isinstance(x, dict) else x
-        found = probe_precision(t.model, t.device, like, c.precision, "off" if c.shard else c.half_body)
-        return dataclasses.asdict(probe_compile(t.model, t.device, like, found, c.epochs * len(t.data.train) / len(usual), "off" if c.shard else c.compile))
+        found = probe_precision(
+            t.model, t.device, like, c.precision, "off" if c.shard else c.half_body
+        )
+        return dataclasses.asdict(
+            probe_compile(
+                t.model,
+                t.device,
+                like,
+                found,
+                c.epochs * len(t.data.train) / len(usual),
+                "off" if c.shard else c.compile,
+            )
+        )
+
     precision = precision or Precision(**t.ranks.from_first(probe))
     more, kind = {}, t.model.task.modality if t.augment else ""
-    if kind == "text": more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}
-    if kind == "tabular": more = {"rows": rows, "labels": classes_of(t.data), "among": t.data.train.ids}
-    if kind == "speech": more = {"others": rows.waves, "rows": t.data.train.ids, "rate": t.model.prep.rate}
+    if kind == "text":
+        more = {"vocabulary": t.model.vocabulary(t.data, t.augment.replace > 0)}
+    if kind == "tabular":
+        more = {"rows": rows, "labels": classes_of(t.data), "among": t.data.train.ids}
+    if kind == "speech":
+        more = {"others": rows.waves, "rows": t.data.train.ids, "rate": t.model.prep.rate}
+
     def inputs(ids, epoch):
-        change = (lambda raw: t.augment(raw, ids, c.seed, epoch, **more)) if epoch is not None and t.augment else None
+        change = (
+            (lambda raw: t.augment(raw, ids, c.seed, epoch, **more))
+            if epoch is not None and t.augment
+            else None
+        )
         x = rows.batch(ids, t.device, change)
-        return x | known(ids) if isinstance(x, dict) else laid_out(x if epoch is None else smaller(x, side_share(epoch, c.epochs, c.progressive)), precision)
+        return (
+            x | known(ids)
+            if isinstance(x, dict)
+            else laid_out(
+                x if epoch is None else smaller(x, side_share(epoch, c.epochs, c.progressive)),
+                precision,
+            )
+        )
+
     half = HalfBody(t.model, precision) if precision.copied else None
-    most = None if isinstance(x, dict) or x.ndim < 4 or t.device.type != "cpu" or c.batch_norm == "trained" else max(1, PIXELS // x[0, 0].numel())  # batch statistics are those of a whole batch
-    return Stage("tune", c.epochs, c.learning_rate, c.weight_decay, inputs, half or (compiled(t.model, isinstance(x, dict)) if precision.compiled else t.model), t.row_loss, precision, half, rows, most)
+    most = (
+        None
+        if isinstance(x, dict) or x.ndim < 4 or t.device.type != "cpu" or c.batch_norm == "trained"
+        else max(1, PIXELS // x[0, 0].numel())
+    )  # batch statistics are those of a whole batch
+    return Stage(
+        "tune",
+        c.epochs,
+        c.learning_rate,
+        c.weight_decay,
+        inputs,
+        half or (compiled(t.model, isinstance(x, dict)) if precision.compiled else t.model),
+        t.row_loss,
+        precision,
+        half,
+        rows,
+        most,
+    )
+
 
 def _contrast_stage(t, precision: Precision | None = None) -> Stage:  # t: the Trainer
     "Like tuning, but the body's features of a batch are set against each other."
     s = _tune_stage(t, precision)
-    return dataclasses.replace(s, name="contrast", epochs=t.config.contrast_epochs, rate=t.config.contrast_rate / t.config.body_rate, forward=t.model.backbone, loss=lambda f, rows: contrastive(f, t.targets[rows]), most=None)
+    return dataclasses.replace(
+        s,
+        name="contrast",
+        epochs=t.config.contrast_epochs,
+        rate=t.config.contrast_rate / t.config.body_rate,
+        forward=t.model.backbone,
+        loss=lambda f, rows: contrastive(f, t.targets[rows]),
+        most=None,
+    )
 
 # %% ../../nbs/training/03_stages.ipynb #f6144e7c
-def _usual(ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False) -> np.ndarray:
+def _usual(
+    ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False
+) -> np.ndarray:
     "Rows to measure a step with: eight pictures (on a GPU a batch), or the batch in which the middle one of all tokens is."
-    if lengths is None: return ids[:batch if gpu else 8]
+    if lengths is None:
+        return ids[: batch if gpu else 8]
     ids = ids[np.argsort(lengths[ids], kind="stable")]
     middle = int(np.searchsorted(np.cumsum(lengths[ids]), lengths[ids].sum() / 2))
     first = max(0, min(middle - batch // 2, len(ids) - batch))
-    return split_batch(ids[first:first + batch], lengths, most)[-1]
+    return split_batch(ids[first : first + batch], lengths, most)[-1]
 
 # %% ../../nbs/training/03_stages.ipynb #fc729627
 def side_share(
@@ -241,9 +399,12 @@ def contrastive(
 ) -> torch.Tensor:  # (B,); 0 for a row that is alone of its class
     "How little a row's neighbours in the batch are of its class (Khosla et al. 2020, arXiv:2004.11362)."
     f = nn.functional.normalize(f, dim=1)
-    alike = (f @ f.t() / temperature).masked_fill(torch.eye(len(f), dtype=torch.bool, device=f.device), -1e9)
+    alike = (f @ f.t() / temperature).masked_fill(
+        torch.eye(len(f), dtype=torch.bool, device=f.device), -1e9
+    )
     same = (y[:, None] == y) & ~torch.eye(len(f), dtype=torch.bool, device=f.device)
     return -(alike.log_softmax(1) * same).sum(1) / same.sum(1).clamp_min(1)
+
 
 def taught(
     out: torch.Tensor,  # (B,C)
@@ -252,9 +413,25 @@ def taught(
     temperature: float = 2.0,
 ) -> torch.Tensor:  # (B,)
     "How far the answers are from a teacher's, softened (Hinton et al. 2015, arXiv:1503.02531)."
-    if kind == "regression": return nn.functional.mse_loss(out, teacher, reduction="none")[:, 0]
-    if kind == "multi_label": return nn.functional.binary_cross_entropy_with_logits(out / temperature, (teacher / temperature).sigmoid(), reduction="none").mean(1) * temperature ** 2
-    return nn.functional.kl_div((out / temperature).log_softmax(1), (teacher / temperature).log_softmax(1), reduction="none", log_target=True).sum(1) * temperature ** 2
+    if kind == "regression":
+        return nn.functional.mse_loss(out, teacher, reduction="none")[:, 0]
+    if kind == "multi_label":
+        return (
+            nn.functional.binary_cross_entropy_with_logits(
+                out / temperature, (teacher / temperature).sigmoid(), reduction="none"
+            ).mean(1)
+            * temperature**2
+        )
+    return (
+        nn.functional.kl_div(
+            (out / temperature).log_softmax(1),
+            (teacher / temperature).log_softmax(1),
+            reduction="none",
+            log_target=True,
+        ).sum(1)
+        * temperature**2
+    )
+
 
 def teacher_answers(
     teacher: Model,
@@ -264,4 +441,5 @@ def teacher_answers(
     "What a teacher says of all rows, from the cache of features where it has been asked before."
     teacher.to(device).eval().bind(data)
     f = torch.from_numpy(np.array(features(teacher.backbone, data, device)))
-    with torch.no_grad(): return torch.cat([teacher.decide(part.to(device)).float() for part in f.split(64)])
+    with torch.no_grad():
+        return torch.cat([teacher.decide(part.to(device)).float() for part in f.split(64)])

@@ -17,44 +17,94 @@ import numpy as np
 import torch
 from torch import nn
 
-from .adapters import add_adapters, merge_adapters, merged_state
-from ..models.artifact import load_model
 from ..augment.images import Augment, to_device
-from .averages import Average
-from ..models.backbone import _NOUNS, lower_layers
-from ..data.dataset import Data
-from .batches import epoch_order, mixed
-from .backbone_options import freeze_batch_norm, keep_less, recompute
-from .checkpoints import Checkpoints, best_name, check_fork, saving_on_terminate, start_name
-from ..core import UsageError, fingerprint, patch_to, permutation, read_json
-from ..runfolder import Progress, emit, note, run_dir, run_of, stop_asked
-from .fitting import check_choices, check_given, few_steps, fewer_at_once, first_not_finite, head_first, kept_memory, peak_memory, plot_history, rate_advice
-from ..models.model import Model
 from ..augment.sounds import SoundAugment
+from ..augment.tables import TableAugment
+from ..augment.texts import TextAugment
+from ..core import UsageError, fingerprint, patch_to, permutation, read_json
+from ..data.dataset import Data
+from ..inputs.texts import padding_share, split_batch
+from ..models.artifact import load_model
+from ..models.backbone import _NOUNS, lower_layers
+from ..models.model import Model
 from ..models.own import OWN, as_model
 from ..params import nearest
+from ..runfolder import Progress, emit, note, run_dir, run_of, stop_asked
+from .adapters import add_adapters, merge_adapters, merged_state
+from .averages import Average
+from .backbone_options import freeze_batch_norm, keep_less, recompute
+from .batches import epoch_order, mixed
+from ftkit.training.checkpoints import (
+    Checkpoints,
+    best_name,
+    check_fork,
+    saving_on_terminate,
+    start_name,
+)
+from ftkit.training.config import (
+    LOSSES,
+    Precision,
+    TrainConfig,
+    make_optimizer,
+    penalise,
+    pick_device,
+    plateau_falls,
+    rate_factor,
+    recipe_for,
+    recipe_note,
+    same_bits,
+)
 from .distributed import Ranks, check_batch_norm, join_ranks
-from .config import LOSSES, Precision, TrainConfig, make_optimizer, penalise, pick_device, plateau_falls, rate_factor, recipe_for, recipe_note, same_bits
+from ftkit.training.fitting import (
+    check_choices,
+    check_given,
+    few_steps,
+    fewer_at_once,
+    first_not_finite,
+    head_first,
+    kept_memory,
+    peak_memory,
+    plot_history,
+    rate_advice,
+)
 from .shards import Shards, moments, set_moments
-from .stages import Stage, _contrast_stage, _head_stage, _loss_of, _tune_stage, class_weighted, taught, teacher_answers
-from ..augment.tables import TableAugment
-from ..inputs.texts import padding_share, split_batch
+from ftkit.training.stages import (
+    Stage,
+    _contrast_stage,
+    _head_stage,
+    _loss_of,
+    _tune_stage,
+    class_weighted,
+    taught,
+    teacher_answers,
+)
 from .validation import choose_stage, validated
-from ..augment.texts import TextAugment
 
 # %% ../../nbs/training/11_trainer.ipynb #0b8896f9
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
-    count = 0  # fits of this process; names their checkpoints
-    at_once = {"cpu": 4096, "cuda": 65536, "mps": 16384}  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
 
-    def __init__(self,
+    count = 0  # fits of this process; names their checkpoints
+    at_once = {
+        "cpu": 4096,
+        "cuda": 65536,
+        "mps": 16384,
+    }  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
+
+    def __init__(
+        self,
         model: Model | nn.Module,  # or a network of your own (models.own)
         data: Data,
-        augment: Augment | TextAugment | SoundAugment | TableAugment | None = None,  # applied to training rows only
+        augment: Augment
+        | TextAugment
+        | SoundAugment
+        | TableAugment
+        | None = None,  # applied to training rows only
         config: TrainConfig | None = None,
         watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
-        teacher: Model | str | None = None,  # of the same task, or its folder: its answers are learned too
+        teacher: Model
+        | str
+        | None = None,  # of the same task, or its folder: its answers are learned too
         metric=None,  # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each epoch
         record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
         **fields,  # fields of TrainConfig; None: as the recipe has it (training.config), but of patience, budget_seconds and body_dropout
@@ -62,33 +112,77 @@ class Trainer:
         unknown = [f for f in fields if f not in TrainConfig.__dataclass_fields__]
         if unknown:
             near = nearest(unknown[0], list(TrainConfig.__dataclass_fields__))
-            raise UsageError(f"TrainConfig has no field {unknown[0]!r}" + (f"; did you mean {near!r}?" if near else "") + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}")
+            raise UsageError(
+                f"TrainConfig has no field {unknown[0]!r}"
+                + (f"; did you mean {near!r}?" if near else "")
+                + f" Its fields are {', '.join(TrainConfig.__dataclass_fields__)}"
+            )
         own = {} if isinstance(model, Model) else OWN
-        check_given(data, config, watch, metric, own and fields.get("head_epochs", getattr(config, "head_epochs", 0)))
+        check_given(
+            data,
+            config,
+            watch,
+            metric,
+            own and fields.get("head_epochs", getattr(config, "head_epochs", 0)),
+        )
         teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
         model = as_model(model, data)
-        self.model, self.data, self.watch, self.record, self.teacher, self.metric = model, data, list(watch), record, teacher, metric
+        self.model, self.data, self.watch, self.record, self.teacher, self.metric = (
+            model,
+            data,
+            list(watch),
+            record,
+            teacher,
+            metric,
+        )
         self.augment = None if augment is None or augment == type(augment)() else augment
         given = {k: v for k, v in fields.items() if v is not None or k not in own}
         config = recipe_for(model, given if config else own | given, config)
-        if model.task != data.task: raise UsageError(f"the model is made for {model.task} and the data are {data.task}; make the model from data.task")
+        if model.task != data.task:
+            raise UsageError(
+                f"the model is made for {model.task} and the data are {data.task}; make the model from data.task"
+            )
         self.config = head_first(config, len(data.train), len(model.task.classes))
         check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
-        self.known, self.history, self.best, self.seconds, self.saved, self.average, self.falls, self.looked, self.pieces = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
-        self.shards, self.ranks = None, Ranks()  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
+        (
+            self.known,
+            self.history,
+            self.best,
+            self.seconds,
+            self.saved,
+            self.average,
+            self.falls,
+            self.looked,
+            self.pieces,
+        ) = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
+        self.shards, self.ranks = (
+            None,
+            Ranks(),
+        )  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
         model.bind(data)
-        if record and not own and (said := recipe_note(model, self.config)): emit("note", text=said); print(said)
-        if record and (few := few_steps(self.config, len(data.train), data.task.modality)) and few not in model.notes: model.notes.append(few); emit("note", text=few)
+        if record and not own and (said := recipe_note(model, self.config)):
+            emit("note", text=said)
+            print(said)
+        if (
+            record
+            and (few := few_steps(self.config, len(data.train), data.task.modality))
+            and few not in model.notes
+        ):
+            model.notes.append(few)
+            emit("note", text=few)
 
 # %% ../../nbs/training/11_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
 def __repr__(self):
     c = self.config
     first = f"head {c.head_epochs} epochs on features, then " if c.head_epochs else ""
-    first = f"{c.contrast_epochs} epochs of contrast, then " * bool(c.contrast_epochs) + (first if self._tunes() else first.removesuffix(", then "))
+    first = f"{c.contrast_epochs} epochs of contrast, then " * bool(c.contrast_epochs) + (
+        first if self._tunes() else first.removesuffix(", then ")
+    )
     return f"Trainer: {first}{f'{c.epochs} epochs ' * self._tunes()}on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
+
 
 @patch_to(Trainer)
 def _tunes(self) -> bool:
@@ -101,124 +195,233 @@ def _loop(self, s: Stage, saved: dict) -> None:
     "Train one stage from where `saved` says, to its end."
     c, model, ids = self.config, self.shards.net if self.shards else self.model, self.data.train.ids
     model.freeze("backbone" if s.name == "head" else self._lowest())
-    optimizer = make_optimizer(model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, self.device)
-    peaks, self.params = [g["lr"] for g in optimizer.param_groups], [p for g in optimizer.param_groups for p in g["params"]]
-    steps = self.steps = max(1, len(ids) // c.batch_size)  # a last, smaller batch would weigh its rows more
-    if not self.shards: model.to(memory_format=s.precision.memory_format)
+    optimizer = make_optimizer(
+        model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, self.device
+    )
+    peaks, self.params = (
+        [g["lr"] for g in optimizer.param_groups],
+        [p for g in optimizer.param_groups for p in g["params"]],
+    )
+    steps = self.steps = max(
+        1, len(ids) // c.batch_size
+    )  # a last, smaller batch would weigh its rows more
+    if not self.shards:
+        model.to(memory_format=s.precision.memory_format)
     epoch, step0, loss_sum = self._restore(s, optimizer, saved)
     bar, saved_at, due = Progress(s.name, s.epochs * steps), time.time(), False
     while epoch < s.epochs:
-        if s.name == "tune" and c.freeze == "gradual": model.freeze(self._frozen_layers(epoch))
+        if s.name == "tune" and c.freeze == "gradual":
+            model.freeze(self._frozen_layers(epoch))
         model.train()
-        if not self.shards: model.to(memory_format=s.precision.memory_format)  # validation predicts in its own layout, which rounds differently
-        if s.name != "head": self._as_trained(s, model)
+        if not self.shards:
+            model.to(
+                memory_format=s.precision.memory_format
+            )  # validation predicts in its own layout, which rounds differently
+        if s.name != "head":
+            self._as_trained(s, model)
         order, late, broken = self._order(s, epoch), False, False
         for step in range(step0, steps):
             done = epoch * steps + step
             factor = self._factor(s, done, s.epochs * steps)
-            for group, peak in zip(optimizer.param_groups, peaks): group["lr"] = peak * factor
-            loss_sum, due = self._gradients(s, order[step * c.batch_size:(step + 1) * c.batch_size], epoch, loss_sum, saved_at)
-            if broken := self.device.type == "cpu" and not math.isfinite(loss_sum.item()): break  # a GPU is asked at the end of the epoch
-            if c.l1: penalise(self.params, c.l1)
-            if c.clip: nn.utils.clip_grad_norm_(self.params, c.clip)
+            for group, peak in zip(optimizer.param_groups, peaks):
+                group["lr"] = peak * factor
+            loss_sum, due = self._gradients(
+                s, order[step * c.batch_size : (step + 1) * c.batch_size], epoch, loss_sum, saved_at
+            )
+            if broken := self.device.type == "cpu" and not math.isfinite(loss_sum.item()):
+                break  # a GPU is asked at the end of the epoch
+            if c.l1:
+                penalise(self.params, c.l1)
+            if c.clip:
+                nn.utils.clip_grad_norm_(self.params, c.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             s.follow()
-            if self.average and c.ema: self.average.add(c.ema)
-            bar.update(done + 1, epoch=epoch + 1, loss=lambda total=loss_sum, n=step + 1: (total / n).item(), rate=optimizer.param_groups[-1]["lr"])
-            if due and step + 1 < steps: saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
-            if late := self._late(s): break
+            if self.average and c.ema:
+                self.average.add(c.ema)
+            bar.update(
+                done + 1,
+                epoch=epoch + 1,
+                loss=lambda total=loss_sum, n=step + 1: (total / n).item(),
+                rate=optimizer.param_groups[-1]["lr"],
+            )
+            if due and step + 1 < steps:
+                saved_at = self._checkpoint(s, optimizer, epoch, step + 1, loss_sum)
+            if late := self._late(s):
+                break
         loss_sum, step0, mean = torch.zeros_like(loss_sum), 0, (loss_sum / (step + 1)).item()
-        if not math.isfinite(mean): self._not_finite(s, optimizer, epoch, mean, order, step if broken else None); continue
+        if not math.isfinite(mean):
+            self._not_finite(s, optimizer, epoch, mean, order, step if broken else None)
+            continue
         self._end_epoch(s, {"stage": s.name, "epoch": epoch + 1, "train_loss": mean})
         epoch = s.epochs if late or self._waited(s) else epoch + 1
-        if epoch == s.epochs or due or s.name != "head": saved_at = self._checkpoint(s, optimizer, epoch, 0, loss_sum)
+        if epoch == s.epochs or due or s.name != "head":
+            saved_at = self._checkpoint(s, optimizer, epoch, 0, loss_sum)
 
 # %% ../../nbs/training/11_trainer.ipynb #85207583
 @patch_to(Trainer)
-def _gradients(self, s: Stage, rows: np.ndarray, epoch: int, loss_sum: torch.Tensor, saved_at: float) -> tuple[torch.Tensor, bool]:
+def _gradients(
+    self, s: Stage, rows: np.ndarray, epoch: int, loss_sum: torch.Tensor, saved_at: float
+) -> tuple[torch.Tensor, bool]:
     "Gradients of one batch, in the parameters; the loss summed so far, and whether to save now."
-    before = torch.zeros_like(loss_sum) if self.ranks.rank else loss_sum  # rank 0 has what was summed so far
+    before = (
+        torch.zeros_like(loss_sum) if self.ranks.rank else loss_sum
+    )  # rank 0 has what was summed so far
     while True:
         loss_sum = before
         try:
             for piece, counts in self._pieces(s, rows):
                 x, goals = self._batch(s, piece, epoch)
-                with s.precision.autocast(self.device): out = s.forward(x)
+                with s.precision.autocast(self.device):
+                    out = s.forward(x)
                 losses = [s.loss(out.float(), to_device(of, self.device)) for of, _ in goals]
-                loss = (losses[0].sum() if len(goals) == 1 else sum((share * each).sum() for each, (_, share) in zip(losses, goals))) * counts / len(rows)
+                loss = (
+                    (
+                        losses[0].sum()
+                        if len(goals) == 1
+                        else sum((share * each).sum() for each, (_, share) in zip(losses, goals))
+                    )
+                    * counts
+                    / len(rows)
+                )
                 s.backward(loss)
                 loss_sum = loss_sum + loss.detach()
             break
         except RuntimeError as e:
-            if self.shards: raise  # the others wait in the midst of the step
+            if self.shards:
+                raise  # the others wait in the midst of the step
             self.pieces = fewer_at_once(e, self.pieces, len(rows), s.name)
         s.forget()
-        for p in self.params: p.grad = None
-    return self.ranks.add([] if self.shards else self.params, loss_sum, self._due(saved_at))  # shards add their gradients themselves
+        for p in self.params:
+            p.grad = None
+    return self.ranks.add(
+        [] if self.shards else self.params, loss_sum, self._due(saved_at)
+    )  # shards add their gradients themselves
 
 # %% ../../nbs/training/11_trainer.ipynb #eccab5de
 @patch_to(Trainer)
 def row_loss(self, out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     "The loss of some training rows (B,), from the network's outputs (B,n_outputs) and their numbers (B,): of the labels, and of a teacher's answers."
     c, loss = self.config, self.loss_of(out, self.targets[rows], self.config.label_smoothing)
-    if self.answers is None or not c.teacher_share: return loss
-    return torch.lerp(loss, taught(out, self.answers[rows], self.model.task.kind, c.temperature), c.teacher_share)
+    if self.answers is None or not c.teacher_share:
+        return loss
+    return torch.lerp(
+        loss, taught(out, self.answers[rows], self.model.task.kind, c.temperature), c.teacher_share
+    )
+
 
 @patch_to(Trainer)
 def _factor(self, s: Stage, done: int, of: int) -> float:
     "The rate of a step as a share of the peak: of the steps, or of the time where that is shorter."
     c = self.config
-    if s.name == "tune" and c.budget_seconds is not None: done = min(of - 1, max(done, int(of * self._elapsed(s) / c.budget_seconds)))
-    falls = plateau_falls([h["valid_loss"] for h in self.history if h["stage"] == s.name and "valid_loss" in h], c.plateau_epochs) if c.schedule == "plateau" else 0
-    return rate_factor(done, of, c.schedule, c.warmup, falls) * 3.0 ** -self.falls
+    if s.name == "tune" and c.budget_seconds is not None:
+        done = min(of - 1, max(done, int(of * self._elapsed(s) / c.budget_seconds)))
+    falls = (
+        plateau_falls(
+            [h["valid_loss"] for h in self.history if h["stage"] == s.name and "valid_loss" in h],
+            c.plateau_epochs,
+        )
+        if c.schedule == "plateau"
+        else 0
+    )
+    return rate_factor(done, of, c.schedule, c.warmup, falls) * 3.0**-self.falls
+
 
 @patch_to(Trainer)
-def _elapsed(self, s: Stage) -> float: return self.seconds.get(s.name, 0) + time.time() - self.began
+def _elapsed(self, s: Stage) -> float:
+    return self.seconds.get(s.name, 0) + time.time() - self.began
+
 
 @patch_to(Trainer)
 def _late(self, s: Stage) -> bool:
     "Whether the time is over; all ranks hear it from the first."
     c = self.config
-    return s.name == "tune" and c.budget_seconds is not None and self.ranks.from_first(lambda: self._elapsed(s) >= c.budget_seconds)
+    return (
+        s.name == "tune"
+        and c.budget_seconds is not None
+        and self.ranks.from_first(lambda: self._elapsed(s) >= c.budget_seconds)
+    )
 
 # %% ../../nbs/training/11_trainer.ipynb #ea327de6
 @patch_to(Trainer)
 def _rows(self):
     "All rows as the body reads them, with what the frozen layers make of texts and recordings that are always the same."
     if self.known is None:
-        still = self.model.task.modality in ("text", "speech") and not self.augment and not self.config.gradient_checkpointing  # which would compute the upper layers without it
-        self.known = lower_layers(self.model.backbone, self.data, self._lowest(), self.device) if still else self.model.backbone.inputs(self.data)
+        still = (
+            self.model.task.modality in ("text", "speech")
+            and not self.augment
+            and not self.config.gradient_checkpointing
+        )  # which would compute the upper layers without it
+        self.known = (
+            lower_layers(self.model.backbone, self.data, self._lowest(), self.device)
+            if still
+            else self.model.backbone.inputs(self.data)
+        )
     return self.known
+
 
 @patch_to(Trainer)
 def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, list]:
     "The network's input, and for each target of it (row numbers, share); MixUp and CutMix have two."
     c = self.config
-    if not (c.mixup or c.cutmix) or s.name != "tune": return s.inputs(rows, epoch), [(rows, None)]
-    return mixed(lambda ids: s.inputs(ids, epoch), rows, self.data.train.ids, c.mixup, c.cutmix, c.seed, epoch, self.device, getattr(s.rows, "mix", None))
+    if not (c.mixup or c.cutmix) or s.name != "tune":
+        return s.inputs(rows, epoch), [(rows, None)]
+    return mixed(
+        lambda ids: s.inputs(ids, epoch),
+        rows,
+        self.data.train.ids,
+        c.mixup,
+        c.cutmix,
+        c.seed,
+        epoch,
+        self.device,
+        getattr(s.rows, "mix", None),
+    )
 
 # %% ../../nbs/training/11_trainer.ipynb #7f204f1c
 @patch_to(Trainer)
 def _order(self, s: Stage, epoch: int) -> np.ndarray:
     "Row numbers of an epoch, batch after batch."
     c, train = self.config, self.data.train
-    return epoch_order(train.ids, train.labels, c.batch_size, c.seed, s.name, epoch, balanced=c.sampler == "balanced" or s.name == "contrast", lengths=s.lengths)
+    return epoch_order(
+        train.ids,
+        train.labels,
+        c.batch_size,
+        c.seed,
+        s.name,
+        epoch,
+        balanced=c.sampler == "balanced" or s.name == "contrast",
+        lengths=s.lengths,
+    )
+
 
 @patch_to(Trainer)
 def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
     "The rows of a batch that are computed at once: the gradient is that of the whole batch."
-    parts = np.array_split(rows, self.config.accumulate * self.pieces) if self.config.accumulate * self.pieces > 1 else [rows]
-    fewer = (lambda p: split_batch(p, s.lengths, self.at_once[self.device.type])) if s.lengths is not None and s.name != "contrast" else lambda p: np.array_split(p, -(-len(p) // (s.most or len(p))))
-    return [piece for p in parts if len(p) for piece in fewer(p)]  # of a small batch a rank may have few rows, or none
+    parts = (
+        np.array_split(rows, self.config.accumulate * self.pieces)
+        if self.config.accumulate * self.pieces > 1
+        else [rows]
+    )
+    fewer = (
+        (lambda p: split_batch(p, s.lengths, self.at_once[self.device.type]))
+        if s.lengths is not None and s.name != "contrast"
+        else lambda p: np.array_split(p, -(-len(p) // (s.most or len(p))))
+    )
+    return [
+        piece for p in parts if len(p) for piece in fewer(p)
+    ]  # of a small batch a rank may have few rows, or none
+
 
 @patch_to(Trainer)
 def _pieces(self, s: Stage, rows: np.ndarray) -> list[tuple[np.ndarray, int]]:
     "What this rank computes of a batch, and whether it counts: where each holds a part of the network, all compute as many pieces."
-    if not self.shards: return [(p, 1) for p in self._parts(s, self.ranks.part(rows))]
-    each = [self._parts(s, rows[k::self.ranks.size]) for k in range(self.ranks.size)]
+    if not self.shards:
+        return [(p, 1) for p in self._parts(s, self.ranks.part(rows))]
+    each = [self._parts(s, rows[k :: self.ranks.size]) for k in range(self.ranks.size)]
     mine = each[self.ranks.rank]
     return [(p, 1) for p in mine] + [(rows[:1], 0)] * (max(map(len, each)) - len(mine))
+
 
 @patch_to(Trainer)
 def _lowest(self) -> int:
@@ -226,50 +429,84 @@ def _lowest(self) -> int:
     n, wanted = len(set(self.model.backbone.layers().values())), self.config.frozen_layers
     return min(wanted if wanted >= 0 else max(0, n + wanted), n - 1)
 
+
 @patch_to(Trainer)
 def _untrained(self) -> frozenset[str]:
     "Weights of the model that are never trained."
-    return frozenset(f"backbone.body.{name}" for name, k in self.model.backbone.layers().items() if k < self._lowest())
+    return frozenset(
+        f"backbone.body.{name}"
+        for name, k in self.model.backbone.layers().items()
+        if k < self._lowest()
+    )
+
 
 @patch_to(Trainer)
 def _padding(self, s: Stage) -> str:
     "What padding costs, with and without sorting."
     c, ids = self.config, self.data.train.ids
-    shares = [padding_share([p for rows in np.split(order[:len(ids) // c.batch_size * c.batch_size], len(ids) // c.batch_size) for p in self._parts(s, rows)], s.lengths)
-              for order in (self._order(s, 0), ids[permutation(len(ids), c.seed, s.name, 0)])]
-    return "{:.1%} of the {unit} in batches of like length, {:.1%} in random ones".format(*shares, unit=s.rows.unit)
+    shares = [
+        padding_share(
+            [
+                p
+                for rows in np.split(
+                    order[: len(ids) // c.batch_size * c.batch_size], len(ids) // c.batch_size
+                )
+                for p in self._parts(s, rows)
+            ],
+            s.lengths,
+        )
+        for order in (self._order(s, 0), ids[permutation(len(ids), c.seed, s.name, 0)])
+    ]
+    return "{:.1%} of the {unit} in batches of like length, {:.1%} in random ones".format(
+        *shares, unit=s.rows.unit
+    )
 
 # %% ../../nbs/training/11_trainer.ipynb #a13ab57e
 @patch_to(Trainer)
 def _end_epoch(self, s: Stage, record: dict) -> None:
     "Validate, remember, tell, and keep the weights if they are the best so far."
     c = self.config
-    if self.shards: self.shards.gather()
+    if self.shards:
+        self.shards.gather()
     with self.average.worn() if self.average and c.ema else contextlib.nullcontext():
         figures = validated(self.model, self.data, s, self.loss_of, self.targets, self.metric)
         record |= self.ranks.from_first(lambda: figures)
         self.history.append(record)
         self._keep_best(record)
-    if self.average and c.swa and record["epoch"] > s.epochs * (1 - c.swa): self.average.add()
+    if self.average and c.swa and record["epoch"] > s.epochs * (1 - c.swa):
+        self.average.add()
     emit(s.name, **{k: v for k, v in record.items() if k != "stage"})
-    for observer in self.watch: observer(dict(record))
+    for observer in self.watch:
+        observer(dict(record))
+
 
 @patch_to(Trainer)
 def _waited(self, s: Stage) -> bool:
     "Whether validation has not become better for so long that training ends."
-    return bool(self.config.patience and s.name == "tune" and self.best and len(self.history) - 1 - self.best["index"] >= self.config.patience)
+    return bool(
+        self.config.patience
+        and s.name == "tune"
+        and self.best
+        and len(self.history) - 1 - self.best["index"] >= self.config.patience
+    )
+
 
 @patch_to(Trainer)
 def _frozen_layers(self, epoch: int) -> int:
     "Layers that are still frozen in this epoch of gradual unfreezing: fewer each epoch, none from half-time on."
-    n, half = len(set(self.model.backbone.layers().values())), max(2, math.ceil(self.config.epochs / 2))
+    n, half = (
+        len(set(self.model.backbone.layers().values())),
+        max(2, math.ceil(self.config.epochs / 2)),
+    )
     return max(self._lowest(), n - math.ceil(n * (epoch + 1) / half))
+
 
 @patch_to(Trainer)
 def _as_trained(self, s: Stage, model: Model) -> None:
     "The body as it is while it is trained: its attention, its batch statistics, and the copy that computes for it."
     model.backbone.attend(s.precision.layout)
-    if self.config.batch_norm == "frozen": freeze_batch_norm(model.backbone)
+    if self.config.batch_norm == "frozen":
+        freeze_batch_norm(model.backbone)
     s.follow()
 
 # %% ../../nbs/training/11_trainer.ipynb #5ef36acf
@@ -326,23 +563,37 @@ def _not_finite(
 @patch_to(Trainer)
 def _folder(self) -> Path | None:
     "Where this fit's checkpoints are: named by its number in the process and by everything its result depends on."
-    if run_dir() is None or not self.record: return None
-    what = {"config": dataclasses.asdict(self.config) | {"checkpoint_seconds": 0}, "augment": dataclasses.asdict(self.augment) if self.augment else None} | self._given()
+    if run_dir() is None or not self.record:
+        return None
+    what = {
+        "config": dataclasses.asdict(self.config) | {"checkpoint_seconds": 0},
+        "augment": dataclasses.asdict(self.augment) if self.augment else None,
+    } | self._given()
     return run_of(run_dir()) / "checkpoints" / f"{self.number}-{fingerprint(what)}"
+
 
 @patch_to(Trainer)
 def _given(self) -> dict[str, str]:
     "What the weights belong to; a fork cannot change it."
     model = self.model
-    return {"network": fingerprint([model.backbone.architecture, model.head_config]), "input": fingerprint(dataclasses.asdict(model.prep)), "data": self.data.fingerprint, "split": self.data.split_fingerprint}
+    return {
+        "network": fingerprint([model.backbone.architecture, model.head_config]),
+        "input": fingerprint(dataclasses.asdict(model.prep)),
+        "data": self.data.fingerprint,
+        "split": self.data.split_fingerprint,
+    }
+
 
 @patch_to(Trainer)
 def _due(self, saved_at: float) -> bool:
     "Whether to save now: it is time, or the run was asked to stop, for which is looked ten times a second."
-    if self.saved.folder is None: return False
+    if self.saved.folder is None:
+        return False
     now = time.time()
-    if now - saved_at >= self.config.checkpoint_seconds: return True
-    if now - self.looked < 0.1: return False
+    if now - saved_at >= self.config.checkpoint_seconds:
+        return True
+    if now - self.looked < 0.1:
+        return False
     self.looked = now
     return stop_asked(run_dir()) is not None
 
@@ -350,13 +601,34 @@ def _due(self, saved_at: float) -> bool:
 @patch_to(Trainer)
 def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> float:
     "Save, leave if the run was asked to stop, and return the time."
-    if self.saved.folder is None: return time.time()
-    if self.shards: self.shards.gather()
-    tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()} | moments(optimizer, self.shards.mine if self.shards else None)
-    if self.average: tensors |= self.average.tensors()
+    if self.saved.folder is None:
+        return time.time()
+    if self.shards:
+        self.shards.gather()
+    tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()} | moments(
+        optimizer, self.shards.mine if self.shards else None
+    )
+    if self.average:
+        tensors |= self.average.tensors()
     tensors |= self.ranks.random_states() | {"loss_sum": loss_sum.reshape(1)}
-    state = {"given": self._given(), "stage": s.name, "epoch": epoch, "step": step, "optimizer": self.config.optimizer, "history": self.history, "best": self.best, "seconds": self.seconds, "threads": torch.get_num_threads(), "precision": dataclasses.asdict(s.precision), "ranks": self.ranks.size, "averaged": self.average.n if self.average else 0, "falls": self.falls, "pieces": self.pieces,
-             "copies": [best_name(b) for b in [self.best] if b] + [start_name(s.name)] * (s.name == "tune" or self.config.on_nan == "rollback")}
+    state = {
+        "given": self._given(),
+        "stage": s.name,
+        "epoch": epoch,
+        "step": step,
+        "optimizer": self.config.optimizer,
+        "history": self.history,
+        "best": self.best,
+        "seconds": self.seconds,
+        "threads": torch.get_num_threads(),
+        "precision": dataclasses.asdict(s.precision),
+        "ranks": self.ranks.size,
+        "averaged": self.average.n if self.average else 0,
+        "falls": self.falls,
+        "pieces": self.pieces,
+        "copies": [best_name(b) for b in [self.best] if b]
+        + [start_name(s.name)] * (s.name == "tune" or self.config.on_nan == "rollback"),
+    }
     name = f"{int(s.name == 'tune')}-{s.name}-{epoch * self.steps + step:08}"
     self.saved.write(name, tensors, state, self.ranks, self.shards.mine if self.shards else None)
     self.ranks.stop_together()
@@ -366,22 +638,31 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
 @patch_to(Trainer)
 def _restore(self, s: Stage, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
     "Epoch, step and summed loss to go on from; the optimiser, the average and random state are set as they were."
-    self.average, self.falls = Average(self.model) if s.name == "tune" and (self.config.ema or self.config.swa) else None, saved.get("falls", 0)
+    self.average, self.falls = (
+        Average(self.model) if s.name == "tune" and (self.config.ema or self.config.swa) else None,
+        saved.get("falls", 0),
+    )
     self.pieces = saved.get("pieces", self.pieces)
     if not saved:
         self.ranks.seed(self.config.seed, "stage", *[h["stage"] for h in self.history])
         return 0, 0, torch.zeros((), device=self.device)
     tensors = saved["tensors"]
-    if self.average: self.average.load(tensors, saved)
-    if saved["optimizer"] == self.config.optimizer: set_moments(optimizer, tensors)  # a fork may have chosen another
-    self.ranks.set_random(tensors, self.config.seed, "stage", saved["stage"], saved["epoch"], saved["step"])
+    if self.average:
+        self.average.load(tensors, saved)
+    if saved["optimizer"] == self.config.optimizer:
+        set_moments(optimizer, tensors)  # a fork may have chosen another
+    self.ranks.set_random(
+        tensors, self.config.seed, "stage", saved["stage"], saved["epoch"], saved["step"]
+    )
     return saved["epoch"], saved["step"], tensors["loss_sum"].reshape(()).to(self.device)
+
 
 @patch_to(Trainer)
 def _keep_best(self, record: dict) -> None:
     "Remember the weights if this epoch is the best so far: of least loss, or of fewest wrong characters, of which the loss of a transcription tells little."
     by = "valid_character_error" if self.model.task.kind == "transcription" else "valid_loss"
-    if self.config.keep == "last" or by not in record or record[by] >= self.best.get(by, math.inf): return
+    if self.config.keep == "last" or by not in record or record[by] >= self.best.get(by, math.inf):
+        return
     self.best = {"index": len(self.history) - 1, **record}
     self.saved.keep(best_name(self.best), merged_state(self.model), self._untrained())
 
@@ -451,83 +732,136 @@ def _prepare(self) -> None:
     "What all stages need: the ranks, the targets and the loss."
     c = self.config
     self.ranks = join_ranks(self.device)
-    self.model.ranks = self.ranks if self.ranks.size > 1 else None  # which then share its predictions out too
-    if c.contrast_epochs and self.ranks.size > 1: raise UsageError(f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set only its own part of a batch against each other; train in one process, without torchrun")
+    self.model.ranks = (
+        self.ranks if self.ranks.size > 1 else None
+    )  # which then share its predictions out too
+    if c.contrast_epochs and self.ranks.size > 1:
+        raise UsageError(
+            f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set only its own part of a batch against each other; train in one process, without torchrun"
+        )
     check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
     self._aim()
-    self.answers = teacher_answers(self.teacher, self.data, self.device) if self.teacher is not None else None
+    self.answers = (
+        teacher_answers(self.teacher, self.data, self.device) if self.teacher is not None else None
+    )
+
 
 @patch_to(Trainer)
 def _aim(self) -> None:
     "What is learned: the targets on the device, and the loss."
     c, model = self.config, self.model.to(self.device)
     self.targets = model.targets(self.data).to(self.device)
-    self.loss_of = class_weighted(LOSSES[_loss_of(model, c.loss)], c.class_weights, model.task, self.data.train.labels)
+    self.loss_of = class_weighted(
+        LOSSES[_loss_of(model, c.loss)], c.class_weights, model.task, self.data.train.labels
+    )
 
 # %% ../../nbs/training/11_trainer.ipynb #d776e934
 @patch_to(Trainer)
 def _run_stage(self, name: str, saved: dict) -> None:
     "One stage, from its start or from what was saved of it."
     c, self.began, before = self.config, time.time(), self.seconds.get(name, 0)
-    if name == "tune" and not saved: self._load_best()
-    if not saved: self.best = {}
-    if not saved and (name == "tune" or c.on_nan == "rollback"): self.saved.keep(start_name(name), self.model.state_dict(), self._untrained())
-    if name == "tune" and not saved: self._adapt()
+    if name == "tune" and not saved:
+        self._load_best()
+    if not saved:
+        self.best = {}
+    if not saved and (name == "tune" or c.on_nan == "rollback"):
+        self.saved.keep(start_name(name), self.model.state_dict(), self._untrained())
+    if name == "tune" and not saved:
+        self._adapt()
     self.precision = Precision(**saved["precision"]) if saved else None
-    if not saved or saved["epoch"] < {"contrast": c.contrast_epochs, "head": c.head_epochs, "tune": c.epochs}[name]:
+    if (
+        not saved
+        or saved["epoch"]
+        < {"contrast": c.contrast_epochs, "head": c.head_epochs, "tune": c.epochs}[name]
+    ):
         stage = self._stage(name, self.precision)
         self.precision = stage.precision
-        if self.record: note(**{f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"})
-        if self.record and stage.lengths is not None and len(self.data.train) >= c.batch_size: note(padding=self._padding(stage))
+        if self.record:
+            note(
+                **{
+                    f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"
+                }
+            )
+        if self.record and stage.lengths is not None and len(self.data.train) >= c.batch_size:
+            note(padding=self._padding(stage))
         self.ranks.spread(self.model.state_dict())
-        if c.shard and name == "tune" and self.ranks.size > 1: self.shards = Shards(self.model, self.ranks); stage = dataclasses.replace(stage, forward=self.shards.net)
-        with self.ranks.watched(): self._loop(stage, saved)
+        if c.shard and name == "tune" and self.ranks.size > 1:
+            self.shards = Shards(self.model, self.ranks)
+            stage = dataclasses.replace(stage, forward=self.shards.net)
+        with self.ranks.watched():
+            self._loop(stage, saved)
         self.shards = None
-    elif name == "tune" and (c.ema or c.swa): self.average = Average(self.model).load(saved["tensors"], saved)
-    if name == "tune": self._settle()
+    elif name == "tune" and (c.ema or c.swa):
+        self.average = Average(self.model).load(saved["tensors"], saved)
+    if name == "tune":
+        self._settle()
     self.seconds[name] = round(before + time.time() - self.began, 2)
+
 
 @patch_to(Trainer)
 def _stage(self, name: str, precision: Precision | None = None) -> Stage:
-    return {"contrast": _contrast_stage, "head": _head_stage, "tune": _tune_stage}[name](self, precision)
+    return {"contrast": _contrast_stage, "head": _head_stage, "tune": _tune_stage}[name](
+        self, precision
+    )
 
 # %% ../../nbs/training/11_trainer.ipynb #94ba18ba
 @patch_to(Trainer)
 def _adapt(self) -> None:
     "Put adapters into the layers that are trained, where they were asked for."
     c = self.config
-    if not c.lora: return
+    if not c.lora:
+        return
     add_adapters(self.model, c.lora, c.dora, self._lowest(), c.seed)
-    trained, all_ = (sum(p.numel() for p in self.model.parameters() if p.requires_grad or every) for every in (False, True))
-    if self.record: note(adapters=f"{'DoRA' if c.dora else 'LoRA'} of rank {c.lora}: {trained:,} of {all_:,} weights are trained ({trained / all_:.1%})")
+    trained, all_ = (
+        sum(p.numel() for p in self.model.parameters() if p.requires_grad or every)
+        for every in (False, True)
+    )
+    if self.record:
+        note(
+            adapters=f"{'DoRA' if c.dora else 'LoRA'} of rank {c.lora}: {trained:,} of {all_:,} weights are trained ({trained / all_:.1%})"
+        )
+
 
 @patch_to(Trainer)
 def _settle(self) -> None:
     "The network as it is after tuning: the average in its place, adapters merged, part of the way back."
     averaged = bool(self.average and self.average.n)
-    if averaged: self.average.wear()
+    if averaged:
+        self.average.wear()
     self.average = None
     merge_adapters(self.model)
-    if averaged and self.config.swa: self._validated("average")
-    if self.config.blend < 1: self._blend()
+    if averaged and self.config.swa:
+        self._validated("average")
+    if self.config.blend < 1:
+        self._blend()
 
 # %% ../../nbs/training/11_trainer.ipynb #caf937a6
 @patch_to(Trainer)
 def _found(self) -> dict:
     "The state to go on from, with the weights in the model; empty for a training that starts."
-    if (folder := self.saved.folder) is None: return {}
+    if (folder := self.saved.folder) is None:
+        return {}
     forked = folder.with_name(f"{self.number}-fork")
     if forked.is_dir() and not folder.exists():
-        check_fork(read_json(Checkpoints(forked).all()[-1] / "state.json"), self._given(), self.config.epochs)
+        check_fork(
+            read_json(Checkpoints(forked).all()[-1] / "state.json"),
+            self._given(),
+            self.config.epochs,
+        )
         os.replace(forked, folder)
     return self._taken(self.saved.newest())
+
 
 @patch_to(Trainer)
 def _taken(self, saved: dict) -> dict:
     "What was saved, with its weights in the model."
-    if not saved: return saved
-    if any(".lora_" in k for k in saved["tensors"]): self._adapt()
-    self.model.load_state_dict({k.removeprefix("model."): v for k, v in saved["tensors"].items() if k.startswith("model.")})
+    if not saved:
+        return saved
+    if any(".lora_" in k for k in saved["tensors"]):
+        self._adapt()
+    self.model.load_state_dict(
+        {k.removeprefix("model."): v for k, v in saved["tensors"].items() if k.startswith("model.")}
+    )
     self.history, self.best, self.seconds = saved["history"], saved["best"], saved["seconds"]
     emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
     return saved
@@ -537,20 +871,35 @@ def _taken(self, saved: dict) -> dict:
 def _blend(self) -> None:
     "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
     start, share = self.saved.kept("start"), self.config.blend
-    self.model.load_state_dict({k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v for k, v in self.model.state_dict().items()})
+    self.model.load_state_dict(
+        {
+            k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v
+            for k, v in self.model.state_dict().items()
+        }
+    )
     self._validated("blend")
+
 
 @patch_to(Trainer)
 def _validated(self, name: str) -> None:
     "Validate the weights as one more epoch, and keep them if they are the best."
-    figures = validated(self.model, self.data, Stage(name, 1, 0.0, 0.0, None, None, None, self.precision, rows=self._rows()), self.loss_of, self.targets, self.metric)
+    figures = validated(
+        self.model,
+        self.data,
+        Stage(name, 1, 0.0, 0.0, None, None, None, self.precision, rows=self._rows()),
+        self.loss_of,
+        self.targets,
+        self.metric,
+    )
     self.history.append({"stage": name, "epoch": 1} | self.ranks.from_first(lambda: figures))
     self._keep_best(self.history[-1])
+
 
 @patch_to(Trainer)
 def _load_best(self) -> None:
     "Put the kept epoch's weights into the model; without validation rows these are the last."
-    if self.best: self.model.load_state_dict(self.saved.kept(best_name(self.best)))
+    if self.best:
+        self.model.load_state_dict(self.saved.kept(best_name(self.best)))
 
 # %% ../../nbs/training/11_trainer.ipynb #a34b0ce5
 @patch_to(Trainer)

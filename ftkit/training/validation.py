@@ -12,14 +12,17 @@ import numpy as np
 import torch
 
 from ..core import UsageError
-from ..models.model import Model, joined
 from ..metrics.scores import SCORES, headline, score
+from ..metrics.transcripts import error_rates
+from ..models.model import Model, joined
 from ..runfolder import emit
 from .stages import Stage
-from ..metrics.transcripts import error_rates
 
 # %% ../../nbs/training/10_validation.ipynb #79ec568b
-SCORES["transcription"] = lambda y, p, classes, n_boot, seed: error_rates(list(y), list(p), n_boot=n_boot, seed=seed)  # without capitals and punctuation
+SCORES["transcription"] = lambda y, p, classes, n_boot, seed: error_rates(
+    list(y), list(p), n_boot=n_boot, seed=seed
+)  # without capitals and punctuation
+
 
 def validated(
     model: Model,
@@ -31,58 +34,125 @@ def validated(
 ) -> dict:  # valid_loss, valid_accuracy or another headline, the metric by its name; empty without validation rows
     "Figures of the validation rows."
     ids, kind = data.valid.ids, model.task.kind
-    if not len(ids) or s.name == "contrast": return {}
-    if kind == "transcription": return _of_texts(model, data, s, loss_of, targets)
+    if not len(ids) or s.name == "contrast":
+        return {}
+    if kind == "transcription":
+        return _of_texts(model, data, s, loss_of, targets)
     if s.name == "head":
         model.eval()
-        with torch.inference_mode(): out = joined([model.decide(s.inputs(i, None)).float().cpu() for i in np.array_split(ids, math.ceil(len(ids) / 4096))])
-    else: out = model.outputs(data.valid, "validate", s.precision if model.task.modality != "image" else None, s.rows)
-    if not out.isfinite().all(): emit("note", text=f"what the network says of the validation rows is no number: this epoch of {s.name} is not kept"); return {}
+        with torch.inference_mode():
+            out = joined(
+                [
+                    model.decide(s.inputs(i, None)).float().cpu()
+                    for i in np.array_split(ids, math.ceil(len(ids) / 4096))
+                ]
+            )
+    else:
+        out = model.outputs(
+            data.valid, "validate", s.precision if model.task.modality != "image" else None, s.rows
+        )
+    if not out.isfinite().all():
+        emit(
+            "note",
+            text=f"what the network says of the validation rows is no number: this epoch of {s.name} is not kept",
+        )
+        return {}
     p, (name, _) = model.told(out), headline(kind)
-    own = {f"valid_{getattr(metric, '__name__', 'metric')}": _number(metric, metric(data.labels[ids], p))} if metric else {}
-    return {"valid_loss": loss_of(out, targets[ids].cpu(), 0.0).mean().item(), f"valid_{name}": score(kind, data.labels[ids], p, model.task.classes, n_boot=0)[name].value} | own
+    own = (
+        {
+            f"valid_{getattr(metric, '__name__', 'metric')}": _number(
+                metric, metric(data.labels[ids], p)
+            )
+        }
+        if metric
+        else {}
+    )
+    return {
+        "valid_loss": loss_of(out, targets[ids].cpu(), 0.0).mean().item(),
+        f"valid_{name}": score(kind, data.labels[ids], p, model.task.classes, n_boot=0)[name].value,
+    } | own
 
 # %% ../../nbs/training/10_validation.ipynb #28f27fb4
 def _number(metric, value) -> float:
     "What a metric of the user's own gave."
-    try: return float(value)
-    except (TypeError, ValueError): raise UsageError(f"the metric {getattr(metric, '__name__', 'metric')} gave {type(value).__name__}; it must give one number, from labels (N,…) and predictions (N,…)") from None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"the metric {getattr(metric, '__name__', 'metric')} gave {type(value).__name__}; it must give one number, from labels (N,…) and predictions (N,…)"
+        ) from None
 
 # %% ../../nbs/training/10_validation.ipynb #afa2f4cc
 def _of_texts(model: Model, data, s: Stage, loss_of, targets: torch.Tensor) -> dict:
     "The same for transcriptions; a decoder's loss on given texts says little of what it writes, and is left out."
     ids, loss = data.valid.ids, {}
     texts = np.empty(len(ids), object)
-    if model.writes: texts = model.written(data.valid, "validate", *([None, s.rows] if s.name == "head" else [s.rows]))
+    if model.writes:
+        texts = model.written(
+            data.valid, "validate", *([None, s.rows] if s.name == "head" else [s.rows])
+        )
     else:
         loss["valid_loss"] = 0.0
         for at, out in _blocks(model, data, s):
             texts[at] = model.told(out)
             loss["valid_loss"] += loss_of(out, targets[ids[at]].cpu(), 0.0).sum().item() / len(ids)
-    return loss | {"valid_character_error": score("transcription", data.labels[ids], texts, model.task.classes, n_boot=0)["character_error"].value}
+    return loss | {
+        "valid_character_error": score(
+            "transcription", data.labels[ids], texts, model.task.classes, n_boot=0
+        )["character_error"].value
+    }
+
 
 def _blocks(model: Model, data, s: Stage):
     "Positions and outputs of some validation rows at a time."
     ids = data.valid.ids
-    if s.name != "head": yield from model.blocks(data.valid, "validate", s.precision, s.rows); return
+    if s.name != "head":
+        yield from model.blocks(data.valid, "validate", s.precision, s.rows)
+        return
     model.eval()
     order = np.argsort(s.lengths[ids], kind="stable")
     with torch.inference_mode():
-        for at in np.array_split(order, math.ceil(len(ids) / 32)): yield at, model.decide(s.inputs(ids[at], None)).float().cpu()
+        for at in np.array_split(order, math.ceil(len(ids) / 32)):
+            yield at, model.decide(s.inputs(ids[at], None)).float().cpu()
 
 # %% ../../nbs/training/10_validation.ipynb #9909103e
 def choose_stage(t) -> None:  # t: the Trainer, with the best weights of the tuning
     "Go back to the head alone where its loss on the validation rows was less by more than one standard error of the paired differences; of a transcription, where fewer characters were wrong; and where the tuning left nothing of use."
     by = "valid_character_error" if t.model.task.kind == "transcription" else "valid_loss"
-    head = min(({"index": i, **h} for i, h in enumerate(t.history) if h["stage"] == "head" and by in h), key=lambda h: h[by], default=None)
-    if t.config.keep == "last" or head is None or t.best.get("stage") == "head" or head[by] >= t.best.get(by, math.inf): return
+    head = min(
+        ({"index": i, **h} for i, h in enumerate(t.history) if h["stage"] == "head" and by in h),
+        key=lambda h: h[by],
+        default=None,
+    )
+    if (
+        t.config.keep == "last"
+        or head is None
+        or t.best.get("stage") == "head"
+        or head[by] >= t.best.get(by, math.inf)
+    ):
+        return
+
     def losses():
-        out = t.model.outputs(t.data.valid, "validate", t.precision if t.model.task.modality != "image" else None, t._rows())
+        out = t.model.outputs(
+            t.data.valid,
+            "validate",
+            t.precision if t.model.task.modality != "image" else None,
+            t._rows(),
+        )
         return t.loss_of(out, t.targets[t.data.valid.ids].cpu(), 0.0).double()
+
     tuned = losses() if t.best and by == "valid_loss" else None
     t.model.load_state_dict(t.saved.kept("start"))
     worse = None if tuned is None else tuned - losses()
-    if not t.ranks.from_first(lambda: worse is None or bool(worse.mean() > worse.std(correction=len(worse) > 1) / math.sqrt(len(worse)))): return t._load_best()
+    if not t.ranks.from_first(
+        lambda: (
+            worse is None
+            or bool(worse.mean() > worse.std(correction=len(worse) > 1) / math.sqrt(len(worse)))
+        )
+    ):
+        return t._load_best()
     told = f"the head alone was better on the validation rows than after tuning ({by.removeprefix('valid_').replace('_', ' ')} {head[by]:.3g}, tuned {t.best.get(by, math.nan):.3g}), and is kept"
     t.best = head
-    if t.record: t.model.notes.append(told); emit("note", text=told)
+    if t.record:
+        t.model.notes.append(told)
+        emit("note", text=told)

@@ -1,0 +1,1 @@
+"One run: started, watched, resumed, compared and reported."
