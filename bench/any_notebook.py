@@ -68,7 +68,10 @@ def why_they_differ(notebook: Path, papermill: bool, ftkit: bool) -> str:
         return ""
     text = notebook.read_text(encoding="utf-8", errors="replace")
     if papermill and ("sys.exit" in text or "SystemExit" in text):
-        return "a cell ends the program by itself: papermill counts the exit code 0 as a good end, here the cells after it never ran, which is a failure"
+        return (
+            "a cell ends the program by itself: papermill counts the exit code 0 as a good end,"
+            " here the cells after it never ran, which is a failure"
+        )
     return "unexplained"
 
 
@@ -96,7 +99,8 @@ def main() -> None:
         )
         shutil.rmtree(folder, ignore_errors=True)
         print(
-            f"{rows[-1]['notebook']:<40} papermill {'completes' if theirs else 'fails':<10} ftkit {'completes' if ours else 'fails':<10} {rows[-1]['why']}",
+            f"{rows[-1]['notebook']:<40} papermill {'completes' if theirs else 'fails':<10} ftkit"
+            f" {'completes' if ours else 'fails':<10} {rows[-1]['why']}",
             flush=True,
         )
         if not theirs or not ours:
@@ -104,7 +108,8 @@ def main() -> None:
     counts = {name: sum(r[name] for r in rows) for name in ("papermill", "ftkit")}
     unexplained = [r["notebook"] for r in rows if r["why"] == "unexplained"]
     print(
-        f"{len(rows)} notebooks: {counts['papermill']} complete with papermill, {counts['ftkit']} with ftkit; differences without a reason: {', '.join(unexplained) or 'none'}"
+        f"{len(rows)} notebooks: {counts['papermill']} complete with papermill, {counts['ftkit']}"
+        f" with ftkit; differences without a reason: {', '.join(unexplained) or 'none'}"
     )
     if "--json" in sys.argv:
         print(json.dumps(rows, indent=1))

@@ -1,6 +1,7 @@
 """Many runs three ways: python bench/batch.py [RUNS]
 
-The first RUNS (default 60, all) of a grid of 3 rates × 4 label smoothings × 5 seeds of the image template on `digits`, the body frozen, its features in the cache, one thread a run: `ftkit batch` with 2 jobs, one `ftkit run` after the other, and a plain loop of papermill over the same notebook, in rounds: the 12 runs of a seed each way. The share of a kernel's start is what notebooks that do nothing take."""
+The first RUNS (default 60, all) of a grid of 3 rates × 4 label smoothings × 5 seeds of the image template on `digits`, the body frozen, its features in the cache, one thread a run: `ftkit batch` with 2 jobs, one `ftkit run` after the other, and a plain loop of papermill over the same notebook, in rounds: the 12 runs of a seed each way. The share of a kernel's start is what notebooks that do nothing take.
+"""
 
 import itertools
 import json
@@ -48,7 +49,8 @@ def words(row):
 
 
 def execute(command, runs):
-    "Seconds that a command takes with a runs folder of its own, and seconds of CPU of all its processes."
+    """Seconds that a command takes with a runs folder of its own, and seconds of CPU of all its
+    processes."""
     began, spent = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, *command],
@@ -65,18 +67,25 @@ def execute(command, runs):
     )
 
 
-singly = "import json, subprocess, sys\nfor words in json.loads(sys.argv[1]): subprocess.run([sys.executable, '-m', 'ftkit', 'run', 'image', '--threads', '1', *words], check=True, capture_output=True)"
-papermill = "import json, sys, papermill\nfor i, row in enumerate(open(sys.argv[1])): papermill.execute_notebook(sys.argv[2], f'{sys.argv[3]}/{i}.ipynb', json.loads(row), progress_bar=False)"
+singly = (
+    "import json, subprocess, sys\nfor words in json.loads(sys.argv[1]):"
+    " subprocess.run([sys.executable, '-m', 'ftkit', 'run', 'image', '--threads', '1', *words],"
+    " check=True, capture_output=True)"
+)
+papermill = (
+    "import json, sys, papermill\nfor i, row in enumerate(open(sys.argv[1])):"
+    " papermill.execute_notebook(sys.argv[2], f'{sys.argv[3]}/{i}.ipynb', json.loads(row),"
+    " progress_bar=False)"
+)
 for seed in grid["seed"]:
     execute(["-c", singly, json.dumps([words(rows[0] | {"seed": seed})])], "before")
 print(
-    f"{len(rows)} runs with their features in the cache, {len(grid['seed'])} rounds of the three ways; seconds (CPU seconds)",
+    f"{len(rows)} runs with their features in the cache, {len(grid['seed'])} rounds of the three"
+    " ways; seconds (CPU seconds)",
     flush=True,
 )
-ways, rounds = (
-    ("ftkit batch, 2 at a time", "one ftkit run after the other", "a plain loop of papermill"),
-    [],
-)
+ways = ("ftkit batch, 2 at a time", "one ftkit run after the other", "a plain loop of papermill")
+rounds = []
 for seed in grid["seed"]:
     some, table = [r for r in rows if r["seed"] == seed], home / f"{seed}.jsonl"
     if not some:
@@ -111,10 +120,14 @@ for seed in grid["seed"]:
 pool, single, plain = (sum(r[k][0] for r in rounds) for k in range(3))
 for k, way in enumerate(ways):
     print(
-        f"{way}: {sum(r[k][0] for r in rounds):.1f} s, {sum(r[k][0] for r in rounds) / len(rows):.2f} s a run, {sum(r[k][1] for r in rounds) / len(rows):.2f} s of CPU"
+        f"{way}: {sum(r[k][0] for r in rounds):.1f} s,"
+        f" {sum(r[k][0] for r in rounds) / len(rows):.2f} s a run,"
+        f" {sum(r[k][1] for r in rounds) / len(rows):.2f} s of CPU"
     )
 print(
-    f"the batch is {single / pool:.2f} times as fast as single runs (rounds: {', '.join(f'{r[1][0] / r[0][0]:.2f}' for r in rounds)}), and {plain / pool:.2f} times as fast as papermill's loop ({', '.join(f'{r[2][0] / r[0][0]:.2f}' for r in rounds)})"
+    f"the batch is {single / pool:.2f} times as fast as single runs (rounds:"
+    f" {', '.join(f'{r[1][0] / r[0][0]:.2f}' for r in rounds)}), and {plain / pool:.2f} times as"
+    f" fast as papermill's loop ({', '.join(f'{r[2][0] / r[0][0]:.2f}' for r in rounds)})"
 )
 
 cell = {
@@ -152,5 +165,7 @@ nothing = execute(
 )[0]
 runs = [json.loads(p.read_text()) for p in (home / "pool").glob("2*/run.json")]
 print(
-    f"a run takes {statistics.median(r['ended'] - r['started'] for r in runs):.2f} s (median) beside another; notebooks that do nothing take {nothing / len(rows):.2f} s each, {nothing / pool:.0%} of the batch"
+    f"a run takes {statistics.median(r['ended'] - r['started'] for r in runs):.2f} s (median)"
+    f" beside another; notebooks that do nothing take {nothing / len(rows):.2f} s each,"
+    f" {nothing / pool:.0%} of the batch"
 )

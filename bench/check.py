@@ -3,7 +3,8 @@
 Texts: halves of two sentences of `movie` with the same label, a third of their words replaced; one in twenty is a small change of another. Pictures: `stamps` turned, cut, stretched and
 covered with noise, JPEG files of 96 to 320 pixels; one in twenty is another saved again. Each check runs in a process of its own, with an empty cache but for the samples; with
 features it runs behind --fast, whose near-copies and decoded pictures it finds in the cache. Wall and CPU seconds and the largest
-memory are the process's; "own" memory is without the pages of mapped files (decoded pictures), which the system takes back when it needs them."""
+memory are the process's; "own" memory is without the pages of mapped files (decoded pictures), which the system takes back when it needs them.
+"""
 
 import argparse
 import contextlib
@@ -62,14 +63,12 @@ def pictures(folder: Path, n: int) -> Path:
             image, (_, label) = Image.open(folder / rows[j := int(rng.integers(k))][0]), rows[j]
         else:
             i = int(rng.integers(len(data)))
-            image, label = (
-                own[i].rotate(
-                    float(rng.uniform(0, 360)),
-                    expand=True,
-                    fillcolor=tuple(rng.integers(0, 256, 3).tolist()),
-                ),
-                data.task.classes[data.labels[i]],
+            image = own[i].rotate(
+                float(rng.uniform(0, 360)),
+                expand=True,
+                fillcolor=tuple(rng.integers(0, 256, 3).tolist()),
             )
+            label = data.task.classes[data.labels[i]]
             w, h = image.size
             left, top = rng.uniform(0, 0.3, 2) * (w, h)
             image = image.crop((left, top, left + 0.7 * w, top + 0.7 * h)).resize(

@@ -63,13 +63,11 @@ class Rows:
     "Rows as the others read them: normalised pictures and labels."
 
     def __init__(self, x, y, ids, prep):
-        self.x, self.y, self.ids, self.mean, self.std = (
-            x,
-            y,
-            ids,
-            np.float32(prep.mean).reshape(3, 1, 1) * 255,
-            np.float32(prep.std).reshape(3, 1, 1) * 255,
-        )
+        self.x = x
+        self.y = y
+        self.ids = ids
+        self.mean = np.float32(prep.mean).reshape(3, 1, 1) * 255
+        self.std = np.float32(prep.std).reshape(3, 1, 1) * 255
 
     def __len__(self):
         return len(self.ids)
@@ -170,10 +168,8 @@ def by_plain(data, x, seed, head):
             order = torch.randperm(len(train)).tolist()
             for k in range(steps):
                 rows = [train[i] for i in order[k * 32 : (k + 1) * 32]]
-                xb, yb = (
-                    torch.stack([r[0] for r in rows]).contiguous(memory_format=torch.channels_last),
-                    torch.tensor([r[1] for r in rows]),
-                )
+                xb = torch.stack([r[0] for r in rows]).contiguous(memory_format=torch.channels_last)
+                yb = torch.tensor([r[1] for r in rows])
                 with torch.autocast("cpu", torch.bfloat16):
                     out = net(xb)
                 loss = torch.nn.functional.cross_entropy(out.float(), yb, label_smoothing=0.1)
@@ -207,19 +203,18 @@ def by_trainer(data, x, seed, head, best):
             "labels": torch.tensor([r[1] for r in rows]),
         }
 
-    options = (
-        dict(
+    if best:
+        options = dict(
             bf16=torch.ops.mkldnn._is_mkldnn_bf16_supported(),
             per_device_train_batch_size=32,
             learning_rate=1e-2 if head else 1e-3,
             lr_scheduler_type="cosine",
             warmup_steps=0.1,
         )
-        if best
-        else dict(learning_rate=1e-2)
-        if head
-        else {}
-    )
+    elif head:
+        options = dict(learning_rate=1e-2)
+    else:
+        options = {}
     with tempfile.TemporaryDirectory() as d, Clock() as clock:
         if head:
             net[0].requires_grad_(False)
@@ -241,7 +236,10 @@ def by_trainer(data, x, seed, head, best):
 def by_fastai(data, x, seed, head):
     import torch
     from fastai.basics import DataLoaders, Learner, params
-    from fastai.callback import progress, schedule  # noqa: F401 they give the Learner no_bar and fine_tune
+    from fastai.callback import (
+        progress,
+        schedule,
+    )  # noqa: F401 they give the Learner no_bar and fine_tune
     from fastai.data.load import DataLoader
 
     net, prep = network(len(data.task.classes), seed)
@@ -357,10 +355,8 @@ def folds(seed):
     data.pixels(SIZE, background=data.background)
     shutil.rmtree(cache_folder("features"), ignore_errors=True)
     draws = np.random.default_rng(seed)
-    trials, best = (
-        [(10 ** draws.uniform(-3, -1), 10 ** draws.uniform(-2, 1)) for _ in range(20)],
-        [],
-    )
+    trials = [(10 ** draws.uniform(-3, -1), 10 ** draws.uniform(-2, 1)) for _ in range(20)]
+    best = []
     with Clock() as clock:
         for rate, decay in trials:
             hits = np.zeros(len(data))
@@ -434,12 +430,10 @@ def overhead(rounds=7):
 
     def tensors():
         m = as_model(Nothing(), data)
-        x, y, net, ids = (
-            torch.from_numpy(m.backbone.inputs(data).x),
-            torch.from_numpy(data.labels),
-            m.backbone.body,
-            torch.from_numpy(data.train.ids),
-        )
+        x = torch.from_numpy(m.backbone.inputs(data).x)
+        y = torch.from_numpy(data.labels)
+        net = m.backbone.body
+        ids = torch.from_numpy(data.train.ids)
         opt, steps = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=True), len(ids) // 32
         with Clock() as c:
             for _ in range(epochs):
@@ -517,7 +511,10 @@ if __name__ == "__main__":
         "--sides",
         nargs="*",
         default=None,
-        help="of pictures also with a number of passes, as trainer:24: how long does one need to be as good as another?",
+        help=(
+            "of pictures also with a number of passes, as trainer:24: how long does one need to be"
+            " as good as another?"
+        ),
     )
     ask.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     ask.add_argument("--size", type=int, default=SIZE, help="pixels a side of pictures")
@@ -594,7 +591,8 @@ if __name__ == "__main__":
     from ftkit.metrics.scores import bootstrap_mean
 
     print(
-        "\n| side | accuracy (95 % interval over seeds) | wall s | CPU s | peak GB | wall, times ftkit's (seeds) | CPU, times ftkit's |\n|---|---|---|---|---|---|---|"
+        "\n| side | accuracy (95 % interval over seeds) | wall s | CPU s | peak GB | wall, times"
+        " ftkit's (seeds) | CPU, times ftkit's |\n|---|---|---|---|---|---|---|"
     )
     times = {side: 100 if args.what == "folds" and side != "ftkit" else 1 for side in sides}
     mine = [r for r in found if r["side"] == sides[0]][: len(args.seeds)]
@@ -602,5 +600,9 @@ if __name__ == "__main__":
         r = [x for j, x in enumerate(found) if j % len(sides) == k]
         ratio = {t: [b[t] * times[side] / a[t] for a, b in zip(mine, r)] for t in ("wall", "cpu")}
         print(
-            f"| {side} | {bootstrap_mean(np.array([x['accuracy'] for x in r]))} | {np.median([x['wall'] for x in r]):.1f} | {np.median([x['cpu'] for x in r]):.1f} | {np.median([x['peak GB'] for x in r]):.2f} | {np.median(ratio['wall']):.2f} ({min(ratio['wall']):.2f} to {max(ratio['wall']):.2f}) | {np.median(ratio['cpu']):.2f} |"
+            f"| {side} | {bootstrap_mean(np.array([x['accuracy'] for x in r]))} |"
+            f" {np.median([x['wall'] for x in r]):.1f} | {np.median([x['cpu'] for x in r]):.1f} |"
+            f" {np.median([x['peak GB'] for x in r]):.2f} | {np.median(ratio['wall']):.2f}"
+            f" ({min(ratio['wall']):.2f} to {max(ratio['wall']):.2f}) |"
+            f" {np.median(ratio['cpu']):.2f} |"
         )

@@ -1,7 +1,8 @@
 """`--dry-run` against the run itself: python bench/estimates.py [digits movie prompts titanic] [--out FILE]
 
 For each task an empty cache (but for fetched samples), the dry run, then the run with the same parameters; both with two threads.
-Seconds are those of the run's record; of the training those that it notes; memory is the most that the kernel held until the training's end (its record, or for tables what the system counts for its processes)."""
+Seconds are those of the run's record; of the training those that it notes; memory is the most that the kernel held until the training's end (its record, or for tables what the system counts for its processes).
+"""
 
 import argparse
 import json

@@ -235,10 +235,8 @@ def run_vit(args) -> list[dict]:
     data = pictures(n := size * (2 if SMALL else args.steps))
     one = flops(vit(10), torch.randn(1, 3, *[32 if SMALL else 224] * 2))
     device = torch.device("cuda" if CUDA else "cpu")
-    x, y = (
-        torch.from_numpy(np.stack(data.items)).permute(0, 3, 1, 2).contiguous(),
-        torch.from_numpy(data.labels),
-    )
+    x = torch.from_numpy(np.stack(data.items)).permute(0, 3, 1, 2).contiguous()
+    y = torch.from_numpy(data.labels)
 
     def batches():
         for i in torch.randperm(n, device=device).split(size):
@@ -304,10 +302,8 @@ def run_bert(args, shortest: int) -> list[dict]:
     size, epochs = args.batch, args.epochs
     folder = args.folder
     data = texts(n := size * (2 if SMALL else 4 * args.steps), shortest, 128, folder)
-    device, tokenizer = (
-        torch.device("cuda" if CUDA else "cpu"),
-        AutoTokenizer.from_pretrained(folder),
-    )
+    device = torch.device("cuda" if CUDA else "cpu")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def net():
         return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)

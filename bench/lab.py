@@ -1,6 +1,7 @@
 """What the panel in JupyterLab costs: python bench/lab.py [RUNS]
 
-A folder of RUNS (default 2,000) finished runs; JupyterLab with the built extension, headless Chromium. Time from the click on the panel's icon to the first row, the page's JavaScript memory before and after, the time until an event of a running run is shown (20 of them), and the CPU time that the open panel takes in the server and in the page while nothing happens (30 s), beside the same with the panel closed."""
+A folder of RUNS (default 2,000) finished runs; JupyterLab with the built extension, headless Chromium. Time from the click on the panel's icon to the first row, the page's JavaScript memory before and after, the time until an event of a running run is shown (20 of them), and the CPU time that the open panel takes in the server and in the page while nothing happens (30 s), beside the same with the panel closed.
+"""
 
 import statistics
 import sys
@@ -78,12 +79,15 @@ with sync_playwright() as p:
     first = time.perf_counter() - began
     page.page.wait_for_timeout(3000)
     print(
-        f"{many} runs: first row {first * 1000:.0f} ms after the click; {page.page.locator('.ftkit-row').count()} rows in the page; JavaScript holds {before:.1f} MB before, {heap(cdp):.1f} MB after"
+        f"{many} runs: first row {first * 1000:.0f} ms after the click;"
+        f" {page.page.locator('.ftkit-row').count()} rows in the page; JavaScript holds"
+        f" {before:.1f} MB before, {heap(cdp):.1f} MB after"
     )
     page.page.locator(".ftkit-list").evaluate("e => e.scrollTop = e.scrollHeight / 2")
     page.page.wait_for_timeout(2000)
     print(
-        f"in the middle: {page.page.locator('.ftkit-row').count()} rows in the page, {heap(cdp):.1f} MB"
+        f"in the middle: {page.page.locator('.ftkit-row').count()} rows in the page,"
+        f" {heap(cdp):.1f} MB"
     )
     page.page.locator(".ftkit-list").evaluate("e => e.scrollTop = 0")
     opened = spent(page, cdp)
@@ -105,7 +109,8 @@ with sync_playwright() as p:
         ).wait_for(timeout=10_000)
         waited.append(time.perf_counter() - began)
     print(
-        f"an event is shown after {statistics.median(waited):.2f} s (median of {len(waited)}; slowest {max(waited):.2f} s)"
+        f"an event is shown after {statistics.median(waited):.2f} s (median of {len(waited)};"
+        f" slowest {max(waited):.2f} s)"
     )
     server.post(f"runs/{run.name}/stop")
     page.close()

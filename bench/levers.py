@@ -2,7 +2,8 @@
 
 Each line is ftkit's training with one lever off, all others as they stand; pictures: EfficientNet-Lite0 on half of `stamps` at 224, 4 passes; texts: MiniLM on 1,000 film sentences, 3 passes, the lower half of the body
 frozen as the template has it. Every fit runs in a process of its own with empty caches (decoded pictures are there), in turn over the sides; seconds are from making the model to the end of its training, validation
-included. Accuracy is of 369 and 2,500 test rows. A lever that is off is replaced by what one would write without it."""
+included. Accuracy is of 369 and 2,500 test rows. A lever that is off is replaced by what one would write without it.
+"""
 
 import os
 
@@ -88,13 +89,11 @@ def without_pixels():
 
     class Decoding:
         def __init__(self, data, size, how):
-            self.data, self.size, self.how, self.shape, self.nbytes = (
-                data,
-                size,
-                how,
-                (len(data), 3, size, size),
-                0,
-            )
+            self.data = data
+            self.size = size
+            self.how = how
+            self.shape = (len(data), 3, size, size)
+            self.nbytes = 0
 
         def __len__(self):
             return len(self.data)
@@ -172,20 +171,16 @@ def fit(kind: str, side: str, seed: int) -> dict:
     for part in ("features", "layers"):
         shutil.rmtree(cache_folder(part), ignore_errors=True)
     if kind == "pictures":
-        data, body, fields = (
-            Data.image("sample:stamps", seed=seed, valid=0.1, test=0.5),
-            dict(backbone="efficientnet_lite0", size=224),
-            {"epochs": 4},
-        )
+        data = Data.image("sample:stamps", seed=seed, valid=0.1, test=0.5)
+        body = dict(backbone="efficientnet_lite0", size=224)
+        fields = {"epochs": 4}
         data.pixels(224, background=data.background)
     else:
-        data, body, fields = (
-            Data.text(
-                "sample:movie", leave_out=("neutral",), limit=3900, valid=0.1, test=0.64, seed=seed
-            ),
-            dict(backbone="all-MiniLM-L6-v2"),
-            {"epochs": 3, "frozen_layers": 3},
+        data = Data.text(
+            "sample:movie", leave_out=("neutral",), limit=3900, valid=0.1, test=0.64, seed=seed
         )
+        body = dict(backbone="all-MiniLM-L6-v2")
+        fields = {"epochs": 3, "frozen_layers": 3}
     change, more = SIDES[kind][side]
     change()
     model = Model(body.pop("backbone"), data.task, seed=seed, **body)
@@ -235,7 +230,8 @@ if __name__ == "__main__":
             )
             print(json.dumps(found[-1]), flush=True)
     print(
-        "\n| off | accuracy | wall s | CPU s | wall, times (seeds) | CPU, times | peak GB |\n|---|---|---|---|---|---|---|"
+        "\n| off | accuracy | wall s | CPU s | wall, times (seeds) | CPU, times | peak GB"
+        " |\n|---|---|---|---|---|---|---|"
     )
 
     def of(side):
@@ -245,5 +241,9 @@ if __name__ == "__main__":
         ratio = {t: [b[t] / a[t] for a, b in zip(of(sides[0]), of(side))] for t in ("wall", "cpu")}
         r = of(side)
         print(
-            f"| {side} | {np.mean([x['accuracy'] for x in r]):.3f} | {np.median([x['wall'] for x in r]):.1f} | {np.median([x['cpu'] for x in r]):.1f} | {np.median(ratio['wall']):.2f} ({min(ratio['wall']):.2f} to {max(ratio['wall']):.2f}) | {np.median(ratio['cpu']):.2f} | {np.median([x['peak GB'] for x in r]):.2f} |"
+            f"| {side} | {np.mean([x['accuracy'] for x in r]):.3f} |"
+            f" {np.median([x['wall'] for x in r]):.1f} | {np.median([x['cpu'] for x in r]):.1f} |"
+            f" {np.median(ratio['wall']):.2f} ({min(ratio['wall']):.2f} to"
+            f" {max(ratio['wall']):.2f}) | {np.median(ratio['cpu']):.2f} |"
+            f" {np.median([x['peak GB'] for x in r]):.2f} |"
         )

@@ -47,7 +47,10 @@ def main() -> None:
     (here / "params.csv").write_text("n\n" + "".join(f"{i}\n" for i in range(1, runs + 1)))
     bare = {"HOME": str(here), "LOGNAME": "me", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}
     bare |= {k: os.environ[k] for k in ("PYTHONPATH",) if k in os.environ}
-    line = f"cd {here} && FTKIT_RUNS={here}/runs {sys.executable} -m ftkit batch mine.ipynb --table params.csv --name nightly-{{date}} --retries 2 >> nightly.log 2>&1"
+    line = (
+        f"cd {here} && FTKIT_RUNS={here}/runs {sys.executable} -m ftkit batch mine.ipynb --table"
+        " params.csv --name nightly-{date} --retries 2 >> nightly.log 2>&1"
+    )
     began = time.monotonic()
     code = subprocess.run(["/bin/sh", "-c", line], env=bare, cwd="/").returncode
     seconds = time.monotonic() - began
@@ -60,17 +63,23 @@ def main() -> None:
     bad = folders[7]
     log = (bad / "log.txt").read_text()
     print(
-        f"exit code {code}, {seconds:.1f} s, {60 * len(ends) / seconds:.0f} runs a minute; {batch.counts()}"
+        f"exit code {code}, {seconds:.1f} s, {60 * len(ends) / seconds:.0f} runs a minute;"
+        f" {batch.counts()}"
     )
     print(
-        f"files: {right} of {runs} runs have their own out.csv; beside the notebook: {(here / 'out.csv').exists()}; listed: {run_files(bad)}"
+        f"files: {right} of {runs} runs have their own out.csv; beside the notebook:"
+        f" {(here / 'out.csv').exists()}; listed: {run_files(bad)}"
     )
     print(f"logs: {logs} of {runs} have what their cell printed")
     print(
-        f"run 7: ends {[e['status'] for e in ends if e['run'] == bad.name]}, resumed {len(read_run(bad)['resumed'])} times; its log has the tries {[k for k in (1, 2, 3) if f'this is try {k} of' in log]} and the tracebacks of {[k for k in (1, 2) if f'AssertionError: try {k} fails' in log]}"
+        f"run 7: ends {[e['status'] for e in ends if e['run'] == bad.name]}, resumed"
+        f" {len(read_run(bad)['resumed'])} times; its log has the tries"
+        f" {[k for k in (1, 2, 3) if f'this is try {k} of' in log]} and the tracebacks of"
+        f" {[k for k in (1, 2) if f'AssertionError: try {k} fails' in log]}"
     )
     print(
-        f"the batch's log: {(here / 'nightly.log').read_text().count('tried again')} lines say that a run is tried again"
+        f"the batch's log: {(here / 'nightly.log').read_text().count('tried again')} lines say that"
+        " a run is tried again"
     )
 
 

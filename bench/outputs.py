@@ -19,12 +19,18 @@ CELLS = {
     "nothing": "pass",
     "a list of 40,000": "print(list(range(40000)))",
     "5 MB in one line": "print('x' * 5_000_000)",
-    "100,000 carriage returns": "import sys\nfor i in range(100_000):\n    sys.stdout.write(f'\\r{i} of 100000'); sys.stdout.flush() if i % 50 == 0 else None",
+    "100,000 carriage returns": (
+        "import sys\nfor i in range(100_000):\n    sys.stdout.write(f'\\r{i} of 100000');"
+        " sys.stdout.flush() if i % 50 == 0 else None"
+    ),
     "20,000 flushed lines": "for i in range(20_000): print(i, flush=True)",
     "1 GB of lines": "line = 'x' * 999\nfor i in range(1_000_000): print(line)",
     "1 GB in one line": "print('x' * 1_000_000_000)",
 }
-HOLD = "\nimport time\nuntil = time.time() + 60\nwhile time.time() < until:\n    try: time.sleep(60)\n    except KeyboardInterrupt: pass"
+HOLD = (
+    "\nimport time\nuntil = time.time() + 60\nwhile time.time() < until:\n    try: time.sleep(60)\n"
+    "    except KeyboardInterrupt: pass"
+)
 
 
 def notebook(folder: pathlib.Path, source: str) -> pathlib.Path:

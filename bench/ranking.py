@@ -1,7 +1,8 @@
 """Ranking of bodies against full fine-tunes: python bench/ranking.py tune [SET…] --out FILE, then python bench/ranking.py rank --out FILE
 
 `tune` fine-tunes each body on each set as the recipe has it (no augmentation) and writes the accuracy on the test rows, a JSON object a line; it goes on where it ended.
-`rank` ranks the same bodies by training and validation rows only, and gives Spearman's and Kendall's rank correlation with these accuracies, for several scores."""
+`rank` ranks the same bodies by training and validation rows only, and gives Spearman's and Kendall's rank correlation with these accuracies, for several scores.
+"""
 
 import argparse
 import json
@@ -176,7 +177,8 @@ def nleep(f, y) -> float:
 
 
 def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) -> dict:
-    "One set: the ranking, its time with an empty cache, and its agreement with the fine-tunes, beside other scores."
+    """One set: the ranking, its time with an empty cache, and its agreement with the fine-tunes,
+    beside other scores."""
     from scipy.stats import kendalltau, spearmanr
     from threadpoolctl import threadpool_limits
 
@@ -214,10 +216,8 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
         print(found, flush=True)
         some, scores = _some(data, ROWS[data.task.modality], 0), {}
         for b, net in bodies.items():
-            f, y = (
-                np.asarray(features(Model(net, data.task, **prep).bind(some).backbone, some)),
-                some.labels,
-            )
+            f = np.asarray(features(Model(net, data.task, **prep).bind(some).backbone, some))
+            y = some.labels
             with threadpool_limits(1):
                 a, loss = logistic(f, y)
                 others = {
@@ -278,7 +278,10 @@ def main() -> None:
         "--seed",
         type=int,
         default=0,
-        help="of the training; the split is always the same, and a body's accuracy is the mean over seeds",
+        help=(
+            "of the training; the split is always the same, and a body's accuracy is the mean over"
+            " seeds"
+        ),
     )
     ask.add_argument(
         "--minutes",

@@ -341,9 +341,11 @@ def ask_fastai(root: Path, folder: str, name: str, ask: str, truth: dict) -> tup
         return of_column(
             y,
             truth,
-            "number"
-            if pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
-            else "classes",
+            (
+                "number"
+                if pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
+                else "classes"
+            ),
         )
     if ask == "time":
         import pandas as pd
@@ -388,10 +390,8 @@ def ask_fastai(root: Path, folder: str, name: str, ask: str, truth: dict) -> tup
     if ask == "later table":
         import pandas as pd
 
-        train, later = (
-            pd.read_csv(path.parent / "train_comma.csv", sep=";"),
-            pd.read_csv(path, sep=";" if "semicolon" in name or name == "same.csv" else ","),
-        )
+        train = pd.read_csv(path.parent / "train_comma.csv", sep=";")
+        later = pd.read_csv(path, sep=";" if "semicolon" in name or name == "same.csv" else ",")
         return (
             "right"
             if near(later["b"].iloc[0], 7.407) and near(train["b"].iloc[0], 7.407)
@@ -472,10 +472,8 @@ def main() -> None:
                 ):
                     word, what = SIDES[side](a.cases, folder, name, ask, truth)
             except Exception as e:
-                word, what = (
-                    ("right" if truth.get("refused") else "refused"),
-                    f"{type(e).__name__}: {str(e).splitlines()[0][:90] if str(e) else ''}",
-                )
+                word = "right" if truth.get("refused") else "refused"
+                what = f"{type(e).__name__}: {str(e).splitlines()[0][:90] if str(e) else ''}"
             held[side].setdefault(folder, Counter())[word] += 1
             print(f"{side:10} {folder[:24]:24} {name:22} {word:8} {what[:110]}", flush=True)
     print()
@@ -486,7 +484,8 @@ def main() -> None:
         whole = sum(c["right"] == c.total() - c["n/a"] for c in asked.values())
         total = sum(folders.values(), Counter())
         print(
-            f"{side:10} folders read wholly right: {whole} of {len(asked)} asked; checks: {dict(total)}"
+            f"{side:10} folders read wholly right: {whole} of {len(asked)} asked; checks:"
+            f" {dict(total)}"
         )
         if a.json:
             a.json.write_text(json.dumps({side: {f: dict(c) for f, c in folders.items()}}))

@@ -1,6 +1,7 @@
 """What runs cost their reader: python bench/runs.py
 
-Delay of an event from a silent cell until a follower has it (100 events); size of a notebook after 3,000 progress steps; `ftkit runs --json` over 5,000 runs."""
+Delay of an event from a silent cell until a follower has it (100 events); size of a notebook after 3,000 progress steps; `ftkit runs --json` over 5,000 runs.
+"""
 
 import json
 import os
@@ -48,7 +49,8 @@ def notebook(name, *sources):
 folder = create_run(
     notebook(
         "silent",
-        "import time\nfrom ftkit.runfolder import emit\nfor i in range(100): emit('tick', i=i, at=time.time()); time.sleep(0.05)",
+        "import time\nfrom ftkit.runfolder import emit\nfor i in range(100): emit('tick', i=i,"
+        " at=time.time()); time.sleep(0.05)",
     )
 )
 process, delays = launch(folder), []
@@ -57,14 +59,19 @@ for e in follow(folder, process):
         delays.append(time.time() - e["at"])
 settle(folder, process)
 print(
-    f"events from a silent cell: {len(delays)}, seen after {statistics.median(delays) * 1000:.0f} ms (median), {max(delays) * 1000:.0f} ms (slowest)"
+    f"events from a silent cell: {len(delays)}, seen after {statistics.median(delays) * 1000:.0f}"
+    f" ms (median), {max(delays) * 1000:.0f} ms (slowest)"
 )
 
-steps = "import time\nfrom ftkit.runfolder import Progress\nbar = Progress('tune', 3000)\nfor i in range(3000): bar.update(i + 1, loss=1 / (i + 1)); time.sleep(0.002)"
+steps = (
+    "import time\nfrom ftkit.runfolder import Progress\nbar = Progress('tune', 3000)\nfor i in"
+    " range(3000): bar.update(i + 1, loss=1 / (i + 1)); time.sleep(0.002)"
+)
 folder = create_run(notebook("steps", steps))
 settle(folder, launch(folder))
 print(
-    f"after 3,000 steps: notebook {(folder / 'notebook.ipynb').stat().st_size / 1000:.1f} kB, events {(folder / 'events.jsonl').stat().st_size / 1000:.1f} kB"
+    f"after 3,000 steps: notebook {(folder / 'notebook.ipynb').stat().st_size / 1000:.1f} kB,"
+    f" events {(folder / 'events.jsonl').stat().st_size / 1000:.1f} kB"
 )
 
 record = json.loads((folder / "run.json").read_text())

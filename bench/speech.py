@@ -234,9 +234,12 @@ if __name__ == "__main__":
             found.append(json.loads(done.stdout.strip().splitlines()[-1]))
             print(json.dumps(found[-1]), flush=True)
     print(
-        "\n| side | seed | character error | word error | passes | wall s | CPU s | wall s a pass | peak GB |\n|---|---|---|---|---|---|---|---|---|"
+        "\n| side | seed | character error | word error | passes | wall s | CPU s | wall s a pass |"
+        " peak GB |\n|---|---|---|---|---|---|---|---|---|"
     )
     for r in found:
         print(
-            f"| {r['side']} | {r['seed']} | {r['character error']} | {r['word error']} | {r['epochs']} | {r['wall']} | {r['cpu']} | {r['wall'] / r['epochs']:.1f} | {r['peak GB']} |"
+            f"| {r['side']} | {r['seed']} | {r['character error']} | {r['word error']} |"
+            f" {r['epochs']} | {r['wall']} | {r['cpu']} | {r['wall'] / r['epochs']:.1f} |"
+            f" {r['peak GB']} |"
         )

@@ -1,7 +1,8 @@
 """Fine-tuning against frozen features on `stamps` (738 pictures, 10 classes), 5-fold out of fold, paired: python bench/stamps.py
 
 Both sides see the same pixels and folds; the frozen side is scikit-learn's logistic regression (C=1) on the features of the untouched body.
-The recipe is the default one with the template's augmentation for photographs. Folds of seed 0 were used while the recipe was sought, folds of seed 2 (the default here) only once it stood; the training seed is 0."""
+The recipe is the default one with the template's augmentation for photographs. Folds of seed 0 were used while the recipe was sought, folds of seed 2 (the default here) only once it stood; the training seed is 0.
+"""
 
 import os
 
@@ -37,7 +38,10 @@ args = ask.parse_args()
 data = Data.image(args.data)
 size = args.size or input_size(224, data.sizes)
 frozen_features = features(load_backbone("efficientnet_lite0"), data, size=size)
-tuned, frozen, rows, seconds = np.zeros(len(data)), np.zeros(len(data)), [], []
+tuned = np.zeros(len(data))
+frozen = np.zeros(len(data))
+rows = []
+seconds = []
 for i, fold in enumerate(data.folds(5, seed=args.split, valid=0)):
     if i not in args.folds:
         continue
@@ -63,11 +67,9 @@ for i, fold in enumerate(data.folds(5, seed=args.split, valid=0)):
     if (
         trainer.saved.copies.get("start") is not None and trainer.config.blend < 1
     ):  # what other shares would have given, for the log
-        share, start, now = (
-            trainer.config.blend,
-            trainer.saved.copies["start"],
-            {k: v.clone() for k, v in model.state_dict().items()},
-        )
+        share = trainer.config.blend
+        start = trainer.saved.copies["start"]
+        now = {k: v.clone() for k, v in model.state_dict().items()}
         full = {
             k: (now[k] - (1 - share) * start[k]) / share if v.dtype.is_floating_point else v
             for k, v in start.items()

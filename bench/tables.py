@@ -2,7 +2,8 @@
 
 ftkit chooses within each training part by folds of its own (compare_models), so its figure is that of the whole procedure, choice included.
 scikit-learn's HistGradientBoosting as it comes; with --other, LightGBM and AutoGluon as they come, in an environment that has them.
-Accuracy (RMSE for diabetes) is the mean over folds, ± its standard error; seconds are of one fold, on two cores."""
+Accuracy (RMSE for diabetes) is the mean over folds, ± its standard error; seconds are of one fold, on two cores.
+"""
 
 import argparse
 import json
@@ -106,9 +107,11 @@ def main() -> None:
             number, label = data.task.kind == "regression", data.task.target
             table = data.items.frame.assign(
                 **{
-                    label: data.labels.astype(float)
-                    if number
-                    else [data.label_text(i) for i in range(len(data))]
+                    label: (
+                        data.labels.astype(float)
+                        if number
+                        else [data.label_text(i) for i in range(len(data))]
+                    )
                 }
             )
             for k, fold in enumerate(data.folds(5, valid=0)):
@@ -184,7 +187,9 @@ def main() -> None:
             values = [v for v, _ in rows]
             if s == sample:
                 print(
-                    f"  {name:<22} {np.mean(values):8.4f} ± {np.std(values, ddof=1) / np.sqrt(len(values)):.4f}   {np.median([t for _, t in rows]):7.2f} s a fold"
+                    f"  {name:<22} {np.mean(values):8.4f} ±"
+                    f" {np.std(values, ddof=1) / np.sqrt(len(values)):.4f}  "
+                    f" {np.median([t for _, t in rows]):7.2f} s a fold"
                 )
 
 

@@ -4,7 +4,8 @@ Every fit runs in a process of its own, one after the other (A B C A B C …), o
 training, without imports and without predicting test rows; ftkit's hold its features, its validation and its choice of weights. Caches are empty for each fit, but for the
 precision probe, which is measured once a machine. Test accuracy is taken after every epoch but the first, with the clock stopped.
 Sides: ftkit (its defaults), trainer (its defaults: float32, batches of 8), trainer-best (bf16 where the processor has it, batches of 32 of like length, the best of four learning rates,
-dev/LOG.md), fastai (its one-cycle and Adam, batches of 32 of like length, rate 1e-4; `pip install fastai`). `--sides ftkit ftkit …` shows the noise of the machine (A–A)."""
+dev/LOG.md), fastai (its one-cycle and Adam, batches of 32 of like length, rate 1e-4; `pip install fastai`). `--sides ftkit ftkit …` shows the noise of the machine (A–A).
+"""
 
 import os
 
@@ -65,7 +66,10 @@ class Clock:
 
 
 def fit_ftkit(seed: int, fields: dict) -> Clock:
-    from transformers import AutoModel, AutoTokenizer  # noqa: F401 the other sides import these before their clock starts
+    from transformers import (
+        AutoModel,
+        AutoTokenizer,
+    )  # noqa: F401 the other sides import these before their clock starts
 
     from ftkit import Model, Trainer
     from ftkit.core import cache_folder
@@ -124,11 +128,9 @@ def fit_trainer(seed: int, best: bool, fields: dict) -> Clock:
 
     folder, data = fetch_sample("all-MiniLM-L6-v2"), rows(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    train, test, collate = (
-        encoded(tokenizer, data, data.train),
-        encoded(tokenizer, data, data.test),
-        DataCollatorWithPadding(tokenizer),
-    )
+    train = encoded(tokenizer, data, data.train)
+    test = encoded(tokenizer, data, data.test)
+    collate = DataCollatorWithPadding(tokenizer)
     clock = Clock()
     torch.manual_seed(seed)
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
@@ -202,7 +204,10 @@ def right(model, test: list[dict], collate) -> float:
 def fit_fastai(seed: int, fields: dict) -> Clock:
     import torch
     from fastai.basics import Callback, DataLoaders, Learner
-    from fastai.callback import progress, schedule  # noqa: F401 they give the Learner no_bar and fit_one_cycle
+    from fastai.callback import (
+        progress,
+        schedule,
+    )  # noqa: F401 they give the Learner no_bar and fit_one_cycle
     from fastai.text.data import SortedDL
     from transformers import (
         AutoModelForSequenceClassification,
@@ -262,13 +267,12 @@ def fit_fastai(seed: int, fields: dict) -> Clock:
 
 
 def one(side: str, seed: int, fields: dict) -> dict:
-    clock = (
-        fit_ftkit(seed, fields)
-        if side == "ftkit"
-        else fit_fastai(seed, fields)
-        if side == "fastai"
-        else fit_trainer(seed, side == "trainer-best", fields)
-    )
+    if side == "ftkit":
+        clock = fit_ftkit(seed, fields)
+    elif side == "fastai":
+        clock = fit_fastai(seed, fields)
+    else:
+        clock = fit_trainer(seed, side == "trainer-best", fields)
     return {
         "side": side,
         "seed": seed,
@@ -282,7 +286,8 @@ def one(side: str, seed: int, fields: dict) -> dict:
 
 
 def reached(found: list[dict], level: float) -> float:
-    "Median seconds until the mean accuracy over seeds is at that level, at the end of an epoch or of the fit."
+    """Median seconds until the mean accuracy over seeds is at that level, at the end of an epoch or
+    of the fit."""
     points = (
         [(f"{k}", [r["curve"][k] for r in found]) for k in range(len(found[0]["curve"]))]
         if len({len(r["curve"]) for r in found}) == 1
@@ -339,16 +344,22 @@ if __name__ == "__main__":
 
     of = {side: [r for r in found if r["side"] == side] for side in args.sides}
     print(
-        "\n| side | accuracy (95 % interval over seeds) | wall s | CPU s | peak GB |\n|---|---|---|---|---|"
+        "\n| side | accuracy (95 % interval over seeds) | wall s | CPU s | peak GB"
+        " |\n|---|---|---|---|---|"
     )
     for side, r in of.items():
         print(
-            f"| {side} | {bootstrap_mean(np.array([x['accuracy'] for x in r]))} | {np.median([x['wall'] for x in r]):.1f} | {np.median([x['cpu'] for x in r]):.1f} | {np.median([x['peak GB'] for x in r]):.2f} |"
+            f"| {side} | {bootstrap_mean(np.array([x['accuracy'] for x in r]))} |"
+            f" {np.median([x['wall'] for x in r]):.1f} | {np.median([x['cpu'] for x in r]):.1f} |"
+            f" {np.median([x['peak GB'] for x in r]):.2f} |"
         )
     for side in args.sides[1:]:
         mine, other = of[args.sides[0]], of[side]
         level = min(np.mean([x["accuracy"] for x in r]) for r in (mine, other)) - 0.005
         pairs = [b["wall"] / a["wall"] for a, b in zip(mine, other)]
         print(
-            f"against {side}: to accuracy {level:.4f} {reached(other, level):.1f} s / {reached(mine, level):.1f} s = {reached(other, level) / reached(mine, level):.2f} times; whole fits {np.median(pairs):.2f} times (seeds {min(pairs):.2f} to {max(pairs):.2f})"
+            f"against {side}: to accuracy {level:.4f} {reached(other, level):.1f} s /"
+            f" {reached(mine, level):.1f} s = {reached(other, level) / reached(mine, level):.2f}"
+            f" times; whole fits {np.median(pairs):.2f} times (seeds {min(pairs):.2f} to"
+            f" {max(pairs):.2f})"
         )

@@ -87,7 +87,9 @@ def main() -> None:
         before, after = ([statistics.median(t) for t in zip(*found[c])] for c in (other, HERE))
         spread = max(t for t, _ in found[other]) / min(t for t, _ in found[other])
         print(
-            f"{what:<6} before {before[0]:6.2f} s ({before[1]:6.2f} CPU)  after {after[0]:6.2f} s ({after[1]:6.2f} CPU)  ratio {after[0] / before[0]:.2f} (CPU {after[1] / before[1]:.2f}); slowest/fastest before {spread:.2f}",
+            f"{what:<6} before {before[0]:6.2f} s ({before[1]:6.2f} CPU)  after {after[0]:6.2f} s"
+            f" ({after[1]:6.2f} CPU)  ratio {after[0] / before[0]:.2f} (CPU"
+            f" {after[1] / before[1]:.2f}); slowest/fastest before {spread:.2f}",
             flush=True,
         )
 

@@ -107,7 +107,8 @@ _SETTINGS = {  # name: (default, help)
     "on_failure": ("", "command that is executed when a run or a batch has failed"),
     "webhook": ("", "address that gets a JSON message when a run or a batch has failed"),
 }
-# name a program, a server, a place outside the folder, or secrets: never from a file beside somebody's data
+# name a program, a server, a place outside the folder, or secrets: never from a file beside
+# somebody's data
 OWN_SETTINGS = ("cache", "cache_limit_gb", "cluster", "environment", "on_failure", "webhook")
 _RANGES = {  # lowest and highest that make sense
     "cache_limit_gb": (0, 1e6),
@@ -159,7 +160,8 @@ def _ini(path: pathlib.Path) -> dict[str, str] | None:
         ini.read_string(text)
     except configparser.Error as e:
         raise UsageError(
-            f"{path} is not a settings file ({str(e).splitlines()[0][:200]}); write one `name = value` a line below [ftkit]"
+            f"{path} is not a settings file ({str(e).splitlines()[0][:200]}); write one `name ="
+            " value` a line below [ftkit]"
         ) from None
     found = dict(ini["ftkit"])
     for name in found:
@@ -173,7 +175,8 @@ def _ini(path: pathlib.Path) -> dict[str, str] | None:
 
 
 def own_settings_file() -> pathlib.Path:
-    "This user's own file: the one that FTKIT_SETTINGS names, or settings.ini in the user's configuration folder."
+    """This user's own file: the one that FTKIT_SETTINGS names, or settings.ini in the user's
+    configuration folder."""
     base = os.environ.get("APPDATA") if os.name == "nt" else os.environ.get("XDG_CONFIG_HOME")
     named = os.environ.get("FTKIT_SETTINGS") or pathlib.Path(
         base or "~/.config", "ftkit", "settings.ini"
@@ -196,7 +199,8 @@ def _is_below(path: str) -> bool:
 def settings(
     folder: str | os.PathLike = ".",  # where the search for settings.ini starts, upwards
 ) -> dict[str, Setting]:
-    "Every setting with its source: environment over the folder's settings.ini over the user's own over default."
+    """Every setting with its source: environment over the folder's settings.ini over the user's own
+    over default."""
     folder, here, beside = pathlib.Path(folder).resolve(), {}, None
     own_file = own_settings_file()
     own = _ini(own_file) or {}
@@ -208,7 +212,10 @@ def settings(
         here = {}
     out = {}
     for name, (default, help) in _SETTINGS.items():
-        env, value, source, ignored = f"FTKIT_{name.upper()}", default, "default", ""
+        env = f"FTKIT_{name.upper()}"
+        value = default
+        source = "default"
+        ignored = ""
         if name in own:
             value, source = _typed(name, own[name], default, str(own_file)), str(own_file)
         if name in here:
@@ -225,16 +232,15 @@ def settings(
             elif given != value:
                 ignored = str(beside)
         if env in os.environ:
-            value, source = (
-                _typed(name, os.environ[env], default, f"the environment ({env})"),
-                f"environment {env}",
-            )
+            value = _typed(name, os.environ[env], default, f"the environment ({env})")
+            source = f"environment {env}"
         out[name] = Setting(name, value, source, help, ignored)
     return out
 
 # %% ../nbs/00_core.ipynb #a281efdd
 def runs_folder() -> pathlib.Path:
-    "Where runs are kept; relative paths count from the settings.ini that names them, else from the working folder."
+    """Where runs are kept; relative paths count from the settings.ini that names them, else from
+    the working folder."""
     s = settings()["runs"]
     base = (
         pathlib.Path(s.source).parent if s.source.endswith("settings.ini") else pathlib.Path.cwd()
@@ -243,7 +249,8 @@ def runs_folder() -> pathlib.Path:
         return (base / pathlib.Path(s.value).expanduser()).resolve()
     except (OSError, RuntimeError) as e:
         raise UsageError(
-            f"setting 'runs' is {s.value[:80]!r} (from {s.source}), which cannot be a folder ({e}); give another one"
+            f"setting 'runs' is {s.value[:80]!r} (from {s.source}), which cannot be a folder ({e});"
+            " give another one"
         ) from None
 
 
@@ -283,7 +290,8 @@ def secret_texts(
     name: str,  # of a parameter
     value,  # also a list or a dict
 ) -> list[str]:
-    "The texts within a value that are secrets, by its name, by keys within it, or as addresses with a password."
+    """The texts within a value that are secrets, by its name, by keys within it, or as addresses
+    with a password."""
     if isinstance(value, str):
         return [value] if value and is_secret(name, value) else []
     if isinstance(value, dict):
@@ -329,7 +337,8 @@ def cache_sizes() -> dict[str, tuple[int, int]]:
 
 def clear_cache(
     limit_gb: float = 0.0,  # keep the newest entries up to this size [GB]
-    spare_seconds: float = 0.0,  # leave what was used in the last so many seconds: another run may be about to read it
+    # leave what was used in the last so many seconds: another run may be about to read it
+    spare_seconds: float = 0.0,
 ) -> int:  # bytes that were freed
     "Remove the entries that were not used for longest until the rest fits; samples stay."
     entries = _entries()
@@ -360,7 +369,8 @@ def splitmix64(
 def counter(
     *keys,  # ints, strings, or one numpy uint64 array among them
 ):
-    "A 64-bit integer (or uint64 array) that depends on all keys and their order, and on nothing else."
+    """A 64-bit integer (or uint64 array) that depends on all keys and their order, and on nothing
+    else."""
     state = 0
     for key in keys:
         if isinstance(key, str):
@@ -409,7 +419,8 @@ def _opened_plain(path: str | os.PathLike) -> int:
 def open_plain(
     path: str | os.PathLike,  # of a stranger, perhaps
 ):
-    "A file to read bytes from; a pipe or a device, which never ends, is an OSError, and so is a folder."
+    """A file to read bytes from; a pipe or a device, which never ends, is an OSError, and so is a
+    folder."""
     return open(_opened_plain(path), "rb")
 
 
@@ -503,14 +514,16 @@ _DECODER = json.JSONDecoder(
 
 
 def no_surrogates(text: str) -> str:
-    "`text` with a replacement character for each half of a surrogate pair, which no file and no terminal takes."
+    """`text` with a replacement character for each half of a surrogate pair, which no file and no
+    terminal takes."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def parse_json(
     text: str | bytes,  # UTF-8
 ):
-    "A value from JSON of a stranger: whatever is wrong with it is a ValueError, and it can be written again."
+    """A value from JSON of a stranger: whatever is wrong with it is a ValueError, and it can be
+    written again."""
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     # a pair of escapes that belong together is one character; the parser joins it
@@ -560,7 +573,8 @@ def _decimals(
     low: float,  # lower end; not finite: no interval is known
     high: float,  # upper end
 ) -> int:
-    "Decimal places at which the half width of the interval has one significant digit; of shares two at least."
+    """Decimal places at which the half width of the interval has one significant digit; of shares
+    two at least."""
     half = (high - low) / 2
     if not (math.isfinite(half) and half > 0):
         size = max((abs(v) for v in (value, low, high) if math.isfinite(v)), default=0.0)
@@ -618,7 +632,8 @@ def how_to_install(
     return "pip install " + " ".join(f'"{r}"' for r in needed)
 
 # %% ../nbs/00_core.ipynb #a97fea6a
-# C0 and C1 but tab and line feed, halves of surrogate pairs, and what turns the direction of writing
+# C0 and C1 but tab and line feed, halves of surrogate pairs, and what turns the direction of
+# writing
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
@@ -637,7 +652,8 @@ def say(
     level: str = "info",  # "info" or "error"
     **facts,  # run, batch, status …: JSON values, for programs
 ) -> None:
-    "A line on standard error, or with the setting `log = json` one JSON object with time (UTC), level, message and facts."
+    """A line on standard error, or with the setting `log = json` one JSON object with time (UTC),
+    level, message and facts."""
     as_json = False
     with contextlib.suppress(UsageError):
         as_json = settings()["log"].value == "json"
@@ -657,7 +673,8 @@ def say(
 
 # %% ../nbs/00_core.ipynb #0a23a55c
 def _flush(path: pathlib.Path) -> None:
-    "Have a file's bytes on the disk before its name is: a machine that loses power must not leave an empty file under a good name."
+    """Have a file's bytes on the disk before its name is: a machine that loses power must not leave
+    an empty file under a good name."""
     if not path.is_file():
         return
     with open(path, "rb+") as f:
@@ -668,7 +685,8 @@ def _flush(path: pathlib.Path) -> None:
 def build_folder(
     final: str | os.PathLike,  # the folder that appears when the block ends without an error
 ):
-    "Yield a temporary folder beside `final` and rename it there at the end; if `final` exists by then, keep that one."
+    """Yield a temporary folder beside `final` and rename it there at the end; if `final` exists by
+    then, keep that one."""
     final = pathlib.Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     part = pathlib.Path(
@@ -694,7 +712,8 @@ def build_folder(
 def in_turn(
     final: str | os.PathLike,  # a folder that several processes may be about to make
 ):
-    "Wait until nobody else makes `final`; whoever enters looks again whether it is there. Does nothing where it is."
+    """Wait until nobody else makes `final`; whoever enters looks again whether it is there. Does
+    nothing where it is."""
     final = pathlib.Path(final)
     lock = None if final.is_dir() else _locked(final.with_name(f".{final.name}.lock"))
     try:
@@ -722,7 +741,8 @@ def _locked(path: pathlib.Path):
             if not told and time.monotonic() - began > 2:
                 told = True
                 say(
-                    f"another process is making {path.name[1:-5][:40]} in {path.parent.name}; waiting for it"
+                    f"another process is making {path.name[1:-5][:40]} in {path.parent.name};"
+                    " waiting for it"
                 )
             time.sleep(0.1)
         except OSError:

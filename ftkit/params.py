@@ -133,7 +133,11 @@ def _read(kind: str | None, text: str):
         if word in _JSON:
             return _JSON[word]
         number = _NUMBER.fullmatch(word)
-        return text if not number else float(word) if number[1] else int(word)
+        if not number:
+            return text
+        if number[1]:
+            return float(word)
+        return int(word)
     except (KeyError, ValueError):
         raise _Refused(_show(text), f"write it like {_LIKE[kind or 'int']}") from None
 
@@ -152,19 +156,22 @@ def _read_many(type: str, text: str):
 
 
 def _element(type: str) -> str | None:
-    "The type that choices and intervals hold for: of each element on a list; None when it is not declared."
-    return type[5:-1] if type.startswith("list[") else None if type in ("list", "dict") else type
+    """The type that choices and intervals hold for: of each element on a list; None when it is not
+    declared."""
+    if type.startswith("list["):
+        return type[5:-1]
+    if type in ("list", "dict"):
+        return None
+    return type
 
 
 def _text(value) -> str:
     "The text that `from_text` reads as `value`."
-    return (
-        "none"
-        if value is None
-        else value
-        if type(value) is str
-        else json.dumps(value, ensure_ascii=False)
-    )
+    if value is None:
+        return "none"
+    if type(value) is str:
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 # %% ../nbs/02_params.ipynb #2dcb727c
 def _bracket(param) -> str:
@@ -190,7 +197,8 @@ def _settle(param) -> dict:
     ):
         given = "an interval" if interval else "choices"
         raise ParamError(
-            f"{param.name} is {param.type} with {given}; allowed are intervals for numbers and choices for all but a dict; remove them"
+            f"{param.name} is {param.type} with {given}; allowed are intervals for numbers and"
+            " choices for all but a dict; remove them"
         )
     try:
         choices = None if param.choices is None else tuple(_exact(kind, c) for c in param.choices)
@@ -199,12 +207,14 @@ def _settle(param) -> dict:
         )
     except _Refused as e:
         raise ParamError(
-            f"{param.name} has {e.args[0]} among its allowed values; allowed is {_WORDS[param.type]}; {e.args[1]}"
+            f"{param.name} has {e.args[0]} among its allowed values; allowed is"
+            f" {_WORDS[param.type]}; {e.args[1]}"
         ) from None
     low_open, high_open = param.low_open and low is not None, param.high_open and high is not None
     if None not in (low, high) and (low > high or low == high and (low_open or high_open)):
         raise ParamError(
-            f"{param.name} has the interval {_bracket(param)}, which holds no number; allowed is the lower end first; correct it"
+            f"{param.name} has the interval {_bracket(param)}, which holds no number; allowed is"
+            " the lower end first; correct it"
         )
     return dict(choices=choices, low=low, high=high, low_open=low_open, high_open=high_open)
 
@@ -257,11 +267,13 @@ class Param:
             or self.name.startswith("_")
         ):
             raise ParamError(
-                f"{_show(self.name)} was given as a parameter's name; allowed is a Python name without a leading underscore; rename it"
+                f"{_show(self.name)} was given as a parameter's name; allowed is a Python name"
+                " without a leading underscore; rename it"
             )
         if type(self.type) is not str or self.type not in _LIKE:
             raise ParamError(
-                f"{self.name} was given the type {_show(self.type)}; allowed are {_TYPES}; choose one of them"
+                f"{self.name} was given the type {_show(self.type)}; allowed are {_TYPES}; choose"
+                " one of them"
             )
         settled = dict(
             _settle(self),
@@ -285,7 +297,8 @@ class Param:
         )
 
     def check(self, value):
-        "`value` as an exact builtin of the parameter's type, copied; the one change is int to float."
+        """`value` as an exact builtin of the parameter's type, copied; the one change is int to
+        float."""
         return self._told(_checked, value)
 
     def from_text(self, text: str):
@@ -331,7 +344,8 @@ def _from_text(param: Param, text: str):
 # %% ../nbs/02_params.ipynb #076f0f45
 _BRACKETS = re.compile(r"\{([^{}]*)\}|([\[(])([^][(){}]*)[\])]")
 _INTERVAL = re.compile(
-    r" ?([+-]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)? ?\.\. ?([+-]?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)? ?",
+    r" ?([+-]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)? ?\.\."
+    r" ?([+-]?\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)? ?",
     re.ASCII,
 )
 
@@ -358,7 +372,8 @@ def _comment(comment: str, type: str) -> dict:
         low, high = (None if e is None else _read(kind or "float", e) for e in ends.groups())
     except _Refused as e:
         raise ParamError(
-            f"{e.args[0]} stands in {last[0]}; allowed there is {_WORDS[kind or 'list']}; {e.args[1]}, or end the help without brackets"
+            f"{e.args[0]} stands in {last[0]}; allowed there is {_WORDS[kind or 'list']};"
+            f" {e.args[1]}, or end the help without brackets"
         ) from None
     return dict(
         help=rest, low=low, high=high, low_open=last[2] == "(", high_open=last[0][-1] == ")"
@@ -377,13 +392,12 @@ def _at(number: int, line: str, why: str, do: str) -> ParamError:
 def _declared(node: ast.stmt, line: str, comment: str, group: str) -> Param:
     "The parameter that one statement declares."
     number, kind, optional = node.lineno, getattr(node, "annotation", None), False
-    target = (
-        node.target
-        if isinstance(node, ast.AnnAssign) and node.simple
-        else node.targets[0]
-        if isinstance(node, ast.Assign) and len(node.targets) == 1
-        else None
-    )
+    if isinstance(node, ast.AnnAssign) and node.simple:
+        target = node.target
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+    else:
+        target = None
     if not isinstance(target, ast.Name):
         raise _at(number, line, "is not a parameter", "move it to another cell")
     if (
@@ -431,7 +445,10 @@ def parse_params(
 ) -> list[Param]:  # in the cell's order
     "The parameters that a cell declares; nothing is executed."
     source = source.replace("\r\n", "\n").replace("\r", "\n")
-    lines, out, ended, group = source.split("\n"), {}, 0, ""
+    lines = source.split("\n")
+    out = {}
+    ended = 0
+    group = ""
     try:
         body = ast.parse(source).body
         tokens = [
@@ -446,7 +463,8 @@ def parse_params(
         ) from None
     except (ValueError, tokenize.TokenError, RecursionError, MemoryError) as e:
         raise ParamError(
-            f"line 1: the cell cannot be read ({type(e).__name__}); allowed is {_GRAMMAR}; make it simpler"
+            f"line 1: the cell cannot be read ({type(e).__name__}); allowed is {_GRAMMAR}; make it"
+            " simpler"
         ) from None
     comments = {t.start[0]: t.string.lstrip("#") for t in tokens}
     alone = [
@@ -484,7 +502,8 @@ def papermill_value(text: str):
 
 @dataclasses.dataclass(frozen=True)
 class Untyped:
-    "A name that a parameters cell sets by code, or a line of it without a name; it takes any value."
+    """A name that a parameters cell sets by code, or a line of it without a name; it takes any
+    value."""
 
     name: str | None  # None: a line that sets no name
     line: int | None = None  # of the cell [1..]; None: the cell does not name it
@@ -512,7 +531,8 @@ _ANY = "true or false, a number, text, a list or a dict"
 
 # %% ../nbs/02_params.ipynb #632fd459
 class Params(list):
-    "The parameters of a notebook that are typed, in the cell's order, and what else its cell holds."
+    """The parameters of a notebook that are typed, in the cell's order, and what else its cell
+    holds."""
 
     untyped: tuple[Untyped, ...] = ()
     language: str = "python"
@@ -672,7 +692,8 @@ def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
     )
     if not isinstance(cells, list) or not all(isinstance(c, dict) for c in cells):
         raise ParamError(
-            f"{name} is not a notebook of format 4: it has no list of cells; save it with JupyterLab"
+            f"{name} is not a notebook of format 4: it has no list of cells; save it with"
+            " JupyterLab"
         )
     if why := _odd_part(notebook, cells):
         raise ParamError(f"{name} is not a notebook of format 4: {why}; save it with JupyterLab")
@@ -768,13 +789,16 @@ def said_of_params(
     if params.untyped:
         count = len({u.line for u in params.untyped})
         lines.append(
-            f"{count} line{'s' * (count > 1)} of the parameters cell {'are' if count > 1 else 'is'} not typed and {'pass' if count > 1 else 'passes'} unchecked; `ftkit params {template}` shows {'them' if count > 1 else 'it'}"
+            f"{count} line{'s' * (count > 1)} of the parameters cell {'are' if count > 1 else 'is'}"
+            f" not typed and {'pass' if count > 1 else 'passes'} unchecked; `ftkit params"
+            f" {template}` shows {'them' if count > 1 else 'it'}"
         )
     known = {p.name for p in (*params, *params.untyped)}
     unknown = [name for name in given if name not in known]
     if unknown and not params.cells:
         lines.append(
-            f"no cell is tagged `parameters`: {', '.join(unknown)} {'are' if len(unknown) > 1 else 'is'} set in a cell at the top, as papermill does"
+            f"no cell is tagged `parameters`: {', '.join(unknown)}"
+            f" {'are' if len(unknown) > 1 else 'is'} set in a cell at the top, as papermill does"
         )
     elif unknown:
         near = [
@@ -782,7 +806,8 @@ def said_of_params(
             for name in unknown
         ]
         lines.append(
-            f"the parameters cell does not name {', '.join(near)}; passed on all the same, as papermill does"
+            f"the parameters cell does not name {', '.join(near)}; passed on all the same, as"
+            " papermill does"
         )
     return lines
 
@@ -801,12 +826,16 @@ def _refusal(params: list[Param], name) -> str:
     else:
         do = "choose one of them" if names else "give none"
     if getattr(params, "is_free", False):
-        return f"{_show(name)} is not a name that a cell can set; allowed is a name like learning_rate; rename it"
+        return (
+            f"{_show(name)} is not a name that a cell can set; allowed is a name like"
+            " learning_rate; rename it"
+        )
     return f"{_show(name)} is not a parameter; {do}; allowed are {', '.join(names) or 'none'}"
 
 
 def _gather(params: list[Param], given: dict, read) -> dict:
-    "The values that reach a notebook: `read(param, given)` for what is given; defaults for the rest, unless the cell has lines that are code."
+    """The values that reach a notebook: `read(param, given)` for what is given; defaults for the
+    rest, unless the cell has lines that are code."""
     values, errors = {}, []
     takers = {name: named_param(params, name) for name in given}
     errors += [_refusal(params, name) for name, taker in takers.items() if taker is None]
@@ -856,7 +885,8 @@ def _tree(kind: str | None, node):
 
 
 def _any_tree(node):
-    "A YAML node for a name without a type: quoted is text, the rest as on the command line, with YAML's true, false and null."
+    """A YAML node for a name without a type: quoted is text, the rest as on the command line, with
+    YAML's true, false and null."""
     if node.id == "sequence":
         return [_any_tree(n) for n in node.value]
     if node.id == "mapping":
@@ -925,11 +955,13 @@ def _yaml(text: str) -> dict:
                 )
             if isinstance(event, yaml.AliasEvent):
                 raise ParamError(
-                    f"line {line} has the alias *{event.anchor}; allowed are plain values; write it out"
+                    f"line {line} has the alias *{event.anchor}; allowed are plain values; write"
+                    " it out"
                 )
             if tag and tag not in ("!", *("tag:yaml.org,2002:" + t for t in ("str", "seq", "map"))):
                 raise ParamError(
-                    f"line {line} has the tag {_show(tag)}; allowed are plain values; remove the tag"
+                    f"line {line} has the tag {_show(tag)}; allowed are plain values; remove"
+                    " the tag"
                 )
         root = yaml.compose(text, Loader=yaml.BaseLoader)
     except ParamError:
@@ -940,7 +972,8 @@ def _yaml(text: str) -> dict:
         OverflowError,
     ) as e:  # the last two: an escape beyond unicode
         raise ParamError(
-            f"it is not YAML ({' '.join(str(e).split())}); allowed is one `name: value` a line; correct that place"
+            f"it is not YAML ({' '.join(str(e).split())}); allowed is one `name: value` a line;"
+            " correct that place"
         ) from None
     if root is None or root.id == "scalar" and not root.value:
         return {}
@@ -984,7 +1017,8 @@ def params_from_yaml(
         ) from None
     except ValueError as e:
         raise ParamError(
-            f"{path.name} cannot be read ({e}); allowed is YAML or, in a .json file, JSON, in UTF-8; correct it"
+            f"{path.name} cannot be read ({e}); allowed is YAML or, in a .json file, JSON, in"
+            " UTF-8; correct it"
         ) from None
     except RecursionError:
         raise ParamError(
@@ -1016,8 +1050,9 @@ def to_source(
             back = []
         if back != [same]:
             raise ParamError(
-                f"{p.name} has help or choices that a cell cannot hold; allowed are help without brackets at its end and choices without commas, "
-                "braces or outer spaces; change them"
+                f"{p.name} has help or choices that a cell cannot hold; allowed are help without"
+                " brackets at its end and choices without commas, braces or outer spaces; change"
+                " them"
             )
     return "\n".join(lines)
 
@@ -1031,18 +1066,17 @@ def json_schema(
     params: list[Param],
     title: str = "Parameters",
 ) -> dict:
-    "A JSON Schema (2020-12) of an object with these parameters, in the cell's order; `group` and `allowed` are for forms."
-    names, properties = (
-        {
-            "bool": "boolean",
-            "int": "integer",
-            "float": "number",
-            "str": "string",
-            "list": "array",
-            "dict": "object",
-        },
-        {},
-    )
+    """A JSON Schema (2020-12) of an object with these parameters, in the cell's order; `group` and
+    `allowed` are for forms."""
+    names = {
+        "bool": "boolean",
+        "int": "integer",
+        "float": "number",
+        "str": "string",
+        "list": "array",
+        "dict": "object",
+    }
+    properties = {}
     for p in params:
         kind = (
             "dict"
@@ -1085,7 +1119,8 @@ def json_schema(
 def help_table(
     params: list[Param],
 ) -> list[tuple[str, str, str, str, str]]:  # name, type, default, allowed, help
-    "A row of texts for each parameter; the default is written as `-p` takes it, allowed is empty where anything of the type goes."
+    """A row of texts for each parameter; the default is written as `-p` takes it, allowed is empty
+    where anything of the type goes."""
     return [
         (
             p.name,

@@ -58,7 +58,8 @@ def run_dir() -> pathlib.Path | None:
 
 
 def world() -> tuple[int, int]:
-    "This process's rank, and how many ranks its run has: (0, 1) but in a run that `torchrun` started."
+    """This process's rank, and how many ranks its run has: (0, 1) but in a run that `torchrun`
+    started."""
     return (
         (int(os.environ.get("FTKIT_RANK", 0)), int(os.environ.get("FTKIT_RANKS", 1)))
         if run_dir()
@@ -81,7 +82,8 @@ def append_event(
     stage: str,
     **facts,  # JSON values
 ) -> None:
-    "Append one event to a run's events.jsonl, on a line of its own also where a crash left half a line."
+    """Append one event to a run's events.jsonl, on a line of its own also where a crash left half a
+    line."""
     line = (
         json.dumps(
             jsonable({"time": round(time.time(), 3), "stage": stage} | facts),
@@ -111,7 +113,8 @@ def read_events(
     folder: str | os.PathLike,  # a run's folder
     offset: int = 0,  # byte to continue at [0..]
 ) -> tuple[list[dict], int]:
-    "Whole lines of events.jsonl after `offset`, and the next offset; a line still being written is left for the next call."
+    """Whole lines of events.jsonl after `offset`, and the next offset; a line still being written
+    is left for the next call."""
     try:
         with open_plain(pathlib.Path(folder) / "events.jsonl") as f:
             f.seek(max(0, offset))
@@ -145,7 +148,8 @@ def is_number(
     low: float = -1e15,
     high: float = 1e15,
 ) -> bool:
-    "Whether it is a finite int or float in that range, and no bool: what a stranger's file may hold where one computes."
+    """Whether it is a finite int or float in that range, and no bool: what a stranger's file may
+    hold where one computes."""
     return type(value) in (int, float) and low <= value <= high
 
 
@@ -176,7 +180,8 @@ def bytes_within(
     path: str | os.PathLike,  # of a file below it
     most: int = 200_000_000,  # bytes; of a larger one the beginning
 ) -> bytes:
-    "The bytes of a run's own file; OSError for a link that leads out of the folder, a pipe or a device."
+    """The bytes of a run's own file; OSError for a link that leads out of the folder, a pipe or a
+    device."""
     with open_plain(path_within(folder, path)) as f:
         return f.read(most)
 
@@ -228,7 +233,8 @@ def doubt_names(
 def resume_command(
     run: dict,  # a run's record
 ) -> str:
-    "What continues a run, as one types it; --devices are remembered, the processes of torchrun are started by it again."
+    """What continues a run, as one types it; --devices are remembered, the processes of torchrun
+    are started by it again."""
     ranks, own = run.get("ranks") or 1, (run.get("options") or {}).get("devices")
     torchrun = f"torchrun --nproc-per-node {ranks} -m " if ranks > 1 and not own else ""
     return f"{torchrun}ftkit resume {run['id']}"
@@ -239,14 +245,17 @@ def hold(
     subject: str,  # what the message calls it
     **fingerprints: str,  # part: fingerprint
 ) -> None:
-    "Note fingerprints; in a run that goes on, refuse those that differ from the first ones, unless it was told to force."
+    """Note fingerprints; in a run that goes on, refuse those that differ from the first ones,
+    unless it was told to force."""
     if (folder := run_dir()) is None:
         return
     before = noted(folder).get(name) or {}
     changed = [k for k, v in fingerprints.items() if before.get(k, v) != v]
     if changed and not os.environ.get("FTKIT_FORCE"):
         raise UsageError(
-            f"{' and '.join(changed)} of {subject} changed since this run began; bring back what there was, start a new run, or go on with the new state: ftkit resume {run_of(folder).name} --force"
+            f"{' and '.join(changed)} of {subject} changed since this run began; bring back what"
+            " there was, start a new run, or go on with the new state: ftkit resume"
+            f" {run_of(folder).name} --force"
         )
     note(**{name: fingerprints})
 
@@ -265,7 +274,8 @@ def boot_id() -> str:
 def process_start(
     pid: int | None = None,  # default: this process
 ) -> str | None:
-    "When the process started, in clock ticks since boot; None if there is no such process; empty where the system does not tell."
+    """When the process started, in clock ticks since boot; None if there is no such process; empty
+    where the system does not tell."""
     if not pathlib.Path("/proc/self/stat").exists():
         return ""
     try:
@@ -288,12 +298,13 @@ def this_process(
     }
 
 # %% ../nbs/01_runfolder.ipynb #7ecc3e45
-_AHEAD = {}  # device: (seconds that this machine's clock is ahead of the file system's, when that was measured)
+# device: (seconds that this machine's clock is ahead of the file system's, when that was measured)
+_AHEAD = {}
 
 
 def file_clock(
-    folder: str
-    | os.PathLike,  # where a file may be written for a moment; elsewhere this machine's clock has to do
+    # where a file may be written for a moment; elsewhere this machine's clock has to do
+    folder: str | os.PathLike,
 ) -> float:  # seconds since 1970
     "Now, by the clock that gives the folder's files their times."
     with contextlib.suppress(OSError):
@@ -392,7 +403,8 @@ _SHAPE = {  # what each entry of a record must be, where it is there
 
 # %% ../nbs/01_runfolder.ipynb #939a96a1
 def _well_formed(run: dict, shape: dict = _SHAPE) -> dict:
-    "The record without entries of another type or size than they must have, which only a damaged file holds."
+    """The record without entries of another type or size than they must have, which only a damaged
+    file holds."""
     out = dict(run)
     for name, value in run.items():
         form = shape.get(name)
@@ -467,7 +479,8 @@ def lost_rank(
     ranks: int,  # how many there are
     over: tuple[str, ...] = ("failed", "lost"),  # statuses of a rank that is gone
 ) -> str | None:
-    "Which of the other ranks is gone, and why; one that failed because another did is not the cause."
+    """Which of the other ranks is gone, and why; one that failed because another did is not the
+    cause."""
     for k in range(ranks):
         if k == rank:
             continue
@@ -475,7 +488,10 @@ def lost_rank(
         error = run.get("error") or f"it is {run['status']}"
         if run["status"] not in over or isinstance(error, dict) and error.get("name") == "RankLost":
             continue
-        return f"rank {k} of {ranks} is gone ({error if isinstance(error, str) else error.get('message')})"
+        return (
+            f"rank {k} of {ranks} is gone"
+            f" ({error if isinstance(error, str) else error.get('message')})"
+        )
     return None
 
 # %% ../nbs/01_runfolder.ipynb #cc45239c
@@ -483,7 +499,8 @@ def lock_run(
     folder: str | os.PathLike,  # a run's folder
     wait: float = 0.0,  # seconds to wait for another holder
 ):
-    "The open lock file, whose lock lasts until it is closed here and in every process that inherited it; None if another holds it."
+    """The open lock file, whose lock lasts until it is closed here and in every process that
+    inherited it; None if another holds it."""
     file = open(pathlib.Path(folder) / ".lock", "ab")
     try:
         import fcntl
@@ -565,7 +582,9 @@ def require_own(
     folder = pathlib.Path(folder)
     if not trust and not is_own(folder, read_run(folder), edited):
         raise NotOwn(
-            f"{folder.name} was not started by you here (it came from elsewhere, was changed, or is of an older ftkit), and this would execute its notebook; look at {folder / 'input.ipynb'}, then add --trust"
+            f"{folder.name} was not started by you here (it came from elsewhere, was changed, or is"
+            " of an older ftkit), and this would execute its notebook; look at"
+            f" {folder / 'input.ipynb'}, then add --trust"
         )
 
 
@@ -595,7 +614,8 @@ def stop_asked(folder: str | os.PathLike) -> str | None:
 
 
 def stop_point() -> None:
-    "Raise `RunStopped` if the run of this process was asked to stop; a long loop calls it where it could go on from."
+    """Raise `RunStopped` if the run of this process was asked to stop; a long loop calls it where
+    it could go on from."""
     if (folder := run_dir()) is not None and (why := stop_asked(folder)):
         raise RunStopped(f"asked to {why}")
 
@@ -609,14 +629,18 @@ class Progress:
         of: int,  # how many steps there will be
         show: bool = True,  # draw a bar when not in a run
     ):
-        self.stage, self.of, self.step, self.facts = stage, of, 0, {}
+        self.stage = stage
+        self.of = of
+        self.step = 0
+        self.facts = {}
         self.started, self.told, self.handle = time.time(), 0.0, None
         self.show = show and run_dir() is None and not os.environ.get("IN_TEST")
 
     def update(
         self,
         step: int,  # steps done so far
-        **facts,  # told with the event: epoch, loss, rate …; a function is called only when the event is told
+        # told with the event: epoch, loss, rate …; a function is called only when the event is told
+        **facts,
     ) -> None:
         "Say how far it is; at most five times a second, and always at the end."
         now, self.step = time.time(), step
@@ -636,7 +660,10 @@ class Progress:
             f", {k} {v:.4g}" if isinstance(v, float) else f", {k} {v}"
             for k, v in self.facts.items()
         )
-        return f"{self.stage:<9} {'█' * round(20 * share):░<20} {self.step}/{self.of} {spent:.0f} s{left}{facts}"
+        return (
+            f"{self.stage:<9} {'█' * round(20 * share):░<20} {self.step}/{self.of} {spent:.0f}"
+            f" s{left}{facts}"
+        )
 
     def _draw(self):
         "Redraw in place, on a terminal or in a notebook."

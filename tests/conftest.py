@@ -42,7 +42,8 @@ def lab(browser, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def own_cache(tmp_path_factory):
-    "A cache folder that the whole session shares and nothing else uses. Tests without it use the person's own, which may hold fetched samples."
+    """A cache folder that the whole session shares and nothing else uses. Tests without it use the
+    person's own, which may hold fetched samples."""
     return tmp_path_factory.mktemp("cache")
 
 

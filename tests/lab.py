@@ -10,11 +10,20 @@ from test_batch import notebook
 from test_server import TOKEN, Server
 
 ROOT = Path(__file__).resolve().parents[1]
-RUN_BUTTON = ".jp-NotebookPanel:visible [data-jp-item-name='ftkit-run'] jp-button, .jp-NotebookPanel:visible [data-jp-item-name='ftkit-run'] button"
+RUN_BUTTON = (
+    ".jp-NotebookPanel:visible [data-jp-item-name='ftkit-run'] jp-button, .jp-NotebookPanel:visible"
+    " [data-jp-item-name='ftkit-run'] button"
+)
 BUILT = Path(sys.prefix) / "share" / "jupyter" / "labextensions" / "ftkit" / "package.json"
 STEPS = (
-    "n: int = 20  # steps [1..1000]\nwait: float = 0.2  # seconds a step [0..100]\nnote: str = ''  # any words",
-    "from ftkit.runfolder import emit\nimport time\nfor i in range(n): emit('tune', step=i + 1, of=n, loss=1 / (i + 1)); time.sleep(wait)",
+    (
+        "n: int = 20  # steps [1..1000]\nwait: float = 0.2  # seconds a step [0..100]\nnote: str ="
+        " ''  # any words"
+    ),
+    (
+        "from ftkit.runfolder import emit\nimport time\nfor i in range(n): emit('tune', step=i + 1,"
+        " of=n, loss=1 / (i + 1)); time.sleep(wait)"
+    ),
     "{'score': n / 1000}",
 )
 
@@ -23,11 +32,9 @@ class Page:
     "A browser's page with JupyterLab in it; errors of scripts fail the test."
 
     def __init__(self, browser, lab, width=1280, path="lab"):
-        self.context, self.lab, self.errors = (
-            browser.new_context(viewport={"width": width, "height": 900}),
-            lab,
-            [],
-        )
+        self.context = browser.new_context(viewport={"width": width, "height": 900})
+        self.lab = lab
+        self.errors = []
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda e: self.errors.append(str(e)))
         self.page.goto(f"{lab.url}{path}?token={TOKEN}")

@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 
 SETS: dict[str, Callable] = {}
-WORDS = "amber bridge copper dune ember fern glacier harbor island jungle kettle lantern meadow nectar orchid pebble quarry ribbon".split()
+WORDS = (
+    "amber bridge copper dune ember fern glacier harbor island jungle kettle lantern meadow nectar"
+    " orchid pebble quarry ribbon".split()
+)
 
 # what may be said of any set: how it was split, how few rows it has, which columns are no features
 USUAL = (
@@ -43,7 +46,8 @@ USUAL = (
 
 
 def layout(function: Callable) -> Callable:
-    "Decorator: the function below makes a set in a folder and reads it; it returns the data, rows, classes."
+    """Decorator: the function below makes a set in a folder and reads it; it returns the data,
+    rows, classes."""
     SETS[function.__name__] = function
     return function
 
@@ -621,9 +625,11 @@ def common_voice(d):
                 d / "train.tsv",
                 "client_id\tpath\tsentence\tup_votes\n"
                 + "".join(
-                    f'speaker{i % 7}\tcommon_voice_en_{i}.mp3\t"{text(i)}\t2\n'
-                    if i == 3
-                    else f"speaker{i % 7}\tcommon_voice_en_{i}.mp3\t{text(i)}\t2\n"
+                    (
+                        f'speaker{i % 7}\tcommon_voice_en_{i}.mp3\t"{text(i)}\t2\n'
+                        if i == 3
+                        else f"speaker{i % 7}\tcommon_voice_en_{i}.mp3\t{text(i)}\t2\n"
+                    )
                     for i in range(20)
                 ),
             ),

@@ -66,11 +66,9 @@ def near_picture(image: Image.Image, rng) -> Image.Image:
 
 def near_sound(path: str, rng) -> tuple[np.ndarray, int, str]:
     "Samples, how many a second, and the format to write them in."
-    wave, rate, kind = (
-        open_sound(path, 16000),
-        16000,
-        rng.choice(["gain", "flac", "ogg", "rate", "trim"]),
-    )
+    wave = open_sound(path, 16000)
+    rate = 16000
+    kind = rng.choice(["gain", "flac", "ogg", "rate", "trim"])
     if kind == "gain":
         gain = 10 ** (float(rng.choice([-1, 1]) * rng.uniform(1, 6)) / 20)
         wave = (wave * gain).clip(-1, 1)
@@ -119,7 +117,10 @@ def personal(rng) -> str:
 
     kind = rng.integers(5)
     if kind == 0:
-        return f"write to {rng.choice(['anna', 'li.wei', 'j_smith', 'o.petrov'])}{d(2)}@{rng.choice(['mail', 'post', 'firma'])}.{rng.choice(['com', 'org', 'co.uk', 'cn'])}"
+        return (
+            "write to"
+            f" {rng.choice(['anna', 'li.wei', 'j_smith', 'o.petrov'])}{d(2)}@{rng.choice(['mail', 'post', 'firma'])}.{rng.choice(['com', 'org', 'co.uk', 'cn'])}"
+        )
     if kind == 1:
         return f"call {rng.choice(['+49 30 ', '+1 415 555 ', '+86 138 '])}{d(4)} {d(4)}"
     if kind == 2:
@@ -138,7 +139,8 @@ def personal(rng) -> str:
 def plant(
     sample: str, folder: Path, seed: int, limit: int | None = None, rows_of=None
 ) -> tuple[Path, dict]:
-    "A table in the folder, and for each fault the rows (numbers in the table) or pairs of rows that have it; of `rows_of`, a Data, or else of the sample dealt anew."
+    """A table in the folder, and for each fault the rows (numbers in the table) or pairs of rows
+    that have it; of `rows_of`, a Data, or else of the sample dealt anew."""
     kind = SAMPLES[sample].kind
     data = rows_of or getattr(Data, kind)(
         f"sample:{sample}", limit=limit, near="as_is"
@@ -158,9 +160,11 @@ def plant(
         {
             "item": data.items[i],
             "label": data.label_text(i),
-            "split": str(data.parts[i])
-            if rows_of
-            else str(rng.choice(["train", "valid", "test"], p=[0.7, 0.15, 0.15])),
+            "split": (
+                str(data.parts[i])
+                if rows_of
+                else str(rng.choice(["train", "valid", "test"], p=[0.7, 0.15, 0.15]))
+            ),
         }
         for i in range(n)
     ]
@@ -187,9 +191,11 @@ def plant(
         for i in take[fault]:
             new = dict(
                 rows[i],
-                item=change(rows[i]["item"])
-                if fault == "near" or fault == "across" and rng.integers(2)
-                else rows[i]["item"],
+                item=(
+                    change(rows[i]["item"])
+                    if fault == "near" or fault == "across" and rng.integers(2)
+                    else rows[i]["item"]
+                ),
             )
             if fault == "across":
                 new["split"] = str(rng.choice([p for p in parts if p != rows[i]["split"]]))
@@ -215,7 +221,9 @@ def plant(
         r["path"] = (
             f"{k:05}.{'jpg' if k % 3 == 0 and min(picture.size) > 32 else 'png'}"
             if picture
-            else f"{k:05}.{r['item'][2] if isinstance(r['item'], tuple) else Path(r['item']).suffix[1:]}"
+            else (
+                f"{k:05}.{r['item'][2] if isinstance(r['item'], tuple) else Path(r['item']).suffix[1:]}"
+            )
         )
         same = next(
             (
@@ -306,9 +314,8 @@ def counted(found, truth: dict, table: Path) -> dict[str, tuple[float, float, in
         )
 
     def own(found):
-        return {
-            p for p in found if p in planted_pairs or root(p[0]) != root(p[1])
-        }  # without those that are alike in the sample itself, and copies of one row among themselves
+        # without those that are alike in the sample itself, and copies of one row among themselves
+        return {p for p in found if p in planted_pairs or root(p[0]) != root(p[1])}
 
     planted_pairs = {p for f in ("exact", "near", "across") for p in truth[f]}
     copies = [
@@ -384,7 +391,8 @@ def some(data, ids):
 
 
 def effect(sample: str, seed: int, limit: int | None = None) -> dict[str, float]:
-    "Accuracy on the same clean test rows, which the gate never sees, of a linear model on a frozen body: learned from planted, cleaned and original rows."
+    """Accuracy on the same clean test rows, which the gate never sees, of a linear model on a
+    frozen body: learned from planted, cleaned and original rows."""
     from ftkit.evaluation.report import linear_baseline
     from ftkit.quality.gate import Seen, check
 

@@ -20,7 +20,9 @@ def near_row(row: dict, numbers: list[str], words: list[str], rng) -> dict:
     c = str(rng.choice(numbers + words))
     if c in numbers:
         return row | {
-            c: f"{float(row[c] or 1) * (1 + rng.choice([-1, 1]) * rng.uniform(0.01, 0.1)) + (float(row[c] or 1) == 0):.4g}"
+            c: (
+                f"{float(row[c] or 1) * (1 + rng.choice([-1, 1]) * rng.uniform(0.01, 0.1)) + (float(row[c] or 1) == 0):.4g}"
+            )
         }
     return row | {c: row[c].upper() if rng.integers(2) else f" {row[c]} "}
 
@@ -33,7 +35,10 @@ def plant(sample: str, seed: int) -> tuple[pd.DataFrame, dict]:
     rng, n, classes = np.random.default_rng([seed, 12]), len(table), data.task.classes
     rows = [
         r
-        | {"remark": "", "split": str(rng.choice(["train", "valid", "test"], p=[0.7, 0.15, 0.15]))}
+        | {
+            "remark": "",
+            "split": str(rng.choice(["train", "valid", "test"], p=[0.7, 0.15, 0.15])),
+        }
         for r in table.to_dict("records")
     ]
     order, start, take = rng.permutation(n), 0, {}
@@ -95,10 +100,11 @@ def measured(sample: str, seed: int) -> dict:
     same = data.hashes  # equal once spaces around words are gone
     copies = [p for f in ("exact", "near", "across") for p in truth[f]]
     equal = [p for p in copies if same[p[0]] == same[p[1]]]
-    found_equal = (
-        pairs("exact copies", "equal rows")
-        | {p for p in pairs("copies that disagree") if same[p[0]] == same[p[1]]}
-    )  # the last where a third copy has another label; that the sample has equal rows of its own is no mistake of the gate
+    # the last where a third copy has another label; that the sample has equal rows of its own is no
+    # mistake of the gate
+    found_equal = pairs("exact copies", "equal rows") | {
+        p for p in pairs("copies that disagree") if same[p[0]] == same[p[1]]
+    }
     close = [p for p in copies if same[p[0]] != same[p[1]]]
     return {
         "exact": rate(

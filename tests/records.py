@@ -164,10 +164,10 @@ def notebook(*cells, **metadata) -> str:
     return json.dumps(
         {
             "cells": cells,
-            "metadata": {
-                "kernelspec": {"name": "python3", "language": "python", "display_name": "p"}
-            }
-            | metadata,
+            "metadata": (
+                {"kernelspec": {"name": "python3", "language": "python", "display_name": "p"}}
+                | metadata
+            ),
             "nbformat": 4,
             "nbformat_minor": 5,
         }
@@ -417,10 +417,12 @@ def main() -> int:
                     -1
                 ]
                 wrong[
-                    f"{name}: {type(e).__name__} at {Path(place.filename).name}:{place.lineno}: {str(e)[:100]}"
+                    f"{name}: {type(e).__name__} at {Path(place.filename).name}:{place.lineno}:"
+                    f" {str(e)[:100]}"
                 ] += 1
     print(
-        f"{COUNT:,} mutated records, {len(always) + len(at_times)} readers, {time.monotonic() - began:.0f} s, {sum(wrong.values())} other errors"
+        f"{COUNT:,} mutated records, {len(always) + len(at_times)} readers,"
+        f" {time.monotonic() - began:.0f} s, {sum(wrong.values())} other errors"
     )
     for what, n in wrong.most_common(40):
         print(f"{n:>6}  {what}")

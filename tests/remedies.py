@@ -80,7 +80,8 @@ _COMMAND = re.compile(rf"(?:^|[\s:(`])(ftkit (?!(?:{_NO_VERB})\b)[a-z]+(?: [^;`\
 _PARAMETER = re.compile(r"-p (?!and\b)(\{?[A-Za-z_][\w.]*\}?) ((?:'[^']*')|\{[^}]*\}|[^\s;,):`]+)")
 _INSTALL = re.compile(r"pip install ([^\s;`,]+)")
 _OLD = re.compile(  # ways to name a choice that nobody can type
-    r"\bset (\w+) to\b|\bset (skip_bad)\b|\bfreeze to\b|\b(\w+)=(?:'|\{[^}]*!r\})|\bin the template\b"
+    r"\bset (\w+) to\b|\bset (skip_bad)\b|\bfreeze to\b|\b(\w+)=(?:'|\{[^}]*!r\})|\bin the"
+    r" template\b"
 )
 
 
@@ -217,5 +218,6 @@ if __name__ == "__main__":
         print(r, f"   WRONG: {w}" if (w := wrong(r)) else "")
     print(*unwritten(), sep="\n")
     print(
-        f"{len(remedies)} remedies, {len(bad)} wrong; {len(unwritten())} named in a way nobody can type"
+        f"{len(remedies)} remedies, {len(bad)} wrong; {len(unwritten())} named in a way nobody can"
+        " type"
     )

@@ -21,10 +21,18 @@ import numpy as np
 
 WORDS = "amber bridge copper dune ember fern glacier harbor island jungle kettle lantern meadow nectar".split()
 MONTHS = {
-    "en": "January February March April May June July August September October November December".split(),
-    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
-    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
-    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split(),
+    "en": (
+        "January February March April May June July August September October November December".split()
+    ),
+    "de": (
+        "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
+    ),
+    "fr": (
+        "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+    ),
+    "es": (
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
+    ),
 }
 MISSING = ["", "NA", "nan", "-", "n/a", "?", "NULL", "--", "None", "#N/A"]
 
@@ -179,7 +187,10 @@ def table_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     )
     path = folder / f"t{rng.randrange(10**9)}.{'tsv' if separator == chr(9) else 'csv'}"
     frame.to_csv(path, sep=separator, index=False)
-    what = f"{kind}: {style} {digits} digits, {dress or 'plain'}, times {scale}; {form}; {separator!r}; missing {next(iter(marks.values()), None)!r}"
+    what = (
+        f"{kind}: {style} {digits} digits, {dress or 'plain'}, times {scale}; {form};"
+        f" {separator!r}; missing {next(iter(marks.values()), None)!r}"
+    )
     clear = not is_open(numbers)
     truth = np.array([np.nan if i in marks else v for i, v in enumerate(values)])
     how = dict(style=style, digits=digits, dress=dress, separator=separator, rng=rng, folder=folder)
@@ -389,9 +400,11 @@ def lines_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
             separator.join(
                 [
                     quoted if needs else text,
-                    f'"{label}"'
-                    if style == "all" and not raw
-                    else label + (" " if odd == "nbsp label" and i in spoiled else ""),
+                    (
+                        f'"{label}"'
+                        if style == "all" and not raw
+                        else label + (" " if odd == "nbsp label" and i in spoiled else "")
+                    ),
                 ]
             )
         )
@@ -422,7 +435,10 @@ def lines_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     told = "; ".join(data.notes)
     if len(data) != n:
         return (
-            f"{'told' if 'lines' in told or 'rows' in told else 'silent'}: {len(data)} of {n} rows; {told[:150]}",
+            (
+                f"{'told' if 'lines' in told or 'rows' in told else 'silent'}: {len(data)} of {n}"
+                f" rows; {told[:150]}"
+            ),
             what,
             True,
         )
@@ -432,7 +448,10 @@ def lines_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     if all(same):
         return "right", what, True
     return (
-        f"{'told' if 'quotation' in told else 'silent'}: {[t for t, s in zip(data.items, same) if not s][:1]}",
+        (
+            f"{'told' if 'quotation' in told else 'silent'}:"
+            f" {[t for t, s in zip(data.items, same) if not s][:1]}"
+        ),
         what,
         True,
     )
@@ -605,10 +624,8 @@ def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     spelled = {p: rng.choice(PART_NAMES[p]) for p in parts}
     if "x_train" in spelled.values():
         spelled = {p: f"x_{p}" for p in parts}
-    twice, odd = (
-        rng.random() < 0.2,
-        rng.choice(["", "", "form", "case", "blank", "empty", "loose", "deep"]),
-    )
+    twice = rng.random() < 0.2
+    odd = rng.choice(["", "", "form", "case", "blank", "empty", "loose", "deep"])
     truth: Counter = Counter()
 
     def put(path: Path, seed: int) -> None:
@@ -654,10 +671,15 @@ def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     if extra:
         path = base / names[0] / extra
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"\0\1\2") if not extra.endswith((".csv", ".md")) else path.write_text(
-            "a,b\n"
+        (
+            path.write_bytes(b"\0\1\2")
+            if not extra.endswith((".csv", ".md"))
+            else path.write_text("a,b\n")
         )
-    what = f"{kind} folders: {wrapper!r}, {list(spelled.values())}, twice {twice}, {names}, {odd or 'ordinary'}, {extra}"
+    what = (
+        f"{kind} folders: {wrapper!r}, {list(spelled.values())}, twice {twice}, {names},"
+        f" {odd or 'ordinary'}, {extra}"
+    )
     try:
         data = getattr(Data, kind)(root, near="as_is", valid=0.2, test=0.2)
     except Exception as e:

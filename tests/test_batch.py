@@ -18,12 +18,18 @@ from ftkit.runs.launch import create_run, launch, run_folders, run_template
 WAVE = (
     "rate: float = 0.1  # step size (0..1]\ndepth: int = 2  # layers [1..9]",
     "1 / (depth - 3)",
-    "import numpy as np\n{'accuracy': np.float64(1 - (rate - 0.3) ** 2 - 0.01 * depth), 'loss': rate}",
+    (
+        "import numpy as np\n{'accuracy': np.float64(1 - (rate - 0.3) ** 2 - 0.01 * depth), 'loss':"
+        " rate}"
+    ),
 )
 # each execution leaves a line; from `hold` on they wait for a file
 COUNTED = (
     "n: int = 1\nhold: int = 99",
-    "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write(f'{n}\\n')\nwhile n >= hold and not os.path.exists(os.environ['SAID'] + '.go'): time.sleep(0.05)",
+    (
+        "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write(f'{n}\\n')\nwhile n >="
+        " hold and not os.path.exists(os.environ['SAID'] + '.go'): time.sleep(0.05)"
+    ),
     "{'n': n}",
 )
 
@@ -76,10 +82,12 @@ def ftkit(*args):
 
 
 def machine(folder, name, hours):
-    "Environment of another machine: all Python processes in it have its name and a clock that is `hours` wrong; files have the true time, as on a file server."
+    """Environment of another machine: all Python processes in it have its name and a clock that is
+    `hours` wrong; files have the true time, as on a file server."""
     (folder / name).mkdir()
     (folder / name / "sitecustomize.py").write_text(
-        f"import socket, time\ntime.time = lambda now=time.time: now() + {hours} * 3600\nsocket.gethostname = lambda: {name!r}\n"
+        f"import socket, time\ntime.time = lambda now=time.time: now() + {hours} *"
+        f" 3600\nsocket.gethostname = lambda: {name!r}\n"
     )
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(
@@ -368,7 +376,8 @@ def test_a_run_that_is_killed_is_gone_on_with_and_one_told_to_end_waits_for_its_
 
 
 def test_machines_whose_clocks_differ_share_a_batch(tmp_path):
-    "An hour fast and an hour slow: neither takes the other for dead, and each run is executed once."
+    """An hour fast and an hour slow: neither takes the other for dead, and each run is executed
+    once."""
     args = (
         notebook(tmp_path / "c.ipynb", *COUNTED),
         "-g",
@@ -514,7 +523,9 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
         large = notebook(
             tmp_path / "large.ipynb",
             "n: int = 1",
-            "import os\nopen(os.environ['FTKIT_RUN_DIR'] + '/large', 'wb').write(bytes(4_000_000))\nwith open(os.environ['SAID'], 'a') as f: f.write(f'{n}\\n')",
+            "import os\nopen(os.environ['FTKIT_RUN_DIR'] + '/large',"
+            " 'wb').write(bytes(4_000_000))\nwith open(os.environ['SAID'], 'a') as f:"
+            " f.write(f'{n}\\n')",
             "{'n': n}",
         )
         args = ("batch", large, "-g", "n", "1,2,3,4", "--jobs", 1)
@@ -597,7 +608,12 @@ def test_a_batch_of_2000_is_looked_at_in_seconds(tmp_path):
         (folder / "input.ipynb").write_text("{}")
         (folder / "metrics.json").write_text(json.dumps({"accuracy": 1 - r.values["rate"] ** 2}))
         batch.ledger.write("made", key=r.key, run=folder.name)
-    heavy = "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED', *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    heavy = (
+        "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app"
+        " import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED',"
+        " *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy', 'pyarrow'} &"
+        " set(sys.modules)))"
+    )
     (tmp_path / "t.csv").write_text("depth\n1\n")
     for args in (
         ["batch", "--status", "many", "--json"],
@@ -616,7 +632,8 @@ def test_a_batch_of_2000_is_looked_at_in_seconds(tmp_path):
 
 
 def test_of_two_processes_for_one_run_one_executes_it(tmp_path):
-    "As after a driver that was killed the moment it had started a run, when the next one goes on with it."
+    """As after a driver that was killed the moment it had started a run, when the next one goes on
+    with it."""
     folder = create_run(str(notebook(tmp_path / "counted.ipynb", *COUNTED)))
     both = [launch(folder), launch(folder)]
     assert (
@@ -683,7 +700,8 @@ def test_a_training_killed_in_the_middle_comes_to_the_same_bits():
 
 
 def test_what_two_runs_need_is_computed_once(tmp_path, monkeypatch):
-    "Both begin at the same time with an empty cache; what one computes the other waits for. Who is first may change from one thing to the next."
+    """Both begin at the same time with an empty cache; what one computes the other waits for. Who
+    is first may change from one thing to the next."""
     from ftkit.core import cache_folder
 
     samples = cache_folder("samples")

@@ -9,7 +9,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_batch import command, ftkit, go, notebook, own_folders, said, until  # noqa: F401  own_folders is used by all
+from test_batch import (
+    command,
+    ftkit,
+    go,
+    notebook,
+    own_folders,
+    said,
+    until,
+)  # noqa: F401  own_folders is used by all
 
 from ftkit import run_template
 from ftkit.runfolder import read_events, read_run
@@ -19,13 +27,16 @@ SAY = "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write('{}\\n'
 MAKE = (
     "n: int = 3  # numbers [1..]",
     SAY.format("make")
-    + "here = os.environ['FTKIT_RUN_DIR']\nopen(here + '/numbers.txt', 'w').write(' '.join(map(str, range(n))))",
+    + "here = os.environ['FTKIT_RUN_DIR']\nopen(here + '/numbers.txt', 'w').write(' '.join(map(str,"
+    " range(n))))",
     "{'n': n}",
 )
 SQUARE = (
     "data: str = ''  # a file of numbers",
     SAY.format("square")
-    + "open(os.environ['FTKIT_RUN_DIR'] + '/squares.txt', 'w').write(' '.join(str(int(x) ** 2) for x in open(data).read().split()))\nwhile not os.path.exists(os.environ['SAID'] + '.go'): time.sleep(0.05)",
+    + "open(os.environ['FTKIT_RUN_DIR'] + '/squares.txt', 'w').write(' '.join(str(int(x) ** 2) for"
+    " x in open(data).read().split()))\nwhile not os.path.exists(os.environ['SAID'] + '.go'):"
+    " time.sleep(0.05)",
     "{'squared': 1}",
 )
 TOTAL = (
@@ -202,10 +213,15 @@ def test_what_goes_on_is_said_as_json_lines(steps, monkeypatch):
 
 
 def test_a_run_that_waits_takes_over_and_a_file_that_changed_is_seen(steps, tmp_path):
-    "Two runs need one that was not finished: whoever began it is killed, and the other goes on with it."
+    """Two runs need one that was not finished: whoever began it is killed, and the other goes on
+    with it."""
     Path("my square.ipynb").write_text(Path("square.ipynb").read_text())
     made = run_template("make.ipynb", n=3)
-    code = "import sys; from ftkit.runs.launch import create_run; print(create_run('my square.ipynb', {'data': sys.argv[1]}))"  # by a process that is gone
+    # by a process that is gone
+    code = (
+        "import sys; from ftkit.runs.launch import create_run; print(create_run('my square.ipynb',"
+        " {'data': sys.argv[1]}))"
+    )
     square = Path(
         subprocess.run(
             [sys.executable, "-c", code, made.file("numbers.txt")],

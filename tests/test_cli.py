@@ -32,7 +32,8 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(home, request):
-    "One real run of the image template, shared by the tests that look at it; its cache has the fetched samples and nothing else."
+    """One real run of the image template, shared by the tests that look at it; its cache has the
+    fetched samples and nothing else."""
     from ftkit.core import cache_folder
 
     (home / "cache").mkdir()
@@ -149,7 +150,8 @@ def test_a_second_run_takes_features_from_the_cache(run, home):
 
 
 def test_more_ways_to_train_from_the_command_line(run, home):
-    "Adapters, an average, patches, growing pictures and the first run as teacher, at once; what is saved needs no peft."
+    """Adapters, an average, patches, growing pictures and the first run as teacher, at once; what
+    is saved needs no peft."""
     more = {
         "lora": 2,
         "dora": True,
@@ -307,7 +309,11 @@ def test_bad_data_ends_with_one_sentence_and_exit_code_2(tmp_path):
 
 
 def test_light_verbs_import_nothing_heavy(tmp_path):
-    code = "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED', *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy'} & set(sys.modules)))"
+    code = (
+        "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app"
+        " import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED',"
+        " *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy'} & set(sys.modules)))"
+    )
     for args in (
         ["--help"],
         ["templates"],

@@ -86,13 +86,17 @@ def by_n():
 
 @pytest.fixture
 def counted(tmp_path):
-    "Starts drivers on six runs, of which those from the third on wait for `go`; whatever a test leaves is ended."
+    """Starts drivers on six runs, of which those from the third on wait for `go`; whatever a test
+    leaves is ended."""
     drivers = []
 
     def begin(
         address, *more, patience=60
     ):  # seconds without a worker; starting one takes a few where the machine is busy
-        code = f"import sys; from ftkit.batch.places import DaskCluster; DaskCluster.patience = {patience}; from ftkit.cli.app import main; sys.exit(main())"
+        code = (
+            "import sys; from ftkit.batch.places import DaskCluster; DaskCluster.patience ="
+            f" {patience}; from ftkit.cli.app import main; sys.exit(main())"
+        )
         drivers.append(
             subprocess.Popen(
                 [
@@ -141,15 +145,11 @@ def results(name):
     "rates", ["0.1,0.3", pytest.param("0.1,0.2,0.3,0.4,0.5,0.6", marks=pytest.mark.slow)]
 )
 def test_a_cluster_gives_the_table_that_this_machine_gives(rates, cluster, tmp_path):
-    wave, grid, n = (
-        notebook(tmp_path / "wave.ipynb", *WAVE),
-        ("-g", "rate", rates, "-g", "depth", "1,3", "--threads", 1, "--retries", 0),
-        rates.count(",") + 1,
-    )
-    here, there = (
-        ftkit("batch", wave, *grid, "--name", "here", "--jobs", 2),
-        ftkit("batch", wave, *grid, "--name", "there", "--cluster", cluster[0]),
-    )
+    wave = notebook(tmp_path / "wave.ipynb", *WAVE)
+    grid = ("-g", "rate", rates, "-g", "depth", "1,3", "--threads", 1, "--retries", 0)
+    n = rates.count(",") + 1
+    here = ftkit("batch", wave, *grid, "--name", "here", "--jobs", 2)
+    there = ftkit("batch", wave, *grid, "--name", "there", "--cluster", cluster[0])
     assert (here.returncode, there.returncode) == (1, 1), (
         here.stderr,
         there.stderr,
@@ -165,7 +165,8 @@ def test_a_cluster_gives_the_table_that_this_machine_gives(rates, cluster, tmp_p
 
 
 def test_workers_are_killed_in_the_middle(cluster, counted):
-    "The first one's run outlives it and is waited for; the second one's is killed too, and goes on elsewhere."
+    """The first one's run outlives it and is waited for; the second one's is killed too, and goes
+    on elsewhere."""
     address, workers, worker, _ = cluster
     driver = counted(address)
     until(lambda: {"3", "4"} <= set(said()), driver)
@@ -235,7 +236,8 @@ def test_the_driver_is_killed_and_another_one_comes(cluster, counted):
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["scheduler killed", "scheduler suspended", "workers killed"])
 def test_the_cluster_goes(what, cluster, counted):
-    "What executes is waited for, what waits is taken back, and the command ends; elsewhere it goes on."
+    """What executes is waited for, what waits is taken back, and the command ends; elsewhere it
+    goes on."""
     address, workers, _, scheduler = cluster
     driver = counted(address, "--jobs", 3, patience=2)
     until(

@@ -269,7 +269,8 @@ def test_unknown_part_names(tmp_path):
     )
 
 
-# ---------------------------------------------------------------- every mode of picture, through to the pixels
+# ---------------------------------------------------------------- every mode of picture, through to
+# the pixels
 
 LEFT, RIGHT = (200, 40, 40), (20, 60, 180)  # two halves, so that a wrong rotation shows
 
@@ -415,10 +416,8 @@ def test_every_table_gives_the_same_data(tmp_path, suffix):
         frame.to_parquet(new)
     else:
         frame.to_csv(new, index=False, sep="\t" if suffix == "tsv" else ",")
-    data, same = (
-        Data.image(new, folder=tmp_path / "pictures"),
-        Data.image(frame, folder=tmp_path / "pictures"),
-    )
+    data = Data.image(new, folder=tmp_path / "pictures")
+    same = Data.image(frame, folder=tmp_path / "pictures")
     assert data.task.classes == ("001", "NA", "ü,; ß")  # white space is one blank
     assert (data.fingerprint, data.split_fingerprint) == (
         same.fingerprint,
@@ -428,10 +427,8 @@ def test_every_table_gives_the_same_data(tmp_path, suffix):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx(tmp_path, packed):
-    x, y = (
-        np.random.default_rng(0).integers(0, 256, (20, 9, 7), np.uint8),
-        np.arange(20, dtype=np.uint8) % 4,
-    )
+    x = np.random.default_rng(0).integers(0, 256, (20, 9, 7), np.uint8)
+    y = np.arange(20, dtype=np.uint8) % 4
     for what, a in (("images-idx3", x), ("labels-idx1", y)):
         body = b"\0\0\x08" + bytes([a.ndim]) + struct.pack(f">{a.ndim}I", *a.shape) + a.tobytes()
         (tmp_path / f"train-{what}-ubyte{'.gz' if packed else ''}").write_bytes(
@@ -756,9 +753,10 @@ def test_processes_that_write_one_entry_at_once(tmp_path, fresh_cache, n):
         and len(list(fresh_cache.rglob("pixels.npy"))) == 1
     )
     _, (again,) = writers(1, sources, tmp_path, "again")
-    assert json.loads(again.communicate(timeout=60)[0]) == [told[0][0], 0], (
-        "the next one reads what is there"
-    )
+    assert json.loads(again.communicate(timeout=60)[0]) == [
+        told[0][0],
+        0,
+    ], "the next one reads what is there"
 
 
 def test_of_processes_that_need_one_entry_one_makes_it(tmp_path, fresh_cache):
@@ -835,8 +833,8 @@ def test_the_second_time_nothing_is_decoded(tmp_path, fresh_cache, monkeypatch):
 def test_processes_that_look_at_one_folder_at_once(tmp_path, fresh_cache):
     root = class_folders(tmp_path / "d", n=60)
     code = (
-        "import sys, time; from ftkit import Data; time.sleep(max(0, float(sys.argv[2]) - time.time())); "
-        "d = Data.image(sys.argv[1]); print(d.fingerprint, len(d.pixels(8)))"
+        "import sys, time; from ftkit import Data; time.sleep(max(0, float(sys.argv[2]) -"
+        " time.time())); d = Data.image(sys.argv[1]); print(d.fingerprint, len(d.pixels(8)))"
     )
     at = str(time.time() + 2)
     started = [

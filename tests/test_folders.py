@@ -41,7 +41,8 @@ def made(root: Path, *names: str) -> Path:
 
 
 def layout(root, kind=PICTURES) -> tuple[dict, list[str]]:
-    "How many rows each class has in each part; the notes. Every file is a row or is left out by name."
+    """How many rows each class has in each part; the notes. Every file is a row or is left out by
+    name."""
     notes = []
     found = scan(root, kind)
     rows = _rows_of(found, notes)

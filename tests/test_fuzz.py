@@ -131,13 +131,12 @@ def test_values_through_the_check_into_a_notebook_and_back(nothing_executes):
         floats = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
         for node in ast.parse(source).body:
             name, text = node.targets[0].id, ast.unparse(node.value)
-            back = (
-                ast.literal_eval(node.value)
-                if "float(" not in text
-                else values[name]
-                if isinstance(values[name], (list, dict))
-                else floats[ast.literal_eval(node.value.args[0])]
-            )
+            if "float(" not in text:
+                back = ast.literal_eval(node.value)
+            elif isinstance(values[name], (list, dict)):
+                back = values[name]
+            else:
+                back = floats[ast.literal_eval(node.value.args[0])]
             assert same(values[name], back), (values[name], back)
     assert taken > 100 * TIMES and refused > 100 * TIMES and taken + refused == 1000 * TIMES
     print(f"{taken} values taken and read back, {refused} refused")

@@ -35,7 +35,8 @@ def test_launcher_form_run_reload_close_report_again_compare(browser, lab):
     }.items():
         page.set(name, value)
     page.page.wait_for_function(
-        "() => ![...document.querySelectorAll('.ftkit button')].find(b => b.textContent === 'Run in background').disabled"
+        "() => ![...document.querySelectorAll('.ftkit button')].find(b => b.textContent === 'Run in"
+        " background').disabled"
     )
     page.button("Run in background").click()
     page.status("running", 30)
@@ -177,7 +178,8 @@ def test_paths_count_from_the_notebook_a_group_stays_open_and_a_batch_takes_the_
     (lab.root / "sub ö" / "near.txt").write_text("x")
     notebook(
         lab.root / "sub ö" / "deep.ipynb",
-        "# first\nn = 3  # [1..9]\n# second\nrate: float = 0.1  # (0..1]\nown_file = 'none'  # a file\nbig = 9007199254740995",
+        "# first\nn = 3  # [1..9]\n# second\nrate: float = 0.1  # (0..1]\nown_file = 'none'  # a"
+        " file\nbig = 9007199254740995",
         "open(own_file).read()",
         "{'n': n}",
     )

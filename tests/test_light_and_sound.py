@@ -604,10 +604,8 @@ def test_cut_films_are_told(name, codec, options, film, tmp_path):
             picture = file.add_stream("libvpx" if name == "a.webm" else "mpeg4", rate=5)
             picture.width = picture.height = 32
             picture.pix_fmt = "yuv420p"
-        stream, wave = (
-            file.add_stream(codec, rate=48000, layout="mono"),
-            (sound(4, 48000) * 32767).astype(np.int16),
-        )
+        stream = file.add_stream(codec, rate=48000, layout="mono")
+        wave = (sound(4, 48000) * 32767).astype(np.int16)
         for i in range(5 * film):
             file.mux(picture.encode(av.VideoFrame.from_ndarray(np.full((32, 32, 3), i, np.uint8))))
         if film:

@@ -65,7 +65,10 @@ def done(r):
 
 # where a notebook works
 
-WRITES = "open('out.csv', 'w').write(str(n)); open('metrics.json', 'w').write('{}'); import os; os.makedirs('model', exist_ok=True)"
+WRITES = (
+    "open('out.csv', 'w').write(str(n)); open('metrics.json', 'w').write('{}'); import os;"
+    " os.makedirs('model', exist_ok=True)"
+)
 
 
 def test_a_batch_leaves_a_file_for_each_run(here):
@@ -99,7 +102,8 @@ def test_a_run_works_where_it_is_told_and_finds_its_inputs(here):
     notebook(
         here / "nb" / "mine.ipynb",
         "data: str = 'in.txt'\nkind: str = 'label'\nmore: list = ['in.txt', 'label']",
-        "import os\nprint(os.getcwd(), open(data).read(), kind, [os.path.basename(m) for m in more], sep='|')",
+        "import os\nprint(os.getcwd(), open(data).read(), kind, [os.path.basename(m) for m in"
+        " more], sep='|')",
     )
 
     def ran(*options):
@@ -109,9 +113,12 @@ def test_a_run_works_where_it_is_told_and_finds_its_inputs(here):
             "kind": "label",
             "more": ["in.txt", "label"],
         }
-        return "".join(
-            json.loads(Path(made["notebook"]).read_text())["cells"][-1]["outputs"][0]["text"]
-        ).strip(), Path(made["notebook"]).parent
+        return (
+            "".join(
+                json.loads(Path(made["notebook"]).read_text())["cells"][-1]["outputs"][0]["text"]
+            ).strip(),
+            Path(made["notebook"]).parent,
+        )
 
     said, folder = ran()
     assert said == f"{here}|caller|label|['in.txt', 'label']"
@@ -155,7 +162,8 @@ def test_resume_goes_on_in_the_same_folder(here):
     notebook(
         here / "mine.ipynb",
         "n: int = 0",
-        "import os\nprint(os.listdir('.'))\nfirst = not os.path.exists('seen')\nopen('seen', 'a').close()\nassert not first",
+        "import os\nprint(os.listdir('.'))\nfirst = not os.path.exists('seen')\nopen('seen',"
+        " 'a').close()\nassert not first",
     )
     assert ftkit("run", "mine.ipynb", "--cwd", "run", cwd=here).returncode == 1
     done(ftkit("resume", "last", "--json", cwd=here))
@@ -233,7 +241,10 @@ def test_what_is_no_file_is_not_listed(here):
 
 # another version of the notebook
 
-COUNTS = "import os\nopen(os.path.join(os.environ['FTKIT_RUNS'], '..', 'executed.txt'), 'a').write(f'{n}:%s ')\nassert n < %d\n{'score': n + %d}"
+COUNTS = (
+    "import os\nopen(os.path.join(os.environ['FTKIT_RUNS'], '..', 'executed.txt'),"
+    " 'a').write(f'{n}:%s ')\nassert n < %d\n{'score': n + %d}"
+)
 
 
 def executed(here):
@@ -290,7 +301,8 @@ def test_new_code_waits_for_what_still_executes_with_the_old(here):
     notebook(
         here / "mine.ipynb",
         "n: int = 0",
-        "import os, time\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'): time.sleep(0.05)",
+        "import os, time\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'):"
+        " time.sleep(0.05)",
     )
     driver = subprocess.Popen(
         [sys.executable, "-m", "ftkit", "batch", "mine.ipynb", "-g", "n", "1", "--name", "b"],
@@ -361,7 +373,8 @@ def test_a_log_is_followed_until_the_run_ends_and_is_harmless(here):
     notebook(
         here / "mine.ipynb",
         "n: int = 0",
-        "import os, time\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'): time.sleep(0.05)",
+        "import os, time\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'):"
+        " time.sleep(0.05)",
     )
     run = subprocess.Popen(
         [sys.executable, "-m", "ftkit", "run", "mine.ipynb"],
@@ -444,7 +457,8 @@ def test_a_batch_that_executes_is_not_at_its_end(here):
     notebook(
         here / "mine.ipynb",
         "n: int = 0",
-        "import os, time\nassert n\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'): time.sleep(0.05)",
+        "import os, time\nassert n\nwhile not os.path.exists(os.environ['FTKIT_RUNS'] + '/go'):"
+        " time.sleep(0.05)",
     )
     driver = subprocess.Popen(
         [
@@ -479,7 +493,10 @@ def test_a_batch_that_executes_is_not_at_its_end(here):
 def test_a_failure_is_told_once_and_never_through_a_shell(here):
     evil = "`touch ran` $(touch ran); touch ran"
     notebook(here / "mine.ipynb", "n: int = 0", f"if n: raise KeyError({evil!r})")
-    command = 'cat >> told.jsonl; echo >> told.jsonl; printf \'%s|%s|%s|%s\\n\' "$FTKIT_RUN" "$FTKIT_STATUS" "$FTKIT_ERROR" "$FTKIT_BATCH" >> told.txt'
+    command = (
+        "cat >> told.jsonl; echo >> told.jsonl; printf '%s|%s|%s|%s\\n' \"$FTKIT_RUN\""
+        ' "$FTKIT_STATUS" "$FTKIT_ERROR" "$FTKIT_BATCH" >> told.txt'
+    )
 
     def told():
         return (
@@ -745,15 +762,13 @@ def test_every_command_has_a_short_help_and_shells_complete(here):
 # the recipes of the README, as they stand there
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-ROWS, ONE_FAILS_TWICE = (
-    "n\n1\n2\n3\n4\n5\n6\n",
-    '''import os, sys
+ROWS = "n\n1\n2\n3\n4\n5\n6\n"
+ONE_FAILS_TWICE = '''import os, sys
 tries = os.environ["FTKIT_RUNS"] + f"/tries-{n}"
 open(tries, "a").write("x")
 print("this is try", len(open(tries).read()), "of", n)
 open("out.csv", "w").write(str(n))
-assert n != 3 or len(open(tries).read()) > 2, f"try {len(open(tries).read())} fails"''',
-)
+assert n != 3 or len(open(tries).read()) > 2, f"try {len(open(tries).read())} fails"'''
 
 
 def recipe(text, here):
@@ -764,7 +779,8 @@ def recipe(text, here):
 
 
 def bare(here):
-    "What cron gives a command, and, where ftkit is not installed but lies in a folder, that folder."
+    """What cron gives a command, and, where ftkit is not installed but lies in a folder, that
+    folder."""
     kept = {k: os.environ[k] for k in ("PYTHONPATH", "FTKIT_CACHE") if k in os.environ}
     return {"HOME": str(here), "LOGNAME": "me", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"} | kept
 
@@ -844,16 +860,22 @@ def test_papermills_default_engine_can_be_ours_as_the_recipe_for_airflow_has_it(
     notebook(here / "mine.ipynb", "n: int = 3", "print(n)\n1 / (n - 5)", "print('never')")
     lines = [
         line
-        for line in next(b for b in README.split("```python\n")[1:] if "PapermillOperator(" in b)
-        .split("```")[0]
-        .splitlines()
+        for line in (
+            next(b for b in README.split("```python\n")[1:] if "PapermillOperator(" in b)
+            .split("```")[0]
+            .splitlines()
+        )
         if "papermill_engines" in line
     ]
     script = "\n".join(
         [
             *lines,
             "import papermill",
-            "papermill.execute_notebook('mine.ipynb', 'out.ipynb', parameters={'n': 5}, progress_bar=False, report_mode=True, log_output=False, kernel_name=None, language=None, engine_name=None)",
+            (
+                "papermill.execute_notebook('mine.ipynb', 'out.ipynb', parameters={'n': 5},"
+                " progress_bar=False, report_mode=True, log_output=False, kernel_name=None,"
+                " language=None, engine_name=None)"
+            ),
         ]
     )
     r = subprocess.run(

@@ -700,7 +700,8 @@ def test_comments():
     for params in (
         PARAMS,
         parse_params(
-            "naïve: str = 'é'  # Größe {é, ü}\nmatch: list = [1, 2]  # [..2]\ntype: list = ['a']  # {a, 1}"
+            "naïve: str = 'é'  # Größe {é, ü}\nmatch: list = [1, 2]  # [..2]\ntype: list = ['a']  #"
+            " {a, 1}"
         ),
     ):
         assert parse_params(to_source(params, {})) == params
@@ -727,7 +728,8 @@ def test_a_hand_made_param_cannot_smuggle_code_or_limits_into_a_cell():
 
 
 def mutate(rng: random.Random, source: str) -> str:
-    "A few random edits: characters and lines deleted, doubled, swapped, replaced by what Python or the grammar finds special."
+    """A few random edits: characters and lines deleted, doubled, swapped, replaced by what Python
+    or the grammar finds special."""
     special = list("\"'#\\\n\t:;=()[]{},.-+*%!?$0159eExj_ \0\r\f\ufeff\u2028é\ud800") + [
         "'''",
         "..",

@@ -38,11 +38,9 @@ def plain_loop(model, data, epochs, batch, dtype, layout):
         {k: v for k, v in g.items() if k != "names"}
         for g in model.parameter_groups(3e-3, 0.3, 0.8, 0.01)
     ]
-    opt, peaks, steps = (
-        torch.optim.AdamW(groups, lr=1e-3, fused=True),
-        [g["lr"] for g in groups],
-        len(ids) // batch,
-    )
+    opt = torch.optim.AdamW(groups, lr=1e-3, fused=True)
+    peaks = [g["lr"] for g in groups]
+    steps = len(ids) // batch
     set_dropout(model.backbone, 0.0)
     if layout == "channels_last":
         model.to(memory_format=torch.channels_last)
@@ -116,7 +114,8 @@ def test_pictures_as_in_a_plain_loop(dtype):
 
 @pytest.mark.slow
 def test_a_body_that_keeps_less_for_its_gradients(monkeypatch):
-    "Clipped norms are read backwards (06d), which rounds differently, as two halves of a batch do; without that the bits are the same here too. At high rates either way leads elsewhere."
+    """Clipped norms are read backwards (06d), which rounds differently, as two halves of a batch
+    do; without that the bits are the same here too. At high rates either way leads elsewhere."""
     data = Data.image("sample:digits", limit=500)
 
     def make():

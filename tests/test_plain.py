@@ -107,8 +107,10 @@ def test_odd_texts_are_checked(texts, labels, tmp_path, monkeypatch):
     n = 28
     rows = {
         "same": ["thank you very much for your help today"] * n,
-        "block": ["thank you very much for your help today"] * 14
-        + [f"w{i} x{i * 7} y" for i in range(14)],
+        "block": (
+            ["thank you very much for your help today"] * 14
+            + [f"w{i} x{i * 7} y" for i in range(14)]
+        ),
         "marks": ["?!"] * n,
         "words": [f"w{i}" for i in range(n)],
     }[texts]

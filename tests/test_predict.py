@@ -47,10 +47,8 @@ def save_model(kind: str, folder: Path) -> Path:
         for i in range(120):
             soundfile.write(sounds / f"{i}.wav", spoken(i, rng), RATE)
         paths = [str(sounds / f"{i}.wav") for i in range(120)]
-        data, body = (
-            Data.speech((paths, ["low", "high"] * 60), task="classify", split_by="random"),
-            "log_mel",
-        )
+        data = Data.speech((paths, ["low", "high"] * 60), task="classify", split_by="random")
+        body = "log_mel"
     else:
         data, body = Data.tabular("sample:breast_cancer"), None
     return Classical("ridge", data.task, body).fit(data).save(folder)
@@ -206,7 +204,8 @@ def test_columns_that_are_missing_named_alike_or_dangerous(models, tmp_path):
     assert (
         r.returncode == 0
         and r.stderr.count(
-            "in.csv has no column 'mean area', 'worst area', which the model was trained with (2 of 30)"
+            "in.csv has no column 'mean area', 'worst area', which the model was trained with (2"
+            " of 30)"
         )
         == 1
     )

@@ -16,7 +16,11 @@ from ftkit.runfolder import noted, read_events, read_run
 from ftkit.runs.compare import verify_run
 from ftkit.runs.launch import figures, list_runs, run_folders
 
-PARAMETERS = "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained [0..]\nshard: bool = False  # each rank holds a part of the network"
+PARAMETERS = (
+    "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool"
+    " = False  # slow enough to be killed in time\nlower: int = 5  # layers that are not trained"
+    " [0..]\nshard: bool = False  # each rank holds a part of the network"
+)
 TRAIN = """import time
 from ftkit import Data, Model, Trainer, evaluate
 text = ["a joy to see", "a bore", "well made", "much too long for what it says", "I laughed", "I slept"]
@@ -146,7 +150,8 @@ def kill(folder, whom):
 
 
 def killed(home, rank, whom, *args, ranks=2):
-    "A run of two or more ranks of which one was killed in mid-tune: its folder, what torchrun's processes said, and how long it took them."
+    """A run of two or more ranks of which one was killed in mid-tune: its folder, what torchrun's
+    processes said, and how long it took them."""
     before = set(run_folders())
     process = subprocess.Popen(
         command(ranks, "run", "films.ipynb", "-p", "pause", "true", *args, "--threads", 1),
@@ -168,7 +173,10 @@ def killed(home, rank, whom, *args, ranks=2):
 
 
 def test_two_ranks_train_as_one_process_does(two, home):
-    tell = f"import json; print(json.dumps([[[h['stage'], h['epoch'], h['train_loss'], h['valid_loss']] for h in fit.history], {FIGURES}]))"
+    tell = (
+        "import json; print(json.dumps([[[h['stage'], h['epoch'], h['train_loss'],"
+        f" h['valid_loss']] for h in fit.history], {FIGURES}]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", "\n".join((PARAMETERS, TRAIN, tell))],
         capture_output=True,
@@ -230,7 +238,8 @@ def test_what_is_refused_is_said_once_and_leaves_nothing(home):
 
 
 def test_each_rank_holds_a_part_of_the_network(two, home):
-    "FSDP: the same course as with whole networks, the moments in the files of both ranks, and one process goes on from there."
+    """FSDP: the same course as with whole networks, the moments in the files of both ranks, and one
+    process goes on from there."""
     folder, *_ = killed(home, 1, "kernel", "-p", "shard", "true")
     error, saved = read_run(folder)["error"], sorted(folder.glob("checkpoints/*/1-tune-*"))[-1]
     assert error["name"] == "RankLost" and error["message"].startswith("rank 1 of 2 is gone"), error
@@ -401,7 +410,8 @@ def test_pictures_with_frozen_statistics_and_mixup(home):
 
 @pytest.mark.slow
 def test_devices_start_the_ranks_and_go_on(home):
-    "`--devices 2` is one command, from its start and after a kill; the result is that of two ranks that torchrun started."
+    """`--devices 2` is one command, from its start and after a kill; the result is that of two
+    ranks that torchrun started."""
 
     def devices(*args):
         return subprocess.run(

@@ -174,7 +174,13 @@ def test_every_option_resumes_to_the_same_bits(name, people, tmp_path, monkeypat
         n
         for n in OPTIONS | OF_PICTURES
         if n
-        not in ("bfloat16 weights", "head first", "class weights, focal", "teacher", "rollback")
+        not in (
+            "bfloat16 weights",
+            "head first",
+            "class weights, focal",
+            "teacher",
+            "rollback",
+        )
         and not n.startswith("optimizer")
         or n in ("optimizer sgd", "optimizer Adam")
     ],

@@ -173,7 +173,8 @@ def test_generated_files_are_what_the_notebooks_export(copy):
         for root in (ROOT, copy)
     )
     assert not set(here) - set(new), (
-        f"no notebook exports ftkit/{', '.join(sorted(set(here) - set(new)))}; delete the file, or name it in a #| default_exp"
+        f"no notebook exports ftkit/{', '.join(sorted(set(here) - set(new)))}; delete the file, or"
+        " name it in a #| default_exp"
     )
     differ = sorted(n for n in new if here.get(n) != new[n])
     assert not differ, (
@@ -189,7 +190,8 @@ def test_clean_changes_nothing_and_keeps_tags(copy, folder):
         new = copy / nb.relative_to(ROOT)
         tags = [[c["metadata"].get("tags") for c in cells(p, None)] for p in (nb, new)]
         assert tags[0] == tags[1], (
-            f"nbdev-clean takes tags from {nb.name}; set allowed_cell_metadata_keys = ['tags', 'nbgrader'] in [tool.nbdev]"
+            f"nbdev-clean takes tags from {nb.name}; set allowed_cell_metadata_keys = ['tags',"
+            " 'nbgrader'] in [tool.nbdev]"
         )
         assert nb.read_text(encoding="utf-8") == new.read_text(encoding="utf-8"), (
             f"{folder}/{nb.name} is not clean; run make check"
@@ -209,7 +211,8 @@ def test_a_module_imports_only_lower_numbers(path):
         )
         at, before = ("%d%s" % place[m] for m in (other, own))
         assert place[other] < place[own], (
-            f"ftkit/{path.name}:{line} imports {other}, which stands at {at}, not before {before}; move down what is shared"
+            f"ftkit/{path.name}:{line} imports {other}, which stands at {at}, not before {before};"
+            " move down what is shared"
         )
 
 
@@ -226,7 +229,8 @@ def test_modules_that_train_need_no_jupyter(path):
         if (path.stem, module) == ("runfolder", "IPython.display"):
             continue  # Progress draws with it where a kernel has loaded it anyway
         assert not JUPYTER.match(module), (
-            f"ftkit/{path.name}:{line} imports {module}; 00 to 12 must work without jupyter: move this to 13 or later"
+            f"ftkit/{path.name}:{line} imports {module}; 00 to 12 must work without jupyter: move"
+            " this to 13 or later"
         )
 
 
@@ -237,7 +241,8 @@ def test_core_and_params_are_standard_library(module):
         first = other.split(".")[0]
         ok = first in sys.stdlib_module_names or first == "ftkit" or (not top and first in inner)
         assert ok, (
-            f"ftkit/{module}.py:{line} imports {other}; it is standard library only, so that `ftkit --help` starts at once: use that in a later module"
+            f"ftkit/{module}.py:{line} imports {other}; it is standard library only, so that `ftkit"
+            " --help` starts at once: use that in a later module"
         )
 
 
@@ -265,7 +270,8 @@ def test_templates_hold_choices_and_results(path):
         c["cell_type"] for c in cells(path, None) if "parameters" in c["metadata"].get("tags", [])
     ]
     assert tagged == ["code"], (
-        f"{path.name} has {len(tagged)} cells tagged parameters; exactly one code cell must have the tag"
+        f"{path.name} has {len(tagged)} cells tagged parameters; exactly one code cell must have"
+        " the tag"
     )
     assert read_params(path), f"{path.name} has an empty parameters cell"
     for p in read_params(path):
@@ -277,7 +283,8 @@ def test_files_are_small():
         limit = LARGEST_LOCK if p.name == "requirements.lock" else LARGEST
         kilobytes = p.stat().st_size / 1000
         assert kilobytes <= limit / 1000, (
-            f"{p.relative_to(ROOT)} has {kilobytes:.0f} kB, allowed are {limit // 1000}; make figures smaller, outputs fewer"
+            f"{p.relative_to(ROOT)} has {kilobytes:.0f} kB, allowed are {limit // 1000}; make"
+            " figures smaller, outputs fewer"
         )
 
 
@@ -296,7 +303,8 @@ def test_settings_and_version():
         set(settings(ROOT)) - set(OWN_SETTINGS),
     )  # those count in the user's own file only
     assert there == known, (
-        f"settings.ini and ftkit.core differ in {', '.join(sorted(there ^ known))}; every setting stands in both"
+        f"settings.ini and ftkit.core differ in {', '.join(sorted(there ^ known))}; every setting"
+        " stands in both"
     )
     assert (ROOT / "settings.ini").read_text(encoding="utf-8").startswith("#"), (
         "the first line of settings.ini says that nbdev reads pyproject.toml"
@@ -339,13 +347,10 @@ def test_nothing_loads_code(path):
             )
         if not isinstance(n, ast.Call):
             continue
-        called, given = (
-            ast.unparse(n.func),
-            {
-                k.arg: k.value.value if isinstance(k.value, ast.Constant) else ...
-                for k in n.keywords
-            },
-        )
+        called = ast.unparse(n.func)
+        given = {
+            k.arg: k.value.value if isinstance(k.value, ast.Constant) else ... for k in n.keywords
+        }
         bad = called in UNSAFE_CALLS or called.split(".")[-1] in UNSAFE_CALLS & {
             "read_pickle",
             "to_pickle",
@@ -421,7 +426,8 @@ def test_no_machine_paths_and_no_registries():
         for pattern, what in WRONG.items():
             found = pattern.search(text)
             assert not found, (
-                f"{p.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1} holds {found[0]!r}, {what}"
+                f"{p.relative_to(ROOT)}:{text.count(chr(10), 0, found.start()) + 1} holds"
+                f" {found[0]!r}, {what}"
             )
 
 
@@ -430,10 +436,12 @@ def test_names_of_other_libraries_stand_beside_fields_that_exist():
 
     rows = [
         line.split("|")[1]
-        for line in (ROOT / "dev" / "names.md")
-        .read_text(encoding="utf-8")
-        .partition("| to do |")[0]
-        .splitlines()
+        for line in (
+            (ROOT / "dev" / "names.md")
+            .read_text(encoding="utf-8")
+            .partition("| to do |")[0]
+            .splitlines()
+        )
         if line.startswith("| `")
     ]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}

@@ -97,11 +97,12 @@ def home(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_folders(home, tmp_path, monkeypatch):
-    "Runs of the module in one folder; caches of its own, but for fetched samples and the probe, so that features are computed."
+    """Runs of the module in one folder; caches of its own, but for fetched samples and the probe,
+    so that features are computed."""
     monkeypatch.setenv("FTKIT_RUNS", str(home / "runs"))
-    shared = {
-        part: cache_folder(part) for part in ("samples", "precision")
-    }  # which way of computing is fastest is measured once a machine: two measurements may choose two ways, which round differently
+    # which way of computing is fastest is measured once a machine: two measurements may choose two
+    # ways, which round differently
+    shared = {part: cache_folder(part) for part in ("samples", "precision")}
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     for part, folder in shared.items():
@@ -123,7 +124,8 @@ def whole(home):
 
 
 def wait_for(folder, process, happens, seconds=120):
-    "Until an event of which `happens` is true; the events are looked at a thousand times a second, as some moments are short."
+    """Until an event of which `happens` is true; the events are looked at a thousand times a
+    second, as some moments are short."""
     until, offset = time.time() + seconds, 0
     while time.time() < until:
         events, offset = read_events(folder, offset)
@@ -458,7 +460,8 @@ def test_eight_runs_at_once_are_not_mixed_and_leave_nothing_behind(tmp_path, mon
     monkeypatch.setenv("TMPDIR", str(temp))
     path = notebook(
         tmp_path / "many.ipynb",
-        "import os, time; time.sleep(1); mine = os.environ['FTKIT_RUN_DIR']; open(f'{mine}/said', 'w').write(str(n))",
+        "import os, time; time.sleep(1); mine = os.environ['FTKIT_RUN_DIR']; open(f'{mine}/said',"
+        " 'w').write(str(n))",
         "{'n': n}",
         tags=(None, None, "metrics"),
     )
@@ -662,9 +665,14 @@ def test_keep_report_keeps_no_model(home):
 
 @pytest.mark.parametrize("thread", [False, True])
 def test_a_kernel_that_ends_at_once_loses_nothing(thread, tmp_path):
-    left = f"import atexit, threading, time  # with ftkit\nleft = open({str(tmp_path / 'left.txt')!r}, 'w'); _ = left.write('open')\n_ = atexit.register(lambda: open({str(tmp_path / 'exit.txt')!r}, 'w').write('exit'))"
+    left = (
+        f"import atexit, threading, time  # with ftkit\nleft = open({str(tmp_path / 'left.txt')!r},"
+        " 'w'); _ = left.write('open')\n_ = atexit.register(lambda:"
+        f" open({str(tmp_path / 'exit.txt')!r}, 'w').write('exit'))"
+    )
     waits = (
-        f"def late():\n    time.sleep(1.5)\n    open({str(tmp_path / 'late.txt')!r}, 'w').write('late')\nthreading.Thread(target=late).start()"
+        f"def late():\n    time.sleep(1.5)\n    open({str(tmp_path / 'late.txt')!r},"
+        " 'w').write('late')\nthreading.Thread(target=late).start()"
         if thread
         else "1"
     )

@@ -203,7 +203,8 @@ ROUTES = (
 
 
 def test_nobody_enters_without_a_token_or_writes_without_xsrf(server):
-    "With the login cookie alone, as a page of somebody else would have it sent, nothing is changed."
+    """With the login cookie alone, as a page of somebody else would have it sent, nothing is
+    changed."""
     import http.cookiejar
 
     from ftkit.lab.server import ROUTES as all_of_them
@@ -270,7 +271,8 @@ def test_what_is_outside_the_root_is_not_there(server, tmp_path):
 
 
 def test_values_stay_values(server, tmp_path):
-    "A value with quotes and code, wrong values by name, and a form's schema with nothing but what the cell says."
+    """A value with quotes and code, wrong values by name, and a form's schema with nothing but what
+    the cell says."""
     evil = (
         "'; open('"
         + str(tmp_path / "pwned")

@@ -36,7 +36,8 @@ def tone(rng, hertz, n):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    "48 recordings of one or two tones, some at 8 kHz, one longer than 30 s; a table with a class and a text for each."
+    """48 recordings of one or two tones, some at 8 kHz, one longer than 30 s; a table with a class
+    and a text for each."""
     folder, rng, rows = tmp_path_factory.mktemp("tones"), np.random.default_rng(0), []
     for i in range(48):
         word, n = WORDS[i % 4], 4000 + 150 * i
@@ -112,10 +113,8 @@ def test_template_on_tones(task, home, runs):
             FTKIT_RUNS=runs,
         )
     )
-    m, page = (
-        json.loads((folder / "metrics.json").read_text()),
-        (folder / "report.html").read_text(),
-    )
+    m = json.loads((folder / "metrics.json").read_text())
+    page = (folder / "report.html").read_text()
     assert m["headline"] == {"classify": "accuracy", "transcribe": "character_error"}[task]
     if task == "classify":
         assert (
@@ -482,7 +481,8 @@ def test_messages(home, tmp_path):
         lambda: Trainer(model, data, Augment(rotate=10)),
     )
     refused(
-        "mixup is 0.2 and the data are recordings; only pictures and rows of tables can be laid over each other",
+        "mixup is 0.2 and the data are recordings; only pictures and rows of tables can be laid"
+        " over each other",
         lambda: Trainer(model, data, mixup=0.2),
     )
     from ftkit.augment.sounds import SoundAugment

@@ -254,7 +254,8 @@ def test_too_short_and_too_long(home, table, tmp_path):
     )
     lecture = changed(table, path=str(tmp_path / "lecture.wav"), start=None, end=None)
     refused(
-        "it lasts 301.0 s, more than the 300 that are learned in one piece; cut it in parts (start, end), or leave it out",
+        "it lasts 301.0 s, more than the 300 that are learned in one piece; cut it in parts (start,"
+        " end), or leave it out",
         source=lecture,
         folder=home,
         task="transcribe",
@@ -351,7 +352,10 @@ def test_m4a_and_the_sound_of_a_film(tmp_path):
 
 def test_without_pyav_the_message_says_how_to_get_it(tmp_path):
     (tmp_path / "a.m4a").write_bytes(b"anything")
-    code = f"import sys; sys.modules['av'] = None\nfrom ftkit.reading.sounds import open_sound\ntry: open_sound({str(tmp_path / 'a.m4a')!r})\nexcept ValueError as e: print(e)"
+    code = (
+        "import sys; sys.modules['av'] = None\nfrom ftkit.reading.sounds import open_sound\ntry:"
+        f" open_sound({str(tmp_path / 'a.m4a')!r})\nexcept ValueError as e: print(e)"
+    )
     assert (
         'pip install "av'
         in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
@@ -409,8 +413,8 @@ def test_no_voice_and_no_sentence_is_in_two_parts(seed, home, table):
         "by speaker" in n for n in data.notes
     )
     assert (
-        f"{len(data.test)} of {len(data.test)} test recordings say a sentence that a training recording says too"
-        in data.notes
+        f"{len(data.test)} of {len(data.test)} test recordings say a sentence that a training"
+        " recording says too" in data.notes
     )
     data = Data.speech(table, "transcribe", folder=home, seed=seed)
     assert (
@@ -461,7 +465,8 @@ def test_choices_that_contradict(home, table):
         speaker="who",
     )
     refused(
-        "split_by is 'speaker' and there are only 2 speakers, so train, valid and test cannot have one each",
+        "split_by is 'speaker' and there are only 2 speakers, so train, valid and test cannot have"
+        " one each",
         "-p split_by random, or -p split_by sentence",
         source=table[:24],
         folder=home,
@@ -559,8 +564,8 @@ def test_what_an_own_split_shares(home, table):
         data.notes
     )
     assert (
-        "6 of 6 test recordings are of a voice that is in training too; the figures are too good for new voices"
-        in data.notes
+        "6 of 6 test recordings are of a voice that is in training too; the figures are too good"
+        " for new voices" in data.notes
     )
     second = Data.speech(
         parts[:42], "transcribe", folder=home, speaker="who", test_source=parts[::4]
@@ -575,7 +580,8 @@ def test_what_an_own_split_shares(home, table):
         ).notes
     )
     refused(
-        "split_by is 'speaker', and a split column, folders called train and test, or a second source already says",
+        "split_by is 'speaker', and a split column, folders called train and test, or a second"
+        " source already says",
         source=parts,
         folder=home,
         task="transcribe",
@@ -599,7 +605,8 @@ def test_parts_that_overlap_in_two_parts_of_the_split(home, table):
     )
     said = Data.speech(spans, "transcribe", folder=home).notes
     assert any(
-        "recordings overlap in time with another of the same file that is in another part of the split (first: "
+        "recordings overlap in time with another of the same file that is in another part of the"
+        " split (first: "
         in n
         and "47.wav [" in n
         for n in said
@@ -726,7 +733,10 @@ def test_manifests_of_every_kind_give_the_same_data(suffix, home, table, tmp_pat
 
 
 def test_two_processes_decode_one_set_at_once(home, tmp_path):
-    code = f"from ftkit import Data; d = Data.speech({str(home / 'all.csv')!r}, 'transcribe'); w, e = d.waves(8000); print(len(w), int(e[-1]), int(w.astype('i8').__abs__().sum()))"
+    code = (
+        f"from ftkit import Data; d = Data.speech({str(home / 'all.csv')!r}, 'transcribe'); w, e ="
+        " d.waves(8000); print(len(w), int(e[-1]), int(w.astype('i8').__abs__().sum()))"
+    )
     both = [
         subprocess.Popen(
             [sys.executable, "-c", code],

@@ -192,9 +192,11 @@ def test_a_row_that_lacks_a_key_has_a_missing_cell_and_a_note(tmp_path, people):
 
 def test_tables_of_every_kind_are_the_same(tmp_path, people):
     people.to_parquet(tmp_path / "t.parquet")
-    people.to_excel(tmp_path / "t.xlsx", index=False, engine="openpyxl") if _has(
-        "openpyxl"
-    ) else None
+    (
+        people.to_excel(tmp_path / "t.xlsx", index=False, engine="openpyxl")
+        if _has("openpyxl")
+        else None
+    )
     people.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     people.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
     with sqlite3.connect(tmp_path / "t.db") as db:
@@ -238,24 +240,26 @@ def book(path, sheets: dict) -> None:
     def line(values):
         return f"<row>{''.join(map(cell, values))}</row>"
 
-    doc, office, rel = (
-        "http://schemas.openxmlformats.org/",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml",
-        "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
-    )
+    doc = "http://schemas.openxmlformats.org/"
+    office = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    rel = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     with zipfile.ZipFile(path, "w") as z:
         z.writestr(
             "[Content_Types].xml",
-            f'<Types xmlns="{doc}package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="{office}.sheet.main+xml"/>'
+            f'<Types xmlns="{doc}package/2006/content-types"><Default Extension="rels"'
+            ' ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override'
+            f' PartName="/xl/workbook.xml" ContentType="{office}.sheet.main+xml"/>'
             + "".join(
-                f'<Override PartName="/xl/worksheets/{i}.xml" ContentType="{office}.worksheet+xml"/>'
+                f'<Override PartName="/xl/worksheets/{i}.xml"'
+                f' ContentType="{office}.worksheet+xml"/>'
                 for i in range(len(sheets))
             )
             + "</Types>",
         )
         z.writestr(
             "_rels/.rels",
-            f'<Relationships xmlns="{doc}package/2006/relationships"><Relationship Id="r" Type="{rel}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+            f'<Relationships xmlns="{doc}package/2006/relationships"><Relationship Id="r"'
+            f' Type="{rel}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         )
         z.writestr(
             "xl/workbook.xml",
@@ -277,7 +281,8 @@ def book(path, sheets: dict) -> None:
         for i, t in enumerate(sheets.values()):
             z.writestr(
                 f"xl/worksheets/{i}.xml",
-                f'<worksheet xmlns="{doc}spreadsheetml/2006/main"><sheetData>{line(t.columns)}{"".join(map(line, t.values.tolist()))}</sheetData></worksheet>',
+                "<worksheet"
+                f' xmlns="{doc}spreadsheetml/2006/main"><sheetData>{line(t.columns)}{"".join(map(line, t.values.tolist()))}</sheetData></worksheet>',
             )
 
 
@@ -303,10 +308,8 @@ def test_rows_above_the_names_of_a_sheet_are_left_out(tmp_path, people):
 def test_a_sheet_is_chosen(tmp_path, people):
     plain = people[["age", "town", "bought"]].fillna({"age": 40.0, "town": "Rome"})
     book(tmp_path / "t.xlsx", {"Old": plain.head(60), "Customers 2026": plain})
-    first, second = (
-        Data.tabular(tmp_path / "t.xlsx", label="bought"),
-        Data.tabular(tmp_path / "t.xlsx", label="bought", sheet="Customers 2026"),
-    )
+    first = Data.tabular(tmp_path / "t.xlsx", label="bought")
+    second = Data.tabular(tmp_path / "t.xlsx", label="bought", sheet="Customers 2026")
     assert (
         (len(first), len(second)) == (60, 240)
         and any(
@@ -318,7 +321,10 @@ def test_a_sheet_is_chosen(tmp_path, people):
     assert second.items.frame.equals(Data.tabular(plain, label="bought").items.frame)
     with pytest.raises(
         DataError,
-        match="no sheet 'Customer 2026'; its sheets are Old, Customers 2026; did you mean 'Customers 2026'",
+        match=(
+            "no sheet 'Customer 2026'; its sheets are Old, Customers 2026; did you mean 'Customers"
+            " 2026'"
+        ),
     ):
         Data.tabular(tmp_path / "t.xlsx", label="bought", sheet="Customer 2026")
     plain.to_csv(tmp_path / "t.csv", index=False)
@@ -389,10 +395,8 @@ def test_a_column_that_tells_the_label_is_named_and_identifiers_are_not_learned_
 
 @pytest.mark.parametrize("name", [*METHODS, "mlp", "feature_tokenizer"])
 def test_nothing_is_learned_from_test_rows(name):
-    plain, wild = (
-        Data.tabular("sample:titanic", limit=400),
-        Data.tabular("sample:titanic", limit=400),
-    )
+    plain = Data.tabular("sample:titanic", limit=400)
+    wild = Data.tabular("sample:titanic", limit=400)
     wild.items.frame.loc[wild.test.ids, "fare"] = 1e7
     wild.items.frame.loc[wild.test.ids, ["embarked", "class"]] = "never seen"
     wild.labels[wild.test.ids] = 1 - wild.labels[wild.test.ids]
@@ -417,10 +421,8 @@ def test_cold_customers_are_known_less_and_the_target_is_judged_honestly():
     from ftkit.evaluation.report import evaluate
 
     ids = {"customer": "category", "product": "category"}
-    warm, cold = (
-        Data.tabular("sample:preferences", columns=ids),
-        Data.tabular("sample:preferences", columns=ids, group="customer"),
-    )
+    warm = Data.tabular("sample:preferences", columns=ids)
+    cold = Data.tabular("sample:preferences", columns=ids, group="customer")
     assert not set(cold.items.frame["customer"].iloc[cold.train.ids]) & set(
         cold.items.frame["customer"].iloc[cold.test.ids]
     )
@@ -514,9 +516,11 @@ def test_a_german_table_is_read_as_meant_and_its_model_reads_new_rows_so(tmp_pat
     rng = np.random.default_rng(2)
     euro = rng.uniform(1, 9000, 200)
     written = [
-        f"{int(v // 1000)}.{int(v % 1000):03},{int(v * 100 % 100):02}"
-        if v >= 1000
-        else f"{v:.2f}".replace(".", ",")
+        (
+            f"{int(v // 1000)}.{int(v % 1000):03},{int(v * 100 % 100):02}"
+            if v >= 1000
+            else f"{v:.2f}".replace(".", ",")
+        )
         for v in euro
     ]
     table = pd.DataFrame(
@@ -584,7 +588,11 @@ def test_a_table_of_two_gigabytes_with_a_limit(tmp_path):
         f.write(head + "\n")
         while f.tell() < 2e9:
             f.write(body)
-    code = f"import resource; from ftkit import Data; d = Data.tabular({str(tmp_path / 'large.csv')!r}, label='y', limit=5000); print(len(d), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)"
+    code = (
+        "import resource; from ftkit import Data; d ="
+        f" Data.tabular({str(tmp_path / 'large.csv')!r}, label='y', limit=5000); print(len(d),"
+        " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)"
+    )
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -64,7 +64,8 @@ def refused(*parts, **given) -> str:
     return said
 
 
-# ---------------------------------------------------------------- data that cannot be used, or only with a word about it
+# ---------------------------------------------------------------- data that cannot be used, or only
+# with a word about it
 
 
 def test_missing_columns(tmp_path):
@@ -132,9 +133,13 @@ def test_whole_numbers_with_a_point_are_classes(tmp_path):
         "-p kind regression" in note for note in data.notes
     )
     assert Data.text(tmp_path / "t.csv", kind="regression").task.kind == "regression"
-    pd.DataFrame({"text": GOOD, "label": [1.0 + i % 2 for i in range(40)]}).to_excel(
-        tmp_path / "t.xlsx", index=False
-    ) if _writes_excel() else None
+    (
+        pd.DataFrame({"text": GOOD, "label": [1.0 + i % 2 for i in range(40)]}).to_excel(
+            tmp_path / "t.xlsx", index=False
+        )
+        if _writes_excel()
+        else None
+    )
     if (tmp_path / "t.xlsx").exists():
         assert Data.text(tmp_path / "t.xlsx").task.classes == ("1", "2")
 
@@ -279,7 +284,8 @@ def test_predict_reads_files_tables_and_standard_input(run, home):
 
 
 def told_before_training(home, words):
-    "Whether the newest run's notes say so before its training begins, also where features come from the cache."
+    """Whether the newest run's notes say so before its training begins, also where features come
+    from the cache."""
     run = json.loads(ftkit("show", "last", "--json", cwd=home).stdout)
     events = read_events(Path(run["notebook"]).parent)[0]
     fit = next(k for k, e in enumerate(events) if e["stage"] == "fit")

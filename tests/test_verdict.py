@@ -85,10 +85,8 @@ def few_rows(folder):
 
 def personal(folder):
     "Letters, some with an address."
-    good, bad = (
-        ["thank you so much", "what a lovely film", "great and kind"],
-        ["a dull film", "never again", "rude and slow"],
-    )
+    good = ["thank you so much", "what a lovely film", "great and kind"]
+    bad = ["a dull film", "never again", "rude and slow"]
     rows = [
         (f"{t}, number {k}" + f", write to ann{k}@example.org" * (k % 3 == 0), v)
         for k in range(50)
@@ -112,7 +110,10 @@ def personal(folder):
 CASES = {
     leak: (
         "leak",
-        "the accuracy says nothing about new rows: the column 'cancelled_on' alone tells 100% of left",
+        (
+            "the accuracy says nothing about new rows: the column 'cancelled_on' alone tells 100%"
+            " of left"
+        ),
     ),
     copies: ("copies", " on 120 test rows that are no copies of training rows"),
     never_predicted: ("class never predicted", "accuracy 0."),

@@ -102,7 +102,8 @@ def test_a_server_starts_no_run_that_came_with_a_folder(tmp_path, monkeypatch):
     (copied / "input.ipynb").write_bytes((planted[0] / "input.ipynb").read_bytes())
     (copied / "run.json").write_text((own / "run.json").read_text())
     (root / "settings.ini").write_text(
-        "[ftkit]\ncluster = tcp://127.0.0.1:9\ncache = elsewhere\non_failure = touch executed\nwebhook = http://127.0.0.1:9\njobs = 4\n"
+        "[ftkit]\ncluster = tcp://127.0.0.1:9\ncache = elsewhere\non_failure = touch"
+        " executed\nwebhook = http://127.0.0.1:9\njobs = 4\n"
     )
     server = Server(root).start()
     try:
@@ -137,7 +138,10 @@ def create_own(root: Path, monkeypatch) -> Path:
     (root / "work").mkdir(parents=True)
     notebook(root / "work" / "own.ipynb", *PLAIN)
     monkeypatch.setenv("FTKIT_RUNS", str(root / "runs"))
-    code = f"from ftkit.batch.queue import RunQueue; q = RunQueue(jobs=1); q.turn = lambda: None; print(q.add({str(root / 'work' / 'own.ipynb')!r}))"
+    code = (
+        "from ftkit.batch.queue import RunQueue; q = RunQueue(jobs=1); q.turn = lambda: None;"
+        f" print(q.add({str(root / 'work' / 'own.ipynb')!r}))"
+    )
     made = Path(
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
@@ -168,7 +172,9 @@ def test_resuming_what_came_with_a_folder_needs_a_word(folder):
 
 def test_settings_beside_data_name_no_place(folder, monkeypatch):
     (folder / "settings.ini").write_text(
-        "[ftkit]\ncluster = tcp://127.0.0.1:9\ncache = /nowhere/at/all\ncache_limit_gb = 0\nenvironment = *\non_failure = touch executed\nwebhook = http://127.0.0.1:9\nlog = json\n"
+        "[ftkit]\ncluster = tcp://127.0.0.1:9\ncache = /nowhere/at/all\ncache_limit_gb ="
+        " 0\nenvironment = *\non_failure = touch executed\nwebhook = http://127.0.0.1:9\nlog ="
+        " json\n"
     )
     found = settings()
     assert [n for n, s in found.items() if s.ignored] == [
@@ -240,7 +246,9 @@ def test_the_working_folder_is_no_library(folder):
     notebook(
         folder / "a.ipynb",
         "n: int = 1",
-        "import random, json, numpy, mine, sys, subprocess\nfrom matplotlib import pyplot\nassert mine.value == 3 and random.random() < 1\nprint(subprocess.run([sys.executable, 'helper/tool.py'], capture_output=True, text=True).stdout)",
+        "import random, json, numpy, mine, sys, subprocess\nfrom matplotlib import pyplot\nassert"
+        " mine.value == 3 and random.random() < 1\nprint(subprocess.run([sys.executable,"
+        " 'helper/tool.py'], capture_output=True, text=True).stdout)",
     )
     done = ftkit("run", "a.ipynb")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -301,7 +309,8 @@ def test_a_runs_environment_and_its_secrets(folder, monkeypatch):
     notebook(
         folder / "a.ipynb",
         "api_key: str = ''  # of a service\ndata: str = ''",
-        "import os\nprint(sorted(v for v in os.environ.values() if v.startswith('hush-')))\nprint(api_key, repr(api_key), {'k': api_key}, len(api_key))",
+        "import os\nprint(sorted(v for v in os.environ.values() if"
+        " v.startswith('hush-')))\nprint(api_key, repr(api_key), {'k': api_key}, len(api_key))",
         "raise ValueError(f'{api_key} was refused') if data == 'x' else None",
     )
     run = create_run("a.ipynb", {"api_key": 's3cr"et\\value', "data": "x"})
@@ -328,7 +337,11 @@ def test_a_runs_environment_and_its_secrets(folder, monkeypatch):
 
 
 def test_children_with_a_session_of_their_own_end_with_the_run(folder):
-    code = "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], start_new_session=True)\nsubprocess.run(['sh', '-c', 'nohup sleep 301 >/dev/null 2>&1 &'])\nopen('pid', 'w').write(str(p.pid))"
+    code = (
+        "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', 'import time;"
+        " time.sleep(300)'], start_new_session=True)\nsubprocess.run(['sh', '-c', 'nohup sleep 301"
+        " >/dev/null 2>&1 &'])\nopen('pid', 'w').write(str(p.pid))"
+    )
     for end, words in (
         (0, ""),
         (1, "\nraise ValueError"),
@@ -352,9 +365,12 @@ def test_a_cell_that_prints_too_much(folder):
         folder / "a.ipynb",
         "n: int = 1",
         "print('x' * 30_000_000)\nfor i in range(200_000): print(i)",
-        "from IPython.display import HTML, display\nfor i in range(3): display(HTML('y' * 30_000_000))",
+        "from IPython.display import HTML, display\nfor i in range(3): display(HTML('y' *"
+        " 30_000_000))",
         "import sys\nfor i in range(30_000): sys.stdout.write(f'\\r{i}')",
-        "from IPython.display import HTML, clear_output, display\nhandle = display(HTML('0'), display_id=True)\nfor i in range(4): handle.update(HTML('z' * 20_000_000))\nfor i in range(4): clear_output(wait=True); display(HTML(str(i) * 20_000_000))",
+        "from IPython.display import HTML, clear_output, display\nhandle = display(HTML('0'),"
+        " display_id=True)\nfor i in range(4): handle.update(HTML('z' * 20_000_000))\nfor i in"
+        " range(4): clear_output(wait=True); display(HTML(str(i) * 20_000_000))",
     )
     run = create_run("a.ipynb")
     assert launch(run).wait() == 0
@@ -491,9 +507,8 @@ def test_one_bad_record_hides_no_other(folder):
         "[]",
         '{"status": 5}',
         '{"status": "completed", "result": ' + '{"a":' * 99 + "1" + "}" * 99 + "}",
-        '{"status": "completed", "created": 1e999, "bytes": "x", "process": [], "parameters": 3, "result": {"value": {"value": 1'
-        + "0" * 5000
-        + "}}}",
+        '{"status": "completed", "created": 1e999, "bytes": "x", "process": [], "parameters": 3,'
+        ' "result": {"value": {"value": 1' + "0" * 5000 + "}}}",
         '{"status": "failed", "error": {"message": "\\ud800\\u001b[2J"}}',
         "\xff",
     ]
@@ -595,7 +610,8 @@ class Ear:
 
 
 def test_jupyterlab_in_a_folder_of_somebody_else(browser, tmp_path, monkeypatch):
-    "Ten planted runs, settings and libraries: all are shown, nothing is executed, nobody is called, and a click asks first."
+    """Ten planted runs, settings and libraries: all are shown, nothing is executed, nobody is
+    called, and a click asks first."""
     from lab import Page, start_lab
 
     monkeypatch.setenv("FTKIT_RUNS", "")
@@ -619,7 +635,8 @@ def test_jupyterlab_in_a_folder_of_somebody_else(browser, tmp_path, monkeypatch)
         )
     ]
     (root / "settings.ini").write_text(
-        f"[ftkit]\ncluster = tcp://{ear.address}\nwebhook = http://{ear.address}\non_failure = touch {mark}\ncache = {tmp_path / 'cache'}\nenvironment = *\n"
+        f"[ftkit]\ncluster = tcp://{ear.address}\nwebhook = http://{ear.address}\non_failure ="
+        f" touch {mark}\ncache = {tmp_path / 'cache'}\nenvironment = *\n"
     )
     for name in BESIDE:
         (root / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name!r})\n")

@@ -13,7 +13,8 @@ import pytest
 
 
 def everything(home: Path) -> dict:
-    "Results that lean on every kind of entry: samples, first looks, pixels, features, tokens, near-duplicates, sounds, checks, folds."
+    """Results that lean on every kind of entry: samples, first looks, pixels, features, tokens,
+    near-duplicates, sounds, checks, folds."""
     import wave
 
     from PIL import Image
@@ -147,7 +148,10 @@ def fuzz(home: str, times: int, seed: int) -> None:
 
 
 def fuzz_in_a_child(tmp_path, times, seed):
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_walls_cache as t; t.fuzz({str(tmp_path)!r}, {times}, {seed})"
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_walls_cache"
+        f" as t; t.fuzz({str(tmp_path)!r}, {times}, {seed})"
+    )
     env = os.environ | {"HF_HUB_OFFLINE": "1", "FTKIT_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, cwd=tmp_path

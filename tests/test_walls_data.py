@@ -70,27 +70,38 @@ def xlsx(
     repeat: bytes = b"",
     times: int = 0,
 ) -> None:
-    "A workbook of one sheet; `repeat` stands `times` times where the sheet or the strings have a @."
+    """A workbook of one sheet; `repeat` stands `times` times where the sheet or the strings have a
+    @."""
     ns = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
     files = {
-        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="xml" ContentType="application/xml"/><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/></Types>'.encode(),
-        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{kind}/officeDocument" Target="xl/workbook.xml"/></Relationships>'.encode(),
-        "xl/workbook.xml": b"<workbook "
-        + ns
-        + f' xmlns:r="{kind}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>'.encode(),
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{kind}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="{kind}/sharedStrings" Target="sharedStrings.xml"/></Relationships>'.encode(),
-        "xl/worksheets/sheet1.xml": b"<worksheet "
-        + ns
-        + b"><sheetData>"
-        + (sheet or b"")
-        + b"</sheetData></worksheet>",
-        "xl/sharedStrings.xml": b"<sst "
-        + ns
-        + b">"
-        + (strings or b"<si><t>x</t></si>")
-        + b"</sst>",
+        "[Content_Types].xml": (
+            f'<Types xmlns="{package}/content-types"><Default Extension="xml"'
+            ' ContentType="application/xml"/><Default Extension="rels"'
+            ' ContentType="application/vnd.openxmlformats-package.relationships+xml"/></Types>'.encode()
+        ),
+        "_rels/.rels": (
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1"'
+            f' Type="{kind}/officeDocument" Target="xl/workbook.xml"/></Relationships>'.encode()
+        ),
+        "xl/workbook.xml": (
+            b"<workbook "
+            + ns
+            + f' xmlns:r="{kind}"><sheets><sheet name="a" sheetId="1"'
+            ' r:id="r1"/></sheets></workbook>'.encode()
+        ),
+        "xl/_rels/workbook.xml.rels": (
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1"'
+            f' Type="{kind}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2"'
+            f' Type="{kind}/sharedStrings" Target="sharedStrings.xml"/></Relationships>'.encode()
+        ),
+        "xl/worksheets/sheet1.xml": (
+            b"<worksheet " + ns + b"><sheetData>" + (sheet or b"") + b"</sheetData></worksheet>"
+        ),
+        "xl/sharedStrings.xml": (
+            b"<sst " + ns + b">" + (strings or b"<si><t>x</t></si>") + b"</sst>"
+        ),
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
         for name, data in files.items():
@@ -614,9 +625,11 @@ BOMBS = {
     "a file beside recordings": (
         lambda at: (
             sounds(at),
-            socket.socket(socket.AF_UNIX).bind(str(at / "s" / "a" / "z.wav"))
-            if len(str(at)) < 80
-            else None,
+            (
+                socket.socket(socket.AF_UNIX).bind(str(at / "s" / "a" / "z.wav"))
+                if len(str(at)) < 80
+                else None
+            ),
         ),
         WAV,
         "",
@@ -678,7 +691,10 @@ def test_ordinary_queries_go_on(tmp_path):
         "insert into u values ('x', 5)",
         "create view v as select t.a, u.more, upper(t.label) as l from t left join u using (label)",
     )
-    query = "WITH s AS (SELECT a, avg(more) OVER () AS m, l FROM v) SELECT a, round(m, 1) AS m, replace(l, 'X', 'q') AS label FROM s WHERE a > 3 ORDER BY a DESC LIMIT 20"
+    query = (
+        "WITH s AS (SELECT a, avg(more) OVER () AS m, l FROM v) SELECT a, round(m, 1) AS m,"
+        " replace(l, 'X', 'q') AS label FROM s WHERE a > 3 ORDER BY a DESC LIMIT 20"
+    )
     assert len(read_rows(tmp_path / "t.db", query=query)) == 20
     assert (
         len(

@@ -118,7 +118,8 @@ def test_a_terminal_is_not_asked_either(tmp_path):
 
 
 def test_every_loader_says_so():
-    "Each call of a transformers loader in the package gives trust_remote_code=False, or the options that hold it."
+    """Each call of a transformers loader in the package gives trust_remote_code=False, or the
+    options that hold it."""
     import re
 
     import ftkit
@@ -142,7 +143,10 @@ def test_a_hub_model_stays_at_the_revision_that_was_used(tmp_path):
     first, second = "a1" * 20, "b2" * 20
     home, run = tmp_path / "hf", tmp_path / "run"
     run.mkdir()
-    code = "from ftkit.models.backbone import load_backbone; b = load_backbone({!r}); print(b.revision, b.weights_hash())"
+    code = (
+        "from ftkit.models.backbone import load_backbone; b = load_backbone({!r});"
+        " print(b.revision, b.weights_hash())"
+    )
     env = os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
 
     def load(name="owner/small", **more):
@@ -328,7 +332,8 @@ def change_safetensors(r, path: Path) -> None:
 
 
 def mutate(r, folder: Path, other: Path) -> bool:
-    "One change somebody or something could make; returns whether the hashes were made right afterwards."
+    """One change somebody or something could make; returns whether the hashes were made right
+    afterwards."""
     files = sorted(f for f in folder.iterdir() if f.name not in ("manifest.json", "README.md"))
     weights = [
         1 if f.name in ("labels.json", "familiar.safetensors") else 6 if f.suffix == ".skops" else 3
@@ -361,8 +366,10 @@ def mutate(r, folder: Path, other: Path) -> bool:
     elif path.suffix == ".skops":
         change_skops(r, path)
     else:
-        change_safetensors(r, path) if r.random() < 0.6 else path.write_bytes(
-            change_bytes(r, path.read_bytes())
+        (
+            change_safetensors(r, path)
+            if r.random() < 0.6
+            else path.write_bytes(change_bytes(r, path.read_bytes()))
         )
     repaired = r.random() < 0.85
     if repaired:
@@ -376,7 +383,8 @@ def mutate(r, folder: Path, other: Path) -> bool:
 
 
 def fuzz(home: str, times: int, seed: int, kinds: str = "") -> None:
-    "Run in a process of its own: whatever is not an ArtifactError or a prediction ends it. Prints counts as JSON."
+    """Run in a process of its own: whatever is not an ArtifactError or a prediction ends it. Prints
+    counts as JSON."""
     import warnings
 
     from ftkit.models.artifact import Predictor
@@ -432,7 +440,10 @@ def fuzz(home: str, times: int, seed: int, kinds: str = "") -> None:
 
 
 def fuzz_in_a_child(tmp_path, times: int, seed: int) -> dict:
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_walls_models as t; t.fuzz({str(tmp_path)!r}, {times}, {seed})"
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_walls_models"
+        f" as t; t.fuzz({str(tmp_path)!r}, {times}, {seed})"
+    )
     env = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "FTKIT_CACHE": str(tmp_path / "cache"),
@@ -593,7 +604,11 @@ def test_files_that_are_not_listed_or_not_there(folders, tmp_path):
 
 def test_a_tree_that_leads_outside_of_memory(folders, tmp_path):
     "Before, scikit-learn read there, and the process died."
-    code = "import sys; from ftkit.models.artifact import ArtifactError, Predictor\ntry: Predictor(sys.argv[1])([{'age': 1.0, 'height': 2.0, 'town': 'Rome'}])\nexcept ArtifactError as e: print('refused', e)"
+    code = (
+        "import sys; from ftkit.models.artifact import ArtifactError, Predictor\ntry:"
+        " Predictor(sys.argv[1])([{'age': 1.0, 'height': 2.0, 'town': 'Rome'}])\nexcept"
+        " ArtifactError as e: print('refused', e)"
+    )
     for kind in ("decision_tree", "random_forest"):
         to = shutil.copytree(folders[kind][0], tmp_path / kind)
         with zipfile.ZipFile(to / "model.skops") as z:

@@ -36,7 +36,8 @@ def call(*command, cwd, **env) -> subprocess.CompletedProcess:
 def done(*command, cwd, **env) -> str:
     r = call(*command, cwd=cwd, **env)
     assert r.returncode == 0, (
-        f"{' '.join(map(str, command))} ended with {r.returncode}:\n{r.stdout[-2000:]}{r.stderr[-4000:]}"
+        f"{' '.join(map(str, command))} ended with"
+        f" {r.returncode}:\n{r.stdout[-2000:]}{r.stderr[-4000:]}"
     )
     return r.stdout
 
@@ -114,14 +115,12 @@ def test_what_the_wheel_holds(wheel):
     assert any(
         n.endswith(".data/data/etc/jupyter/jupyter_server_config.d/ftkit.json") for n in held
     ), "Jupyter servers find the extension by this file"
-    built, packed = (
-        ROOT / "ftkit" / "labextension",
-        {
-            n.split("/share/jupyter/labextensions/ftkit/")[1]
-            for n in held
-            if "/share/jupyter/labextensions/ftkit/" in n
-        },
-    )
+    built = ROOT / "ftkit" / "labextension"
+    packed = {
+        n.split("/share/jupyter/labextensions/ftkit/")[1]
+        for n in held
+        if "/share/jupyter/labextensions/ftkit/" in n
+    }
     assert packed == {p.relative_to(built).as_posix() for p in built.rglob("*") if p.is_file()}, (
         "the JupyterLab extension is in the wheel if it was built"
     )
@@ -147,7 +146,8 @@ def test_what_the_wheel_holds(wheel):
 
 
 def test_the_container_recipe_is_sound_and_copies_what_a_build_needs(tmp_path):
-    "No engine is at hand: a linter reads the recipe, and pip builds from just the files that it copies and .dockerignore lets through."
+    """No engine is at hand: a linter reads the recipe, and pip builds from just the files that it
+    copies and .dockerignore lets through."""
     import shutil
 
     done(
@@ -157,10 +157,10 @@ def test_the_container_recipe_is_sound_and_copies_what_a_build_needs(tmp_path):
         ROOT / "Dockerfile",
         cwd=tmp_path,
     )
-    text, seen = (
-        (ROOT / "Dockerfile").read_text(encoding="utf-8"),
-        {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")},
-    )
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    seen = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")
+    }
     copied = [name for line in re.findall(r"^COPY (.*) \S+$", text, re.M) for name in line.split()]
     assert set(copied) == seen
     for name in copied:

@@ -92,7 +92,8 @@ def test_every_control_of_the_form_has_a_name_and_runs_what_the_command_line_run
         lab,
         "form.ipynb",
         "from ftkit.lab.widgets import param_form\nform = param_form('work/steps.ipynb')\nform",
-        "wide = param_form('image')\nwide.children[0].selected_index = None\nfrom ipywidgets import VBox\nVBox([x for g in wide.children[0].children for x in g.children])",
+        "wide = param_form('image')\nwide.children[0].selected_index = None\nfrom ipywidgets import"
+        " VBox\nVBox([x for g in wide.children[0].children for x in g.children])",
     )
     page.page.locator(".jp-OutputArea .widget-button", has_text="Run in background").first.wait_for(
         timeout=60_000
@@ -170,13 +171,16 @@ def test_live_over_three_thousand_steps_leaves_a_small_notebook(tmp_path, monkey
     notebook(
         tmp_path / "long.ipynb",
         "n: int = 3000",
-        "from ftkit.runfolder import emit\nimport time\nfor i in range(n): emit('tune', step=i + 1, of=n, seconds=i * .001, loss=1000 / (i + 1)); time.sleep(.001)",
+        "from ftkit.runfolder import emit\nimport time\nfor i in range(n): emit('tune', step=i + 1,"
+        " of=n, seconds=i * .001, loss=1000 / (i + 1)); time.sleep(.001)",
         "{'score': 1.0}",
     )
     notebook(
         tmp_path / "watch.ipynb",
         "n: int = 3000",
-        f"from ftkit.runs.launch import create_run, launch\nfrom ftkit.lab.widgets import live\nfolder = create_run({str(tmp_path / 'long.ipynb')!r})\nlaunch(folder)\nlive(folder, every=.1)",
+        "from ftkit.runs.launch import create_run, launch\nfrom ftkit.lab.widgets import"
+        " live\nfolder ="
+        f" create_run({str(tmp_path / 'long.ipynb')!r})\nlaunch(folder)\nlive(folder, every=.1)",
         "{'seen': 1}",
     )
     folder = create_run(str(tmp_path / "watch.ipynb"))

@@ -27,7 +27,8 @@ def to_device(
     x: np.ndarray,
     device: torch.device | str,
 ) -> torch.Tensor:
-    "The array as a tensor on the device; a GPU takes it from page-locked memory, and the program goes on meanwhile."
+    """The array as a tensor on the device; a GPU takes it from page-locked memory, and the program
+    goes on meanwhile."""
     t = torch.from_numpy(x)
     return (
         t.pin_memory().to(device, non_blocking=True)
@@ -97,8 +98,8 @@ def operation(
     kind: str,  # geometry, colour or pixels
     draw=_signed,  # (limit, draws in [0, 1)) -> strengths
     wide: float = 0.0,  # limit within TrivialAugment
-    setting: str
-    | None = "same",  # field of `Augment` with the limit; "same": called as the operation
+    # field of `Augment` with the limit; "same": called as the operation
+    setting: str | None = "same",
 ):
     "Decorator: enter the function below as an operation; a name is given once."
     if kind not in _KINDS:
@@ -428,10 +429,11 @@ class Augment:
         0.0, 1
     )  # probability that a rectangle of 2 to 20 % of the area becomes background [0..1]
     jpeg: int = _limit(0, 95)  # lowest JPEG quality, drawn up to 95; 0 is off [0..95]
-    trivial: bool = False  # TrivialAugment: one operation of its wide list at a random strength, on top of the others
-    rand: int = _limit(
-        0, 8
-    )  # RandAugment: so many different operations of that list, each at the strength `magnitude`; 0 is off [0..8]
+    # TrivialAugment: one operation of its wide list at a random strength, on top of the others
+    trivial: bool = False
+    # RandAugment: so many different operations of that list, each at the strength `magnitude`; 0 is
+    # off [0..8]
+    rand: int = _limit(0, 8)
     magnitude: float = _limit(
         0.3, 1
     )  # their strength, as a share of TrivialAugment's widest [0..1]
@@ -494,7 +496,11 @@ def strengths(
 @patch_to(Augment)
 def _full(self, op: Operation, u: np.ndarray) -> np.ndarray:
     "Draws that give an operation its whole strength, one way or the other."
-    return (u < 0.5) * 1.0 if op.draw is _signed else u if op.draw is _chance else np.ones_like(u)
+    if op.draw is _signed:
+        return (u < 0.5) * 1.0
+    if op.draw is _chance:
+        return u
+    return np.ones_like(u)
 
 # %% ../../nbs/augment/00_images.ipynb #f73faabf
 @patch_to(Augment)
@@ -508,7 +514,8 @@ def __call__(
     "The batch, each sample changed at random."
     if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[1] != 3 or len(x) != len(ids):
         raise ValueError(
-            f"a batch {tuple(x.shape)} of {x.dtype} with {len(ids)} row numbers was given; it must be (B,3,H,W) of uint8 with B row numbers"
+            f"a batch {tuple(x.shape)} of {x.dtype} with {len(ids)} row numbers was given; it must"
+            " be (B,3,H,W) of uint8 with B row numbers"
         )
     draws = Draws(seed, epoch, ids)
     return apply_operations(x, self.strengths(draws), draws, self.fill)

@@ -203,7 +203,8 @@ def _as_wave(wave) -> torch.Tensor:
         )
     if wave.ndim != 1 or wave.dtype != torch.float32:
         raise UsageError(
-            f"a clip of shape {tuple(wave.shape)} and type {str(wave.dtype).removeprefix('torch.')} was given; it must be (n,) float32 in [-1, 1]"
+            f"a clip of shape {tuple(wave.shape)} and type {str(wave.dtype).removeprefix('torch.')}"
+            " was given; it must be (n,) float32 in [-1, 1]"
         )
     return wave
 
@@ -215,7 +216,8 @@ def _noise_files(folder: str, rate: int):
     items = files_in(path, RECORDINGS) if path.is_dir() else []
     if not items:
         raise UsageError(
-            f"noise_folder is {folder!r}, which holds no recording; give a folder with files of {', '.join(SOUND_SUFFIXES[:7])} …"
+            f"noise_folder is {folder!r}, which holds no recording; give a folder with files of"
+            f" {', '.join(SOUND_SUFFIXES[:7])} …"
         )
     looked = look_at_sounds(items)
     if bad := [
@@ -224,7 +226,8 @@ def _noise_files(folder: str, rate: int):
         if wrong
     ]:
         raise UsageError(
-            f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]}); remove them"
+            f"{len(bad)} of {len(items)} recordings of noise_folder cannot be used ({bad[0]});"
+            " remove them"
         )
     hold(f"noise {folder}", folder, recordings=fingerprint([sha for sha, *_ in looked]))
     return waves(items, [sha for sha, *_ in looked], rate)
@@ -272,10 +275,8 @@ _LEAST_KEPT = 0.8  # of a clip: short ones are masked less
 
 @sound_operation("time_mask")
 def _time_mask(wave, amount, now):
-    out, most = (
-        wave.clone(),
-        min(amount * now.rate, (1 - _LEAST_KEPT) * len(wave) / now.settings.masks),
-    )
+    out = wave.clone()
+    most = min(amount * now.rate, (1 - _LEAST_KEPT) * len(wave) / now.settings.masks)
     for i in range(now.settings.masks):
         width = int(most * now.draw(f"span {i}"))
         first = int(now.draw(f"span place {i}") * (len(wave) - width + 1))
@@ -344,15 +345,18 @@ class SoundAugment:
             object.__setattr__(self, f.name, tuple(value) if many else value)
         if self.snr_low > self.snr_high:
             raise UsageError(
-                f"snr_low is {self.snr_low:g} and snr_high {self.snr_high:g}; the lower must not be above the higher; exchange them"
+                f"snr_low is {self.snr_low:g} and snr_high {self.snr_high:g}; the lower must not be"
+                " above the higher; exchange them"
             )
         if self.noise and not self.kinds:
             raise UsageError(
-                f"noise is {self.noise:g} and kinds is empty; name at least one of {', '.join(_NOISES)}, or make noise 0"
+                f"noise is {self.noise:g} and kinds is empty; name at least one of"
+                f" {', '.join(_NOISES)}, or make noise 0"
             )
         if ("files" in self.kinds) != bool(self.noise_folder):
             raise UsageError(
-                f"kinds is {', '.join(self.kinds)} and noise_folder {self.noise_folder!r}; the kind files and a folder go together; give both or neither"
+                f"kinds is {', '.join(self.kinds)} and noise_folder {self.noise_folder!r}; the kind"
+                " files and a folder go together; give both or neither"
             )
 
     def __repr__(self):
@@ -377,17 +381,17 @@ def __call__(
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if len(waves) != len(ids):
         raise UsageError(
-            f"{len(waves)} clips with {len(ids)} row numbers were given; allowed is a list with a row number for each"
+            f"{len(waves)} clips with {len(ids)} row numbers were given; allowed is a list with a"
+            " row number for each"
         )
     babble = self.noise and "babble" in self.kinds
     if babble and (others is None or not len(rows)):
         raise UsageError(
-            "kinds has babble, but no other clips were given; give others= and rows=, or take babble out of kinds"
+            "kinds has babble, but no other clips were given; give others= and rows=, or take"
+            " babble out of kinds"
         )
-    used, out = (
-        [(f, getattr(self, name)) for name, f in SOUND_OPERATIONS.items() if getattr(self, name)],
-        [],
-    )
+    used = [(f, getattr(self, name)) for name, f in SOUND_OPERATIONS.items() if getattr(self, name)]
+    out = []
     for wave, i in zip(map(_as_wave, waves), ids):
         key = counter("noises", int(seed), int(epoch), int(i))
         if used and len(wave) and uniform(key, "changed") < self.probability:
@@ -484,7 +488,8 @@ def hear_noises(
     titles: list[str] | None = None,  # one a clip
     **more,  # others, rows and rate, as for `augment`
 ) -> Players:
-    "Players of some clips, and of what three epochs would make of each; the same as `show_noises` shows."
+    """Players of some clips, and of what three epochs would make of each; the same as `show_noises`
+    shows."""
     pairs = _before_after(augment, waves, ids, n, seed, titles, more)
     return Players(
         "\n".join(

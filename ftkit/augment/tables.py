@@ -38,7 +38,9 @@ class TableAugment:
 
     def __call__(
         self,
-        x: torch.Tensor,  # (B,F) float32 as a TablePrep makes them: numbers (nan: missing), then codes of categories (0: missing, 1: another than those known)
+        # (B,F) float32 as a TablePrep makes them: numbers (nan: missing), then codes of categories
+        # (0: missing, 1: another than those known)
+        x: torch.Tensor,
         ids,  # (B,) row numbers
         seed: int,  # of the run
         epoch: int,  # passes over the data so far

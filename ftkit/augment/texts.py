@@ -32,7 +32,8 @@ class Vocabulary:
 # %% ../../nbs/augment/01_texts.ipynb #5ff08dd2
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 _HALVES = set(
-    "ain aren couldn didn doesn don hadn hasn haven isn mightn mustn needn shan shouldn wasn weren wouldn ll ve".split()
+    "ain aren couldn didn doesn don hadn hasn haven isn mightn mustn needn shan shouldn wasn weren"
+    " wouldn ll ve".split()
 )  # of don't and its like
 _CJK_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
@@ -93,17 +94,16 @@ def nearest_words(
     "Words of the same script that stand near others in the embeddings."
     if len(tokens) != len(embeddings):
         raise UsageError(
-            f"{len(tokens)} tokens and {len(embeddings)} rows of embeddings were given; there must be one row a token; take both from the same model"
+            f"{len(tokens)} tokens and {len(embeddings)} rows of embeddings were given; there must"
+            " be one row a token; take both from the same model"
         )
     whole, out = _whole_words(tokens), {}
     for word in function_words() | NEGATIONS | _HALVES:
         whole.pop(word, None)
     wanted = sorted({w.lower() for w in words} & whole.keys())
     for script in sorted({whole[w][0] for w in wanted}):
-        asked, offered = (
-            [w for w in wanted if whole[w][0] == script],
-            [w for w in whole if whole[w][0] == script],
-        )
+        asked = [w for w in wanted if whole[w][0] == script]
+        offered = [w for w in whole if whole[w][0] == script]
         if len(offered) > 40_000:
             offered = asked
         at = {w: i for i, w in enumerate(offered)}
@@ -277,7 +277,8 @@ def _changed(
         words = TEXT_OPERATIONS[name](words, chosen, draw, vocabulary)
         if len(words) != len(places):
             raise UsageError(
-                f"text operation {name!r} made {len(words)} words of {len(places)}; it must give as many, empty where one goes; correct it"
+                f"text operation {name!r} made {len(words)} words of {len(places)}; it must give as"
+                " many, empty where one goes; correct it"
             )
     if not any(words):
         return text
@@ -311,12 +312,15 @@ def __call__(
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if isinstance(texts, str) or len(texts) != len(ids):
         raise UsageError(
-            f"{'one text' if isinstance(texts, str) else f'{len(texts)} texts'} with {len(ids)} row numbers was given; allowed is a list with a row number for each"
+            f"{'one text' if isinstance(texts, str) else f'{len(texts)} texts'} with {len(ids)} row"
+            " numbers was given; allowed is a list with a row number for each"
         )
     for name, (field, what) in _NEEDS.items():
         if getattr(self, name) and not getattr(vocabulary, field, None):
             raise UsageError(
-                f"{name} is {getattr(self, name)}, but {'no vocabulary was given' if vocabulary is None else f'the vocabulary has no {what}'}; give Vocabulary({field}=…), or set {name} to 0"
+                f"{name} is {getattr(self, name)}, but"
+                f" {'no vocabulary was given' if vocabulary is None else f'the vocabulary has no {what}'};"
+                f" give Vocabulary({field}=…), or set {name} to 0"
             )
     shares, out = {name: share for name in TEXT_OPERATIONS if (share := getattr(self, name, 0))}, []
     for text, i in zip(texts, ids):
@@ -354,7 +358,8 @@ def show_texts(
     n: int = 4,  # texts to show [1..]
     seed: int = 0,  # of the choice and of the changes
 ):
-    "Training texts, and beside them what three epochs would see; a DataFrame. Of pairs, the first text."
+    """Training texts, and beside them what three epochs would see; a DataFrame. Of pairs, the first
+    text."""
     import pandas as pd
 
     chosen = permutation(len(texts), seed, "show")[:n]

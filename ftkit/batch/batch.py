@@ -65,7 +65,8 @@ def batch_name(
     name: str,  # may hold {date}, {time} and {template}
     template: str = "",  # the notebook's name
 ) -> str:
-    "`nightly-{date}` as `nightly-2026-11-30`: date and time are those of this machine's clock and time zone."
+    """`nightly-{date}` as `nightly-2026-11-30`: date and time are those of this machine's clock and
+    time zone."""
     now = time.localtime()
     known = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%H%M%S", now)}
     if template:
@@ -74,7 +75,8 @@ def batch_name(
     def filled(found: re.Match) -> str:
         if found[1] not in known:
             raise UsageError(
-                f"the name {name!r} holds {found[0]}; allowed are {', '.join('{' + k + '}' for k in known)}"
+                f"the name {name!r} holds {found[0]}; allowed are"
+                f" {', '.join('{' + k + '}' for k in known)}"
             )
         return known[found[1]]
 
@@ -137,13 +139,15 @@ class Batch:
         self._read(runs_folder() / "batches" / hits[0])
 
     def _read(self, folder: Path):
-        self.folder, self.ledger, self.source, rows, instead = folder, Ledger(folder), None, {}, {}
+        self.folder = folder
+        self.ledger = Ledger(folder)
+        self.source = None
+        rows = {}
+        instead = {}
         self.secrets = {}
         try:
-            self.info, lines = (
-                read_json(folder / "batch.json"),
-                bytes_within(folder, "plan.jsonl").split(b"\n"),
-            )
+            self.info = read_json(folder / "batch.json")
+            lines = bytes_within(folder, "plan.jsonl").split(b"\n")
             _check_info(self.info)
             params = {
                 number: read_params(self.notebook(number))
@@ -153,7 +157,8 @@ class Batch:
             raise
         except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError) as e:
             raise UsageError(
-                f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command again with another --name, or bring back the file in {folder}"
+                f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command"
+                f" again with another --name, or bring back the file in {folder}"
             ) from None
         for line in lines:
             with contextlib.suppress(
@@ -180,7 +185,8 @@ class Batch:
 
     @property
     def codes(self) -> list[dict]:
-        "Each notebook that the batch has been run with, the newest last: its file here and SHA-256, the code around it, and since when."
+        """Each notebook that the batch has been run with, the newest last: its file here and
+        SHA-256, the code around it, and since when."""
         first = {
             "file": "input.ipynb",
             "notebook": self.info["template"]["sha256"],
@@ -193,12 +199,15 @@ class Batch:
         self,
         number: int,  # of its codes [1..]
     ) -> Path:
-        "The batch's own copy of a notebook; one that is not what the batch was begun with is refused."
+        """The batch's own copy of a notebook; one that is not what the batch was begun with is
+        refused."""
         code = self.codes[number - 1]
         path = self.folder / Path(str(code["file"])).name
         if file_sha256(path) != code["notebook"]:
             raise UsageError(
-                f"{path} is not the notebook that batch {self.name} was begun with: its SHA-256 differs from batch.json; bring that file back, or give the command again with another --name"
+                f"{path} is not the notebook that batch {self.name} was begun with: its SHA-256"
+                " differs from batch.json; bring that file back, or give the command again with"
+                " another --name"
             )
         return path
 
@@ -220,7 +229,8 @@ def _newest(row: Planned, instead: dict[str, Planned]) -> Planned:
 
 # %% ../../nbs/batch/02_batch.ipynb #4c1dd02a
 def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, dict]], list[dict]]:
-    "What a plan gives and means, with stars for secrets, which no file of the batch may hold; and the secrets of each row."
+    """What a plan gives and means, with stars for secrets, which no file of the batch may hold; and
+    the secrets of each row."""
     out, hidden = [], []
     for given, values in chosen:
         starred, found = without_secrets(values)
@@ -229,7 +239,9 @@ def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, 
     names = {k for h in hidden for k in h}
     if varied := sorted(k for k in names if len({h.get(k) for h in hidden}) > 1):
         raise UsageError(
-            f"{', '.join(varied)} is a secret and has several values in this batch, whose plan holds no secrets; give one value with -p, or name the accounts by a parameter that is none"
+            f"{', '.join(varied)} is a secret and has several values in this batch, whose plan"
+            " holds no secrets; give one value with -p, or name the accounts by a parameter that"
+            " is none"
         )
     return out, hidden
 
@@ -240,7 +252,8 @@ def _refuse_other_files(batch: Batch, here: str, values: list[dict]) -> None:
     for value in (v for row in values for v in row.values()):
         if data_fingerprint(value, here) != data_fingerprint(value, there):
             raise UsageError(
-                f"batch {batch.name} was begun in {there}, where {str(value)[:80]} is another file than here; give the command there, or another --name"
+                f"batch {batch.name} was begun in {there}, where {str(value)[:80]} is another file"
+                " than here; give the command there, or another --name"
             )
 
 
@@ -251,16 +264,17 @@ def plan_batch(
     parameters: dict | None = None,
     sample: int | None = None,
     seed: int = 0,
-    name: str
-    | None = None,  # of the batch, as for `batch_name`; default: made of the notebook and the values
+    # of the batch, as for `batch_name`; default: made of the notebook and the values
+    name: str | None = None,
     force: bool = False,  # go on although code or data changed since the batch was begun
-    working_folder: str
-    | os.PathLike
-    | None = None,  # where paths count from; default: that of this process
-    cwd: str
-    | os.PathLike
-    | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
-    new_code: bool = False,  # continue with another version of the notebook or of the code around it: what is completed stays, the rest runs with the new one
+    # where paths count from; default: that of this process
+    working_folder: str | os.PathLike | None = None,
+    # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each
+    # run
+    cwd: str | os.PathLike | None = None,
+    # continue with another version of the notebook or of the code around it: what is completed
+    # stays, the rest runs with the new one
+    new_code: bool = False,
 ) -> tuple[
     Batch, list[Planned], list[str]
 ]:  # the batch, this plan's rows, and what the person should know
@@ -287,23 +301,31 @@ def plan_batch(
     name = (
         batch_name(name, source.stem)
         if name
-        else f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], str(source), made['working_folder'], [v for _, v in chosen]])[:6]}"
+        else (
+            f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], str(source), made['working_folder'], [v for _, v in chosen]])[:6]}"
+        )
     )
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the first one"
+            f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the"
+            " first one"
         )
     batch = Batch.__new__(Batch)
     folder, batch.instead = runs_folder() / "batches" / name, {}
     if (folder / "batch.json").is_file():
         batch._read(folder)
     else:
-        batch.folder, batch.ledger, batch.info, batch.rows = folder, Ledger(folder), made, []
+        batch.folder = folder
+        batch.ledger = Ledger(folder)
+        batch.info = made
+        batch.rows = []
     if new_code and batch.rows:
         told += _with_new_code(batch, made)
     if batch.info["template"]["sha256"] != made["template"]["sha256"]:
         raise UsageError(
-            f"batch {name} was begun with another version of {source.name}; give this one another --name, or say --continue-with-new-code: what is completed stays, the rest runs with this version"
+            f"batch {name} was begun with another version of {source.name}; give this one another"
+            " --name, or say --continue-with-new-code: what is completed stays, the rest runs with"
+            " this version"
         )
     if batch.info["working_folder"] != made["working_folder"]:
         _refuse_other_files(batch, made["working_folder"], [v for _, v in chosen])
@@ -343,11 +365,14 @@ def _with_new_code(batch: Batch, made: dict) -> list[str]:
         return []
     if drivers := batch.status()["drivers"]:
         raise UsageError(
-            f"batch {batch.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it before it continues with new code: ftkit batch --cancel {batch.name}"
+            f"batch {batch.name} is worked on by process {drivers[0]['pid']} on"
+            f" {drivers[0]['host']}; stop it before it continues with new code: ftkit batch"
+            f" --cancel {batch.name}"
         )
     if going := [s.run["id"] for s in row_states(batch) if s.status in ("queued", "running")]:
         raise UsageError(
-            f"{going[0]} of batch {batch.name} is still executed with the code before this one; wait for it, or stop it: ftkit stop {going[0]}"
+            f"{going[0]} of batch {batch.name} is still executed with the code before this one;"
+            f" wait for it, or stop it: ftkit stop {going[0]}"
         )
     number = len(batch.codes) + 1
     batch.info["codes"] = [
@@ -356,7 +381,8 @@ def _with_new_code(batch: Batch, made: dict) -> list[str]:
     ]
     batch.info |= {"template": made["template"], "code": made["code"]}
     return [
-        f"code {number} of {batch.name} from here on: what is completed stays as it is, the rest runs with this version"
+        f"code {number} of {batch.name} from here on: what is completed stays as it is, the rest"
+        " runs with this version"
     ]
 
 
@@ -374,15 +400,14 @@ def _of_earlier_code(batch: Batch) -> dict[str, tuple[Planned, bool]]:
 
 # %% ../../nbs/batch/02_batch.ipynb #c23120f3
 def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[str, str]:
-    "Fingerprints of the data that values name, as they were when the batch first had them; a change is refused."
+    """Fingerprints of the data that values name, as they were when the batch first had them; a
+    change is refused."""
     words = {json.dumps(v): v for row in values for v in row.values()}
     now = {
         k: f for k, v in words.items() if (f := data_fingerprint(v, batch.info["working_folder"]))
     }
-    known, before = (
-        {json.dumps(v) for r in batch.rows for v in r.values.values()},
-        batch.info["data"],
-    )
+    known = {json.dumps(v) for r in batch.rows for v in r.values.values()}
+    before = batch.info["data"]
     changed = [
         f"the data {k}" for k in before if k in known and k in words and now.get(k) != before[k]
     ] + [
@@ -392,7 +417,9 @@ def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[s
     ]
     if changed and not force:
         raise UsageError(
-            f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what there was, give the new state another --name, or go on all the same with --force (what is finished stays as it is)"
+            f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what"
+            " there was, give the new state another --name, or go on all the same with --force"
+            " (what is finished stays as it is)"
         )
     return {
         k: before.get(k) if k in known else now.get(k)
@@ -416,7 +443,8 @@ def _line(batch: Batch, row: Planned) -> str:
 
 
 def write_plan(batch: Batch) -> None:
-    "Make the batch's folder, or add to its plan what is new; of two that do so at once, one makes it and the other adds."
+    """Make the batch's folder, or add to its plan what is new; of two that do so at once, one makes
+    it and the other adds."""
     if batch.source is None:
         return  # read from its folder
     if not (batch.folder / "batch.json").exists():
@@ -428,7 +456,8 @@ def write_plan(batch: Batch) -> None:
     is_newer = len(batch.codes) > len(there.codes)
     if not is_newer and there.info["template"]["sha256"] != batch.info["template"]["sha256"]:
         raise UsageError(
-            f"batch {batch.name} was just begun with another version of the notebook; give this one another --name"
+            f"batch {batch.name} was just begun with another version of the notebook; give this one"
+            " another --name"
         )
     if is_newer:
         newest = batch.codes[-1]
@@ -475,7 +504,8 @@ class State:
 
 
 def _tried(lines: list[dict]) -> tuple[dict, dict, set]:
-    "By key: tries that failed, its newest run, and the keys whose newest try has no end in the ledger."
+    """By key: tries that failed, its newest run, and the keys whose newest try has no end in the
+    ledger."""
     tries, runs, begun = collections.Counter(), {}, set()
     for e in lines:
         key = e.get("key")
@@ -649,7 +679,12 @@ def lower_is_better(metric: str) -> bool:
 
 def _number(figure, part: str = "value"):
     "A part of a figure that may be a bare number."
-    value = figure.get(part) if isinstance(figure, dict) else figure if part == "value" else None
+    if isinstance(figure, dict):
+        value = figure.get(part)
+    elif part == "value":
+        value = figure
+    else:
+        value = None
     return value if isinstance(value, (int, float)) else None
 
 
@@ -686,10 +721,8 @@ def results(
     ]
     several = len(self.codes) > 1
     own_columns = (*_COLUMNS, "code") if several else _COLUMNS
-    taken, sign = (
-        {*differ, *own_columns},
-        1 if (lower_is_better(by or "") if lowest is None else lowest) else -1,
-    )
+    taken = {*differ, *own_columns}
+    sign = 1 if (lower_is_better(by or "") if lowest is None else lowest) else -1
 
     def column(m):
         return f"{m} (figure)" if m in taken else m
@@ -819,20 +852,20 @@ def small_multiples(
 
 # %% ../../nbs/batch/02_batch.ipynb #2c4407e9
 def _cell(value) -> str:
-    text = (
-        ""
-        if value is None
-        else f"{value:.6g}"
-        if isinstance(value, float)
-        else value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-    )
+    if value is None:
+        text = ""
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value, ensure_ascii=False)
     return html.escape(text[:200])
 
 
 def _links(row: dict, page: Path) -> str:
-    "Links to a run's report and notebook, relative to the page; a failed notebook opens at its cell."
+    """Links to a run's report and notebook, relative to the page; a failed notebook opens at its
+    cell."""
     if not row["run"]:
         return ""
     folder, out = runs_folder() / row["run"], []
@@ -881,7 +914,8 @@ def save_html(
         picture_html(
             small_multiples(drawn, metric, differ),
             "png",
-            f"{metric} of {len(drawn)} runs against each parameter; the large point is the best run",
+            f"{metric} of {len(drawn)} runs against each parameter; the large point is the"
+            " best run",
         )
         if drawn and differ
         else ""
@@ -897,7 +931,8 @@ def save_html(
     )
     counts = ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
     lead = (
-        f"<p class='big'>{len(rows)} runs of {html.escape(self.info['template']['name'])}: {counts}.</p>"
+        f"<p class='big'>{len(rows)} runs of {html.escape(self.info['template']['name'])}:"
+        f" {counts}.</p>"
         + (f"<p>Best first by {html.escape(metric.replace('_', ' '))}.</p>" if metric else "")
     )
     return write_atomic(
@@ -907,7 +942,10 @@ def save_html(
             lead,
             {
                 "Picture": picture,
-                "Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+                "Table": (
+                    "<div"
+                    f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+                ),
             },
         ),
     )
@@ -960,6 +998,12 @@ def save_index(
     )
     counts = ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime())
-    lead = f"<p class='big'>{len(lines)} runs of {html.escape(self.info['template']['name'])}: {counts}.</p><p>As of {when}; best first, failed ones last.</p>"
-    table = f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    lead = (
+        f"<p class='big'>{len(lines)} runs of {html.escape(self.info['template']['name'])}:"
+        f" {counts}.</p><p>As of {when}; best first, failed ones last.</p>"
+    )
+    table = (
+        "<div"
+        f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
     return write_atomic(page, html_page(f"Batch {self.name}", lead, {"Runs": table}))

@@ -27,7 +27,8 @@ def span_seconds(
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([mhdw])\s*", text)
     if not found:
         raise UsageError(
-            f"the age was given as {text!r}; allowed is a number with m, h, d or w (minutes, hours, days, weeks); write it like 30d"
+            f"the age was given as {text!r}; allowed is a number with m, h, d or w (minutes, hours,"
+            " days, weeks); write it like 30d"
         )
     return float(found[1]) * _SPANS[found[2]]
 
@@ -49,7 +50,8 @@ def best_runs(
     rows: list[dict],  # of `list_runs`
     keep: int,  # so many [0..]
 ) -> set[str]:  # ids
-    "The best of each template by its headline figure; runs without one, or with a void one, are none."
+    """The best of each template by its headline figure; runs without one, or with a void one, are
+    none."""
     groups = {}
     for r in rows:
         value = r["value"].get("value") if isinstance(r["value"], dict) else r["value"]
@@ -78,7 +80,8 @@ def runs_to_remove(
     "The runs that all of this fits."
     if status in ("running", "queued"):
         raise UsageError(
-            f"status was given as {status}; a run that is {status} is not removed: stop it first (ftkit stop)"
+            f"status was given as {status}; a run that is {status} is not removed: stop it first"
+            " (ftkit stop)"
         )
     if keep_best < 0:
         raise UsageError(f"keep_best was given as {keep_best}; allowed is 0 or more")

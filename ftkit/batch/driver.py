@@ -68,7 +68,10 @@ def share_cores(
     most = jobs or (max(1, here // threads) if threads else max(min(2, here), here // 2))
     jobs = min(most, gpu_slots * n_gpus) if n_gpus else most
     threads = threads or max(1, here // jobs)
-    said = f"{jobs} run{'s' * (jobs > 1)} at a time, {threads} thread{'s' * (threads > 1)} each, on {here} core{'s' * (here > 1)}"
+    said = (
+        f"{jobs} run{'s' * (jobs > 1)} at a time, {threads} thread{'s' * (threads > 1)} each, on"
+        f" {here} core{'s' * (here > 1)}"
+    )
     return (
         jobs,
         threads,
@@ -82,13 +85,11 @@ def share_cores(
 
 # %% ../../nbs/batch/04_driver.ipynb #f52365e2
 def _span(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def view_lines(
@@ -102,7 +103,8 @@ def view_lines(
     "The live view."
     total = sum(counts.values())
     rate = (
-        f"; {60 * ended / seconds:.1f} a minute, {_span((counts['left'] + counts['running']) * seconds / ended)} left"
+        f"; {60 * ended / seconds:.1f} a minute,"
+        f" {_span((counts['left'] + counts['running']) * seconds / ended)} left"
         if ended and seconds > 0 and counts["left"] + counts["running"]
         else ""
     )
@@ -119,13 +121,11 @@ class _View:
     "Where it is drawn."
 
     def __init__(self, show: bool, batch: str):
-        self.show, self.batch, self.live, self.drawn, self.when = (
-            show,
-            batch,
-            show and sys.stderr.isatty() and settings()["log"].value == "text",
-            0,
-            0.0,
-        )
+        self.show = show
+        self.batch = batch
+        self.live = show and sys.stderr.isatty() and settings()["log"].value == "text"
+        self.drawn = 0
+        self.when = 0.0
 
     def clear(self):
         if self.drawn:
@@ -156,9 +156,8 @@ class _Live:
 
     row: Planned
     folder: Path
-    process: (
-        object  # as the place gave it: subprocess.Popen or Task; None: another driver started it
-    )
+    # as the place gave it: subprocess.Popen or Task; None: another driver started it
+    process: object
     looked: float = 0.0
 
 
@@ -188,47 +187,37 @@ class _Driver:
         force: bool,
         show: bool,
     ):
-        (
-            self.batch,
-            self.ledger,
-            self.place,
-            self.jobs,
-            self.options,
-            self.retries,
-            self.stop_on_failure,
-            self.force,
-        ) = batch, batch.ledger, place, jobs, options, retries, stop_on_failure, force
+        self.batch = batch
+        self.ledger = batch.ledger
+        self.place = place
+        self.jobs = jobs
+        self.options = options
+        self.retries = retries
+        self.stop_on_failure = stop_on_failure
+        self.force = force
         states = row_states(batch, rows)
-        self.tries, self.runs = (
-            {s.row.key: s.tries for s in states},
-            {s.row.key: s.run["id"] for s in states if s.run},
-        )
+        self.tries = {s.row.key: s.tries for s in states}
+        self.runs = {s.row.key: s.run["id"] for s in states if s.run}
         again = [s for s in states if s.status in ("failed", "lost")] if only_failed else states
         for s in again if only_failed else ():
             self.tries[s.row.key] = 0
             self.ledger.write("afresh", key=s.row.key)
         self.hopeless_too = only_failed
-        self.todo, self.elsewhere, self.running = (
-            collections.deque(s.row for s in again if s.status != "completed"),
-            [],
-            {},
-        )
-        self.done, self.ended, self.failed, self.stopped, self.before = (
-            0,
-            0,
-            [],
-            [],
-            sum(s.status == "completed" for s in states),
-        )
-        self.halt, self.troubled, self.signals, self.heard, self.began, self.view, self.looked = (
-            None,
-            None,
-            0,
-            0,
-            time.monotonic(),
-            _View(show, batch.name),
-            0.0,
-        )
+        self.todo = collections.deque(s.row for s in again if s.status != "completed")
+        self.elsewhere = []
+        self.running = {}
+        self.done = 0
+        self.ended = 0
+        self.failed = []
+        self.stopped = []
+        self.before = sum(s.status == "completed" for s in states)
+        self.halt = None
+        self.troubled = None
+        self.signals = 0
+        self.heard = 0
+        self.began = time.monotonic()
+        self.view = _View(show, batch.name)
+        self.looked = 0.0
         self.cancel_before = self.cancel_flag()
 
     def cancel_flag(self) -> str:
@@ -294,7 +283,8 @@ def state(self, row: Planned, claim: Claim | None) -> State:
 
 @patch_to(_Driver)
 def is_of_batch(self, folder: Path, run: dict, row: Planned) -> bool:
-    "Whether a run that a claim names would execute one of the batch's own notebooks for this row; any other is left alone, and the row's run is made anew."
+    """Whether a run that a claim names would execute one of the batch's own notebooks for this row;
+    any other is left alone, and the row's run is made anew."""
     if (run.get("batch"), run.get("key")) != (self.batch.name, row.key):
         return False
     with contextlib.suppress(OSError):
@@ -346,7 +336,8 @@ def begin(self, row: Planned) -> None:
 
 @patch_to(_Driver)
 def is_busy(self, state: State) -> bool:
-    "Whether some process still writes the row's run, whatever its record says: another machine's clock may be wrong, a kernel may outlive its run."
+    """Whether some process still writes the row's run, whatever its record says: another machine's
+    clock may be wrong, a kernel may outlive its run."""
     if not state.run:
         return False
     if (lock := lock_run(runs_folder() / state.run["id"])) is None:
@@ -503,7 +494,8 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
         why += f"; {remedy}"
     counts = self.counts()
     self.view.say(
-        f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}: {run['status']} in {_span(spent)}{figure} ({run['id']}){why}"
+        f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}:"
+        f" {run['status']} in {_span(spent)}{figure} ({run['id']}){why}"
         + ("; tried again" if again else ""),
         "error" if run["status"] in ("failed", "lost") else "info",
         run=run["id"],
@@ -517,7 +509,8 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
 # %% ../../nbs/batch/04_driver.ipynb #cbf5daf6
 @patch_to(_Driver)
 def ask_all_to_stop(self, why: str) -> None:
-    "For a signal, or the flag of `Batch.cancel`: stop all where they can go on; the second signal ends them at once."
+    """For a signal, or the flag of `Batch.cancel`: stop all where they can go on; the second signal
+    ends them at once."""
     self.signals += 1
     self.halt = why
     self.view.say(
@@ -549,7 +542,8 @@ def ask_all_to_stop(self, why: str) -> None:
             and (run.get("process") or {}).get("host") != self.ledger.process["host"]
         ):
             self.view.say(
-                f"#{live.row.number} executes on {run['process'].get('host')} and stops there where it can go on ({run['id']})"
+                f"#{live.row.number} executes on {run['process'].get('host')} and stops there where"
+                f" it can go on ({run['id']})"
             )
             self.stopped.append(self.running.pop(live.row.key).row)
 
@@ -596,7 +590,8 @@ def take_a_step(self) -> bool:  # whether there is more to do
 
 @patch_to(_Driver)
 def waits(self) -> str | None:
-    "Why nothing can be started now; after a while that is the end, and what no worker has begun is taken back."
+    """Why nothing can be started now; after a while that is the end, and what no worker has begun
+    is taken back."""
     if not (why := self.place.trouble()) or self.halt:
         self.troubled = why
         return why
@@ -663,8 +658,9 @@ def work_through(
     stop_on_failure: bool = False,  # start nothing more after one failed for good
     force: bool = False,  # go on with runs although code or data changed
     show: bool = True,  # progress on standard error
-    cluster: str
-    | None = None,  # address of a Dask scheduler, whose workers see this runs folder; default: the setting cluster, and without it this machine
+    # address of a Dask scheduler, whose workers see this runs folder; default: the setting cluster,
+    # and without it this machine
+    cluster: str | None = None,
     resources: dict | None = None,  # what a run takes of a worker, as for `DaskCluster`
 ) -> Outcome:
     "Work through a batch until all is done."
@@ -677,14 +673,17 @@ def work_through(
             raise UsageError(f"{name} is {value}; it must be above 0")
     if resources and not (cluster or settings()["cluster"].value):
         raise UsageError(
-            f"resources are {resources} and there is no cluster; give its address, or --gpu-slots for this machine"
+            f"resources are {resources} and there is no cluster; give its address, or --gpu-slots"
+            " for this machine"
         )
     rows = batch.rows if rows is None else rows
     _check_kernel(
         kernel,
-        batch.notebook(len(batch.codes))
-        if batch.source is None
-        else Path(batch.info["template"]["path"]),
+        (
+            batch.notebook(len(batch.codes))
+            if batch.source is None
+            else Path(batch.info["template"]["path"])
+        ),
     )
     place, jobs, threads, said = _place(
         cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots, force
@@ -724,14 +723,16 @@ def work_through(
             raise
         return Outcome(
             1,
-            f"the disk is full ({e.filename or batch.folder}); make room, then give the same command again",
+            f"the disk is full ({e.filename or batch.folder}); make room, then give the same"
+            " command again",
             0,
             0,
             len(rows),
         )
     if driver.todo:
         driver.view.say(
-            f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said}; {_works_in(batch)}"
+            f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said};"
+            f" {_works_in(batch)}"
         )
     driver.drive()
     return _outcome(driver, len(rows))
@@ -741,7 +742,10 @@ def _works_in(batch: Batch) -> str:
     "Where the notebooks of a batch work, in words."
     cwd = batch.info.get("cwd")
     if cwd == "run":
-        return "each notebook works in a folder of its own (files/ of its run; --cwd notebook: beside the notebook)"
+        return (
+            "each notebook works in a folder of its own (files/ of its run; --cwd notebook: beside"
+            " the notebook)"
+        )
     return "the notebooks work in " + (
         "the notebook's folder" if cwd == "notebook" else str(cwd or batch.info["working_folder"])
     )
@@ -779,7 +783,8 @@ def _outcome(driver: _Driver, total: int) -> Outcome:
     if driver.signals:
         return Outcome(
             130,
-            f"{driver.halt}: {c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left; {again}",
+            f"{driver.halt}: {c['done']} of {total} runs are completed, {left}"
+            f" {'is' if left == 1 else 'are'} left; {again}",
             c["done"],
             c["failed"],
             left,
@@ -787,7 +792,8 @@ def _outcome(driver: _Driver, total: int) -> Outcome:
     if driver.halt:
         return Outcome(
             1,
-            f"{driver.halt}; {c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left; {again}",
+            f"{driver.halt}; {c['done']} of {total} runs are completed, {left}"
+            f" {'is' if left == 1 else 'are'} left; {again}",
             c["done"],
             c["failed"],
             left,
@@ -795,7 +801,8 @@ def _outcome(driver: _Driver, total: int) -> Outcome:
     if c["failed"]:
         return Outcome(
             1,
-            f"{c['done']} of {total} runs are completed, {c['failed']} failed; the same command with --only-failed tries those again",
+            f"{c['done']} of {total} runs are completed, {c['failed']} failed; the same command"
+            " with --only-failed tries those again",
             c["done"],
             c["failed"],
             left,
@@ -803,7 +810,8 @@ def _outcome(driver: _Driver, total: int) -> Outcome:
     if left:
         return Outcome(
             1,
-            f"{c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'} left, which were stopped or are not among the failed ones; {again}",
+            f"{c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'}"
+            f" left, which were stopped or are not among the failed ones; {again}",
             c["done"],
             0,
             left,
@@ -827,10 +835,11 @@ def run_batch(
     seed: int = 0,  # of that draw
     name: str | None = None,  # of the batch
     force: bool = False,  # go on although code or data changed since
-    cwd: str
-    | os.PathLike
-    | None = None,  # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each run
-    new_code: bool = False,  # continue with another version of the notebook: what is completed stays
+    # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each
+    # run
+    cwd: str | os.PathLike | None = None,
+    # continue with another version of the notebook: what is completed stays
+    new_code: bool = False,
     **options,  # of `work_through`: jobs, threads, retries, timeout …
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."

@@ -56,7 +56,8 @@ class Ledger:
             f.write(line.encode() + b"\n")
 
     def read(self) -> list[dict]:
-        "The lines of all drivers, oldest first; each names its driver as `by`. What is no line of a ledger is left out."
+        """The lines of all drivers, oldest first; each names its driver as `by`. What is no line of
+        a ledger is left out."""
         out = []
         for path in sorted((self.folder / "ledger").glob("*.jsonl")):
             try:
@@ -75,7 +76,8 @@ _TEXTS, _COUNTS = ("what", "key", "run", "status"), ("try", "jobs", "threads", "
 
 
 def _entry(found) -> dict | None:
-    "A line of a ledger; None if it does not say when and what, or has an entry of another type than it must have."
+    """A line of a ledger; None if it does not say when and what, or has an entry of another type
+    than it must have."""
     if not isinstance(found, dict) or not is_number(found.get("time")) or "what" not in found:
         return None
     texts = all(isinstance(found[k], str) for k in _TEXTS if found.get(k) is not None)
@@ -167,16 +169,15 @@ def _create(path: Path, text: str) -> bool:
 
 
 def _read_claim(folder: Path, key: str, number: int) -> Claim:
-    "A claim as its file has it; one that is just being written, or damaged, belongs to nobody known."
+    """A claim as its file has it; one that is just being written, or damaged, belongs to nobody
+    known."""
     path = _path(folder, key, number)
     try:
         found = read_json(path, 1_000_000)
-        by, process, run, made = (
-            found["by"],
-            found["process"],
-            found.get("run"),
-            found.get("made", 0.0),
-        )
+        by = found["by"]
+        process = found["process"]
+        run = found.get("run")
+        made = found.get("made", 0.0)
         if not (
             is_file_name(by) and isinstance(process, dict) and is_file_name(run) and is_number(made)
         ):

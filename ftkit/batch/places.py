@@ -71,7 +71,10 @@ def run_on_worker(
     "Execute a run to its end on the machine that this is called on, if the run still waits for it."
     folder, me = Path(folder), this_process()
     if not (folder / "run.json").is_file():
-        return f"{me['host']} does not see {folder}; all machines need the same runs folder under the same path"
+        return (
+            f"{me['host']} does not see {folder}; all machines need the same runs folder under the"
+            " same path"
+        )
     run = read_run(folder)
     if not force and (found := _differs(run.get("code") or {}, code_fingerprint())):
         return f"{me['host']} has {found}; install the same there, or give --force"
@@ -137,8 +140,8 @@ class DaskCluster:
     def __init__(
         self,
         address: str,  # of its scheduler, such as tcp://10.0.0.1:8786
-        resources: dict
-        | None = None,  # what a task takes of a worker that was started with --resources, such as {"GPU": 1}
+        # what a task takes of a worker that was started with --resources, such as {"GPU": 1}
+        resources: dict | None = None,
         force: bool = False,  # also with workers whose code is not that of this process
     ):
         try:
@@ -152,7 +155,8 @@ class DaskCluster:
             self.client = Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError, ImportError) as e:
             raise UsageError(
-                f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786"
+                f"no Dask scheduler answers at {address!r} ({str(e).splitlines()[0][:200]}); give"
+                " the address that `dask scheduler` printed, for example tcp://10.0.0.1:8786"
             ) from None
         try:
             self.greet(force)
@@ -188,27 +192,33 @@ def able(self) -> dict:
 
 @patch_to(DaskCluster)
 def greet(self, force: bool) -> None:
-    "How many runs the workers have room for, with how many threads; those with other code are refused."
+    """How many runs the workers have room for, with how many threads; those with other code are
+    refused."""
     able, mine = self.able(), code_fingerprint()
     try:
         said = _within(60, lambda: self.client.run(_greet, workers=list(able)))
     except Exception as e:
         raise UsageError(
-            f"the workers at {self.address} cannot execute ftkit ({type(e).__name__}: {str(e)[:200]}); install the same ftkit on each machine"
+            f"the workers at {self.address} cannot execute ftkit ({type(e).__name__}:"
+            f" {str(e)[:200]}); install the same ftkit on each machine"
         ) from None
     strange = [
         f"{a} has {found}" for a, (_, code) in said.items() if (found := _differs(mine, code))
     ]
     if strange and not force:
         raise UsageError(
-            f"{len(strange)} of {len(able)} workers have other code: {strange[0]}; install the same there, or give --force"
+            f"{len(strange)} of {len(able)} workers have other code: {strange[0]}; install the same"
+            " there, or give --force"
         )
     self.slots = sum(
         min([w["nthreads"], *(int(w["resources"][k] // v) for k, v in self.resources.items())])
         for w in able.values()
     )
     self.threads = max(1, min(said[a][0] // max(1, w["nthreads"]) for a, w in able.items()))
-    self.said = f"{len(able)} worker{'s' * (len(able) > 1)} with room for {self.slots} run{'s' * (self.slots > 1)} at {self.address}"
+    self.said = (
+        f"{len(able)} worker{'s' * (len(able) > 1)} with room for {self.slots}"
+        f" run{'s' * (self.slots > 1)} at {self.address}"
+    )
 
 # %% ../../nbs/batch/03_places.ipynb #c866a099
 class Task:
@@ -217,14 +227,12 @@ class Task:
     pid = None
 
     def __init__(self, folder: Path, token: str, future):
-        self.folder, self.token, self.future, self.over, self.looked, self.ended = (
-            folder,
-            token,
-            future,
-            False,
-            0.0,
-            None,
-        )
+        self.folder = folder
+        self.token = token
+        self.future = future
+        self.over = False
+        self.looked = 0.0
+        self.ended = None
 
     def poll(self) -> int | None:
         "0 when it is over, by what the scheduler says or by the run's record."
@@ -279,11 +287,14 @@ def finish(self, folder: Path, task: Task) -> None:
     try:
         said = task.future.result(timeout=10) or "its task ended without it"
     except Exception as e:
-        said = f"{type(e).__name__}: {e}"  # such as KilledWorker: the task was on four workers when they died
+        # such as KilledWorker: the task was on four workers when they died
+        said = f"{type(e).__name__}: {e}"
     if task.future.cancelled():
         self.looked = float("-inf")
         self.take_back(folder, task)
-        return  # the scheduler is gone or was restarted, which `trouble` shall see before the next start; not the run's fault
+        # the scheduler is gone or was restarted, which `trouble` shall see before the next start;
+        # not the run's fault
+        return
     error = {
         "cell": None,
         "name": "the cluster did not execute it",
@@ -326,6 +337,10 @@ def trouble(self) -> str | None:
     except UsageError as e:
         self.found = str(e)
     except Exception as e:
-        self.found = f"the scheduler at {self.address} is gone or does not answer ({str(e).partition(chr(10))[0][:100] or type(e).__name__})"  # of many kinds, as Dask has them; what was found is told
+        # of many kinds, as Dask has them; what was found is told
+        self.found = (
+            f"the scheduler at {self.address} is gone or does not answer"
+            f" ({str(e).partition(chr(10))[0][:100] or type(e).__name__})"
+        )
     self.looked = time.monotonic()
     return self.found

@@ -21,12 +21,14 @@ from ..runs.launch import RUN_FILE, in_values, whole_ids
 
 # %% ../../nbs/batch/00_plan.ipynb #acd71edc
 def _settled(name: str, value):
-    "The value with whole ids of the runs it means; `last` would be another one when the same plan is made again."
+    """The value with whole ids of the runs it means; `last` would be another one when the same plan
+    is made again."""
 
     def refuse(run, file):
         if run == "last":
             raise UsageError(
-                f"{name}: run:last/{file} would mean another run when this plan goes on; name the run by its id"
+                f"{name}: run:last/{file} would mean another run when this plan goes on; name the"
+                " run by its id"
             )
 
     in_values(value, refuse)
@@ -64,7 +66,8 @@ def grid_values(
         words = next(csv.reader([text], skipinitialspace=True, strict=True), [])
     except csv.Error as e:
         raise ParamError(
-            f"{param.name} was given the grid {text!r} ({e}); allowed are values between commas, with quotes around one that holds a comma, or a JSON list"
+            f"{param.name} was given the grid {text!r} ({e}); allowed are values between commas,"
+            " with quotes around one that holds a comma, or a JSON list"
         ) from None
     return [param.from_text(w if param.type == "str" else w.strip()) for w in words]
 
@@ -79,22 +82,26 @@ def _read_csv(path: Path) -> list[dict]:
         f.seek(0)
         reader = csv.reader(
             f,
-            delimiter="\t"
-            if path.suffix.lower() == ".tsv"
-            else ";"
-            if ";" in head and "," not in head
-            else ",",
+            delimiter=(
+                "\t"
+                if path.suffix.lower() == ".tsv"
+                else ";"
+                if ";" in head and "," not in head
+                else ","
+            ),
         )
         names = [n.strip() for n in next(reader, [])]
         if twice := {n for n in names if names.count(n) > 1}:
             raise UsageError(
-                f"{path} has the column {sorted(twice)[0]!r} twice; a column is a parameter: remove one"
+                f"{path} has the column {sorted(twice)[0]!r} twice; a column is a parameter:"
+                " remove one"
             )
         rows = [row for row in reader if row]
     for number, row in enumerate(rows, 1):
         if len(row) > len(names):
             raise UsageError(
-                f"{path}, row {number} has {len(row)} cells and the header {len(names)}; quote a value that holds the separator"
+                f"{path}, row {number} has {len(row)} cells and the header {len(names)}; quote a"
+                " value that holds the separator"
             )
     return [dict(zip(names, row)) for row in rows]
 
@@ -110,7 +117,8 @@ def _read_json_lines(path: Path) -> list[dict]:
             rows.append(None)
         if not isinstance(rows[-1], dict):
             raise UsageError(
-                f"{path}, row {number} is not a JSON object; a row is one object of parameters on a line"
+                f"{path}, row {number} is not a JSON object; a row is one object of parameters on a"
+                " line"
             )
     return rows
 
@@ -156,7 +164,10 @@ def _check_rows(
     params: list[Param], rows: list[dict], texts: bool, where: str
 ) -> tuple[list[dict], list[str]]:
     "The rows with typed values, without empty cells, and what is wrong with them, by row number."
-    known, good, wrong, bad = {p.name: p for p in params}, [], [], 0
+    known = {p.name: p for p in params}
+    good = []
+    wrong = []
+    bad = 0
     for name in dict.fromkeys(n for r in rows for n in r):
         if name in known:
             continue
@@ -165,7 +176,9 @@ def _check_rows(
             continue
         near = nearest(str(name), known)
         wrong.append(
-            f"{where} has a column {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'remove it'}; allowed are {', '.join(known)}"
+            f"{where} has a column {name!r}, which is not a parameter;"
+            f" {f'perhaps {near} was meant' if near else 'remove it'}; allowed are"
+            f" {', '.join(known)}"
         )
     for number, row in enumerate(rows, 1):
         values, errors = {}, []
@@ -223,7 +236,9 @@ def _typed_grid(params: list[Param], grid: dict) -> tuple[dict, list[str]]:
         if name not in known:
             near = nearest(str(name), known)
             wrong.append(
-                f"the grid names {name!r}, which is not a parameter; {f'perhaps {near} was meant' if near else 'choose one'}; allowed are {', '.join(known)}"
+                f"the grid names {name!r}, which is not a parameter;"
+                f" {f'perhaps {near} was meant' if near else 'choose one'}; allowed are"
+                f" {', '.join(known)}"
             )
             continue
         try:
@@ -249,7 +264,8 @@ def _typed_grid(params: list[Param], grid: dict) -> tuple[dict, list[str]]:
 
 # %% ../../nbs/batch/00_plan.ipynb #d67eb083
 def _records(table) -> tuple[list[dict], bool, str]:
-    "A table as rows: from a file, a DataFrame, or a list of dicts; whether the values are texts, and what to call it."
+    """A table as rows: from a file, a DataFrame, or a list of dicts; whether the values are texts,
+    and what to call it."""
     if table is None:
         return [{}], False, "the table"
     if isinstance(table, (str, os.PathLike)):
@@ -294,7 +310,8 @@ def plan_rows(
     total = len(rows) * each
     if sample is not None and not 1 <= sample <= total:
         raise UsageError(
-            f"a sample of {sample} of {total:,} runs was asked for; give a number from 1 to {total:,}"
+            f"a sample of {sample} of {total:,} runs was asked for; give a number from 1 to"
+            f" {total:,}"
         )
     if (sample or total) > MOST:
         raise UsageError(
@@ -316,9 +333,11 @@ def _without_repetition(
         values = check_params(params, g)
         found.setdefault(json.dumps(values, sort_keys=True), (g, values))
     again = len(given) - len(found)
-    return list(found.values()), [
-        f"{again:,} of {len(given):,} rows say the same as an earlier one; they are run once"
-    ] if again else []
+    return list(found.values()), (
+        [f"{again:,} of {len(given):,} rows say the same as an earlier one; they are run once"]
+        if again
+        else []
+    )
 
 # %% ../../nbs/batch/00_plan.ipynb #28818e08
 def data_fingerprint(

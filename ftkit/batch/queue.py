@@ -92,8 +92,8 @@ class RunQueue:
     def __init__(
         self,
         index: RunIndex | None = None,  # to find them by
-        jobs: int
-        | None = None,  # runs at a time [1..]; default: the setting `jobs`, and without it half of the cores
+        # runs at a time [1..]; default: the setting `jobs`, and without it half of the cores
+        jobs: int | None = None,
     ):
         self.index = index or RunIndex()
         self.jobs = jobs or self.usual()

@@ -76,7 +76,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Fine-tune a pretrained model on your own pictures, texts, recordings or tables: run a template, look at its report, use its model.",
+    help=(
+        "Fine-tune a pretrained model on your own pictures, texts, recordings or tables: run a"
+        " template, look at its report, use its model."
+    ),
 )
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Template = Annotated[
@@ -106,7 +109,11 @@ OnFailure = Annotated[
     typer.Option(
         "--on-failure",
         metavar="COMMAND",
-        help="a command of the shell that is executed once when it has failed; $FTKIT_RUN, $FTKIT_STATUS, $FTKIT_ERROR and $FTKIT_BATCH are set, and all of it is JSON on standard input; without it, the setting on_failure",
+        help=(
+            "a command of the shell that is executed once when it has failed; $FTKIT_RUN,"
+            " $FTKIT_STATUS, $FTKIT_ERROR and $FTKIT_BATCH are set, and all of it is JSON on"
+            " standard input; without it, the setting on_failure"
+        ),
     ),
 ]
 Files = Annotated[
@@ -137,7 +144,11 @@ Cwd = Annotated[
     typer.Option(
         "--cwd",
         metavar="run|notebook|PATH",
-        help="the folder that the notebook works in: run (one of its own, files/ in the run's folder), notebook (the notebook's own), or a path; values that name files count from where the command was given",
+        help=(
+            "the folder that the notebook works in: run (one of its own, files/ in the run's"
+            " folder), notebook (the notebook's own), or a path; values that name files count from"
+            " where the command was given"
+        ),
     ),
 ]
 Trust = Annotated[
@@ -150,7 +161,10 @@ Trust = Annotated[
 Keep = Annotated[
     str | None,
     typer.Option(
-        help="what stays when it is done: report, best (also the model), all (every checkpoint, to fork from)"
+        help=(
+            "what stays when it is done: report, best (also the model), all (every checkpoint, to"
+            " fork from)"
+        )
     ),
 ]
 
@@ -182,7 +196,8 @@ def _cut(text: str, width: int) -> str:
 
 
 def _fitted(columns: list[str], widths: list[int], room: int) -> list[int]:
-    "Widths that fit the terminal: the widest columns give way, but for ids and other words that one copies."
+    """Widths that fit the terminal: the widest columns give way, but for ids and other words that
+    one copies."""
     widths = list(widths)
     gives = [
         i for i, c in enumerate(columns) if c not in _WHOLE and not re.match(r"\d{8}T\d{6}Z-", c)
@@ -196,7 +211,8 @@ def _fitted(columns: list[str], widths: list[int], room: int) -> list[int]:
 
 
 def _print_table(rows: list[dict], columns: list[str]) -> None:
-    "Columns as wide as they must be; on a terminal the widest are shortened to fit, in a pipe nothing is."
+    """Columns as wide as they must be; on a terminal the widest are shortened to fit, in a pipe
+    nothing is."""
     cells = [columns] + [
         ["" if r.get(c) is None else plain_text(str(r[c])) for c in columns] for r in rows
     ]
@@ -220,7 +236,8 @@ def _templates(as_json: Json = False):
 
 @app.command("params")
 def _params(template: Template, as_json: Json = False):
-    "Show a template's parameters: type, default, what is allowed; and the lines of its cell that are not typed. With --json: a JSON schema."
+    """Show a template's parameters: type, default, what is allowed; and the lines of its cell that
+    are not typed. With --json: a JSON schema."""
     params = read_params(template_path(template))
     if as_json:
         return _print_json(
@@ -229,7 +246,8 @@ def _params(template: Template, as_json: Json = False):
         )
     if not params.cells:
         return print(
-            "no cell is tagged `parameters`; the notebook runs as it is, and values are set in a cell at the top"
+            "no cell is tagged `parameters`; the notebook runs as it is, and values are set in a"
+            " cell at the top"
         )
     if params or not params.untyped:
         _print_table(
@@ -268,10 +286,16 @@ def _line(e: dict) -> str | None:
     if stage not in ("cell", "head", "tune") and step is not None and step == of:
         return f"{stage}: {of:,} in {e.get('seconds', 0):.1f} s"
     if stage == "broken":
-        return f"the checkpoint {e['checkpoint']} cannot be read ({e['why']}); going on from the one before it"
+        return (
+            f"the checkpoint {e['checkpoint']} cannot be read ({e['why']}); going on from the one"
+            " before it"
+        )
     return {
         "fetch": f"fetching {e.get('sample')} ({e.get('megabytes')} MB)",
-        "resume": f"going on in stage {e.get('of_stage')}, epoch {e.get('epoch', 0) + 1}, after {e.get('step_in_epoch')} of its steps",
+        "resume": (
+            f"going on in stage {e.get('of_stage')}, epoch {e.get('epoch', 0) + 1}, after"
+            f" {e.get('step_in_epoch')} of its steps"
+        ),
         "note": e.get("text"),
     }.get(stage)
 
@@ -323,14 +347,18 @@ def _watch_bars(events, run: str) -> None:
                 tasks[e["stage"]],
                 completed=e["step"],
                 total=e["of"],
-                facts=f"{_left(e)} {_facts({k: v for k, v in e.items() if k in ('epoch', 'loss', 'rate', 'pixels')})}",
+                facts=(
+                    f"{_left(e)}"
+                    f" {_facts({k: v for k, v in e.items() if k in ('epoch', 'loss', 'rate', 'pixels')})}"
+                ),
             )
 
 # %% ../../nbs/cli/03_app.ipynb #5ee6aec8
 def _to_the_end(
     folder: Path, process, as_json: bool, offset: int = 0, on_failure: str | None = None
 ) -> None:
-    "Show a run until it ends, stop it on a signal, say what it came to, and leave with its exit code."
+    """Show a run until it ends, stop it on a signal, say what it came to, and leave with its exit
+    code."""
 
     def stop(number, frame):
         ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
@@ -398,7 +426,11 @@ def _run(
         typer.Option(
             "--then",
             metavar="TEMPLATE",
-            help="a notebook that runs when this one is completed, with the -p and -f behind it; there, run:NAME/FILE is a file of the step whose notebook is called NAME; may be given several times",
+            help=(
+                "a notebook that runs when this one is completed, with the -p and -f behind it;"
+                " there, run:NAME/FILE is a file of the step whose notebook is called NAME; may be"
+                " given several times"
+            ),
         ),
     ] = (),
     threads: Threads = None,
@@ -415,12 +447,16 @@ def _run(
         bool,
         typer.Option(
             "--dry-run",
-            help="say what the run would take, from a few steps that are measured; train nothing, make no run",
+            help=(
+                "say what the run would take, from a few steps that are measured; train nothing,"
+                " make no run"
+            ),
         ),
     ] = False,
     as_json: Json = False,
 ):
-    "Run a template to its end and print where notebook, report and model are. `ftkit params TEMPLATE` lists the parameters."
+    """Run a template to its end and print where notebook, report and model are. `ftkit params
+    TEMPLATE` lists the parameters."""
     if dry_run:
         return _rehearse(template, p, f, then, threads, kernel, devices, as_json)
     from ftkit.batch.alarm import telling_refusals
@@ -478,7 +514,8 @@ def _rehearse(
     )
     if other:
         raise UsageError(
-            f"--dry-run was given with {other}; it rehearses one notebook in one process of this Python: leave that away"
+            f"--dry-run was given with {other}; it rehearses one notebook in one process of this"
+            " Python: leave that away"
         )
     folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
     try:
@@ -598,7 +635,8 @@ def _fork(
     keep: Keep = None,
     as_json: Json = False,
 ):
-    "Start a new run from a checkpoint of an old one that kept all, with other parameters from there on."
+    """Start a new run from a checkpoint of an old one that kept all, with other parameters from
+    there on."""
     parent = find_run(run)
     if at is None:
         raise UsageError("--at is missing; " + steps_to_fork(parent))
@@ -674,20 +712,25 @@ def _tell(folder: Path, as_json: bool) -> None:
     ):
         raised = run["status"] == "failed" and isinstance(error, dict) and error.get("cell")
         print(
-            f"  {'once its cause is gone' if raised else 'continue with'}: {resume_command({'id': row['id']} | run)}"
+            f"  {'once its cause is gone' if raised else 'continue with'}:"
+            f" {resume_command({'id': row['id']} | run)}"
         )
     if error:
         say(
-            f"  {error[:5000]}"
-            if isinstance(error, str)
-            else (
-                "  "
-                if error.get("usage")
-                else f"  cell {error['cell']}: {error.get('name')}: "
-                if error.get("cell")
-                else f"  {error.get('name')}: "
-            )
-            + str(error.get("message"))[:5000],
+            (
+                f"  {error[:5000]}"
+                if isinstance(error, str)
+                else (
+                    "  "
+                    if error.get("usage")
+                    else (
+                        f"  cell {error['cell']}: {error.get('name')}: "
+                        if error.get("cell")
+                        else f"  {error.get('name')}: "
+                    )
+                )
+                + str(error.get("message"))[:5000]
+            ),
             "error",
             run=row["id"],
             status=run["status"],
@@ -732,9 +775,11 @@ def _runs(
     for r in rows:
         voided = (r["verdict"] or {}).get("voided")
         r |= {
-            "value": ""
-            if r["value"] is None or voided
-            else figure_text((r["verdict"] or {}).get("figure") or r["value"]),
+            "value": (
+                ""
+                if r["value"] is None or voided
+                else figure_text((r["verdict"] or {}).get("figure") or r["value"])
+            ),
             "doubts": doubt_names(r["verdict"]),
             "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "",
             "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
@@ -752,7 +797,8 @@ def _run_to_remove(name: str) -> Path:
     folder = find_run(name)
     if len(name) < 4:
         raise UsageError(
-            f"{name!r} is too little of an id to remove a run by; give four characters at least: {folder.name}"
+            f"{name!r} is too little of an id to remove a run by; give four characters at least:"
+            f" {folder.name}"
         )
     return folder
 
@@ -789,25 +835,30 @@ def _rm(
         typer.Option(
             metavar="N",
             min=0,
-            help="of the runs so chosen, the best N of each template stay, by their headline figure",
+            help=(
+                "of the runs so chosen, the best N of each template stay, by their headline figure"
+            ),
         ),
     ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list them; remove nothing")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ):
-    "Remove runs with all they hold. Chosen by options, those that are running, or that others need, stay."
+    """Remove runs with all they hold. Chosen by options, those that are running, or that others
+    need, stay."""
     from ftkit.batch.cleanup import needed_by, runs_to_remove, span_seconds
 
     chosen_by = [older_than, status, template, batch, keep_best or None]
     if bool(runs) == any(c is not None for c in chosen_by):
         raise UsageError(
-            "give runs, or choose them: --older-than 30d, --status failed, --template NAME, --batch NAME, --keep-best 3"
+            "give runs, or choose them: --older-than 30d, --status failed, --template NAME, --batch"
+            " NAME, --keep-best 3"
         )
     if runs:
         folders, stays = list(dict.fromkeys(_run_to_remove(r) for r in runs)), []
         for run, by in needed_by({f.name for f in folders}).items():
             say(
-                f"{run} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot go on without it"
+                f"{run} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot"
+                " go on without it"
             )
     else:
         age = span_seconds(older_than) if older_than else None
@@ -836,7 +887,8 @@ def _whole_batch(batch: str | None, chosen_by: list, stays: list[str]):
     found = Batch(batch)
     if drivers := found.status()["drivers"]:
         raise UsageError(
-            f"batch {found.name} is worked on by process {drivers[0]['pid']} on {drivers[0]['host']}; stop it first: ftkit batch --cancel {found.name}"
+            f"batch {found.name} is worked on by process {drivers[0]['pid']} on"
+            f" {drivers[0]['host']}; stop it first: ftkit batch --cancel {found.name}"
         )
     return found
 
@@ -887,7 +939,8 @@ def _show(run: Run = "last", as_json: Json = False):
     _print_files(run_files(folder))
     for c in cell_statuses(folder):
         print(
-            f"  {c['status']:<9} {'' if c['seconds'] is None else format(c['seconds'], '6.1f')} {c['source'][:80]}"
+            f"  {c['status']:<9} {'' if c['seconds'] is None else format(c['seconds'], '6.1f')}"
+            f" {c['source'][:80]}"
         )
 
 # %% ../../nbs/cli/03_app.ipynb #1fd6c5c1
@@ -918,11 +971,13 @@ def _compare(
     ] = None,
     as_json: Json = False,
 ):
-    "Set runs side by side: differing parameters, figures with intervals, and the paired difference on the same test rows; or list all runs of a batch, best first."
+    """Set runs side by side: differing parameters, figures with intervals, and the paired
+    difference on the same test rows; or list all runs of a batch, best first."""
     for file in filter(None, (page, out)):
         if file.is_dir() or not file.absolute().parent.is_dir():
             raise UsageError(
-                f"{file} is {'a folder' if file.is_dir() else 'in a folder that is not there'}; give the name of a file to write"
+                f"{file} is {'a folder' if file.is_dir() else 'in a folder that is not there'};"
+                " give the name of a file to write"
             )
     if batch is not None:
         return _compare_batch(batch, runs, by, lowest, page, out, as_json)
@@ -996,15 +1051,13 @@ def _report(
 
 # %% ../../nbs/cli/03_app.ipynb #018dc511
 def _shown(value) -> str:
-    return (
-        ""
-        if value is None
-        else f"{value:.4g}"
-        if isinstance(value, float)
-        else value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-    )
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _print_results(rows: list[dict], most: int | None = None) -> None:
@@ -1050,13 +1103,17 @@ def _print_plan(batch, rows: list, told: list[str], as_json: bool, jobs: str) ->
     found = [
         {
             "number": s.row.number,
-            "what": "done"
-            if s.status == "completed"
-            else s.status
-            if s.status in ("running", "queued")
-            else "to do"
-            if s.status == "waiting"
-            else f"{s.status}, to do",
+            "what": (
+                "done"
+                if s.status == "completed"
+                else (
+                    s.status
+                    if s.status in ("running", "queued")
+                    else "to do"
+                    if s.status == "waiting"
+                    else f"{s.status}, to do"
+                )
+            ),
             "run": s.run["id"] if s.run else None,
             "parameters": s.row.given,
         }
@@ -1098,7 +1155,8 @@ def _print_status(name: str, as_json: bool) -> None:
         print(f"  worked on by process {d['pid']} on {d['host']}, {d['jobs']} at a time")
     for r in s["running"]:
         print(
-            f"  #{r['number']} {' '.join(f'{k}={_shown(v)}' for k, v in r['parameters'].items())}: {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})"
+            f"  #{r['number']} {' '.join(f'{k}={_shown(v)}' for k, v in r['parameters'].items())}:"
+            f" {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})"
         )
     if not s["drivers"] and s["counts"].get("completed") != s["runs"]:
         print("  nobody works on it now; go on with the command that began it")
@@ -1142,13 +1200,18 @@ def _batch(
             "--grid",
             metavar="NAME V1,V2",
             autocompletion=parameter_words,
-            help="values of a parameter, between commas or as a JSON list; several: all combinations",
+            help=(
+                "values of a parameter, between commas or as a JSON list; several: all combinations"
+            ),
         ),
     ] = (),
     table: Annotated[
         Path | None,
         typer.Option(
-            help="a row a run, a column a parameter: .csv, .tsv, .jsonl or .parquet; together with a grid: each row with each combination"
+            help=(
+                "a row a run, a column a parameter: .csv, .tsv, .jsonl or .parquet; together with a"
+                " grid: each row with each combination"
+            )
         ),
     ] = None,
     p: Values = (),
@@ -1158,7 +1221,11 @@ def _batch(
     name: Annotated[
         str | None,
         typer.Option(
-            help="of the batch; {date}, {time} and {template} are filled in, by this machine's clock and time zone (nightly-{date}); without it, made of the notebook and the values, so that the same command goes on"
+            help=(
+                "of the batch; {date}, {time} and {template} are filled in, by this machine's clock"
+                " and time zone (nightly-{date}); without it, made of the notebook and the values,"
+                " so that the same command goes on"
+            )
         ),
     ] = None,
     jobs: Annotated[
@@ -1173,7 +1240,10 @@ def _batch(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="of a Dask scheduler whose workers execute the runs, for example tcp://10.0.0.1:8786",
+            help=(
+                "of a Dask scheduler whose workers execute the runs, for example"
+                " tcp://10.0.0.1:8786"
+            ),
         ),
     ] = None,
     resources: Annotated[
@@ -1190,7 +1260,11 @@ def _batch(
         typer.Option(
             "--cwd",
             metavar="run|notebook|PATH",
-            help="the folder that the notebooks work in: run (files/ in each run's own folder; the default), notebook (the notebook's own), or a path; values that name files count from where the command was given",
+            help=(
+                "the folder that the notebooks work in: run (files/ in each run's own folder; the"
+                " default), notebook (the notebook's own), or a path; values that name files count"
+                " from where the command was given"
+            ),
         ),
     ] = None,
     timeout: Timeout = None,
@@ -1215,7 +1289,10 @@ def _batch(
         bool,
         typer.Option(
             "--continue-with-new-code",
-            help="continue with a notebook that changed since the batch was begun: what is completed stays, the rest runs with the new version; both are kept",
+            help=(
+                "continue with a notebook that changed since the batch was begun: what is completed"
+                " stays, the rest runs with the new version; both are kept"
+            ),
         ),
     ] = False,
     dry_run: Annotated[
@@ -1229,7 +1306,10 @@ def _batch(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="how far that batch is; exit code 0: all runs are completed, 1: a run failed and nobody works on it, 3: it is not at its end",
+            help=(
+                "how far that batch is; exit code 0: all runs are completed, 1: a run failed and"
+                " nobody works on it, 3: it is not at its end"
+            ),
             autocompletion=batch_words,
         ),
     ] = None,
@@ -1241,7 +1321,8 @@ def _batch(
     ] = None,
     as_json: Json = False,
 ):
-    "Run a notebook many times: a grid, a table, or both; the same command goes on where it ended, and repeats nothing."
+    """Run a notebook many times: a grid, a table, or both; the same command goes on where it ended,
+    and repeats nothing."""
     from ftkit.batch.alarm import facts_of_batch, tell_failure, telling_refusals
     from ftkit.batch.batch import Batch, plan_batch
     from ftkit.batch.driver import share_cores, work_through
@@ -1250,7 +1331,8 @@ def _batch(
         return _print_status(status, as_json)
     if cancel is not None:
         return print(
-            f"{Batch(cancel).name}: cancelled; {Batch(cancel).cancel()} runs were asked to stop; go on with the command that began it"
+            f"{Batch(cancel).name}: cancelled; {Batch(cancel).cancel()} runs were asked to stop; go"
+            " on with the command that began it"
         )
     if template is None:
         raise UsageError(
@@ -1394,11 +1476,13 @@ def _tell_written(table, noted: int) -> None:
         say(f"the inputs have a column {name!r} already; ours is called {ours!r}")
     if noted:
         say(
-            f"{noted:,} of {table.rows:,} predictions have a note, in the column {table.columns['note']!r}"
+            f"{noted:,} of {table.rows:,} predictions have a note, in the column"
+            f" {table.columns['note']!r}"
         )
     if table.computed:
         say(
-            f"{table.computed:,} cells begin with =, +, - or @, which a spreadsheet may compute; they are left as they came: import them as text"
+            f"{table.computed:,} cells begin with =, +, - or @, which a spreadsheet may compute;"
+            " they are left as they came: import them as text"
         )
 
 
@@ -1408,7 +1492,11 @@ def _predict(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            help="pictures, recordings, texts, tables or a row as JSON, files or folders with them; - for a text a line on standard input (two with a tab between them for a model of pairs)"
+            help=(
+                "pictures, recordings, texts, tables or a row as JSON, files or folders with them;"
+                " - for a text a line on standard input (two with a tab between them for a model of"
+                " pairs)"
+            )
         ),
     ],
     text_column: Annotated[str | None, typer.Option(help="a table's column with the text")] = None,
@@ -1418,7 +1506,10 @@ def _predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="write a table instead: .csv, .tsv, .jsonl or .parquet with the inputs' own columns (of files their path), predicted, the probability of each class, and a note"
+            help=(
+                "write a table instead: .csv, .tsv, .jsonl or .parquet with the inputs' own columns"
+                " (of files their path), predicted, the probability of each class, and a note"
+            )
         ),
     ] = None,
     force: Annotated[
@@ -1429,26 +1520,34 @@ def _predict(
         bool,
         typer.Option(
             "--strict",
-            help="stop at the first input that cannot be read, with exit code 2; else it is named, and has no prediction",
+            help=(
+                "stop at the first input that cannot be read, with exit code 2; else it is named,"
+                " and has no prediction"
+            ),
         ),
     ] = False,
     times: Annotated[
         bool,
         typer.Option(
             "--times",
-            help="of recordings that are transcribed: a line a word (of a decoder, a piece) with its first and last second",
+            help=(
+                "of recordings that are transcribed: a line a word (of a decoder, a piece) with its"
+                " first and last second"
+            ),
         ),
     ] = False,
     as_json: Json = False,
 ):
-    "Predict pictures, recordings, texts or rows of a table with a run's model; one line each, tab separated: a class and its probability, or a number and the interval around it."
+    """Predict pictures, recordings, texts or rows of a table with a run's model; one line each, tab
+    separated: a class and its probability, or a number and the interval around it."""
     from ftkit.models.artifact import Predictor
     from ftkit.models.outputs import PredictionTable, check_output
 
     folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
     if not folder.is_dir():
         raise UsageError(
-            f"run {folder.parent.name} has no model (its status is {read_run(folder.parent)['status']}); choose a completed run"
+            f"run {folder.parent.name} has no model (its status is"
+            f" {read_run(folder.parent)['status']}); choose a completed run"
         )
     if inputs == ["-"]:
         inputs = [line.rstrip("\n") for line in sys.stdin]
@@ -1468,19 +1567,17 @@ def _predict(
         i for i in inputs if isinstance(i, Path) and i.is_file() and i.stat().st_size > 50e6
     ):
         say(f"reading {large} ({large.stat().st_size / 1e6:.0f} MB)")
-    given, lost, noted_ones, kept = (
-        predictor.given(inputs, text_column, second_column, strict),
-        [],
-        0,
-        [],
-    )
+    given = predictor.given(inputs, text_column, second_column, strict)
+    lost = []
+    noted_ones = 0
+    kept = []
     for note in given.notes:
         say(note)
     with (
         PredictionTable(out, predictor.model.task, given, bool(predictor.model.interval))
         if out
-        else contextlib.nullcontext() as table
-    ):
+        else contextlib.nullcontext()
+    ) as table:
         for some in _shown_parts(predictor, given, strict, not out):
             lost += [s for s in some if s.label is None]
             noted_ones += sum(s.note > "" for s in some if s.label is not None)
@@ -1537,7 +1634,8 @@ def _settings(as_json: Json = False):
 
 @app.command("completion")
 def _completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, powershell or pwsh")]):
-    "Print what has a shell complete ftkit's commands, templates, runs and parameters; `ftkit --install-completion` puts it where the shell looks."
+    """Print what has a shell complete ftkit's commands, templates, runs and parameters; `ftkit
+    --install-completion` puts it where the shell looks."""
     from typer.completion import get_completion_script
 
     shells = ("bash", "zsh", "fish", "powershell", "pwsh")
@@ -1582,7 +1680,8 @@ def _apart(word: str) -> list[str]:
 
 
 def _join_parameters(argv: list[str]) -> list[str]:
-    "`-p NAME VALUE` as `-p NAME=VALUE`, because typer's repeated options take one word; that form works too. `--then` takes the -p and -f behind it."
+    """`-p NAME VALUE` as `-p NAME=VALUE`, because typer's repeated options take one word; that form
+    works too. `--then` takes the -p and -f behind it."""
     out, words, then = [], iter([w for word in argv for w in _apart(word)]), []
     for word in words:
         if word == "--then":

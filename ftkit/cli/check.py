@@ -58,7 +58,8 @@ def guess_kind(
         found.update(next(([name] for name, kind in kinds.items() if files_in(path, kind)), ()))
     if not found:
         raise UsageError(
-            f"{source} holds no pictures, recordings or texts that can be told by their names; say --kind image, text or speech"
+            f"{source} holds no pictures, recordings or texts that can be told by their names; say"
+            " --kind image, text or speech"
         )
     return found.most_common(1)[0][0]
 
@@ -102,6 +103,8 @@ def _task(data: str, label: str | None) -> str:
     )
 
 # %% ../../nbs/cli/00_check.ipynb #c652aae9
+# a template's parameter: the option that a verb may have for it; -p kind is another thing than
+# --kind
 _AS_OPTION = {
     "label_column": ("label",),
     "item_column": ("item",),
@@ -111,7 +114,7 @@ _AS_OPTION = {
     "task": ("task",),
     "limit": ("limit",),
     "size": ("size",),
-}  # a template's parameter: the option that a verb may have for it; -p kind is another thing than --kind
+}
 _PARAMETER = re.compile(r"-p (\w+)( (?:\"[^\"]*\"|'[^']*'|…|[^\s,;:)]+))?")
 
 
@@ -184,7 +187,10 @@ def check_data(
     fix: Annotated[
         str | None,
         typer.Option(
-            help="of the cleaned copy or the decisions: drop, keep_one, relabel, scrub, impute, unify, with commas between them"
+            help=(
+                "of the cleaned copy or the decisions: drop, keep_one, relabel, scrub, impute,"
+                " unify, with commas between them"
+            )
         ),
     ] = None,
     out: Annotated[
@@ -235,11 +241,13 @@ def check_data(
     ]
     if left:
         lines.append(
-            f"  {left} copies are equal to another row, and decisions cannot part them; a cleaned copy can (--out FOLDER)"
+            f"  {left} copies are equal to another row, and decisions cannot part them; a cleaned"
+            " copy can (--out FOLDER)"
         )
     if out:
         lines.append(
-            f"  next:     {found.next_command(out, **_columns_of(kind, label, item, found.data.task.kind))}"
+            "  next:    "
+            f" {found.next_command(out, **_columns_of(kind, label, item, found.data.task.kind))}"
         )
     print(plain_text("\n".join(lines)))
 

@@ -28,13 +28,19 @@ def find_backbones(
     bodies: Annotated[
         str | None,
         typer.Option(
-            help="these, with commas between them; also folders of earlier runs. Without it, those that need no hub"
+            help=(
+                "these, with commas between them; also folders of earlier runs. Without it, those"
+                " that need no hub"
+            )
         ),
     ] = None,
     rows: Annotated[
         int | None,
         typer.Option(
-            help="judge by at most so many rows, drawn at random; without it 200 pictures or recordings, 1,000 texts",
+            help=(
+                "judge by at most so many rows, drawn at random; without it 200 pictures or"
+                " recordings, 1,000 texts"
+            ),
             min=20,
         ),
     ] = None,
@@ -42,7 +48,10 @@ def find_backbones(
         float | None,
         typer.Option(
             metavar="MINUTES",
-            help="train the leading bodies too, on either half of the rows that are no test rows, as many as there is time for",
+            help=(
+                "train the leading bodies too, on either half of the rows that are no test rows, as"
+                " many as there is time for"
+            ),
             min=0,
         ),
     ] = None,
@@ -69,7 +78,8 @@ def find_backbones(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    "Search the names of pretrained bodies (samples need no model hub), or rank bodies for your data."
+    """Search the names of pretrained bodies (samples need no model hub), or rank bodies for your
+    data."""
     if data is None:
         if given := [
             f"--{n}"
@@ -90,7 +100,8 @@ def find_backbones(
         return _names(pattern, as_json)
     if pattern:
         raise UsageError(
-            f"a pattern ({pattern!r}) and --for were given; name the bodies to be ranked with --bodies A,B"
+            f"a pattern ({pattern!r}) and --for were given; name the bodies to be ranked with"
+            " --bodies A,B"
         )
     from ftkit.evaluation.ranking import rank_backbones
 

@@ -38,9 +38,8 @@ class Task:
 
     modality: str  # "image", "text", "speech" or "tabular"
     kind: str  # one of KINDS
-    classes: tuple[
-        str, ...
-    ] = ()  # in the order of the model's outputs; empty for regression; the characters of a transcription
+    # in the order of the model's outputs; empty for regression; the characters of a transcription
+    classes: tuple[str, ...] = ()
     target: str = "label"  # name of what is predicted
 
     def __post_init__(self):
@@ -56,8 +55,8 @@ class Task:
     def decide(
         self,
         p: np.ndarray,  # (n,C) probabilities
-        threshold: tuple[str, float]
-        | None = None,  # of two classes, the positive one, and the probability from which it is predicted
+        # of two classes, the positive one, and the probability from which it is predicted
+        threshold: tuple[str, float] | None = None,
     ) -> np.ndarray:  # (n,) class numbers
         "The class that is predicted: the most probable, or by a threshold."
         if self.kind != "single_label":
@@ -67,7 +66,9 @@ class Task:
         name, least = threshold
         if len(self.classes) != 2 or name not in self.classes:
             raise DataError(
-                f"the threshold is of the class {name!r}, and the classes are {', '.join(self.classes)}; give one of two classes and its probability, such as ({self.classes[-1]!r}, 0.3)"
+                f"the threshold is of the class {name!r}, and the classes are"
+                f" {', '.join(self.classes)}; give one of two classes and its probability, such as"
+                f" ({self.classes[-1]!r}, 0.3)"
             )
         positive = self.classes.index(name)
         return np.where(p[:, positive] >= least, positive, 1 - positive)
@@ -98,7 +99,8 @@ def stratified_split(
 
 # %% ../../nbs/data/01_dataset.ipynb #28f0bd7c
 def _bring_to_training(part: np.ndarray, table: np.ndarray, order: list[int]) -> None:
-    "Move the smallest group that has it to training, for each class that no group there has, where its part can spare it."
+    """Move the smallest group that has it to training, for each class that no group there has,
+    where its part can spare it."""
     for stratum in np.flatnonzero(table.sum(0)):
         if table[part == "train", stratum].any():
             continue
@@ -139,7 +141,8 @@ def time_split(
     times: np.ndarray,  # (N,) anything that sorts
     shares: dict[str, float],  # "valid", "test": fraction
 ) -> np.ndarray:  # (N,) texts, one of PARTS
-    "The last rows in time are the test, those before them validation; rows of equal time stay together."
+    """The last rows in time are the test, those before them validation; rows of equal time stay
+    together."""
     ordered, n = np.sort(times), len(times)
     part, last = np.full(n, "train", dtype="<U5"), 0
     for name in ("test", "valid"):
@@ -167,7 +170,8 @@ def encode_labels(
     separator: str | None = None,  # splits a text into several labels, for example "|"
     classes: tuple[str, ...] | None = None,  # their order, if it is known (from an earlier model)
 ) -> tuple[str, tuple[str, ...], np.ndarray]:
-    "Kind, classes and the label array: (N,) int64, (N,C) float32 of 0 and 1, (N,) float32, or (N,) texts."
+    """Kind, classes and the label array: (N,) int64, (N,C) float32 of 0 and 1, (N,) float32, or
+    (N,) texts."""
     found = understand_labels(rows, kind, separator)
     refuse_missing(found, rows)
     return array_of(found, classes)
@@ -186,8 +190,9 @@ def refuse_missing(found: Labels, rows: Rows) -> None:
     )
     other += "".join(f"; {note}" for note in found.notes if "label_separator" in note)
     raise DataError(
-        f"{len(gone)} of {len(found.values)} rows have no {what} (first: row {gone[0] + 1}, {str(rows.labels[gone[0]])[:40]!r}); "
-        f"fill them in, or leave these rows out: -p skip_bad true{other}"
+        f"{len(gone)} of {len(found.values)} rows have no {what} (first: row {gone[0] + 1},"
+        f" {str(rows.labels[gone[0]])[:40]!r}); fill them in, or leave these rows out: -p skip_bad"
+        f" true{other}"
     )
 
 
@@ -208,11 +213,13 @@ def array_of(
         classes = tuple(sorted(there, key=_in_order))
     elif there - set(classes):
         raise DataError(
-            f"the labels {', '.join(sorted(there - set(classes))[:5])} are not among the classes {', '.join(classes[:8])}"
+            f"the labels {', '.join(sorted(there - set(classes))[:5])} are not among the classes"
+            f" {', '.join(classes[:8])}"
         )
     if len(classes) < 2:
         raise DataError(
-            f"all {len(values)} rows have the same label {classes[0]!r}; there must be at least two classes"
+            f"all {len(values)} rows have the same label {classes[0]!r}; there must be at least two"
+            " classes"
             if classes
             else "no row has a label"
         )
@@ -235,7 +242,8 @@ def _in_order(name: str) -> tuple:
 
 # %% ../../nbs/data/01_dataset.ipynb #2285de70
 def _strata(labels: np.ndarray, kind: str) -> np.ndarray:
-    "(N,) integers that a split keeps in proportion: the class, which quarter a number lies in, or the rarest label a row has."
+    """(N,) integers that a split keeps in proportion: the class, which quarter a number lies in, or
+    the rarest label a row has."""
     if kind == "single_label":
         return labels
     if kind == "transcription":
@@ -283,15 +291,12 @@ class Data:
     notes: tuple[str, ...] = ()  # what the reader should know
     seconds: np.ndarray | None = None  # (N,) float32 lengths of recordings
     speakers: np.ndarray | None = None  # (N,) texts, who speaks, where that is known
-    near: np.ndarray | None = (
-        None  # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
-    )
-    times: np.ndarray | None = (
-        None  # (N,) anything that sorts: when a row was made, where that is known
-    )
-    light: dict | None = (
-        None  # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
-    )
+    # (N,) int64; rows with the same number are the same or nearly so, -1: like no other
+    near: np.ndarray | None = None
+    # (N,) anything that sorts: when a row was made, where that is known
+    times: np.ndarray | None = None
+    # what is black and white in pictures deeper than 8 bits, as `light_of` gives it
+    light: dict | None = None
 
     def __len__(self):
         return len(self.items)
@@ -356,7 +361,8 @@ def _learned(data: Data) -> list[str]:  # one text a row
 
 @patch_to(Data)
 def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
-    "Which rows of a part are the same, or nearly so, as a training row or, of test rows, as a validation row."
+    """Which rows of a part are the same, or nearly so, as a training row or, of test rows, as a
+    validation row."""
     seen = np.isin(self.parts, ["train", "valid"] if part.name == "test" else ["train"])
     content = _learned(self)
     known = {content[i] for i in np.flatnonzero(seen)}
@@ -463,24 +469,25 @@ def folds(
     if not 2 <= k <= len(self):
         raise DataError(f"k is {k}; it must lie between 2 and the number of rows ({len(self)})")
     strata, groups, what = _strata(self.labels, self.task.kind), self.groups, "groups"
-    by = "groups" if groups is not None else "rows" if self.times is None else "times"
+    if groups is not None:
+        by = "groups"
+    elif self.times is None:
+        by = "rows"
+    else:
+        by = "times"
     fold = None
     if groups is None:  # rows that are alike are tested together
         near = np.full(len(self), -1) if self.near is None else self.near
-        groups, what = (
-            np.where(near >= 0, near, np.arange(len(self)) + near.max() + 1),
-            "rows unlike one another",
-        )
+        groups = np.where(near >= 0, near, np.arange(len(self)) + near.max() + 1)
+        what = "rows unlike one another"
         first, of = np.unique(groups, return_index=True, return_inverse=True)[1:]
         fold = _deal_rows(strata, k, seed)[first][of]
     filled = min(k, len(np.unique(groups)))
     if filled < 2:
         why, instead = "nearly the same", "give rows that differ"
         if what == "groups":
-            why, instead = (
-                "of one group",
-                "give rows of more groups, or choose another group column",
-            )
+            why = "of one group"
+            instead = "give rows of more groups, or choose another group column"
         raise DataError(
             f"all {len(self)} rows are {why}, so there are no two folds of them; {instead}"
         )
@@ -522,7 +529,10 @@ def __repr__(self):
     parts = ", ".join(f"{p} {len(self.part(p)):,}" for p in PARTS)
     return "\n".join(
         [
-            f"{self.source or self.task.modality}: {len(self):,} rows, {what}; {parts}; seed {self.seed}, fingerprint {self.fingerprint}",
+            (
+                f"{self.source or self.task.modality}: {len(self):,} rows, {what}; {parts}; seed"
+                f" {self.seed}, fingerprint {self.fingerprint}"
+            ),
             *self.notes,
         ]
     )
@@ -550,17 +560,20 @@ def _split(rows: Rows, strata, shares: dict[str, float], seed: int) -> np.ndarra
         unknown = sorted(n for n in set(names) if not split_of(n))
         if unknown:
             raise DataError(
-                f"the split column holds {', '.join(map(repr, unknown[:5]))}; it may hold train, valid and test"
+                f"the split column holds {', '.join(map(repr, unknown[:5]))}; it may hold train,"
+                " valid and test"
             )
         parts = np.array([split_of(n) for n in names], "<U5")
         if "train" not in parts:
             raise DataError(
-                f"all {len(parts)} rows of the split column are {' or '.join(sorted(set(parts)))}, and none is train; mark rows to learn from, or leave the column out"
+                f"all {len(parts)} rows of the split column are {' or '.join(sorted(set(parts)))},"
+                " and none is train; mark rows to learn from, or leave the column out"
             )
         missing = {p: s for p, s in shares.items() if s and p not in parts}
         if not missing and "time" in rows.columns:
             raise DataError(
-                "a split column and a time column were given, and the first already names all parts; leave one of them out"
+                "a split column and a time column were given, and the first already names all"
+                " parts; leave one of them out"
             )
         train = parts == "train"
         if missing:
@@ -603,12 +616,18 @@ def keep_together(
         if moved[parts == part].sum() > 0.2 * (parts == part).sum():
             return (
                 parts,
-                f"{moved.sum()} rows are nearly the same as rows of another part; they are too many to be moved, and stay",
+                (
+                    f"{moved.sum()} rows are nearly the same as rows of another part; they are too"
+                    " many to be moved, and stay"
+                ),
             )
     new = np.where(moved, np.array(["test", "valid", "train"])[highest[near]], parts)
     return (
         new.astype("<U5"),
-        f"{moved.sum()} rows were moved to training (or validation): they are near-copies of rows there",
+        (
+            f"{moved.sum()} rows were moved to training (or validation): they are near-copies of"
+            " rows there"
+        ),
     )
 
 # %% ../../nbs/data/01_dataset.ipynb #af9d64cd
@@ -770,8 +789,10 @@ def _same_kind(rows: Rows, more: Rows) -> None:
     values = {n for r in (rows, more) if r.numbers is not None for n in r.numbers}
     if len(values) > 20:
         raise DataError(
-            f"the {rows.target} of the first source holds {first} (first: {str(rows.labels[0])[:40]!r}), that of the second {second} (first: {str(more.labels[0])[:40]!r}); "
-            "give both in one form, or take them as classes: -p kind single_label"
+            f"the {rows.target} of the first source holds {first} (first:"
+            f" {str(rows.labels[0])[:40]!r}), that of the second {second} (first:"
+            f" {str(more.labels[0])[:40]!r}); give both in one form, or take them as classes: -p"
+            " kind single_label"
         )
 
 
@@ -784,7 +805,10 @@ def _unfilled(parts: np.ndarray, shares: dict[str, float], groups) -> list[str]:
     if not gone:
         return []
     n = len(set(map(str, groups))) if groups is not None else len(parts)
-    why = f"{n} {'group' if groups is not None else 'row'}{'s' if n > 1 else ''} cannot fill three parts"
+    why = (
+        f"{n} {'group' if groups is not None else 'row'}{'s' if n > 1 else ''} cannot fill three"
+        " parts"
+    )
     return [f"no row is left for {' and '.join(sorted(gone))}: {why}"]
 
 
@@ -796,11 +820,13 @@ def _notes(labels, kind, classes, parts) -> list[str]:
         small = [f"{c} ({k})" for c, k in zip(classes, n) if k < 10]
         if small:
             notes.append(
-                f"fewer than 10 examples: {', '.join(small[:8])}{', …' if len(small) > 8 else ''}; figures for these classes mean little"
+                f"fewer than 10 examples: {', '.join(small[:8])}{', …' if len(small) > 8 else ''};"
+                " figures for these classes mean little"
             )
         if n.max() > 10 * max(1, n.min()):
             notes.append(
-                f"unbalanced: {classes[n.argmax()]} has {n.max()} examples, {classes[n.argmin()]} {n.min()}; read balanced accuracy beside accuracy"
+                f"unbalanced: {classes[n.argmax()]} has {n.max()} examples, {classes[n.argmin()]}"
+                f" {n.min()}; read balanced accuracy beside accuracy"
             )
     parts = np.asarray(parts)
     if kind in ("single_label", "multi_label"):
@@ -816,7 +842,9 @@ def _notes(labels, kind, classes, parts) -> list[str]:
             if held and not learned
         ]:
             notes.append(
-                f"{len(new)} classes have no training row ({', '.join(new[:8])}{', …' if len(new) > 8 else ''}), so no model can learn them from these data, and their rows count as mistakes"
+                f"{len(new)} classes have no training row"
+                f" ({', '.join(new[:8])}{', …' if len(new) > 8 else ''}), so no model can learn"
+                " them from these data, and their rows count as mistakes"
             )
         held = next((p for p in ("test", "valid") if (parts == p).any()), None)
         if held and (
@@ -827,13 +855,18 @@ def _notes(labels, kind, classes, parts) -> list[str]:
             ]
         ):
             notes.append(
-                f"{len(gone)} {'class has' if len(gone) == 1 else 'classes have'} no {_PART_WORDS[held]} row ({', '.join(gone[:8])}{', …' if len(gone) > 8 else ''}): figures say nothing of {'it' if len(gone) == 1 else 'them'}, and means over classes leave {'it' if len(gone) == 1 else 'them'} out"
+                f"{len(gone)} {'class has' if len(gone) == 1 else 'classes have'} no"
+                f" {_PART_WORDS[held]} row ({', '.join(gone[:8])}{', …' if len(gone) > 8 else ''}):"
+                f" figures say nothing of {'it' if len(gone) == 1 else 'them'}, and means over"
+                f" classes leave {'it' if len(gone) == 1 else 'them'} out"
             )
     if kind == "transcription" and (
         new := sorted(set().union(*labels[parts != "train"]) - set(classes))
     ):
         notes.append(
-            f"{len(new)} characters of the held-out texts are in no training text ({' '.join(new[:12])}{' …' if len(new) > 12 else ''}), so no model can learn from these data to write them"
+            f"{len(new)} characters of the held-out texts are in no training text"
+            f" ({' '.join(new[:12])}{' …' if len(new) > 12 else ''}), so no model can learn from"
+            " these data to write them"
         )
     return notes
 
@@ -854,7 +887,11 @@ def _with_labels(
     gone = {i for i, v in enumerate(found.values) if v is None}
     if not gone or len(gone) == len(keep):
         return keep, found, skipped
-    told = f"{len(gone)} rows have no {target}{' that is a number' if found.kind == 'regression' else ''} and were left out (first: row {keep[min(gone)] + 1})"
+    told = (
+        f"{len(gone)} rows have no"
+        f" {target}{' that is a number' if found.kind == 'regression' else ''} and were left out"
+        f" (first: row {keep[min(gone)] + 1})"
+    )
     stay = [i for i in range(len(keep)) if i not in gone]
     left = tuple((f"row {keep[i] + 1}", f"no {target}") for i in sorted(gone))
     return (
@@ -873,7 +910,9 @@ def from_rows(
     rows: Rows,  # readable ones
     hashes: list[str],  # SHA-256 of each item's content
     source,  # as the user gave it
-    chosen: dict,  # the caller's arguments by name: kind, separator, valid, test, seed, limit, test_source and those of its own
+    # the caller's arguments by name: kind, separator, valid, test, seed, limit, test_source and
+    # those of its own
+    chosen: dict,
     sizes: np.ndarray | None = None,  # (N,2) of pictures
     skipped: tuple = (),  # (what, why) of what was left out
     notes: tuple[str, ...] = (),  # of the reader
@@ -905,7 +944,10 @@ def from_rows(
     if kind == "regression" and len(set(labels.tolist())) < 0.9 * len(set(found.values)):
         notes = (
             *notes,
-            f"the numbers of {rows.target} differ only in digits that are not kept (some seven are); take a constant from them, such as {min(found.values):g}",
+            (
+                f"the numbers of {rows.target} differ only in digits that are not kept (some seven"
+                f" are); take a constant from them, such as {min(found.values):g}"
+            ),
         )
     shares = (
         {"valid": chosen["valid"]}
@@ -927,19 +969,18 @@ def from_rows(
         notes = (*notes, told) if told else notes
     if chosen.get("decisions"):  # after the split, which stays as it was
         keep, rows, told = apply_decisions(rows, hashes, chosen["decisions"])
-        parts, hashes, near, sizes, seconds = (
-            parts[keep],
-            [hashes[i] for i in keep],
-            None if near is None else near[keep],
-            None if sizes is None else sizes[keep],
-            None if seconds is None else seconds[keep],
-        )
+        parts = parts[keep]
+        hashes = [hashes[i] for i in keep]
+        near = None if near is None else near[keep]
+        sizes = None if sizes is None else sizes[keep]
+        seconds = None if seconds is None else seconds[keep]
         kind, classes, labels = encode_labels(rows, kind)
         notes = (*notes, told)
     notes = (*notes, *_unfilled(parts, shares, rows.columns.get("group")))
     if not (parts == "train").any():
         raise DataError(
-            f"no row of {source} is left for training; give more rows, or smaller valid and test shares"
+            f"no row of {source} is left for training; give more rows, or smaller valid and test"
+            " shares"
         )
     if kind == "transcription":
         classes = characters(labels[parts == "train"])
@@ -967,7 +1008,10 @@ def from_rows(
     )
     if n := int(data.leaked(data.test).sum()):
         data.notes += (
-            f"{n} of {len(data.test)} test rows are the same as a training or validation row, or nearly so; the report gives the figures without them too",
+            (
+                f"{n} of {len(data.test)} test rows are the same as a training or validation row,"
+                " or nearly so; the report gives the figures without them too"
+            ),
         )
     hold(
         f"read {fingerprint([name, {k: str(v) for k, v in chosen.items()}])}",
@@ -995,7 +1039,8 @@ def show_batch(
 # %% ../../nbs/data/01_dataset.ipynb #5a80670b
 @functools.cache
 def _fonts() -> tuple[str, ...]:
-    "The usual font, and behind it those of this machine that have Chinese, Japanese and Korean letters."
+    """The usual font, and behind it those of this machine that have Chinese, Japanese and Korean
+    letters."""
     from matplotlib import font_manager, rcParams
 
     there = {f.name for f in font_manager.fontManager.ttflist}
@@ -1017,7 +1062,8 @@ def _fonts() -> tuple[str, ...]:
 def with_letters(
     draw,  # function that makes a figure
 ):
-    "Decorator: the figure has letters for names of any script, where the machine has a font for them."
+    """Decorator: the figure has letters for names of any script, where the machine has a font for
+    them."""
 
     @functools.wraps(draw)
     def drawn(*args, **kwargs):
@@ -1032,7 +1078,8 @@ def with_letters(
 @patch_to(Data)
 @with_letters
 def show_counts(self):
-    "A bar for each class, one colour a part, as a figure; a histogram for a number, or for the lengths of transcripts."
+    """A bar for each class, one colour a part, as a figure; a histogram for a number, or for the
+    lengths of transcripts."""
     import matplotlib.pyplot as plt
 
     number, classes = self.task.kind in ("regression", "transcription"), self.task.classes

@@ -71,7 +71,8 @@ def _read_pictures(source, folder, item, label, columns, where=None, notes=None,
 def _look(
     rows: Rows, skip_bad: bool
 ) -> tuple[list[int], list[Look], list[tuple[str, str]], dict | None]:
-    "Good rows and what was seen of each, the bad files with what is wrong (refused unless `skip_bad`), and the scale of deeper values."
+    """Good rows and what was seen of each, the bad files with what is wrong (refused unless
+    `skip_bad`), and the scale of deeper values."""
     files = [i for i, v in enumerate(rows.items) if isinstance(v, (str, os.PathLike))]
     looked = dict(zip(files, look_at_files([str(rows.items[i]) for i in files])))
     bad = [(str(rows.items[i]), look.wrong) for i, look in looked.items() if look.wrong]
@@ -125,17 +126,20 @@ def _light_notes(items: list, looked: list[Look], light: dict | None) -> list[st
         if not plain or low < scale[0] or high > scale[1] or is_dark:
             dark = f", half of them below {half:g}" if is_dark else ""
             notes.append(
-                f"{len(of)} of {len(items)} pictures are stored in more than 8 bits, with values from {low:g} to {high:g}{dark} (first: {first(of)}); "
-                f"all were read on one scale, {scale[0]:g} is black and {scale[1]:g} white; it is saved with the model"
+                f"{len(of)} of {len(items)} pictures are stored in more than 8 bits, with values"
+                f" from {low:g} to {high:g}{dark} (first: {first(of)}); all were read on one scale,"
+                f" {scale[0]:g} is black and {scale[1]:g} white; it is saved with the model"
             )
     if gaps := [i for i, look in enumerate(looked) if look.gaps]:
         notes.append(
-            f"{len(gaps)} of {len(items)} pictures hold pixels that are NaN or infinite (first: {first(gaps)}); NaN was read as black"
+            f"{len(gaps)} of {len(items)} pictures hold pixels that are NaN or infinite (first:"
+            f" {first(gaps)}); NaN was read as black"
         )
     if paged := [i for i, look in enumerate(looked) if look.pages > 1]:
         most = max(looked[i].pages for i in paged)
         notes.append(
-            f"{len(paged)} of {len(items)} pictures have several pages or frames, up to {most} (first: {first(paged)}); only the first of each is used"
+            f"{len(paged)} of {len(items)} pictures have several pages or frames, up to {most}"
+            f" (first: {first(paged)}); only the first of each is used"
         )
     return notes
 
@@ -143,13 +147,15 @@ def _light_notes(items: list, looked: list[Look], light: dict | None) -> list[st
 @patch_to(Data, kind=classmethod)
 def image(
     cls,
-    source,  # folder of class folders, table, sample:NAME, hub:OWNER/NAME, .npz, IDX, DataFrame, (x, y), torch or Hugging Face data set
-    folder: str
-    | None = None,  # where a table's relative paths count from; default: the table's own folder
+    # folder of class folders, table, sample:NAME, hub:OWNER/NAME, .npz, IDX, DataFrame, (x, y),
+    # torch or Hugging Face data set
+    source,
+    # where a table's relative paths count from; default: the table's own folder
+    folder: str | None = None,
     item: str | None = None,  # the table's column that names the picture
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
-    where: str
-    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str | None = None,
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -160,9 +166,11 @@ def image(
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
-    near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
+    # one of NEAR: rows that are nearly the same in one part, or as they fall
+    near: str = "together",
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
-    skip_bad: bool = False,  # leave out unreadable pictures and rows without a label instead of refusing them
+    # leave out unreadable pictures and rows without a label instead of refusing them
+    skip_bad: bool = False,
 ) -> Data:
     "Labelled pictures from anywhere, with a split."
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
@@ -185,7 +193,8 @@ def image(
         )
     if not rows.items:
         raise DataError(
-            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled pictures"
+            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no"
+            " rows; give at least two labelled pictures"
         )
     good, looked, bad, light = _look(rows, skip_bad)
     if not good:

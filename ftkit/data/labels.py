@@ -83,25 +83,30 @@ def _written_lists(texts: list[str]) -> bool:
 
 
 def _split(labels: list, separator: str, target: str, notes: list[str]) -> list:
-    "Texts cut at the separator; one that no label holds gets a note, or is refused where another one is there."
+    """Texts cut at the separator; one that no label holds gets a note, or is refused where another
+    one is there."""
     texts = [v for v in labels if isinstance(v, str)]
     if texts and not any(separator in t for t in texts):
         for sign in _JOINS:
             holding = [t for t in texts if sign in t]
             if sign != separator and len(holding) > 0.1 * len(texts):
                 raise DataError(
-                    f"the separator is {separator!r}, which no {target} holds; {len(holding)} of {len(texts)} hold {sign!r} (first: {holding[0][:40]!r}), "
-                    f"so {sign!r} may be meant: -p label_separator {sign!r}"
+                    f"the separator is {separator!r}, which no {target} holds; {len(holding)} of"
+                    f" {len(texts)} hold {sign!r} (first: {holding[0][:40]!r}), so {sign!r} may be"
+                    f" meant: -p label_separator {sign!r}"
                 )
         notes.append(
-            f"the separator is {separator!r}, which no {target} holds: each row has one label or none"
+            f"the separator is {separator!r}, which no {target} holds: each row has one label or"
+            " none"
         )
     return [
-        v
-        if _is_list(v)
-        else []
-        if has_no_label(v)
-        else [p.strip() for p in str(v).split(separator) if p.strip()]
+        (
+            v
+            if _is_list(v)
+            else (
+                [] if has_no_label(v) else [p.strip() for p in str(v).split(separator) if p.strip()]
+            )
+        )
         for v in labels
     ]
 
@@ -114,15 +119,16 @@ def _joined(classes: Counter) -> str:
         again = [p for p, n in parts.items() if n > 1 or p in classes]
         is_sure = len(several) >= 2 or bool(several) and all(p in classes for p in parts)
         if is_sure and len(parts) > 1 and len(again) >= 0.8 * len(parts):
-            return f"labels such as {several[0]!r} may be several, joined by {sign!r}; they are taken as one class each; label_separator {sign!r} takes them apart"
+            return (
+                f"labels such as {several[0]!r} may be several, joined by {sign!r}; they are taken"
+                f" as one class each; label_separator {sign!r} takes them apart"
+            )
     return ""
 
 # %% ../../nbs/data/00_labels.ipynb #7d58f451
 _TRUTHS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
-_YES, _NO = (
-    {"yes", "y", "true", "t", "1", "ja", "oui", "si", "sí"},
-    {"no", "n", "false", "f", "0", "nein", "non"},
-)
+_YES = {"yes", "y", "true", "t", "1", "ja", "oui", "si", "sí"}
+_NO = {"no", "n", "false", "f", "0", "nein", "non"}
 _LOOK_ALIKE = str.maketrans(
     "АВЕКМНОРСТУХаеорсухіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTYXaeopcyxijABEZHIKMNOPTYXo"
 )
@@ -133,7 +139,8 @@ def class_name(
     v,  # a text, a number, a truth value
     numbers_are_whole: bool = True,  # whether all labels that are numbers are whole: then 3.0 is 3
 ) -> str:
-    "A label as the name of a class: without white space around it, signs of no width, and other Unicode forms."
+    """A label as the name of a class: without white space around it, signs of no width, and other
+    Unicode forms."""
     if isinstance(v, (bool, np.bool_)):
         return "True" if v else "False"
     if isinstance(v, (float, np.floating)) and numbers_are_whole and float(v).is_integer():
@@ -149,7 +156,8 @@ def class_name(
 
 
 def _named(labels: list, whole: bool, target: str, notes: list[str]) -> dict:
-    "Raw label: name of its class. What was joined, and what nobody can tell apart, is added to the notes."
+    """Raw label: name of its class. What was joined, and what nobody can tell apart, is added to
+    the notes."""
     rows = Counter(labels)
     names = {raw: class_name(raw, whole) for raw in rows}
     seen = {n.lower() for n in names.values()}
@@ -170,8 +178,10 @@ def _named(labels: list, whole: bool, target: str, notes: list[str]) -> dict:
     if joined := {n: s for n, s in spelled.items() if len(s) > 1}:
         first = next(iter(joined))
         notes.append(
-            f"labels in {target}: {len(joined)} are written in several ways that differ in white space, invisible signs, Unicode form or the case of a truth value, and are one class each "
-            f"(first: {first!r}, {', '.join(f'{rows[s]} rows {s!r}' for s in joined[first][:3])})"
+            f"labels in {target}: {len(joined)} are written in several ways that differ in white"
+            " space, invisible signs, Unicode form or the case of a truth value, and are one class"
+            f" each (first: {first!r},"
+            f" {', '.join(f'{rows[s]} rows {s!r}' for s in joined[first][:3])})"
         )
     classes: Counter = Counter()
     for raw, name in names.items():
@@ -193,17 +203,20 @@ def _confusable(classes: Counter, target: str) -> list[str]:
         for same in alike.values():
             if len(same) > 1 and len(alike) < len(classes):
                 notes.append(
-                    f"the classes {' and '.join(map(repr, same[:4]))} differ only {what}; they stay {len(same)} classes: write them alike if they are one"
+                    f"the classes {' and '.join(map(repr, same[:4]))} differ only {what}; they stay"
+                    f" {len(same)} classes: write them alike if they are one"
                 )
     lower = {c.lower() for c in classes}
     if len(classes) > 2 and lower <= _YES | _NO and lower & _YES and lower & _NO:
         notes.append(
-            f"the classes {', '.join(map(repr, classes))} may mean yes and no in several ways; they stay {len(classes)} classes: write them alike if they are two"
+            f"the classes {', '.join(map(repr, classes))} may mean yes and no in several ways; they"
+            f" stay {len(classes)} classes: write them alike if they are two"
         )
     for c in classes:
         if c.lower() in _NOT_KNOWN:
             notes.append(
-                f"{classes[c]} rows have the {target} {c!r}, which is taken as a class; where it means that nothing is known, leave them out: where \"{target} != '{c}'\""
+                f"{classes[c]} rows have the {target} {c!r}, which is taken as a class; where it"
+                f" means that nothing is known, leave them out: where \"{target} != '{c}'\""
             )
     if told := _joined(classes):
         notes.append(told)
@@ -245,13 +258,15 @@ def _which(rows: Rows, numbers: list[float] | None, notes: list[str]) -> str:
     if whole and len(values) > _FEW_WHOLE:
         if len(values) <= 100 and 2 * len(values) <= len(numbers):  # else they can be no classes
             notes.append(
-                f"the {len(values)} different whole numbers of {rows.target} are taken as a number; -p kind single_label takes them as classes"
+                f"the {len(values)} different whole numbers of {rows.target} are taken as a number;"
+                " -p kind single_label takes them as classes"
             )
         return "regression"
     if len(values) > 2:
         some = ", ".join(f"{n:g}" for n in sorted(values)[:6])
         notes.append(
-            f"the labels {some}{', …' if len(values) > 6 else ''} are taken as {len(values)} classes; -p kind regression takes them as a number"
+            f"the labels {some}{', …' if len(values) > 6 else ''} are taken as {len(values)}"
+            " classes; -p kind regression takes them as a number"
         )
     return "single_label"
 
@@ -268,7 +283,9 @@ def understand_labels(
     objects = [v for v in labels if isinstance(v, dict)]
     if objects:
         raise DataError(
-            f"{len(objects)} of {len(labels)} rows have an object for {target} (first: {str(objects[0])[:60]}); a label is a text, a number or a list of texts: choose one of its keys, and write it into a column of its own"
+            f"{len(objects)} of {len(labels)} rows have an object for {target} (first:"
+            f" {str(objects[0])[:60]}); a label is a text, a number or a list of texts: choose one"
+            " of its keys, and write it into a column of its own"
         )
     if rows.names:
         labels = [
@@ -279,12 +296,15 @@ def understand_labels(
         [v for v in labels if isinstance(v, str) and v.strip()]
     ):
         notes.append(
-            f"the labels in {target} are lists written as texts (first: {next(v for v in labels if isinstance(v, str))[:40]!r}), and are taken as several labels a row"
+            f"the labels in {target} are lists written as texts (first:"
+            f" {next(v for v in labels if isinstance(v, str))[:40]!r}), and are taken as several"
+            " labels a row"
         )
         labels = [[] if is_missing(v) else _as_list(v) for v in labels]
     if separator and kind in ("single_label", "regression"):
         raise DataError(
-            f"kind is {kind} and a separator was given, which makes several labels of one; leave one of them out"
+            f"kind is {kind} and a separator was given, which makes several labels of one; leave"
+            " one of them out"
         )
     if separator:
         labels = _split(labels, separator, target, notes)
@@ -308,11 +328,13 @@ def _several(labels: list, target: str, notes: list[str]) -> Labels:
     first = next((v for v in labels if not _is_list(v) and not has_no_label(v)), None)
     if first is not None and not any(map(_is_list, labels)):
         raise DataError(
-            f"kind is multi_label, and {target} holds one text a row ({str(first)[:40]!r}); say what separates its labels: -p label_separator '|' (separator= in Python)"
+            f"kind is multi_label, and {target} holds one text a row ({str(first)[:40]!r}); say"
+            " what separates its labels: -p label_separator '|' (separator= in Python)"
         )
     if first is not None:
         notes.append(
-            f"{sum(not _is_list(v) and not has_no_label(v) for v in labels)} rows have a {target} that is no list (first: {str(first)[:40]!r}), and are taken as one label each"
+            f"{sum(not _is_list(v) and not has_no_label(v) for v in labels)} rows have a {target}"
+            f" that is no list (first: {str(first)[:40]!r}), and are taken as one label each"
         )
     sets = [list(v) if _is_list(v) else [] if has_no_label(v) else [v] for v in labels]
     names = _named([v for row in sets for v in row], True, target, notes)
@@ -325,7 +347,8 @@ def _measured(rows: Rows, labels: list, numbers: list[float] | None, notes: list
         bad = [v for v, n in zip(labels, held) if not math.isfinite(n) and not has_no_label(v)]
         if len(bad) > 0.1 * len(labels):
             raise DataError(
-                f"{len(bad)} values of {rows.target} are no numbers (first: {str(bad[0])!r}); correct them or take them as classes: -p kind single_label"
+                f"{len(bad)} values of {rows.target} are no numbers (first: {str(bad[0])!r});"
+                " correct them or take them as classes: -p kind single_label"
             )
         numbers = held
     if rows.style:
@@ -355,14 +378,17 @@ def _classed(labels: list, numbers: list[float] | None, target: str, notes: list
         and any(len(t) > 1 and t.startswith("0") for t in texts)
     ):
         notes.append(
-            f"the labels in {target} are codes (first: {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; -p kind regression takes them as a number"
+            f"the labels in {target} are codes (first:"
+            f" {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; -p kind"
+            " regression takes them as a number"
         )
     names = _named([v for v in held if v is not None], whole, target, notes)
     distinct = len(set(names.values()))
     if len(texts) >= 20 and 2 * distinct > len(texts):
         notes.append(
-            f"{target} has {distinct} different values in {len(texts)} rows (first: {texts[0][:40]!r}), so most classes have one row: "
-            "it may be the wrong column (label_column), or a number or a date that was not understood as one"
+            f"{target} has {distinct} different values in {len(texts)} rows (first:"
+            f" {texts[0][:40]!r}), so most classes have one row: it may be the wrong column"
+            " (label_column), or a number or a date that was not understood as one"
         )
     return Labels("single_label", [None if v is None else names[v] for v in held], tuple(notes))
 

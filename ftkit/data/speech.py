@@ -91,7 +91,8 @@ def _aside(table, columns: dict, taken, where: str) -> dict[str, str | None]:
             found["start"] = offset
         else:
             raise DataError(
-                f"{where} has a column {offset!r}, which may say where a part starts or where it ends; call it start or end, or end= in Python"
+                f"{where} has a column {offset!r}, which may say where a part starts or where it"
+                " ends; call it start or end, or end= in Python"
             )
     if found["end"] or not found["start"]:
         found["duration"] = None  # without a start it is the length of the file
@@ -110,7 +111,8 @@ def _seconds(table, column: str) -> list[float | None]:
     bad = numbers.index[~np.isfinite(numbers)]
     if len(bad):
         raise DataError(
-            f"the column {column!r} holds {values[bad[0]]!r} in row {list(values.index).index(bad[0]) + 1}; give seconds, such as 12.5, or nothing"
+            f"the column {column!r} holds {values[bad[0]]!r} in row"
+            f" {list(values.index).index(bad[0]) + 1}; give seconds, such as 12.5, or nothing"
         )
     return [None if v != v else float(v) for v in numbers.reindex(values.index)]
 
@@ -124,8 +126,11 @@ def _one_text_a_file(items: list, texts: list, where: str) -> None:
     if several := {p: list(t) for p, t in said.items() if len(t) > 1}:
         first, texts = next(iter(several.items()))
         raise DataError(
-            f"{where}: {len(several)} files have rows with different texts, of which each would be said by the whole file (first: {first}: {', '.join(repr(t[:30]) for t in texts[:3])}"
-            f"{' …' if len(texts) > 3 else ''}); say in seconds which part is meant, in columns called start and end (or start and duration; start= and end= in Python), or leave one row a file"
+            f"{where}: {len(several)} files have rows with different texts, of which each would be"
+            f" said by the whole file (first: {first}:"
+            f" {', '.join(repr(t[:30]) for t in texts[:3])}{' …' if len(texts) > 3 else ''}); say"
+            " in seconds which part is meant, in columns called start and end (or start and"
+            " duration; start= and end= in Python), or leave one row a file"
         )
 
 # %% ../../nbs/data/04_speech.ipynb #de55f4df
@@ -136,9 +141,8 @@ def read_manifest(
     item: str | None,  # column with the path; default: looked for
     label: str | list[str] | None,  # column with the class, to classify
     text: str | None,  # column with what is said; default: looked for
-    columns: dict[
-        str, str | None
-    ],  # role (speaker, start, end, group, time, split): column or None
+    # role (speaker, start, end, group, time, split): column or None
+    columns: dict[str, str | None],
     where: str,  # for messages
     notes: list | None = None,  # what was decided is added here
 ) -> Rows:
@@ -214,7 +218,9 @@ def _no_columns(source, chosen: dict) -> None:
     ]
     if given:
         raise DataError(
-            f"{', '.join(given)} was given, which names a column of a table, and {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it out, or give a table with a path in each row"
+            f"{', '.join(given)} was given, which names a column of a table, and"
+            f" {f'{source} is a folder' if folder else 'there is a list of recordings'}; leave it"
+            " out, or give a table with a path in each row"
         )
 
 
@@ -223,12 +229,15 @@ def _of_sample(name: str) -> Path:
     sample = SAMPLES[name] if name in SAMPLES else None
     if sample and sample.holds != "data":
         raise DataError(
-            f"sample:{name} is no data but a pretrained body; -p backbone {name}, and as data for example -p data sample:prompts-en"
+            f"sample:{name} is no data but a pretrained body; -p backbone {name}, and as data for"
+            " example -p data sample:prompts-en"
         )
     if sample and sample.kind != "speech":
         what = {"text": "texts", "image": "pictures"}.get(sample.kind, sample.kind)
         raise DataError(
-            f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data sample:{name}"
+            f"sample:{name} holds {what}, not recordings; choose a sample of recordings, for"
+            f" example sample:prompts-en, or learn from the {what}: ftkit run {sample.kind} -p data"
+            f" sample:{name}"
         )
     return fetch_sample(name)
 
@@ -318,22 +327,28 @@ def _read_recordings(source, chosen: dict, columns: dict, notes: list) -> Rows:
         if task == "classify":
             return read_class_folders(path, RECORDINGS, notes)
         raise DataError(
-            f"{path} is a folder, which does not say what its recordings say; give a table with a path and a text in each row: -p data transcripts.csv -p folder {shlex.quote(str(path))}"
+            f"{path} is a folder, which does not say what its recordings say; give a table with a"
+            " path and a text in each row: -p data transcripts.csv -p folder"
+            f" {shlex.quote(str(path))}"
         )
     if path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
         raise DataError(
-            f"{path} is one recording; data must be a table with a path and a text or label in each row, a folder of class folders, or a sample; to use a trained model on it: ftkit predict last {path.name}"
+            f"{path} is one recording; data must be a table with a path and a text or label in each"
+            " row, a folder of class folders, or a sample; to use a trained model on it: ftkit"
+            f" predict last {path.name}"
         )
     if path.is_file():
         table = read_table(path, decode, chosen["skip_bad"])
 
         return manifest(table, path.parent, path.name, label)
     raise DataError(
-        f"{source}: no such file or folder; give a folder of class folders, a table with paths, or sample:prompts-en"
+        f"{source}: no such file or folder; give a folder of class folders, a table with paths, or"
+        " sample:prompts-en"
     )
 
 # %% ../../nbs/data/04_speech.ipynb #bab44fd9
-_LONGEST_SAID = 300.0  # seconds of a recording whose text is learned as one; more fills the memory, and teaches nothing
+# seconds of a recording whose text is learned as one; more fills the memory, and teaches nothing
+_LONGEST_SAID = 300.0
 
 
 def _check(
@@ -345,28 +360,37 @@ def _check(
     skip_long: bool = False,
     unlabelled: bool = False,
 ) -> tuple[list[int], list[Heard], list[tuple[str, str]]]:
-    "Good rows, what was seen of each, and the others with what is wrong; refuses them unless `skip_bad`, or `skip_long` if that is all that is wrong."
+    """Good rows, what was seen of each, and the others with what is wrong; refuses them unless
+    `skip_bad`, or `skip_long` if that is all that is wrong."""
     n, paths = len(rows.items), [v.path if isinstance(v, Clip) else v for v in rows.items]
     lost = [str(p) for p in paths if isinstance(p, str) and not os.path.isfile(p)]
     if lost and (not skip_bad or len(lost) == n):
         raise DataError(
-            f"{len(lost)} of {n} rows name no file (first: {', '.join(list(dict.fromkeys(lost))[:3])}); correct the paths, or the folder they count from (folder=)"
+            f"{len(lost)} of {n} rows name no file (first:"
+            f" {', '.join(list(dict.fromkeys(lost))[:3])}); correct the paths, or the folder they"
+            " count from (folder=)"
         )
     what = "text" if task == "transcribe" else "label"
     no_label = is_missing if task == "transcribe" else has_no_label
     mute = [] if unlabelled else [i for i, v in enumerate(rows.labels) if no_label(v)]
     if mute and (not skip_bad or len(mute) == n):
         raise DataError(
-            f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row {mute[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true"
+            f"{len(mute)} of {n} recordings have no {what} in {rows.target!r} (first: row"
+            f" {mute[0] + 1}); fill them in or remove these rows, or go on without them: -p"
+            " skip_bad true"
         )
     if task == "transcribe" and longest is None:
-        longest, told = (
-            _LONGEST_SAID,
-            f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start, end), or leave it out: -p longest {_LONGEST_SAID:g} (skip_long=True in Python)",
+        longest = _LONGEST_SAID
+        told = (
+            f"the {_LONGEST_SAID:g} that are learned in one piece; cut it in parts (start,"
+            f" end), or leave it out: -p longest {_LONGEST_SAID:g} (skip_long=True in Python)"
         )
     else:
         told = f"{longest:g} (-p longest, max_seconds= in Python)" if longest else ""
-    looked, bad, mute, long = look_at_sounds(rows.items), {}, set(mute), set()
+    looked = look_at_sounds(rows.items)
+    bad = {}
+    mute = set(mute)
+    long = set()
     for i, look in enumerate(looked):
         seconds, wrong = look.seconds, look.wrong
         if not wrong and seconds < shortest:
@@ -399,7 +423,10 @@ _ODD = {  # what was found: what was done
     "cancel": "have channels that cancel each other; the loudest of them was read alone",
     "empty": "have an empty channel beside a full one; it was left out",
     "length": "are longer or shorter than their header says; they were read to their real end",
-    "loud": "reach beyond full scale, which is 1 for floats, and were cut there; divide them by their largest sample",
+    "loud": (
+        "reach beyond full scale, which is 1 for floats, and were cut there; divide them by their"
+        " largest sample"
+    ),
 }
 
 
@@ -430,14 +457,12 @@ def same_sentence(text) -> str:
 
 def _to_deal(rows: Rows, chosen: dict) -> tuple[list[int], list[str]]:
     "The rows that are dealt to parts, and to which parts beside training."
-    ids, wanted = (
-        limited(len(rows.items), chosen["seed"], chosen["limit"]),
-        [
-            p
-            for p in PARTS[1:]
-            if chosen[p] and not (p == "test" and chosen["test_source"] is not None)
-        ],
-    )
+    ids = limited(len(rows.items), chosen["seed"], chosen["limit"])
+    wanted = [
+        p
+        for p in PARTS[1:]
+        if chosen[p] and not (p == "test" and chosen["test_source"] is not None)
+    ]
     if "split" not in rows.columns:
         return ids, wanted
     own = {i: split_of(str(rows.columns["split"][i])) for i in ids}
@@ -447,7 +472,8 @@ def _to_deal(rows: Rows, chosen: dict) -> tuple[list[int], list[str]]:
 def _keep_together(
     rows: Rows, by: str, task: str, ids: list[int], wanted: list[str]
 ) -> tuple[str, list[str] | None, dict[str, int]]:
-    "What the split goes by, put into the rows as their group; the sentence of each row, where texts are known; and of what there were too few to go by."
+    """What the split goes by, put into the rows as their group; the sentence of each row, where
+    texts are known; and of what there were too few to go by."""
     said = rows.labels if task == "transcribe" else rows.columns.pop("text", None)
     said = None if said is None else [same_sentence(v) for v in said]
     speakers, grouped = rows.columns.get("speaker"), "group" in rows.columns
@@ -455,19 +481,24 @@ def _keep_together(
         raise DataError(f"split_by is {by!r}; it must be one of {', '.join(SPLITS)}")
     if grouped and by != "auto":
         raise DataError(
-            f"split_by is {by!r} and a group column was given, which says the same thing; leave one of them out"
+            f"split_by is {by!r} and a group column was given, which says the same thing; leave one"
+            " of them out"
         )
     if by == "speaker" and not speakers:
         raise DataError(
-            "split_by is 'speaker' and no column says who speaks; name it: -p speaker_column NAME (speaker= in Python)"
+            "split_by is 'speaker' and no column says who speaks; name it: -p speaker_column NAME"
+            " (speaker= in Python)"
         )
     if by == "sentence" and not said:
         raise DataError(
-            "split_by is 'sentence' and no column says what is said; name it: -p text_column NAME (text= in Python)"
+            "split_by is 'sentence' and no column says what is said; name it: -p text_column NAME"
+            " (text= in Python)"
         )
     if by != "auto" and ("time" in rows.columns or "split" in rows.columns and not wanted):
         raise DataError(
-            f"split_by is {by!r}, and {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'} already says which part each row is in: -p split_by auto"
+            f"split_by is {by!r}, and"
+            f" {'a time column' if 'time' in rows.columns else 'a split column, folders called train and test, or a second source'}"
+            " already says which part each row is in: -p split_by auto"
         )
     if (
         wanted
@@ -476,7 +507,8 @@ def _keep_together(
         and any(map(is_missing, speakers))
     ):
         raise DataError(
-            f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them in, or -p split_by sentence, or -p split_by random"
+            f"{sum(map(is_missing, speakers))} of {len(speakers)} rows have no speaker; fill them"
+            " in, or -p split_by sentence, or -p split_by random"
         )
     kinds = {
         k: list(map(str, v))
@@ -486,7 +518,10 @@ def _keep_together(
     few = {k: n for k, v in kinds.items() if (n := len({v[i] for i in ids})) <= len(wanted) and ids}
     if by in few:
         raise DataError(
-            f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]} {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; -p split_by random{', or -p split_by sentence' * (by == 'speaker')}, or no such rows: {' '.join(f'-p {w} 0' for w in wanted)}"
+            f"split_by is {by!r} and there {'is' if few[by] == 1 else 'are'} only {few[by]}"
+            f" {by}{'s' * (few[by] > 1)}, so {_and(['train', *wanted])} cannot have one each; -p"
+            f" split_by random{', or -p split_by sentence' * (by == 'speaker')}, or no such rows:"
+            f" {' '.join(f'-p {w} 0' for w in wanted)}"
         )
     if auto := by == "auto":
         by = "group" if grouped else next((k for k in kinds if k not in few), "random")
@@ -506,14 +541,23 @@ _BY = {
 def _how_dealt(data: Data, by: str, few: dict[str, int], wanted: list[str], own: bool) -> str:
     "How the rows were dealt that no column dealt."
     note = (
-        f"{_and(wanted)} {'were' if len(wanted) > 1 else 'was'} dealt from the training rows {_BY[by].partition(':')[0]}"
+        f"{_and(wanted)} {'were' if len(wanted) > 1 else 'was'} dealt from the training rows"
+        f" {_BY[by].partition(':')[0]}"
         if own
         else f"split {_BY[by]}"
     )
     if few and wanted:
-        note += f"; not by {_and(list(few), 'or')}, of which there {'are' if max(few.values()) > 1 else 'is'} only {_and(list(map(str, few.values())))}, too few for {_and(['train', *wanted])} to have one each"
+        note += (
+            f"; not by {_and(list(few), 'or')}, of which there"
+            f" {'are' if max(few.values()) > 1 else 'is'} only"
+            f" {_and(list(map(str, few.values())))}, too few for {_and(['train', *wanted])} to have"
+            " one each"
+        )
     if by in ("random", "sentence") and data.speakers is None:
-        note += "; where a voice has several recordings, name the speaker column: -p speaker_column NAME (speaker= in Python): a voice in training and test makes the figures too good"
+        note += (
+            "; where a voice has several recordings, name the speaker column: -p speaker_column"
+            " NAME (speaker= in Python): a voice in training and test makes the figures too good"
+        )
     return note
 
 
@@ -540,7 +584,9 @@ def _split_notes(data: Data, said: dict[str, str], short: list[str]) -> list[str
     notes, n = [], len(data.test)
     if short := [p for p in short if not (data.parts == p).any()]:
         notes.append(
-            f"no rows for {_and(short)}: there are only {f'{len(set(data.groups))} groups' if data.groups is not None else f'{len(data)} recordings'} to deal"
+            f"no rows for {_and(short)}: there are only"
+            f" {f'{len(set(data.groups))} groups' if data.groups is not None else f'{len(data)} recordings'}"
+            " to deal"
         )
     trained = {said[data.hashes[i]] for i in data.train.ids} if said else set()
     if twice := sum(said[data.hashes[i]] in trained for i in data.test.ids) if said else 0:
@@ -554,15 +600,19 @@ def _split_notes(data: Data, said: dict[str, str], short: list[str]) -> list[str
     )
     if again := sum(data.speakers[i] in heard for i in data.test.ids) if heard else 0:
         notes.append(
-            f"{again} of {n} test recordings are of a voice that is in training too; the figures are too good for new voices"
+            f"{again} of {n} test recordings are of a voice that is in training too; the figures"
+            " are too good for new voices"
         )
     if both := _overlaps(data):
         notes.append(
-            f"{len(both)} recordings overlap in time with another of the same file that is in another part of the split (first: {both[0]}); correct start and end, or keep each file together by a group column"
+            f"{len(both)} recordings overlap in time with another of the same file that is in"
+            f" another part of the split (first: {both[0]}); correct start and end, or keep each"
+            " file together by a group column"
         )
     if long := int((data.seconds > 30).sum()):
         notes.append(
-            f"{long} recordings are longer than 30 s (longest {data.seconds.max():.0f} s); most speech bodies read no more than that at once"
+            f"{long} recordings are longer than 30 s (longest {data.seconds.max():.0f} s); most"
+            " speech bodies read no more than that at once"
         )
     return notes
 
@@ -570,40 +620,45 @@ def _split_notes(data: Data, said: dict[str, str], short: list[str]) -> list[str
 @patch_to(Data, kind=classmethod)
 def speech(
     cls,
-    source,  # folder of class folders, table with paths, sample:NAME, DataFrame, (recordings, labels): paths, Clips or (array, rate)
+    # folder of class folders, table with paths, sample:NAME, DataFrame, (recordings, labels):
+    # paths, Clips or (array, rate)
+    source,
     task: str = "classify",  # one of TASKS
-    folder: str
-    | None = None,  # where a table's relative paths count from; default: the table's own folder
+    # where a table's relative paths count from; default: the table's own folder
+    folder: str | None = None,
     item: str | None = None,  # the table's column with the path; default: looked for
-    label: str
-    | list[str]
-    | None = None,  # the table's column with the class, or several columns of 0 and 1
+    # the table's column with the class, or several columns of 0 and 1
+    label: str | list[str] | None = None,
     text: str | None = None,  # the table's column with what is said; default: looked for
-    speaker: str
-    | None = None,  # column that says who speaks; default: one with a usual name, such as speaker
-    start: str
-    | None = None,  # column with the second a part begins at; default: one with a usual name, such as start or onset
-    end: str
-    | None = None,  # column with the second it ends at; default: end or another usual name, or start and duration
-    where: str
-    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    # column that says who speaks; default: one with a usual name, such as speaker
+    speaker: str | None = None,
+    # column with the second a part begins at; default: one with a usual name, such as start or
+    # onset
+    start: str | None = None,
+    # column with the second it ends at; default: end or another usual name, or start and duration
+    end: str | None = None,
+    # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str | None = None,
     kind: str = "auto",  # to classify: one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
     time: str | None = None,  # column to split by: the latest rows are the test
     split: str | None = None,  # column that says train, valid or test
-    split_by: str = "auto",  # one of SPLITS: what stays in one part; auto takes the first that is known, and of which there are enough
+    # one of SPLITS: what stays in one part; auto takes the first that is known, and of which there
+    # are enough
+    split_by: str = "auto",
     test_source=None,  # a second source, all of it test
     valid: float = 0.15,  # share of the rows [0..1)
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [2..]
-    near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
+    # one of NEAR: rows that are nearly the same in one part, or as they fall
+    near: str = "together",
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
     skip_bad: bool = False,  # leave out what cannot be used instead of refusing it
     min_seconds: float = 0.05,  # shorter recordings cannot be used [0..]
-    max_seconds: float
-    | None = None,  # nor can longer ones; default: 300 to transcribe, any to classify
+    # nor can longer ones; default: 300 to transcribe, any to classify
+    max_seconds: float | None = None,
     skip_long: bool = False,  # leave those out instead of refusing them
 ) -> Data:
     "Recordings with a class or a text, from anywhere, with a split."
@@ -624,11 +679,9 @@ def speech(
 # %% ../../nbs/data/04_speech.ipynb #7c1e84d3
 def _speech(cls, source, chosen: dict) -> Data:
     "What `Data.speech` gives, from its arguments by name."
-    columns, notes, task = (
-        {k: chosen[k] for k in ("speaker", "start", "end", "group", "time", "split")},
-        [],
-        chosen["task"],
-    )
+    columns = {k: chosen[k] for k in ("speaker", "start", "end", "group", "time", "split")}
+    notes = []
+    task = chosen["task"]
     _no_columns(source, chosen)
 
     def read(source, columns):
@@ -754,7 +807,11 @@ def sound_player(
 
     file = io.BytesIO()
     soundfile.write(file, _beginning(source, seconds), 16000, format="WAV", subtype="PCM_16")
-    return f"<div style='margin:.3em 0'><audio controls preload='none' src='data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}'></audio> {text}</div>"
+    return (
+        "<div style='margin:.3em 0'><audio controls preload='none'"
+        f" src='data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}'></audio>"
+        f" {text}</div>"
+    )
 
 
 def as_mp3(
@@ -783,7 +840,8 @@ def players(
         rows.append(
             sound_player(
                 self.items[i],
-                f"{html.escape(self.label_text(i))} <small>({html.escape(name)}, {self.seconds[i]:.1f} s)</small>",
+                f"{html.escape(self.label_text(i))} <small>({html.escape(name)},"
+                f" {self.seconds[i]:.1f} s)</small>",
                 seconds,
             )
         )
@@ -799,7 +857,8 @@ def show_seconds(self):
     bins = np.linspace(0, max(0.1, float(np.quantile(self.seconds, 0.99))), 40)
     ax.hist([self.seconds[self.parts == p] for p in PARTS], bins, stacked=True, label=PARTS)
     ax.set_xlabel(
-        f"seconds (median {np.median(self.seconds):.1f}, longest {self.seconds.max():.1f}, {self.seconds.sum() / 60:.1f} minutes in all)"
+        f"seconds (median {np.median(self.seconds):.1f}, longest {self.seconds.max():.1f},"
+        f" {self.seconds.sum() / 60:.1f} minutes in all)"
     )
     ax.legend(fontsize=7)
     plt.close(fig)
@@ -808,5 +867,6 @@ def show_seconds(self):
 
 @patch_to(Data, name="waves")
 def _waves(self, rate: int = 16000) -> tuple[np.ndarray, np.ndarray]:
-    "All recordings one behind the other as int16, memory-mapped, and where each ends; decoded once for all runs."
+    """All recordings one behind the other as int16, memory-mapped, and where each ends; decoded
+    once for all runs."""
     return waves(self.items, self.hashes, rate)

@@ -57,11 +57,9 @@ class Cells:
         columns: tuple[Column, ...],
         raw=None,  # DataFrame of the same rows as they were read, all columns
     ):
-        self.frame, self.columns, self.raw = (
-            frame.reset_index(drop=True),
-            tuple(columns),
-            None if raw is None else raw.reset_index(drop=True),
-        )
+        self.frame = frame.reset_index(drop=True)
+        self.columns = tuple(columns)
+        self.raw = None if raw is None else raw.reset_index(drop=True)
 
     def __len__(self):
         return len(self.frame)
@@ -78,9 +76,11 @@ class Cells:
         return Cells(
             pd.concat([self.frame, other.frame[self.frame.columns]], ignore_index=True),
             self.columns,
-            pd.concat([self.raw, other.raw], ignore_index=True)
-            if self.raw is not None and other.raw is not None
-            else None,
+            (
+                pd.concat([self.raw, other.raw], ignore_index=True)
+                if self.raw is not None and other.raw is not None
+                else None
+            ),
         )
 
     def take(self, ids) -> "Cells":
@@ -112,7 +112,8 @@ def as_cells(
     for name, kind in kinds.items():
         if name not in table.columns:
             raise DataError(
-                f"{where} has no column {name!r}; its columns are {', '.join(map(str, table.columns))}"
+                f"{where} has no column {name!r}; its columns are"
+                f" {', '.join(map(str, table.columns))}"
                 + (
                     f"; did you mean {near!r}?"
                     if (near := nearest(name, list(map(str, table.columns))))
@@ -121,7 +122,8 @@ def as_cells(
             )
         if kind not in KIND_CHOICES:
             raise DataError(
-                f"the kind of the column {name!r} is {kind!r}; it must be one of {', '.join(KIND_CHOICES)}"
+                f"the kind of the column {name!r} is {kind!r}; it must be one of"
+                f" {', '.join(KIND_CHOICES)}"
             )
     style = table_style(table)
     found = [infer_column(table[c], kinds.get(str(c)), style) for c in table.columns]
@@ -145,13 +147,14 @@ def _layout(path: Path) -> tuple[Layout, str]:
     text, encoding = decode(
         head[: len(head) // 2 * 2] if wide else head[: head.rfind(b"\n") + 1] or head, path.name
     )
-    return layout_of(
-        text, path.suffix.lower(), path.name
-    ), "utf-8-sig" if encoding == "utf-8" else encoding
+    return layout_of(text, path.suffix.lower(), path.name), (
+        "utf-8-sig" if encoding == "utf-8" else encoding
+    )
 
 
 def _check_quotes(path: Path, layout: Layout, encoding: str) -> None:
-    "Refuse a large file with quotation marks that nothing closes: read in pieces, they would swallow rows."
+    """Refuse a large file with quotation marks that nothing closes: read in pieces, they would
+    swallow rows."""
     if layout.quote != '"' or layout.separator == " ":
         return
     with open(path, encoding=encoding, newline="\n") as lines:
@@ -160,7 +163,9 @@ def _check_quotes(path: Path, layout: Layout, encoding: str) -> None:
         literal, _ = odd_quotes(lines, layout.separator, len(layout.names))
     if literal:
         raise DataError(
-            f"{path.name} is read in pieces, for its size, and line {min(literal) + layout.skip + 1} has a quotation mark that nothing closes ({len(literal)} lines in all); double these marks, or save the table as Parquet"
+            f"{path.name} is read in pieces, for its size, and line"
+            f" {min(literal) + layout.skip + 1} has a quotation mark that nothing closes"
+            f" ({len(literal)} lines in all); double these marks, or save the table as Parquet"
         )
 
 
@@ -214,7 +219,8 @@ def _may_read(action: int, first, second, *_) -> int:
 
 
 def _rows_of_database(path: Path, query: str | None):
-    "DataFrames of what a database gives, which is opened to be read, by one statement, for a limited time."
+    """DataFrames of what a database gives, which is opened to be read, by one statement, for a
+    limited time."""
     import pandas as pd
 
     if why := why_no_file(path):
@@ -232,7 +238,8 @@ def _rows_of_database(path: Path, query: str | None):
                 n += len(piece)
                 if n > most:
                     raise DataError(
-                        f"{path} gives more than {most:,} rows, and has {path.stat().st_size:,} bytes; a query or view that ends gives fewer"
+                        f"{path} gives more than {most:,} rows, and has {path.stat().st_size:,}"
+                        " bytes; a query or view that ends gives fewer"
                     )
                 yield piece
                 clock[0] = time.monotonic()
@@ -244,11 +251,17 @@ def _why_no_rows(error: Exception) -> str:
     "What a database says, in words."
     why = str(error)
     if "interrupted" in why:
-        return f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
+        return (
+            f"the query, or a view that it reads, gave no rows for {_THINKS:g} seconds and was"
+            " stopped; make it a table first (CREATE TABLE … AS SELECT …), or export it as CSV"
+        )
     if isinstance(error, TypeError):
         return "the query gives no rows; give one SELECT"
     if "not authorized" in why or "prohibited" in why:
-        return "the query, or a view that it reads, does more than read this database, which is opened readonly: only reading is allowed, by one SELECT"
+        return (
+            "the query, or a view that it reads, does more than read this database, which is opened"
+            " readonly: only reading is allowed, by one SELECT"
+        )
     if "one statement" in why:
         return "the query holds several statements, and only one is allowed: a SELECT"
     return f"it cannot be read ({(why.splitlines() or ['no message'])[-1][:160]})"
@@ -261,12 +274,14 @@ def _query(db, query: str | None, path: Path) -> str:
     names = [
         r[0]
         for r in db.execute(
-            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE"
+            " 'sqlite_%'"
         )
     ]
     if len(names) != 1:
         raise DataError(
-            f'{path.name} has the tables {", ".join(names) or "(none)"}; say which rows to read: query="SELECT * FROM …"'
+            f"{path.name} has the tables {', '.join(names) or '(none)'}; say which rows to read:"
+            ' query="SELECT * FROM …"'
         )
     return f'SELECT * FROM "{names[0].replace(chr(34), chr(34) * 2)}"'
 
@@ -290,7 +305,8 @@ def read_rows(
     limit: int | None = None,  # use at most so many rows, drawn at random
     seed: int = 0,
     sheet: str | None = None,  # of an Excel file; default: the first
-    skip_bad: bool = False,  # leave out lines that are not in the encoding of the others, or have too many cells
+    # leave out lines that are not in the encoding of the others, or have too many cells
+    skip_bad: bool = False,
 ):  # DataFrame, texts of a file that is read in the run's notes
     "A table file; with a limit, no more than that is held in memory."
     import pandas as pd
@@ -298,11 +314,13 @@ def read_rows(
     kind = path.suffix.lower()
     if query and kind not in _DATABASES:
         raise DataError(
-            f"query is {query[:60]!r} and {path.name} is no database (.sqlite, .db); leave it out, or use where"
+            f"query is {query[:60]!r} and {path.name} is no database (.sqlite, .db); leave it out,"
+            " or use where"
         )
     if sheet is not None and kind not in _EXCEL:
         raise DataError(
-            f"sheet is {sheet[:60]!r} and {path.name} is no Excel file (.xlsx, .xls, .ods); leave it out"
+            f"sheet is {sheet[:60]!r} and {path.name} is no Excel file (.xlsx, .xls, .ods); leave"
+            " it out"
         )
     if why := why_no_file(path):
         raise DataError(f"{path}: {why}")
@@ -353,7 +371,8 @@ def _frame_of(source, chosen: dict, limit: int | None):
     if isinstance(source, dict) and "target" in source and "data" in source:  # scikit-learn's
         if source.get("frame") is None:
             raise DataError(
-                "this data set of scikit-learn holds arrays without names; load it with as_frame=True"
+                "this data set of scikit-learn holds arrays without names; load it with"
+                " as_frame=True"
             )
         source = source["frame"]
     try:
@@ -372,7 +391,8 @@ def _frame_of(source, chosen: dict, limit: int | None):
         return source, "the table"
     if not isinstance(source, (str, os.PathLike)):
         raise DataError(
-            f"a {type(source).__name__} was given as the table; give a path, sample:NAME, a DataFrame, or a dictionary of columns"
+            f"a {type(source).__name__} was given as the table; give a path, sample:NAME, a"
+            " DataFrame, or a dictionary of columns"
         )
     path = Path(source).expanduser()
     if str(source).startswith("sample:"):
@@ -393,9 +413,12 @@ def _frame_of(source, chosen: dict, limit: int | None):
             f"{path} is a folder; give a table in it (CSV, Parquet, Excel, JSONL, SQLite)"
         )
     if path.is_file():
-        return read_rows(
-            path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]
-        ), path.name
+        return (
+            read_rows(
+                path, chosen["query"], limit, chosen["seed"], chosen["sheet"], chosen["skip_bad"]
+            ),
+            path.name,
+        )
     return None, str(source)
 
 
@@ -403,12 +426,14 @@ def checked_table(table, where: str):
     "The table without columns that are called the same, which nobody could tell apart."
     if getattr(table.columns, "nlevels", 1) > 1:
         raise DataError(
-            f"{where} has names of {table.columns.nlevels} levels; make one of them: table.columns = ['_'.join(c) for c in table.columns]"
+            f"{where} has names of {table.columns.nlevels} levels; make one of them: table.columns"
+            " = ['_'.join(c) for c in table.columns]"
         )
     table = table.rename(columns=lambda c: " ".join(str(c).split())).reset_index(drop=True)
     if len(twice := table.columns[table.columns.duplicated()]):
         raise DataError(
-            f"{where} has the column {twice[0]!r} {(table.columns == twice[0]).sum()} times; give each column a name of its own"
+            f"{where} has the column {twice[0]!r} {(table.columns == twice[0]).sum()} times; give"
+            " each column a name of its own"
         )
     if not len(table):
         raise DataError(f"{where} has no rows; it must have at least two")
@@ -442,7 +467,8 @@ def _read_tables(source, chosen: dict, notes: list, like: Cells | None = None) -
 
 # %% ../../nbs/data/05_tables.ipynb #cba2cd65
 def _like(table, like: Cells, notes: list) -> Cells:
-    "The columns of another table, read as those of the first; what its own cells prove comes first, with a note."
+    """The columns of another table, read as those of the first; what its own cells prove comes
+    first, with a note."""
     import pandas as pd
 
     style, held = table_style(table), {}
@@ -455,7 +481,8 @@ def _like(table, like: Cells, notes: list) -> Cells:
             notes.append(f"{c.name}: {n} cells {mark!r} of the second table count as missing")
         if odd.any():
             notes.append(
-                f"{c.name}: {int(odd.sum())} cells of the second table are no {c.kind}s (first: {str(table[c.name][odd].iloc[0])[:40]!r}) and count as missing"
+                f"{c.name}: {int(odd.sum())} cells of the second table are no {c.kind}s (first:"
+                f" {str(table[c.name][odd].iloc[0])[:40]!r}) and count as missing"
             )
     return Cells(pd.DataFrame(held), like.columns)
 
@@ -471,7 +498,8 @@ def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -
     target = rows.target
     if used := [r for r, c in roles.items() if c == target]:
         raise DataError(
-            f"{where}: the column {target!r} was given twice, as label and as {used[0]}; choose different columns"
+            f"{where}: the column {target!r} was given twice, as label and as {used[0]}; choose"
+            " different columns"
         )
     for name in chosen["leave_out"]:
         find_column(table, name, "column", where)
@@ -484,7 +512,8 @@ def _rows_of(table, chosen: dict, notes: list, like: Cells | None, where: str) -
     ]
     if not rest:
         raise DataError(
-            f"{where} has no column to learn from beside {', '.join(map(repr, [target, *roles.values()]))}"
+            f"{where} has no column to learn from beside"
+            f" {', '.join(map(repr, [target, *roles.values()]))}"
         )
     if like is not None and (lost := [c.name for c in like.columns if c.name not in table.columns]):
         raise DataError(f"{where} has no column {lost[0]!r}, which the first table has")
@@ -509,7 +538,9 @@ def _finite(cells: Cells, skip_bad: bool, notes: list, where: str) -> None:
         endless = np.isinf(cells.frame[name].to_numpy(float))
         if endless.any() and not skip_bad:
             raise DataError(
-                f"{endless.sum()} values of the column {name!r} of {where} are infinite (first: row {int(np.argmax(endless)) + 1}); correct them, or take them as missing: -p skip_bad true"
+                f"{endless.sum()} values of the column {name!r} of {where} are infinite (first: row"
+                f" {int(np.argmax(endless)) + 1}); correct them, or take them as missing: -p"
+                " skip_bad true"
             )
         if endless.any():
             cells.frame[name] = cells.frame[name].where(~endless)
@@ -523,7 +554,8 @@ def _told_marks(cells: Cells) -> str:
         for mark, n in c.marks:
             held.setdefault(mark, []).append((c.name, n))
     parts = [
-        f"{sum(n for _, n in where)} cells {mark!r} in {', '.join(c for c, _ in where[:5])}{', …' if len(where) > 5 else ''}"
+        f"{sum(n for _, n in where)} cells {mark!r} in"
+        f" {', '.join(c for c, _ in where[:5])}{', …' if len(where) > 5 else ''}"
         for mark, where in held.items()
     ]
     return (
@@ -535,18 +567,16 @@ def _told_marks(cells: Cells) -> str:
 
 def _told_columns(cells: Cells) -> list[str]:
     "What the reader should know of the columns."
-    left, odd = (
-        [
-            f"{c.name} ({c.kind}: {c.told})"
-            for c in cells.columns
-            if c.kind in ("identifier", "constant")
-        ],
-        [
-            f"{c.name}: {c.told}"
-            for c in cells.columns
-            if c.told and c.kind in ("number", "date", "category")
-        ],
-    )
+    left = [
+        f"{c.name} ({c.kind}: {c.told})"
+        for c in cells.columns
+        if c.kind in ("identifier", "constant")
+    ]
+    odd = [
+        f"{c.name}: {c.told}"
+        for c in cells.columns
+        if c.told and c.kind in ("number", "date", "category")
+    ]
     if told := _told_marks(cells):
         odd.append(told)
     odd += [
@@ -560,7 +590,8 @@ def _told_columns(cells: Cells) -> list[str]:
         + odd
         + (
             [
-                f"texts in {', '.join(texts)} are learned from only through a body for texts (text_backbone)"
+                f"texts in {', '.join(texts)} are learned from only through a body for texts"
+                " (text_backbone)"
             ]
             if texts
             else []
@@ -571,16 +602,18 @@ def _told_columns(cells: Cells) -> list[str]:
 @patch_to(Data, kind=classmethod)
 def tabular(
     cls,
-    source,  # table file, SQLite database, sample:NAME, hub:OWNER/NAME, DataFrame, scikit-learn's data with as_frame=True, dictionary of columns
+    # table file, SQLite database, sample:NAME, hub:OWNER/NAME, DataFrame, scikit-learn's data with
+    # as_frame=True, dictionary of columns
+    source,
     label: str | None = None,  # the column to predict; default: looked for, of a sample the last
-    columns: dict[str, str]
-    | None = None,  # column: one of KIND_CHOICES, where it is not to be found out
+    # column: one of KIND_CHOICES, where it is not to be found out
+    columns: dict[str, str] | None = None,
     leave_out: tuple[str, ...] = (),  # columns that are not learned from
     kind: str = "auto",  # single_label, regression or auto
     query: str | None = None,  # what to read of a database, in SQL
     sheet: str | None = None,  # which sheet of an Excel file to read; default: the first
-    where: str
-    | None = None,  # only rows for which this holds, for example "age >= 18 and town == 'Rome'"
+    # only rows for which this holds, for example "age >= 18 and town == 'Rome'"
+    where: str | None = None,
     group: str | None = None,  # column whose rows stay in one part
     time: str | None = None,  # column to split by: the latest rows are the test
     split: str | None = None,  # column that says train, valid or test
@@ -590,7 +623,8 @@ def tabular(
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
-    skip_bad: bool = False,  # leave out rows without a label, and take infinite numbers as missing, instead of refusing them
+    # leave out rows without a label, and take infinite numbers as missing, instead of refusing them
+    skip_bad: bool = False,
 ) -> Data:
     "Rows of a table from anywhere, with a split."
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")} | {

@@ -50,11 +50,13 @@ def read_text_table(
     )
     if rows.target in (column, second):
         raise DataError(
-            f"{where}: the column {rows.target!r} was given twice, as text and as label; choose different columns"
+            f"{where}: the column {rows.target!r} was given twice, as text and as label; choose"
+            " different columns"
         )
     if column == second:
         raise DataError(
-            f"{where}: the column {second!r} was given twice, as text and as second text; choose different columns"
+            f"{where}: the column {second!r} was given twice, as text and as second text; choose"
+            " different columns"
         )
 
     return rows
@@ -66,7 +68,9 @@ def _texts_of(table, column: str, where: str) -> list[str]:
     objects = [v for v in cells if isinstance(v, (dict, list, tuple))]
     if objects:
         raise DataError(
-            f"{where}: {len(objects)} cells of {column!r} are objects or lists (first: {str(objects[0])[:60]}); a text is needed: choose another column (text_column), or write one of their keys into a column"
+            f"{where}: {len(objects)} cells of {column!r} are objects or lists (first:"
+            f" {str(objects[0])[:60]}); a text is needed: choose another column (text_column), or"
+            " write one of their keys into a column"
         )
     return ["" if v is None or v != v else str(v) for v in cells]
 
@@ -89,7 +93,10 @@ def _other_texts(table, column: str, target: str, where: str) -> str:
     best = max(longer, key=longer.get, default=None)
     if best is None or longer[best] <= max(4.0, 2 * words(column)):
         return ""
-    return f"{where}: the text is taken from {column!r} ({words(column):.0f} words a row); {best!r} has {longer[best]:.0f} (text_column {best} takes that one)"
+    return (
+        f"{where}: the text is taken from {column!r} ({words(column):.0f} words a row); {best!r}"
+        f" has {longer[best]:.0f} (text_column {best} takes that one)"
+    )
 
 # %% ../../nbs/data/03_texts.ipynb #1a56d448
 def _read_files(folder: Path, notes: list, skip_bad: bool) -> Rows:
@@ -103,7 +110,8 @@ def _why_so_long(path: str) -> str:
     "Whether a file is too large to be one text."
     size = os.path.getsize(path)
     return (
-        f"it has {size / 1e6:,.0f} MB, and one text {LONGEST / 1e6:,.0f} MB at most; cut it into rows of a table"
+        f"it has {size / 1e6:,.0f} MB, and one text {LONGEST / 1e6:,.0f} MB at most; cut it into"
+        " rows of a table"
         if size > LONGEST
         else ""
     )
@@ -209,12 +217,14 @@ def _named(rows: Rows, features, label) -> Rows:
 @patch_to(Data, kind=classmethod)
 def text(
     cls,
-    source,  # table, folder of class folders of .txt, sample:NAME, hub:OWNER/NAME, DataFrame, (texts, labels), Hugging Face data set
+    # table, folder of class folders of .txt, sample:NAME, hub:OWNER/NAME, DataFrame, (texts,
+    # labels), Hugging Face data set
+    source,
     text: str | None = None,  # the table's column with the text; default: looked for
     second: str | None = None,  # column with a second text that the first is judged by
     label: str | list[str] | None = None,  # the table's label column, or several columns of 0 and 1
-    where: str
-    | None = None,  # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    # only rows of the table for which this holds, for example "stars >= 3 and language == 'en'"
+    where: str | None = None,
     kind: str = "auto",  # one of KINDS, or auto
     separator: str | None = None,  # splits a label text into several labels
     group: str | None = None,  # column whose rows stay in one part
@@ -226,9 +236,12 @@ def text(
     test: float = 0.15,  # share of the rows [0..1)
     seed: int = 0,  # of the split
     limit: int | None = None,  # use at most this many rows, drawn at random [1..]
-    near: str = "together",  # one of NEAR: rows that are nearly the same in one part, or as they fall
+    # one of NEAR: rows that are nearly the same in one part, or as they fall
+    near: str = "together",
     decisions: str | None = None,  # a decisions.csv: rows to drop or relabel, after the split
-    skip_bad: bool = False,  # leave out empty texts, rows without a label and lines that cannot be read instead of refusing them
+    # leave out empty texts, rows without a label and lines that cannot be read instead of refusing
+    # them
+    skip_bad: bool = False,
 ) -> Data:
     "Labelled texts from anywhere, with a split."
     chosen = {k: v for k, v in locals().items() if k not in ("cls", "source")}
@@ -252,7 +265,8 @@ def text(
         )
     if not rows.items:
         raise DataError(
-            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no rows; give at least two labelled texts"
+            f"{source if isinstance(source, (str, os.PathLike)) else type(source).__name__} has no"
+            " rows; give at least two labelled texts"
         )
     if leave_out:
         rows = _without_labels(rows, leave_out)
@@ -269,7 +283,8 @@ def _without_labels(rows: Rows, leave_out) -> Rows:
     there = set(names)
     if unknown := [n for n in leave_out if n not in there]:
         raise DataError(
-            f"leave_out names {unknown[0]!r}, which no row has; the labels are {', '.join(sorted(there)[:10])}"
+            f"leave_out names {unknown[0]!r}, which no row has; the labels are"
+            f" {', '.join(sorted(there)[:10])}"
         )
     return rows.take([i for i, name in enumerate(names) if name not in leave_out])
 
@@ -281,11 +296,13 @@ def _without_empty(rows: Rows, skip_bad: bool) -> tuple[Rows, list[tuple[str, st
         return rows, []
     if len(empty) == len(rows.items):
         raise DataError(
-            f"all {len(empty)} texts are empty; name the column with the text: -p text_column NAME (text= in Python)"
+            f"all {len(empty)} texts are empty; name the column with the text: -p text_column NAME"
+            " (text= in Python)"
         )
     if not skip_bad:
         raise DataError(
-            f"{len(empty)} of {len(rows.items)} texts are empty (first: row {empty[0] + 1}); fill them in or remove these rows, or go on without them: -p skip_bad true"
+            f"{len(empty)} of {len(rows.items)} texts are empty (first: row {empty[0] + 1}); fill"
+            " them in or remove these rows, or go on without them: -p skip_bad true"
         )
     gone = set(empty)
     return rows.take([i for i in range(len(rows.items)) if i not in gone]), [

@@ -36,10 +36,13 @@ _TRAIN = {
 
 
 def fit_model(
-    name: str,  # a method of scikit-learn, or mlp, factorisation_machine or feature_tokenizer for tables
-    data: Data,  # its training rows are learned from; of networks the validation rows say when to stop, of others they are learned from too
-    backbone: str
-    | None = None,  # of pictures, texts and recordings: the body whose features are learned from
+    # a method of scikit-learn, or mlp, factorisation_machine or feature_tokenizer for tables
+    name: str,
+    # its training rows are learned from; of networks the validation rows say when to stop, of
+    # others they are learned from too
+    data: Data,
+    # of pictures, texts and recordings: the body whose features are learned from
+    backbone: str | None = None,
     text_backbone: str | None = None,  # of tables: a body for columns of texts
     seed: int = 0,
     record: bool = True,  # as of `Trainer`
@@ -50,7 +53,8 @@ def fit_model(
     "A fitted model by name."
     if name not in (names := model_names(data.task.modality)):
         raise UsageError(
-            f"there is no model {name!r} for {data.task.modality} data; there are {', '.join(names)}"
+            f"there is no model {name!r} for {data.task.modality} data; there are"
+            f" {', '.join(names)}"
             + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else "")
         )
     if name in METHODS:
@@ -75,12 +79,14 @@ def comparable_folds(
     k: int = 5,  # folds [2..]
     seed: int = 0,
 ) -> list[Data]:
-    "Folds of the rows that are no test rows, fewer where groups are few; refused where a fold leaves one class to learn."
+    """Folds of the rows that are no test rows, fewer where groups are few; refused where a fold
+    leaves one class to learn."""
     learn = _learnable(data)
     labels = data.task.classes and data.task.kind == "single_label"
     if not 2 <= k <= len(learn) or labels and np.bincount(learn.labels).max() < 2:
         raise UsageError(
-            f"{k} folds were asked for, and {len(learn)} rows are no test rows; choose 2 to {len(learn)} folds, and have at least two rows of a class"
+            f"{k} folds were asked for, and {len(learn)} rows are no test rows; choose 2 to"
+            f" {len(learn)} folds, and have at least two rows of a class"
         )
     folds = learn.folds(k, seed)
     for fold in folds if labels else ():
@@ -92,21 +98,26 @@ def comparable_folds(
                 else "rows that are nearly the same"
             )
             raise UsageError(
-                f"a fold of {len(fold.test)} rows leaves only {only!r} to learn from, for {whole} hold all of the other classes; give rows of more groups, or models are not compared by folds"
+                f"a fold of {len(fold.test)} rows leaves only {only!r} to learn from, for {whole}"
+                " hold all of the other classes; give rows of more groups, or models are not"
+                " compared by folds"
             )
     return folds
 
 
 def _one_fold(name: str, fold: Data, options: dict) -> dict:
-    "What a model says of a fold's test rows, and what it took; from the cache if it was said before."
+    """What a model says of a fold's test rows, and what it took; from the cache if it was said
+    before."""
     key = fingerprint(
         {
             "name": name,
             "data": fold.fingerprint,
             "split": fold.split_fingerprint,
-            "columns": [dataclasses.asdict(c) for c in fold.items.columns]
-            if fold.task.modality == "tabular"
-            else [],
+            "columns": (
+                [dataclasses.asdict(c) for c in fold.items.columns]
+                if fold.task.modality == "tabular"
+                else []
+            ),
             "options": {
                 k: str(v) for k, v in options.items() if k != "network" or name not in METHODS
             },
@@ -145,9 +156,10 @@ class Comparison:
 
     headline: str  # what is compared
     higher: bool  # whether more is better
-    rows: list[
-        dict
-    ]  # of each model: model, score (of all rows, each predicted once), error (standard, over folds), interval (Figure over rows), worse (difference to the best), p (of that), fit and predict (seconds, of a fold and a row), folds
+    # of each model: model, score (of all rows, each predicted once), error (standard, over folds),
+    # interval (Figure over rows), worse (difference to the best), p (of that), fit and predict
+    # (seconds, of a fold and a row), folds
+    rows: list[dict]
     best: str
     chosen: str  # the simplest within one standard error of the best
     k: int
@@ -171,9 +183,12 @@ class Comparison:
                     "model": r["model"],
                     self.headline.replace("_", " "): f"{r['score']:.4g} ± {r['error']:.2g}",
                     "95 % over rows": f"{r['interval'].low:.4g} to {r['interval'].high:.4g}",
-                    "worse than the best by": ""
-                    if r["model"] == self.best
-                    else f"{r['worse']:.3g}" + (f" (p {r['p']:.2g})" if r["p"] == r["p"] else ""),
+                    "worse than the best by": (
+                        ""
+                        if r["model"] == self.best
+                        else f"{r['worse']:.3g}"
+                        + (f" (p {r['p']:.2g})" if r["p"] == r["p"] else "")
+                    ),
                     "fit": f"{r['fit']:.3g} s",
                     "predict a row": ms(r["predict"]),
                     "": ", ".join(
@@ -199,7 +214,11 @@ class Comparison:
         "What follows, in a sentence."
         b, c = self.row(self.best), self.row(self.chosen)
         fewer = f" ({self.note})" if self.note else ""
-        start = f"{self.k} folds of {self.n:,} rows{fewer}, none of them test rows; ± is the standard error over folds, each counted by its rows, p is corrected for the number of comparisons. "
+        start = (
+            f"{self.k} folds of {self.n:,} rows{fewer}, none of them test rows; ± is the standard"
+            " error over folds, each counted by its rows, p is corrected for the number of"
+            " comparisons. "
+        )
         if self.best == self.chosen:
             return (
                 start
@@ -207,7 +226,9 @@ class Comparison:
             )
         return (
             start
-            + f"{self.best} is the best; {self.chosen} is the simplest within one standard error of it, is fitted in {c['fit'] / max(b['fit'], 1e-9):.2g} and predicts in {c['predict'] / max(b['predict'], 1e-12):.2g} times its time."
+            + f"{self.best} is the best; {self.chosen} is the simplest within one standard error of"
+            f" it, is fitted in {c['fit'] / max(b['fit'], 1e-9):.2g} and predicts in"
+            f" {c['predict'] / max(b['predict'], 1e-12):.2g} times its time."
         )
 
 
@@ -267,7 +288,8 @@ def held_out(
 ) -> tuple[
     np.ndarray, np.ndarray
 ]:  # (n,) row numbers: training and validation rows; (n,C) probabilities, or (n,) numbers
-    "What models of that name say of rows they have not seen; after `compare_models` from its cache."
+    """What models of that name say of rows they have not seen; after `compare_models` from its
+    cache."""
     return np.flatnonzero(data.parts != "test"), _all_folds(
         name,
         comparable_folds(data, k, seed),
@@ -285,23 +307,23 @@ def compare_models(
     models: list[str] = (),  # names; default: all there are
     k: int = 5,  # folds [2..]
     seed: int = 0,
-    backbone: str
-    | None = None,  # of pictures, texts and recordings: the body whose features are learned from
+    # of pictures, texts and recordings: the body whose features are learned from
+    backbone: str | None = None,
     text_backbone: str | None = None,  # of tables: a body for columns of texts
-    network: dict
-    | None = None,  # what `fit_model` takes of networks: augment, body, fields of TrainConfig
+    # what `fit_model` takes of networks: augment, body, fields of TrainConfig
+    network: dict | None = None,
     n_boot: int = 1000,  # bootstrap resamples of the interval over rows
 ) -> Comparison:
     "Each model on the same folds of the training and validation rows."
-    names, started = (
-        list(dict.fromkeys([models] if isinstance(models, str) else models))
-        or list(model_names(data.task.modality)),
-        time.perf_counter(),
+    names = list(dict.fromkeys([models] if isinstance(models, str) else models)) or list(
+        model_names(data.task.modality)
     )
+    started = time.perf_counter()
     known = model_names(data.task.modality)
     if unknown := [n for n in names if n not in known]:
         raise UsageError(
-            f"there is no model {unknown[0]!r} for {data.task.modality} data; there are {', '.join(known)}"
+            f"there is no model {unknown[0]!r} for {data.task.modality} data; there are"
+            f" {', '.join(known)}"
             + (f"; did you mean {near!r}?" if (near := nearest(unknown[0], list(known))) else "")
         )
     kind, learn = data.task.kind, _learnable(data)
@@ -369,17 +391,20 @@ def _judged(
 # %% ../../nbs/evaluation/00_comparison.ipynb #6c37316d
 @patch_to(Comparison)
 def plot(self):
-    "Score against the time of a fit, as a figure; what lies right of the line is within one standard error of the best."
+    """Score against the time of a fit, as a figure; what lies right of the line is within one
+    standard error of the best."""
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(6, 0.32 * len(self.rows) + 1.4), layout="constrained")
     rows, best = self.rows[::-1], self.row(self.best)
     colours = [
-        "tab:green"
-        if r["model"] == self.chosen
-        else "tab:blue"
-        if r["model"] == self.best
-        else "grey"
+        (
+            "tab:green"
+            if r["model"] == self.chosen
+            else "tab:blue"
+            if r["model"] == self.best
+            else "grey"
+        )
         for r in rows
     ]
     for i, (r, c) in enumerate(zip(rows, colours)):
@@ -389,7 +414,8 @@ def plot(self):
     )
     ax.set_yticks(range(len(rows)), [f"{r['model']}  {r['fit']:.2g} s" for r in rows], fontsize=8)
     ax.set_xlabel(
-        f"{self.headline.replace('_', ' ')}, {self.k} folds ± standard error\ngreen: chosen, blue: best",
+        f"{self.headline.replace('_', ' ')}, {self.k} folds ± standard error\ngreen: chosen, blue:"
+        " best",
         fontsize=9,
     )
     plt.close(fig)

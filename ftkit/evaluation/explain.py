@@ -56,7 +56,8 @@ def drivers(
     titles: list[str],  # of each: what stands before it
     most: int = 40,  # pieces a text
 ) -> Marked:
-    "Each text with the weight of its words for what was said of it: the fall of the probability, or of the number, without them."
+    """Each text with the weight of its words for what was said of it: the fall of the probability,
+    or of the number, without them."""
     cut, variants = [], []
     for text in texts:
         pieces, groups = _pieces(text if isinstance(text, str) else text[0], most)
@@ -88,13 +89,17 @@ def marked_html(
         text, w = html.escape(str(text)), max(-1.0, min(1.0, float(w)))
         if abs(w) < 0.15:
             return text
-        return f"<mark style='background:rgba({'255,140,0' if w > 0 else '90,160,255'},{abs(w) * 0.55:.2f});color:inherit{';text-decoration:underline' if abs(w) > 0.6 else ''}'>{text}</mark>"
+        return (
+            "<mark"
+            f" style='background:rgba({'255,140,0' if w > 0 else '90,160,255'},{abs(w) * 0.55:.2f});color:inherit{';text-decoration:underline' if abs(w) > 0.6 else ''}'>{text}</mark>"
+        )
 
     cjk = 'font-family:system-ui,"Noto Sans CJK SC","Microsoft YaHei","PingFang SC",sans-serif'.replace(
         '"', "&quot;"
     )
     body = "".join(
-        f"<dt><b>{html.escape(str(r['title']))}</b></dt><dd style='margin:0 0 .8em 1em;white-space:pre-wrap;overflow-wrap:anywhere'>{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
+        f"<dt><b>{html.escape(str(r['title']))}</b></dt><dd style='margin:0 0 .8em"
+        f" 1em;white-space:pre-wrap;overflow-wrap:anywhere'>{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
         for r in rows
     )
     return f'<p>Orange speaks for what was said, blue against it.</p><dl style="{cjk}">{body}</dl>'
@@ -107,12 +112,17 @@ def heard_html(
 
     def one(r):
         words = (
-            f"<dd style='margin:.2em 0 .2em 1em'>{aligned_html(str(r['truth']), str(r['written']))}</dd>"
+            "<dd style='margin:.2em 0 .2em"
+            f" 1em'>{aligned_html(str(r['truth']), str(r['written']))}</dd>"
             if r.get("truth") is not None
             else ""
         )
         sound = r["sound"] if str(r["sound"]).isascii() and "'" not in str(r["sound"]) else ""
-        return f"<dt><b>{html.escape(str(r['title']))}</b></dt>{words}<dd style='margin:.2em 0 1em 1em'><audio controls preload='none' src='data:audio/mpeg;base64,{sound}'></audio></dd>"
+        return (
+            f"<dt><b>{html.escape(str(r['title']))}</b></dt>{words}<dd style='margin:.2em 0 1em"
+            " 1em'><audio controls preload='none'"
+            f" src='data:audio/mpeg;base64,{sound}'></audio></dd>"
+        )
 
     told = (
         "<p>Struck through: said, not written. Underlined: written, not said.</p>"
@@ -189,7 +199,8 @@ def length_error(
 def tfidf_features(
     data,  # Data of texts
 ):  # (N,F) sparse
-    "Tf-idf of words and pairs of words, or of one to three characters of Chinese; the vocabulary is of the training and validation rows."
+    """Tf-idf of words and pairs of words, or of one to three characters of Chinese; the vocabulary
+    is of the training and validation rows."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     texts = [t if isinstance(t, str) else " ▸ ".join(t) for t in data.items]

@@ -40,13 +40,13 @@ PENALTIES = np.logspace(-2, 4, 13)  # of features with mean 0 and a mean square 
 
 
 @threadpool_limits.wrap(limits=1)
+# what is said of each row by a model that has not seen it, as `goals`; mean squared error as a
+# share of the goals' variance
 def probe(
     f: np.ndarray,  # (N,F) features
     goals: np.ndarray,  # (N,K) or (N,) numbers: classes as 0 and 1, or the label itself
     fold: np.ndarray,  # (N,) integers: which fold a row is predicted in
-) -> tuple[
-    np.ndarray, float
-]:  # what is said of each row by a model that has not seen it, as `goals`; mean squared error as a share of the goals' variance
+) -> tuple[np.ndarray, float]:
     "Ridge regression with the penalty that predicts best."
     f, y = np.asarray(f, np.float64), np.asarray(goals, np.float64).reshape(len(goals), -1)
     f = (f - f.mean(0)) / max(np.sqrt(np.square(f - f.mean(0)).mean()), 1e-12)
@@ -161,7 +161,8 @@ def _measure(net: Backbone, data: Data, some: Data, seed: int, prep: dict) -> di
 
 
 def _times(model: Model, some: Data, data: Data) -> dict:
-    "Seconds of a row's features and of a row in a step of fine-tuning, and of a whole training with these data."
+    """Seconds of a row's features and of a row in a step of fine-tuning, and of a whole training
+    with these data."""
     device = pick_device()[0]
     few = (
         {
@@ -190,11 +191,12 @@ def _times(model: Model, some: Data, data: Data) -> dict:
             cached=False,
         ).rows
     }
-    train, valid, c, batch = len(data.train), len(data.valid), t.config, t.config.batch_size
-    a_row, a_step = (
-        rate.get("features", rate.get("frames", 0)) + rate.get("frozen layers", 0),
-        rate.get("tune", 0) / batch,
-    )
+    train = len(data.train)
+    valid = len(data.valid)
+    c = t.config
+    batch = t.config.batch_size
+    a_row = rate.get("features", rate.get("frames", 0)) + rate.get("frozen layers", 0)
+    a_step = rate.get("tune", 0) / batch
     first = (
         head_first(
             dataclasses.replace(c, batch_size=32, head_epochs=None), train, len(data.task.classes)
@@ -259,7 +261,8 @@ def _train(
 def _train_leading(
     found: list[tuple[dict, str | Backbone]], data: Data, seed: int, seconds: float, prep: dict
 ) -> None:  # found: a line and what its body is loaded from, the best first
-    "Add to the lines of the leading bodies what they make of the data when trained, as long as the time suffices."
+    """Add to the lines of the leading bodies what they make of the data when trained, as long as
+    the time suffices."""
     rest, ends = data.only(np.flatnonzero(data.parts != "test")), time.perf_counter() + seconds
     bar = Progress("trained", len(found))
     for k, (row, body) in enumerate(found):
@@ -279,9 +282,11 @@ class Ranking:
     "Bodies, the best first; prints."
 
     metric: str  # of a probe on frozen features, such as accuracy
-    rows: list[
-        dict
-    ]  # body, value of the metric, error (lower is better), for trained ones trained_value, trained_error (which come first) and trained_took (seconds), unknown (share of the tokens), parameters, bytes, features and step (seconds a row), training (seconds); of one that could not be had, body and why
+    # body, value of the metric, error (lower is better), for trained ones trained_value,
+    # trained_error (which come first) and trained_took (seconds), unknown (share of the tokens),
+    # parameters, bytes, features and step (seconds a row), training (seconds); of one that could
+    # not be had, body and why
+    rows: list[dict]
     n: int  # rows that were judged by
     noun: str
     seconds: float
@@ -302,27 +307,29 @@ class Ranking:
         return (
             pd.DataFrame(
                 [
-                    {
-                        "body": r["body"],
-                        self.metric.replace("_", " "): f"{r['value']:.3f}",
-                        "error": f"{r['error']:.3f}",
-                        **(
-                            {
-                                "trained": figure(r.get("trained_value")),
-                                "its error": figure(r.get("trained_error")),
-                            }
-                            if trained
-                            else {}
-                        ),
-                        **({"unknown tokens": f"{r['unknown']:.1%}"} if unknown else {}),
-                        "parameters": f"{r['parameters'] / 1e6:.1f} M",
-                        "on disk": f"{r['bytes'] / 1e6:.0f} MB",
-                        "features": f"{_short(r['features'])} a row",
-                        "fine-tune": f"{_short(r['step'])} a row",
-                        "training": _spell(r["training"]),
-                    }
-                    if "value" in r
-                    else {"body": r["body"], "training": r["why"]}
+                    (
+                        {
+                            "body": r["body"],
+                            self.metric.replace("_", " "): f"{r['value']:.3f}",
+                            "error": f"{r['error']:.3f}",
+                            **(
+                                {
+                                    "trained": figure(r.get("trained_value")),
+                                    "its error": figure(r.get("trained_error")),
+                                }
+                                if trained
+                                else {}
+                            ),
+                            **({"unknown tokens": f"{r['unknown']:.1%}"} if unknown else {}),
+                            "parameters": f"{r['parameters'] / 1e6:.1f} M",
+                            "on disk": f"{r['bytes'] / 1e6:.0f} MB",
+                            "features": f"{_short(r['features'])} a row",
+                            "fine-tune": f"{_short(r['step'])} a row",
+                            "training": _spell(r["training"]),
+                        }
+                        if "value" in r
+                        else {"body": r["body"], "training": r["why"]}
+                    )
                     for r in self.rows
                 ]
             )
@@ -336,15 +343,23 @@ class Ranking:
         how = (
             "character error of a linear head on the frozen frames of a fifth of them"
             if self.metric == "character_error"
-            else f"{self.metric.replace('_', ' ')} and squared error (as a share of what guessing the mean has) of a ridge regression on frozen features, five folds"
+            else (
+                f"{self.metric.replace('_', ' ')} and squared error (as a share of what guessing"
+                " the mean has) of a ridge regression on frozen features, five folds"
+            )
         )
-        return f"{how}, by {self.n:,} {self.noun} that are no test rows; sorted by error{self._of_trained}. Training: with the default recipe and all rows, in float32 on this machine. {_spell(self.seconds)} in all."
+        return (
+            f"{how}, by {self.n:,} {self.noun} that are no test rows; sorted by"
+            f" error{self._of_trained}. Training: with the default recipe and all rows, in float32"
+            f" on this machine. {_spell(self.seconds)} in all."
+        )
 
     @property
     def _of_trained(self) -> str:
         n = sum("trained_error" in r for r in self.rows)
         return (
-            f", but that of the {n} trained on either half of all rows that are no test rows comes first"
+            f", but that of the {n} trained on either half of all rows that are no test rows comes"
+            " first"
             if n
             else ""
         )
@@ -361,29 +376,33 @@ class Ranking:
 # %% ../../nbs/evaluation/01_ranking.ipynb #495624b9
 def rank_backbones(
     data: Data,  # pictures, texts or recordings
-    bodies: list[str | Backbone]
-    | None = None,  # names for `load_backbone`, or bodies; default: those that need no hub
-    rows: int
-    | None = None,  # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
+    # names for `load_backbone`, or bodies; default: those that need no hub
+    bodies: list[str | Backbone] | None = None,
+    # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
+    rows: int | None = None,
     seed: int = 0,
-    tune: float = 0,  # minutes, for training the leading bodies as well: as many as suffice for [0..]
+    # minutes, for training the leading bodies as well: as many as suffice for [0..]
+    tune: float = 0,
     **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
 ) -> Ranking:
     "Bodies for these data, the most promising first."
     task, started = data.task, time.perf_counter()
     if task.modality not in ROWS:
         raise UsageError(
-            "the data are a table, and tables have no pretrained bodies; compare_models(data) compares its networks and all other models by folds, as `ftkit run tabular` does"
+            "the data are a table, and tables have no pretrained bodies; compare_models(data)"
+            " compares its networks and all other models by folds, as `ftkit run tabular` does"
         )
     if rows is not None and rows < 20:
         raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
     if (wanted := bodies) is not None and not bodies:
         raise UsageError(
-            f"bodies is empty; name some, or leave it out for {', '.join(usual_bodies(task.modality))}"
+            "bodies is empty; name some, or leave it out for"
+            f" {', '.join(usual_bodies(task.modality))}"
         )
     if tune and task.kind == "transcription":
         raise UsageError(
-            "tune is for classes and numbers; for transcription, bodies are ranked by a trained head already, so leave it out"
+            "tune is for classes and numbers; for transcription, bodies are ranked by a trained"
+            " head already, so leave it out"
         )
     if tune < 0:
         raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
@@ -392,10 +411,10 @@ def rank_backbones(
         raise UsageError(
             f"only {len(some)} rows are no test rows; ten at least are needed to judge by"
         )
-    found, missing, names = (
-        [],
-        [],
-        [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality),
+    found = []
+    missing = []
+    names = (
+        [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
     )
     bar = Progress("bodies", len(names))
     for k, name in enumerate(names):
@@ -410,7 +429,8 @@ def rank_backbones(
         net.check(task.modality)
         if task.kind == "transcription" and not hasattr(net, "hear"):
             raise BackboneError(
-                f"{net.name} gives no frames, of which a text could be read; choose {', '.join(usual_bodies('speech'))}"
+                f"{net.name} gives no frames, of which a text could be read; choose"
+                f" {', '.join(usual_bodies('speech'))}"
             )
         found.append(({"body": net.name} | _measure(net, data, some, seed, prep), name))
         bar.update(k + 1, body=net.name)

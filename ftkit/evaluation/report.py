@@ -78,7 +78,8 @@ def linear_baseline(
     ids: np.ndarray,  # (n,) rows to predict
     most: int = 20_000,  # training rows at most, drawn at random
 ) -> np.ndarray:  # (n,C) probabilities, or (n,) numbers
-    "A linear model on given features: fitted on training and validation rows, which it needs for nothing else."
+    """A linear model on given features: fitted on training and validation rows, which it needs for
+    nothing else."""
     train = np.concatenate([data.train.ids, data.valid.ids])
     if len(train) > most:
         train = train[permutation(len(train), data.seed, "baseline")[:most]]
@@ -120,7 +121,8 @@ def baselines(
     model: Model | Classical,  # fine-tuned; its body is loaded anew as it was before
     part: Part,  # rows to predict
 ) -> dict[str, np.ndarray]:  # name: (n,C) probabilities or (n,) numbers
-    "Predictions of the three simpler models; with facts in the prep, also of the frozen body without them."
+    """Predictions of the three simpler models; with facts in the prep, also of the frozen body
+    without them."""
     data, out, device = part.data, {}, model.target.device if hasattr(model, "target") else "cpu"
     if data.task.kind == "transcription":
         return _other_writers(model, part)
@@ -157,7 +159,8 @@ _SLOW = 500  # recordings that Whisper as it came writes down: up to a second ea
 
 
 def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
-    "What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so of more than 500 recordings for 500, the others are None."
+    """What the same head writes from the bare spectrum, and Whisper as it came: that is slow, so of
+    more than 500 recordings for 500, the others are None."""
     out, name = {}, model.backbone.name
     if (
         model.backbone.architecture != "log_mel:"
@@ -180,10 +183,8 @@ def _other_writers(model: Model, part: Part) -> dict[str, np.ndarray]:
 
 def _simpler_tables(model, part: Part, bar: Progress) -> dict[str, np.ndarray]:
     "Of tables: a linear model and boosted trees, as they come, unless that is what the model is."
-    own, text = (
-        getattr(model, "name", ""),
-        next((f.body for f in model.prep.features if f.body), None),
-    )
+    own = getattr(model, "name", "")
+    text = next((f.body for f in model.prep.features if f.body), None)
     out = {
         n: Classical(n, part.data.task, text_backbone=text).fit(part.data).predict(part)
         for n in ("ridge", "gradient_boosting")
@@ -227,21 +228,17 @@ class Report:
     noise: dict[str, Figure] = dataclasses.field(
         default_factory=dict
     )  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
-    succession: dict | None = (
-        None  # beside an earlier model, on its test rows: rows, now, before, difference, worse
-    )
-    target: dict | None = (
-        None  # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
-    )
+    # beside an earlier model, on its test rows: rows, now, before, difference, worse
+    succession: dict | None = None
+    # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
+    target: dict | None = None
     beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(
         default_factory=dict
     )  # other parts, with what was said of them
-    marked: Marked | Heard | None = (
-        None  # the worst of texts, with the words that drove what was said, or of recordings, to be heard
-    )
-    threshold: tuple[str, float] | None = (
-        None  # of two classes, the positive one and the probability from which it is predicted
-    )
+    # the worst of texts, with the words that drove what was said, or of recordings, to be heard
+    marked: Marked | Heard | None = None
+    # of two classes, the positive one and the probability from which it is predicted
+    threshold: tuple[str, float] | None = None
     fair: dict[str, dict[str, Figure]] = dataclasses.field(
         default_factory=dict
     )  # the baselines on the rows that are no copies of training rows, where there are such
@@ -262,7 +259,8 @@ class Report:
 
     @property
     def without_copies(self) -> dict[str, Figure] | None:
-        "The figures of the rows that are no copies of training rows; None where there are no copies, or no other rows."
+        """The figures of the rows that are no copies of training rows; None where there are no
+        copies, or no other rows."""
         return next((f for name, f in self.figures.items() if name.endswith(" leaked")), None)
 
     def __repr__(self):
@@ -275,7 +273,8 @@ class Report:
 
 # %% ../../nbs/evaluation/06_report.ipynb #c9e378e7
 def _row_scores(kind: str, y, p, predicted=None) -> np.ndarray:
-    "Of each row, what the headline metric averages (negative squared error of numbers, of texts the wrong characters beside the mean number of characters), so that models can be paired."
+    """Of each row, what the headline metric averages (negative squared error of numbers, of texts
+    the wrong characters beside the mean number of characters), so that models can be paired."""
     if kind == "single_label":
         return ((p.argmax(1) if predicted is None else predicted) == y).astype(float)
     if kind == "multi_label":
@@ -326,22 +325,27 @@ def _notes(report: Report, data: Data) -> list[str]:
         0.1, 2 * (own.high - own.low)
     ):
         notes.append(
-            f"training rows score {train.value:.3f}: the model knows them by heart; more data or augmentation would help"
+            f"training rows score {train.value:.3f}: the model knows them by heart; more data or"
+            " augmentation would help"
         )
     if report.tested_models and report.tested_models > 1:
         notes.append(
-            f"{report.tested_models} models were evaluated on these test rows; the best of them looks better than it is"
+            f"{report.tested_models} models were evaluated on these test rows; the best of them"
+            " looks better than it is"
         )
     facts = "frozen body + linear, without facts"
     if facts in report.baselines:
         notes.append(
-            f"facts put behind the texts: a frozen body with a linear model has {report.baselines['frozen body + linear'][name]} with them and {report.baselines[facts][name]} without"
+            "facts put behind the texts: a frozen body with a linear model has"
+            f" {report.baselines['frozen body + linear'][name]} with them and"
+            f" {report.baselines[facts][name]} without"
         )
     return notes + list(data.notes)
 
 
 def _as_simple(model, gain: dict[str, Figure]) -> tuple[str, ...]:
-    "Baselines that are not simpler than the model: a frozen backbone beside a frozen one, trees beside a linear model."
+    """Baselines that are not simpler than the model: a frozen backbone beside a frozen one, trees
+    beside a linear model."""
     if model.task.modality == "tabular":
         order = list(METHODS)
         own = order.index(model.name) if getattr(model, "name", "") in order else len(order)
@@ -361,27 +365,27 @@ def _aim(report: Report, target: float) -> dict:
     def over(v):
         return v >= target if higher else v <= target
 
-    reached, sure, out = (
-        over(f.value),
-        over(f.low if higher else f.high),
-        not over(f.high if higher else f.low),
-    )
-    told = (
-        "of rows that the model has seen, and says nothing of it"
-        if report.part.name in ("train", "valid")
-        else "reached, by all of its interval"
-        if sure
-        else "reached, but its interval does not exclude less"
-        if reached
-        else "not reached, by none of its interval"
-        if out
-        else "not reached, but its interval does not exclude it"
-    )
+    reached = over(f.value)
+    sure = over(f.low if higher else f.high)
+    out = not over(f.high if higher else f.low)
+    if report.part.name in ("train", "valid"):
+        told = "of rows that the model has seen, and says nothing of it"
+    elif sure:
+        told = "reached, by all of its interval"
+    elif reached:
+        told = "reached, but its interval does not exclude less"
+    elif out:
+        told = "not reached, by none of its interval"
+    else:
+        told = "not reached, but its interval does not exclude it"
     return {
         "target": target,
         "reached": bool(reached),
         "sure": bool(sure),
-        "told": f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g}; {f} is {told}",
+        "told": (
+            f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g};"
+            f" {f} is {told}"
+        ),
     }
 
 # %% ../../nbs/evaluation/06_report.ipynb #f95c701a
@@ -395,13 +399,12 @@ def _succession(report: Report, earlier: str, q: np.ndarray) -> str:
         for said in (p, q)
     )
     gain = _gain(kind, part.labels[at], p[at], q[at])
-    verdict = (
-        "it is better, and may take its place"
-        if gain.low > 0
-        else "it is worse: keep the earlier one"
-        if gain.high < 0
-        else "no difference is shown"
-    )
+    if gain.low > 0:
+        verdict = "it is better, and may take its place"
+    elif gain.high < 0:
+        verdict = "it is worse: keep the earlier one"
+    else:
+        verdict = "no difference is shown"
     report.succession = {
         "rows": int(at.sum()),
         "old_rows": bool(old.any()),
@@ -410,7 +413,12 @@ def _succession(report: Report, earlier: str, q: np.ndarray) -> str:
         "difference": gain,
         "worse": gain.high < 0,
     }
-    return f"beside the earlier model, on {at.sum():,} {'of its test rows' if old.any() else 'rows, of which none were test rows of it'}: {report.headline} {now:.3f}, was {before:.3f} ({gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f}): {verdict}"
+    return (
+        f"beside the earlier model, on {at.sum():,}"
+        f" {'of its test rows' if old.any() else 'rows, of which none were test rows of it'}:"
+        f" {report.headline} {now:.3f}, was {before:.3f} ({gain.value:+.3f}, {gain.low:+.3f} to"
+        f" {gain.high:+.3f}): {verdict}"
+    )
 
 # %% ../../nbs/evaluation/06_report.ipynb #770dfcd8
 def _with_noise(
@@ -447,7 +455,8 @@ def evaluate(
     data, kind, classes = part.data, model.task.kind, model.task.classes
     if not len(part):
         raise UsageError(
-            f"the part {part.name!r} has no rows; give a part with rows, or split the data with test above 0"
+            f"the part {part.name!r} has no rows; give a part with rows, or split the data with"
+            " test above 0"
         )
     p, threshold = model.predict(part, stage="evaluate"), getattr(model, "threshold", None)
 
@@ -480,9 +489,11 @@ def evaluate(
         )
     others = (baselines(model, part) if with_baselines else {}) | (
         {
-            EARLIER: load_model(earlier)
-            .to(model.target.device if hasattr(model, "target") else "cpu")
-            .predict(part, stage=EARLIER)
+            EARLIER: (
+                load_model(earlier)
+                .to(model.target.device if hasattr(model, "target") else "cpu")
+                .predict(part, stage=EARLIER)
+            )
         }
         if earlier
         else {}
@@ -542,7 +553,8 @@ def evaluate(
 @patch_to(Report)
 @with_letters
 def confusion(self):
-    "Rows are the truth, columns what was said; for numbers, said against true. A figure; None for transcripts."
+    """Rows are the truth, columns what was said; for numbers, said against true. A figure; None for
+    transcripts."""
     import matplotlib.pyplot as plt
 
     y, p = self.part.labels, self.probabilities
@@ -603,7 +615,8 @@ def _confusion_matrix(counts: np.ndarray, classes: tuple[str, ...]):
 # %% ../../nbs/evaluation/06_report.ipynb #16d9c302
 @patch_to(Report)
 def calibration(self):
-    "How often the model is right when it is so sure, as a figure; None for numbers and several labels."
+    """How often the model is right when it is so sure, as a figure; None for numbers and several
+    labels."""
     import matplotlib.pyplot as plt
 
     if self.task.kind != "single_label":
@@ -618,7 +631,10 @@ def calibration(self):
         ylabel="share that is right",
         xlim=(0, 1),
         ylim=(0, 1.02),
-        title=f"calibration error {expected_calibration_error(self.part.labels, self.probabilities):.3f}",
+        title=(
+            "calibration error"
+            f" {expected_calibration_error(self.part.labels, self.probabilities):.3f}"
+        ),
     )
     plt.close(fig)
     return fig
@@ -639,13 +655,12 @@ def _told(report: Report, i: int) -> str:
     p, task = report.probabilities[i], report.task
     if task.kind == "transcription":
         return f"{report.part.data.label_text(report.part.ids[i])} → {p}"
-    said = (
-        f"{p:.4g}"
-        if task.kind == "regression"
-        else f"{task.classes[(c := report.predicted[i])]} {p[c]:.2f}"
-        if task.kind == "single_label"
-        else ", ".join(c for c, v in zip(task.classes, p) if v > 0.5) or "none"
-    )
+    if task.kind == "regression":
+        said = f"{p:.4g}"
+    elif task.kind == "single_label":
+        said = f"{task.classes[(c := report.predicted[i])]} {p[c]:.2f}"
+    else:
+        said = ", ".join(c for c, v in zip(task.classes, p) if v > 0.5) or "none"
     return f"{report.part.data.label_text(report.part.ids[i])} → {said}"
 
 
@@ -690,9 +705,11 @@ def _worst_sounds(self, n: int) -> Heard:
 @patch_to(Report)
 def worst(
     self,
-    n: int = 9,  # how many; of texts the 9 that were explained, of recordings the 9 that can be heard
+    # how many; of texts the 9 that were explained, of recordings the 9 that can be heard
+    n: int = 9,
 ):
-    "The worst rows: what they are, what was said and how surely. Pictures as a figure, rows of a table as a DataFrame, texts with the words that drove it, recordings with players."
+    """The worst rows: what they are, what was said and how surely. Pictures as a figure, rows of a
+    table as a DataFrame, texts with the words that drove it, recordings with players."""
     if self.marked is not None:
         return self.marked
     rows, data = self.worst_rows(n), self.part.data
@@ -733,13 +750,11 @@ def lengths(self):
 def _wrong(self) -> np.ndarray:
     "How wrong each row is; of transcriptions the texts."
     y, p, kind = self.part.labels, self.probabilities, self.task.kind
-    return (
-        p
-        if kind == "transcription"
-        else np.abs(p - y)
-        if kind == "regression"
-        else 1 - _row_scores(kind, y, p)
-    )
+    if kind == "transcription":
+        return p
+    if kind == "regression":
+        return np.abs(p - y)
+    return 1 - _row_scores(kind, y, p)
 
 
 @patch_to(Report)
@@ -749,7 +764,8 @@ def _amount(self) -> list[str]:
 
 @patch_to(Report)
 def speakers(self):
-    "Error of each voice, as a figure; None where one voice is tested, more than twenty, or it is not known who speaks."
+    """Error of each voice, as a figure; None where one voice is tested, more than twenty, or it is
+    not known who speaks."""
     who = self.part.data.speakers
     if who is None or not 1 < len(set(who[self.part.ids])) <= 20:
         return None
@@ -782,7 +798,8 @@ def spectrograms(self):
 
 @patch_to(Report)
 def examples(self):
-    "The texts of each class that the model is surest of, right and wrong, or ten transcripts, as a DataFrame; None for pictures and other tasks."
+    """The texts of each class that the model is surest of, right and wrong, or ten transcripts, as
+    a DataFrame; None for pictures and other tasks."""
     if self.task.kind == "transcription":
         import pandas as pd
 
@@ -826,7 +843,8 @@ def _repr_html_(self) -> str:
 
 @patch_to(Report)
 def classes_table(self):
-    "Precision, recall and F1 of each class that a row has or is given, with intervals, as a DataFrame; None for numbers and several labels."
+    """Precision, recall and F1 of each class that a row has or is given, with intervals, as a
+    DataFrame; None for numbers and several labels."""
     import pandas as pd
 
     if self.task.kind != "single_label":
@@ -966,7 +984,8 @@ def save(
 
 # %% ../../nbs/evaluation/06_report.ipynb #0c896130
 def save_figure(fig, name: str, folder: str | Path | None = None) -> Path | None:
-    "Keep a figure in the run's figures folder (or another run folder) as PNG, for the report; without a run, do nothing."
+    """Keep a figure in the run's figures folder (or another run folder) as PNG, for the report;
+    without a run, do nothing."""
     import io
 
     folder = Path(folder) if folder else run_dir()

@@ -19,12 +19,14 @@ from ..reading.printable import drawable, drawables
 from ..runfolder import Progress
 
 # %% ../../nbs/evaluation/04_tables.ipynb #bd7dce8f
+# DataFrame: column, importance (fall of the headline score), spread (over the shuffles); the
+# largest first
 def column_importance(
     model,  # a Model or Classical of tables
     part: Part,
     repeats: int = 5,  # shuffles of each column
     most: int = 2000,  # rows at most, drawn at random
-):  # DataFrame: column, importance (fall of the headline score), spread (over the shuffles); the largest first
+):
     "How much worse the model is without what a column says."
     import pandas as pd
 
@@ -91,20 +93,16 @@ def show_dependence(
     "The mean prediction over the values of each column, as a figure."
     import matplotlib.pyplot as plt
 
-    columns, classes = (
-        list(columns or dict.fromkeys(f.name for f in model.prep.features))[:4],
-        model.task.classes,
-    )
+    columns = list(columns or dict.fromkeys(f.name for f in model.prep.features))[:4]
+    classes = model.task.classes
     if classes and target is not None and target not in classes:
         raise UsageError(
             f"{target!r} was given as the class to draw; the classes are {', '.join(classes)}"
         )
-    at, frame = (
-        classes.index(target) if target else -1,
-        part.data.items.frame.iloc[
-            part.ids[permutation(len(part), part.data.seed, "dependence")[:most]]
-        ].reset_index(drop=True),
-    )
+    at = classes.index(target) if target else -1
+    frame = part.data.items.frame.iloc[
+        part.ids[permutation(len(part), part.data.seed, "dependence")[:most]]
+    ].reset_index(drop=True)
     fig, axes = plt.subplots(
         1,
         len(columns),
@@ -145,10 +143,12 @@ def show_dependence(
     return fig
 
 # %% ../../nbs/evaluation/04_tables.ipynb #a67bd42e
+# DataFrame of numbers: gaps at the mean; a column for each of the eight commonest levels of a
+# category
 def readable(
     prep,  # a TablePrep
     frame,  # DataFrame of its columns
-):  # DataFrame of numbers: gaps at the mean; a column for each of the eight commonest levels of a category
+):
     "A table as questions can be asked of it."
     import pandas as pd
 
@@ -207,19 +207,22 @@ def show_tree(
             re.sub(r"^(.*) is (.*) <= 0\.5", r"\1 is not \2", node.get_text()).replace("<=", "≤")
         )
     ax.set_title(
-        f"this tree {'explains' if number else 'agrees with the model on'} {share:.0%} of {'what the model says of ' if number else ''}the {part.name} rows",
+        f"this tree {'explains' if number else 'agrees with the model on'} {share:.0%} of"
+        f" {'what the model says of ' if number else ''}the {part.name} rows",
         fontsize=9,
     )
     plt.close(fig)
     return fig
 
 # %% ../../nbs/evaluation/04_tables.ipynb #282fca48
+# DataFrame: column, value, rows, error (Figure), apart (how far from all rows, in widths of the
+# interval); the worst first
 def slices(
     part: Part,
     p: np.ndarray,  # (n,C) probabilities, or (n,) numbers
     least: int = 15,  # rows of a slice
     threshold: tuple[str, float] | None = None,  # the model's, as `Task.decide` takes it
-):  # DataFrame: column, value, rows, error (Figure), apart (how far from all rows, in widths of the interval); the worst first
+):
     "Error of the rows that agree in one column: each category, each quarter of a number."
     import pandas as pd
 
@@ -285,7 +288,8 @@ def positive_class(
         shown = " or ".join(map(repr, classes))
         typed = ", or ".join(f"-p positive {shlex.quote(c)}" for c in classes)
         raise UsageError(
-            f"{costs}, and which class is missed was not said: {shown}; name the one that is to be found: {typed}"
+            f"{costs}, and which class is missed was not said: {shown}; name the one that is to be"
+            f" found: {typed}"
         )
     return name
 
@@ -311,15 +315,15 @@ def best_threshold(
 
 
 def threshold_of(
-    known: tuple[
-        np.ndarray, np.ndarray
-    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on
+    # (n,) labels and (n,C) probabilities of rows that were not trained on
+    known: tuple[np.ndarray, np.ndarray],
     task: Task,
     positive: str | None,  # the class that is to be found
     miss: float = 1.0,  # cost of a row of that class that is not found [0..]
     alarm: float = 1.0,  # cost of another row that is taken for one [0..]
 ) -> tuple[str, float] | None:
-    "The positive class and its threshold, as a model keeps them; None where both costs are the same."
+    """The positive class and its threshold, as a model keeps them; None where both costs are the
+    same."""
     if miss == alarm or len(task.classes) != 2 or positive is None:
         return None
     c = task.classes.index(positive)
@@ -328,16 +332,16 @@ def threshold_of(
 
 @with_letters
 def show_threshold(
-    known: tuple[
-        np.ndarray, np.ndarray
-    ],  # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
+    # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
+    known: tuple[np.ndarray, np.ndarray],
     part: Part,
     p: np.ndarray,  # (n,C) probabilities of the part, to count its cost
     positive: str | None = None,  # the class that is to be found; default: the last
     miss: float = 1.0,
     alarm: float = 1.0,
 ):
-    "Cost over threshold with the best one marked, and its cost on the part, as a figure with that as its title; None for numbers and more than two classes."
+    """Cost over threshold with the best one marked, and its cost on the part, as a figure with that
+    as its title; None for numbers and more than two classes."""
     import matplotlib.pyplot as plt
 
     classes = part.data.task.classes
@@ -363,7 +367,8 @@ def show_threshold(
         ylabel="cost a row, out of fold",
     )
     ax.set_title(
-        f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(0.5))} from 0.50",
+        f"cost a {part.name} row: {bootstrap_mean(at(t))} from {t:.2f},\n{bootstrap_mean(at(0.5))}"
+        " from 0.50",
         fontsize=9,
     )
     plt.close(fig)
@@ -382,12 +387,13 @@ def half_width(
 
 
 def interval_of(
-    known: tuple[
-        np.ndarray, np.ndarray
-    ],  # (n,) numbers and what was said of them, of rows that were not trained on; or labels and (n,C) probabilities
+    # (n,) numbers and what was said of them, of rows that were not trained on; or labels and (n,C)
+    # probabilities
+    known: tuple[np.ndarray, np.ndarray],
     level: float = 0.9,
 ) -> tuple[float, float] | None:
-    "Level and half width as `save` keeps them; None for classes, and where so few rows promise nothing."
+    """Level and half width as `save` keeps them; None for classes, and where so few rows promise
+    nothing."""
     if np.ndim(known[1]) != 1:
         return None
     wide = half_width(np.abs(known[0] - known[1]), level)
@@ -396,14 +402,14 @@ def interval_of(
 
 @with_letters
 def show_intervals(
-    known: tuple[
-        np.ndarray, np.ndarray
-    ],  # (n,) numbers and what was said of them, of rows that were not trained on
+    # (n,) numbers and what was said of them, of rows that were not trained on
+    known: tuple[np.ndarray, np.ndarray],
     part: Part,
     p: np.ndarray,  # (n,) what is said of the part
     level: float = 0.9,
 ):
-    "Residuals over what was said, with the interval and how many rows lie in it, as a figure; None for classes."
+    """Residuals over what was said, with the interval and how many rows lie in it, as a figure;
+    None for classes."""
     import matplotlib.pyplot as plt
 
     if p.ndim != 1:
@@ -416,7 +422,9 @@ def show_intervals(
         ax.axhline(side, color="tab:green", lw=1)
     ax.set(xlabel=f"predicted {drawable(part.data.task.target)}", ylabel="true − predicted")
     ax.set_title(
-        f"± {wide:.4g} is to hold {level:.0%}, and holds\n{bootstrap_mean((np.abs(error) <= wide).astype(float))} of {len(part)} {part.name} rows",
+        f"± {wide:.4g} is to hold {level:.0%}, and"
+        f" holds\n{bootstrap_mean((np.abs(error) <= wide).astype(float))} of {len(part)}"
+        f" {part.name} rows",
         fontsize=9,
     )
     plt.close(fig)

@@ -120,7 +120,10 @@ def _copies(report) -> Iterator[Doubt]:
     n, of, name = report.n_leaked, len(report.part), report.part.name
     if not n:
         return
-    known = f"{n:,} of {of:,} {name} rows are the same as rows that the model was trained on or chosen by, or nearly so"
+    known = (
+        f"{n:,} of {of:,} {name} rows are the same as rows that the model was trained on or chosen"
+        " by, or nearly so"
+    )
     if n == of:
         told = f"{known}; none are left without them"
         yield Doubt(
@@ -186,7 +189,10 @@ def _never(report) -> Iterator[Doubt]:
     if report.task.kind == "single_label" and report.task.modality != "tabular":
         remedy += ", or -p class_weights auto"
     elif len(report.task.classes) == 2:
-        remedy += f", or say what missing it costs: -p positive {report.task.classes[gone[0]]} -p miss_cost 5"
+        remedy += (
+            f", or say what missing it costs: -p positive {report.task.classes[gone[0]]} -p"
+            " miss_cost 5"
+        )
     yield Doubt("class never predicted", f"{what} never predicted: {names}{more}", remedy=remedy)
 
 # %% ../../nbs/evaluation/05_verdict.ipynb #2686b556
@@ -340,7 +346,8 @@ def _often(report) -> Iterator[Doubt]:
     if n >= _OFTEN:
         yield Doubt(
             "tested often",
-            f"{n} models were evaluated on these test rows; the best of them looks better than it is",
+            f"{n} models were evaluated on these test rows; the best of them looks better than"
+            " it is",
             remedy="judge the one you choose on new rows: -p test_data FILE",
         )
 
@@ -350,7 +357,12 @@ def _row_texts(data: Data, i: int) -> list[str]:
     if data.task.modality == "tabular":
         return [str(v) for v in data.items.frame.iloc[int(i)] if isinstance(v, str)]
     item = data.items[i]
-    texts = [item] if isinstance(item, str) else list(item) if isinstance(item, tuple) else []
+    if isinstance(item, str):
+        texts = [item]
+    elif isinstance(item, tuple):
+        texts = list(item)
+    else:
+        texts = []
     if data.task.modality in ("image", "speech"):
         texts = [Path(str(item)).name] if isinstance(item, (str, Path)) else []
     return [str(t) for t in texts] + (
@@ -387,7 +399,10 @@ def _sentence(report, doubts: list[Doubt]) -> tuple[str, Figure | None]:
         which = " that are no copies of training rows"
     said = f"{name} {figure} on {_plural(n, part + ' row')}{which}"
     if report.threshold:
-        said += f", {report.threshold[0]!r} from a probability of {report.threshold[1]:.2g} by your costs"
+        said += (
+            f", {report.threshold[0]!r} from a probability of {report.threshold[1]:.2g} by your"
+            " costs"
+        )
     if nothing := next((d for d in doubts if d.name == "nothing learned"), None):
         return f"{said}: {nothing.text}", figure
     if rival := best_rival(report):

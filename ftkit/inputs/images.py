@@ -35,9 +35,9 @@ class Prep:
     interpolation: str = "bicubic"  # "bilinear" or "bicubic"
     fit: str = "pad"  # how a picture becomes square: pad, crop or squash
     background: int = 255  # grey level of the padding and behind transparency [0..255]
-    light: dict | None = (
-        None  # what is black and white in pictures deeper than 8 bits, by kind of number; None: each as its own values say
-    )
+    # what is black and white in pictures deeper than 8 bits, by kind of number; None: each as its
+    # own values say
+    light: dict | None = None
 
     def __str__(self):
         return f"{self.size}×{self.size}, {self.fit}"
@@ -81,7 +81,8 @@ class Pictures:
         return self.prep(change(x) if change else x)
 
     def _taken(self, ids: np.ndarray, device: torch.device) -> torch.Tensor:
-        "Some pictures as bytes (B,3,H,W) on the device; a GPU holds them all where they fill no more than a third of what is free there."
+        """Some pictures as bytes (B,3,H,W) on the device; a GPU holds them all where they fill no
+        more than a third of what is free there."""
         if device.type == "cuda" and self.there is None and len(self.x):
             self.there = (
                 _moved(self.x, device)
@@ -117,14 +118,16 @@ class Pictures:
 
 # %% ../../nbs/inputs/00_images.ipynb #1300818e
 def let_go(x: np.ndarray) -> None:
-    "The pages read of a memory-mapped array leave the process: 20,000 pictures would be 3 GB; they are read again when they are needed."
+    """The pages read of a memory-mapped array leave the process: 20,000 pictures would be 3 GB;
+    they are read again when they are needed."""
     file = getattr(x, "_mmap", None)
     if hasattr(file, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
         file.madvise(mmap.MADV_DONTNEED)
 
 
 def _moved(x: np.ndarray, device: torch.device) -> torch.Tensor:
-    "The array on the device, copied in blocks of 64 rows: it may be memory-mapped and larger than memory."
+    """The array on the device, copied in blocks of 64 rows: it may be memory-mapped and larger than
+    memory."""
     there = torch.empty(x.shape, dtype=torch.uint8, device=device)
     for i in range(0, len(x), 64):
         there[i : i + 64] = torch.from_numpy(np.array(x[i : i + 64]))
@@ -135,7 +138,8 @@ def input_size(
     own: int,  # the body's own side in pixels
     sizes: np.ndarray | None,  # (N,2) width and height of the pictures
 ) -> int:
-    "The body's own size, at most eight times the pictures' median side, in steps of 32, at least 64."
+    """The body's own size, at most eight times the pictures' median side, in steps of 32, at least
+    64."""
     if sizes is None or not len(sizes):
         return own
     return min(own, max(64, 32 * round(8 * float(np.median(sizes.max(1))) / 32)))

@@ -35,14 +35,14 @@ _COMMON = {
         "tout bien cela rien jamais aussi comme même c'est n'est d'un d'une aucun"
     ),
     "Spanish": (
-        "el la los las de un una y es en que por para con se lo su sus al más pero como está este "
-        "esta muy mi te todo fue han hay ser tiene puede cuando desde del yo qué ya le nada algo así "
-        "donde sobre hacer tengo estoy eso esto nunca"
+        "el la los las de un una y es en que por para con se lo su sus al más pero como está este"
+        " esta muy mi te todo fue han hay ser tiene puede cuando desde del yo qué ya le nada algo"
+        " así donde sobre hacer tengo estoy eso esto nunca"
     ),
     "Portuguese": (
-        "os um uma é em que por para com não se na da das dos ao mais mas como está este esta muito "
-        "meu minha foi são ser tem pode quando seu sua nada nunca eu ele ela você pelo pela isso já "
-        "também"
+        "os um uma é em que por para com não se na da das dos ao mais mas como está este esta muito"
+        " meu minha foi são ser tem pode quando seu sua nada nunca eu ele ela você pelo pela isso"
+        " já também"
     ),
     "Italian": (
         "il lo la gli le un una è di che per con non si del della dei delle al alla nel nella sono "
@@ -54,8 +54,8 @@ _COMMON = {
         "wordt worden kan heeft deze dit geen mijn nog wel zeer hij ze wij mij dan tot zou"
     ),
     "Polish": (
-        "na się nie jest że jak po za od dla ale przez są być tego ta te który która może już tylko "
-        "mnie bardzo czy co było ze tym pod przed lub oraz"
+        "na się nie jest że jak po za od dla ale przez są być tego ta te który która może już tylko"
+        " mnie bardzo czy co było ze tym pod przed lub oraz"
     ),
     "Swedish": (
         "och att det som en är på för inte med av till den har jag ett från kan så vi sig ska vid "
@@ -66,8 +66,8 @@ _COMMON = {
         "meget dette mig meg din alle denne ingen når også kunne hvis være blev ble der"
     ),
     "Finnish": (
-        "ja ei se että oli hän ovat tai kun mutta niin myös joka ole mitä tämä tämän minä sinä kuin "
-        "jos ollut sitä vain voi nyt hyvin olen en mukaan ilman sen voitu voida kanssa jo vielä"
+        "ja ei se että oli hän ovat tai kun mutta niin myös joka ole mitä tämä tämän minä sinä kuin"
+        " jos ollut sitä vain voi nyt hyvin olen en mukaan ilman sen voitu voida kanssa jo vielä"
     ),
     "Turkish": (
         "ve bir bu için de da çok ne ile olarak gibi daha yok mi değil ama ben sen en kadar sonra "
@@ -86,16 +86,16 @@ _COMMON = {
         "lehet minden nincs ami aki szerint"
     ),
     "Romanian": (
-        "și este în nu de la cu pe un să că din pentru mai sunt care ce se au fost fi sau dar foarte "
-        "prin acest această nici după al ale lui şi"
+        "și este în nu de la cu pe un să că din pentru mai sunt care ce se au fost fi sau dar"
+        " foarte prin acest această nici după al ale lui şi"
     ),
     "Indonesian or Malay": (
         "yang dan di ini itu untuk dari dengan tidak ke dalam pada adalah akan saya ada bisa juga "
         "atau sudah oleh karena anda telah sangat tak seperti lebih kami dapat"
     ),
     "Croatian, Serbian or Slovene": (
-        "je na da se za ne od su koji nije kao ali sam iz bi ili što samo biti može ki pa ni po tudi "
-        "kot če lahko bil bila"
+        "je na da se za ne od su koji nije kao ali sam iz bi ili što samo biti može ki pa ni po"
+        " tudi kot če lahko bil bila"
     ),
     "Catalan": (
         "el la els les de que un una en per amb és del dels al als es són més però com aquest "

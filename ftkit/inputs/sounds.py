@@ -38,7 +38,8 @@ class SpeechPrep:
     def __post_init__(self):
         if not 1 <= self.max_seconds:
             raise UsageError(
-                f"max_seconds is {self.max_seconds:g}; it must be at least 1, longer recordings are read in pieces"
+                f"max_seconds is {self.max_seconds:g}; it must be at least 1, longer recordings are"
+                " read in pieces"
             )
 
     def __str__(self):
@@ -79,7 +80,9 @@ class Sounds(Pieces):
 
     def __init__(
         self,
-        flat: np.ndarray,  # (samples,) int16, may be memory-mapped, or float32 in [-1, 1]: all recordings, one behind the other
+        # (samples,) int16, may be memory-mapped, or float32 in [-1, 1]: all recordings, one behind
+        # the other
+        flat: np.ndarray,
         until: np.ndarray,  # (N,) where each ends
         prep: SpeechPrep,
     ):
@@ -137,11 +140,10 @@ class Sounds(Pieces):
 # %% ../../nbs/inputs/03_sounds.ipynb #1edb0d4f
 @patch_to(Sounds)
 def _part(self, pieces: np.ndarray, length: int, device) -> dict:
-    "Some pieces as the network takes them, of so many frames: waves (B,N), or what the lowest layers made of them, and how many frames each has."
-    length, kept = (
-        min(length, int(self.prep.frames(self.prep.longest))),
-        {"frames": to_device(self.sizes[pieces], device)},
-    )
+    """Some pieces as the network takes them, of so many frames: waves (B,N), or what the lowest
+    layers made of them, and how many frames each has."""
+    length = min(length, int(self.prep.frames(self.prep.longest)))
+    kept = {"frames": to_device(self.sizes[pieces], device)}
     if self.below is not None:
         return {"below": self._known(pieces, length, device)} | kept
     x = np.zeros((len(pieces), self.prep.samples(length)), np.float32)
@@ -167,10 +169,8 @@ def batch(
         return Sounds(np.concatenate(waves), np.cumsum([len(w) for w in waves]), self.prep).batch(
             np.arange(len(ids)), device
         )
-    pieces, owner = (
-        self._of(ids),
-        np.repeat(np.arange(len(ids)), self.first[ids + 1] - self.first[ids]),
-    )
+    pieces = self._of(ids)
+    owner = np.repeat(np.arange(len(ids)), self.first[ids + 1] - self.first[ids])
     longest = int(self.sizes[pieces].max())
     x = self._part(
         pieces, padded_length(longest) if torch.device(device).type == "cuda" else longest, device
@@ -216,7 +216,8 @@ def notes(self, name: str) -> list[str]:
     long = int((np.diff(self.first) > 1).sum())
     return (
         [
-            f"{long} of {len(self):,} recordings are longer than {self.prep.max_seconds:g} s; they are read in pieces, cut at pauses"
+            f"{long} of {len(self):,} recordings are longer than {self.prep.max_seconds:g} s; they"
+            " are read in pieces, cut at pauses"
         ]
         if long
         else []

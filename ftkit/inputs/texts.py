@@ -44,16 +44,14 @@ class TextPrep:
         "mps": 64,
     }  # inputs of the canonical batch, by kind of device
     max_length: int = 256  # tokens, the special ones included [8..]
-    windows: int = (
-        1  # pieces of max_length that a longer text is read in; their features are averaged [1..64]
-    )
+    # pieces of max_length that a longer text is read in; their features are averaged [1..64]
+    windows: int = 1
     clean: tuple[str, ...] = ()  # steps of ftkit.reading.cleaning, in this order
     stop_words: tuple[str, ...] = ()  # the user's own, for the step of that name
     prefix: str = ""  # put before every text
     pooling: str = "mean"  # one of POOLINGS
-    knowledge: tuple[
-        tuple[str, str], ...
-    ] = ()  # (term, fact): facts of the terms a text holds are put behind it
+    # (term, fact): facts of the terms a text holds are put behind it
+    knowledge: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
         for name in ("clean", "stop_words"):
@@ -66,7 +64,8 @@ class TextPrep:
             )
         if not (8 <= self.max_length and 1 <= self.windows <= 64):
             raise UsageError(
-                f"max_length is {self.max_length} and windows is {self.windows}; they must be at least 8, and from 1 to 64"
+                f"max_length is {self.max_length} and windows is {self.windows}; they must be at"
+                " least 8, and from 1 to 64"
             )
 
     def __str__(self):
@@ -88,7 +87,8 @@ def read_knowledge(
     rows = list(csv.reader(io.StringIO(decode(Path(path).read_bytes(), str(path))[0])))
     if not rows or [c.strip().lower() for c in rows[0][:2]] != ["term", "fact"]:
         raise DataError(
-            f"{path} begins with {', '.join(rows[0][:3]) if rows else 'nothing'}; its first line must be term,fact"
+            f"{path} begins with {', '.join(rows[0][:3]) if rows else 'nothing'}; its first line"
+            " must be term,fact"
         )
     pairs = [
         (r[0].strip(), r[1].strip())
@@ -175,11 +175,13 @@ def tokenise(
     prep: TextPrep,
     tokenizer,  # a fast tokenizer of transformers
 ) -> tuple[list[list[int]], np.ndarray, np.ndarray, list[list[int]]]:
-    "Token numbers of each input, the row each belongs to, the rows that were cut, and for pairs the segment of each token."
+    """Token numbers of each input, the row each belongs to, the rows that were cut, and for pairs
+    the segment of each token."""
     finder, pairs = _finder(prep.knowledge), bool(texts) and not isinstance(texts[0], str)
     if pairs and prep.windows > 1:
         raise UsageError(
-            "windows is above 1 and the data are pairs of texts; choose windows=1, or join the two columns"
+            "windows is above 1 and the data are pairs of texts; choose windows=1, or join the two"
+            " columns"
         )
     first = [prep.prefix + add_facts(t[0] if pairs else t, prep.knowledge, finder) for t in texts]
     more = {"text_pair": [t[1] for t in texts]} if pairs else {}
@@ -204,7 +206,8 @@ def tokenise(
 
 # %% ../../nbs/inputs/02_texts.ipynb #a67030f2
 def _tokens(items: list, hashes: list[str], prep: TextPrep, tokenizer) -> dict[str, np.ndarray]:
-    "Flat token numbers, ends of the inputs, rows of the inputs, segments; from the cache if they are there."
+    """Flat token numbers, ends of the inputs, rows of the inputs, segments; from the cache if they
+    are there."""
     fields = {k: v for k, v in dataclasses.asdict(prep).items() if k != "pooling"}
     key = fingerprint(
         {
@@ -217,7 +220,11 @@ def _tokens(items: list, hashes: list[str], prep: TextPrep, tokenizer) -> dict[s
     final = cache_folder("tokens") / key
     with in_turn(whole(final)):
         if not (final / "tokens.npz").exists():
-            ids, owners, kinds, cut, bar = [], [], [], [], Progress("tokens", len(items))
+            ids = []
+            owners = []
+            kinds = []
+            cut = []
+            bar = Progress("tokens", len(items))
             for i in range(0, len(items), 1000):
                 block = prepared(items[i : i + 1000], prep)
                 part, owner, late, kind = tokenise(block, prep, tokenizer)
@@ -258,7 +265,8 @@ def like_lengths(
     batch: int,  # rows a batch
     *keys,  # of the order of batches, as for `counter`
 ) -> np.ndarray:  # (n,)
-    "The same rows, so that batches hold like lengths and come in random order, the longest one first."
+    """The same rows, so that batches hold like lengths and come in random order, the longest one
+    first."""
     pools = [ids[i : i + 64 * batch] for i in range(0, len(ids), 64 * batch)]
     batches = np.concatenate(
         [pool[np.argsort(lengths[pool], kind="stable")] for pool in pools]
@@ -293,7 +301,8 @@ def padding_share(
 
 # %% ../../nbs/inputs/02_texts.ipynb #2f9434f6
 def few_shapes() -> None:
-    "Have the processor's products remembered for few shapes only; without effect once this process has made one."
+    """Have the processor's products remembered for few shapes only; without effect once this
+    process has made one."""
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, "32")
 
@@ -301,7 +310,9 @@ def few_shapes() -> None:
 class Pieces:
     "Rows of different lengths, each read in one input or more."
 
-    below = None  # (T,F) float32, what the body's lowest layers made of each token or frame of all inputs; and how many layers
+    # (T,F) float32, what the body's lowest layers made of each token or frame of all inputs; and
+    # how many layers
+    below = None
 
     def _of(self, ids) -> np.ndarray:
         "Numbers of the inputs of some rows."
@@ -315,7 +326,8 @@ class Pieces:
         return int((self.first[np.asarray(ids) + 1] - self.first[ids]).sum())
 
     def canonical(self, ids: np.ndarray, chunk: int, device):
-        "Pieces of the rows' inputs, each of one length and always of `chunk` inputs: (positions, network input)."
+        """Pieces of the rows' inputs, each of one length and always of `chunk` inputs: (positions,
+        network input)."""
         units = self._of(ids)
         steps = np.array([padded_length(n) for n in self.sizes[units]])
         for length in np.unique(steps)[::-1]:
@@ -355,7 +367,9 @@ class Texts(Pieces):
     ):
         if prep.max_length > tokenizer.model_max_length:
             raise UsageError(
-                f"max_length is {prep.max_length} and this body reads at most {tokenizer.model_max_length} tokens; choose less, and windows above 1 for longer texts"
+                f"max_length is {prep.max_length} and this body reads at most"
+                f" {tokenizer.model_max_length} tokens; choose less, and windows above 1 for longer"
+                " texts"
             )
         self.items, self.prep, self.tokenizer = items, prep, tokenizer
         few_shapes()
@@ -375,7 +389,8 @@ class Texts(Pieces):
         return len(self.items)
 
     def _part(self, units: np.ndarray, length: int, device) -> dict[str, torch.Tensor]:
-        "Some inputs as the network takes them, with what its lowest layers made of them if that is known."
+        """Some inputs as the network takes them, with what its lowest layers made of them if that
+        is known."""
         parts = [slice(self.ends[u] - self.sizes[u], self.ends[u]) for u in units]
         x = self._padded(
             [self.ids[s] for s in parts],
@@ -387,10 +402,8 @@ class Texts(Pieces):
 
     def _padded(self, lists: list, kinds: list, length: int, device) -> dict[str, torch.Tensor]:
         "Token numbers, mask and segments as (B,T) int64."
-        tokens, mask = (
-            np.full((len(lists), length), self.tokenizer.pad_token_id or 0),
-            np.zeros((len(lists), length), np.int64),
-        )
+        tokens = np.full((len(lists), length), self.tokenizer.pad_token_id or 0)
+        mask = np.zeros((len(lists), length), np.int64)
         for row, on, t in zip(tokens, mask, lists):
             row[: len(t)] = t
             on[: len(t)] = 1
@@ -424,10 +437,8 @@ def batch(
         )
         x = self._padded(lists, kinds, length(max(map(len, lists))), device)
     else:
-        units, owner = (
-            self._of(ids),
-            np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids]),
-        )
+        units = self._of(ids)
+        owner = np.repeat(np.arange(len(ids)), self.first[np.asarray(ids) + 1] - self.first[ids])
         x = self._part(units, length(self.sizes[units].max()), device)
     if len(owner) > len(ids):
         x["rows"] = to_device(owner, device)
@@ -435,7 +446,8 @@ def batch(
 
 # %% ../../nbs/inputs/02_texts.ipynb #a46d122e
 def known_share(rows: Texts) -> float:
-    "Share of the tokens that the body knows, special ones left out; 1 for tokenizers that spell everything."
+    """Share of the tokens that the body knows, special ones left out; 1 for tokenizers that spell
+    everything."""
     special = set(rows.tokenizer.all_special_ids) - {rows.tokenizer.unk_token_id}
     words = rows.ids[~np.isin(rows.ids, list(special))]
     return (

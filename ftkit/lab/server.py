@@ -67,7 +67,8 @@ def chosen_template(root: Path, text: str) -> Path:
     path = inside(root, text)
     if path.suffix != ".ipynb" or not path.is_file():
         raise UsageError(
-            f"{text}: no such notebook below the server's folder; give its path, or one of {', '.join(list_templates())}"
+            f"{text}: no such notebook below the server's folder; give its path, or one of"
+            f" {', '.join(list_templates())}"
         )
     return path
 
@@ -106,7 +107,8 @@ keep: str = "best"  # what stays when it is done {report, best, all}""")
 
 
 def schema_of(root: Path, template: str, rows: list[dict] = ()) -> dict:
-    "What a form is made of: schemas of parameters and of options, where paths count from, and what earlier runs took."
+    """What a form is made of: schemas of parameters and of options, where paths count from, and
+    what earlier runs took."""
     path = chosen_template(root, template)
     return {
         "template": template,
@@ -119,7 +121,8 @@ def schema_of(root: Path, template: str, rows: list[dict] = ()) -> dict:
 
 
 def working_folder(root: Path, template: str) -> Path:
-    "Where relative paths count from: the folder of the notebook, or the root for a shipped template."
+    """Where relative paths count from: the folder of the notebook, or the root for a shipped
+    template."""
     return root if template in list_templates() else inside(root, template).parent
 
 
@@ -130,10 +133,8 @@ def _estimate(name: str, rows: list[dict]) -> str:
     ][:5]
     if not done:
         return ""
-    seconds, memory = (
-        sorted(r["seconds"] for r in done),
-        noted(runs_folder() / done[0]["id"]).get("peak_memory"),
-    )
+    seconds = sorted(r["seconds"] for r in done)
+    memory = noted(runs_folder() / done[0]["id"]).get("peak_memory")
     took = (
         f"{seconds[0]:.0f} s"
         if f"{seconds[0]:.0f}" == f"{seconds[-1]:.0f}"
@@ -210,7 +211,8 @@ def notebook_with(
     )
     if cell is None:
         raise UsageError(
-            f"{template} has no cell tagged `parameters`, whose values could be replaced; tag one, or run it as it is"
+            f"{template} has no cell tagged `parameters`, whose values could be replaced; tag one,"
+            " or run it as it is"
         )
     cell["source"] = to_source(read_params(notebook), values)
     return notebook
@@ -223,7 +225,8 @@ def events_told(
     name: str,  # a run's id
     offset: int,  # byte to go on at
 ) -> dict:  # events, offset, status, whether there is more at once
-    "Events of a run from some byte on; of more than fit, those that a curve needs least are left out."
+    """Events of a run from some byte on; of more than fit, those that a curve needs least are left
+    out."""
     folder = run_called(name)
     found, offset = read_events(folder, offset)
     if len(found) > MOST_EVENTS:
@@ -273,7 +276,8 @@ class _Handler(APIHandler):
         if len(self.request.body) > MOST_BODY:
             raise web.HTTPError(
                 413,
-                f"the body has {len(self.request.body) / 1e6:.0f} MB, allowed are {MOST_BODY / 1e6:.0f}",
+                f"the body has {len(self.request.body) / 1e6:.0f} MB, allowed are"
+                f" {MOST_BODY / 1e6:.0f}",
             )
         try:
             found = parse_json(self.request.body) if self.request.body.strip() else {}
@@ -418,10 +422,8 @@ class _Events(_Handler):
     async def get(self, name: str):
         "Long poll: answers when there is something new, at the latest after `wait` seconds."
         try:
-            offset, wait = (
-                whole(self.get_argument("offset", "0")),
-                min(25.0, float(self.get_argument("wait", "0"))),
-            )
+            offset = whole(self.get_argument("offset", "0"))
+            wait = min(25.0, float(self.get_argument("wait", "0")))
         except ValueError:
             raise web.HTTPError(
                 400, "offset must be a whole number from 0, wait a number"
@@ -468,7 +470,8 @@ class _Report(_Handler):
             raise web.HTTPError(404, f"{name} has no report of its own yet") from None
         self.set_header(
             "Content-Security-Policy",
-            "sandbox allow-popups; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'",
+            "sandbox allow-popups; default-src 'none'; img-src data:; media-src data:; style-src"
+            " 'unsafe-inline'",
         )
         self.finish(page, set_content_type="text/html; charset=utf-8")
 
@@ -515,14 +518,16 @@ class _Settings(_Handler):
         await self.answer(self.take, self.given())
 
     def take(self, given: dict) -> dict:
-        "Runs at a time, and the runs folder below the root; what is empty is as settings.ini has it."
+        """Runs at a time, and the runs folder below the root; what is empty is as settings.ini has
+        it."""
         values, wrong = checked(_SETTINGS, given)
         if wrong:
             raise UsageError("\n".join(wrong.values()))
         runs = Path(values.get("runs") or ".")
         if runs.is_absolute() or inside(self.root, values.get("runs") or "").is_file():
             raise UsageError(
-                f"the runs folder was given as {runs}; allowed is a folder below the server's, such as work/runs"
+                f"the runs folder was given as {runs}; allowed is a folder below the server's, such"
+                " as work/runs"
             )
         os.environ["FTKIT_RUNS"] = (
             str(inside(self.root, values["runs"])) if values.get("runs") else self.runs
@@ -537,7 +542,8 @@ _SETTINGS = parse_params(
 
 # %% ../../nbs/lab/01_server.ipynb #b1ed59e5
 _POOL = parse_params(
-    "jobs: int = 1  # runs at a time [1..]\nthreads: int = None  # CPU threads a run [1..]\nretries: int = 1  # more tries of what fails [0..]"
+    "jobs: int = 1  # runs at a time [1..]\nthreads: int = None  # CPU threads a run"
+    " [1..]\nretries: int = 1  # more tries of what fails [0..]"
 )
 
 
@@ -547,7 +553,8 @@ def _values_of(param: Param, given) -> list:
         return grid_values(param, given)
     if not isinstance(given, list):
         raise ParamError(
-            f"{param.name} was given a {type(given).__name__} as its values; allowed is a list, or a text with commas; write it so"
+            f"{param.name} was given a {type(given).__name__} as its values; allowed is a list, or"
+            " a text with commas; write it so"
         )
     return [typed_value(param, x) for x in given]
 
@@ -582,7 +589,10 @@ class _Batches(_Handler):
         }
         batch, rows, told = plan_batch(**plan, working_folder=folder)
         if given.get("start"):
-            code = "import json, sys; from ftkit.batch.driver import run_batch; sys.exit(run_batch(**json.loads(sys.stdin.read()), show=False).outcome.code)"
+            code = (
+                "import json, sys; from ftkit.batch.driver import run_batch;"
+                " sys.exit(run_batch(**json.loads(sys.stdin.read()), show=False).outcome.code)"
+            )
             driver = subprocess.Popen(
                 [sys.executable, "-P", "-c", code],
                 stdin=subprocess.PIPE,

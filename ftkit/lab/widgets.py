@@ -77,7 +77,8 @@ def this_notebook() -> Path:
     )
     if not found:
         raise UsageError(
-            "it cannot be told which notebook this is; give its path, or a template's name: param_form('image')"
+            "it cannot be told which notebook this is; give its path, or a template's name:"
+            " param_form('image')"
         )
     return found.resolve()
 
@@ -113,8 +114,13 @@ _NO_CURVE = {"time", "step", "of", "seconds", "epoch", "rate", "number"}
 def curve_points(
     events: list[dict],
 ) -> dict[str, list[tuple[float, float]]]:  # name: (step, value) in order
-    "Losses and metrics of a run: the steps of all stages one after the other, an epoch's figures at its last step."
-    found, before, stage, steps, latest = {}, 0, None, 0, 0
+    """Losses and metrics of a run: the steps of all stages one after the other, an epoch's figures
+    at its last step."""
+    found = {}
+    before = 0
+    stage = None
+    steps = 0
+    latest = 0
     for e in events:
         if e["stage"] in ("made", "facts", "cell"):
             continue
@@ -126,7 +132,10 @@ def curve_points(
         if not values:
             continue
         if e["stage"] != stage:
-            before, stage, steps, latest = before + steps, e["stage"], 0, 0
+            before = before + steps
+            stage = e["stage"]
+            steps = 0
+            latest = 0
         if e.get("of"):
             steps, latest = max(steps, e["of"]), e.get("step") or 0
         for k, v in values.items():
@@ -147,23 +156,33 @@ def _plot(title: str, curves: dict) -> str:
     xs, ys = ([p[i] for c in curves.values() for p in c] for i in (0, 1))
     if not xs:
         return ""
-    x0, x1, y0, y1 = min(xs), max(xs), min(ys), max(ys)
+    x0 = min(xs)
+    x1 = max(xs)
+    y0 = min(ys)
+    y1 = max(ys)
 
     def at(p):
         return f"{40 + (p[0] - x0) / (x1 - x0 or 1) * (_WIDE - 48):.0f},{_HIGH - 18 - (p[1] - y0) / (y1 - y0 or 1) * (_HIGH - 28):.0f}"
 
     shades = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b"]
     drawn = "".join(
-        f"<polyline fill='none' stroke='{shades[i % 6]}' stroke-width='1.6' points='{' '.join(map(at, c if len(c) > 1 else c * 2))}'/>"
+        f"<polyline fill='none' stroke='{shades[i % 6]}' stroke-width='1.6'"
+        f" points='{' '.join(map(at, c if len(c) > 1 else c * 2))}'/>"
         for i, c in enumerate(curves.values())
     )
     named = "".join(
-        f"<text x='{44 + 160 * (i % 2)}' y='{10 + 11 * (i // 2)}' fill='{shades[i % 6]}'>{html.escape(k.replace('_', ' '))} {c[-1][1]:.4g}</text>"
+        f"<text x='{44 + 160 * (i % 2)}' y='{10 + 11 * (i // 2)}'"
+        f" fill='{shades[i % 6]}'>{html.escape(k.replace('_', ' '))} {c[-1][1]:.4g}</text>"
         for i, (k, c) in enumerate(curves.items())
     )
     return (
-        f"<svg viewBox='0 0 {_WIDE} {_HIGH}' width='{_WIDE}' height='{_HIGH}' role='img' aria-label='{html.escape(title, quote=True)}' font-size='10' style='color: inherit'><path d='M40 14V{_HIGH - 18}H{_WIDE - 4}' fill='none' stroke='currentColor' opacity='.4'/>"
-        f"<g fill='currentColor'><text x='36' y='20' text-anchor='end'>{y1:.3g}</text><text x='36' y='{_HIGH - 18}' text-anchor='end'>{y0:.3g}</text><text x='{_WIDE - 6}' y='{_HIGH - 4}' text-anchor='end'>{x1:g}</text></g>{drawn}{named}</svg>"
+        f"<svg viewBox='0 0 {_WIDE} {_HIGH}' width='{_WIDE}' height='{_HIGH}' role='img'"
+        f" aria-label='{html.escape(title, quote=True)}' font-size='10' style='color:"
+        f" inherit'><path d='M40 14V{_HIGH - 18}H{_WIDE - 4}' fill='none' stroke='currentColor'"
+        " opacity='.4'/><g fill='currentColor'><text x='36' y='20'"
+        f" text-anchor='end'>{y1:.3g}</text><text x='36' y='{_HIGH - 18}'"
+        f" text-anchor='end'>{y0:.3g}</text><text x='{_WIDE - 6}' y='{_HIGH - 4}'"
+        f" text-anchor='end'>{x1:g}</text></g>{drawn}{named}</svg>"
     )
 
 # %% ../../nbs/lab/00_widgets.ipynb #16750d6f
@@ -177,11 +196,9 @@ class _Seen:
         "The run as a person looks at it."
         found, self.offset = read_events(self.folder, self.offset)
         self.events += [e for e in found if e["stage"] != "made"]
-        run, e, curves = (
-            read_run(self.folder),
-            newest_event(self.folder) or {},
-            curve_points(self.events),
-        )
+        run = read_run(self.folder)
+        e = newest_event(self.folder) or {}
+        curves = curve_points(self.events)
         ended, facts = run["status"] not in ("queued", "running"), noted(self.folder)
         seconds = (
             ((ended and run.get("ended")) or time.time()) - (run.get("started") or time.time())
@@ -193,7 +210,8 @@ class _Seen:
             f"{e.get('stage')} {step:g} of {of:g}"
             + (f", epoch {e['epoch']:g}" if e.get("epoch") else "")
             + (
-                f", {step / took:.3g} a second, {(of - step) * took / step:.0f} s of this stage left"
+                f", {step / took:.3g} a second, {(of - step) * took / step:.0f} s of this stage"
+                " left"
                 if took and step
                 else ""
             )
@@ -208,7 +226,8 @@ class _Seen:
             html.escape(str(facts.get("peak_memory") or _memory(run))),
         ]
         bar = (
-            f"<div><progress value='{step:g}' max='{of:g}' aria-label='{html.escape(going, quote=True)}'></progress> {html.escape(going)}</div>"
+            f"<div><progress value='{step:g}' max='{of:g}'"
+            f" aria-label='{html.escape(going, quote=True)}'></progress> {html.escape(going)}</div>"
             if going
             else ""
         )
@@ -247,7 +266,8 @@ def _memory(run: dict) -> str:
 
 
 def _watch(folder: Path, update, every: float, over=lambda: None) -> threading.Thread:
-    "Call `update` with the run's picture until it has ended, then `over`; of the same pictures one is enough."
+    """Call `update` with the run's picture until it has ended, then `over`; of the same pictures
+    one is enough."""
 
     def look():
         seen, before = _Seen(folder), None
@@ -269,7 +289,8 @@ def live(
     run: str | os.PathLike = "last",  # a run's id, a unique part of it, its folder, or "last"
     every: float = 1.0,  # seconds between two looks
 ) -> None:
-    "Show a run as it goes, from wherever it was started; in a kernel that executes a run, wait for its end and leave the last picture."
+    """Show a run as it goes, from wherever it was started; in a kernel that executes a run, wait
+    for its end and leave the last picture."""
     folder = Path(run) if (Path(run) / "run.json").is_file() else find_run(str(run))
     handle = display(HTML(_Seen(folder).html()), display_id=True)
     update = (lambda text: handle.update(HTML(text))) if handle else (lambda text: None)
@@ -307,11 +328,9 @@ class Slider(anywidget.AnyWidget):
     description, tooltip = (traitlets.Unicode().tag(sync=True) for _ in range(2))
 
 
-_LAYOUT, _LABEL, _INDENT = (
-    w.Layout(width="min(560px, 95%)"),
-    {"description_width": "170px"},
-    "<div style='margin-left: 178px'>{}</div>",
-)
+_LAYOUT = w.Layout(width="min(560px, 95%)")
+_LABEL = {"description_width": "170px"}
+_INDENT = "<div style='margin-left: 178px'>{}</div>"
 
 
 def _control(param: Param, value):
@@ -351,13 +370,12 @@ def _control(param: Param, value):
                 description=param.name,
                 tooltip=param.allowed(),
             )
-    text = (
-        ""
-        if value is None
-        else value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False)
-    )
+    if value is None:
+        text = ""
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value, ensure_ascii=False)
     if (
         param.type == "str"
         and param.choices is None
@@ -392,11 +410,9 @@ class ParamForm(w.VBox):
         self.path = template_path(str(template)) if template else this_notebook()
         self.params = read_params(self.path)
         given = {p.name: p.check((given or {}).get(p.name, p.default)) for p in self.params}
-        self.fields, self.errors, groups = (
-            {p.name: _control(p, given[p.name]) for p in self.params},
-            {p.name: w.HTML() for p in self.params},
-            {},
-        )
+        self.fields = {p.name: _control(p, given[p.name]) for p in self.params}
+        self.errors = {p.name: w.HTML() for p in self.params}
+        groups = {}
         for p in self.params:
             self.fields[p.name].observe(lambda change, p=p: self._look(p), "value")
             help = w.HTML(
@@ -407,17 +423,15 @@ class ParamForm(w.VBox):
             groups.setdefault(p.group or "parameters", []).append(
                 w.VBox([self.fields[p.name], self.errors[p.name], help])
             )
-        self.set, self.begin = (
-            w.Button(
-                description="Apply",
-                tooltip="Set the variables of this notebook",
-                button_style="primary",
-            ),
-            w.Button(
-                description="Run in background",
-                tooltip="Start a run of its own with these values",
-                layout=w.Layout(width="auto"),
-            ),
+        self.set = w.Button(
+            description="Apply",
+            tooltip="Set the variables of this notebook",
+            button_style="primary",
+        )
+        self.begin = w.Button(
+            description="Run in background",
+            tooltip="Start a run of its own with these values",
+            layout=w.Layout(width="auto"),
         )
         self.set.on_click(lambda _: self._do(self.apply))
         self.begin.on_click(lambda _: self._do(self.run))
@@ -491,9 +505,8 @@ def run(self) -> str:
 
 
 def param_form(
-    template: str
-    | os.PathLike
-    | None = None,  # a shipped template's name, or a notebook's path; default: this notebook
+    # a shipped template's name, or a notebook's path; default: this notebook
+    template: str | os.PathLike | None = None,
     values: dict | None = None,  # to begin with
 ):
     "A form of the parameters; where nobody can click, a table of them."
@@ -582,15 +595,15 @@ def _wav(samples) -> bytes:
 # %% ../../nbs/lab/00_widgets.ipynb #51a48bce
 def review(
     run: str = "last",  # a run's id, a unique part of it, or "last"
-    path: str
-    | os.PathLike
-    | None = None,  # of the decisions; default: decisions.csv in the run's folder
+    # of the decisions; default: decisions.csv in the run's folder
+    path: str | os.PathLike | None = None,
 ):
     "The worst cases of a run, to keep, drop or relabel; where nobody can click, a table of them."
     folder = find_run(run)
     if not (folder / "cases.json").is_file():
         raise UsageError(
-            f"{folder.name} has no cases to look through; they are kept by report.save(), in a run that came that far"
+            f"{folder.name} has no cases to look through; they are kept by report.save(), in a run"
+            " that came that far"
         )
     cases, path = read_json(folder / "cases.json"), Path(path or folder / "decisions.csv")
     if is_watched():

@@ -18,7 +18,8 @@ from ..core import figure_text
 # %% ../../nbs/metrics/00_scores.ipynb #2a4e6c62
 @dataclass(frozen=True)
 class Figure:
-    "A value with its 95 % interval: exact for a share of rows, else the bootstrap's; nan where it is undefined."
+    """A value with its 95 % interval: exact for a share of rows, else the bootstrap's; nan where it
+    is undefined."""
 
     value: float  # the metric on all rows
     low: float  # lower end
@@ -83,7 +84,8 @@ def _resamples(
     n_boot: int,  # resamples; 0 gives the sample alone
     seed: int,  # of the PCG64 stream
 ):
-    "Chunks (b, K) of how often each kind of row stands in the sample (the very first row) and in the resamples."
+    """Chunks (b, K) of how often each kind of row stands in the sample (the very first row) and in
+    the resamples."""
     if n_boot < 0:
         raise ValueError(
             f"n_boot is {n_boot}; it must be 0 (no interval) or more: give 1000 for a 95 % interval"
@@ -109,7 +111,8 @@ def _figure(
     n: int,  # rows
     bounded: bool = False,  # the statistic is a mean of shares, 0 to 1
 ) -> Figure:
-    "The percentile interval; at the edge of a bounded one, where no resample differs, that of a share of `n` rows."
+    """The percentile interval; at the edge of a bounded one, where no resample differs, that of a
+    share of `n` rows."""
     value, draws = float(stat[0]), stat[1:][np.isfinite(stat[1:])]
     if math.isnan(value) or len(draws) == 0:
         return Figure(math.nan if math.isnan(value) else value, math.nan, math.nan, n)
@@ -124,16 +127,19 @@ def _numbers(name, values):
     a = np.asarray(values)
     if a.ndim == 0 or a.size == 0:
         raise ValueError(
-            f"{name} is empty (shape {a.shape}); a metric needs at least one row: check the split or filter"
+            f"{name} is empty (shape {a.shape}); a metric needs at least one row: check the split"
+            " or filter"
         )
     if a.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} has dtype {a.dtype}; it must hold integers or floats: turn class names into numbers first"
+            f"{name} has dtype {a.dtype}; it must hold integers or floats: turn class names into"
+            " numbers first"
         )
     bad = ~np.isfinite(a)
     if bad.any():
         raise ValueError(
-            f"{name} holds NaN or infinity, first in row {np.argwhere(bad)[0][0]}; all must be finite: drop or repair such rows"
+            f"{name} holds NaN or infinity, first in row {np.argwhere(bad)[0][0]}; all must be"
+            " finite: drop or repair such rows"
         )
     return a
 
@@ -143,7 +149,8 @@ def _columns(**named):
     cols = {k: _numbers(k, v) for k, v in named.items()}
     if len({c.shape for c in cols.values()}) > 1 or any(c.ndim != 1 for c in cols.values()):
         raise ValueError(
-            f"{' and '.join(f'{k} has shape {c.shape}' for k, c in cols.items())}; give one number a row, shape (N,), rows in the same order"
+            f"{' and '.join(f'{k} has shape {c.shape}' for k, c in cols.items())}; give one number"
+            " a row, shape (N,), rows in the same order"
         )
     return [c.astype(np.float64) for c in cols.values()]
 
@@ -153,7 +160,8 @@ def bootstrap_mean(
     n_boot: int = 1000,  # resamples; 0 gives no interval
     seed: int = 0,  # same seed, same figure
 ) -> Figure:
-    "The mean of a per-row score with its bootstrap interval; of scores 0 and 1 the exact interval of a share."
+    """The mean of a per-row score with its bootstrap interval; of scores 0 and 1 the exact interval
+    of a share."""
     (scores,) = _columns(scores=scores)
     if np.isin(scores, (0, 1)).all():
         return row_share(scores, n_boot > 0)
@@ -202,10 +210,11 @@ def paired_difference(
     b: np.ndarray,  # (N,) scores of the second model on the same rows
     n_boot: int = 10_000,  # resamples; 0 gives no interval
     seed: int = 0,  # same seed, same figure
-    lengths: np.ndarray
-    | None = None,  # (N,) of each row, where scores are sums over it that are judged by the sum of lengths
+    # (N,) of each row, where scores are sums over it that are judged by the sum of lengths
+    lengths: np.ndarray | None = None,
 ) -> Figure:
-    "Mean of a - b, or their sum over that of lengths, with a 95 % interval: a closed form for scores 0 and 1, else the bootstrap over rows."
+    """Mean of a - b, or their sum over that of lengths, with a 95 % interval: a closed form for
+    scores 0 and 1, else the bootstrap over rows."""
     a, b = _columns(a=a, b=b)
     if lengths is not None:
         return bootstrap_rate(a - b, _columns(a=a, lengths=lengths)[1], n_boot, seed)
@@ -218,7 +227,8 @@ def _share_difference(
     a: np.ndarray,  # (N,) 0 or 1
     b: np.ndarray,  # (N,) 0 or 1
 ) -> Figure:
-    "Difference of two shares of the same rows, with the adjusted Wald interval of Bonett and Price (2012)."
+    """Difference of two shares of the same rows, with the adjusted Wald interval of Bonett and
+    Price (2012)."""
     n = len(a)
     only_a, only_b = ((np.sum(x > y) + 1) / (n + 2) for x, y in ((a, b), (b, a)))
     middle = only_a - only_b
@@ -228,7 +238,9 @@ def _share_difference(
     )
 
 # %% ../../nbs/metrics/00_scores.ipynb #a826fc70
-_SLACK = 1e-3  # how far a row of probabilities may be from summing to 1 (half precision rounds), and one probability from 0..1
+# how far a row of probabilities may be from summing to 1 (half precision rounds), and one
+# probability from 0..1
+_SLACK = 1e-3
 
 
 def _class_numbers(name, values, n_classes):
@@ -242,7 +254,8 @@ def _class_numbers(name, values, n_classes):
     i = bad.argmax()
     if bad[i]:
         raise ValueError(
-            f"{name} is {a[i]} in row {i}; with {n_classes} classes it must lie in 0..{n_classes - 1}: renumber or drop it"
+            f"{name} is {a[i]} in row {i}; with {n_classes} classes it must lie in"
+            f" 0..{n_classes - 1}: renumber or drop it"
         )
     return a.astype(np.int64)
 
@@ -253,12 +266,14 @@ def _probabilities(y, p, classes):
     c = "C" if classes is None else len(classes)
     if p.ndim != 2 or len(p) != len(y) or c not in ("C", p.shape[1]):
         raise ValueError(
-            f"p has shape {p.shape}; for {len(y)} rows of y it must be ({len(y)}, {c}): a row an example, a column a class"
+            f"p has shape {p.shape}; for {len(y)} rows of y it must be ({len(y)}, {c}): a row an"
+            " example, a column a class"
         )
     bad = ((p < -_SLACK) | (p > 1 + _SLACK)).any(1)
     if bad.any():
         raise ValueError(
-            f"p leaves 0..1 in row {bad.argmax()}; give probabilities: softmax or sigmoid the logits first"
+            f"p leaves 0..1 in row {bad.argmax()}; give probabilities: softmax or sigmoid the"
+            " logits first"
         )
     return p
 
@@ -270,7 +285,8 @@ def _single_label(y, p, classes):
     bad = abs(sums - 1) > _SLACK
     if bad.any():
         raise ValueError(
-            f"row {bad.argmax()} of p sums to {sums[bad.argmax()]:.4g}; it must be 1 within {_SLACK:g}: give the softmax of the logits"
+            f"row {bad.argmax()} of p sums to {sums[bad.argmax()]:.4g}; it must be 1 within"
+            f" {_SLACK:g}: give the softmax of the logits"
         )
     return _class_numbers("y", y, p.shape[1]), p
 
@@ -339,7 +355,8 @@ _AUC_WORK = 2e8  # rows x columns x resamples that ROC-AUC may cost: a few secon
 
 
 def _column_auc(w, positive, score):
-    "ROC-AUC (b,) of one `score` (N,) for `positive` (N,) under row counts `w` (b, N); nan where only one kind of row is left."
+    """ROC-AUC (b,) of one `score` (N,) for `positive` (N,) under row counts `w` (b, N); nan where
+    only one kind of row is left."""
     order = np.argsort(score)
     s = score[order]
     pos = np.flatnonzero(positive[order])
@@ -354,7 +371,8 @@ def _column_auc(w, positive, score):
 
 
 def _macro_auc(positive, score, n_boot, seed):
-    "Mean ROC-AUC (1 + draws,) over the columns of `positive` and `score` (N, K) that have both kinds of row."
+    """Mean ROC-AUC (1 + draws,) over the columns of `positive` and `score` (N, K) that have both
+    kinds of row."""
     n, k = score.shape
     chunks = _resamples(
         np.ones(n, np.int64), min(n_boot, max(100, int(_AUC_WORK // (n * k)))), seed
@@ -371,10 +389,12 @@ def classification_metrics(
     y: np.ndarray,  # true class numbers (N,)
     p: np.ndarray,  # probabilities (N, C); rows sum to 1
     classes: list,  # C names; None: not checked
-    n_boot: int = 1000,  # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no intervals
+    # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no
+    # intervals
+    n_boot: int = 1000,
     seed: int = 0,  # same seed, same figures
-    predicted: np.ndarray
-    | None = None,  # (N,) class numbers, where they are not the most probable ones
+    # (N,) class numbers, where they are not the most probable ones
+    predicted: np.ndarray | None = None,
 ) -> dict[str, Figure]:
     """Accuracy, balanced accuracy, macro precision, recall and F1, log loss, ROC-AUC (binary, or one against the rest over the classes in `y`).
 
@@ -413,10 +433,11 @@ def per_class(
     classes: list,  # C names; None: numbers
     n_boot: int = 1000,  # resamples; 0 gives no intervals
     seed: int = 0,  # same seed, same figures
-    predicted: np.ndarray
-    | None = None,  # (N,) class numbers, where they are not the most probable ones
+    # (N,) class numbers, where they are not the most probable ones
+    predicted: np.ndarray | None = None,
 ) -> list[dict]:
-    "For each class its name, support (rows of it in `y`), precision, recall and F1; nan for a class that neither occurs nor is predicted."
+    """For each class its name, support (rows of it in `y`), precision, recall and F1; nan for a
+    class that neither occurs nor is predicted."""
     y, p = _single_label(y, p, classes)
     n, n_classes = p.shape
     predicted = (
@@ -453,7 +474,8 @@ def _multi_label(y, p, classes, threshold):
     bad = ((y != 0) & (y != 1)).any(1)
     if bad.any():
         raise ValueError(
-            f"y holds something other than 0 and 1 in row {bad.argmax()}; give 1 for each label the row has and 0 for the others"
+            f"y holds something other than 0 and 1 in row {bad.argmax()}; give 1 for each label the"
+            " row has and 0 for the others"
         )
     if not 0 <= threshold <= 1:
         raise ValueError(
@@ -463,13 +485,17 @@ def _multi_label(y, p, classes, threshold):
 
 
 def _patterns(y, guess):
-    "The K distinct rows of `y` and `guess` (N, C) bool as float64 (K, C) each, and how many rows show each: (K,) int64."
+    """The K distinct rows of `y` and `guess` (N, C) bool as float64 (K, C) each, and how many rows
+    show each: (K,) int64."""
     packed, counts = np.unique(
         np.packbits(np.hstack([y, guess]), axis=1), axis=0, return_counts=True
     )
-    return *np.split(
-        np.unpackbits(packed, axis=1, count=2 * y.shape[1]).astype(np.float64), 2, axis=1
-    ), counts
+    return (
+        *np.split(
+            np.unpackbits(packed, axis=1, count=2 * y.shape[1]).astype(np.float64), 2, axis=1
+        ),
+        counts,
+    )
 
 # %% ../../nbs/metrics/00_scores.ipynb #833e4e09
 def multilabel_metrics(
@@ -477,7 +503,9 @@ def multilabel_metrics(
     p: np.ndarray,  # probabilities (N, C); rows need not sum to 1
     classes: list,  # C names; None: not checked
     threshold: float = 0.5,  # a label is predicted where p >= threshold
-    n_boot: int = 1000,  # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no intervals
+    # resamples; ROC-AUC takes fewer, never under 100, where N x C x n_boot passes 2e8; 0 gives no
+    # intervals
+    n_boot: int = 1000,
     seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:
     """Accuracy (all labels of a row right), hamming accuracy (labels right), F1, precision, recall, mean binary log loss, macro ROC-AUC.
@@ -526,13 +554,15 @@ def regression_metrics(
     n_boot: int = 1000,  # resamples; 0 gives no intervals
     seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:
-    "Root mean squared, mean and median absolute error in the unit of `y`; r2; Pearson's correlation."
+    """Root mean squared, mean and median absolute error in the unit of `y`; r2; Pearson's
+    correlation."""
     y, p = _columns(y=y, p=p)
-    n, error, dy, dp = len(y), abs(y - p), _centred(y), _centred(p)
-    order, moments = (
-        np.argsort(error),
-        np.stack([error**2, error, dy, dp, dy * dy, dp * dp, dy * dp]),
-    )
+    n = len(y)
+    error = abs(y - p)
+    dy = _centred(y)
+    dp = _centred(p)
+    order = np.argsort(error)
+    moments = np.stack([error**2, error, dy, dp, dy * dy, dp * dp, dy * dp])
     means, median = [], []
     for w in _resamples(np.ones(n, np.int64), n_boot, seed):
         means.append(np.einsum("bn,kn->kb", w.astype(np.float64), moments) / n)
@@ -557,9 +587,8 @@ _HEADLINE = {
     "regression": ("rmse", False),
     "transcription": ("character_error", False),
 }
-SCORES: dict[
-    str, "callable"
-] = {}  # kind of task: function (y, p, classes, n_boot, seed) -> figures, where later notebooks have them
+# kind of task: function (y, p, classes, n_boot, seed) -> figures, where later notebooks have them
+SCORES: dict[str, "callable"] = {}
 
 
 def headline(task_kind: str) -> tuple[str, bool]:
@@ -578,8 +607,8 @@ def score(
     classes=None,  # C names; None: not checked
     n_boot: int = 1000,  # resamples; 0 gives values without intervals, for use at every epoch
     seed: int = 0,  # same seed, same figures
-    predicted: np.ndarray
-    | None = None,  # (N,) class numbers of a single label, where they are not the most probable ones
+    # (N,) class numbers of a single label, where they are not the most probable ones
+    predicted: np.ndarray | None = None,
 ) -> dict[str, Figure]:
     "The metrics that fit the kind of task; `headline` names the leading one."
     headline(task_kind)
@@ -597,7 +626,8 @@ def reliability(
     p: np.ndarray,  # probabilities (N, C); rows sum to 1
     bins: int = 15,  # of equal width over 0..1
 ) -> dict[str, np.ndarray]:
-    "For each bin the mean confidence, the accuracy (both nan where it is empty) and the count of rows: arrays (bins,)."
+    """For each bin the mean confidence, the accuracy (both nan where it is empty) and the count of
+    rows: arrays (bins,)."""
     if bins < 1:
         raise ValueError(f"bins is {bins}; it must be 1 or more: 15 is usual")
     y, p = _single_label(y, p, None)

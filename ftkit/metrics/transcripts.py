@@ -37,7 +37,8 @@ def normalised(
     text: str,  # of any script
     choices: Normalisation = Normalisation(),
 ) -> str:
-    "Unicode NFC without invisible characters, ’ as ', small letters; only letters, digits and apostrophes within words; single spaces."
+    """Unicode NFC without invisible characters, ’ as ', small letters; only letters, digits and
+    apostrophes within words; single spaces."""
     text = regex.sub(r"\p{Cf}", "", str(text)).translate(_APOSTROPHES)
     if choices.lower:
         text = text.lower()
@@ -79,27 +80,27 @@ def _edits(references: list[list[str]], hypotheses: list[list[str]]) -> np.ndarr
     return out
 
 
+# (N,) each: words, characters (of the references), substitutions, insertions, deletions (words),
+# character_edits, word_error, character_error
 def recording_errors(
     references: list[str],  # N texts that were said
     hypotheses: list[str],  # N texts that a model wrote
     choices: Normalisation = Normalisation(),
-) -> dict[
-    str, np.ndarray
-]:  # (N,) each: words, characters (of the references), substitutions, insertions, deletions (words), character_edits, word_error, character_error
-    "What is wrong with each text; a rate can pass 1, and that of an empty reference is the number of words that were written."
+) -> dict[str, np.ndarray]:
+    """What is wrong with each text; a rate can pass 1, and that of an empty reference is the number
+    of words that were written."""
     if isinstance(references, str) or len(references) != len(hypotheses):
         raise UsageError(
-            f"{'one text was' if isinstance(references, str) else f'{len(references)} references and {len(hypotheses)} hypotheses were'} given; allowed is a list with a hypothesis for each reference"
+            f"{'one text was' if isinstance(references, str) else f'{len(references)} references and {len(hypotheses)} hypotheses were'}"
+            " given; allowed is a list with a hypothesis for each reference"
         )
     (said, wrote), (said_c, wrote_c) = (
         [[f(t, choices) for t in texts] for texts in (references, hypotheses)]
         for f in (words_of, _characters_of)
     )
-    edits, words, characters = (
-        _edits(said, wrote),
-        np.array(list(map(len, said)), np.int64),
-        np.array(list(map(len, said_c)), np.int64),
-    )
+    edits = _edits(said, wrote)
+    words = np.array(list(map(len, said)), np.int64)
+    characters = np.array(list(map(len, said_c)), np.int64)
     out = (
         dict(words=words, characters=characters)
         | dict(zip(("substitutions", "insertions", "deletions"), edits.T))
@@ -118,10 +119,12 @@ def error_rates(
     n_boot: int = 1000,  # resamples; 0 gives no intervals
     seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:
-    "Character and word error, and of the latter the substitutions, insertions and deletions, each over the references' length."
+    """Character and word error, and of the latter the substitutions, insertions and deletions, each
+    over the references' length."""
     if not len(references):
         raise UsageError(
-            "no text was given; an error rate needs at least one recording: check the split or filter"
+            "no text was given; an error rate needs at least one recording: check the split or"
+            " filter"
         )
     e = recording_errors(references, hypotheses, choices)
     kinds = ("substitutions", "insertions", "deletions")
@@ -135,15 +138,14 @@ def error_rates(
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #5e07c6d0
 def _aligned(reference: str, hypothesis: str, choices: Normalisation) -> list[tuple[str, str]]:
-    "(said, written) a step, equal ones alike; one of the two is empty where a word is missing or too many."
+    """(said, written) a step, equal ones alike; one of the two is empty where a word is missing or
+    too many."""
     import jiwer
 
-    said, wrote, same, out = (
-        words_of(reference, choices),
-        words_of(hypothesis, choices),
-        lambda texts: texts,
-        [],
-    )
+    said = words_of(reference, choices)
+    wrote = words_of(hypothesis, choices)
+    same = lambda texts: texts
+    out = []
     for c in jiwer.process_words([said], [wrote], same, same).alignments[0]:
         a, b = said[c.ref_start_idx : c.ref_end_idx], wrote[c.hyp_start_idx : c.hyp_end_idx]
         out += zip(a or [""] * len(b), b or [""] * len(a))
@@ -162,8 +164,14 @@ def aligned_text(
     )
 
 
-_SAID = "<del title='said, not written' style='color:#8a3a00;background:#fde5d2;text-decoration:line-through'>{}</del>"
-_WROTE = "<ins title='written, not said' style='color:#003c8f;background:#dbe8ff;font-weight:bold;text-decoration:underline'>{}</ins>"
+_SAID = (
+    "<del title='said, not written'"
+    " style='color:#8a3a00;background:#fde5d2;text-decoration:line-through'>{}</del>"
+)
+_WROTE = (
+    "<ins title='written, not said'"
+    " style='color:#003c8f;background:#dbe8ff;font-weight:bold;text-decoration:underline'>{}</ins>"
+)
 
 
 def aligned_html(
@@ -201,20 +209,19 @@ def error_by(
     values,  # (N,) numbers (seconds, dB) or texts (speaker, kind of noise)
     rates: np.ndarray,  # (N,) an error rate a recording
     bins: int = 5,  # of numbers; fewer different numbers are told apart one by one
-    weights: np.ndarray
-    | None = None,  # (N,) words or characters of the references; None: all count alike
+    # (N,) words or characters of the references; None: all count alike
+    weights: np.ndarray | None = None,
     n_boot: int = 1000,  # resamples; 0 gives no intervals
     seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:  # bin: figure
     "The error rate of the recordings in each bin."
     values = values.tolist() if hasattr(values, "tolist") else list(values)
-    rates, weights = (
-        np.float64(rates),
-        np.ones(len(values)) if weights is None else np.float64(weights),
-    )
+    rates = np.float64(rates)
+    weights = np.ones(len(values)) if weights is None else np.float64(weights)
     if not len(values) == len(rates) == len(weights):
         raise UsageError(
-            f"{len(values)} values, {len(rates)} rates and {len(weights)} weights were given; there must be one of each a recording"
+            f"{len(values)} values, {len(rates)} rates and {len(weights)} weights were given; there"
+            " must be one of each a recording"
         )
     names, into = _bins(values, bins)
     return {
@@ -226,9 +233,8 @@ def error_by(
 # %% ../../nbs/metrics/01_transcripts.ipynb #af68338d
 @with_letters
 def show_error_by(
-    figures: dict[
-        str, dict[str, Figure]
-    ],  # line's name: what `error_by` gave; the bins of all lines are the same
+    # line's name: what `error_by` gave; the bins of all lines are the same
+    figures: dict[str, dict[str, Figure]],
     xlabel: str,  # what the bins are of
     ylabel: str = "word error",
 ):

@@ -67,7 +67,8 @@ def worst_cases(
     p: np.ndarray,  # (n,C) probabilities, or (n,) numbers or texts
     n: int = 25,  # how many at most
 ) -> list[dict]:  # example, part, label, said, loss, and picture, text or sound
-    "The rows a model was most wrong about, worst first; those that it was right about are no cases."
+    """The rows a model was most wrong about, worst first; those that it was right about are no
+    cases."""
     data, kind, y = part.data, part.data.task.kind, part.labels
     loss, out = losses(kind, y, p), []
     for k in np.argsort(-loss, kind="stable")[:n]:

@@ -71,7 +71,8 @@ _HEAD = "ftkit_head."
 
 
 def _head_name(model: Model, name: str) -> str:
-    "What a tensor of the head is called in the file; a decoder's as transformers calls it, which can then load the whole."
+    """What a tensor of the head is called in the file; a decoder's as transformers calls it, which
+    can then load the whole."""
     return name.replace("net.", "decoder.", 1) if model.writes else _HEAD + name
 
 
@@ -124,10 +125,12 @@ def _as_text(name: str) -> str:
 
 def model_card(
     model: Model,
-    metrics=None,  # a Report, whose verdict stands first, or name: Figure (value, low, high) of the test rows
+    # a Report, whose verdict stands first, or name: Figure (value, low, high) of the test rows
+    metrics=None,
     facts: dict | None = None,  # what else should stand there: data, fingerprint, training
 ) -> str:
-    "README.md of a model folder: what it does, how well, on what, how to load it, what it is not for."
+    """README.md of a model folder: what it does, how well, on what, how to load it, what it is not
+    for."""
     verdict = []
     if hasattr(metrics, "verdict"):
         verdict, metrics = metrics.verdict.lines(), metrics.figures[metrics.part.name]
@@ -210,7 +213,10 @@ def _write_model(
         )
     if model.threshold:
         config["ftkit"]["threshold"] = list(model.threshold)
-        told = f"{model.threshold[0]} from a probability of {model.threshold[1]:.4g}, by the costs stated"
+        told = (
+            f"{model.threshold[0]} from a probability of {model.threshold[1]:.4g}, by the costs"
+            " stated"
+        )
         facts = (facts or {}) | {"threshold": told}
     familiar = learn_familiar(model)
     if familiar:
@@ -245,19 +251,23 @@ def _write_tensors(path: Path, tensors: dict) -> None:
 def save(
     self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
-    metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
+    # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
+    metrics=None,
     facts: dict | None = None,  # data, fingerprint, training: for the model card
-    interval: tuple[float, float]
-    | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    interval: tuple[float, float] | None = None,
 ) -> Path:
     "Write the model folder; it is whole or absent."
     if self.backbone.architecture.startswith("own:"):
         raise ArtifactError(
-            f"{self.backbone.name} is a network of your own, which only your code can build; keep its weights with torch.save(model.backbone.body.state_dict(), FILE), and load them into a new one"
+            f"{self.backbone.name} is a network of your own, which only your code can build; keep"
+            " its weights with torch.save(model.backbone.body.state_dict(), FILE), and load them"
+            " into a new one"
         )
     if self.head_config["name"] not in HEADS:
         raise ArtifactError(
-            f"the head {self.head_config['name']} is not registered, so nothing could load it again; register it with register_head"
+            f"the head {self.head_config['name']} is not registered, so nothing could load it"
+            " again; register it with register_head"
         )
 
     def fill(part):
@@ -283,12 +293,14 @@ def save(
 def _save_classical(
     self,
     folder: str | os.PathLike,  # must not exist, or hold a model (which is replaced)
-    metrics=None,  # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
+    # for the model card: a Report, whose verdict stands first, or name: Figure (value, low, high)
+    metrics=None,
     facts: dict | None = None,  # data, fingerprint, training: for the model card
-    interval: tuple[float, float]
-    | None = None,  # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    # of a number: the share of new rows that it is to hold, and how far it goes to either side
+    interval: tuple[float, float] | None = None,
 ) -> Path:
-    "Write the model folder: model.skops, and the body's weights where it learns from features of one."
+    """Write the model folder: model.skops, and the body's weights where it learns from features of
+    one."""
     import skops.io
 
     if self.pipeline is None:
@@ -409,7 +421,8 @@ def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, pre
     newer = own.get("schema", SCHEMA)
     if newer != SCHEMA:
         raise ArtifactError(
-            f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads {SCHEMA}; install the version that wrote it ({str(own.get('version'))[:40]})"
+            f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads"
+            f" {SCHEMA}; install the version that wrote it ({str(own.get('version'))[:40]})"
         )
     classical = "method" in own
     rules = _OWN | (_CLASSICAL if classical else _NETWORK)
@@ -433,7 +446,8 @@ def _check_sizes(config: dict, where: Path) -> None:
             )
         if isinstance(value, (list, tuple)) and len(value) > 1_000_000:
             raise ArtifactError(
-                f"{where}: {name[:60]} is a list of {len(value):,} values; copy the whole folder again"
+                f"{where}: {name[:60]} is a list of {len(value):,} values; copy the whole folder"
+                " again"
             )
 
 
@@ -445,7 +459,8 @@ def _check_task(folder: Path, own: dict) -> None:
         raise ArtifactError(f"{where} names a class twice; copy the whole folder again")
     if (task["kind"] == "regression") != (not classes):
         raise ArtifactError(
-            f"{where} has {len(classes)} classes for the task {task['kind']}; copy the whole folder again"
+            f"{where} has {len(classes)} classes for the task {task['kind']}; copy the whole folder"
+            " again"
         )
     if read_json(folder / "labels.json") != classes:
         raise ArtifactError(
@@ -466,7 +481,8 @@ def _check_task(folder: Path, own: dict) -> None:
     )
     if not fits or not _SHARE.holds(threshold[1]):
         raise ArtifactError(
-            f"{where}: threshold is {str(threshold)[:60]}; it must be one of two classes and a probability"
+            f"{where}: threshold is {str(threshold)[:60]}; it must be one of two classes and a"
+            " probability"
         )
 
 
@@ -503,11 +519,14 @@ def _checked_prep(folder: Path, own: dict) -> dict:
     known = check_fields(prep, _PREPS.get(kind, {}), where, tuple(_PREPS.get(kind, ())))
     if kind != "tabular" and own.get("chunk", 1) > 512:
         raise ArtifactError(
-            f"{folder / 'config.json'}: chunk is {own['chunk']}; it must be at most 512 {kind} inputs"
+            f"{folder / 'config.json'}: chunk is {own['chunk']}; it must be at most 512 {kind}"
+            " inputs"
         )
     if kind == "image" and own.get("chunk", 1) * known.get("size", 224) ** 2 > _MOST_PIXELS:
         raise ArtifactError(
-            f"{folder / 'config.json'}: {own['chunk']} pictures of {known['size']} pixels a side are more than a batch may hold; chunk times size times size must be at most {_MOST_PIXELS:,}"
+            f"{folder / 'config.json'}: {own['chunk']} pictures of {known['size']} pixels a side"
+            " are more than a batch may hold; chunk times size times size must be at most"
+            f" {_MOST_PIXELS:,}"
         )
     return prep
 
@@ -525,7 +544,8 @@ def _body_of(folder: Path, architecture: str):
         and "x" not in rest.strip("0123456789")
     ):
         raise ArtifactError(
-            f"{folder / 'config.json'}: architecture is {architecture[:60]!r}; it must be one of those that are built in ({', '.join(s for s in SOURCES if s not in _NO_SOURCES)})"
+            f"{folder / 'config.json'}: architecture is {architecture[:60]!r}; it must be one of"
+            f" those that are built in ({', '.join(s for s in SOURCES if s not in _NO_SOURCES)})"
         )
     return load_backbone(f"folder:{folder}")
 
@@ -564,7 +584,8 @@ def _load_network(folder: Path, own: dict, prep: dict) -> Model:
             list(body.prep.sizes),
         ) != _shape_of(own["architecture"]):
             raise ArtifactError(
-                f"{folder / 'preprocess.json'} has other columns than the network reads; copy the whole folder again"
+                f"{folder / 'preprocess.json'} has other columns than the network reads; copy the"
+                " whole folder again"
             )
         model = Model(body, Task(**own["task"]), head.pop("name"), **head)
     tensors = load_file(folder / "model.safetensors")
@@ -604,7 +625,8 @@ def _check_numbers(model: Model, folder: Path) -> None:
     last = max(tokenizer.get_vocab().values(), default=0)
     if last >= table.weight.shape[0]:
         raise ArtifactError(
-            f"{folder} has a tokenizer with a token {last}, and its network has {table.weight.shape[0]:,}; copy the whole folder again"
+            f"{folder} has a tokenizer with a token {last}, and its network has"
+            f" {table.weight.shape[0]:,}; copy the whole folder again"
         )
     model.read([("a", "a") if model.pairs else "a"])
 
@@ -621,7 +643,8 @@ def load_model(
     )
     if not (folder / "manifest.json").is_file():
         raise ArtifactError(
-            f"{folder} is no model folder (it has no manifest.json); give the folder that Model.save wrote, or a run's"
+            f"{folder} is no model folder (it has no manifest.json); give the folder that"
+            " Model.save wrote, or a run's"
         )
     with one_error(folder):
         check_files(folder, verify)
@@ -645,16 +668,18 @@ class Prediction:
     "What is predicted of one input."
 
     input: str  # path, text, or its number
-    label: (
-        str | None
-    )  # the most probable class, or what the model's threshold says, all labels above one half, the number, or the transcript; None if it cannot be read
+    # the most probable class, or what the model's threshold says, all labels above one half, the
+    # number, or the transcript; None if it cannot be read
+    label: str | None
     probability: float | None  # of the label; None for a number or a transcript
     probabilities: dict[str, float]  # of each class; empty for a number or a transcript
     spans: tuple[Span, ...] = ()  # of a transcript: what is said when
-    interval: tuple[
-        float, ...
-    ] = ()  # of a number: its lower and upper end, where the model was saved with one
-    note: str = ""  # why it may mean nothing: it cannot be read; it is unlike the training data; a recording that is silent, or nearly so; light outside of the training pictures' scale; cells that could not be read, or were not seen in training
+    # of a number: its lower and upper end, where the model was saved with one
+    interval: tuple[float, ...] = ()
+    # why it may mean nothing: it cannot be read; it is unlike the training data; a recording that
+    # is silent, or nearly so; light outside of the training pictures' scale; cells that could not
+    # be read, or were not seen in training
+    note: str = ""
 
 
 @dataclasses.dataclass
@@ -694,7 +719,8 @@ class Given:
 
     @property
     def columns(self):
-        "The columns of the tables they came from, with the column `input` for all others: a DataFrame, a row an input."
+        """The columns of the tables they came from, with the column `input` for all others: a
+        DataFrame, a row an input."""
         import pandas as pd
 
         parts, start = [], 0
@@ -720,12 +746,13 @@ def _quiet(rows, i: int) -> str:
     "A word on a recording in which next to nothing can be heard."
     (wave,) = rows.waves([i])
     loudest = float(np.abs(wave).max(initial=0))
+    if loudest > 1e-3:
+        return ""
+    if not loudest:
+        return "it is silent"
     return (
-        ""
-        if loudest > 1e-3
-        else "it is silent"
-        if not loudest
-        else f"it is nearly silent: its loudest sample is {-20 * np.log10(loudest):.0f} dB below full scale"
+        f"it is nearly silent: its loudest sample is {-20 * np.log10(loudest):.0f} dB below"
+        " full scale"
     )
 
 
@@ -790,7 +817,8 @@ def _folders_below(folder):
 
 # %% ../../nbs/models/13_artifact.ipynb #132f11b1
 def _texts(inputs, pairs: bool, text: str | None, second: str | None, strict: bool) -> Given:
-    "Texts; a path stands for the text in it, a table for its text column, a folder for its text files."
+    """Texts; a path stands for the text in it, a table for its text column, a folder for its text
+    files."""
     if isinstance(inputs, (str, os.PathLike)) or (
         isinstance(inputs, tuple) and len(inputs) == 2 and all(isinstance(t, str) for t in inputs)
     ):
@@ -800,13 +828,12 @@ def _texts(inputs, pairs: bool, text: str | None, second: str | None, strict: bo
         if isinstance(one, os.PathLike):
             _add_texts_in(given, Path(one), pairs, text, second, strict)
             continue
-        found = (
-            tuple(one.split("\t"))
-            if pairs and isinstance(one, str) and one.count("\t") == 1
-            else one
-            if isinstance(one, str)
-            else tuple(one)
-        )
+        if pairs and isinstance(one, str) and one.count("\t") == 1:
+            found = tuple(one.split("\t"))
+        elif isinstance(one, str):
+            found = one
+        else:
+            found = tuple(one)
         given.names.append(found if isinstance(found, str) else " ▸ ".join(found))
         given.sources.append(found)
         given.frames.append((1, None))
@@ -827,7 +854,11 @@ def _no_text(source, name: str, pairs: bool) -> str:
     if pairs == isinstance(source, tuple):
         return ""
     if pairs:
-        return f"{name[:60]!r} is one text, and this model judges pairs; give (first, second), first<tab>second on the command line, or a table with its second column (--second-column, second=)"
+        return (
+            f"{name[:60]!r} is one text, and this model judges pairs; give (first, second),"
+            " first<tab>second on the command line, or a table with its second column"
+            " (--second-column, second=)"
+        )
     return f"{name[:60]!r} is a pair of texts, and this model judges single ones"
 
 
@@ -865,7 +896,8 @@ def _texts_of_table(table, where: str, pairs: bool, text: str | None, second: st
     "The text of each row, or the pair; empty where it is missing."
     if pairs and second is None:
         raise ArtifactError(
-            f"{where}: this model judges pairs of texts; name the column with the second one (--second-column, second=)"
+            f"{where}: this model judges pairs of texts; name the column with the second one"
+            " (--second-column, second=)"
         )
     plain = table.astype(object).where(
         table.notna(), ""
@@ -926,7 +958,8 @@ def _prediction(
 
 # %% ../../nbs/models/13_artifact.ipynb #02da804c
 def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
-    "The rows that were given: dictionaries, their JSON, tables and their files, each read by its own evidence."
+    """The rows that were given: dictionaries, their JSON, tables and their files, each read by its
+    own evidence."""
     if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)):
         inputs = [inputs]
     given, parts = Given([], []), []
@@ -1007,7 +1040,8 @@ def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
         " …" if len(lost) > 8 else ""
     )
     notes.append(
-        f"{name or 'the table'} has no column {shown}, which the model was trained with ({len(lost)} of {len(needed)}); their cells count as missing"
+        f"{name or 'the table'} has no column {shown}, which the model was trained with"
+        f" ({len(lost)} of {len(needed)}); their cells count as missing"
     )
     return table.assign(**dict.fromkeys(lost))
 
@@ -1066,12 +1100,14 @@ def _predicting(folder):
     else:
         return
     raise ArtifactError(
-        f"the model in {folder} cannot predict ({why}); it is damaged, or was changed after it was saved: copy the whole folder again"
+        f"the model in {folder} cannot predict ({why}); it is damaged, or was changed after it was"
+        " saved: copy the whole folder again"
     )
 
 
 class Predictor:
-    "A model folder as a function: pictures, texts or recordings in, labels and probabilities, or transcripts, out."
+    """A model folder as a function: pictures, texts or recordings in, labels and probabilities, or
+    transcripts, out."""
 
     def __init__(
         self,
@@ -1084,10 +1120,14 @@ class Predictor:
 
     def __call__(
         self,
-        inputs,  # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array, rate)), or rows (dictionaries, their JSON, a DataFrame, paths of tables)
+        # one or a list: pictures (paths, folders, arrays, PIL, bytes), or texts (str, pairs; a Path
+        # is a file with a text, or a table), or recordings (paths, folders, bytes, Clips, (array,
+        # rate)), or rows (dictionaries, their JSON, a DataFrame, paths of tables)
+        inputs,
         text: str | None = None,  # a table's column with the text; default: looked for
-        second: str
-        | None = None,  # a table's column with the second text of a pair; default: looked for if the model judges pairs
+        # a table's column with the second text of a pair; default: looked for if the model judges
+        # pairs
+        second: str | None = None,
         strict: bool = True,  # stop at what cannot be read; else it has no label, and a note
     ) -> list[Prediction]:
         "One `Prediction` an input, in their order; the same bits alone and among others."

@@ -73,7 +73,8 @@ def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
 class Backbone(nn.Module):
     "A pretrained body: network inputs, as its prep makes them, to (B,n_features)."
 
-    recomputes = False  # whether activations are computed again for the gradients (training.backbone_options)
+    # whether activations are computed again for the gradients (training.backbone_options)
+    recomputes = False
     first_weights = ""  # SHA-256 of random weights, where it began with such
     revision = ""  # OWNER/NAME@COMMIT, where it came from a hub
 
@@ -87,14 +88,12 @@ class Backbone(nn.Module):
         tokenizer=None,  # of transformers, for texts
     ):
         super().__init__()
-        self.body, self.n_features, self.prep, self.name, self.architecture, self.tokenizer = (
-            body,
-            n_features,
-            prep,
-            name,
-            architecture,
-            tokenizer,
-        )
+        self.body = body
+        self.n_features = n_features
+        self.prep = prep
+        self.name = name
+        self.architecture = architecture
+        self.tokenizer = tokenizer
 
     def inputs(self, data: Data) -> Pictures | Pieces:
         "All rows of the data as this body reads them."
@@ -113,7 +112,8 @@ class Backbone(nn.Module):
         return out.flatten(1)
 
     def attend(self, how: str) -> None:
-        "Compute attention by `sdpa` (fused) or `eager` (plain products); bodies without attention ignore it."
+        """Compute attention by `sdpa` (fused) or `eager` (plain products); bodies without attention
+        ignore it."""
         if self.tokenizer is not None and hasattr(self.body, "set_attn_implementation"):
             self.body.set_attn_implementation(how)
 
@@ -143,7 +143,8 @@ def check(self, modality: str) -> None:
     "Refuse data of another kind."
     if self.prep.modality != modality:
         raise BackboneError(
-            f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]}; choose {_BODIES.get(modality, 'table_body(...)')}"
+            f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]};"
+            f" choose {_BODIES.get(modality, 'table_body(...)')}"
         )
 
 
@@ -151,7 +152,8 @@ def check(self, modality: str) -> None:
 def _pooled(
     self, rows: torch.Tensor | None = None, below: tuple | None = None, **x
 ) -> torch.Tensor:
-    "Features of texts, from those of their tokens (U,T,F), and of their inputs if a text has several."
+    """Features of texts, from those of their tokens (U,T,F), and of their inputs if a text has
+    several."""
     with _from_layer(self, *below) if below else contextlib.nullcontext():
         h, mask = self.body(**x).last_hidden_state.float(), x["attention_mask"]
     if self.prep.pooling == "mean":
@@ -169,9 +171,9 @@ def _pooled(
 
 # %% ../../nbs/models/01_backbone.ipynb #bc94c13b
 SOURCES = Registry("backbone source")  # source: function (name, pretrained) -> Backbone
-KINDS_OF_BODY: dict[
-    str, "callable"
-] = {}  # model_type of transformers: function (name, pretrained, config, options) -> Backbone; those of models.speech
+# model_type of transformers: function (name, pretrained, config, options) -> Backbone; those of
+# models.speech
+KINDS_OF_BODY: dict[str, "callable"] = {}
 register_source = SOURCES.register
 
 
@@ -307,12 +309,14 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
 
 
 def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
-    "An encoder of texts with its tokenizer; prefix and pooling as sentence-transformers keeps them, if it does."
+    """An encoder of texts with its tokenizer; prefix and pooling as sentence-transformers keeps
+    them, if it does."""
     from transformers import AutoModel, AutoTokenizer
 
     if getattr(config, "is_encoder_decoder", False):
         raise BackboneError(
-            f"{name} is an encoder with a decoder; choose an encoder (BERT and its kin) or a decoder alone"
+            f"{name} is an encoder with a decoder; choose an encoder (BERT and its kin) or a"
+            " decoder alone"
         )
     tokenizer = AutoTokenizer.from_pretrained(name, **options)
     if not tokenizer.is_fast:
@@ -359,14 +363,16 @@ class Embeddings(nn.Module):
 
 @register_source("static")
 def _static(name: str, pretrained: bool) -> Backbone:
-    "`static:NAME`: the input embeddings of that body; `static:30522x384`: a table of that size without weights."
+    """`static:NAME`: the input embeddings of that body; `static:30522x384`: a table of that size
+    without weights."""
     if re.fullmatch(r"\d+x\d+", name):
         n, width = map(int, name.split("x"))
         return Backbone(Embeddings(n, width), width, TextPrep(), name, f"static:{name}")
     whole = load_backbone(name, pretrained)
     if whole.tokenizer is None:
         raise BackboneError(
-            f"{name} reads pictures and has no word embeddings; choose a body for texts, such as all-MiniLM-L6-v2"
+            f"{name} reads pictures and has no word embeddings; choose a body for texts, such as"
+            " all-MiniLM-L6-v2"
         )
     weights = whole.body.get_input_embeddings().weight.detach()
     body = Embeddings(*weights.shape)
@@ -396,7 +402,8 @@ def _folder(name: str, pretrained: bool) -> Backbone:
     )
     if not (folder / "config.json").is_file():
         raise BackboneError(
-            f"{name} has no config.json; give a model folder of ftkit or transformers, or a name (`ftkit backbones` lists them)"
+            f"{name} has no config.json; give a model folder of ftkit or transformers, or a name"
+            " (`ftkit backbones` lists them)"
         )
     config = read_json(folder / "config.json")
     own = config.get("ftkit")
@@ -415,7 +422,8 @@ def _folder(name: str, pretrained: bool) -> Backbone:
         missing = [k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape]
         if missing:
             raise BackboneError(
-                f"{folder}/model.safetensors does not fit {architecture}: {len(missing)} of {len(wanted)} tensors are missing or of another shape (first: {missing[0]})"
+                f"{folder}/model.safetensors does not fit {architecture}: {len(missing)} of"
+                f" {len(wanted)} tensors are missing or of another shape (first: {missing[0]})"
             )
         net.body.load_state_dict({k: weights[k] for k in wanted})
     prep = (
@@ -462,16 +470,20 @@ def _source_of(name: str) -> tuple[str, str]:
     )
     guess = f"; did you mean {near!r}?" if near else ""
     known = "; ".join(
-        f"{_NOUNS[kind]}: {', '.join(s.name for s in SAMPLES.values() if s.holds == 'weights' and s.kind == kind)}"
+        f"{_NOUNS[kind]}:"
+        f" {', '.join(s.name for s in SAMPLES.values() if s.holds == 'weights' and s.kind == kind)}"
         for kind in _BODIES
     )
     raise BackboneError(
-        f"there is no backbone {name!r}{guess}; there are for {known}; a folder and OWNER/NAME of a hub work too, and `ftkit backbones PATTERN` searches all names"
+        f"there is no backbone {name!r}{guess}; there are for {known}; a folder and OWNER/NAME of a"
+        " hub work too, and `ftkit backbones PATTERN` searches all names"
     )
 
 # %% ../../nbs/models/01_backbone.ipynb #fcf1a31e
 def load_backbone(
-    name: str,  # "efficientnet_lite0", "resnet18", "timm:NAME", "torchvision:NAME", "OWNER/NAME" of a hub, or a folder
+    # "efficientnet_lite0", "resnet18", "timm:NAME", "torchvision:NAME", "OWNER/NAME" of a hub, or a
+    # folder
+    name: str,
     pretrained: bool = True,  # False starts from random weights
 ) -> Backbone:
     "A pretrained body by name."
@@ -489,8 +501,9 @@ def load_backbone(
             else f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:160]}"
         )
         raise BackboneError(
-            f"backbone {name!r} could not be loaded from {source} ({why}); without a network these work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched them), "
-            "a model folder"
+            f"backbone {name!r} could not be loaded from {source} ({why}); without a network these"
+            f" work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched"
+            " them), a model folder"
             + ("" if source == "hf" else ", or random weights: -p pretrained false")
         ) from None
     net.name = name
@@ -623,9 +636,8 @@ def features(
     data: Data,
     device: torch.device | str = "cpu",
     size: int | None = None,  # pixels a side of pictures; default: the body's own
-    rows: Pictures
-    | Pieces
-    | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    rows: Pictures | Pieces | None = None,
     also: dict | None = None,  # what else the rows depend on, such as an augmentation
 ) -> np.ndarray:  # (N, n_features) float32, memory-mapped, one row for each row of the data
     "What the frozen body makes of every row, computed once for all runs, folds and trials."
@@ -682,7 +694,8 @@ def _taking(block: nn.Module, read):
 
 @contextlib.contextmanager
 def _from_layer(backbone: Backbone, h: torch.Tensor, layers: int):
-    "While it lasts, the body computes only what lies above its lowest layers, from their output (B,T,F)."
+    """While it lasts, the body computes only what lies above its lowest layers, from their output
+    (B,T,F)."""
     blocks, n = _blocks(backbone, layers)
     for b in blocks[:n]:
         b.forward = lambda x, *_, **__: x  # hides the class's method
@@ -697,7 +710,8 @@ def _from_layer(backbone: Backbone, h: torch.Tensor, layers: int):
 # %% ../../nbs/models/01_backbone.ipynb #2fed88cc
 @patch_to(Backbone)
 def _until(self, layers: int):
-    "A function network input -> (chunk,T,F): what leaves the lowest layers; None where no block lies below them, or none above."
+    """A function network input -> (chunk,T,F): what leaves the lowest layers; None where no block
+    lies below them, or none above."""
     blocks, n = _blocks(self, layers)
     if not 0 < n < len(blocks):
         return None
@@ -724,7 +738,8 @@ def lower_layers(
     device: torch.device | str = "cpu",
     most: float = 4e9,  # bytes; where there is more to keep, it is not kept
 ) -> Pieces:  # all rows of the data
-    "The rows as the body reads them, with what its lowest layers make of them, computed once for all runs."
+    """The rows as the body reads them, with what its lowest layers make of them, computed once for
+    all runs."""
     rows, forward, device = backbone.inputs(data), backbone._until(layers), torch.device(device)
     width = getattr(getattr(backbone.body, "config", None), "hidden_size", 0)
     if forward is None or not width or rows.ends[-1] * width * 4 > most:
@@ -785,7 +800,8 @@ def held_frames(
     folder: str,
     key: dict,
 ) -> np.ndarray:
-    "What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names the weights."
+    """What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names
+    the weights."""
     final = _frames_at(backbone, data, device, folder, key)
     with in_turn(whole(final)):
         if not (final / "frames.npy").exists():

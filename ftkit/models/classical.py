@@ -30,7 +30,8 @@ class Method:
 
     name: str
     about: str
-    make: "callable"  # (whether a number is predicted, seed, rows to learn from) -> estimator of scikit-learn
+    # (whether a number is predicted, seed, rows to learn from) -> estimator of scikit-learn
+    make: "callable"
     codes: bool = False  # takes categories as codes and missing numbers as they are
 
 
@@ -175,10 +176,8 @@ def estimator(
             f"there is no model {name!r}; there are {', '.join(METHODS)}"
             + (f"; did you mean {near!r}?" if (near := nearest(name, list(METHODS))) else "")
         )
-    last, categories = (
-        METHODS[name].make(number, seed, n),
-        list(range(n_numbers, n_numbers + n_categories)),
-    )
+    last = METHODS[name].make(number, seed, n)
+    categories = list(range(n_numbers, n_numbers + n_categories))
     if METHODS[name].codes:  # histograms know 255 categories: the rarest become one
         few = OrdinalEncoder(
             handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=250
@@ -220,23 +219,25 @@ def estimator(
 class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
 
-    pretrained, writes, bound, pairs = False, False, True, False
-    threshold: tuple[str, float] | None = (
-        None  # of two classes, the positive one, and the probability from which it is predicted
-    )
-    learned_from, familiar = (
-        None,
-        None,
-    )  # a weak reference to the data it was fitted on, and the rows; what these look like, of a model that was loaded
-    chunk = 1024  # rows that are predicted at once, always as many: a product's bits depend on its shape
+    pretrained = False
+    writes = False
+    bound = True
+    pairs = False
+    # of two classes, the positive one, and the probability from which it is predicted
+    threshold: tuple[str, float] | None = None
+    # a weak reference to the data it was fitted on, and the rows; what these look like, of a model
+    # that was loaded
+    learned_from = None
+    familiar = None
+    # rows that are predicted at once, always as many: a product's bits depend on its shape
+    chunk = 1024
 
     def __init__(
         self,
         name: str,  # one of METHODS
         task: Task,
-        backbone: str
-        | Backbone
-        | None = None,  # a body whose features are learned from; None: the columns of a table
+        # a body whose features are learned from; None: the columns of a table
+        backbone: str | Backbone | None = None,
         text_backbone: str | None = None,  # a body for columns of texts
         seed: int = 0,
     ):
@@ -244,32 +245,35 @@ class Classical:
             estimator(name, False, seed, 1, 1, 0)  # says which there are
         if task.kind not in ("single_label", "regression"):
             raise UsageError(
-                f"the model {name} predicts one label or a number, and the task is {task.kind}; train a network, with the head linear or mlp"
+                f"the model {name} predicts one label or a number, and the task is {task.kind};"
+                " train a network, with the head linear or mlp"
             )
         if task.modality != "tabular" and backbone is None:
             raise UsageError(
-                f"the model {name} learns from features, and {task.modality} data have none of their own; name a backbone"
+                f"the model {name} learns from features, and {task.modality} data have none of"
+                " their own; name a backbone"
             )
-        self.name, self.task, self.seed, self.text_backbone = name, task, seed, text_backbone
+        self.name = name
+        self.task = task
+        self.seed = seed
+        self.text_backbone = text_backbone
         self.body = load_backbone(backbone) if isinstance(backbone, str) else backbone
-        self.prep, self.pipeline, self.threads, self.seconds, self.notes = (
-            self.body.prep if self.body else None,
-            None,
-            torch.get_num_threads(),
-            0.0,
-            [],
-        )
+        self.prep = self.body.prep if self.body else None
+        self.pipeline = None
+        self.threads = torch.get_num_threads()
+        self.seconds = 0.0
+        self.notes = []
 
     def __repr__(self):
-        on = (
-            f"{self.body.name}, {self.body.n_features} features"
-            if self.body
-            else f"{self.prep}"
-            if self.prep
-            else "a table"
-        )
+        if self.body:
+            on = f"{self.body.name}, {self.body.n_features} features"
+        elif self.prep:
+            on = f"{self.prep}"
+        else:
+            on = "a table"
         return (
-            f"{self.name} on {on} ▸ {len(self.task.classes) or 1} {'classes' if self.task.classes else 'number'}"
+            f"{self.name} on {on} ▸ {len(self.task.classes) or 1}"
+            f" {'classes' if self.task.classes else 'number'}"
             + (f"; fitted in {self.seconds:.2f} s" if self.pipeline else "; not fitted")
         )
 
@@ -281,8 +285,8 @@ class Classical:
 def fit(
     self,
     data: Data,
-    ids: np.ndarray
-    | None = None,  # rows to learn from; default: training and validation rows, as it needs none to choose an epoch
+    # rows to learn from; default: training and validation rows, as it needs none to choose an epoch
+    ids: np.ndarray | None = None,
 ) -> Classical:
     "Learn scales, levels and the model itself, all from the same rows."
     ids = (
@@ -292,7 +296,8 @@ def fit(
     )
     if self.task != data.task:
         raise UsageError(
-            f"the model is made for {self.task} and the data are {data.task}; make the model from data.task"
+            f"the model is made for {self.task} and the data are {data.task}; make the model from"
+            " data.task"
         )
     self.learned_from = weakref.ref(data), ids
     if self.body is None:
@@ -311,7 +316,8 @@ def fit(
     )
     if self.task.classes and len(np.unique(y)) < 2:
         raise UsageError(
-            f"the {len(ids)} training rows have one class only, {self.task.classes[y[0]]!r}; there must be two"
+            f"the {len(ids)} training rows have one class only, {self.task.classes[y[0]]!r}; there"
+            " must be two"
         )
     import warnings
 
@@ -334,7 +340,8 @@ def predict(
     stage: str = "predict",  # name of the progress bar
     beside: list | None = None,  # what the model reads of each row is added: (N,F)
 ) -> np.ndarray:  # (N,C) float64 probabilities, or (N,) numbers
-    "Probabilities of the classes, or the number, for each row; the same bits alone and among others."
+    """Probabilities of the classes, or the number, for each row; the same bits alone and among
+    others."""
     if self.pipeline is None:
         raise UsageError(f"{self.name} was not fitted; call fit(data) first")
     if isinstance(what, Part):

@@ -29,19 +29,19 @@ class Decoder(nn.Module):
         net: nn.Module,  # transformers' WhisperDecoder
         tokenizer,
         generation,  # transformers' GenerationConfig: the tokens with a meaning of their own
-        language: str
-        | None = None,  # code of the language it writes; None: to be found by listening
+        # code of the language it writes; None: to be found by listening
+        language: str | None = None,
     ):
         super().__init__()
-        self.net, self.tokenizer, self.generation, self.language = (
-            net,
-            tokenizer,
-            generation,
-            language,
-        )
+        self.net = net
+        self.tokenizer = tokenizer
+        self.generation = generation
+        self.language = language
         if language is not None and language not in self.languages:
             raise UsageError(
-                f"language is {language!r}; this decoder writes {', '.join(self.languages) or 'English only, without a choice'}; leave it out and it is found by listening"
+                f"language is {language!r}; this decoder writes"
+                f" {', '.join(self.languages) or 'English only, without a choice'}; leave it out"
+                " and it is found by listening"
             )
 
     @property
@@ -79,7 +79,9 @@ class Decoder(nn.Module):
         most = self.net.config.max_target_positions - len(self.prompt)
         if long := [i for i, r in enumerate(rows) if len(r) > most]:
             raise UsageError(
-                f"{len(long)} of {len(rows)} texts are longer than the {most} tokens that this decoder can write (first: row {long[0]}); cut these recordings in parts (start, end), or leave them out"
+                f"{len(long)} of {len(rows)} texts are longer than the {most} tokens that this"
+                f" decoder can write (first: row {long[0]}); cut these recordings in parts (start,"
+                " end), or leave them out"
             )
         return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
@@ -113,7 +115,8 @@ _TOKENS_A_SECOND = 50
 
 
 def _loop(out: list[int]) -> int:
-    "How long the pattern is that the text ends in again and again; 0 if it does not: a few tokens eight times, more of them four times."
+    """How long the pattern is that the text ends in again and again; 0 if it does not: a few tokens
+    eight times, more of them four times."""
     for n in range(1, len(out) // 4 + 1):
         times = 8 if n < 3 else 4
         if len(out) >= n * times and out[-n * times :] == out[-n:] * times:
@@ -142,7 +145,10 @@ def write(
     f: torch.Tensor,  # (T,F) what was heard, fifty frames a second
 ) -> str:
     "The text of one piece of a recording."
-    g, given, cache, out = decoder.generation, decoder.prompt, None, []
+    g = decoder.generation
+    given = decoder.prompt
+    cache = None
+    out = []
     for _ in range(
         min(
             8 + len(f) * _TOKENS_A_SECOND // 50,
@@ -190,7 +196,8 @@ def load_decoder(
     "The decoder that belongs to an encoder."
     if not isinstance(body.body, WhisperFrames):
         raise UsageError(
-            f"the head decoder needs a body that has a decoder of its own, and {body.name} has none; choose whisper-base or another Whisper, or the head mlp or linear"
+            f"the head decoder needs a body that has a decoder of its own, and {body.name} has"
+            " none; choose whisper-base or another Whisper, or the head mlp or linear"
         )
     from safetensors.torch import load_file
     from transformers import AutoTokenizer, GenerationConfig, WhisperForConditionalGeneration
@@ -201,13 +208,13 @@ def load_decoder(
         name = os.path.join(name, "model")
     name, options, _ = _of_transformers(name)
     try:
-        tokenizer, generation = (
-            AutoTokenizer.from_pretrained(name, **options),
-            GenerationConfig.from_pretrained(name, **options),
-        )
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+        generation = GenerationConfig.from_pretrained(name, **options)
     except (OSError, ValueError) as e:
         raise UsageError(
-            f"{body.name} comes without a tokenizer or generation_config.json ({str(e).splitlines()[0][:120]}), so its decoder cannot write; choose the head mlp or linear"
+            f"{body.name} comes without a tokenizer or generation_config.json"
+            f" ({str(e).splitlines()[0][:120]}), so its decoder cannot write; choose the head mlp"
+            " or linear"
         ) from None
     ours = Path(name, "config.json").is_file() and "ftkit" in read_json(Path(name, "config.json"))
     if pretrained and not ours:
@@ -227,7 +234,8 @@ def load_decoder(
         )
         if pretrained and not weights:
             raise UsageError(
-                f"{body.name} was trained with another head and has no decoder; choose the body that it was made from, or the head mlp or linear"
+                f"{body.name} was trained with another head and has no decoder; choose the body"
+                " that it was made from, or the head mlp or linear"
             )
         if weights:
             net.load_state_dict(weights)

@@ -43,14 +43,17 @@ def _array(logits) -> np.ndarray:
 
 
 def greedy(
-    logits,  # (T,V) tensor or array, V-1 characters after the blank; or (T,) the number of the largest, which is less to move from a GPU
+    # (T,V) tensor or array, V-1 characters after the blank; or (T,) the number of the largest,
+    # which is less to move from a GPU
+    logits,
     characters,  # as for `encode`
 ) -> str:
     "The text of the likeliest path."
     a = _array(logits)
     if a.ndim == 2 and a.shape[1] != len(characters) + 1:
         raise UsageError(
-            f"outputs for {a.shape[1]} numbers and {len(characters)} characters were given; there must be one more number than characters, for the blank; take both from one model"
+            f"outputs for {a.shape[1]} numbers and {len(characters)} characters were given; there"
+            " must be one more number than characters, for the blank; take both from one model"
         )
     best = a.argmax(1) if a.ndim == 2 else a.astype(np.int64)
     return " ".join(decode(best[np.diff(best, prepend=-1) != 0], characters).split())
@@ -116,7 +119,8 @@ def _plus(a: float, b: float) -> float:
 
 
 def _rules(words, bigram: Bigram | None, weight: float, bonus: float):
-    "Two functions of a text: whether it may become one character longer, and what its last word adds to its score."
+    """Two functions of a text: whether it may become one character longer, and what its last word
+    adds to its score."""
     whole = None if words is None else set(words)
     begun = whole and {w[:i] for w in whole for i in range(len(w) + 1)}
 
@@ -144,16 +148,15 @@ def _rules(words, bigram: Bigram | None, weight: float, bonus: float):
 def _search(
     log_p: np.ndarray, characters, width: int, may, last_word
 ) -> dict[str, tuple[float, float]]:
-    "Text: the logarithm of its paths' probability and what its whole words add, for the `width` best."
+    """Text: the logarithm of its paths' probability and what its whole words add, for the `width`
+    best."""
     beams, added = (
         {"": (0.0, -math.inf)},
         {"": 0.0},
     )  # text: log probability of its paths that end in a blank, and in its last character
     for row in log_p:
-        blank, likely = (
-            float(row[0]),
-            [(characters[k], float(row[k + 1])) for k in np.flatnonzero(row[1:] > _LEAST)],
-        )
+        blank = float(row[0])
+        likely = [(characters[k], float(row[k + 1])) for k in np.flatnonzero(row[1:] > _LEAST)]
         new = collections.defaultdict(lambda: [-math.inf, -math.inf])
         for text, (b, c) in beams.items():
             both, last = _plus(b, c), text[-1:]
@@ -187,13 +190,15 @@ def beam(
     a = _array(logits).astype(np.float64)
     if a.ndim != 2 or a.shape[1] != len(characters) + 1:
         raise UsageError(
-            f"outputs of shape {a.shape} and {len(characters)} characters were given; they must be (T, {len(characters) + 1}); take both from one model"
+            f"outputs of shape {a.shape} and {len(characters)} characters were given; they must be"
+            f" (T, {len(characters) + 1}); take both from one model"
         )
     if width < 1:
         raise UsageError(f"width is {width}; it must be 1 or more: 16 is usual")
     if (words is not None or bigram) and " " not in characters:
         raise UsageError(
-            "words or a bigram were given, and the characters have no space to part words; leave them out for languages that write none"
+            "words or a bigram were given, and the characters have no space to part words; leave"
+            " them out for languages that write none"
         )
     may, last_word = _rules(words, bigram, weight, bonus)
     found = _search(
@@ -241,7 +246,8 @@ def word_frames(
     at = len(signs) - 1 - int(best[-2] > best[-1])
     if best[at] == -np.inf:
         raise UsageError(
-            f"the text {text[:40]!r} has more characters than {len(p)} frames can hold; give the text that was read from these outputs"
+            f"the text {text[:40]!r} has more characters than {len(p)} frames can hold; give the"
+            " text that was read from these outputs"
         )
     path = [at]
     for back in came[:0:-1]:

@@ -27,9 +27,11 @@ def keep_split(
     write_json(
         Path(folder) / "split.json",
         {
-            part: base64.b64encode(
-                bytes.fromhex("".join(data.hashes[i][:12] for i in data.part(part).ids))
-            ).decode()
+            part: (
+                base64.b64encode(
+                    bytes.fromhex("".join(data.hashes[i][:12] for i in data.part(part).ids))
+                ).decode()
+            )
             for part in PARTS
         },
     )
@@ -42,7 +44,8 @@ def _kept(earlier: str | os.PathLike) -> tuple[Path, dict[str, str]]:
         folder = folder.parent
     if not (folder / "split.json").is_file():
         raise UsageError(
-            f"earlier is {str(earlier)!r}, and there is no split.json, which a run writes beside its report; give the folder of a completed run, or run:ID/model"
+            f"earlier is {str(earlier)!r}, and there is no split.json, which a run writes beside"
+            " its report; give the folder of a completed run, or run:ID/model"
         )
     hashes = {
         part: base64.b64decode(text).hex()
@@ -69,7 +72,9 @@ def same_split(
     old, parts = np.array([of.get(h[:12], "") for h in data.hashes]), data.parts.copy()
     known, wanted = old != "", {}
     for groups in (g for g in (data.groups, data.near) if g is not None):
-        first = {}  # part of each group: of its old rows the first in the order of PARTS, because what was learned from cannot be tested
+        # part of each group: of its old rows the first in the order of PARTS, because what was
+        # learned from cannot be tested
+        first = {}
         for g, part in zip(groups[known].tolist(), old[known].tolist()):
             first[g] = min(first.get(g, part), part, key=PARTS.index)
         first.pop(-1, None)
@@ -81,9 +86,13 @@ def same_split(
     parts[known] = old[known]
     tested, there = int((old == "test").sum()), sum(part == "test" for part in of.values())
     note = (
-        f"{known.sum():,} of {len(data):,} rows are of the earlier run {folder.name} and stay in the part they had there; {tested:,} of its {there:,} test rows are among them"
+        f"{known.sum():,} of {len(data):,} rows are of the earlier run {folder.name} and stay in"
+        f" the part they had there; {tested:,} of its {there:,} test rows are among them"
         if known.any()
-        else f"none of the rows are of the earlier run {folder.name}, so the two models can only be compared on rows that are new; give its data and the new ones together"
+        else (
+            f"none of the rows are of the earlier run {folder.name}, so the two models can only be"
+            " compared on rows that are new; give its data and the new ones together"
+        )
     )
     return dataclasses.replace(data, parts=parts, notes=(*data.notes, note))
 
@@ -96,16 +105,21 @@ def go_on(
     model = load_model(earlier)
     if not isinstance(model, Model):
         raise UsageError(
-            f"earlier is {str(earlier)!r}, a model of scikit-learn, which is fitted from nothing each time; leave earlier out"
+            f"earlier is {str(earlier)!r}, a model of scikit-learn, which is fitted from nothing"
+            " each time; leave earlier out"
         )
     if model.task != data.task:
         new = [c for c in data.task.classes if c not in model.task.classes]
         raise UsageError(
             f"the earlier model is made for {model.task}, and the data are {data.task}"
             + f", with {len(new)} new classes (first: {new[0]!r})" * bool(new)
-            + "; leave earlier out and give its folder as backbone, which takes over all but the head"
+            + "; leave earlier out and give its folder as backbone, which takes over all but the"
+            " head"
         )
     model.notes.append(
-        f"the network is that of {Path(earlier).name if Path(earlier).name != 'model' else Path(earlier).parent.name}, with its head and preprocessing; other parameters of the model (backbone, head, …) are not used"
+        "the network is that of"
+        f" {Path(earlier).name if Path(earlier).name != 'model' else Path(earlier).parent.name},"
+        " with its head and preprocessing; other parameters of the model (backbone, head, …) are"
+        " not used"
     )
     return model.bind(data)

@@ -39,7 +39,8 @@ def one_error(
         raise ArtifactError(f"{folder} cannot be loaded: {_sentence(e, 600)}") from None
     except MemoryError:
         raise ArtifactError(
-            f"{folder} asks for more memory than this machine gives; copy the whole folder again from where it was saved"
+            f"{folder} asks for more memory than this machine gives; copy the whole folder again"
+            " from where it was saved"
         ) from None
     except RecursionError:
         raise ArtifactError(
@@ -47,7 +48,8 @@ def one_error(
         ) from None
     except BaseException as e:  # the tokenizers' Rust code raises no Exception when it panics
         raise ArtifactError(
-            f"{folder} cannot be loaded ({type(e).__name__}: {_sentence(e, 160)}); it is damaged, or was changed after it was saved: copy the whole folder again"
+            f"{folder} cannot be loaded ({type(e).__name__}: {_sentence(e, 160)}); it is damaged,"
+            " or was changed after it was saved: copy the whole folder again"
         ) from e
 
 
@@ -59,7 +61,8 @@ def _sentence(error: BaseException, most: int) -> str:
 
 # %% ../../nbs/models/00_manifest.ipynb #2dd41716
 _READ = frozenset(
-    ".json .safetensors .skops .bin .pt .pth .ckpt .pkl .msgpack .h5 .py .txt .model .jinja .vocab .bpe".split()
+    ".json .safetensors .skops .bin .pt .pth .ckpt .pkl .msgpack .h5 .py .txt .model .jinja .vocab"
+    " .bpe".split()
 )
 _LARGEST = {"tokenizer.json": 400e6, "words.json": 400e6}  # bytes; of other JSON files 64 MB
 
@@ -72,7 +75,8 @@ def check_files(
     listed = read_json(folder / "manifest.json")
     if not isinstance(listed, dict) or len(listed) > 1000:
         raise ArtifactError(
-            f"{folder / 'manifest.json'} is no list of files and hashes; copy the whole folder again"
+            f"{folder / 'manifest.json'} is no list of files and hashes; copy the whole folder"
+            " again"
         )
     for name, sha in listed.items():
         _check_file(folder, name, sha, verify)
@@ -83,7 +87,8 @@ def check_files(
     extra = [name for name in extra if name not in listed]
     if extra and verify:
         raise ArtifactError(
-            f"{folder} has {extra[0]!r}, which manifest.json does not list, so it was not saved with the model; take it out, or load with verify=False if you put it there"
+            f"{folder} has {extra[0]!r}, which manifest.json does not list, so it was not saved"
+            " with the model; take it out, or load with verify=False if you put it there"
         )
     return listed
 
@@ -92,7 +97,8 @@ def _check_file(folder: Path, name: str, sha: str, verify: bool) -> None:
     "One file of the manifest."
     if not re.fullmatch(r"[\w.-]{1,200}", name) or name in (".", ".."):
         raise ArtifactError(
-            f"{folder / 'manifest.json'} lists {name[:80]!r}, which is no name of a file in that folder; copy the whole folder again"
+            f"{folder / 'manifest.json'} lists {name[:80]!r}, which is no name of a file in that"
+            " folder; copy the whole folder again"
         )
     path = folder / name
     if not path.is_file() and verify:
@@ -104,13 +110,15 @@ def _check_file(folder: Path, name: str, sha: str, verify: bool) -> None:
     size = path.stat().st_size
     if path.suffix == ".json" and size > _LARGEST.get(name, 64e6):
         raise ArtifactError(
-            f"{path} has {size:,} bytes, more than a file of that name can need; copy the whole folder again"
+            f"{path} has {size:,} bytes, more than a file of that name can need; copy the whole"
+            " folder again"
         )
     if path.suffix == ".safetensors":
         tensor_shapes(path)
     if verify and file_sha256(path) != sha:
         raise ArtifactError(
-            f"{path} is not the file that was saved (its SHA-256 differs from manifest.json); copy it again, or load with verify=False if you changed it"
+            f"{path} is not the file that was saved (its SHA-256 differs from manifest.json); copy"
+            " it again, or load with verify=False if you changed it"
         )
 
 
@@ -136,7 +144,8 @@ def tensor_shapes(
         raise ArtifactError(f"{path} has a damaged head; copy it again") from None
     if path.stat().st_size != 8 + n + max(ends, default=0):
         raise ArtifactError(
-            f"{path} is {path.stat().st_size:,} bytes long, and its head speaks of {8 + n + max(ends, default=0):,}; copy it again"
+            f"{path} is {path.stat().st_size:,} bytes long, and its head speaks of"
+            f" {8 + n + max(ends, default=0):,}; copy it again"
         )
     return shapes
 
@@ -238,7 +247,8 @@ def _shown(value) -> str:
 
 # %% ../../nbs/models/00_manifest.ipynb #b0157bce
 _MAKERS = frozenset(
-    "empty empty_strided zeros ones full rand randn randint new_empty new_zeros new_ones new_full new_empty_strided repeat arange linspace randperm eye".split()
+    "empty empty_strided zeros ones full rand randn randint new_empty new_zeros new_ones new_full"
+    " new_empty_strided repeat arange linspace randperm eye".split()
 )
 
 
@@ -252,7 +262,10 @@ class no_larger_than(TorchDispatchMode):
         calls: int = 300_000,  # operations; a network of a million layers takes more
     ):
         super().__init__()
-        self.left, self.size, self.what, self.calls = size, size, what, calls
+        self.left = size
+        self.size = size
+        self.what = what
+        self.calls = calls
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         self.calls -= 1
@@ -260,7 +273,8 @@ class no_larger_than(TorchDispatchMode):
             self.left -= 8 * _asked(args)
         if self.left < 0 or self.calls < 0:
             raise ArtifactError(
-                f"{self.what} describes a network of far more than the {self.size / 1e6:,.0f} MB that belong to its weights; copy the whole folder again"
+                f"{self.what} describes a network of far more than the {self.size / 1e6:,.0f} MB"
+                " that belong to its weights; copy the whole folder again"
             )
         return function(*args, **(kwargs or {}))
 

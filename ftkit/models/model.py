@@ -31,7 +31,8 @@ from ..runfolder import Progress, emit
 
 # %% ../../nbs/models/08_model.ipynb #3fc2b646
 class Standardise(nn.Module):
-    "Features to zero mean and unit mean spread; the figures are buffers, set once, saved with the model."
+    """Features to zero mean and unit mean spread; the figures are buffers, set once, saved with the
+    model."""
 
     def __init__(self, n: int):
         super().__init__()
@@ -89,15 +90,14 @@ def _mlp(
 
 
 class OverFrames(nn.Module):
-    "A convolution over neighbouring frames, or a recurrent unit both ways; frames of zeros are no frames."
+    """A convolution over neighbouring frames, or a recurrent unit both ways; frames of zeros are no
+    frames."""
 
     def __init__(self, n: int, n_outputs: int, width: int, dropout: float, recurrent: bool):
         super().__init__()
-        self.scale, self.drop, self.last = (
-            Standardise(n),
-            nn.Dropout(dropout),
-            nn.Linear(2 * width if recurrent else width, n_outputs),
-        )
+        self.scale = Standardise(n)
+        self.drop = nn.Dropout(dropout)
+        self.last = nn.Linear(2 * width if recurrent else width, n_outputs)
         self.see = BothWays(n, width) if recurrent else nn.Conv1d(n, width, 5, padding=2)
 
     def forward(self, f):  # (B,T,n) -> (B,T,n_outputs)
@@ -145,43 +145,46 @@ def _check_writing(head, said: bool, decoding: str, language: str | None) -> Non
         raise UsageError(f"decoding is {decoding!r}; it must be one of {', '.join(DECODINGS)}")
     if decoding != "greedy" and not said:
         raise UsageError(
-            f"decoding is {decoding!r}, and these data have classes or numbers, no texts; -p decoding greedy, or -p task transcribe"
+            f"decoding is {decoding!r}, and these data have classes or numbers, no texts; -p"
+            " decoding greedy, or -p task transcribe"
         )
     if head in ("conv", "gru") and not said:
         raise UsageError(
-            f"the head {head} reads frame after frame, and of these data the backbone gives one list of numbers a row; -p head linear, -p head mlp, or -p task transcribe"
+            f"the head {head} reads frame after frame, and of these data the backbone gives one"
+            " list of numbers a row; -p head linear, -p head mlp, or -p task transcribe"
         )
     if head == "decoder" and not said:
         raise UsageError(
-            "the head decoder writes texts, and these data have classes or numbers; -p head linear, -p head mlp, or -p task transcribe"
+            "the head decoder writes texts, and these data have classes or numbers; -p head linear,"
+            " -p head mlp, or -p task transcribe"
         )
     if head == "decoder" and decoding != "greedy":
         raise UsageError(
-            f"decoding is {decoding!r} and the head a decoder, which writes token by token; -p decoding greedy, or -p head mlp"
+            f"decoding is {decoding!r} and the head a decoder, which writes token by token; -p"
+            " decoding greedy, or -p head mlp"
         )
     if head != "decoder" and language:
         raise UsageError(
-            f"language is {language!r} and only the head decoder is told one; characters come from the training texts"
+            f"language is {language!r} and only the head decoder is told one; characters come from"
+            " the training texts"
         )
 
 # %% ../../nbs/models/08_model.ipynb #9b694f0e
 class Model(nn.Module):
     "Backbone, then head, for a task."
 
-    threshold: tuple[str, float] | None = (
-        None  # of two classes, the positive one, and the probability from which it is predicted
-    )
-    learned_from, familiar = (
-        None,
-        None,
-    )  # a weak reference to the data it was bound to; what these look like, of a model that was loaded
+    # of two classes, the positive one, and the probability from which it is predicted
+    threshold: tuple[str, float] | None = None
+    # a weak reference to the data it was bound to; what these look like, of a model that was loaded
+    learned_from = None
+    familiar = None
 
     def __init__(
         self,
         backbone: str | Backbone,  # a name for `load_backbone`, or a body
         task: Task,
-        head: str
-        | nn.Module = "linear",  # a registered head, or a module (B,n_features) -> (B,n_outputs)
+        # a registered head, or a module (B,n_features) -> (B,n_outputs)
+        head: str | nn.Module = "linear",
         layers: int = 1,  # hidden layers of an MLP head [0..8]
         width: int = 256,  # units of each hidden layer
         activation: str = "gelu",  # of the hidden layers, one of ACTIVATIONS
@@ -189,9 +192,11 @@ class Model(nn.Module):
         pretrained: bool = True,  # False starts from random weights
         seed: int = 0,  # of first weights: the head's, and the body's if not pretrained
         decoding: str = "greedy",  # how characters become a text, one of DECODINGS
-        language: str
-        | None = None,  # code of what the head decoder writes, such as en; None: found by listening
-        **prep,  # fields of the body's prep, such as size and fit of pictures, max_length and clean of texts; None: as the body or the data have it
+        # code of what the head decoder writes, such as en; None: found by listening
+        language: str | None = None,
+        # fields of the body's prep, such as size and fit of pictures, max_length and clean of
+        # texts; None: as the body or the data have it
+        **prep,
     ):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
@@ -205,12 +210,16 @@ class Model(nn.Module):
                 f"there is no head {head!r}; there are {', '.join(HEADS)}"
                 + (f"; did you mean {near!r}?" if near else "")
             )
-        self.task, self.bound, self.pretrained, self.notes = task, False, pretrained, []
+        self.task = task
+        self.bound = False
+        self.pretrained = pretrained
+        self.notes = []
         self.asked = {k: v for k, v in prep.items() if v is not None}
         self.backbone.check(task.modality)
         if unknown := set(prep) - (known := {f.name for f in dataclasses.fields(self.prep)}):
             raise UsageError(
-                f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared by {min(unknown)!r}; there are {', '.join(sorted(known))}"
+                f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared"
+                f" by {min(unknown)!r}; there are {', '.join(sorted(known))}"
             )
         self.prep = dataclasses.replace(self.prep, **self.asked)
         self.head_config = (
@@ -218,10 +227,8 @@ class Model(nn.Module):
             if head != "decoder"
             else dict(language=language)
         )
-        said, more = (
-            task.kind == "transcription",
-            dict(body=self.backbone, pretrained=pretrained) if head == "decoder" else {},
-        )
+        said = task.kind == "transcription"
+        more = dict(body=self.backbone, pretrained=pretrained) if head == "decoder" else {}
         _check_writing(head, said, decoding, language)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -238,10 +245,10 @@ class Model(nn.Module):
         self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | (
             {"decoding": decoding} if said else {}
         )
-        self.pairs, self.words = (
-            False,
-            None,
-        )  # whether a text is judged by a second one; words of the training texts, where they help to decode
+        # whether a text is judged by a second one; words of the training texts, where they help to
+        # decode
+        self.pairs = False
+        self.words = None
         self.register_buffer(
             "target", torch.tensor([0.0, 1.0])
         )  # mean and spread of a regression's training labels
@@ -281,13 +288,20 @@ def decide(
 @patch_to(Model)
 def __repr__(self):
     if self.writes:
-        what = f"text{f' in {self.head.language}' if self.head.language else ''}, {len(self.head.net.embed_tokens.weight):,} tokens"
+        what = (
+            f"text{f' in {self.head.language}' if self.head.language else ''},"
+            f" {len(self.head.net.embed_tokens.weight):,} tokens"
+        )
     else:
-        what = f"{self.task.n_outputs} {dict(regression='numbers', transcription='characters, one of them none').get(self.task.kind, 'classes')}"
+        what = (
+            f"{self.task.n_outputs}"
+            f" {dict(regression='numbers', transcription='characters, one of them none').get(self.task.kind, 'classes')}"
+        )
     n = [sum(p.numel() for p in m.parameters()) for m in (self.backbone, self.head)]
     return (
-        f"{self.backbone.name} ({n[0]:,} parameters, {self.backbone.n_features} features) ▸ {self.head_config['name']} ({n[1]:,}) ▸ "
-        f"{what}; input {self.prep}" + "".join(f"\n{n}" for n in self.notes)
+        f"{self.backbone.name} ({n[0]:,} parameters, {self.backbone.n_features} features) ▸"
+        f" {self.head_config['name']} ({n[1]:,}) ▸ {what}; input {self.prep}"
+        + "".join(f"\n{n}" for n in self.notes)
     )
 
 # %% ../../nbs/models/08_model.ipynb #c3ac0278
@@ -296,7 +310,8 @@ def bind(
     self,
     data: Data,
 ) -> Model:
-    "Choose what the prep leaves open, look whether body and data fit, and learn a regression's scale; the first data decide."
+    """Choose what the prep leaves open, look whether body and data fit, and learn a regression's
+    scale; the first data decide."""
     if self.learned_from is None or not self.bound:
         self.learned_from = weakref.ref(data)
     if not self.bound:
@@ -316,11 +331,15 @@ def bind(
 
 
 def _too_short(rows, ids: np.ndarray, said: list[np.ndarray], data: Data) -> list[str]:
-    "A note if texts have more characters than their recordings have frames, two of the same taking one more."
+    """A note if texts have more characters than their recordings have frames, two of the same
+    taking one more."""
     short = [i for i, s in zip(ids, said) if rows.lengths[i] < len(s) + (np.diff(s) == 0).sum()]
     return (
         [
-            f"{len(short)} of {len(ids)} training recordings are too short for their text, and nothing is learned from them (first: {data.items[short[0]]}, {data.seconds[short[0]]:.1f} s for {len(data.labels[short[0]])} characters); perhaps the table is out of step with the files"
+            f"{len(short)} of {len(ids)} training recordings are too short for their text, and"
+            f" nothing is learned from them (first: {data.items[short[0]]},"
+            f" {data.seconds[short[0]]:.1f} s for {len(data.labels[short[0]])} characters); perhaps"
+            " the table is out of step with the files"
         ]
         if short
         else []
@@ -335,7 +354,8 @@ def _bind_writing(self, data: Data) -> None:
         if self.head_config["decoding"] in ("words", "bigram"):
             if " " not in self.task.classes:
                 raise UsageError(
-                    f"decoding is {self.head_config['decoding']!r} and the training texts have no spaces to part words; -p decoding greedy, or -p decoding beam"
+                    f"decoding is {self.head_config['decoding']!r} and the training texts have no"
+                    " spaces to part words; -p decoding greedy, or -p decoding beam"
                 )
             self.words = word_bigrams([data.labels[i] for i in ids])
         self.notes += _too_short(
@@ -344,13 +364,13 @@ def _bind_writing(self, data: Data) -> None:
         return
     if len(long := [i for i in ids if rows.first[i + 1] - rows.first[i] > 1]):
         raise UsageError(
-            f"{len(long)} recordings to train on are longer than {self.prep.max_seconds:g} s (first: row {long[0]}), and a decoder learns a text with its whole recording; cut them in parts (start, end), or leave them out (longest)"
+            f"{len(long)} recordings to train on are longer than {self.prep.max_seconds:g} s"
+            f" (first: row {long[0]}), and a decoder learns a text with its whole recording; cut"
+            " them in parts (start, end), or leave them out (longest)"
         )
     if self.head.languages and not self.head.language:
-        was_training, heard = (
-            self.training,
-            self.eval().backbone.hear(rows, ids[:8], self.target.device),
-        )
+        was_training = self.training
+        heard = self.eval().backbone.hear(rows, ids[:8], self.target.device)
         self.head.language = self.head_config["language"] = language_of(
             self.head,
             [
@@ -369,7 +389,8 @@ def _bind_writing(self, data: Data) -> None:
 def targets(
     self, data: Data
 ) -> torch.Tensor:  # (N,) int64; (N,C) or (N,) float32; or (N,L) int64, numbers of characters from 1, or tokens, -1 behind the end
-    "The labels of all rows as the losses take them; characters that no output stands for are left out."
+    """The labels of all rows as the losses take them; characters that no output stands for are left
+    out."""
     if self.task.kind != "transcription":
         y = torch.from_numpy(data.labels)
         return (
@@ -451,7 +472,8 @@ def parameter_groups(
 def activate(
     self, outputs: torch.Tensor
 ) -> torch.Tensor:  # (B,n_outputs) or (B,T,n_outputs) -> the same shape
-    "Outputs as probabilities (softmax, or sigmoid for several labels) or as numbers in the label's unit."
+    """Outputs as probabilities (softmax, or sigmoid for several labels) or as numbers in the
+    label's unit."""
     if self.task.kind in ("single_label", "transcription"):
         return outputs.double().softmax(-1)
     return (
@@ -472,7 +494,8 @@ def _rows_of(self, what, known=None) -> tuple:
 
 @patch_to(Model)
 def _shared(self, what):
-    "Of a training that several ranks share (08d), these: they share the rows of data, never inputs that belong to none."
+    """Of a training that several ranks share (08d), these: they share the rows of data, never
+    inputs that belong to none."""
     return getattr(self, "ranks", None) if isinstance(what, Part) else None
 
 # %% ../../nbs/models/08_model.ipynb #30baf9d9
@@ -482,9 +505,12 @@ def outputs(
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     precision=None,  # a Precision to validate a training with; default: float32, as predictions are
-    known=None,  # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body reads them
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body
+    # reads them
+    known=None,
+    # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its
+    # frames
+    beside: list | None = None,
 ) -> (
     torch.Tensor
 ):  # (N,n_outputs) float32 on the CPU, before softmax or sigmoid; of transcriptions (N,T,n_outputs)
@@ -510,13 +536,12 @@ def _outputs(self, rows, ids, precision=None, bar=None, ranks=None, beside=None)
         )
     if beside is not None:
         beside.append(_means([f.row(i) for i in range(len(f))]) if said else f.numpy())
-    parts = (
-        [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))]
-        if said
-        else [(p, 64) for p in f.split(64)]
-        if len(ids)
-        else []
-    )
+    if said:
+        parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))]
+    elif len(ids):
+        parts = [(p, 64) for p in f.split(64)]
+    else:
+        parts = []
     with torch.inference_mode():
         out = [
             self.decide(_filled(p, n)[None] if said else _filled(p, n))[: len(p)].float().cpu()
@@ -548,7 +573,8 @@ def _nothing(out: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
-    "Say a space in the last frame of each piece but the last, in place: pieces are cut at pauses, and the body hears none at its end. A list of words in which that ends no word leaves it out."
+    """Say a space in the last frame of each piece but the last, in place: pieces are cut at pauses,
+    and the body hears none at its end. A list of words in which that ends no word leaves it out."""
     at = np.cumsum(sizes)[:-1] - 1
     out[at] = -1e6
     out[at, 0], out[at, space] = -5.0, 0.0
@@ -571,8 +597,9 @@ def predict(
     self,
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its
+    # frames
+    beside: list | None = None,
 ) -> np.ndarray:  # (N,C) float64 probabilities, (N,) numbers, or (N,) texts
     "Probabilities of the classes, the number, or the text, for each row."
     if self.task.kind == "transcription":
@@ -603,7 +630,8 @@ def told(
 @patch_to(Model)
 def read(
     self,
-    sources: list,  # pictures, as `open_picture` takes them, recordings, as `open_sound` does, or texts
+    # pictures, as `open_picture` takes them, recordings, as `open_sound` does, or texts
+    sources: list,
 ) -> Pictures | Pieces:
     "Inputs that belong to no data, for `predict`."
     return self.prep.read(sources, self.backbone.tokenizer)
@@ -617,10 +645,12 @@ def blocks(
     precision=None,  # as for `outputs`
     known=None,  # as for `outputs`
     size: int = 64,  # rows at a time
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its
+    # frames
+    beside: list | None = None,
 ):  # yields (positions (b,), outputs (b,T,n_outputs))
-    "Outputs of a transcription, of rows of like length together: those of all rows may not fit into memory."
+    """Outputs of a transcription, of rows of like length together: those of all rows may not fit
+    into memory."""
     rows, ids = self._rows_of(what, known)
     bar, order = Progress(stage, len(ids)), np.argsort(-rows.lengths[ids], kind="stable")
     for i in range(0, len(ids), size):
@@ -659,13 +689,10 @@ def _written(
     was_training, device, out = self.training, self.target.device, []
     self.eval().backbone.attend("sdpa")
     at = ids if heard else np.arange(len(ids))
-    heard, bar = (
-        heard
-        or self.backbone.hear(
-            rows, ids, device, getattr(self, "chunk", None), Progress(stage, rows.units(ids))
-        ),
-        Progress("write", len(ids)),
+    heard = heard or self.backbone.hear(
+        rows, ids, device, getattr(self, "chunk", None), Progress(stage, rows.units(ids))
     )
+    bar = Progress("write", len(ids))
     if beside is not None:
         beside.append(_means([heard.row(k) for k in at]))
     for k, i in zip(at, ids):
@@ -693,8 +720,9 @@ def transcribe(
     what: Part | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     times: bool = False,  # also tell when; else no spans
-    beside: list
-    | None = None,  # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its frames
+    # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its
+    # frames
+    beside: list | None = None,
 ) -> tuple[np.ndarray, list[list[Span]]]:  # (N,) texts, and N lists
     "What is said in each recording, and when."
     rows, ids = self._rows_of(what)

@@ -107,11 +107,9 @@ class PredictionTable:
         self.suffix = check_output(path)
         self.columns = prediction_columns(task, list(self.inputs.columns), interval)
         self.renamed = {k: v for k, v in self.columns.items() if k != v}
-        self.rows, self.computed, self.separator = (
-            0,
-            0,
-            given.separator if self.suffix == ".csv" else "\t",
-        )
+        self.rows = 0
+        self.computed = 0
+        self.separator = given.separator if self.suffix == ".csv" else "\t"
         self.part = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
         self.file = self.writer = None
         signs = table_style(self.inputs).signs
@@ -206,11 +204,13 @@ def check_output(
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise UsageError(
-            f"--out is {str(path)!r}; it must end in {', '.join(FORMATS)}, for example --out predictions.csv"
+            f"--out is {str(path)!r}; it must end in {', '.join(FORMATS)}, for example --out"
+            " predictions.csv"
         )
     if path.is_dir():
         raise UsageError(
-            f"--out is {str(path)!r}, which is a folder; name a file: --out {path / 'predictions.csv'}"
+            f"--out is {str(path)!r}, which is a folder; name a file: --out"
+            f" {path / 'predictions.csv'}"
         )
     for one in inputs:
         if isinstance(one, Path) and one.exists() and path.exists() and os.path.samefile(one, path):
@@ -219,7 +219,8 @@ def check_output(
             )
     if inputs and path.exists() and not force and not _is_predictions(path):
         raise UsageError(
-            f"--out is {str(path)!r}, which is there and no table of predictions; choose another name, or replace it: --force"
+            f"--out is {str(path)!r}, which is there and no table of predictions; choose another"
+            " name, or replace it: --force"
         )
     return suffix
 

@@ -36,7 +36,9 @@ def as_model(
         )
     if data.task.modality not in ("image", "tabular"):
         raise UsageError(
-            f"a network of your own was given for {data.task.modality} data, whose inputs depend on its tokenizer or rate; make a Backbone of it, with its prep, and Model(backbone, task)"
+            f"a network of your own was given for {data.task.modality} data, whose inputs depend on"
+            " its tokenizer or rate; make a Backbone of it, with its prep, and Model(backbone,"
+            " task)"
         )
     prep = fit_prep(data) if data.task.modality == "tabular" else Prep(**prep)
     model = Model(
@@ -49,13 +51,12 @@ def as_model(
     with torch.no_grad():
         out = net.eval()(model.backbone.inputs(data).batch(ids, "cpu"))
     net.train(was_training)
-    given, wanted = (
-        tuple(out.shape) if torch.is_tensor(out) else f"a {type(out).__name__}",
-        (len(ids), data.task.n_outputs),
-    )
+    given = tuple(out.shape) if torch.is_tensor(out) else f"a {type(out).__name__}"
+    wanted = (len(ids), data.task.n_outputs)
     if given != wanted:
         raise UsageError(
-            f"{type(net).__name__} gives {given} for {len(ids)} rows; it must give {wanted}: {'one number a class' if data.task.classes else 'one number'}"
+            f"{type(net).__name__} gives {given} for {len(ids)} rows; it must give {wanted}:"
+            f" {'one number a class' if data.task.classes else 'one number'}"
         )
     if not any(p.requires_grad for p in net.parameters()):
         raise UsageError(

@@ -22,7 +22,8 @@ from .manifest import check_fields, number, whole
 
 # %% ../../nbs/models/07_small.ipynb #5bee596f
 class SmallCNN(nn.Module):
-    "Four times: a filter of 3×3, normalised in groups, and every second pixel; then the mean, each feature standardised over the batch."
+    """Four times: a filter of 3×3, normalised in groups, and every second pixel; then the mean,
+    each feature standardised over the batch."""
 
     def __init__(self, width: int = 32):
         super().__init__()
@@ -86,11 +87,9 @@ class SmallGRU(nn.Module):
 
     def __init__(self, words: int, embedding: int = 128, width: int = 64, dropout: float = 0.2):
         super().__init__()
-        self.table, self.drop, self.read = (
-            nn.Embedding(words, embedding),
-            nn.Dropout(dropout),
-            BothWays(embedding, width),
-        )
+        self.table = nn.Embedding(words, embedding)
+        self.drop = nn.Dropout(dropout)
+        self.read = BothWays(embedding, width)
         nn.init.normal_(self.table.weight, std=0.1)
 
     def get_input_embeddings(self):
@@ -112,12 +111,14 @@ _SHAPE = {
 
 @register_source("small")
 def _small(name: str, pretrained: bool) -> Backbone:
-    "`small:cnn` for pictures; `small:gru:{…}` is a network for texts, of the shape that an artifact says."
+    """`small:cnn` for pictures; `small:gru:{…}` is a network for texts, of the shape that an
+    artifact says."""
     kind, _, shape = name.partition(":")
     if kind == "cnn":
         if not re.fullmatch("[1-9][0-9]{0,3}", shape or "32"):
             raise BackboneError(
-                f"small:cnn:{shape[:40]} has no width; give a whole number from 1 to 9999, or nothing"
+                f"small:cnn:{shape[:40]} has no width; give a whole number from 1 to 9999, or"
+                " nothing"
             )
         width, prep = int(shape or 32), Prep(size=64, interpolation="bilinear")
         net = Backbone(SmallCNN(width), 8 * width, prep, "small:cnn", f"small:{name}")
@@ -141,19 +142,19 @@ def text_body(
     dropout: float = 0.2,  # of embeddings [0..1)
     seed: int = 0,  # of the first weights
 ) -> Backbone:
-    "A recurrent network for texts that knows the words of these data, each Chinese character for itself, and nothing else."
+    """A recurrent network for texts that knows the words of these data, each Chinese character for
+    itself, and nothing else."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     if data.task.modality != "text":
         raise UsageError(
-            f"text_body reads texts and the data are {data.task.modality}; choose small:cnn for pictures, table_body for tables"
+            f"text_body reads texts and the data are {data.task.modality}; choose small:cnn for"
+            " pictures, table_body for tables"
         )
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1}, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = (
-        normalizers.BertNormalizer(),
-        pre_tokenizers.BertPreTokenizer(),
-    )
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     count = {}
     for i in data.train.ids:
         for text in [data.items[i]] if isinstance(data.items[i], str) else data.items[i]:

@@ -31,7 +31,8 @@ from ..runfolder import Progress
 
 # %% ../../nbs/models/02_speech.ipynb #93deebe4
 class Mel(nn.Module):
-    "Waves (B,N) at 16 kHz to power in bands of the mel scale (B,bands,1+N//160), never in half precision."
+    """Waves (B,N) at 16 kHz to power in bands of the mel scale (B,bands,1+N//160), never in half
+    precision."""
 
     def __init__(self, bands: int):
         from transformers.audio_utils import mel_filter_bank
@@ -57,7 +58,8 @@ class SpeechBackbone(Backbone):
 
     def __init__(
         self,
-        body: nn.Module,  # (waves (B,N), which frames are the recording's (B,T) bool) -> (B,T,width)
+        # (waves (B,N), which frames are the recording's (B,T) bool) -> (B,T,width)
+        body: nn.Module,
         width: int,
         prep: SpeechPrep,
         name: str,  # as the user calls it
@@ -137,14 +139,16 @@ def inputs(self, data: Data) -> Sounds:
     "All rows of the data as this body reads them."
     if self.prep.max_seconds > self.most:
         raise BackboneError(
-            f"max_seconds is {self.prep.max_seconds:g} and {self.name} reads at most {self.most:g} s at once; choose less, longer recordings are read in pieces"
+            f"max_seconds is {self.prep.max_seconds:g} and {self.name} reads at most {self.most:g}"
+            " s at once; choose less, longer recordings are read in pieces"
         )
     return Backbone.inputs(self, data)
 
 
 @patch_to(SpeechBackbone)
 def _until(self, layers: int):
-    "A function network input -> (B,T,width): what leaves the lowest layers; None if this body cannot start there."
+    """A function network input -> (B,T,width): what leaves the lowest layers; None if this body
+    cannot start there."""
     blocks, n = _blocks(self, layers)
     if not hasattr(self.body, "front") or not 0 < n < len(blocks):
         return None
@@ -167,11 +171,9 @@ class WhisperFrames(nn.Module):
 
     def __init__(self, encoder):
         super().__init__()
-        self.encoder, self.config, self.mel = (
-            encoder,
-            encoder.config,
-            Mel(encoder.config.num_mel_bins),
-        )
+        self.encoder = encoder
+        self.config = encoder.config
+        self.mel = Mel(encoder.config.num_mel_bins)
 
     def front(self, waves: torch.Tensor) -> torch.Tensor:  # (B,N) -> (B,T,F)
         "What the blocks read: the spectrum in two convolutions, and places."
@@ -218,12 +220,10 @@ class WaveFrames(nn.Module):
 
     def __init__(self, net):
         super().__init__()
-        self.feature_extractor, self.feature_projection, self.encoder, self.config = (
-            net.feature_extractor,
-            net.feature_projection,
-            net.encoder,
-            net.config,
-        )
+        self.feature_extractor = net.feature_extractor
+        self.feature_projection = net.feature_projection
+        self.encoder = net.encoder
+        self.config = net.config
         self.config.layerdrop = 0.0  # no layer is left out at random
 
     def forward(self, waves, on):
@@ -270,11 +270,9 @@ class VoiceFrames(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.mel, self.lstm, self.linear = (
-            Mel(40),
-            nn.LSTM(40, 256, 3, batch_first=True),
-            nn.Linear(256, 256),
-        )
+        self.mel = Mel(40)
+        self.lstm = nn.LSTM(40, 256, 3, batch_first=True)
+        self.linear = nn.Linear(256, 256)
 
     def forward(self, waves, on):
         return F.relu(
@@ -363,8 +361,8 @@ def frame_features(
     backbone: SpeechBackbone,
     data: Data,
     device: torch.device | str = "cpu",
-    rows: Sounds
-    | None = None,  # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    rows: Sounds | None = None,
 ) -> Frames:  # of all rows
     "What the frozen body hears in every row, computed once for all runs."
     rows = backbone.inputs(data) if rows is None else rows

@@ -36,9 +36,9 @@ class TableInputs(nn.Module):
             "first", torch.tensor(np.concatenate([[0], np.cumsum(sizes)])[:-1], dtype=torch.int64)
         )
 
-    def forward(
-        self, x
-    ):  # (B,F) -> (B,numbers) without gaps, (B,numbers) bool where one is missing, (B,categories) rows of one table of embeddings
+    # (B,F) -> (B,numbers) without gaps, (B,numbers) bool where one is missing, (B,categories) rows
+    # of one table of embeddings
+    def forward(self, x):
         number = x[:, : self.numbers]
         return number.nan_to_num(), number.isnan(), x[:, self.numbers :].long() + self.first
 
@@ -131,7 +131,8 @@ class FeatureTokenizer(nn.Module):
 
 # %% ../../nbs/models/06_table_backbones.ipynb #0ef7d97c
 class FactorisationMachine(nn.Module):
-    "A vector for each cell; what two columns say together is the product of their vectors, summed over all pairs, beside what each says alone."
+    """A vector for each cell; what two columns say together is the product of their vectors, summed
+    over all pairs, beside what each says alone."""
 
     def __init__(
         self,
@@ -144,10 +145,8 @@ class FactorisationMachine(nn.Module):
         super().__init__()
         self.inputs = TableInputs(numbers, sizes)
         self.slope, self.gap = (nn.Parameter(torch.randn(numbers, width) * 0.05) for _ in range(2))
-        self.categories, self.alone = (
-            nn.Embedding(max(1, sum(sizes)), width),
-            nn.Embedding(max(1, sum(sizes)), width),
-        )
+        self.categories = nn.Embedding(max(1, sum(sizes)), width)
+        self.alone = nn.Embedding(max(1, sum(sizes)), width)
         for table in (self.categories, self.alone):
             nn.init.normal_(table.weight, std=0.05)
         self.own, self.drop = nn.Linear(max(1, numbers), width), nn.Dropout(dropout)
@@ -191,7 +190,8 @@ def _table(name: str, pretrained: bool) -> Backbone:
     kind, _, shape = name.partition(":")
     if kind not in BODIES or not shape:
         raise BackboneError(
-            f"a body of tables is made for its columns: table_body({kind or 'mlp'!r}, data); there are {', '.join(BODIES)}"
+            f"a body of tables is made for its columns: table_body({kind or 'mlp'!r}, data); there"
+            f" are {', '.join(BODIES)}"
         )
     shape = check_fields(json.loads(shape), _SHAPE, "the architecture in config.json")
     body = BODIES[kind](**shape)
@@ -207,8 +207,9 @@ def _table(name: str, pretrained: bool) -> Backbone:
 def table_body(
     name: str,  # mlp, factorisation_machine or feature_tokenizer
     data: Data,  # a table; scales, levels and bins are of its training rows
-    width: int
-    | None = None,  # of its vectors; default: 256 of an mlp, 32 of a factorisation_machine, 64 of a feature_tokenizer
+    # of its vectors; default: 256 of an mlp, 32 of a factorisation_machine, 64 of a
+    # feature_tokenizer
+    width: int | None = None,
     layers: int = 3,  # [1..]
     dropout: float = 0.1,  # [0..1)
     text_backbone: str | None = None,  # a body for columns of texts, which are left out without one

@@ -108,7 +108,8 @@ def fit_prep(
     data: Data,  # a table
     ids: np.ndarray | None = None,  # rows to learn from; default: the training rows
     text_backbone: str | None = None,  # a body for columns of texts, which are left out without one
-    max_levels: int = 1000,  # categories of a column that are learned, the commonest; the others are one [1..]
+    # categories of a column that are learned, the commonest; the others are one [1..]
+    max_levels: int = 1000,
 ) -> TablePrep:
     "Scales and levels of the given rows."
     cells, ids = data.items, data.train.ids if ids is None else ids
@@ -148,7 +149,9 @@ def fit_prep(
     numbers = [f if f.spread > 0 else dataclasses.replace(f, spread=1.0) for f in numbers]
     if not numbers and not categories:
         raise UsageError(
-            f'no column of {data.source} can be learned from ({", ".join(f"{c.name}: {c.kind}" for c in cells.columns)}); say what they hold, for example -p columns \'{{"{cells.columns[0].name}": "category"}}\''
+            f"no column of {data.source} can be learned from"
+            f" ({', '.join(f'{c.name}: {c.kind}' for c in cells.columns)}); say what they hold, for"
+            f' example -p columns \'{{"{cells.columns[0].name}": "category"}}\''
         )
     return TablePrep((*numbers, *categories))
 
@@ -282,7 +285,8 @@ class Tables:
         share: torch.Tensor,  # (B,1) of `x`
         keys: tuple,  # of the draws, with the row numbers as the last
     ) -> torch.Tensor:  # (B,F)
-        "MixUp: numbers are blended, a category is taken from one of the two, as often as its share says."
+        """MixUp: numbers are blended, a category is taken from one of the two, as often as its
+        share says."""
         u = to_device(
             np.float32(
                 uniform(
@@ -307,7 +311,8 @@ class Tables:
     def notes(self, name: str) -> list[str]:
         "Categories with more levels than are learned."
         return [
-            f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told apart"
+            f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told"
+            " apart"
             for f in self.prep.categories
             if len(f.levels) >= 1000
         ]
@@ -332,21 +337,18 @@ def inputs(self, data: Data, tokenizer=None) -> Tables:
 def read(
     self, sources, tokenizer=None
 ) -> Tables:  # a DataFrame, a list of dictionaries, or a list of such, each read by itself
-    "Rows that belong to no data; what could not be read, or was never seen in training, is told of each."
+    """Rows that belong to no data; what could not be read, or was never seen in training, is told
+    of each."""
     import pandas as pd
 
     if isinstance(sources, list) and any(hasattr(part, "columns") for part in sources):
         return _one_after_the_other([self.read(part) for part in sources])
-    features, tidy, held = (
-        {f.name: f for f in self.features},
-        lambda c: " ".join(str(c).split()),
-        {},
-    )
+    features = {f.name: f for f in self.features}
+    tidy = lambda c: " ".join(str(c).split())
+    held = {}
     if hasattr(sources, "columns"):
-        table, told = (
-            sources.rename(columns=tidy).reset_index(drop=True),
-            [[] for _ in range(len(sources))],
-        )
+        table = sources.rename(columns=tidy).reset_index(drop=True)
+        told = [[] for _ in range(len(sources))]
     else:
         given = [{tidy(k): v for k, v in row.items()} for row in sources]
         told = [
@@ -358,7 +360,8 @@ def read(
             table = table.reindex(columns=list(dict.fromkeys([*table.columns, *features])))
     if lost := [n for n in features if n not in table.columns]:
         raise UsageError(
-            f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained with; its columns are {', '.join(map(str, table.columns))[:300]}"
+            f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained"
+            f" with; its columns are {', '.join(map(str, table.columns))[:300]}"
         )
     table = plain_cells(table)
     style = table_style(table)

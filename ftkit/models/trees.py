@@ -128,6 +128,8 @@ def _check_predictor(tree, n_features: int, categorical: np.ndarray, dtype) -> N
     )
 
 # %% ../../nbs/models/12_trees.ipynb #2b94cb76
+# beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any
+# other function would be named
 TRUSTED = (
     "numpy.dtype",
     "sklearn.tree._tree.Tree",
@@ -140,7 +142,7 @@ TRUSTED = (
     "sklearn.utils.validation.check_array",
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
-)  # beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any other function would be named
+)
 
 
 def load_pipeline(
@@ -170,7 +172,8 @@ def load_pipeline(
 
 
 def _built(path: Path):
-    "What the file holds, after a look at its size, its kinds of parts, its trees and its number of threads."
+    """What the file holds, after a look at its size, its kinds of parts, its trees and its number
+    of threads."""
     from skops.io import get_untrusted_types
     from skops.io._audit import audit_tree, get_tree
     from skops.io._utils import read_schema
@@ -179,7 +182,8 @@ def _built(path: Path):
         size = sum(entry.file_size for entry in archive.infolist())
         if size > 20 * path.stat().st_size + 1e6:
             raise ArtifactError(
-                f"{path} unpacks to {size:,} bytes, which no saved model does; copy the whole folder again"
+                f"{path} unpacks to {size:,} bytes, which no saved model does; copy the whole"
+                " folder again"
             )
         foreign = sorted(set(get_untrusted_types(file=path)) - set(TRUSTED))
         if foreign:
@@ -227,7 +231,8 @@ def _check_part(part) -> None:
         value = fields.get(name) if isinstance(fields, dict) else None
         if value is not None and hasattr(value, "construct") and value.construct() not in (None, 1):
             raise ArtifactError(
-                f"model.skops sets {name} of a {part.class_name}, which no saved model does; it is not loaded"
+                f"model.skops sets {name} of a {part.class_name}, which no saved model does; it is"
+                " not loaded"
             )
 
 
@@ -258,17 +263,16 @@ def _same_steps(pipeline, like, path: Path) -> None:
 
 def _kinds(step):
     "Class of a step, or those of its own steps."
-    return (
-        [type(s).__name__ for _, s in step.steps]
-        if hasattr(step, "steps")
-        else step
-        if isinstance(step, str)
-        else type(step).__name__
-    )
+    if hasattr(step, "steps"):
+        return [type(s).__name__ for _, s in step.steps]
+    if isinstance(step, str):
+        return step
+    return type(step).__name__
 
 
 def _check_model(model) -> None:
-    "The last step: its trees fit one another, and neighbours are searched in a tree of our own making."
+    """The last step: its trees fit one another, and neighbours are searched in a tree of our own
+    making."""
     if hasattr(model, "_predictors"):
         check_boosting(model)
     if hasattr(model, "estimators_"):
@@ -302,7 +306,8 @@ def _one_tree(one, model) -> None:
 
 
 def _searched_anew(model) -> None:
-    "The tree of nearest neighbours, made from the rows once more: it comes out the same, and its indexes are right."
+    """The tree of nearest neighbours, made from the rows once more: it comes out the same, and its
+    indexes are right."""
     rows, y = np.asarray(model._fit_X), np.asarray(model._y)
     _within(
         rows.ndim == 2 and rows.dtype.kind == "f" and len(rows) == len(y) and y.ndim == 1,

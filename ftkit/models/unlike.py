@@ -74,8 +74,8 @@ def _limit(distances: np.ndarray) -> float:
 
 def learn_nearness(
     x: np.ndarray,  # (R,F) features of training rows
-    held: np.ndarray
-    | None = None,  # (n,F) of rows that were not trained on; None: each training row beside the others
+    # (n,F) of rows that were not trained on; None: each training row beside the others
+    held: np.ndarray | None = None,
     spare: float = 1.0,  # the limit lies that much further
 ) -> Nearness:
     "Axes, rows and the limit."
@@ -103,7 +103,8 @@ def plain_figures(
     rows,  # inputs as the model reads them
     ids: np.ndarray,  # (n,) rows
 ) -> np.ndarray:  # (n,2) natural logarithms
-    "Contrast (0 to 255) and roughness (0 to 1.4) of pictures, loudness (0 to 1) and evenness (0 to 1) of recordings."
+    """Contrast (0 to 255) and roughness (0 to 1.4) of pictures, loudness (0 to 1) and evenness (0
+    to 1) of recordings."""
     if modality == "image":
         found = [_of_picture(rows.x[i]) for i in ids]
     else:
@@ -190,7 +191,9 @@ def _tokens_of(rows) -> tuple[np.ndarray, np.ndarray]:
 def learn_rarity(
     rows,  # Texts
     ids: np.ndarray,  # training rows, in random order
-    held: np.ndarray,  # rows that were not trained on; where these are few, up to a quarter of the training rows join them
+    # rows that were not trained on; where these are few, up to a quarter of the training rows join
+    # them
+    held: np.ndarray,
 ) -> Rarity | None:
     "Shares of the tokens; what never came shares what came once (Good 1953)."
     joining = max(0, min(300 - len(held), len(ids) // 4))
@@ -299,7 +302,8 @@ def _before_scaling(x: float, feature) -> str:
 def learn_familiar(
     model: Model | Classical,  # trained; what it learned from is still in memory
 ) -> Familiar | None:
-    "From the data that the model learned from; what was loaded with it, if its weights are the same; else None."
+    """From the data that the model learned from; what was loaded with it, if its weights are the
+    same; else None."""
     weights, kept = model.weights_hash(), model.familiar
     if kept is not None and (model.learned_from is None or kept.weights == weights):
         return kept
@@ -395,7 +399,8 @@ def _check_part(name: str, part) -> None:
         value = np.asarray(getattr(part, field.name))
         if value.dtype.kind not in "fi" or not np.isfinite(value).all():
             raise ArtifactError(
-                f"familiar.safetensors: {name}.{field.name} is not finite; copy the whole folder again"
+                f"familiar.safetensors: {name}.{field.name} is not finite; copy the whole folder"
+                " again"
             )
     fits = {
         "nearness": lambda p: (
@@ -411,5 +416,6 @@ def _check_part(name: str, part) -> None:
     }
     if not fits[name](part):
         raise ArtifactError(
-            f"familiar.safetensors: the shapes of {name} do not fit one another; copy the whole folder again"
+            f"familiar.safetensors: the shapes of {name} do not fit one another; copy the whole"
+            " folder again"
         )

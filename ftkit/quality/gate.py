@@ -61,7 +61,9 @@ FIXES = {
     "keep_one": "leave all out but one, a test row if there is one",
     "relabel": "give them the label that is named",
     "scrub": "put [e-mail], [card] … in the place of personal data",
-    "impute": "fill numbers and dates with the median of the training rows; categories stay missing",
+    "impute": (
+        "fill numbers and dates with the median of the training rows; categories stay missing"
+    ),
     "unify": "write the category as most rows do",
     "flag": "nothing: a person must look",
 }
@@ -106,11 +108,9 @@ class Seen:
     "What several checks need of the data, each computed once."
 
     def __init__(self, data: Data, backbone: str | None = None):
-        self.data, self.backbone, self.held = (
-            data,
-            backbone or _BODIES.get(data.task.modality, ""),
-            {},
-        )
+        self.data = data
+        self.backbone = backbone or _BODIES.get(data.task.modality, "")
+        self.held = {}
 
     def alike(self) -> tuple[np.ndarray, np.ndarray]:  # as `ftkit.reading.near_duplicates.alike`
         if "alike" not in self.held:
@@ -180,11 +180,9 @@ def _told_copies(
     score = 1.0 if same else sure
     if _disagree(data, rows):
         told += "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows}))
-        name, fix, severity = (
-            "copies that disagree",
-            "flag",
-            "look" if crowd and not same else "wrong",
-        )
+        name = "copies that disagree"
+        fix = "flag"
+        severity = "look" if crowd and not same else "wrong"
     out = [Finding(name, rows, told, fix, severity, score=score)]
     if len(set(data.parts[list(rows)])) > 1:
         out.append(
@@ -211,7 +209,10 @@ def _copies(data: Data, seen: Seen):
     )
     for rows in _groups(pairs[likeness == 1], len(data)):
         if chance[rows[0]]:
-            told = f"{len(rows)} rows are the same, {_parts_of(data, rows)}; with so few columns that may be chance"
+            told = (
+                f"{len(rows)} rows are the same, {_parts_of(data, rows)}; with so few columns that"
+                " may be chance"
+            )
             yield Finding("equal rows", rows, told)
         else:
             yield from _told_copies(data, rows, None, False)
@@ -245,7 +246,8 @@ def _classes(data: Data, seen: Seen):
             yield Finding(
                 "rare class",
                 tuple(np.flatnonzero(data.labels == c).tolist()),
-                f"{data.task.classes[c]} has {k} rows, {data.task.classes[n.argmax()]} {n.max()}; read balanced accuracy",
+                f"{data.task.classes[c]} has {k} rows, {data.task.classes[n.argmax()]} {n.max()};"
+                " read balanced accuracy",
                 "flag",
                 "look",
                 score=1 / k,
@@ -253,7 +255,8 @@ def _classes(data: Data, seen: Seen):
 
 # %% ../../nbs/quality/02_gate.ipynb #5dd2cc67
 def _as_sure_as_right(p: np.ndarray, labels: np.ndarray) -> np.ndarray:  # (N,C), (N,) -> (N,C)
-    "The power of the probabilities under which the labels are likeliest: what is said with 80 % is right in about 80 %."
+    """The power of the probabilities under which the labels are likeliest: what is said with 80 %
+    is right in about 80 %."""
     from scipy.optimize import minimize_scalar
 
     log = np.log(p / p.max(1, keepdims=True))
@@ -281,10 +284,8 @@ def held_out_probabilities(
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    x, out = (
-        x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9),
-        np.full((len(data), len(data.task.classes)), 1e-6),
-    )
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    out = np.full((len(data), len(data.task.classes)), 1e-6)
     x = (x - x.mean(0)) / max(1e-6, float(x.std()))
     with threadpool_limits(1):
         for fold in data.folds(min(k, len(data)), valid=0):
@@ -333,10 +334,8 @@ def _labels(data: Data, seen: Seen):
     able = (
         cohen_kappa_score(data.labels, p.argmax(1)) >= 0.65
     )  # else most of what it contradicts are its own mistakes
-    own, both = (
-        p[np.arange(len(p)), data.labels],
-        find_label_issues(data.labels, p, filter_by="both", n_jobs=1),
-    )
+    own = p[np.arange(len(p)), data.labels]
+    both = find_label_issues(data.labels, p, filter_by="both", n_jobs=1)
     order = np.argsort(own / p.max(1), kind="stable")[
         : both.sum()
     ]  # no more than confident learning counts: in clean data these are few
@@ -351,7 +350,8 @@ def _labels(data: Data, seen: Seen):
         yield Finding(
             "suspected label",
             (int(i),),
-            f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]} ({p[i, new]:.0%}), its own label {own[i]:.0%}; it is right about {right:.0%} of all",
+            f"labelled {data.label_text(i)}; by the other rows {data.task.classes[new]}"
+            f" ({p[i, new]:.0%}), its own label {own[i]:.0%}; it is right about {right:.0%} of all",
             *(("relabel", "likely") if sure else ("flag", "look")),
             data.task.classes[new],
             margin,
@@ -384,7 +384,8 @@ def _outliers(data: Data, seen: Seen):
         yield Finding(
             "outlier",
             (int(i),),
-            f"its {k}th neighbour is {np.exp(far[i] - np.median(far)):.1f} times as far away as usual",
+            f"its {k}th neighbour is {np.exp(far[i] - np.median(far)):.1f} times as far away as"
+            " usual",
             "flag",
             "look",
             score=float(above),
@@ -401,7 +402,8 @@ def _place(path) -> bool:
 
 
 def _grain(image) -> float:  # grey picture
-    "Correlation of the pixels in its middle with the next ones: 0 for noise, from 0.6 for photographs and drawings."
+    """Correlation of the pixels in its middle with the next ones: 0 for noise, from 0.6 for
+    photographs and drawings."""
     w, h = image.size
     a = np.asarray(
         image.crop(
@@ -423,11 +425,9 @@ def _grain(image) -> float:  # grey picture
 @register_check("pictures", ("image",))
 def _pictures(data: Data, seen: Seen):
     "Dark, bright, empty, tiny, long and blurred ones, noise, and those that tell a place."
-    sharp, bar, usual = (
-        np.zeros(len(data)),
-        Progress("check", len(data)),
-        np.median(data.sizes.min(1)),
-    )
+    sharp = np.zeros(len(data))
+    bar = Progress("check", len(data))
+    usual = np.median(data.sizes.min(1))
     for i, item in enumerate(data.items):
         grey = open_picture(item, at_least=128).convert("L")
         a = np.asarray(grey.resize((128, 128)), np.float32)
@@ -712,8 +712,9 @@ class Quality:
             if v["close"] > max(0.1, 1.5 * d["close"])
         ]
         return (
-            f"diversity: as {d['vendi']:.1f} rows unlike one another; nearest neighbour at {d['nearest']['50%']:.3f} (median of {d['rows']:,} rows), {d['close']:.1%} closer than {CLOSE}"
-            + (f", far more of {', '.join(alike_[:3])}" if alike_ else "")
+            f"diversity: as {d['vendi']:.1f} rows unlike one another; nearest neighbour at"
+            f" {d['nearest']['50%']:.3f} (median of {d['rows']:,} rows), {d['close']:.1%} closer"
+            f" than {CLOSE}" + (f", far more of {', '.join(alike_[:3])}" if alike_ else "")
         )
 
     def to_json(self):
@@ -742,14 +743,11 @@ def check(
             f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}"
             + (f"; did you mean {near!r}?" if near else "")
         )
-    found, notes, seen = (
-        [
-            Finding("unreadable", (), f"{what}: {why}", "drop", "wrong")
-            for what, why in data.skipped
-        ],
-        [],
-        Seen(data, backbone),
-    )
+    found = [
+        Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped
+    ]
+    notes = []
+    seen = Seen(data, backbone)
     wanted = [
         c
         for c in CHECKS.values()
@@ -797,7 +795,8 @@ def check(
 
 # %% ../../nbs/quality/02_gate.ipynb #a0ae3b8a
 def _differing(text: str, first: str) -> str:
-    "A text as HTML, with what only the first one has struck through, and what only it has underlined."
+    """A text as HTML, with what only the first one has struck through, and what only it has
+    underlined."""
     a, b, out = split_words(first), split_words(text), []
     for how, i, j, k, l in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         old, new = (html.escape("".join(v)) for v in (a[i:j], b[k:l]))
@@ -828,7 +827,8 @@ def _evidence(data: Data, i: int, first: int | None = None) -> str:
         what = f"<blockquote style='white-space:pre-wrap'>{text}</blockquote>"
     else:
         what = (
-            f"<audio controls preload='none' src='data:audio/mpeg;base64,{as_mp3(data.items[i], 4)}'></audio>"
+            "<audio controls preload='none'"
+            f" src='data:audio/mpeg;base64,{as_mp3(data.items[i], 4)}'></audio>"
             + (
                 ""
                 if isinstance(data.items[i], tuple)
@@ -842,10 +842,18 @@ def _histogram(d: dict) -> str:
     "How far the nearest neighbours are, as a small SVG; those closer than CLOSE are darker."
     top, step = max(d["counts"]), d["bins"][1] - d["bins"][0]
     bars = "".join(
-        f"<rect x='{10 * k}' y='{60 - (h := 60 * n / top):.1f}' width='9' height='{h:.1f}' fill='{'#8a3b12' if b + step / 2 < CLOSE else '#7d93ad'}'><title>{b:.3f} to {b + step:.3f}: {n}</title></rect>"
+        f"<rect x='{10 * k}' y='{60 - (h := 60 * n / top):.1f}' width='9' height='{h:.1f}'"
+        f" fill='{'#8a3b12' if b + step / 2 < CLOSE else '#7d93ad'}'><title>{b:.3f} to"
+        f" {b + step:.3f}: {n}</title></rect>"
         for k, (n, b) in enumerate(zip(d["counts"], d["bins"]))
     )
-    return f"<svg viewBox='0 0 240 76' width='360' role='img' aria-label='histogram of distances to the nearest neighbour'>{bars}<text x='0' y='73' font-size='9' fill='currentColor'>0</text><text x='239' y='73' font-size='9' fill='currentColor' text-anchor='end'>{d['bins'][-1]:.2f}</text><text x='120' y='73' font-size='9' fill='currentColor' text-anchor='middle'>distance to the nearest neighbour</text></svg>"
+    return (
+        "<svg viewBox='0 0 240 76' width='360' role='img' aria-label='histogram of distances to"
+        f" the nearest neighbour'>{bars}<text x='0' y='73' font-size='9'"
+        " fill='currentColor'>0</text><text x='239' y='73' font-size='9' fill='currentColor'"
+        f" text-anchor='end'>{d['bins'][-1]:.2f}</text><text x='120' y='73' font-size='9'"
+        " fill='currentColor' text-anchor='middle'>distance to the nearest neighbour</text></svg>"
+    )
 
 
 @patch_to(Quality)
@@ -856,16 +864,22 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
         f"<th scope='col'>{h}</th>" for h in ("fault", "findings", "rows", "how sure", "fix")
     )
     rows = "".join(
-        f"<tr><th scope='row'>{e(w)}</th><td>{c['findings']}</td><td>{c['rows']}</td><td>{c['severity']}</td><td>{c['fix']}</td></tr>"
+        "<tr><th"
+        f" scope='row'>{e(w)}</th><td>{c['findings']}</td><td>{c['rows']}</td><td>{c['severity']}</td><td>{c['fix']}</td></tr>"
         for w, c in self.counts().items()
     )
     out = [
-        f"<p>{e(self.data.source or self.data.task.modality)}: {len(self.data):,} rows, {len(self.findings):,} findings</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>",
+        (
+            f"<p>{e(self.data.source or self.data.task.modality)}: {len(self.data):,} rows,"
+            f" {len(self.findings):,}"
+            f" findings</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        ),
         *(f"<p>{e(n)}</p>" for n in self.notes),
     ]
     if self.diversity:
         classes = "".join(
-            f"<tr><th scope='row'>{e(c)}</th><td>{v['rows']}</td><td>{v['vendi']:.1f}</td><td>{v['close']:.1%}</td></tr>"
+            "<tr><th"
+            f" scope='row'>{e(c)}</th><td>{v['rows']}</td><td>{v['vendi']:.1f}</td><td>{v['close']:.1%}</td></tr>"
             for c, v in sorted(
                 self.diversity.get("classes", {}).items(), key=lambda kv: -kv[1]["close"]
             )
@@ -873,7 +887,10 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
         out.append(
             f"<p>{e(self.how_diverse())}</p>{_histogram(self.diversity)}"
             + (
-                f"<details><summary>by class</summary><table><thead><tr><th>class</th><th>rows</th><th>as rows unlike one another</th><th>closer than {CLOSE}</th></tr></thead><tbody>{classes}</tbody></table></details>"
+                "<details><summary>by"
+                " class</summary><table><thead><tr><th>class</th><th>rows</th><th>as rows unlike"
+                " one another</th><th>closer than"
+                f" {CLOSE}</th></tr></thead><tbody>{classes}</tbody></table></details>"
                 if classes
                 else ""
             )
@@ -881,11 +898,14 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
     for what in self.counts():
         found = self.of(what)
         shown_ = "".join(
-            f"<div><p>{e(f.told)}</p><div style='display:flex;flex-wrap:wrap;gap:.6rem'>{''.join(_evidence(self.data, i, f.rows[0] if 'copies' in what else None) for i in f.rows[:4])}</div></div>"
+            f"<div><p>{e(f.told)}</p><div"
+            f" style='display:flex;flex-wrap:wrap;gap:.6rem'>{''.join(_evidence(self.data, i, f.rows[0] if 'copies' in what else None) for i in f.rows[:4])}</div></div>"
             for f in found[:most]
         )
         out.append(
-            f"<details{' open' if found[0].severity == 'wrong' else ''}><summary><b>{e(what)}</b>: {len(found)}{f', {most} shown' if len(found) > most else ''}; fix: {found[0].fix}, {e(FIXES[found[0].fix])}</summary>{shown_}</details>"
+            f"<details{' open' if found[0].severity == 'wrong' else ''}><summary><b>{e(what)}</b>:"
+            f" {len(found)}{f', {most} shown' if len(found) > most else ''}; fix: {found[0].fix},"
+            f" {e(FIXES[found[0].fix])}</summary>{shown_}</details>"
         )
     return "".join(out)
 
@@ -928,7 +948,8 @@ def decisions(
 def write_decisions(
     self, path, fix: tuple[str, ...] = ("drop", "keep_one")
 ) -> int:  # a decisions.csv, made or added to -> how many copies could not be decided
-    "Write the decisions; equal copies share their content, so a file of decisions cannot part them: for those make a cleaned copy."
+    """Write the decisions; equal copies share their content, so a file of decisions cannot part
+    them: for those make a cleaned copy."""
     twice, left = Counter(self.data.hashes), 0
     start_decisions(path)
     for i, d in self.decisions(fix).items():
@@ -954,7 +975,8 @@ def _exactly(data: Data, i: int) -> str:
 
 
 def _clean_table(data: Data, decided: dict, fix: tuple[str, ...], out: Path) -> list[tuple]:
-    "Write table.csv, the table as it was read but for what is mended, and return what was done to cells."
+    """Write table.csv, the table as it was read but for what is mended, and return what was done to
+    cells."""
     raw, (_, cells) = data.items.raw.astype(object).copy(), mended(data, fix)
     for i, c, _, _, now in cells:
         raw.loc[i, c] = now
@@ -1000,7 +1022,8 @@ def _folder_names(data: Data) -> bool:
 
 
 def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[dict]:
-    "Write pictures or recordings below part and class, or below data where classes are no names of folders; rows of labels.csv."
+    """Write pictures or recordings below part and class, or below data where classes are no names
+    of folders; rows of labels.csv."""
     rows, by_class = [], _folder_names(data)
     for i, item in enumerate(data.items):
         if i in decided and decided[i].what == "drop":
@@ -1026,7 +1049,8 @@ def clean(
         "keep_one",
     ),  # which of FIXES to apply; impute and unify: of tables
 ) -> Path:
-    "A cleaned copy: class folders of pictures or recordings with labels.csv, texts.csv, or table.csv; and changes.csv, which says what was done."
+    """A cleaned copy: class folders of pictures or recordings with labels.csv, texts.csv, or
+    table.csv; and changes.csv, which says what was done."""
     import pandas as pd
 
     data, decided, folder = self.data, self.decisions(fix), Path(folder)
@@ -1039,11 +1063,13 @@ def clean(
         and any(isinstance(i, Clip) for i in data.items)
     ):
         raise UsageError(
-            f"cleaned copies are made of rows with one label each; for {data.task.kind} use the decisions (--out decisions.csv, or write_decisions in Python)"
+            f"cleaned copies are made of rows with one label each; for {data.task.kind} use the"
+            " decisions (--out decisions.csv, or write_decisions in Python)"
         )
     if len(decided) == len(data) and all(d.what == "drop" for d in decided.values()):
         raise UsageError(
-            f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows is of no use; look at the findings, and leave out the fix that takes them"
+            f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows"
+            " is of no use; look at the findings, and leave out the fix that takes them"
         )
     scrubbed = {i for f in self.findings if f.fix == "scrub" and "scrub" in fix for i in f.rows}
     changes = [

@@ -65,7 +65,8 @@ def register_personal(
     name: str,
     pattern: str,  # a regular expression
 ):
-    "Decorator: the function below says whether what fits the pattern is that kind; a name is given once."
+    """Decorator: the function below says whether what fits the pattern is that kind; a name is
+    given once."""
     return KINDS_OF_PERSONAL.register(
         name, lambda check: Personal(name, re.compile(pattern), check)
     )
@@ -127,10 +128,20 @@ def _card(found):
     "telephone",
     "|".join(
         [
-            r"(?<![A-Za-z0-9_.+])(?:\+|00)[1-9]\d{0,2}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}(?!\d)",  # +49 (0)30 1234567
-            r"(?<![A-Za-z0-9_.,+-])(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![A-Za-z0-9_-])",  # China, mobile
-            r"(?<![A-Za-z0-9_.,+-])(?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?!\d)",  # North America
-            r"(?<![A-Za-z0-9_.,+-])0\d{1,4}[ ./-]\d{2,4}(?:[ .-]?\d{2,4}){1,3}(?![A-Za-z0-9_]|[.,]\d)",  # 030 123 4567, 06 12 34 56 78, 010-62781234
+            # +49 (0)30 1234567
+            (
+                r"(?<![A-Za-z0-9_.+])(?:\+|00)[1-9]\d{0,2}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d{1,4}(?:["
+                r" .-]?\d{2,4}){1,4}(?!\d)"
+            ),
+            # China, mobile
+            r"(?<![A-Za-z0-9_.,+-])(?:86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?![A-Za-z0-9_-])",
+            # North America
+            r"(?<![A-Za-z0-9_.,+-])(?:1[ .-])?\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?!\d)",
+            # 030 123 4567, 06 12 34 56 78, 010-62781234
+            (
+                r"(?<![A-Za-z0-9_.,+-])0\d{1,4}[ ./-]\d{2,4}(?:["
+                r" .-]?\d{2,4}){1,3}(?![A-Za-z0-9_]|[.,]\d)"
+            ),
             r"(?<![A-Za-z0-9_.,+-])0[1-9]\d{8,9}(?![A-Za-z0-9_]|[.,]\d)",  # 0612345678
         ]
     ),
@@ -153,7 +164,8 @@ def find_personal(
     "Personal data in a text."
     if unknown := set(kinds or ()) - set(KINDS_OF_PERSONAL):
         raise UsageError(
-            f"there is no kind of personal data {min(unknown)!r}; there are {', '.join(KINDS_OF_PERSONAL)}"
+            f"there is no kind of personal data {min(unknown)!r}; there are"
+            f" {', '.join(KINDS_OF_PERSONAL)}"
         )
     if "@" not in text and not re.search(r"\d.{0,4}\d.{0,4}\d", text):
         return []

@@ -75,7 +75,8 @@ def far_numbers(data: Data):
 
 
 def _ways(data: Data):
-    "For each category column with variants: its name, the commonest way with its rows, and the others."
+    """For each category column with variants: its name, the commonest way with its rows, and the
+    others."""
 
     def plain(v):
         return "".join(
@@ -103,7 +104,10 @@ def variants(data: Data):
             yield (
                 "labels written in two ways",
                 np.flatnonzero(np.isin(data.labels, same)),
-                f"{data.task.target}: {', '.join(repr(data.task.classes[k]) for k in same)} are classes of their own",
+                (
+                    f"{data.task.target}: {', '.join(repr(data.task.classes[k]) for k in same)} are"
+                    " classes of their own"
+                ),
                 "flag",
                 "wrong",
                 1.0,
@@ -135,7 +139,8 @@ def personal_cells(data: Data):
 
 # %% ../../nbs/quality/01_tables.ipynb #00fa14b4
 def _share_right(y: np.ndarray, said: np.ndarray) -> float:
-    "How far predicted classes are from chance, 0 to 1: by all rows, or by the mean over classes, whichever is more."
+    """How far predicted classes are from chance, 0 to 1: by all rows, or by the mean over classes,
+    whichever is more."""
     right = said == y
     most = np.bincount(y).max() / len(y)
     classes = np.unique(y)
@@ -151,7 +156,8 @@ def _alone(
     number: bool,  # whether a number is predicted
     category: bool = False,  # whether x holds codes
 ) -> float:
-    "How much of what is to be known a column tells by itself, 0 to 1, on rows that were not learned from."
+    """How much of what is to be known a column tells by itself, 0 to 1, on rows that were not
+    learned from."""
     from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
     from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -227,7 +233,10 @@ CERTAIN = 0.95  # and one that tells this much does
 def telling_columns(data: Data):
     "The same as findings."
     for c, share in columns_that_tell(data, at_least=LIKELY).items():
-        told = f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards, leave it out: -p leave_out '[\"{c}\"]'"
+        told = (
+            f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards,"
+            f" leave it out: -p leave_out '[\"{c}\"]'"
+        )
         yield (
             "column that tells the label",
             [],
@@ -311,7 +320,10 @@ def odd_columns(data: Data):
         yield (
             "column that repeats another",
             [],
-            f"{numbers.columns[j]} says what {numbers.columns[i]} says (correlation {alike[i, j]:.5f})",
+            (
+                f"{numbers.columns[j]} says what {numbers.columns[i]} says (correlation"
+                f" {alike[i, j]:.5f})"
+            ),
             "flag",
             "likely",
             1.0,

@@ -243,10 +243,10 @@ def refused(
 def _mixed(name: str, signs: Signs, sign: str) -> DataError:
     decimal, thousands = signs.proof[f"decimal {sign}"], signs.proof[f"thousands {sign}"]
     return DataError(
-        f"the column {name!r} is written in two ways: {decimal!r} has a decimal {sign}, "
-        f"{thousands!r} a {sign} between thousands, so {signs.unclear[sign]!r} may be "
-        f"{_value(signs.unclear[sign], sign, 'decimal')} or {_value(signs.unclear[sign], sign, 'thousands')}; "
-        "write all its numbers in one way"
+        f"the column {name!r} is written in two ways: {decimal!r} has a decimal {sign},"
+        f" {thousands!r} a {sign} between thousands, so {signs.unclear[sign]!r} may be"
+        f" {_value(signs.unclear[sign], sign, 'decimal')} or"
+        f" {_value(signs.unclear[sign], sign, 'thousands')}; write all its numbers in one way"
     )
 
 
@@ -318,8 +318,18 @@ def _read(text, comma: str, point: str):  # Series of str -> Series of floats
     "Cells in one style as numbers, NaN for what is none in it."
     import pandas as pd
 
-    decimal = "," if comma == "decimal" else "." if point == "decimal" else "(?!)"
-    between = "," if comma == "thousands" else "." if point == "thousands" else "(?!)"
+    if comma == "decimal":
+        decimal = ","
+    elif point == "decimal":
+        decimal = "."
+    else:
+        decimal = "(?!)"
+    if comma == "thousands":
+        between = ","
+    elif point == "thousands":
+        between = "."
+    else:
+        between = "(?!)"
     decimal, between = decimal.replace(".", r"\."), between.replace(".", r"\.")
     digits = rf"(?:\d+|[1-9]\d{{0,2}}(?:{between}\d{{2,3}})*{between}\d{{3}})"
     fits = rf"[-+]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][-+]?\d+)?|[-+]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
@@ -341,13 +351,14 @@ def read_style(
     return _read(text, *NUMBER_STYLES[style])
 
 
+# Series of floats, NaN where it is none; and the style, "" for numbers with neither comma nor point
 def as_numbers(
     values,  # Series of texts or numbers, none missing
-    style: str
-    | None = None,  # one of NUMBER_STYLES, if a person said it; or how an earlier table was written
+    # one of NUMBER_STYLES, if a person said it; or how an earlier table was written
+    style: str | None = None,
     table: Signs | None = None,  # what the other columns prove
     is_new: bool = False,  # whether `style` is that of an earlier table
-):  # Series of floats, NaN where it is none; and the style, "" for numbers with neither comma nor point
+):
     "Numbers however they are written."
     table, name = table or Signs(), str(values.name)
     if not holds_words(values):
@@ -370,7 +381,8 @@ def _typed_numbers(values, name: str):
         return values.dt.total_seconds(), "durations in seconds"
     if values.dtype.kind == "c":
         raise DataError(
-            f"the column {name!r} holds complex numbers; give their real part, or their size, as a column"
+            f"the column {name!r} holds complex numbers; give their real part, or their size, as a"
+            " column"
         )
     has_fractions = values.dtype.kind == "f" and bool((values % 1 != 0).any())
     return values.astype(float), "decimal point" if has_fractions else ""
@@ -422,14 +434,12 @@ def _proved_numbers(text, known: str, table: Signs, is_new: bool, name: str):
 
 
 def _mixed_decimals(name: str, own: Signs) -> DataError:
-    comma, point, open_ = (
-        own.proof["decimal comma"],
-        own.proof["decimal point"],
-        next(iter(own.unclear.values())),
-    )
+    comma = own.proof["decimal comma"]
+    point = own.proof["decimal point"]
+    open_ = next(iter(own.unclear.values()))
     return DataError(
-        f"the column {name!r} is written in two ways: {comma!r} has a decimal comma, {point!r} a decimal point, "
-        f"so {open_!r} may be either; write all its numbers in one way"
+        f"the column {name!r} is written in two ways: {comma!r} has a decimal comma, {point!r} a"
+        f" decimal point, so {open_!r} may be either; write all its numbers in one way"
     )
 
 
@@ -484,7 +494,8 @@ _PARTED = re.compile(r"[\w\s./,'’年月日-]*")
 class _Day:
     "The parts of a date; `order` says which are which."
 
-    order: str  # "ymd", "dmy": known; "??y": the first two are day and month; "???": two digits each; "compact"
+    # "ymd", "dmy": known; "??y": the first two are day and month; "???": two digits each; "compact"
+    order: str
     parts: tuple[int, ...]
     points: bool = False
     seconds: float = 0.0  # of the day, in Greenwich where a zone was given
@@ -509,10 +520,8 @@ def _day_of(text: str) -> _Day | None:
     "The parts of one date; None where it is none."
     seconds = 0.0
     if found := _TIME.search(text):
-        seconds, rest = (
-            _seconds(found),
-            (text[: found.start()] + " " + text[found.end() :]).strip(" ,T"),
-        )
+        seconds = _seconds(found)
+        rest = (text[: found.start()] + " " + text[found.end() :]).strip(" ,T")
         if seconds != seconds:
             return None
     else:
@@ -606,9 +615,9 @@ def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: 
         t for d, t in zip(days, text) if d.order in ("??y", "???") and d.parts[0] != d.parts[1]
     )
     raise DataError(
-        f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the {_spelled(first, 1)}, and no "
-        f"cell tells which; of a table say so by {_column_choice(name, 'day first')}, or 'month first', "
-        "else write dates like 2026-11-27"
+        f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the"
+        f" {_spelled(first, 1)}, and no cell tells which; of a table say so by"
+        f" {_column_choice(name, 'day first')}, or 'month first', else write dates like 2026-11-27"
     )
 
 
@@ -655,7 +664,8 @@ def _valid(year: int, month: int, day: int) -> bool:
 
 
 def _years_first(days: list[_Day]) -> bool:
-    "Whether dates of two digits each begin with the year: the first part hardly varies, the last one is a day."
+    """Whether dates of two digits each begin with the year: the first part hardly varies, the last
+    one is a day."""
     some = [d.parts for d in days if d.order == "???"]
     if not some:
         return False

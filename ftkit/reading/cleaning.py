@@ -34,7 +34,9 @@ _HANGUL = "이다는을의에가고하지한를도기로사어리은나아인해
 _ACCENTS = "äöüßéèêàâçîïôûùñóíáúëœæøåãõìòýðþÄÖÜÉÈÇÊÅØÑÁÓÍ’“”‘„–—…«»°·§€\xa0£¥©®½¼¾±²³µ¿¡ªº×"
 _POINTS = "，。！？、：；“”‘’（）《》…—·「」・　"
 
-_GUESSES = {  # Python's name: (common characters, their share of a text, further characters from .. to, probability of each of these)
+# Python's name: (common characters, their share of a text, further characters from .. to,
+# probability of each of these)
+_GUESSES = {
     "gb18030": (_SIMPLIFIED + _POINTS, 0.5, "一", "鿿", 1e-4),
     "cp950": (_TRADITIONAL + _POINTS, 0.5, "一", "鿿", 1e-4),  # Big5
     "cp932": (_KANA + _POINTS, 0.6, "一", "鿿", 1e-4),  # Shift-JIS
@@ -123,14 +125,16 @@ def decode(
     if codec != "utf-8":
         if not _decodes(data, codec):
             raise DataError(
-                f"{name} starts as {codec} and goes on as something else; it may be cut off: save it as UTF-8"
+                f"{name} starts as {codec} and goes on as something else; it may be cut off: save"
+                " it as UTF-8"
             )
         return data.decode(codec), codec
     if (nul := b"\0" in data) or 50 * (len(data) - len(data.translate(None, _CONTROLS))) > len(
         data
     ):
         raise DataError(
-            f"{name} is no text: it holds {'NUL bytes' if nul else 'control characters'}, as pictures, archives and documents do; give plain text, saved as UTF-8"
+            f"{name} is no text: it holds {'NUL bytes' if nul else 'control characters'}, as"
+            " pictures, archives and documents do; give plain text, saved as UTF-8"
         )
     if _decodes(data, codec):
         return data.decode(codec), codec
@@ -145,8 +149,10 @@ def decode(
     if bad and not skip_bad:
         like = _guess(b"\n".join(lines[i] for i in bad))
         raise DataError(
-            f"{name} is mixed: {len(bad)} of {len(lines)} lines are not {codec} as the others are (line {', '.join(str(i + 1) for i in bad[:3])}"
-            f"{' …' if len(bad) > 3 else ''}; {'they look' if len(bad) > 1 else 'it looks'} like {like}); save it as UTF-8, or leave these lines out: -p skip_bad true"
+            f"{name} is mixed: {len(bad)} of {len(lines)} lines are not {codec} as the others are"
+            f" (line {', '.join(str(i + 1) for i in bad[:3])}{' …' if len(bad) > 3 else ''};"
+            f" {'they look' if len(bad) > 1 else 'it looks'} like {like}); save it as UTF-8, or"
+            " leave these lines out: -p skip_bad true"
         )
     left = set(bad)
     text = "\n".join(line.decode(codec) for i, line in enumerate(lines) if i not in left)
@@ -167,7 +173,8 @@ _CJK_LETTER = regex.compile(f"[{_CJK}]")
 
 @functools.cache
 def _segmenter():
-    "A dictionary of our own: words that another library adds to rjieba's shared one change nothing here."
+    """A dictionary of our own: words that another library adds to rjieba's shared one change
+    nothing here."""
     import rjieba
 
     return rjieba.Jieba()
@@ -209,7 +216,8 @@ def _settled(name: str, text: str, clean) -> str:
         if text == before:
             return text
     raise UsageError(
-        f"cleaning step {name!r} still changes a text after 1000 rounds ({text[:40]!r} …); leave this text out, or correct the step"
+        f"cleaning step {name!r} still changes a text after 1000 rounds ({text[:40]!r} …); leave"
+        " this text out, or correct the step"
     )
 
 # %% ../../nbs/reading/04_cleaning.ipynb #ec641c4a
@@ -248,7 +256,8 @@ _HALF = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F)} | {0x3000: " "}
 
 # %% ../../nbs/reading/04_cleaning.ipynb #e0679b72
 _INLINE = set(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp small span strike strong sub sup time tt u var wbr".split()
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp"
+    " small span strike strong sub sup time tt u var wbr".split()
 )
 _BLOCK = set(
     """address applet area article aside audio base basefont blockquote body br button canvas caption center col colgroup datalist dd details dialog dir div
@@ -269,7 +278,11 @@ _NESTED = regex.compile(r"&(?:(?:amp|#0{0,4}38|#x0{0,4}26);)+", regex.I)
 
 def _untag(m) -> str:
     name = m[1].lower()
-    return "" if name in _INLINE else " " if name in _BLOCK or ":" in name or "-" in name else m[0]
+    if name in _INLINE:
+        return ""
+    if name in _BLOCK or ":" in name or "-" in name:
+        return " "
+    return m[0]
 
 
 @register_cleaner("html")
@@ -293,9 +306,13 @@ def _urls(text, clean):
 
 # %% ../../nbs/reading/04_cleaning.ipynb #9ff62d2f
 NEGATIONS = frozenset(
-    "no not nor never none neither nobody noone nothing nowhere cannot cant couldnt hasnt without against 不 没 没有 無 无 未 别 沒 沒有".split()
+    "no not nor never none neither nobody noone nothing nowhere cannot cant couldnt hasnt without"
+    " against 不 没 没有 無 无 未 别 沒 沒有".split()
 )
-_CONTENT = "amount bill bottom cry describe detail empty fill fire front full interest mill mine move serious sincere system thick thin top well".split()
+_CONTENT = (
+    "amount bill bottom cry describe detail empty fill fire front full interest mill mine move"
+    " serious sincere system thick thin top well".split()
+)
 _CHINESE = """的 地 得 了 着 过 吗 呢 吧 啊 呀 嘛 哦 我 你 您 他 她 它 我们 你们 他们 她们 它们 咱们 自己 这 那 这个 那个 这些 那些 这样 那样 这里 那里 这么 那么 什么 哪 谁
 是 在 有 和 与 及 以及 或 或者 而 而且 并 并且 但 但是 因为 所以 如果 虽然 就 也 都 又 还 才 把 被 给 让 对 对于 从 到 向 由 于 以 为 为了 跟 等 之 其 一个 一些
 這 這個 這些 這樣 這裡 個 們 我們 你們 他們 嗎 過 與 並 但 因為 還 給 讓 對 從 為"""
@@ -336,9 +353,8 @@ def _stop_words(text, clean):
 class Clean:
     "Cleaning steps in their order; as it comes, none."
 
-    steps: tuple[
-        str, ...
-    ] = ()  # names out of `CLEANERS`: unicode, html, urls, whitespace, lower, half_width, stop_words
+    # names out of `CLEANERS`: unicode, html, urls, whitespace, lower, half_width, stop_words
+    steps: tuple[str, ...] = ()
     stop_words: tuple[str, ...] = ()  # words of your own for the step stop_words
 
     def __post_init__(self):
@@ -346,9 +362,13 @@ class Clean:
             value = getattr(self, name)
             if isinstance(value, str) or not all(isinstance(v, str) and v.strip() for v in value):
                 raise UsageError(
-                    f"{name} was given {value!r}; allowed is a list of names; write {name}=({value!r},)"
+                    f"{name} was given {value!r}; allowed is a list of names; write"
+                    f" {name}=({value!r},)"
                     if isinstance(value, str)
-                    else f"{name} was given {value!r}; allowed is a list of texts that are not empty; remove the others"
+                    else (
+                        f"{name} was given {value!r}; allowed is a list of texts that are not"
+                        " empty; remove the others"
+                    )
                 )
             object.__setattr__(self, name, tuple(value))
         for step in self.steps:
@@ -361,7 +381,8 @@ class Clean:
             )
         if self.stop_words and "stop_words" not in self.steps:
             raise UsageError(
-                f"stop_words names {len(self.stop_words)} words, but steps has no stop_words; add it to steps, or leave stop_words empty"
+                f"stop_words names {len(self.stop_words)} words, but steps has no stop_words; add"
+                " it to steps, or leave stop_words empty"
             )
 
     def __call__(self, text: str) -> str:

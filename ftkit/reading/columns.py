@@ -121,9 +121,8 @@ class Column:
     kind: str  # one of COLUMN_KINDS
     told: str = ""  # why it is taken so, or what was odd in it
     form: str = ""  # how its numbers or dates are written
-    marks: tuple[
-        tuple[str, int], ...
-    ] = ()  # what stands in missing cells beside nothing, and how often
+    # what stands in missing cells beside nothing, and how often
+    marks: tuple[tuple[str, int], ...] = ()
 
 
 def _marks(values, gone) -> tuple[tuple[str, int], ...]:
@@ -155,7 +154,8 @@ def infer_column(
         isinstance(v, (list, dict, tuple, set, np.ndarray)) for v in values.head(100)
     ):
         raise DataError(
-            f"the column {name!r} holds lists or objects (first: {str(values.iloc[0])[:60]}); a cell is one number, date or text: spread it over columns, or leave it out"
+            f"the column {name!r} holds lists or objects (first: {str(values.iloc[0])[:60]}); a"
+            " cell is one number, date or text: spread it over columns, or leave it out"
         )
     gone = blank(values, MISSING_NUMBER)
     seen = values[~gone]
@@ -218,7 +218,8 @@ def leading_zeros(
 
 
 def _number_column(name: str, kind: str | None, asked: str | None, seen, style: TableStyle):
-    "Numbers and how they are written, 'identifier', 'code', or None; and the share of cells that are numbers."
+    """Numbers and how they are written, 'identifier', 'code', or None; and the share of cells that
+    are numbers."""
     compact = (
         holds_words(seen)
         and kind is None
@@ -275,7 +276,10 @@ def _stand_ins(numbers) -> str:
         is_code = numbers == code
         rest = numbers[~is_code].abs()
         if is_code.sum() >= 2 and len(rest) and abs(code) > 5 * max(1.0, rest.max()):
-            return f"{is_code.sum()} cells are {code}, far from all others; where that means missing, empty them"
+            return (
+                f"{is_code.sum()} cells are {code}, far from all others; where that means missing,"
+                " empty them"
+            )
     return ""
 
 
@@ -297,7 +301,8 @@ def _typed(name: str, kind: str, values, gone, cells, form: str):
     if len(odd) == len(seen):
         hint = "write dates like 2026-11-27" if kind == "date" else "choose category or text"
         raise DataError(
-            f"the column {name!r} is to be a {kind}, and none of its cells is one (first: {seen.iloc[0]!r}); {hint}"
+            f"the column {name!r} is to be a {kind}, and none of its cells is one (first:"
+            f" {seen.iloc[0]!r}); {hint}"
         )
     told = (
         [f"{len(odd)} cells are no {kind}s (first: {odd.iloc[0]!r}) and count as missing"]
@@ -322,14 +327,15 @@ def _of_words(name: str, kind: str | None, values, share: float, told: str = "")
     "A column of texts, categories or names."
     cells, marks = as_words(values), _marks(values, blank(values))
     seen = cells.dropna()
-    distinct, n, words = (
-        seen.nunique(),
-        len(seen),
-        as_texts(seen).head(2000).str.split().str.len().mean(),
-    )
+    distinct = seen.nunique()
+    n = len(seen)
+    words = as_texts(seen).head(2000).str.split().str.len().mean()
     listed = n and seen.head(200).map(lambda t: bool(_LISTED.fullmatch(t))).mean() > 0.9
     if listed:
-        told = "its cells are lists or objects written as text, and are taken as words; spread them over columns"
+        told = (
+            "its cells are lists or objects written as text, and are taken as words; spread them"
+            " over columns"
+        )
     if kind is None and n >= 20 and distinct > 0.9 * n:
         kind, told = (
             ("text", told or f"{words:.0f} words a cell")
@@ -373,7 +379,10 @@ def _check_usual(seen, cells, usual: tuple[float, float]) -> None:
     readings = [read_style(bare, style) for style in NUMBER_STYLES]
     if lie_near(cells) < 0.5 and max(map(lie_near, readings)) > 0.9:
         sign, cell = next(iter(own.unclear.items()))
-        why = f"before they lay between {usual[0]:.6g} and {usual[1]:.6g}, which the usual reading does not fit"
+        why = (
+            f"before they lay between {usual[0]:.6g} and {usual[1]:.6g}, which the usual reading"
+            " does not fit"
+        )
         raise refused(str(seen.name), cell, sign, why)
 
 
@@ -409,6 +418,7 @@ def known_cells(
     is_other = form and now and not parts[0] <= parts[1] or "in %" in form and "in %" not in now
     if notes is not None and is_other and holds_words(values):
         notes.append(
-            f"{values.name}: written with {now} here, with {form} before; read by what its own cells prove"
+            f"{values.name}: written with {now} here, with {form} before; read by what its own"
+            " cells prove"
         )
     return cells, cells.isna() & ~gone

@@ -73,7 +73,8 @@ def read_decisions(path: str | os.PathLike) -> dict[str, Decision]:
         ) from None
     if rows and not {"example", "what"} <= set(rows[0]):
         raise DataError(
-            f"{Path(path).name} has the columns {', '.join(map(str, rows[0]))}; decisions have {', '.join(_COLUMNS)}"
+            f"{Path(path).name} has the columns {', '.join(map(str, rows[0]))}; decisions have"
+            f" {', '.join(_COLUMNS)}"
         )
     found = {}
     for r in rows:
@@ -104,15 +105,15 @@ def apply_decisions(
             continue
         if stay.names and d.label not in stay.names:
             raise DataError(
-                f"{Path(path).name} gives the label {d.label!r}, which is none of {', '.join(stay.names[:10])}"
+                f"{Path(path).name} gives the label {d.label!r}, which is none of"
+                f" {', '.join(stay.names[:10])}"
             )
-        stay.labels[k] = (
-            stay.names.index(d.label)
-            if stay.names
-            else d.label.split("|")
-            if isinstance(stay.labels[k], (list, tuple))
-            else d.label
-        )
+        if stay.names:
+            stay.labels[k] = stay.names.index(d.label)
+        elif isinstance(stay.labels[k], (list, tuple)):
+            stay.labels[k] = d.label.split("|")
+        else:
+            stay.labels[k] = d.label
         changed += 1
     others = len(found.keys() - {h[:16] for h in hashes})
     told = f"{Path(path).name}: {changed} rows relabelled, {len(rows.items) - len(ids)} dropped" + (

@@ -228,7 +228,8 @@ def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
     folder = Folder(name, found.name(path), [], [], [])
     if folder.path.count("/") > MOST_LEVELS:
         raise DataError(
-            f"{path[:100]}… has more than {MOST_LEVELS} folders within each other, which data never do; give a folder nearer to the files"
+            f"{path[:100]}… has more than {MOST_LEVELS} folders within each other, which data never"
+            " do; give a folder nearer to the files"
         )
     try:
         entries = sorted(os.scandir(path), key=lambda e: e.name)
@@ -444,9 +445,10 @@ def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
         return True
     if crossed and nothing != [False, True]:
         raise DataError(
-            f"{found.root}: the class may be the outer folder ({first}) or the inner one "
-            f"({second}); give one outer folder (-p data '{os.path.join(found.root, deep[0].path)}')"
-            f", or a table with a path and a label in each row"
+            f"{found.root}: the class may be the outer folder ({first}) or the inner one"
+            f" ({second}); give one outer folder (-p data"
+            f" '{os.path.join(found.root, deep[0].path)}'), or a table with a path and a label in"
+            " each row"
         )
     if {name.lower() for name in inner} <= _CONTAINERS:  # cats/images holds cats
         return False
@@ -613,7 +615,8 @@ def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
     read = set(rows.items) if found.odd or found.linked else ()
     if linked := [path for path in found.linked if path in read]:
         notes.append(
-            f"{len(linked)} {noun} are links to files outside of the folder (first: {found.name(linked[0])} → {os.path.realpath(linked[0])})"
+            f"{len(linked)} {noun} are links to files outside of the folder (first:"
+            f" {found.name(linked[0])} → {os.path.realpath(linked[0])})"
         )
     odd = [path for path in found.odd if path in read]
     if "HEIF" in Image.OPEN:
@@ -997,7 +1000,8 @@ def _fits(table, columns: list[str], usual: str | None, index: FileIndex) -> dic
 
 
 def _refuse_named_otherwise(table, columns: list, fit: list, index: FileIndex, where: str) -> None:
-    "Refuse numbers as names of files where another column holds such names, and they are not there."
+    """Refuse numbers as names of files where another column holds such names, and they are not
+    there."""
     for c in columns:
         endings = table[c].astype(str).str.strip().str.lower().str.endswith(index.kind.suffixes)
         if c in fit or endings.mean() < 0.5:
@@ -1005,9 +1009,10 @@ def _refuse_named_otherwise(table, columns: list, fit: list, index: FileIndex, w
         lost = [v for v in table[c][endings] if not index.find(_as_name(v))[0]]
         if lost:
             raise DataError(
-                f"{where}: the cells of {c!r} are called like {index.kind.noun}, and {len(lost)} of "
-                f"them are not there (first: {str(lost[0])!r}); those of {fit[0]!r} fit names of files "
-                f"too, as numbers do; correct {c!r}, or choose a column: -p {index.kind.column} {fit[0]}"
+                f"{where}: the cells of {c!r} are called like {index.kind.noun}, and {len(lost)} of"
+                f" them are not there (first: {str(lost[0])!r}); those of {fit[0]!r} fit names of"
+                f" files too, as numbers do; correct {c!r}, or choose a column: -p"
+                f" {index.kind.column} {fit[0]}"
             )
 
 

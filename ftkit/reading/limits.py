@@ -49,7 +49,10 @@ def why_bomb(
     "Whether a packed file unpacks to far more than data do."
     if unpacked <= max(FREE, RATIO * packed):
         return ""
-    return f"it unpacks from {packed / 1e6:,.1f} MB to more than {unpacked // 10**6:,} MB, which data never do"
+    return (
+        f"it unpacks from {packed / 1e6:,.1f} MB to more than {unpacked // 10**6:,} MB, which data"
+        " never do"
+    )
 
 
 def why_no_archive(
@@ -98,7 +101,10 @@ def why_no_lines(
             else:
                 open_for = len(part) - max(part.rfind(b"\n"), part.rfind(b"\r"))
             if open_for > LONGEST:
-                return f"it has a line of more than {LONGEST // 10**6} MB; put each row on a line of its own"
+                return (
+                    f"it has a line of more than {LONGEST // 10**6} MB; put each row on a line of"
+                    " its own"
+                )
     return ""
 
 
@@ -167,7 +173,11 @@ def _why_no_cells(archive: zipfile.ZipFile, member: str) -> str:
     places = [sum((c - 64) * 26**k for k, c in enumerate(reversed(name))) for name in columns]
     area = (rows[1] - rows[0] + 1) * (max(places) - min(places) + 1)
     if area > _MOST_CELLS or area > _CELLS and count < _FILLED * area:
-        return f"its sheet {Path(member).stem} has {count:,} cells in {area:,} places between the first and the last: one stands far from the others; delete what stands beside or below the table, or save it as CSV"
+        return (
+            f"its sheet {Path(member).stem} has {count:,} cells in {area:,} places between the"
+            " first and the last: one stands far from the others; delete what stands beside or"
+            " below the table, or save it as CSV"
+        )
     return ""
 
 

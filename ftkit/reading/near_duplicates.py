@@ -67,8 +67,9 @@ def _coarse(
     small: np.ndarray,  # (N,32,32) of any number type
     rows: np.ndarray,  # (M,) of them
     blur: int = 1,  # times
-    shift: tuple[float, float]
-    | None = None,  # pixels from the middle to that of the window that is marked, of 95 % of each side; default: all of it
+    # pixels from the middle to that of the window that is marked, of 95 % of each side; default:
+    # all of it
+    shift: tuple[float, float] | None = None,
 ) -> np.ndarray:  # (M,64) float32, each row with mean 0 and length 1
     out = []
     for ids in np.array_split(rows, 1 + len(rows) // 4096):
@@ -301,9 +302,9 @@ def _saved_again(p, q) -> bool:  # two pictures of one size
     off = np.abs(made.clip(0, 255) - b)
     if off.max((1, 2)).min() <= 2:
         return True
-    mean = off.mean(
-        (1, 2)
-    )  # what lies halfway between two values an encoder may round the other way, and colours are coded apart: Pillow's is asked about the likeliest qualities
+    # what lies halfway between two values an encoder may round the other way, and colours are coded
+    # apart: Pillow's is asked about the likeliest qualities
+    mean = off.mean((1, 2))
     return any(
         np.abs(_levels(_saved(p, 30 + int(k)), "RGB") - _levels(q, "RGB")).max() <= 2
         for k in np.argsort(mean)[:6]
@@ -312,7 +313,8 @@ def _saved_again(p, q) -> bool:  # two pictures of one size
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #aa41b30f
 def _resized(p, q) -> float:  # two grey pictures of different sizes
-    "The best correlation of one with the other brought to its size, or with a window of that size; the fewer pixels, the more it must be."
+    """The best correlation of one with the other brought to its size, or with a window of that
+    size; the fewer pixels, the more it must be."""
 
     def images(v):
         return np.asarray(v, np.float32)[None]
@@ -337,7 +339,8 @@ def _resized(p, q) -> float:  # two grey pictures of different sizes
 
 
 def _tiny(p, q) -> float:  # two pictures
-    "Their correlation pixel by pixel, less where they have few pixels; those that JPEG made of one another are nearly the same anyway."
+    """Their correlation pixel by pixel, less where they have few pixels; those that JPEG made of
+    one another are nearly the same anyway."""
     if p.size != q.size:
         return _resized(p.convert("L"), q.convert("L"))
     found = float(_toned(_levels(p)[None], _levels(q)[None])[0])
@@ -347,7 +350,8 @@ def _tiny(p, q) -> float:  # two pictures
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #2048b354
 def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) twice -> (P,) bool
-    "Whether the tints of 16 fields differ by less than 16 levels in the mean, brightness aside: a red flag is no copy of a green one."
+    """Whether the tints of 16 fields differ by less than 16 levels in the mean, brightness aside: a
+    red flag is no copy of a green one."""
     a, b = (v.reshape(len(v), 3, 4, 8, 4, 8).mean((3, 5), dtype=np.float32) for v in (a, b))
     a, b = (
         v - v.mean(1, keepdims=True)
@@ -368,7 +372,8 @@ def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) tw
 def _same_shape(
     a: np.ndarray, b: np.ndarray, scale=1, apart: float = 0.02
 ) -> np.ndarray:  # (P,2) widths and heights twice, (2,P) -> (P,) bool
-    "Whether a picture has the shape of such a window of the other; to squeezed ones of one size shapes say nothing."
+    """Whether a picture has the shape of such a window of the other; to squeezed ones of one size
+    shapes say nothing."""
     wide = (
         np.log(a[:, 0] / a[:, 1])
         - np.log(b[:, 0] / b[:, 1])
@@ -420,7 +425,8 @@ def _differ(
     field: int = 4,  # pixels of the sides of the fields that are compared
     edge: int = 0,  # pixels at the border that are left out
 ) -> np.ndarray:  # (3,P)
-    "Largest difference of a field in light and in any colour, as shares of the contrast; mean difference in tint, in levels."
+    """Largest difference of a field in light and in any colour, as shares of the contrast; mean
+    difference in tint, in levels."""
     if edge:
         a, b = (v[..., edge:-edge, edge:-edge] for v in (a, b))
     gain = _common_gain(a, b)
@@ -444,7 +450,8 @@ _LARGE_LIGHT, _CUT_LIGHT = (
 
 
 def _fields(sizes: np.ndarray) -> np.ndarray:  # (P,2,2) widths and heights of both -> (P,)
-    "How wide the fields are: four pixels of the smaller picture at least, for JPEG smears that far."
+    """How wide the fields are: four pixels of the smaller picture at least, for JPEG smears that
+    far."""
     side = sizes.min((1, 2))
     return np.select([side >= 48, side >= 24], [4, 8], 16)
 
@@ -540,7 +547,8 @@ class _Finer:
 
 
 def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    "Likeness of whole pictures: 0 where a plain one differs in a field, enough where it differs in none."
+    """Likeness of whole pictures: 0 where a plain one differs in a field, enough where it differs
+    in none."""
     found = found.copy()
     for k in _like_blocks(np.flatnonzero(found >= 0.93)):
         a, b = fine(0, k), fine(1, k)
@@ -557,7 +565,8 @@ def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.nd
 
 
 def _brighter(fine: _Finer, numbers: np.ndarray) -> np.ndarray:  # (P,) -> (P,)
-    "Correlation at 64 pixels: where white cuts off much, brighter pictures made small are no longer small pictures made brighter."
+    """Correlation at 64 pixels: where white cuts off much, brighter pictures made small are no
+    longer small pictures made brighter."""
 
     def flat(v):
         return v.reshape(-1, 3 * _FINE, _FINE).astype(np.float32)
@@ -602,7 +611,8 @@ def alike_pictures(
     if len(k):
         found[k] = np.maximum(found[k], _brighter(fine, k))
 
-    # empty ones correlate by chance: of those, a few of one colour are alike, and more are just empty
+    # empty ones correlate by chance: of those, a few of one colour are alike, and more are just
+    # empty
     empty = _without_borders(grey)[pairs].all(1)
     for k in _like_blocks(np.flatnonzero(empty)):
         tint = [colour[p].mean((2, 3)) for p in pairs[k].T]
@@ -626,7 +636,10 @@ def alike_pictures(
     return pairs[near], found[near]
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #f054e93c
-NEAR_TEXT, _HASHES, _BAND, _PIECE = 0.86, 120, 4, 3
+NEAR_TEXT = 0.86
+_HASHES = 120
+_BAND = 4
+_PIECE = 3
 
 
 def _bare(text: str) -> str:
@@ -664,7 +677,8 @@ def _min_hashes(texts: list[str]) -> np.ndarray:
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #e2299696
 def _sharing_keys(marks: np.ndarray, apart: int = 6) -> np.ndarray:
-    "(P,2) row numbers of texts with a key in common; of many with the same one, each with the next few."
+    """(P,2) row numbers of texts with a key in common; of many with the same one, each with the
+    next few."""
     found = []
     for j in range(0, _HASHES, _BAND):
         key = np.zeros(len(marks), np.uint64)
@@ -693,7 +707,8 @@ _SHORT, _PATTERNS = 12, 0.1  # words; share of the rows
 
 
 def _in_known_words(bare: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) -> (P,) bool
-    "Which pairs are short and differ in words that further texts hold too, not in how a word is spelled."
+    """Which pairs are short and differ in words that further texts hold too, not in how a word is
+    spelled."""
     from collections import Counter
 
     from rapidfuzz.distance import Levenshtein
@@ -834,7 +849,8 @@ def _marks(values) -> np.ndarray:  # Series -> (N,) uint64, equal for cells that
 
 
 def _telling(frame) -> tuple[np.ndarray, np.ndarray, float]:
-    "Marks of the cells (N,F); nats that each tells (N,F); and from how many nats on two rows of so many are not equal by chance."
+    """Marks of the cells (N,F); nats that each tells (N,F); and from how many nats on two rows of
+    so many are not equal by chance."""
     marks = np.stack(
         [_marks(frame[c]) * np.uint64(2 * k + 1) for k, c in enumerate(frame.columns)], 1
     )
@@ -906,19 +922,18 @@ def alike(
     )
     with in_turn(whole(final)):
         if not (final / "pairs.npz").exists():
-            some, names = (
-                [] if modality == "tabular" else [items[i] for i in own],
-                [hashes[i] for i in own],
-            )
-            pairs, found = (
-                alike_pictures(some, names, None if sizes is None else np.asarray(sizes)[own])
-                if modality == "image"
-                else alike_texts(some)
-                if modality == "text"
-                else alike_rows(items.take(own).frame)
-                if modality == "tabular"
-                else alike_sounds(some, names)
-            )
+            some = [] if modality == "tabular" else [items[i] for i in own]
+            names = [hashes[i] for i in own]
+            if modality == "image":
+                pairs, found = alike_pictures(
+                    some, names, None if sizes is None else np.asarray(sizes)[own]
+                )
+            elif modality == "text":
+                pairs, found = alike_texts(some)
+            elif modality == "tabular":
+                pairs, found = alike_rows(items.take(own).frame)
+            else:
+                pairs, found = alike_sounds(some, names)
             with build_entry(final) as folder:
                 np.savez(folder / "pairs.npz", pairs=pairs, found=found)
     os.utime(final)

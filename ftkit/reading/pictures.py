@@ -146,7 +146,8 @@ def _to_bytes(values: np.ndarray, scale: list[float]) -> np.ndarray:
 
 
 def _chosen(depth: Depth, light: dict | None) -> tuple[list[float], str]:
-    "The set's scale, else the picture's own; and what the reader of a prediction should know of it."
+    """The set's scale, else the picture's own; and what the reader of a prediction should know of
+    it."""
     own = scale_of(depth.kind, depth.low, depth.high)
     scale = (light or {}).get(depth.kind, own)
     told = ["some of its values are NaN or infinite; NaN was read as black"] if depth.gaps else []
@@ -177,7 +178,8 @@ _FULL = (65535, 2**31 - 1, 2**32 - 1)  # the largest values of the types say not
 
 
 def _declared(image: Image.Image) -> tuple[float, float]:
-    "The darkest and the brightest value by the header of a file that is not yet loaded; NaN: it does not say."
+    """The darkest and the brightest value by the header of a file that is not yet loaded; NaN: it
+    does not say."""
     low = high = math.nan
     if image.format == "TIFF":
         tags = image.tag_v2
@@ -210,7 +212,8 @@ _WIDE = ("RGB;16", "RGBX;16", "RGBA;16", "LA;16B")
 
 
 def _wide(image: Image.Image) -> str:
-    "How the file, not yet loaded, holds colours of 16 bits, of which Pillow keeps the upper 8; empty: it does not."
+    """How the file, not yet loaded, holds colours of 16 bits, of which Pillow keeps the upper 8;
+    empty: it does not."""
     args = image.tile[0].args if image.tile else ""
     raw = args[0] if isinstance(args, tuple) and args else args
     return raw if isinstance(raw, str) and raw.startswith(_WIDE) else ""
@@ -234,7 +237,8 @@ def _all_16_bits(image: Image.Image, source, raw: str) -> np.ndarray:
 
 
 def _deep_values(image: Image.Image, source=None) -> tuple[np.ndarray | None, tuple[float, float]]:
-    "Values of more than 8 bits a channel, or None, and the range that is declared; a file is not yet loaded."
+    """Values of more than 8 bits a channel, or None, and the range that is declared; a file is not
+    yet loaded."""
     raw = _wide(image) if source is not None else ""
     flat = image.mode.startswith("I") or image.mode == "F"
     if not flat and not raw:
@@ -263,7 +267,8 @@ def _to_first_full(image: Image.Image) -> None:
 
 
 def _pages(image: Image.Image) -> int:
-    "How many pages or frames a file holds; previews of one picture, as cameras and icons have them, do not count."
+    """How many pages or frames a file holds; previews of one picture, as cameras and icons have
+    them, do not count."""
     if image.format not in ("GIF", "PNG", "WEBP", "AVIF", "TIFF"):
         return 1
     full = 0
@@ -283,9 +288,11 @@ def _pages(image: Image.Image) -> int:
 def to_rgb(
     image: Image.Image,  # any mode
     background: int = 255,  # grey level that shows through transparency [0..255]
-    light: dict
-    | None = None,  # what is black and white in deeper pictures, as `light_of` gives it; default: the picture's own
-    source=None,  # the file that `image` was just opened from, from which the lower bits of 16-bit colours are read
+    # what is black and white in deeper pictures, as `light_of` gives it; default: the picture's own
+    light: dict | None = None,
+    # the file that `image` was just opened from, from which the lower bits of 16-bit colours are
+    # read
+    source=None,
 ) -> Image.Image:
     "The picture upright, 8 bits a channel, RGB; transparency lies on `background`."
     values, declared = _deep_values(image, source)
@@ -308,23 +315,27 @@ def to_rgb(
     return image
 
 # %% ../../nbs/reading/02_pictures.ipynb #56cf153e
-MOST_PIXELS = 100_000_000  # of a picture as it is decoded; a JPEG is decoded at a half or a quarter where it has more
+# of a picture as it is decoded; a JPEG is decoded at a half or a quarter where it has more
+MOST_PIXELS = 100_000_000
 Image.MAX_IMAGE_PIXELS = 2 * MOST_PIXELS  # Pillow refuses more than twice this, before our own look
 
 
 def _refuse_large(image: Image.Image) -> None:
-    "Refuse a picture, not yet loaded, of more pixels than a camera gives; deep ones take four times the memory."
+    """Refuse a picture, not yet loaded, of more pixels than a camera gives; deep ones take four
+    times the memory."""
     most = MOST_PIXELS // 4 if image.mode.startswith(("I", "F")) or _wide(image) else MOST_PIXELS
     if image.width * image.height > most:
         image.draft("RGB", (image.width // 4, image.height // 4))
     if (n := image.width * image.height) > most:
         raise PictureError(
-            f"it has {n / 1e6:.0f} megapixels, and {most / 1e6:.0f} are the most that are read; make it smaller"
+            f"it has {n / 1e6:.0f} megapixels, and {most / 1e6:.0f} are the most that are read;"
+            " make it smaller"
         )
 
 
 class DeepPicture(str):
-    "The path of a picture that holds more than 8 bits a channel, with the scale of the set it belongs to."
+    """The path of a picture that holds more than 8 bits a channel, with the scale of the set it
+    belongs to."""
 
     light: dict  # as `light_of` gives it
 
@@ -344,8 +355,8 @@ def _why(error: Exception, start: bytes) -> str:
         )
     if start[:4] in (b"II*\0", b"MM\0*"):
         return (
-            "cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats of 64 bits "
-            "or in colour; save it with 16 bits a channel"
+            "cannot identify image file: it is a TIFF of a kind that cannot be read, such as floats"
+            " of 64 bits or in colour; save it with 16 bits a channel"
         )
     return "cannot identify image file: its content is no picture of a kind that can be read"
 
@@ -361,11 +372,13 @@ def _start_of(source) -> bytes:
 
 
 def open_picture(
-    source,  # path, bytes, PIL picture, or array (H,W), (H,W,1|3|4), (1|3|4,H,W) of any whole numbers, bool or float
-    at_least: int
-    | None = None,  # pixels; lets JPEG decode at half, a quarter, an eighth when its sides stay above this
-    light: dict
-    | None = None,  # what is black and white in deeper pictures; default: as its set has it, else its own
+    # path, bytes, PIL picture, or array (H,W), (H,W,1|3|4), (1|3|4,H,W) of any whole numbers, bool
+    # or float
+    source,
+    # pixels; lets JPEG decode at half, a quarter, an eighth when its sides stay above this
+    at_least: int | None = None,
+    # what is black and white in deeper pictures; default: as its set has it, else its own
+    light: dict | None = None,
 ) -> Image.Image:
     "The picture as upright RGB; `PictureError` says what is wrong with it."
     light = light or getattr(source, "light", None)
@@ -384,7 +397,8 @@ def open_picture(
             _to_first_full(image)
             _refuse_large(image)
             if image.format == "TIFF":
-                image.filename = ""  # Pillow 13 maps a plain TIFF that lies on its side into memory with the wrong width
+                # Pillow 13 maps a plain TIFF that lies on its side into memory with the wrong width
+                image.filename = ""
             picture = to_rgb(image, light=light, source=file)
             if _pages(image) > 1:
                 several = "only the first of its pages or frames was read"
@@ -407,7 +421,8 @@ def _shaped(a: np.ndarray) -> np.ndarray:
         a = a[..., 0]
     if a.ndim not in (2, 3) or (a.ndim == 3 and a.shape[2] not in (3, 4)):
         raise PictureError(
-            f"an array of shape {a.shape} is no picture; give (H,W), (H,W,3), (H,W,4) or channels first"
+            f"an array of shape {a.shape} is no picture; give (H,W), (H,W,3), (H,W,4) or channels"
+            " first"
         )
     if a.dtype.kind not in "buif":
         raise PictureError(
@@ -518,7 +533,8 @@ def _look(path: str) -> Look:
 def look_at_files(
     paths: list[str],
 ) -> list[Look]:  # one a path
-    "Read and decode every file once, in threads; what is known from an earlier run is not read again."
+    """Read and decode every file once, in threads; what is known from an earlier run is not read
+    again."""
 
     def stamp(p):
         try:
@@ -530,9 +546,9 @@ def look_at_files(
             return None
 
     keys = [stamp(p) for p in paths]
-    database, columns = (
-        cache_folder() / "files.sqlite",
-        "sha text, w int, h int, wrong text, pages int, kind text, low real, high real, gaps int",
+    database = cache_folder() / "files.sqlite"
+    columns = (
+        "sha text, w int, h int, wrong text, pages int, kind text, low real, high real, gaps int"
     )
     known = {
         k: Look(*row)
@@ -555,8 +571,8 @@ def pixels(
     fit: str = "pad",  # one of FITS
     interpolation: str = "bicubic",  # "bilinear" or "bicubic"
     background: int = 255,  # grey level [0..255]
-    light: dict
-    | None = None,  # what is black and white in deeper pictures; default: as the set has it
+    # what is black and white in deeper pictures; default: as the set has it
+    light: dict | None = None,
 ) -> np.ndarray:  # (N, 3, size, size) uint8, memory-mapped, read-only
     "All pictures as squares, from the cache if they are there."
     light = light or next((s.light for s in sources if isinstance(s, DeepPicture)), None)

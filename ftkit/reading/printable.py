@@ -26,7 +26,8 @@ def plain(
     value,  # anything
     most: int = 40,  # characters; a longer text is cut
 ) -> str:
-    "One line of text without characters that command a terminal, turn the direction of reading, or cannot be written."
+    """One line of text without characters that command a terminal, turn the direction of reading,
+    or cannot be written."""
     text = str(value)[: 4 * most + 100]
     text = "".join(
         c if unicodedata.category(c)[0] in _KEPT else " " if c.isspace() else "\ufffd" for c in text
@@ -49,7 +50,8 @@ def drawable(
 def clean_page(
     page: str,  # HTML or Markdown
 ) -> str:
-    "The page without characters that command a terminal, turn the direction of reading, or cannot be written."
+    """The page without characters that command a terminal, turn the direction of reading, or cannot
+    be written."""
     return _COMMANDS.sub("\ufffd", page)
 
 

@@ -150,7 +150,8 @@ def _flag(value, column: str) -> bool:
         return _FLAGS[str(value).strip().lower()]
     except KeyError:
         raise DataError(
-            f"the column {column!r} holds {value!r}; such a column may hold 1, 0, true, false, yes, no, x or nothing"
+            f"the column {column!r} holds {value!r}; such a column may hold 1, 0, true, false, yes,"
+            " no, x or nothing"
         ) from None
 
 
@@ -158,7 +159,8 @@ def label_numbers(
     values,  # Series
     style: TableStyle,  # of its table
 ) -> tuple[list[float] | None, str, str]:
-    "A target as numbers, NaN where a cell is missing or none, or None where most are none; how they are written; and why they are unclear."
+    """A target as numbers, NaN where a cell is missing or none, or None where most are none; how
+    they are written; and why they are unclear."""
     nothing = (None, "", "")
     if values.dtype.kind in "bM":
         return nothing
@@ -204,7 +206,8 @@ def read_times(
     gone = blank(values, MISSING_NUMBER)
     if gone.any():
         raise DataError(
-            f"{int(gone.sum())} of {len(values)} rows have no time in {name!r} (first: row {int(np.argmax(gone)) + 1}); fill them in, or leave these rows out"
+            f"{int(gone.sum())} of {len(values)} rows have no time in {name!r} (first: row"
+            f" {int(np.argmax(gone)) + 1}); fill them in, or leave these rows out"
         )
     if values.dtype.kind == "M":
         return as_dates(values)[0].astype("int64").tolist(), ""
@@ -223,7 +226,8 @@ def read_times(
     dates, order = as_dates(text, style.date(name), style.dates)
     if (bad := dates.isna()).any():
         raise DataError(
-            f"{int(bad.sum())} values of the time column are neither numbers nor dates (first: {text[bad].iloc[0]!r}); correct them, or write dates like 2026-11-23"
+            f"{int(bad.sum())} values of the time column are neither numbers nor dates (first:"
+            f" {text[bad].iloc[0]!r}); correct them, or write dates like 2026-11-23"
         )
     told = f"{name} holds dates from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}"
     return dates.astype("int64").tolist(), told + (f", read with the {order}" if order else "")
@@ -236,8 +240,9 @@ def _group(values, name: str, where: str) -> list:
         empty = values[gone].iloc[0]
         empty = empty.strip() if isinstance(empty, str) else ""
         raise DataError(
-            f"{where}: {int(gone.sum())} of {len(values)} rows have no {name} (first: row {int(np.argmax(gone)) + 1}), which may mean one group of them all, "
-            f"or none; fill them in, or leave these rows out: where \"{name} != '{empty}'\""
+            f"{where}: {int(gone.sum())} of {len(values)} rows have no {name} (first: row"
+            f" {int(np.argmax(gone)) + 1}), which may mean one group of them all, or none; fill"
+            f" them in, or leave these rows out: where \"{name} != '{empty}'\""
         )
     return list(values)
 
@@ -254,10 +259,8 @@ def read_columns(
         for name in label:
             find_column(table, name, "label", where)
         cells = table[list(label)].to_dict("records")
-        rows.labels, rows.target = (
-            [[c for c in label if _flag(row[c], c)] for row in cells],
-            ", ".join(label),
-        )
+        rows.labels = [[c for c in label if _flag(row[c], c)] for row in cells]
+        rows.target = ", ".join(label)
     else:
         rows.target = find_column(table, label, "label", where)
         rows.labels = list(table[rows.target])
@@ -271,7 +274,8 @@ def read_columns(
         ]
         if label is None and others:
             rows.notes.append(
-                f"{where}: the label is taken from {rows.target!r}; there is {_and_more(others)} too (label_column {others[0]} takes that one)"
+                f"{where}: the label is taken from {rows.target!r}; there is {_and_more(others)}"
+                f" too (label_column {others[0]} takes that one)"
             )
     for role, column in columns.items():
         if not column:
@@ -313,7 +317,10 @@ def _own_split(table, where: str) -> str:
         if len(held) > 1 and (
             all(map(split_of, held)) or {h.lower() for h in held} <= {"true", "false"}
         ):
-            return f"{where}: the column {column!r} holds {', '.join(sorted(held)[:3])}, but was not used for the split; split_column {column} uses it"
+            return (
+                f"{where}: the column {column!r} holds {', '.join(sorted(held)[:3])}, but was not"
+                f" used for the split; split_column {column} uses it"
+            )
     return ""
 
 
@@ -334,7 +341,8 @@ _COMPARED = _ORDER | {ast.Eq: operator.eq, ast.NotEq: operator.ne}
 
 
 def _uses(node, wrong) -> list[tuple[str, str]]:
-    "(name, as what it is compared: number, text, flag or nothing) of each column in a condition; `wrong` makes the error for all that is none."
+    """(name, as what it is compared: number, text, flag or nothing) of each column in a condition;
+    `wrong` makes the error for all that is none."""
     if isinstance(node, ast.BoolOp):
         return [u for v in node.values for u in _uses(v, wrong)]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.Invert)):
@@ -480,7 +488,8 @@ def _met(node, cells: dict):
 
 # %% ../../nbs/reading/10_roles.ipynb #1eeb5431
 def _cells_for(values, kind: str, texts: list[ast.Constant], style: TableStyle, notes: list | None):
-    "A column as a condition compares it: numbers, truth values, dates or words. `texts` that are dates become dates."
+    """A column as a condition compares it: numbers, truth values, dates or words. `texts` that are
+    dates become dates."""
     import pandas as pd
 
     name, words = str(values.name), holds_words(values)
@@ -496,7 +505,8 @@ def _cells_for(values, kind: str, texts: list[ast.Constant], style: TableStyle, 
             notes.append(f"where: how the numbers of {name} are written: {form}")
         if (bad := int(cells.isna().sum())) and notes is not None:
             notes.append(
-                f"where: {bad:,} cells of {name} are no numbers (first: {seen[cells.isna()].iloc[0]!r}), so their rows are left out"
+                f"where: {bad:,} cells of {name} are no numbers (first:"
+                f" {seen[cells.isna()].iloc[0]!r}), so their rows are left out"
             )
         return cells.reindex(values.index).astype("Float64")
     if kind == "flag":
@@ -544,7 +554,8 @@ def _dates_for(values, seen, texts: list[ast.Constant], style: TableStyle):
             raise DataError(f"where compares with {text.value!r}: {e}") from None
         if day is pd.NaT:
             raise DataError(
-                f"where compares {values.name} with {text.value!r}, and that column holds dates (first: {seen.iloc[0]!r}); write a date like 2026-11-27"
+                f"where compares {values.name} with {text.value!r}, and that column holds dates"
+                f" (first: {seen.iloc[0]!r}); write a date like 2026-11-27"
             )
         text.value = day
     return cells.reindex(values.index)
@@ -552,8 +563,8 @@ def _dates_for(values, seen, texts: list[ast.Constant], style: TableStyle):
 
 def filter_rows(
     table,  # DataFrame; None where there is no table
-    where: str
-    | None,  # a condition on its columns; names with spaces in backquotes; None keeps all
+    # a condition on its columns; names with spaces in backquotes; None keeps all
+    where: str | None,
     name: str,  # of the table, for messages
     notes: list | None = None,  # how many were kept is added here
 ):  # DataFrame
@@ -565,12 +576,14 @@ def filter_rows(
 
     def wrong(what):
         return DataError(
-            f"where is {where!r}: {what}; compare columns with numbers or texts, and join comparisons by and, or, not: stars >= 3 and language in ['en', 'de']"
+            f"where is {where!r}: {what}; compare columns with numbers or texts, and join"
+            " comparisons by and, or, not: stars >= 3 and language in ['en', 'de']"
         )
 
     if table is None:
         raise DataError(
-            f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out, or give a table"
+            f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out,"
+            " or give a table"
         )
     tree, used = _condition(where, list(map(str, table.columns)), wrong)
     if not used:

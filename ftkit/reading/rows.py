@@ -167,7 +167,8 @@ def _row(line: str, number: int) -> dict:
         raise DataError(f"line {number} is no JSON ({e})") from None
     if not isinstance(row, dict):
         raise DataError(
-            f'line {number} is {line[:40]!r}; it must be an object, such as {{"text": "…", "label": "…"}}'
+            f'line {number} is {line[:40]!r}; it must be an object, such as {{"text": "…", "label":'
+            ' "…"}'
         )
     return row
 
@@ -189,7 +190,8 @@ def _json_rows(text: str, name: str) -> list[dict]:
         raise DataError(f"{name} is no JSON ({e})") from None
     if not all(isinstance(row, dict) for row in rows):
         raise DataError(
-            f'{name} is a list, and not all of it are objects; each must be one, such as {{"text": "…", "label": "…"}}'
+            f'{name} is a list, and not all of it are objects; each must be one, such as {{"text":'
+            ' "…", "label": "…"}'
         )
     return rows
 
@@ -301,7 +303,8 @@ def layout_of(
     twice = sorted({n for n in names if n and count_of[n] > 1})
     if twice:
         raise DataError(
-            f"{name} has the column {twice[0]!r} {count_of[twice[0]]} times; give each column a name of its own"
+            f"{name} has the column {twice[0]!r} {count_of[twice[0]]} times; give each column a"
+            " name of its own"
         )
     notes = []
     if at:
@@ -324,7 +327,8 @@ def _n_comments(lines: list[tuple[int, str]]) -> int:
 
 
 def _n_titles(texts: list[str], sign: str, count: int, quote: str) -> int:
-    "How many lines above the names are titles: they have no separator, and the first of the others holds names."
+    """How many lines above the names are titles: they have no separator, and the first of the
+    others holds names."""
     if sign == " " or len(texts) < 6 or not _may_be_title(texts[0], sign):
         return 0
     whole = [
@@ -423,7 +427,8 @@ def odd_quotes(
     sign: str,  # its separator
     n: int,  # cells of a whole row
 ) -> tuple[dict[int, str], list[int]]:
-    "Lines to be taken as they stand, by number; and those where text stands behind a closing quotation mark."
+    """Lines to be taken as they stand, by number; and those where text stands behind a closing
+    quotation mark."""
     literal: dict[int, str] = {}
     loose: list[int] = []
     span: list[tuple[int, str]] = []  # the lines since a cell was opened
@@ -482,17 +487,20 @@ def _plain_quotes(text: str, layout: Layout, name: str, notes: list[str]) -> str
         below = layout.skip + 1
         if literal:
             notes.append(
-                f"{name}: {len(literal)} lines have a quotation mark that is a part of the text, and were taken as they stand (first: line {min(literal) + below})"
+                f"{name}: {len(literal)} lines have a quotation mark that is a part of the text,"
+                f" and were taken as they stand (first: line {min(literal) + below})"
             )
         if loose:
             notes.append(
-                f"{name}: {len(loose)} cells have text behind their closing quotation mark, which was taken away (first: line {loose[0] + below})"
+                f"{name}: {len(loose)} cells have text behind their closing quotation mark, which"
+                f" was taken away (first: line {loose[0] + below})"
             )
     return "\n".join(lines)
 
 
 def _mark_na(text: str, layout: Layout) -> tuple[str, set[int]]:
-    "NA without quotation marks, marked in the columns whose words have them; and the numbers of these columns."
+    """NA without quotation marks, marked in the columns whose words have them; and the numbers of
+    these columns."""
     sign = re.escape(layout.separator)
     alone = rf"(?:^|(?<={sign}))NA(?={sign}|\r?$)"
     if '"' not in text or layout.separator == " " or not re.search(alone, text, re.M):
@@ -532,8 +540,10 @@ def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
             if line.strip()
         ):
             raise DataError(
-                f"{name} has rows with more cells than its first line has names ({len(layout.names)}: {', '.join(layout.names)[:80]}); put texts that hold a {layout.separator!r} into quotation marks, "
-                "or, where each row begins with its name or number, put a name for that column in front of the first line"
+                f"{name} has rows with more cells than its first line has names"
+                f" ({len(layout.names)}: {', '.join(layout.names)[:80]}); put texts that hold a"
+                f" {layout.separator!r} into quotation marks, or, where each row begins with its"
+                " name or number, put a name for that column in front of the first line"
             )
         table = _parsed(text, layout, name, skip_bad, notes, index_col=False)
     table.columns = [str(c).strip() for c in table.columns]
@@ -541,7 +551,8 @@ def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
         table = _without_marks(table, na_columns, name, notes)
     if short := _short_rows(table, text, layout):
         notes.append(
-            f"{name}: {len(short)} rows have fewer cells than there are names (first: row {short[0] + 1}); what they lack counts as missing"
+            f"{name}: {len(short)} rows have fewer cells than there are names (first: row"
+            f" {short[0] + 1}); what they lack counts as missing"
         )
     again = (
         (table == list(table.columns)).all(axis=1)
@@ -550,7 +561,8 @@ def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
     )
     if again.any():
         notes.append(
-            f"{name}: the names stand again in {int(again.sum())} rows (first: row {int(np.argmax(again)) + 1}), which were left out"
+            f"{name}: the names stand again in {int(again.sum())} rows (first: row"
+            f" {int(np.argmax(again)) + 1}), which were left out"
         )
         table = table[~again].reset_index(drop=True)
     _refuse_without_names(table, name)
@@ -570,7 +582,8 @@ def _refuse_without_names(table, name: str) -> None:
     odd = [c for c, *found in zip(table.columns, is_number, stands_below) if any(found)]
     if odd and 2 * len(odd) >= len(table.columns):
         raise DataError(
-            f"{name} seems to have no line of names: its first line holds {odd[0]!r}, as rows below do; put a line of names above it"
+            f"{name} seems to have no line of names: its first line holds {odd[0]!r}, as rows below"
+            " do; put a line of names above it"
         )
 
 
@@ -588,15 +601,18 @@ def _parsed(text: str, layout: Layout, name: str, skip_bad: bool, notes: list[st
             raise
         if not skip_bad:
             raise DataError(
-                f"{name}: line {int(found[2]) + layout.skip} has {found[3]} cells and there are {found[1]} names ({', '.join(layout.names)[:80]}); put texts that hold a "
-                f"{layout.separator!r} into quotation marks, or leave such lines out: -p skip_bad true"
+                f"{name}: line {int(found[2]) + layout.skip} has {found[3]} cells and there are"
+                f" {found[1]} names ({', '.join(layout.names)[:80]}); put texts that hold a"
+                f" {layout.separator!r} into quotation marks, or leave such lines out: -p skip_bad"
+                " true"
             ) from None
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         table = pd.read_csv(io.StringIO(text), on_bad_lines="warn", **options)
     left = [int(n) for w in seen for n in re.findall(r"line (\d+):", str(w.message))]
     notes.append(
-        f"{name}: {len(left)} lines with too many cells were left out (first: line {left[0] + layout.skip})"
+        f"{name}: {len(left)} lines with too many cells were left out (first: line"
+        f" {left[0] + layout.skip})"
     )
     return table
 
@@ -636,7 +652,8 @@ def _without_marks(table, columns: set[int], name: str, notes: list[str]):
         table[column] = cells.astype(object).mask(marked, None if k in columns else "NA")
         if k in columns:
             notes.append(
-                f"{name}: {int(marked.sum())} cells NA of {column} are missing values: they stand without quotation marks, its texts have them"
+                f"{name}: {int(marked.sum())} cells NA of {column} are missing values: they stand"
+                " without quotation marks, its texts have them"
             )
     return table
 
@@ -665,7 +682,8 @@ def refuse_wide(
 def check_parquet(
     path: str | os.PathLike,
 ) -> None:
-    "Refuse a Parquet file that becomes far more than it holds: a value that is kept once may stand in a billion rows."
+    """Refuse a Parquet file that becomes far more than it holds: a value that is kept once may
+    stand in a billion rows."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
@@ -675,7 +693,10 @@ def check_parquet(
     why = why_bomb(size, sum(g.total_byte_size for g in groups))
     values = about.num_rows * about.num_columns
     if not why and values > max(10_000_000, 100 * size):
-        why = f"its {size:,} bytes say that there are {values:,} values, which is one kept once for all rows"
+        why = (
+            f"its {size:,} bytes say that there are {values:,} values, which is one kept once for"
+            " all rows"
+        )
     if not why and (becomes := _expanded(path, groups)) > max(500_000_000, 100 * size):
         why = f"its texts become more than {becomes // 10**6:,} MB, as the same stand in many rows"
     if why:
@@ -731,7 +752,8 @@ def _read_sheet(path: Path, sheet: str | None):
         table, notes = read(), []
         if len(names) > 1 and sheet is None:
             notes.append(
-                f"of the sheets {', '.join(names)} of {path.name} the first was read; sheet names another (of tables)"
+                f"of the sheets {', '.join(names)} of {path.name} the first was read; sheet names"
+                " another (of tables)"
             )
         above = _rows_above_names(table)
         if above:
@@ -762,13 +784,14 @@ def in_pairs(
     "Rows of two lists side by side."
     if not isinstance(source, (tuple, list)) or len(source) != 2:
         raise DataError(
-            f"{type(source).__name__} is no data of {noun}s; give ({noun}s, labels), a table, a folder "
-            "or a Hugging Face data set"
+            f"{type(source).__name__} is no data of {noun}s; give ({noun}s, labels), a table, a"
+            " folder or a Hugging Face data set"
         )
     items, labels = map(list, source)
     if len(items) != len(labels):
         raise DataError(
-            f"{len(items)} {noun}s and {len(labels)} labels were given; there must be one label a {noun}"
+            f"{len(items)} {noun}s and {len(labels)} labels were given; there must be one label a"
+            f" {noun}"
         )
     return Rows(items, labels)
 
@@ -782,13 +805,16 @@ def cleaned_table(
     return path / name if is_cleaned else path
 
 
+# DataFrame; its `attrs["encoding"]` names the encoding of a text file, `attrs["sheets"]` the sheets
+# of an Excel file
 def read_table(
     path: str | os.PathLike,
     decode=_utf8,  # function (bytes, name, skip_bad) -> (text, name of the encoding)
     skip_bad: bool = False,  # leave lines out that cannot be decoded
     sheet: str | None = None,  # of an Excel file; default: the first
-):  # DataFrame; its `attrs["encoding"]` names the encoding of a text file, `attrs["sheets"]` the sheets of an Excel file
-    "A CSV, TSV, JSONL, Parquet or Excel file; all CSV cells are text until a column's meaning is known."
+):
+    """A CSV, TSV, JSONL, Parquet or Excel file; all CSV cells are text until a column's meaning is
+    known."""
     import pandas as pd
 
     path, kind = Path(path), Path(path).suffix.lower()
@@ -830,7 +856,10 @@ def read_table(
         ) from None  # each reader has errors of its own
     table.attrs["encoding"] = encoding
     if encoding != "utf-8":
-        note = f"{path.name} was read as {encoding}; look whether its letters are right, else save it as UTF-8"
+        note = (
+            f"{path.name} was read as {encoding}; look whether its letters are right, else save it"
+            " as UTF-8"
+        )
         table.attrs["notes"] = [note, *table.attrs.get("notes", [])]
     return table
 
@@ -868,7 +897,8 @@ def find_column(
         if role == "text":
             given = f"{given} for ftkit run, --text-column NAME for ftkit predict"
         raise DataError(
-            f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are {', '.join(there)}; name the {role} column: {given} ({python} in Python)"
+            f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are"
+            f" {', '.join(there)}; name the {role} column: {given} ({python} in Python)"
         )
     if name in there:
         return name
@@ -896,7 +926,8 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
     shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
     if len(data) != 4 + 4 * data[3] + math.prod(shape):
         raise DataError(
-            f"{path} is cut off: its header says {shape}, {len(data)} bytes are there; fetch it again"
+            f"{path} is cut off: its header says {shape}, {len(data)} bytes are there; fetch it"
+            " again"
         )
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 
@@ -978,7 +1009,8 @@ def _of_pair(x, y) -> Rows:
 
 
 def _count_up(y, labels: list) -> bool:
-    "Whether whole numbers of an array are class numbers: 0, 1, 2 … or 1, 2, 3 …, each several times."
+    """Whether whole numbers of an array are class numbers: 0, 1, 2 … or 1, 2, 3 …, each several
+    times."""
     if not hasattr(y, "dtype") or not labels or not all(isinstance(v, int) for v in labels):
         return False
     seen = set(labels)
@@ -1002,7 +1034,10 @@ def _why_no_shape(path) -> str:
                 read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, _, kind = read(file)
             if not kind.hasobject and math.prod(shape) * kind.itemsize > member.file_size:
-                return f"{member.filename} says that its shape is {shape}, and it has {member.file_size:,} bytes"
+                return (
+                    f"{member.filename} says that its shape is {shape}, and it has"
+                    f" {member.file_size:,} bytes"
+                )
     return ""
 
 

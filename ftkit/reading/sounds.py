@@ -76,7 +76,8 @@ _BLOCK = 1 << 17  # samples a channel that are held at once
 
 
 def _float(a: np.ndarray) -> np.ndarray:
-    "Samples of any type as float32; whole numbers are divided by their full scale, uint8 has its zero at 128."
+    """Samples of any type as float32; whole numbers are divided by their full scale, uint8 has its
+    zero at 128."""
     if a.dtype.kind == "f":
         return a.astype(np.float32)
     if a.dtype == np.uint8:
@@ -169,7 +170,8 @@ def _next_mp3_frame(data: bytes, at: int, kind: int) -> int:
 
 
 def _mp3_parts(data: bytes, frames: int) -> list[bytes] | None:
-    "The MP3s of a file as ones whose header tells their length; None: it says `frames` samples, and that is right."
+    """The MP3s of a file as ones whose header tells their length; None: it says `frames` samples,
+    and that is right."""
     starts = _mp3_frames(data, 10 + _id3_size(data[:10]) if data[:3] == b"ID3" else 0)
     if not starts:
         return None
@@ -319,7 +321,8 @@ def _parts_of_file(path: str, stamp: tuple, kind: str, frames: int) -> list[byte
 
 # %% ../../nbs/reading/05_sounds.ipynb #abb24969
 def _of_file(source, start, end, odd: set):
-    "Blocks of a path or open file by soundfile, or by PyAV where libsndfile does not know the format."
+    """Blocks of a path or open file by soundfile, or by PyAV where libsndfile does not know the
+    format."""
     import soundfile
 
     try:
@@ -334,7 +337,8 @@ def _of_file(source, start, end, odd: set):
             said = re.search(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", f.extra_info)
             if said and int(said[2]) + 16 < int(said[1]) < 0x7FFF0000:
                 raise SoundError(
-                    f"it is cut off ({int(said[2]):,} of {int(said[1]):,} bytes are there); copy it again"
+                    f"it is cut off ({int(said[2]):,} of {int(said[1]):,} bytes are there); copy it"
+                    " again"
                 )
             if f.frames > 1 << 40:  # a FLAC that was streamed does not say how long it is
                 odd.add("length")
@@ -392,17 +396,16 @@ _NO_SOUND = (
 def _of_soundfile(f, start, end):
     "Blocks of an open soundfile."
     rate = f.samplerate
-    first, last = (
-        round((start or 0) * rate),
-        f.frames if end is None else min(f.frames, round(end * rate)),
-    )
+    first = round((start or 0) * rate)
+    last = f.frames if end is None else min(f.frames, round(end * rate))
     if first:
         f.seek(min(first, f.frames))
     while first < last:
         block = f.read(min(last - first, _BLOCK), dtype="float32", always_2d=True)
         if not len(block) and last - first > 0.1 * rate:
             raise SoundError(
-                f"it is cut off ({first / rate:.2f} of {f.frames / rate:.2f} s are there); copy it again"
+                f"it is cut off ({first / rate:.2f} of {f.frames / rate:.2f} s are there); copy it"
+                " again"
             )
         if not len(block):
             return
@@ -420,7 +423,9 @@ def _of_parts(parts: list[bytes], start: float, end: float | None):
             form = form or (f.samplerate, f.channels)
             if form != (f.samplerate, f.channels):
                 raise SoundError(
-                    f"it holds {len(parts)} recordings one behind the other, of {form[0]} and {f.samplerate} samples a second, {form[1]} and {f.channels} channels; convert it to wav"
+                    f"it holds {len(parts)} recordings one behind the other, of {form[0]} and"
+                    f" {f.samplerate} samples a second, {form[1]} and {f.channels} channels;"
+                    " convert it to wav"
                 )
             seconds = f.frames / f.samplerate
             if at + seconds > start and (end is None or end > at):
@@ -441,7 +446,8 @@ def _of_media(source, start, end):
         import av
     except ImportError:
         raise SoundError(
-            f"files of this kind need the package av; {how_to_install('media')}, or convert them to wav, flac, ogg or mp3"
+            f"files of this kind need the package av; {how_to_install('media')}, or convert them to"
+            " wav, flac, ogg or mp3"
         ) from None
     g722 = "g722" if str(source).lower().endswith(".g722") else None
     with contextlib.ExitStack() as opened:
@@ -462,17 +468,15 @@ def _of_media(source, start, end):
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             for frame in packet.decode() if packet.stream.index == stream.index else ():
-                rate, at, a = (
-                    frame.sample_rate,
-                    at if frame.time is None else frame.time - zero,
-                    frame.to_ndarray(),
-                )
+                rate = frame.sample_rate
+                at = at if frame.time is None else frame.time - zero
+                a = frame.to_ndarray()
                 a = a.T if frame.format.is_planar else a.reshape(-1, frame.layout.nb_channels)
                 part = _float(
                     a[
-                        max(0, round(((start or 0) - at) * rate)) : None
-                        if end is None
-                        else max(0, round((end - at) * rate))
+                        max(0, round(((start or 0) - at) * rate)) : (
+                            None if end is None else max(0, round((end - at) * rate))
+                        )
                     ]
                 )
                 if len(part):
@@ -493,13 +497,15 @@ def _refuse_cut(file, last: float) -> None:
 
 # %% ../../nbs/reading/05_sounds.ipynb #404aa5c4
 def _blocks(source, start=None, end=None, odd: set | None = None):
-    "(rate, (n, channels) float32) one after the other; an error says what is wrong, but not with which file; `odd` gets what the header says wrongly."
+    """(rate, (n, channels) float32) one after the other; an error says what is wrong, but not with
+    which file; `odd` gets what the header says wrongly."""
     odd = set() if odd is None else odd
     if isinstance(source, Clip):
         source, start, end = source.path, source.start, source.end
     if not 0 <= (start or 0) < (math.inf if end is None else end):
         raise SoundError(
-            f"its span goes from {start or 0:g} to {'the end' if end is None else f'{end:g}'} s; start must be at least 0 and less than end"
+            f"its span goes from {start or 0:g} to {'the end' if end is None else f'{end:g}'} s;"
+            " start must be at least 0 and less than end"
         )
     if isinstance(source, tuple):
         blocks = _of_array(*source, start, end)
@@ -521,7 +527,8 @@ def _blocks(source, start=None, end=None, odd: set | None = None):
             )
         if (peak := abs(block).max()) > 8:
             raise SoundError(
-                f"its samples reach {peak:.5g}; floats must lie in [-1, 1], so divide by the largest"
+                f"its samples reach {peak:.5g}; floats must lie in [-1, 1], so divide by the"
+                " largest"
             )
         n += len(block)
         yield rate, block
@@ -534,7 +541,8 @@ def _blocks(source, start=None, end=None, odd: set | None = None):
         )
     if end is not None and there < end - 0.1:
         raise SoundError(
-            f"it ends at {there:.2f} s and the span {start or 0:g}–{end:g} s goes beyond; correct start and end"
+            f"it ends at {there:.2f} s and the span {start or 0:g}–{end:g} s goes beyond; correct"
+            " start and end"
         )
 
 # %% ../../nbs/reading/05_sounds.ipynb #1e3de795
@@ -610,12 +618,17 @@ def _why(error: Exception) -> str:
     return (
         str(error)
         if isinstance(error, SoundError)
-        else f"it is damaged or cut off ({(str(error).splitlines() or [type(error).__name__])[0][:100]})"
+        else (
+            "it is damaged or cut off"
+            f" ({(str(error).splitlines() or [type(error).__name__])[0][:100]})"
+        )
     )
 
 
 def open_sound(
-    source,  # path, bytes of a file, Clip, or (array, rate): int16 or float in [-1, 1], (n,) or (n, channels)
+    # path, bytes of a file, Clip, or (array, rate): int16 or float in [-1, 1], (n,) or (n,
+    # channels)
+    source,
     rate: int = 16000,  # samples a second of what is returned
     start: float | None = None,  # seconds; None is the beginning
     end: float | None = None,  # seconds; None is the end; a tenth of a second beyond it is forgiven
@@ -644,12 +657,19 @@ class Heard(NamedTuple):
     rate: int = 0  # samples a second
     channels: int = 0
     wrong: str = ""  # or an empty text
-    odd: str = ""  # "cancel", "empty", "length", "loud": the channels cancel, one is empty, the header's length is wrong, samples are cut at full scale
+    # "cancel", "empty", "length", "loud": the channels cancel, one is empty, the header's length is
+    # wrong, samples are cut at full scale
+    odd: str = ""
 
 
 def _look(item, sha) -> Heard:
     "What `look_at_sounds` gives for one item; `sha` is a function path -> SHA-256."
-    n, rate, count, peak, channels, odd = 0, 0, 0, 0.0, _Channels(), set()
+    n = 0
+    rate = 0
+    count = 0
+    peak = 0.0
+    channels = _Channels()
+    odd = set()
     try:
         for own, block in _blocks(item, odd=odd):
             rate, n, count = own, n + len(block), block.shape[1]
@@ -701,12 +721,11 @@ def _stamp(item) -> str | None:
 def look_at_sounds(
     items: list,  # paths, Clips or (array, rate), as `open_sound` takes them
 ) -> list[Heard]:  # one an item
-    "Read and decode every recording once, in threads; what is known from an earlier run is not read again."
+    """Read and decode every recording once, in threads; what is known from an earlier run is not
+    read again."""
     keys, sha = [_stamp(item) for item in items], functools.cache(file_sha256)
-    database, columns = (
-        cache_folder() / "files.sqlite",
-        "sha text, seconds real, rate int, channels int, wrong text, odd text",
-    )
+    database = cache_folder() / "files.sqlite"
+    columns = "sha text, seconds real, rate int, channels int, wrong text, odd text"
     known = {
         k: Heard(*row)
         for k, row in known_rows(database, "listened", columns, [k for k in keys if k]).items()

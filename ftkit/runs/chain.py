@@ -62,7 +62,8 @@ def needs(
         folder = runs_folder() / (other if is_file_name(other) else "-")
         if not (folder / "run.json").exists():
             raise UsageError(
-                f"{run.get('id', 'the run')} needs the run {other}, which is gone; start a new run with one that is there"
+                f"{run.get('id', 'the run')} needs the run {other}, which is gone; start a new run"
+                " with one that is there"
             )
         needs(read_run(folder), found)
         found[other] = folder
@@ -70,7 +71,8 @@ def needs(
 
 
 def _way_out(there: Path, folder: Path) -> str:
-    "The first thing at or below `there` that is a link to elsewhere; empty if all is within the run's folder."
+    """The first thing at or below `there` that is a link to elsewhere; empty if all is within the
+    run's folder."""
     whole = folder.resolve()
     for p in [there, *(sorted(there.rglob("*")) if there.is_dir() else ())]:
         if not p.resolve().is_relative_to(whole):
@@ -81,18 +83,22 @@ def _way_out(there: Path, folder: Path) -> str:
 def with_paths(
     values: dict,  # of parameters
 ) -> dict:
-    "The same values with paths where files of other runs are meant, or files beside the place where the command was given; a run's that is not there is refused, and so is one that changed since this run began."
+    """The same values with paths where files of other runs are meant, or files beside the place
+    where the command was given; a run's that is not there is refused, and so is one that changed
+    since this run began."""
     used = {}
 
     def path(run, file):
         folder, there = runs_folder() / run, runs_folder() / run / file
         if not is_file_name(run) or not there.exists():
             raise UsageError(
-                f"run:{run}/{file} is not there; that run has {holds(folder) if folder.is_dir() and is_file_name(run) else 'no folder'}"
+                f"run:{run}/{file} is not there; that run has"
+                f" {holds(folder) if folder.is_dir() and is_file_name(run) else 'no folder'}"
             )
         if way_out := _way_out(there, folder):
             raise UsageError(
-                f"run:{run}/{file} leads out of that run's folder ({way_out}); give a file that the run has made, or the path itself"
+                f"run:{run}/{file} leads out of that run's folder ({way_out}); give a file that the"
+                " run has made, or the path itself"
             )
         used[f"run:{run}/{file}"] = (
             fingerprint(
@@ -181,7 +187,10 @@ def _complete(folder: Path, run: dict, force: bool) -> None:
     name = (read_run(folder).get("template") or {}).get("name")
     emit(
         "note",
-        text=f"{name} {'runs first' if process else 'is executed elsewhere; waiting for it'} ({folder.name})",
+        text=(
+            f"{name} {'runs first' if process else 'is executed elsewhere; waiting for it'}"
+            f" ({folder.name})"
+        ),
     )
     while (
         process.poll() is None if process else read_run(folder)["status"] in ("queued", "running")
@@ -207,7 +216,12 @@ def _complete(folder: Path, run: dict, force: bool) -> None:
             folder, run, force
         )  # whoever executed it gave up, so it is this one's turn
     error = there.get("error")
-    said = f": {error.get('message')}" if isinstance(error, dict) else f": {error}" if error else ""
+    if isinstance(error, dict):
+        said = f": {error.get('message')}"
+    elif error:
+        said = f": {error}"
+    else:
+        said = ""
     raise NeedFailed(f"{name} ({folder.name}), which this run needs, is {there['status']}{said}")
 
 # %% ../../nbs/runs/04_chain.ipynb #f69b61b6
@@ -215,7 +229,9 @@ def _begun(folder: Path, run: dict, force: bool):
     "The process that now executes a run, if it is this one's turn to start it."
     if world()[1] > 1:
         raise UsageError(
-            f"this run needs {folder.name}, which is {read_run(folder)['status']}, and torchrun's processes start no other runs; complete it first, without torchrun: ftkit resume {folder.name}"
+            f"this run needs {folder.name}, which is {read_run(folder)['status']}, and torchrun's"
+            " processes start no other runs; complete it first, without torchrun: ftkit resume"
+            f" {folder.name}"
         )
     if change_queued(
         folder,
@@ -246,9 +262,9 @@ def _begun(folder: Path, run: dict, force: bool):
 
 # %% ../../nbs/runs/04_chain.ipynb #52d4c84e
 def create_chain(
-    steps: list[
-        tuple[str, dict]
-    ],  # a template or notebook each, and its parameters; `run:NAME/FILE` means a file of the nearest earlier step whose notebook is called NAME
+    # a template or notebook each, and its parameters; `run:NAME/FILE` means a file of the nearest
+    # earlier step whose notebook is called NAME
+    steps: list[tuple[str, dict]],
     **options,  # of `create_run`, for all
 ) -> list[Path]:  # folders, all queued; start the last one
     "Queued runs of which each needs those before it; if one is refused, none is made."

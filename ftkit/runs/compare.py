@@ -49,7 +49,8 @@ from .report import curves, html_page, picture_html
 
 # %% ../../nbs/runs/07_compare.ipynb #06286c24
 def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
-    "Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong characters; for these also how many there are."
+    """Test row: 1 or 0 for right or wrong, minus the absolute error of a number, or minus the wrong
+    characters; for these also how many there are."""
     rows = list(
         csv.DictReader(bytes_within(folder, "predictions.csv").decode().splitlines(keepends=True))
     )
@@ -96,9 +97,8 @@ class Comparison:
     runs: list[dict]  # id, status, seconds, parent
     parameters: dict[str, list]  # those that differ: a value for each run
     figures: dict[str, list]  # metric: a figure for each run, None where a run has none
-    differences: list[
-        dict | None
-    ]  # each run minus the first, row by row; None without the same test rows
+    # each run minus the first, row by row; None without the same test rows
+    differences: list[dict | None]
     verdicts: list[dict | None] = dataclasses.field(
         default_factory=list
     )  # each run's sentence and doubts
@@ -183,9 +183,13 @@ class Comparison:
             path,
             html_page(
                 "Runs compared",
-                "<p>With 95 % intervals. The last row is the paired difference from the first run, where both were tested on the same rows.</p>",
+                "<p>With 95 % intervals. The last row is the paired difference from the first run,"
+                " where both were tested on the same rows.</p>",
                 {
-                    "Table": f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>",
+                    "Table": (
+                        "<div"
+                        f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+                    ),
                     "Curves": picture_html(
                         curves(self.folders), "png", "loss and metric of each run by epoch"
                     ),
@@ -380,7 +384,9 @@ def verify_run(
     settle(again, process)
     if (status := read_run(again)["status"]) != "completed":
         raise UsageError(
-            f"executed again, {run['id']} is {status}: {(read_run(again).get('error') or {}).get('message', '')} (see ftkit show {again.name})"
+            f"executed again, {run['id']} is {status}:"
+            f" {(read_run(again).get('error') or {}).get('message', '')} (see ftkit show"
+            f" {again.name})"
         )
     before, now = _outcome(folder), _outcome(again)
     rows = [

@@ -36,17 +36,21 @@ def _code(path: Path) -> list[tuple[str, list[str]]]:
 
 
 def check_rehearsal(path: Path) -> None:
-    "Refuse a notebook in which nothing of ftkit is trained: it would be executed to its end, and that is no dry run."
+    """Refuse a notebook in which nothing of ftkit is trained: it would be executed to its end, and
+    that is no dry run."""
     spec = read_json(path).get("metadata", {}).get("kernelspec") or {}
     if spec.get("language", "python").lower() != "python":
         raise UsageError(
-            f"{path.name} is written in {spec['language']}; a dry run rehearses notebooks in Python. Start the run itself: ftkit run {path.name}"
+            f"{path.name} is written in {spec['language']}; a dry run rehearses notebooks in"
+            f" Python. Start the run itself: ftkit run {path.name}"
         )
     if not any("ftkit" in s for s, _ in _code(path)) or not any(
         _TRAINING.search(s) for s, _ in _code(path)
     ):
         raise UsageError(
-            f"{path.name} has no Trainer, fit_model or compare_models of ftkit, at which a dry run would stop to estimate; it would have to be executed to its end. Start the run itself: ftkit run {path.name}"
+            f"{path.name} has no Trainer, fit_model or compare_models of ftkit, at which a dry run"
+            " would stop to estimate; it would have to be executed to its end. Start the run"
+            f" itself: ftkit run {path.name}"
         )
 
 # %% ../../nbs/runs/09_dry_run.ipynb #7eecca33
@@ -113,7 +117,10 @@ def _report_rows(t, e, names: dict) -> list[dict]:
 
     from ftkit.training.estimation import _seconds
 
-    rows, data, model, held = [], t.data, t.model, t.data.held_out
+    rows = []
+    data = t.data
+    model = t.model
+    held = t.data.held_out
 
     def row(stage, seconds, what=""):
         return rows.append(
@@ -179,13 +186,12 @@ def _baselines(t, e) -> float:
 
     if data.task.modality == "tabular":
         return _simpler_tables(data)
-    first = (
-        timed(tfidf_features(data))
-        if data.task.modality == "text"
-        else timed(data.pixels(16).reshape(len(data), -1) / 255)
-        if data.task.modality == "image"
-        else 1.0
-    )
+    if data.task.modality == "text":
+        first = timed(tfidf_features(data))
+    elif data.task.modality == "image":
+        first = timed(data.pixels(16).reshape(len(data), -1) / 255)
+    else:
+        first = 1.0
     return first + timed(g.normal(size=(len(data), model.backbone.n_features)).astype("float32"))
 
 
@@ -293,7 +299,8 @@ def start_rehearsal(
     for other in needs({"parameters": values}):
         if (status := read_run(other)["status"]) != "completed":
             raise UsageError(
-                f"a dry run reads what {other.name} made, and that run is {status}; complete it first: ftkit resume {other.name}"
+                f"a dry run reads what {other.name} made, and that run is {status}; complete it"
+                f" first: ftkit resume {other.name}"
             )
     base = runs_folder()
     try:
@@ -301,7 +308,8 @@ def start_rehearsal(
         folder = Path(tempfile.mkdtemp(prefix=".dry-", dir=base)).resolve()
     except OSError as e:
         raise UsageError(
-            f"nothing can be written in {base} ({e.strerror}); set another folder in settings.ini or FTKIT_RUNS"
+            f"nothing can be written in {base} ({e.strerror}); set another folder in settings.ini"
+            " or FTKIT_RUNS"
         ) from None
     (folder / "input.ipynb").write_bytes(source.read_bytes())
     write_json(folder / "play.json", {"values": with_paths(values), "began": time.time()})
@@ -328,7 +336,10 @@ def start_rehearsal(
                 sys.executable,
                 "-P",
                 "-c",
-                "import sys; from pathlib import Path; from ftkit.runs.dry_run import _act; _act(Path(sys.argv[1]))",
+                (
+                    "import sys; from pathlib import Path; from ftkit.runs.dry_run import _act;"
+                    " _act(Path(sys.argv[1]))"
+                ),
                 str(folder),
             ],
             stdin=subprocess.DEVNULL,
@@ -347,7 +358,9 @@ def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:
         )
         if not (folder / "estimate.json").exists():
             raise RuntimeError(
-                f"the dry run's process ended early{f' (signal {-process.returncode})' if process.returncode < 0 else ''}: {log[-1] if log else 'it said nothing'}"
+                "the dry run's process ended"
+                f" early{f' (signal {-process.returncode})' if process.returncode < 0 else ''}:"
+                f" {log[-1] if log else 'it said nothing'}"
             )
         said = read_json(folder / "estimate.json")
     finally:
@@ -365,7 +378,8 @@ def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:
         )
     if "estimate" not in said:
         raise UsageError(
-            "the notebook came to its end without training anything, so there is nothing to estimate; it is done, start the run itself if its results are to be kept"
+            "the notebook came to its end without training anything, so there is nothing to"
+            " estimate; it is done, start the run itself if its results are to be kept"
         )
     return said
 
@@ -398,10 +412,8 @@ class Forecast:
             }
 
         self.training = Estimate(**{k: e[k] for k in Estimate.__dataclass_fields__})
-        own, late = (
-            [r for r in e["rows"] if r["stage"] != "evaluation"],
-            [r for r in e["rows"] if r["stage"] == "evaluation"],
-        )
+        own = [r for r in e["rows"] if r["stage"] != "evaluation"]
+        late = [r for r in e["rows"] if r["stage"] == "evaluation"]
         self.whole = Estimate(
             [
                 row(

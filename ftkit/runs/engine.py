@@ -76,7 +76,10 @@ def _at_start() -> str:
     "The line that a Python kernel executes first; the kernel may belong to another environment."
     from ftkit.runs import kernel_start
 
-    return f"exec(open({kernel_start.__file__!r}, encoding='utf-8').read() + '\\nbegin(get_ipython())', {{'__name__': 'kernel_start', 'get_ipython': get_ipython}})"
+    return (
+        f"exec(open({kernel_start.__file__!r}, encoding='utf-8').read() +"
+        " '\\nbegin(get_ipython())', {'__name__': 'kernel_start', 'get_ipython': get_ipython})"
+    )
 
 
 @functools.cache
@@ -184,10 +187,8 @@ def _client_class():
                 and any("ftkit" in c.source for c in self.nb.cells)
             ):
                 self.kc.execute(_BRIEF_END, silent=True, store_history=False)
-                until, process = (
-                    time.monotonic() + BRIEF_SECONDS,
-                    getattr(self.km.provisioner, "process", None),
-                )
+                until = time.monotonic() + BRIEF_SECONDS
+                process = getattr(self.km.provisioner, "process", None)
                 while process and process.poll() is None and time.monotonic() < until:
                     time.sleep(0.02)
             super()._cleanup_kernel()
@@ -279,7 +280,8 @@ IOPUB_SECONDS = 120  # that outputs may come later than the end of their cell
 
 
 def _name_exits(nb) -> None:
-    "papermill takes a cell that ends with sys.exit(0) for a good end of the notebook; under another value it is a failure."
+    """papermill takes a cell that ends with sys.exit(0) for a good end of the notebook; under
+    another value it is a failure."""
     for cell in nb.cells:
         for o in (
             cell.get("outputs", [])
@@ -389,7 +391,10 @@ def _keep_metrics(cell, hidden: tuple[str, ...] = ()) -> None:
     else:
         emit(
             "note",
-            text="the cell tagged metrics did not end on a dict of numbers, so the run has no figures",
+            text=(
+                "the cell tagged metrics did not end on a dict of numbers, so the run has no"
+                " figures"
+            ),
         )
 
 # %% ../../nbs/runs/06_engine.ipynb #b7011384
@@ -423,9 +428,14 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
         (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
     )
     told = {
-        "DeadKernelError": "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a library ended the process",
+        "DeadKernelError": (
+            "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a"
+            " library ended the process"
+        ),
         "CellTimeoutError": "the cell took longer than it may",
-        "SystemExit": "the cell ended the program by itself (sys.exit); the cells after it never ran",
+        "SystemExit": (
+            "the cell ended the program by itself (sys.exit); the cells after it never ran"
+        ),
     }
     message = told.get(name) or message or ("" if number else "the kernel could not be started")
     if (
@@ -437,7 +447,10 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
     if name == "KeyError" and message.strip("'\"") in os.environ.get("FTKIT_WITHHELD", "").split(
         ","
     ):
-        message += f": runs do not get this environment variable by themselves; name it: FTKIT_ENVIRONMENT={message.strip(chr(39))}, or as `environment` in your own settings"
+        message += (
+            ": runs do not get this environment variable by themselves; name it:"
+            f" FTKIT_ENVIRONMENT={message.strip(chr(39))}, or as `environment` in your own settings"
+        )
     return {
         "cell": number,
         "line": line_of_cell(traceback_text(outputs[-1].traceback)) if outputs else None,
@@ -451,9 +464,14 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
 def _limit_reached(why: str, options: dict, run_id: str) -> dict:
     "A run that took too much, as an error."
     message = (
-        f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit resume {run_id} --timeout {2 * options['timeout']:g}"
+        f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit"
+        f" resume {run_id} --timeout {2 * options['timeout']:g}"
         if why == "timeout"
-        else f"the run held more than the {options['memory']:g} GB of memory it was given; -p batch_size 8 needs less, or continue with: ftkit resume {run_id} --memory {2 * options['memory']:g}"
+        else (
+            f"the run held more than the {options['memory']:g} GB of memory it was given; -p"
+            f" batch_size 8 needs less, or continue with: ftkit resume {run_id} --memory"
+            f" {2 * options['memory']:g}"
+        )
     )
     return {
         "cell": None,
@@ -471,12 +489,10 @@ class _Watch(threading.Thread):
 
     def __init__(self, folder: Path):
         super().__init__(daemon=True)
-        self.folder, self.lock, self.over, self.data = (
-            folder,
-            threading.Lock(),
-            threading.Event(),
-            read_json(folder / "run.json"),
-        )
+        self.folder = folder
+        self.lock = threading.Lock()
+        self.over = threading.Event()
+        self.data = read_json(folder / "run.json")
         self.hidden, self.stars = (
             (),
             {},
@@ -549,7 +565,8 @@ def limits(self) -> bool:
 
 @patch_to(_Watch)
 def look(self) -> None:
-    "Whether another rank of the run is gone: the kernel has a while to say so itself, then it is ended, because it cannot go on."
+    """Whether another rank of the run is gone: the kernel has a while to say so itself, then it is
+    ended, because it cannot go on."""
     gone = self.ranks > 1 and lost_rank(
         run_of(self.folder),
         self.rank,
@@ -593,7 +610,8 @@ def _signal(self, name: str) -> None:
 
 # %% ../../nbs/runs/06_engine.ipynb #82a40faa
 def _of_ranks(watch: _Watch, error: dict, why: str | None) -> tuple[dict, str | None]:
-    "What ended one rank of several, and whether it was asked to end: `torchrun` ends all when one is gone, and that one is the reason."
+    """What ended one rank of several, and whether it was asked to end: `torchrun` ends all when one
+    is gone, and that one is the reason."""
     run, name = run_of(watch.folder), error["name"]
     if name not in ("RunStopped", "KeyboardInterrupt", "DeadKernelError", "RankLost"):
         return error, why if why in ("timeout", "memory") else None  # its own
@@ -601,16 +619,27 @@ def _of_ranks(watch: _Watch, error: dict, why: str | None) -> tuple[dict, str | 
     while not (gone := lost_rank(run, watch.rank, watch.ranks)) and time.monotonic() < until:
         time.sleep(0.2)
     if gone:
-        return error | {
-            "name": "RankLost",
-            "message": f"{gone}; continue with: {resume_command(read_run(run) | {'ranks': watch.ranks})}",
-            "usage": False,
-        }, None
-    return error | (
-        {"message": f"rank {watch.rank} of {watch.ranks}: {error['message']}"}
-        if name == "DeadKernelError" and not watch.rank
-        else {}
-    ), why
+        return (
+            error
+            | {
+                "name": "RankLost",
+                "message": (
+                    f"{gone}; continue with:"
+                    f" {resume_command(read_run(run) | {'ranks': watch.ranks})}"
+                ),
+                "usage": False,
+            },
+            None,
+        )
+    return (
+        error
+        | (
+            {"message": f"rank {watch.rank} of {watch.ranks}: {error['message']}"}
+            if name == "DeadKernelError" and not watch.rank
+            else {}
+        ),
+        why,
+    )
 
 
 def _held_bytes(kernel: dict | None) -> int:

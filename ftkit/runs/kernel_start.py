@@ -16,7 +16,8 @@ MOST_AT_ONCE = 8_000_000  # characters of one text that a cell writes
 def limited(
     write,  # function (text), of a stream
 ):
-    "The same function for texts of any length: of a longer one, the first and the last quarter million characters are written."
+    """The same function for texts of any length: of a longer one, the first and the last quarter
+    million characters are written."""
 
     def shorter(text, *more):
         if isinstance(text, str) and len(text) > MOST_AT_ONCE:

@@ -101,7 +101,8 @@ KEEP = ("report", "best", "all")
 
 
 def code_fingerprint() -> dict[str, str]:
-    "What a run's result depends on besides its inputs: ftkit's code, Python and the libraries that compute, read without importing any of them."
+    """What a run's result depends on besides its inputs: ftkit's code, Python and the libraries
+    that compute, read without importing any of them."""
     from importlib import metadata
 
     found = {}
@@ -145,7 +146,8 @@ def _check_kernel(name: str | None, source: Path) -> None:
     there = sorted(KernelSpecManager().find_kernel_specs())
     if wanted not in there:
         raise UsageError(
-            f"the kernel {wanted!r} is not installed; there are {', '.join(there)}; choose one with --kernel, or install it"
+            f"the kernel {wanted!r} is not installed; there are {', '.join(there)}; choose one with"
+            " --kernel, or install it"
         )
 
 # %% ../../nbs/runs/03_launch.ipynb #39f4afba
@@ -155,7 +157,8 @@ RUN_FILE = re.compile(
 
 
 def in_values(value, change):
-    "`value` with `change` applied to each text that means something of another run, also within lists and dicts."
+    """`value` with `change` applied to each text that means something of another run, also within
+    lists and dicts."""
     if isinstance(value, dict):
         return {k: in_values(v, change) for k, v in value.items()}
     if isinstance(value, list):
@@ -202,7 +205,8 @@ def _run_of_model(name: str, value, template: str | None):
         )
         if of is None:
             raise UsageError(
-                f"{name} is 'last', and no run of {template or 'any template'} is completed yet; `ftkit runs` lists all, and {name} takes a part of an id"
+                f"{name} is 'last', and no run of {template or 'any template'} is completed yet;"
+                f" `ftkit runs` lists all, and {name} takes a part of an id"
             )
         return f"run:{of['id']}/model"
     part = name != "backbone" and re.fullmatch(r"[0-9a-f]{6}|\d{8}T\d{6}Z.*", value)
@@ -263,7 +267,8 @@ def secrets_of(
         found = read_json(state_folder() / "secrets" / f"{run['id']}.json") if starred else {}
     if missing := sorted(starred - set(found)):
         raise UsageError(
-            f"{', '.join(missing)} of {run['id']} is a secret that is not kept on this machine; start a new run with it"
+            f"{', '.join(missing)} of {run['id']} is a secret that is not kept on this machine;"
+            " start a new run with it"
         )
     return {k: found[k] for k in starred}
 
@@ -284,7 +289,8 @@ def checked_cwd(
     if cwd == "notebook":
         if notebook in list_templates().values():
             raise UsageError(
-                f"cwd is notebook, and {notebook.name} is a shipped template, whose folder is not yours; allowed are run and the path of a folder"
+                f"cwd is notebook, and {notebook.name} is a shipped template, whose folder is not"
+                " yours; allowed are run and the path of a folder"
             )
         return cwd
     path = Path(cwd).expanduser().absolute()
@@ -310,7 +316,8 @@ def work_folder(
 
 
 def _of_that_folder(run: dict, where: Path) -> dict[str, str]:
-    "What a notebook that works elsewhere still takes from the folder where the command was given: modules beside it and beside the notebook, and settings.ini."
+    """What a notebook that works elsewhere still takes from the folder where the command was given:
+    modules beside it and beside the notebook, and settings.ini."""
     base = Path(run["working_folder"])
     beside = [
         str(Path((run.get("template") or {}).get("path") or base / "_").parent),
@@ -318,7 +325,8 @@ def _of_that_folder(run: dict, where: Path) -> dict[str, str]:
         str(base),
     ]
     if str((run.get("template") or {}).get("path")) in map(str, list_templates().values()):
-        beside = []  # libraries try to import what is not installed, and find nothing of the data's folder
+        # libraries try to import what is not installed, and find nothing of the data's folder
+        beside = []
     found = {
         "FTKIT_IMPORTS": os.pathsep.join(p for p in dict.fromkeys(beside) if os.pathsep not in p)
     }
@@ -377,7 +385,8 @@ _OWN_FILES = (
 def folder_remedy(
     run: dict,  # the record of a run that failed
 ) -> str:  # empty where nothing helps
-    "What to type where a notebook missed a file that lies in the notebook's folder, or where the command was given."
+    """What to type where a notebook missed a file that lies in the notebook's folder, or where the
+    command was given."""
     error = run.get("error")
     if (
         not isinstance(error, dict)
@@ -408,16 +417,17 @@ def folder_remedy(
 def create_run(
     template: str,  # a shipped template's name, or a notebook's path
     parameters: dict | None = None,  # name: value, of the parameters' types
-    threads: int
-    | None = None,  # CPU threads of the run [1..]; none: as many as the libraries choose
+    # CPU threads of the run [1..]; none: as many as the libraries choose
+    threads: int | None = None,
     kernel: str | None = None,  # an installed kernel's name; none: the notebook's own
     timeout: float | None = None,  # seconds the run may take (0..]
     memory: float | None = None,  # GB of memory that its processes may hold together (0..]
-    keep: str = "best",  # what stays when it is done: "report", also the "best" model, or "all" checkpoints
+    # what stays when it is done: "report", also the "best" model, or "all" checkpoints
+    keep: str = "best",
     devices: int | None = None,  # processes that train it together, one a GPU [1..]; none: one
-    cwd: str
-    | os.PathLike
-    | None = None,  # the folder that its notebook works in: "run" (one of its own), "notebook" (the notebook's), or a path; none: where this process works
+    # the folder that its notebook works in: "run" (one of its own), "notebook" (the notebook's), or
+    # a path; none: where this process works
+    cwd: str | os.PathLike | None = None,
     record: dict | None = None,  # other entries of its record
 ) -> Path:
     "A queued run's folder; what is wrong is refused and leaves nothing behind."
@@ -466,7 +476,8 @@ def create_run(
         made["working_folder"].encode()
     except UnicodeEncodeError:
         raise UsageError(
-            "the folder's name is no UTF-8, and a run's record cannot hold it; give the command in another folder"
+            "the folder's name is no UTF-8, and a run's record cannot hold it; give the command in"
+            " another folder"
         ) from None
     base = runs_folder()
     folder = base / new_run_id(made["template"]["name"])
@@ -483,7 +494,8 @@ def create_run(
     except OSError as e:
         shutil.rmtree(folder, ignore_errors=True)
         raise UsageError(
-            f"a run cannot be kept in {base} ({e.strerror}); set another folder in settings.ini or FTKIT_RUNS"
+            f"a run cannot be kept in {base} ({e.strerror}); set another folder in settings.ini or"
+            " FTKIT_RUNS"
         ) from None
     return folder
 
@@ -505,7 +517,8 @@ SYSTEMROOT WINDIR SYSTEMDRIVE COMSPEC PATHEXT APPDATA LOCALAPPDATA PROGRAMDATA P
 VIRTUAL_ENV LD_LIBRARY_PATH LD_PRELOAD DYLD_LIBRARY_PATH JAVA_HOME HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY
 SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE RANK WORLD_SIZE MASTER_ADDR MASTER_PORT
 """.split()
-# of the system's language and folders, of Python, Jupyter and libraries that compute, and of what starts many processes
+# of the system's language and folders, of Python, Jupyter and libraries that compute, and of what
+# starts many processes
 _PASSED_PREFIXES = tuple(
     """
 LC_ XDG_ PYTHON CONDA MAMBA PIP_ UV_ FTKIT_ JUPYTER IPYTHON MPL R_ JULIA_ PROCESSOR_ MALLOC_ COVERAGE_
@@ -518,7 +531,8 @@ _HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # loading a private backbo
 
 
 def own_environment() -> dict[str, str]:
-    "What a run's process inherits of this one: what programs need, hub tokens, and what the setting `environment` names."
+    """What a run's process inherits of this one: what programs need, hub tokens, and what the
+    setting `environment` names."""
     wanted = [w for w in re.split(r"[,\s]+", settings()["environment"].value) if w]
 
     def passes(name: str, value: str) -> bool:
@@ -592,7 +606,8 @@ def launch(
         where.mkdir(exist_ok=True)
     if not where.is_dir():
         raise UsageError(
-            f"{run_of(folder).name} works in {where}, which is gone; make that folder again, or choose another with --cwd"
+            f"{run_of(folder).name} works in {where}, which is gone; make that folder again, or"
+            " choose another with --cwd"
         )
     env = (
         _environment(folder)
@@ -600,7 +615,11 @@ def launch(
         | ({"FTKIT_FORCE": "1"} if force else {})
         | env
     )
-    code = "import sys; sys.modules['rfc3987_syntax'] = None; from ftkit.runs.engine import execute_run; sys.exit(execute_run(sys.argv[1]))"  # jsonschema would compile a grammar of addresses, 0.9 s
+    # jsonschema would compile a grammar of addresses, 0.9 s
+    code = (
+        "import sys; sys.modules['rfc3987_syntax'] = None; from ftkit.runs.engine import"
+        " execute_run; sys.exit(execute_run(sys.argv[1]))"
+    )
     command, devices = (
         [
             sys.executable,
@@ -626,7 +645,10 @@ def launch(
             sys.executable,
             "-P",
             "-c",
-            "import sys; from ftkit.runs.torchrun import execute_rank; sys.exit(execute_rank(sys.argv[1], len(sys.argv) > 2))",
+            (
+                "import sys; from ftkit.runs.torchrun import execute_rank;"
+                " sys.exit(execute_rank(sys.argv[1], len(sys.argv) > 2))"
+            ),
             str(folder),
             *["force"] * force,
         ]
@@ -652,8 +674,8 @@ def launch(
 # %% ../../nbs/runs/03_launch.ipynb #a6e4e640
 def follow(
     folder: str | os.PathLike,  # a run's folder
-    process: subprocess.Popen
-    | None = None,  # as `launch` returned it, if this process started the run
+    # as `launch` returned it, if this process started the run
+    process: subprocess.Popen | None = None,
     every: float = 0.2,  # seconds between looks
     offset: int = 0,  # byte of events.jsonl to begin at
 ) -> Iterator[dict]:
@@ -710,7 +732,9 @@ class Done(dict):
             }
         error = self.get("error") or {}
         raise UsageError(
-            f"{self['id']} is {self['status']} and has no figures: {error.get('message', '') if isinstance(error, dict) else error} (see ftkit show {self['id']})"
+            f"{self['id']} is {self['status']} and has no figures:"
+            f" {error.get('message', '') if isinstance(error, dict) else error} (see ftkit show"
+            f" {self['id']})"
         )
 
 # %% ../../nbs/runs/03_launch.ipynb #4efa14fb
@@ -732,9 +756,9 @@ def run_template(
         read_run(folder)
         | {
             "folder": str(folder),
-            "metrics": read_json(folder / "metrics.json")
-            if (folder / "metrics.json").exists()
-            else None,
+            "metrics": (
+                read_json(folder / "metrics.json") if (folder / "metrics.json").exists() else None
+            ),
         }
     )
 
@@ -753,11 +777,9 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     if run["status"] not in ("queued", "running", "lost"):
         return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
     if code < 0:
-        status, name, said = (
-            "lost",
-            "the run's process was killed",
-            f"signal {-code} ended it (the system does so when memory runs out)",
-        )
+        status = "lost"
+        name = "the run's process was killed"
+        said = f"signal {-code} ended it (the system does so when memory runs out)"
     else:
         log = []
         with contextlib.suppress(OSError):
@@ -767,11 +789,9 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
                 .strip()
                 .splitlines()
             )
-        status, name, said = (
-            "failed",
-            "the run's process ended early",
-            f"{log[-1] if log else f'with code {code}'} (all of it in log.txt)",
-        )
+        status = "failed"
+        name = "the run's process ended early"
+        said = f"{log[-1] if log else f'with code {code}'} (all of it in log.txt)"
     with contextlib.suppress(OSError):
         write_json(
             folder / "run.json",
@@ -787,7 +807,8 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
 
 def stop_run(
     folder: str | os.PathLike,  # a run's folder
-    wait: float = 150.0,  # seconds until its processes are killed, if they are on this machine; 0 does not wait
+    # seconds until its processes are killed, if they are on this machine; 0 does not wait
+    wait: float = 150.0,
 ) -> str:  # its status then
     "Ask a run to stop where it can go on, and see to it that it does."
     folder, run = Path(folder), read_run(folder)
@@ -842,7 +863,8 @@ _ID = re.compile(r"\d{8}T\d{6}Z-.+")  # what other folders hold is no run
 
 
 def _made(folder: str) -> int:
-    "When a run was made: its notebook is written once, so among runs of one second this tells the later one."
+    """When a run was made: its notebook is written once, so among runs of one second this tells the
+    later one."""
     try:
         return os.stat(os.path.join(folder, "input.ipynb")).st_mtime_ns
     except OSError:
@@ -884,7 +906,8 @@ def find_run(
         return hits[0]
     if hits:
         raise UsageError(
-            f"{name!r} fits {len(hits)} runs ({', '.join(f.name for f in hits[:3])}{' …' * (len(hits) > 3)}); give more of the id"
+            f"{name!r} fits {len(hits)} runs"
+            f" ({', '.join(f.name for f in hits[:3])}{' …' * (len(hits) > 3)}); give more of the id"
         )
     near = nearest(name, [f.name for f in folders])
     raise UsageError(
@@ -903,7 +926,8 @@ def _spent(run: dict) -> float:
 
 
 def summary(folder: Path, run: dict | None = None) -> dict:
-    "A run as one row of a table: id, template, status, times, size, headline figure, verdict, parameters."
+    """A run as one row of a table: id, template, status, times, size, headline figure, verdict,
+    parameters."""
     run = run or read_run(folder)
     result, parent = run.get("result") or {}, run.get("parent") or {}
     if not isinstance(result.get("value"), dict) or not isinstance(
@@ -1012,24 +1036,29 @@ def requeue_run(
     folder, run = Path(folder).resolve(), read_run(folder)
     if run["status"] in ("queued", "running"):
         raise UsageError(
-            f"{run['id']} is {run['status']} (process {run['process'].get('pid')} on {run['process'].get('host')}); stop it first: ftkit stop {run['id']}"
+            f"{run['id']} is {run['status']} (process {run['process'].get('pid')} on"
+            f" {run['process'].get('host')}); stop it first: ftkit stop {run['id']}"
         )
     if run["status"] == "completed":
         raise UsageError(
-            f"{run['id']} is completed; there is nothing left to do. Run it anew with: ftkit verify {run['id']}, or ftkit run"
+            f"{run['id']} is completed; there is nothing left to do. Run it anew with: ftkit verify"
+            f" {run['id']}, or ftkit run"
         )
     if not isinstance(run.get("parameters"), dict) or not isinstance(run.get("template"), dict):
         raise UsageError(
-            f"{folder}: {run.get('error')}, and its first event does not say what it was made of; start a new run"
+            f"{folder}: {run.get('error')}, and its first event does not say what it was made of;"
+            " start a new run"
         )
     require_own(folder, trust, edited=True)
     if (changed := changed_since(run, folder)) and not force:
         raise UsageError(
-            f"since {run['id']} was made, {'; '.join(changed)}; bring back what there was, start a new run, or go on all the same with --force (the result may differ)"
+            f"since {run['id']} was made, {'; '.join(changed)}; bring back what there was, start a"
+            " new run, or go on all the same with --force (the result may differ)"
         )
     if not Path(run.get("working_folder", "")).is_dir():
         raise UsageError(
-            f"{run['id']} was started in {run.get('working_folder')}, which is gone; make that folder again"
+            f"{run['id']} was started in {run.get('working_folder')}, which is gone; make that"
+            " folder again"
         )
     if options.get("cwd"):
         options["cwd"] = checked_cwd(options["cwd"], Path(run["template"].get("path") or "/"))
@@ -1066,7 +1095,8 @@ def requeue_run(
 def checkpoints(
     folder: str | os.PathLike,  # a run's folder
 ) -> dict[int, Path]:
-    "The checkpoints of its last fine-tuning that a fork can start from, by the number of steps made: those at the end of an epoch."
+    """The checkpoints of its last fine-tuning that a fork can start from, by the number of steps
+    made: those at the end of an epoch."""
     fits = sorted(
         (p for p in Path(folder).glob("checkpoints/*-*") if list(p.glob("1-tune-*"))),
         key=lambda p: int(p.name.split("-")[0]),
@@ -1096,7 +1126,8 @@ def fork_run(
     parent: str | os.PathLike,  # a run's folder
     at: int,  # step of its fine-tuning, one of `checkpoints`
     parameters: dict | None = None,  # those that differ
-    trust: bool = False,  # also of a run that this user did not start here: its notebook is executed
+    # also of a run that this user did not start here: its notebook is executed
+    trust: bool = False,
     **options,  # of `create_run`
 ) -> Path:
     "A new, queued run that starts from a checkpoint of an old one."
@@ -1175,7 +1206,8 @@ def chosen_parameters(
 def cell_statuses(
     folder: str | os.PathLike,  # a run's folder
 ) -> list[dict]:
-    "Id, first line and status (completed, running, failed or pending) of each code cell of the executed notebook."
+    """Id, first line and status (completed, running, failed or pending) of each code cell of the
+    executed notebook."""
     with contextlib.suppress(
         OSError, ValueError, TypeError, KeyError, AttributeError
     ):  # not yet there, or broken: nothing is known
@@ -1200,7 +1232,8 @@ def cell_statuses(
 def stage_seconds(
     folder: str | os.PathLike,  # a run's folder
 ) -> dict[str, float]:
-    "Seconds that each stage of a run took, by its events; the parts of a run that was gone on with are added."
+    """Seconds that each stage of a run took, by its events; the parts of a run that was gone on
+    with are added."""
     total, part = collections.Counter(), {}
     for e in [*read_events(folder)[0], {"stage": "resumed"}]:
         if e.get("stage") == "resumed":

@@ -31,7 +31,8 @@ def _start_of_last(
     path: Path,  # of a text file
     lines: int,  # at its end [0..]
 ) -> int:
-    "The byte that the last lines begin at; of lines that are longer than `MOST_BYTES` together, as many as that holds."
+    """The byte that the last lines begin at; of lines that are longer than `MOST_BYTES` together,
+    as many as that holds."""
     size = os.path.getsize(path)
     at, found, wanted = size, 0, lines + 1
     if not lines:

@@ -44,7 +44,8 @@ class Stream:
         return done + self._write(self._changed(rest))
 
     def _changed(self, piece: str) -> str:
-        "What a piece without line feeds adds to the line, once the line is changed as the piece says."
+        """What a piece without line feeds adds to the line, once the line is changed as the piece
+        says."""
         if self.anew and piece:
             self.line, self.n_line, self.anew = [], 0, False
         before, returned, piece = piece.rpartition("\r")
@@ -216,7 +217,8 @@ class Printed:
         limit = MOST_OF_CELL if self.of_cell + size > MOST_OF_CELL else MOST_OF_RUN
         whose = "cell" if limit == MOST_OF_CELL else "run"
         return (
-            f"ftkit: outputs are left out from here on: pictures, tables and errors of a {whose} may have {limit / 1e6:.0f} MB\n"
+            f"ftkit: outputs are left out from here on: pictures, tables and errors of a {whose}"
+            f" may have {limit / 1e6:.0f} MB\n"
             if first
             else " "
         )

@@ -47,19 +47,21 @@ def _table(
 
 def _short(value, most: int = 400) -> str:
     "A value as text, cut after `most` characters."
-    text = (
-        value
-        if isinstance(value, str)
-        else f"{value:.6g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    else:
+        text = str(value)
     return text if len(text) <= most else f"{text[:most]} … ({len(text):,} characters)"
 
 
 def picture_html(data: bytes, kind: str, alt: str) -> str:
     "An embedded picture with its alternative text."
-    return f"<figure><img alt='{html.escape(alt, quote=True)}' src='data:image/{kind};base64,{base64.b64encode(data).decode()}'><figcaption>{html.escape(alt)}</figcaption></figure>"
+    return (
+        f"<figure><img alt='{html.escape(alt, quote=True)}'"
+        f" src='data:image/{kind};base64,{base64.b64encode(data).decode()}'><figcaption>{html.escape(alt)}</figcaption></figure>"
+    )
 
 # %% ../../nbs/runs/05_report.ipynb #c50e8e65
 def _sound_of(folder: Path, path: Path) -> str:
@@ -72,7 +74,8 @@ def _sound_of(folder: Path, path: Path) -> str:
 def _texts(m: dict) -> str:
     "The worst texts with the words that drove what was said, and typical ones."
     worst = (
-        f"<h3>The worst</h3><p>What it is → what was said, and how surely.</p>{marked_html(m['worst'])}"
+        "<h3>The worst</h3><p>What it is → what was said, and how"
+        f" surely.</p>{marked_html(m['worst'])}"
         if m.get("worst")
         else ""
     )
@@ -83,7 +86,8 @@ def _texts(m: dict) -> str:
     )
     head = "".join(f"<th scope='col'>{html.escape(k)}</th>" for k in keys)
     return worst + (
-        f"<h3>{'Some transcripts' if 'written' in keys else 'What it is surest of, right and wrong'}</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<h3>{'Some transcripts' if 'written' in keys else 'What it is surest of, right and wrong'}</h3><div"
+        f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         if keys
         else ""
     )
@@ -100,7 +104,8 @@ def _sounds(m: dict, folder: Path) -> str:
 
 
 def _metrics(m: dict) -> str:
-    "The figures of all parts and baselines side by side, what the reader should doubt, and each class."
+    """The figures of all parts and baselines side by side, what the reader should doubt, and each
+    class."""
     columns = {f"model, {p}": f for p, f in m.get("figures", {}).items()} | {
         n: f for n, f in m.get("baselines", {}).items()
     }
@@ -120,9 +125,12 @@ def _metrics(m: dict) -> str:
     notes = "".join(f"<li>{html.escape(_short(n))}</li>" for n in m.get("notes", []))
     per_class = m.get("per_class") or []
     classes = (
-        "<h3>Each class</h3><div class='wide'><table><thead><tr><th scope='col'>class</th><th scope='col'>rows</th><th scope='col'>precision</th><th scope='col'>recall</th><th scope='col'>F1</th></tr></thead><tbody>"
+        "<h3>Each class</h3><div class='wide'><table><thead><tr><th scope='col'>class</th><th"
+        " scope='col'>rows</th><th scope='col'>precision</th><th scope='col'>recall</th><th"
+        " scope='col'>F1</th></tr></thead><tbody>"
         + "".join(
-            f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th><td>{html.escape(_short(c['support']))}</td>"
+            "<tr><th"
+            f" scope='row'>{html.escape(_short(c['class']))}</th><td>{html.escape(_short(c['support']))}</td>"
             + "".join(
                 f"<td>{html.escape(_short(figure_text(c[k])))}</td>"
                 for k in ("precision", "recall", "f1")
@@ -135,7 +143,8 @@ def _metrics(m: dict) -> str:
         else ""
     )
     return (
-        f"<p>With 95 % intervals; the simpler models were tested on the same rows.</p><div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        "<p>With 95 % intervals; the simpler models were tested on the same rows.</p><div"
+        f" class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         + (f"<ul>{notes}</ul>" if notes else "")
         + classes
     )
@@ -149,7 +158,10 @@ def _output(o: dict) -> str:
     if o["output_type"] == "stream":
         return f"<pre>{html.escape(_short(_ANSI.sub('', ''.join(o['text'])), 4000))}</pre>"
     if o["output_type"] == "error":
-        return f"<pre class='error'>{html.escape(_short(o.get('ename', '') + ': ' + o.get('evalue', ''), 2000))}</pre>"
+        return (
+            "<pre"
+            f" class='error'>{html.escape(_short(o.get('ename', '') + ': ' + o.get('evalue', ''), 2000))}</pre>"
+        )
     data = o.get("data", {})
     for kind in ("png", "jpeg"):
         if f"image/{kind}" in data:
@@ -165,7 +177,8 @@ def _output(o: dict) -> str:
 
 # %% ../../nbs/runs/05_report.ipynb #8da0901d
 def _inline(text: str) -> str:
-    "The little Markdown that templates use: code, bold, emphasis, links shown with their address; all else is text."
+    """The little Markdown that templates use: code, bold, emphasis, links shown with their address;
+    all else is text."""
     text = html.escape(text, quote=False)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
@@ -174,7 +187,8 @@ def _inline(text: str) -> str:
 
 
 def _markdown(source: str) -> str:
-    "Headings, lists, paragraphs and code blocks; headings start at the third level, below the report's own."
+    """Headings, lists, paragraphs and code blocks; headings start at the third level, below the
+    report's own."""
     out = []
     for block in re.split(r"\n\s*\n", source.strip()):
         lines = block.split("\n")
@@ -230,7 +244,10 @@ table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-al
 pre{background:#f4f4f2;padding:.6rem;overflow-x:auto;font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}pre.code{border-left:3px solid #7a99bd}pre.error{border-left:3px solid #a40000;background:#fdf1f1}
 figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{font-size:.85rem;color:#555}.status{font-weight:bold}.big{font-size:1.3rem}.doubts{border-left:3px solid #b3400a;background:#fdf6f0;padding:.5rem 1rem .5rem 2rem}
 @media(max-width:30rem){nav ul{columns:1}body{padding:.6rem}}@media print{nav{display:none}pre,figure,tr{break-inside:avoid}a{color:inherit}}"""
-_POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri"
+    " 'none'; form-action 'none'"
+)
 
 
 def _headline(run: dict, m: dict) -> str:
@@ -246,11 +263,15 @@ def _headline(run: dict, m: dict) -> str:
     if not first and (
         figure := next(iter(m.get("figures", {}).values()), {}).get(m.get("headline"))
     ):  # of an older run
-        said = f"<p class='big'>{html.escape(m['headline'].replace('_', ' '))} <strong>{html.escape(_short(figure_text(figure)))}</strong></p>"
+        said = (
+            f"<p class='big'>{html.escape(m['headline'].replace('_', ' '))}"
+            f" <strong>{html.escape(_short(figure_text(figure)))}</strong></p>"
+        )
     said += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
     error = run.get("error")
     return said + (
-        f"<pre class='error'>{html.escape(_short(error if isinstance(error, str) else error.get('message', ''), 2000))}</pre>"
+        "<pre"
+        f" class='error'>{html.escape(_short(error if isinstance(error, str) else error.get('message', ''), 2000))}</pre>"
         if error
         else ""
     )
@@ -268,16 +289,19 @@ def _reproduce(run: dict, folder: Path) -> str:
         else template["name"]
     )
     steps = {
-        "To go on where it ended": f"ftkit resume {run['id']}"
-        if run["status"] in ("stopped", "failed", "lost")
-        else "",
+        "To go on where it ended": (
+            f"ftkit resume {run['id']}" if run["status"] in ("stopped", "failed", "lost") else ""
+        ),
         "To make it again": f"ftkit run {name} {values}",
-        "To see whether it comes out the same": f"ftkit verify {run['id']}"
-        if run["status"] == "completed"
-        else "",
-        "To use its model": f"ftkit predict {run['id']} INPUT\n\nfrom ftkit import Predictor\nPredictor({str(folder / 'model')!r})([INPUT])"
-        if (folder / "model").is_dir()
-        else "",
+        "To see whether it comes out the same": (
+            f"ftkit verify {run['id']}" if run["status"] == "completed" else ""
+        ),
+        "To use its model": (
+            f"ftkit predict {run['id']} INPUT\n\nfrom ftkit import"
+            f" Predictor\nPredictor({str(folder / 'model')!r})([INPUT])"
+            if (folder / "model").is_dir()
+            else ""
+        ),
     }
     return "".join(f"<p>{k}:</p><pre>{html.escape(v)}</pre>" for k, v in steps.items() if v)
 
@@ -318,7 +342,10 @@ def _shown(what: str, make, *from_) -> str:
         IndexError,
         OverflowError,
     ) as e:
-        return f"<p>{html.escape(what)} cannot be shown: {html.escape(_short(f'{type(e).__name__}: {e}'))}</p>"
+        return (
+            f"<p>{html.escape(what)} cannot be shown:"
+            f" {html.escape(_short(f'{type(e).__name__}: {e}'))}</p>"
+        )
 
 # %% ../../nbs/runs/05_report.ipynb #a02c16a7
 def html_page(
@@ -339,8 +366,10 @@ def html_page(
         + "</ul></nav>"
     )
     return clean_page(
-        f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
-        f"<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='><title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta"
+        f" http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon'"
+        f" href='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='><title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{html.escape(title)}</h1>{lead}{nav}{body}</main></body></html>\n"
     )
 
@@ -421,23 +450,20 @@ def write_report(
     run: dict | None = None,  # its record; default: as it is on the disk
     share: bool = False,  # for others: names of this machine, its user and its folders are left out
 ) -> Path:
-    "Write report.html (shared: report-shared.html) from what the folder holds; what is missing is left out."
+    """Write report.html (shared: report-shared.html) from what the folder holds; what is missing is
+    left out."""
     folder = Path(folder)
-    run, facts, seconds, m, cells = (
-        {"id": folder.name} | (run or read_run(folder)),
-        noted(folder),
-        stage_seconds(folder),
-        {},
-        [],
-    )
+    run = {"id": folder.name} | (run or read_run(folder))
+    facts = noted(folder)
+    seconds = stage_seconds(folder)
+    m = {}
+    cells = []
     with contextlib.suppress(OSError, ValueError):
         m = read_json(folder / "metrics.json")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cells = read_json(folder / "notebook.ipynb")["cells"]
-    metrics, notebook = (
-        _shown("the figures (metrics.json)", _metrics, m),
-        _shown("the executed notebook", _cells, {"cells": cells}),
-    )
+    metrics = _shown("the figures (metrics.json)", _metrics, m)
+    notebook = _shown("the executed notebook", _cells, {"cells": cells})
     pictures = "".join(_picture(folder, p) for p in sorted((folder / "figures").glob("*.png")))
     family = run.get("parent") or {}
     family = family if {"run", "at"} <= set(family) else {}

@@ -112,7 +112,10 @@ def start_sentry(
     attempt: str,  # as for `processes_of`
 ) -> subprocess.Popen:
     "Post the sentry of this process."
-    code = "import sys, json; from ftkit.runs.sentry import watch_over; watch_over(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3])"
+    code = (
+        "import sys, json; from ftkit.runs.sentry import watch_over; watch_over(sys.argv[1],"
+        " json.loads(sys.argv[2]), sys.argv[3])"
+    )
     # it does not belong to the run
     env = {k: v for k, v in os.environ.items() if k != "FTKIT_ATTEMPT"}
     own = (

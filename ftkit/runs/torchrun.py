@@ -28,17 +28,20 @@ from .launch import code_fingerprint, launch, remove_sockets, requeue_run
 
 # %% ../../nbs/runs/08_torchrun.ipynb #c2a030b7
 TELL_SECONDS = 120  # for all ranks to say that they are ready
-WAIT_SECONDS = 30  # a rank that failed leaves the others so long to notice, since `torchrun` ends all when one leaves
+# a rank that failed leaves the others so long to notice, since `torchrun` ends all when one leaves
+WAIT_SECONDS = 30
 
 
 def torchrun_rank() -> tuple[int, int]:
-    "Rank and number of ranks by the environment that `torchrun` gives: (0, 1) without it, and inside a run."
+    """Rank and number of ranks by the environment that `torchrun` gives: (0, 1) without it, and
+    inside a run."""
     size = int(os.environ.get("WORLD_SIZE") or 1)
     if size == 1 or run_dir():
         return 0, 1
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise UsageError(
-            f"WORLD_SIZE is {size}, and no torchrun started this process; start all ranks with: torchrun --nproc-per-node {size} -m ftkit run …, or unset WORLD_SIZE for one process"
+            f"WORLD_SIZE is {size}, and no torchrun started this process; start all ranks with:"
+            f" torchrun --nproc-per-node {size} -m ftkit run …, or unset WORLD_SIZE for one process"
         )
     return int(os.environ["RANK"]), size
 
@@ -71,13 +74,15 @@ def make_rank(
     ranks: int,
     code: dict | None = None,  # rank 0's `code_fingerprint`; none: this machine's
 ) -> Path:  # the rank's folder
-    "The folder of another rank than 0, ready to be executed; what was there of an earlier time goes."
+    """The folder of another rank than 0, ready to be executed; what was there of an earlier time
+    goes."""
     here, until = f"rank {rank} on {socket.gethostname()}", time.monotonic() + 5
     while not (run / "run.json").is_file() and time.monotonic() < until:
         time.sleep(0.2)  # a network folder may show it late
     if not (run / "run.json").is_file():
         raise UsageError(
-            f"{here} does not see {run}; all ranks need the same runs folder under the same path (a shared file system)"
+            f"{here} does not see {run}; all ranks need the same runs folder under the same path (a"
+            " shared file system)"
         )
     made, now = read_json(run / "run.json"), code_fingerprint()
     if differ := [
@@ -90,7 +95,8 @@ def make_rank(
         )
     if not Path(made["working_folder"]).is_dir():
         raise UsageError(
-            f"{here} does not see the working folder {made['working_folder']}; all ranks need it under the same path"
+            f"{here} does not see the working folder {made['working_folder']}; all ranks need it"
+            " under the same path"
         )
     folder = rank_folder(run, rank)
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +147,8 @@ def together(
 
 
 def _leave() -> None:
-    "Wrong use, of which rank 0 says what it was: it has a while for that, because `torchrun` ends all when one leaves."
+    """Wrong use, of which rank 0 says what it was: it has a while for that, because `torchrun` ends
+    all when one leaves."""
     time.sleep(2)
     raise SystemExit(2)
 
@@ -196,7 +203,8 @@ def _once_more(folder: Path) -> Path:
         time.sleep(0.2)
     if (why := read_run(folder).get("asked")) in ("stop", "interrupt", "timeout", "memory"):
         raise UsageError(
-            f"{folder.name} was asked to end ({why}); go on with it by ftkit resume, not by --max-restarts"
+            f"{folder.name} was asked to end ({why}); go on with it by ftkit resume, not by"
+            " --max-restarts"
         )
     return requeue_run(folder)
 
@@ -205,7 +213,8 @@ def wait_for_run(
     folder: Path,  # that this process executed
     code: int,  # its exit code
 ) -> None:
-    "Leave the run's record time to tell of a rank that failed: `torchrun` ends the others as soon as this process leaves."
+    """Leave the run's record time to tell of a rank that failed: `torchrun` ends the others as soon
+    as this process leaves."""
     until = time.monotonic() + WAIT_SECONDS
     while (
         code

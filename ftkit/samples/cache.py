@@ -84,7 +84,8 @@ def whole(
         return final
     if why := _damage(final):
         say(
-            f"the cached {final.parent.name}/{final.name[:40]} is damaged ({why}); it is dropped and made anew"
+            f"the cached {final.parent.name}/{final.name[:40]} is damaged ({why}); it is dropped"
+            " and made anew"
         )
         drop(final)
     return final
@@ -211,7 +212,8 @@ def _read_rows(path: Path, table: str, columns: str, keys: list[str]) -> dict[st
         db.executemany(f"delete from {table} where key = ?", [(k,) for k in damaged])
     if damaged:
         say(
-            f"{len(damaged)} rows of the cached {path.name} are damaged; these files are looked at again"
+            f"{len(damaged)} rows of the cached {path.name} are damaged; these files are looked at"
+            " again"
         )
     return found
 

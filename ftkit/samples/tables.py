@@ -131,14 +131,10 @@ def _preferences(
     def taste(who, k):
         return [2 * u(who, k, t) - 1 for t in range(tastes)]
 
-    likes, are = (
-        {c: taste("customer", c) for c in range(customers)},
-        {p: taste("product", p) for p in range(products)},
-    )
-    age, price = (
-        {c: 18 + int(60 * u("age", c)) for c in likes},
-        {p: round(2 + 40 * u("price", p) ** 2, 2) for p in are},
-    )
+    likes = {c: taste("customer", c) for c in range(customers)}
+    are = {p: taste("product", p) for p in range(products)}
+    age = {c: 18 + int(60 * u("age", c)) for c in likes}
+    price = {p: round(2 + 40 * u("price", p) ** 2, 2) for p in are}
     with open(folder / "table.csv", "w", newline="", encoding="utf-8") as f:
         out = csv.writer(f)
         out.writerow(["customer", "product", "age", "region", "kind", "price", "liked"])

@@ -17,7 +17,9 @@ from ..models.model import Model
 
 # %% ../../nbs/training/01_adapters.ipynb #b775f707
 def _fitting(backbone: Backbone, lowest: int, dora: bool) -> list[str]:
-    "Names of the layers that can have an adapter: full matrices, and filters that see all channels; with DoRA those of one pixel, as peft cannot read others in the layout channels_last."
+    """Names of the layers that can have an adapter: full matrices, and filters that see all
+    channels; with DoRA those of one pixel, as peft cannot read others in the layout
+    channels_last."""
     layers, out = backbone.layers(), []
     for name, m in backbone.body.named_modules():
         if (
@@ -36,19 +38,23 @@ def add_adapters(
     rank: int,  # width of the two matrices [1..]
     dora: bool = False,  # learn size and direction apart
     lowest: int = 0,  # first layer, as `Backbone.layers` numbers them, that gets one
-    seed: int = 0,  # of the first weights; what the body says is the same at first, whatever they are
+    # of the first weights; what the body says is the same at first, whatever they are
+    seed: int = 0,
 ) -> Model:
-    "Put an adapter beside each layer that can have one; only they and the head are trained from now on."
+    """Put an adapter beside each layer that can have one; only they and the head are trained from
+    now on."""
     from peft import LoraConfig, inject_adapter_in_model
 
     names = _fitting(model.backbone, lowest, dora)
     if not names and dora and _fitting(model.backbone, lowest, False):
         raise UsageError(
-            f"dora is on, and {model.backbone.name} has only filters wider than 1×1, which it cannot adapt; turn it off: -p dora false, with lora on"
+            f"dora is on, and {model.backbone.name} has only filters wider than 1×1, which it"
+            " cannot adapt; turn it off: -p dora false, with lora on"
         )
     if not names:
         raise UsageError(
-            f"lora is {rank}, and no layer of {model.backbone.name} that is trained has a full matrix; turn it off (-p lora 0), or choose another backbone"
+            f"lora is {rank}, and no layer of {model.backbone.name} that is trained has a full"
+            " matrix; turn it off (-p lora 0), or choose another backbone"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -25,8 +25,8 @@ class Average:
     @torch.no_grad()
     def add(
         self,
-        decay: float
-        | None = None,  # share of the mean that stays (0..1), less at first; None: all that were added count alike
+        # share of the mean that stays (0..1), less at first; None: all that were added count alike
+        decay: float | None = None,
     ) -> None:
         "Take the network's weights of now into the mean."
         self.n += 1
@@ -63,8 +63,6 @@ class Average:
             k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")
         }
         if held:
-            self.held, self.n = (
-                {k: torch.empty_like(v).copy_(held[k]) for k, v in self.held.items()},
-                saved.get("averaged", 0),
-            )
+            self.held = {k: torch.empty_like(v).copy_(held[k]) for k, v in self.held.items()}
+            self.n = saved.get("averaged", 0)
         return self

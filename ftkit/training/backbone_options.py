@@ -40,7 +40,8 @@ def freeze_batch_norm(body: nn.Module) -> None:
 
 # %% ../../nbs/training/02_backbone_options.ipynb #34453981
 def _skip(block: nn.Module, args, kwargs, out):
-    "Hook: some rows pass a block unchanged, the others are changed so much more that the mean stays."
+    """Hook: some rows pass a block unchanged, the others are changed so much more that the mean
+    stays."""
     chance = getattr(block, "skip_chance", 0)
     if not block.training or not chance:
         return out
@@ -91,7 +92,8 @@ def set_depth(
     ]  # what is skipped must give what it gets
     if share and not places and not rows:
         raise UsageError(
-            f"stochastic_depth is {share}, and {backbone.name} has no row of like blocks that could be skipped; turn it off: -p stochastic_depth 0"
+            f"stochastic_depth is {share}, and {backbone.name} has no row of like blocks that could"
+            " be skipped; turn it off: -p stochastic_depth 0"
         )
     for k, (m, name) in enumerate(places):
         if share or isinstance(getattr(m, name), DropPath):
@@ -107,7 +109,8 @@ def recompute(
     backbone: Backbone,
     on: bool,
 ) -> None:
-    "Keep what enters each block only, and compute the rest again for the gradients (Chen et al. 2016, arXiv:1604.06174)."
+    """Keep what enters each block only, and compute the rest again for the gradients (Chen et al.
+    2016, arXiv:1604.06174)."""
     body = backbone.body
     if hasattr(body, "set_grad_checkpointing"):
         body.set_grad_checkpointing(on)
@@ -125,7 +128,8 @@ def recompute(
         backbone.recomputes = on
     elif on:
         raise UsageError(
-            f"gradient_checkpointing is on, and {backbone.name} cannot compute its blocks again; bodies of timm and transformers can, or raise accumulate to save memory"
+            f"gradient_checkpointing is on, and {backbone.name} cannot compute its blocks again;"
+            " bodies of timm and transformers can, or raise accumulate to save memory"
         )
 
 # %% ../../nbs/training/02_backbone_options.ipynb #e0d413d3
@@ -152,7 +156,8 @@ class _Kept(torch.autograd.Function):
 
 
 class _Normed(torch.autograd.Function):
-    "Normalise by fixed statistics and clip, and keep what comes out: where it was not clipped, the normalised input is (y - bias) / weight (as in Rota Bulò et al. 2018, arXiv:1712.02616)."
+    """Normalise by fixed statistics and clip, and keep what comes out: where it was not clipped,
+    the normalised input is (y - bias) / weight (as in Rota Bulò et al. 2018, arXiv:1712.02616)."""
 
     @staticmethod
     def forward(ctx, x, mean, var, weight, bias, eps, low, high):
@@ -190,15 +195,16 @@ class _KeepsLess:
         )
 
 
-class _NormKeepsLess:  # on a processor, where looking at the weights costs nothing; one that is nearly 0 says nothing of what came in
+# on a processor, where looking at the weights costs nothing; one that is nearly 0 says nothing of
+# what came in
+class _NormKeepsLess:
     def forward(self, x):
-        limits = (
-            (0.0, math.inf)
-            if isinstance(self.act, nn.ReLU)
-            else (self.act.min_val, self.act.max_val)
-            if isinstance(self.act, nn.Hardtanh)
-            else None
-        )
+        if isinstance(self.act, nn.ReLU):
+            limits = (0.0, math.inf)
+        elif isinstance(self.act, nn.Hardtanh):
+            limits = (self.act.min_val, self.act.max_val)
+        else:
+            limits = None
         fits = (
             limits
             and x.requires_grad
@@ -223,7 +229,9 @@ def keep_less(
     body: nn.Module,
     on: bool,
 ) -> None:
-    "Let activations keep as little for the gradients as they can: the bits are the same, but for gradients through timm's batch norms with fixed statistics, which are equal up to rounding (3e-6 in float32)."
+    """Let activations keep as little for the gradients as they can: the bits are the same, but for
+    gradients through timm's batch norms with fixed statistics, which are equal up to rounding
+    (3e-6 in float32)."""
     for m in body.modules():
         c = type(m)
         if on and c.__name__ == "BatchNormAct2d" and c not in _MORE and c not in _LESS:

@@ -43,8 +43,8 @@ def epoch_order(
     batch_size: int,
     *key,  # seed, stage, epoch
     balanced: bool = False,
-    lengths: np.ndarray
-    | None = None,  # of each row of the data; rows of like length then share a batch
+    # of each row of the data; rows of like length then share a batch
+    lengths: np.ndarray | None = None,
 ) -> np.ndarray:  # (N,) or less: row numbers, batch after batch
     "The rows of an epoch in their order."
     order = balanced_order(ids, labels, *key) if balanced else ids[shuffled(len(ids), *key)]
@@ -58,7 +58,8 @@ def epoch_order(
 def mix_partners(
     ids: np.ndarray,  # (B,) row numbers
     among: np.ndarray,  # (N,) row numbers to draw partners from
-    alpha: float,  # of the Beta distribution of the shares (0..]: small keeps one picture nearly whole
+    # of the Beta distribution of the shares (0..]: small keeps one picture nearly whole
+    alpha: float,
     seed: int,
     epoch: int,
 ) -> tuple[
@@ -77,7 +78,8 @@ def cut_masks(
     epoch: int,
     side: int,  # pixels
 ) -> np.ndarray:  # (B,side,side) bool: what stays of a row's own picture
-    "The patch of another picture that each row gets (CutMix, Yun et al. 2019, arXiv:1905.04899); parts of it may lie outside."
+    """The patch of another picture that each row gets (CutMix, Yun et al. 2019, arXiv:1905.04899);
+    parts of it may lie outside."""
     keys = np.asarray(ids, np.int64).view(np.uint64)
     half, at = np.sqrt(1 - share) * side / 2, np.arange(side) + 0.5
     inside = [
@@ -96,7 +98,8 @@ def mixed(
     seed: int,
     epoch: int,
     device: torch.device,
-    own=None,  # function (x, partners' x, share (B,1,…), key): how rows that are no pictures are mixed
+    # function (x, partners' x, share (B,1,…), key): how rows that are no pictures are mixed
+    own=None,
 ) -> tuple[
     torch.Tensor, list
 ]:  # network input, and [(row numbers, share (B,)), (partners', share)]

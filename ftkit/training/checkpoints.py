@@ -40,11 +40,11 @@ class Checkpoints:
         self,
         name: str,  # its first four letters are its kind; of each kind one copy is held
         weights: dict[str, torch.Tensor],
-        still: frozenset[
-            str
-        ] = frozenset(),  # names of those that nothing changes as long as this lasts: they are not copied
+        # names of those that nothing changes as long as this lasts: they are not copied
+        still: frozenset[str] = frozenset(),
     ) -> None:
-        "Hold a copy of the weights in memory; the next checkpoint writes it. What is as in a copy held before is held once."
+        """Hold a copy of the weights in memory; the next checkpoint writes it. What is as in a copy
+        held before is held once."""
         before, copy = list(self.copies.values()), {}
         for k, v in weights.items():
             v = v.detach().cpu()
@@ -107,7 +107,8 @@ def write(
 def _share_out(
     self, name: str, tensors: dict[str, torch.Tensor], ranks, mine
 ) -> dict[str, torch.Tensor]:
-    "Those that this rank writes: rank 0 with `write`, the others here, where `write` then finds them."
+    """Those that this rank writes: rank 0 with `write`, the others here, where `write` then finds
+    them."""
     tensors = {k: v for k, v in tensors.items() if mine(k)}
     if ranks.rank:
         write_atomic(
@@ -136,7 +137,8 @@ def read(self, name: str) -> dict:
 # %% ../../nbs/training/06_checkpoints.ipynb #6128ed17
 @patch_to(Checkpoints)
 def newest(self) -> dict:  # as `Checkpoints.read`; empty if there is none
-    "The newest checkpoint that can be read. One that cannot (a disk that lied, a copy cut short) is removed, and told."
+    """The newest checkpoint that can be read. One that cannot (a disk that lied, a copy cut short)
+    is removed, and told."""
     for path in reversed(self.all()):
         try:
             return self.read(path.name)
@@ -147,7 +149,8 @@ def newest(self) -> dict:  # as `Checkpoints.read`; empty if there is none
 
 
 def best_name(best: dict) -> str:  # what a Trainer calls its best epoch
-    "Of the kept weights: one for each best epoch, because an older checkpoint may need an older best."
+    """Of the kept weights: one for each best epoch, because an older checkpoint may need an older
+    best."""
     return f"best-{best['index']:04}"
 
 
@@ -157,7 +160,8 @@ def start_name(stage: str) -> str:
 
 
 class saving_on_terminate:
-    "While a run's training goes on, SIGTERM (a machine being taken away) asks it to stop instead of ending the process."
+    """While a run's training goes on, SIGTERM (a machine being taken away) asks it to stop instead
+    of ending the process."""
 
     def __enter__(self):
         self.on = run_dir() is not None and threading.current_thread() is threading.main_thread()
@@ -174,13 +178,17 @@ def check_fork(
     given: dict[str, str],  # what the weights belong to, by name, as fingerprints
     epochs: int,  # of tuning, in all
 ) -> None:
-    "Refuse other data, whose test rows may have been trained on, other networks, which have other weights, and a fork with nothing left to do."
+    """Refuse other data, whose test rows may have been trained on, other networks, which have other
+    weights, and a fork with nothing left to do."""
     changed = [k for k, v in given.items() if saved["given"].get(k) != v]
     if changed:
         raise UsageError(
-            f"this fork changes the {' and '.join(changed)}, and the weights it starts from were trained with the parent's; change only how training goes on (rates, epochs, augmentation), or start a new run"
+            f"this fork changes the {' and '.join(changed)}, and the weights it starts from were"
+            " trained with the parent's; change only how training goes on (rates, epochs,"
+            " augmentation), or start a new run"
         )
     if saved["stage"] == "tune" and saved["epoch"] >= epochs:
         raise UsageError(
-            f"after that step nothing is left to train: epochs is {epochs}; fork with more, for example -p epochs {epochs + 2}, or at an earlier step"
+            f"after that step nothing is left to train: epochs is {epochs}; fork with more, for"
+            f" example -p epochs {epochs + 2}, or at an earlier step"
         )

@@ -63,36 +63,59 @@ SCHEDULES = ("one_cycle", "cosine", "linear", "constant", "plateau")
 class TrainOptions:
     "What a training can do beside; each is off until it is asked for."
 
-    class_weights: str | dict = (
-        "none"  # of one label a row: "auto" makes each class weigh the same in all, a dictionary of class: weight what it says; one that is not named weighs 1
-    )
-    sampler: str = "shuffle"  # of one label a row: "balanced" draws each class as often, rows of rare ones several times an epoch
-    mixup: float = 0.0  # alpha of the Beta distribution of the shares in which two rows are mixed; 0 is off [0..10]
-    cutmix: float = 0.0  # the same for a patch of another picture; with mixup too, each row gets one of them [0..10]
-    l1: float = (
-        0.0  # penalty on the size of weights, of matrices and filters, added to the loss [0..1]
-    )
-    stochastic_depth: float = 0.0  # chance that the top block is skipped for a row while it is trained, less further down [0..1)
-    ema: float = 0.0  # share of the moving average of weights that stays at a step; the average is what is validated and kept; 0 is off [0..1)
+    # of one label a row: "auto" makes each class weigh the same in all, a dictionary of class:
+    # weight what it says; one that is not named weighs 1
+    class_weights: str | dict = "none"
+    # of one label a row: "balanced" draws each class as often, rows of rare ones several times an
+    # epoch
+    sampler: str = "shuffle"
+    # alpha of the Beta distribution of the shares in which two rows are mixed; 0 is off [0..10]
+    mixup: float = 0.0
+    # the same for a patch of another picture; with mixup too, each row gets one of them [0..10]
+    cutmix: float = 0.0
+    # penalty on the size of weights, of matrices and filters, added to the loss [0..1]
+    l1: float = 0.0
+    # chance that the top block is skipped for a row while it is trained, less further down [0..1)
+    stochastic_depth: float = 0.0
+    # share of the moving average of weights that stays at a step; the average is what is validated
+    # and kept; 0 is off [0..1)
+    ema: float = 0.0
     swa: float = 0.0  # share of the epochs, at the end, whose weights are averaged; 0 is off [0..1]
-    lora: int = 0  # rank of adapters beside the body's layers, which alone are then trained in it; merged at the end; 0 is off [0..]
+    # rank of adapters beside the body's layers, which alone are then trained in it; merged at the
+    # end; 0 is off [0..]
+    lora: int = 0
     dora: bool = False  # adapters that learn size and direction apart
-    contrast_epochs: int = 0  # before the head: passes in which the body learns to bring rows of a class together (few-shot) [0..]
+    # before the head: passes in which the body learns to bring rows of a class together (few-shot)
+    # [0..]
+    contrast_epochs: int = 0
     contrast_rate: float = 1e-4  # peak step size of the body's top layer in them (0..1]
-    teacher_share: float = (
-        0.5  # where a teacher is given: what its answers weigh, beside the labels [0..1]
-    )
+    # where a teacher is given: what its answers weigh, beside the labels [0..1]
+    teacher_share: float = 0.5
     temperature: float = 2.0  # by which a teacher's answers are softened (0..]
-    views: int = 0  # augmented copies of each row whose features the head is trained on, one an epoch; 0: the rows as they are [0..]
-    progressive: float = 1.0  # pictures: share of their side in the first epoch, growing to the whole at three quarters of the epochs (0..1]
-    gradient_checkpointing: bool = False  # compute what lies between the body's blocks again instead of keeping it: less memory, a third more time
-    shard: bool = False  # of several ranks, each keeps a part of the body's weights, gradients and moments (FSDP); alone it changes nothing
-    budget_seconds: float | None = (
-        None  # of training the network: the rate is at its end when these are over; not exact to resume (0..]
-    )
-    plateau_epochs: int = 2  # schedule plateau: so many epochs without a lower validation loss, and the rate falls to a third [1..]
-    on_nan: str = "stop"  # where the loss is no number: "stop", or "rollback" to the best weights, with a third of the rate, three times at most
-    half_body: str = "off"  # in bfloat16: "on" holds the body's weights in bfloat16 too, beside their float32 masters; "auto" measures, on a GPU. A third less memory; on one H200 BERT-base was 1.17 times as fast, ViT-B/16 0.93 times
+    # augmented copies of each row whose features the head is trained on, one an epoch; 0: the rows
+    # as they are [0..]
+    views: int = 0
+    # pictures: share of their side in the first epoch, growing to the whole at three quarters of
+    # the epochs (0..1]
+    progressive: float = 1.0
+    # compute what lies between the body's blocks again instead of keeping it: less memory, a third
+    # more time
+    gradient_checkpointing: bool = False
+    # of several ranks, each keeps a part of the body's weights, gradients and moments (FSDP); alone
+    # it changes nothing
+    shard: bool = False
+    # of training the network: the rate is at its end when these are over; not exact to resume (0..]
+    budget_seconds: float | None = None
+    # schedule plateau: so many epochs without a lower validation loss, and the rate falls to a
+    # third [1..]
+    plateau_epochs: int = 2
+    # where the loss is no number: "stop", or "rollback" to the best weights, with a third of the
+    # rate, three times at most
+    on_nan: str = "stop"
+    # in bfloat16: "on" holds the body's weights in bfloat16 too, beside their float32 masters;
+    # "auto" measures, on a GPU. A third less memory; on one H200 BERT-base was 1.17 times as fast,
+    # ViT-B/16 0.93 times
+    half_body: str = "off"
 
 # %% ../../nbs/training/00_config.ipynb #627aeb88
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +123,9 @@ class TrainConfig(TrainOptions):
     "Everything a training depends on beside model, data and augmentation."
 
     epochs: int = 8  # passes over the rows with the body unfrozen; 0 trains the head alone [0..]
-    head_epochs: int | None = (
-        40  # passes over the cached features before that [0..]; None: as `head_first` says (training.fitting)
-    )
+    # passes over the cached features before that [0..]; None: as `head_first` says
+    # (training.fitting)
+    head_epochs: int | None = 40
     batch_size: int = 32  # rows a step [1..]
     learning_rate: float = 3e-3  # peak step size of the head while the body is trained (0..1]
     head_rate: float = 3e-3  # peak step size while the head is trained alone (0..1]
@@ -114,30 +137,31 @@ class TrainConfig(TrainOptions):
     momentum: float = 0.9  # of SGD [0..1)
     schedule: str = "one_cycle"  # one of SCHEDULES
     warmup: float = 0.25  # share of the steps in which the rate rises [0..1]
-    frozen_layers: int = 0  # layers next to the input that are never trained, but the top one always is; a text body's first is its word embeddings; -2 is all but the top two
-    body_dropout: float | None = (
-        None  # dropout inside the body while it is trained; None: as its makers set it [0..1)
-    )
-    freeze: str = "none"  # "backbone": head alone; "none": all layers at once; "gradual": from the top, all by half-time
-    batch_norm: str = (
-        "frozen"  # "frozen" keeps the pretraining's statistics, "trained" takes the batch's
-    )
+    # layers next to the input that are never trained, but the top one always is; a text body's
+    # first is its word embeddings; -2 is all but the top two
+    frozen_layers: int = 0
+    # dropout inside the body while it is trained; None: as its makers set it [0..1)
+    body_dropout: float | None = None
+    # "backbone": head alone; "none": all layers at once; "gradual": from the top, all by half-time
+    freeze: str = "none"
+    # "frozen" keeps the pretraining's statistics, "trained" takes the batch's
+    batch_norm: str = "frozen"
     loss: str = "auto"  # one of LOSSES, or by the task
     label_smoothing: float = 0.1  # share of the target spread over all classes [0..1)
     accumulate: int = 1  # pieces a batch is cut into, to save memory [1..batch_size]
     clip: float = 1.0  # largest norm of the gradient; 0 is off [0..]
     patience: int | None = None  # stop after so many epochs without a lower validation loss [1..]
-    blend: float | None = (
-        0.4  # share of the fine-tuned weights in the result, the rest is that of the start, after the head's training; 1 is off [0..1]; None: 0.4 where the head is trained first, or 1
-    )
-    keep: str = (
-        "best"  # "best" epoch by validation loss, of the tuning where there is one, or the "last"
-    )
+    # share of the fine-tuned weights in the result, the rest is that of the start, after the head's
+    # training; 1 is off [0..1]; None: 0.4 where the head is trained first, or 1
+    blend: float | None = 0.4
+    # "best" epoch by validation loss, of the tuning where there is one, or the "last"
+    keep: str = "best"
     precision: str = "auto"  # "auto" measures; "float32" or "bfloat16"
-    compile: str = "auto"  # the network as compiled kernels (torch.compile): "on", "off", or "auto", for pictures on a GPU where the training is long enough to get the time back
-    deterministic: bool = (
-        False  # on a GPU: only kernels that give the same bits each time; a CPU does that anyway
-    )
+    # the network as compiled kernels (torch.compile): "on", "off", or "auto", for pictures on a GPU
+    # where the training is long enough to get the time back
+    compile: str = "auto"
+    # on a GPU: only kernels that give the same bits each time; a CPU does that anyway
+    deterministic: bool = False
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
     seed: int = 0  # of order, augmentation and dropout
 
@@ -145,9 +169,9 @@ class TrainConfig(TrainOptions):
         _check_config(self)
 
 # %% ../../nbs/training/00_config.ipynb #d8492678
-RECIPES: dict[
-    str, dict
-] = {  # modality, or transcription with characters or a decoder: what differs from the defaults, which were found for pictures
+# modality, or transcription with characters or a decoder: what differs from the defaults, which
+# were found for pictures
+RECIPES: dict[str, dict] = {
     "image": dict(head_epochs=None, blend=None),
     "tabular": dict(
         epochs=60,
@@ -347,14 +371,17 @@ LOSSES = Registry("loss")  # name: function (outputs (B,C), targets, label smoot
 def register_loss(
     name: str,  # for `TrainConfig.loss`
 ):
-    "Decorator: the function below, of outputs (B,…) before softmax, targets (B,…) and a share of label smoothing, is the loss `name`. It gives one number a row, (B,), as torch's do with reduction='none'."
+    """Decorator: the function below, of outputs (B,…) before softmax, targets (B,…) and a share of
+    label smoothing, is the loss `name`. It gives one number a row, (B,), as torch's do with
+    reduction='none'."""
 
     def by_row(loss):
         try:
             inspect.signature(loss).bind(None, None, None)
         except TypeError:
             raise UsageError(
-                f"loss {name!r} must take three arguments: outputs (B,…), targets (B,…) and the share of label smoothing, which it may ignore"
+                f"loss {name!r} must take three arguments: outputs (B,…), targets (B,…) and the"
+                " share of label smoothing, which it may ignore"
             ) from None
 
         @functools.wraps(loss)
@@ -362,7 +389,10 @@ def register_loss(
             each = loss(out, y, smoothing)
             if getattr(each, "shape", None) != out.shape[:1]:
                 raise UsageError(
-                    f"loss {name!r} gives {f'a tensor of shape {tuple(each.shape)}' if torch.is_tensor(each) else type(each).__name__} for {len(out)} rows; it must give one number for each, ({len(out)},): losses of torch do with reduction='none'"
+                    f"loss {name!r} gives"
+                    f" {f'a tensor of shape {tuple(each.shape)}' if torch.is_tensor(each) else type(each).__name__}"
+                    f" for {len(out)} rows; it must give one number for each, ({len(out)},): losses"
+                    " of torch do with reduction='none'"
                 )
             return each
 
@@ -397,13 +427,15 @@ def _focal(out, y, smoothing, gamma: float = 2.0):
 
 @register_loss("huber")
 def _huber(out, y, smoothing):
-    "Squared up to one spread of the labels, then straight: a few wild numbers do not lead (Huber 1964)."
+    """Squared up to one spread of the labels, then straight: a few wild numbers do not lead (Huber
+    1964)."""
     return F.huber_loss(out[:, 0], y, reduction="none")
 
 # %% ../../nbs/training/00_config.ipynb #b7c0b903
 @register_loss("ctc")
 def _ctc(out, y, smoothing):
-    "Of all ways to spread the characters over the frames; a text that its recording is too short for counts nothing."
+    """Of all ways to spread the characters over the frames; a text that its recording is too short
+    for counts nothing."""
     if torch.are_deterministic_algorithms_enabled():
         out, y, there = out.cpu(), y.cpu(), out.device  # its gradient on a GPU has no such kernel
     else:
@@ -454,7 +486,8 @@ _MAY_BE_NONE = ("patience", "budget_seconds", "body_dropout")  # None is a choic
 def starts_from_nothing(
     model: Model,
 ) -> bool:
-    "Whether the recipes of UNTRAINED are for this model: random weights, and no transformer of texts."
+    """Whether the recipes of UNTRAINED are for this model: random weights, and no transformer of
+    texts."""
     image, small = model.task.modality == "image", model.backbone.architecture.startswith("small:")
     return (image or small) and model.backbone.untrained
 
@@ -492,9 +525,9 @@ def recipe_note(
         return ""
     rates = f"learning_rate {c.learning_rate:g}, body_rate {c.body_rate:g}"
     return (
-        f"{model.backbone.name} starts from random weights, which have defaults of their own: epochs "
-        f"{c.epochs}, {rates}, layer_decay {c.layer_decay:g}, batch_norm {c.batch_norm}, head_epochs "
-        f"{c.head_epochs}; more epochs help most (-p epochs {4 * c.epochs})"
+        f"{model.backbone.name} starts from random weights, which have defaults of their own:"
+        f" epochs {c.epochs}, {rates}, layer_decay {c.layer_decay:g}, batch_norm {c.batch_norm},"
+        f" head_epochs {c.head_epochs}; more epochs help most (-p epochs {4 * c.epochs})"
     )
 
 # %% ../../nbs/training/00_config.ipynb #5201e91a
@@ -572,7 +605,8 @@ def pick_device() -> tuple[torch.device, str]:
             torch.zeros(1, device=wanted.value)
         except (RuntimeError, AssertionError, NotImplementedError) as e:
             raise UsageError(
-                f"device {wanted.value!r} (from {wanted.source}) cannot be used here ({str(e).splitlines()[0]}); FTKIT_DEVICE=auto or FTKIT_DEVICE=cpu"
+                f"device {wanted.value!r} (from {wanted.source}) cannot be used here"
+                f" ({str(e).splitlines()[0]}); FTKIT_DEVICE=auto or FTKIT_DEVICE=cpu"
             ) from None
         return torch.device(wanted.value), f"chosen by {wanted.source}"
     if torch.cuda.is_available():
@@ -589,7 +623,9 @@ def _own_gpu() -> tuple[torch.device, str]:
     local, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if int(os.environ["LOCAL_WORLD_SIZE"]) > there:
         raise UsageError(
-            f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has {there} GPU{'s' * (there > 1)}; start one for each (--nproc-per-node {there}), or use the processors (FTKIT_DEVICE=cpu)"
+            f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has"
+            f" {there} GPU{'s' * (there > 1)}; start one for each (--nproc-per-node {there}), or"
+            " use the processors (FTKIT_DEVICE=cpu)"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local), torch.cuda.get_device_name(local)
@@ -600,7 +636,8 @@ class Precision:
     "How numbers are held and inputs laid out in memory while training."
 
     dtype: str  # "float32" or "bfloat16" (under autocast)
-    layout: str  # pictures: "channels_last" or "contiguous"; texts: how attention is computed, "sdpa" or "eager"
+    # pictures: "channels_last" or "contiguous"; texts: how attention is computed, "sdpa" or "eager"
+    layout: str
     reason: str
     compiled: bool = False  # by torch.compile
     copied: bool = False  # the body computes with a copy of its weights in bfloat16 (`HalfBody`)
@@ -618,14 +655,13 @@ class Precision:
 
 # %% ../../nbs/training/00_config.ipynb #671b8805
 def _emulated(device: torch.device) -> float:
-    "How many times longer the products of a step take in bfloat16 than in float32: far above 1 where the processor has no instructions for it."
+    """How many times longer the products of a step take in bfloat16 than in float32: far above 1
+    where the processor has no instructions for it."""
 
     def seconds(dtype):
-        x, w, times = (
-            torch.ones(256, 384, dtype=dtype, device=device),
-            torch.ones(384, 384, dtype=dtype, device=device),
-            [],
-        )
+        x = torch.ones(256, 384, dtype=dtype, device=device)
+        w = torch.ones(384, 384, dtype=dtype, device=device)
+        times = []
         for _ in range(4):
             started = time.perf_counter()
             (x @ w.t() + x @ w).t().matmul(x).sum().item()  # forward, and both backward
@@ -710,16 +746,16 @@ def may_halve(model: Model, x) -> bool:
 def _seconds_a_step(
     model: Model, x, precision: Precision, device: torch.device, best: float = math.inf
 ) -> float:
-    "The faster of two training steps after one to warm up, in seconds; that one alone where it takes four times the best."
+    """The faster of two training steps after one to warm up, in seconds; that one alone where it
+    takes four times the best."""
     net = copy.deepcopy(model).train().to(device, memory_format=precision.memory_format)
     net.backbone.attend(precision.layout)
-    net = (
-        HalfBody(net, precision)
-        if precision.copied
-        else compiled(net, isinstance(x, dict))
-        if precision.compiled
-        else net
-    )
+    if precision.copied:
+        net = HalfBody(net, precision)
+    elif precision.compiled:
+        net = compiled(net, isinstance(x, dict))
+    else:
+        net = net
     x, times = x if isinstance(x, dict) else laid_out(x.to(device), precision), []
     for _ in range(3):
         started = time.perf_counter()
@@ -735,7 +771,8 @@ def _seconds_a_step(
 
 # %% ../../nbs/training/00_config.ipynb #a3fb9e74
 def _rounded(x):
-    "Texts padded to a power of two, so that data of about the same length share one measurement; pictures and recordings as they are."
+    """Texts padded to a power of two, so that data of about the same length share one measurement;
+    pictures and recordings as they are."""
     if not isinstance(x, dict) or "input_ids" not in x:
         return x
     length = x["input_ids"].shape[1]
@@ -810,16 +847,19 @@ def probe_precision(
         seconds = []
         for o in options:
             seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
-    best = int(
-        np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)])
-    )  # the usual way unless another is clearly faster: noise must not choose, as each way rounds differently
+    # the usual way unless another is clearly faster: noise must not choose, as each way rounds
+    # differently
+    best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))
     told = ", ".join(
         f"{o.dtype}{' weights' * o.copied} {o.layout} {s * 1000:.0f} ms"
         for o, s in zip(options, seconds)
     )
     found = dataclasses.replace(
         options[best],
-        reason=f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'} of {told} for a step of {'×'.join(map(str, shape))} on {kind}"
+        reason=(
+            f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'}"
+            f" of {told} for a step of {'×'.join(map(str, shape))} on {kind}"
+        )
         + (
             f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long"
             if slower > 4
@@ -873,12 +913,18 @@ def probe_compile(
         except Exception as e:
             return dataclasses.replace(
                 found,
-                reason=f"{found.reason}; it could not be compiled ({type(e).__name__}: {str(e).strip().splitlines()[0][:120]})",
+                reason=(
+                    f"{found.reason}; it could not be compiled ({type(e).__name__}:"
+                    f" {str(e).strip().splitlines()[0][:120]})"
+                ),
             )  # no compiler, or a part it does not know
     return dataclasses.replace(
         found,
         compiled=choice == "on" or fast < 0.95 * plain,
-        reason=f"{found.reason}; compiled in {time.time() - started:.0f} s, a step takes {fast * 1000:.0f} ms instead of {plain * 1000:.0f}",
+        reason=(
+            f"{found.reason}; compiled in {time.time() - started:.0f} s, a step takes"
+            f" {fast * 1000:.0f} ms instead of {plain * 1000:.0f}"
+        ),
     )
 
 # %% ../../nbs/training/00_config.ipynb #a33af744
@@ -887,14 +933,13 @@ def same_bits(
     on: bool,
     device: torch.device,
 ):
-    "While it lasts, a GPU computes only what comes out the same each time (PyTorch's notes on reproducibility)."
+    """While it lasts, a GPU computes only what comes out the same each time (PyTorch's notes on
+    reproducibility)."""
     if not on or device.type != "cuda":
         yield
         return
-    before, filled = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
-    )
+    before = torch.are_deterministic_algorithms_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = (
         False  # no kernel of ours reads what it has not written
@@ -905,7 +950,9 @@ def same_bits(
         if "deterministic" not in str(e):
             raise
         raise UsageError(
-            f"deterministic is on, and this model needs what a GPU cannot compute so ({str(e).splitlines()[0][:160]}); -p deterministic false, choose another backbone, or the processor (FTKIT_DEVICE=cpu)"
+            "deterministic is on, and this model needs what a GPU cannot compute so"
+            f" ({str(e).splitlines()[0][:160]}); -p deterministic false, choose another backbone,"
+            " or the processor (FTKIT_DEVICE=cpu)"
         ) from None
     finally:
         torch.use_deterministic_algorithms(before)

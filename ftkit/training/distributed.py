@@ -33,7 +33,9 @@ from ftkit.runfolder import (
 
 # %% ../../nbs/training/04_distributed.ipynb #ef9d224d
 GROUP_SECONDS = 900  # a rank that lives and does not answer for so long is given up
-LOOK_SECONDS = 15  # when the connection breaks, how long to look which rank is gone: its record is written by another process
+# when the connection breaks, how long to look which rank is gone: its record is written by another
+# process
+LOOK_SECONDS = 15
 
 
 class RankLost(RuntimeError):
@@ -41,7 +43,8 @@ class RankLost(RuntimeError):
 
 
 class Ranks:
-    "The processes that train one run; with one alone, everything here gives back what it was given."
+    """The processes that train one run; with one alone, everything here gives back what it was
+    given."""
 
     def __init__(
         self,
@@ -74,7 +77,8 @@ class Ranks:
 @patch_to(Ranks)
 @contextlib.contextmanager
 def watched(self):
-    "While others' code sends, such as FSDP's: if a connection breaks, the error says which rank is gone."
+    """While others' code sends, such as FSDP's: if a connection breaks, the error says which rank
+    is gone."""
     try:
         yield
     except RuntimeError as e:
@@ -118,10 +122,8 @@ def join_ranks(
         os.environ.setdefault(
             "GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo"
         )  # of one machine: nothing listens outside
-    wait, again = (
-        datetime.timedelta(seconds=GROUP_SECONDS),
-        os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"),
-    )
+    wait = datetime.timedelta(seconds=GROUP_SECONDS)
+    again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     with ranks._together():
         held = dist.TCPStore(
             os.environ["MASTER_ADDR"],
@@ -154,11 +156,14 @@ def check_batch_norm(
 
     if trained and has(model.backbone):
         raise UsageError(
-            f'batch_norm is "trained", and each of {ranks.size} ranks would take the statistics of its own part of a batch; -p batch_norm frozen, or train in one process, without torchrun'
+            f'batch_norm is "trained", and each of {ranks.size} ranks would take the statistics of'
+            " its own part of a batch; -p batch_norm frozen, or train in one process, without"
+            " torchrun"
         )
     if has(model.head):
         raise UsageError(
-            f"the head normalises by the batch (BatchNorm), of which each of {ranks.size} ranks sees a part; choose another head, or train in one process, without torchrun"
+            f"the head normalises by the batch (BatchNorm), of which each of {ranks.size} ranks"
+            " sees a part; choose another head, or train in one process, without torchrun"
         )
 
 # %% ../../nbs/training/04_distributed.ipynb #c128c4ae
@@ -214,8 +219,8 @@ def add(
 @patch_to(Ranks)
 def gathered(
     self,
-    x: np.ndarray
-    | None,  # (n, k) float32, zeros in the rows that others compute; None: this rank computed none
+    # (n, k) float32, zeros in the rows that others compute; None: this rank computed none
+    x: np.ndarray | None,
     n: int,  # rows of all
 ) -> np.ndarray | None:  # (n, k)
     "What each rank computed, on all of them."
@@ -258,7 +263,8 @@ def from_first(
 
 @patch_to(Ranks)
 def spread(self, tensors: dict[str, torch.Tensor]) -> None:
-    "Rank 0's weights to all, in place: machines of other kinds round what they start from differently."
+    """Rank 0's weights to all, in place: machines of other kinds round what they start from
+    differently."""
     import torch.distributed as dist
 
     with self._together(), torch.no_grad():
@@ -308,10 +314,8 @@ def random_states(self) -> dict[str, torch.Tensor]:  # random.cpu, of other rank
 
     found = _states(self.device)
     for name, state in list(found.items()) if self.size > 1 else ():
-        mine, every = (
-            state.to(self.device),
-            [torch.empty_like(state, device=self.device) for _ in range(self.size)],
-        )
+        mine = state.to(self.device)
+        every = [torch.empty_like(state, device=self.device) for _ in range(self.size)]
         with self._together():
             dist.all_gather(every, mine)
         found |= {name + (f".{k}" if k else ""): t.cpu() for k, t in enumerate(every)}

@@ -29,7 +29,8 @@ from .validation import validated
 
 # %% ../../nbs/training/13_estimation.ipynb #5b6fe0bc
 def _seconds(call, device: torch.device, most: float = 1.0) -> float:
-    "The middle one of up to five calls after one to warm up; fewer where they are long, that one alone where it takes three seconds."
+    """The middle one of up to five calls after one to warm up; fewer where they are long, that one
+    alone where it takes three seconds."""
     times = []
     for k in range(6):
         started = time.perf_counter()
@@ -55,7 +56,8 @@ def _line(work, seconds) -> tuple[float, float]:
 def _pass_seconds(
     rows, ids: np.ndarray, chunk: int, device: torch.device, forward, known: list
 ) -> float:
-    "Seconds that `forward` takes for all these rows, in canonical batches; `known` is empty, or what was measured before of other rows."
+    """Seconds that `forward` takes for all these rows, in canonical batches; `known` is empty, or
+    what was measured before of other rows."""
     if not len(ids):
         return 0.0
     if rows.lengths is None:
@@ -96,8 +98,12 @@ class _Measured:
 
 
 def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
-    "Twice through these batches in the training loop, on a copy of the trainer; the weights are as they were afterwards."
-    c, ids, marks, out = copy.copy(t), np.concatenate(batches), [], _Measured([], 0.0, 0)
+    """Twice through these batches in the training loop, on a copy of the trainer; the weights are
+    as they were afterwards."""
+    c = copy.copy(t)
+    ids = np.concatenate(batches)
+    marks = []
+    out = _Measured([], 0.0, 0)
 
     def now():
         return (t.device.type == "cuda" and torch.cuda.synchronize(), time.perf_counter())[1]
@@ -112,7 +118,12 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
         on_nan="stop",
         freeze="none" if t.config.freeze == "gradual" else t.config.freeze,
     )
-    c.history, c.best, c.seconds, c.number, c.watch, c.began = [], {}, {}, 0, [], time.time()
+    c.history = []
+    c.best = {}
+    c.seconds = {}
+    c.number = 0
+    c.watch = []
+    c.began = time.time()
     c.saved = Checkpoints(c._folder())
     for name in ("start", "best-0000"):
         c.saved.keep(name, c.model.state_dict(), c._untrained())  # a training has both in memory
@@ -130,13 +141,11 @@ def _run_steps(t: Trainer, s: Stage, batches: list[np.ndarray]) -> _Measured:
             shutil.rmtree(c.saved.folder, ignore_errors=True)
         return time.time()
 
-    c._parts, c._order, c._due, c._checkpoint, c._end_epoch = (
-        parts,
-        lambda s, epoch: ids,
-        lambda saved_at: False,
-        checkpoint,
-        lambda s, record: marks.append(now()),
-    )
+    c._parts = parts
+    c._order = lambda s, epoch: ids
+    c._due = lambda saved_at: False
+    c._checkpoint = checkpoint
+    c._end_epoch = lambda s, record: marks.append(now())
     flags, training = [p.requires_grad for p in t.model.parameters()], t.model.training
     with torch.random.fork_rng(devices=[t.device] if t.device.type == "cuda" else []):
         Trainer._loop(c, dataclasses.replace(s, epochs=2), {})
@@ -202,7 +211,8 @@ class Estimate:
         )
         counts = (
             [
-                f"parameters: {p['body']:,} of the body, {p['head']:,} of the head; trained: {trained}; the others are frozen"
+                f"parameters: {p['body']:,} of the body, {p['head']:,} of the head; trained:"
+                f" {trained}; the others are frozen"
             ]
             if p
             else []
@@ -227,39 +237,37 @@ class Estimate:
 
 
 def _short(seconds: float) -> str:
-    return (
-        f"{seconds:.3g} s"
-        if seconds >= 1
-        else f"{seconds * 1e3:.3g} ms"
-        if seconds >= 1e-3
-        else f"{seconds * 1e6:.3g} µs"
-    )
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e6:.3g} µs"
 
 
 def _spell(seconds: float) -> str:
     "Seconds as people say them."
-    return (
-        f"{seconds:.1f} s"
-        if seconds < 60
-        else f"{seconds / 60:.1f} minutes"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} hours"
-    )
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours"
 
 # %% ../../nbs/training/13_estimation.ipynb #4ee9867c
 class _Ahead:
-    "A training before it begins: a copy of the trainer that computes nothing for all rows, and rows that stand for what will be known of them."
+    """A training before it begins: a copy of the trainer that computes nothing for all rows, and
+    rows that stand for what will be known of them."""
 
     def __init__(self, trainer: Trainer, cached: bool = True):
         t = self.t = copy.copy(trainer)
         self.cached, self.lines = cached, {}
-        self.model, self.data, self.c, self.device = t.model, t.data, t.config, t.device
-        self.body, self.ids, self.table, self.memory = (
-            t.model.backbone,
-            np.arange(len(t.data)),
-            [],
-            {"head": 0.0, "tune": 0.0},
-        )
+        self.model = t.model
+        self.data = t.data
+        self.c = t.config
+        self.device = t.device
+        self.body = t.model.backbone
+        self.ids = np.arange(len(t.data))
+        self.table = []
+        self.memory = {"head": 0.0, "tune": 0.0}
         t._aim()
         t.answers = (
             None
@@ -301,10 +309,8 @@ def _frozen_layers(a: _Ahead) -> None:
         or a.model.task.modality not in ("text", "speech")
     ):
         return
-    width, forward = (
-        getattr(getattr(a.body.body, "config", None), "hidden_size", 0),
-        a.body._until(layers),
-    )
+    width = getattr(getattr(a.body.body, "config", None), "hidden_size", 0)
+    forward = a.body._until(layers)
     size = int(a.plain.ends[-1]) * width * 4
     if forward is None or not width or size > most:
         return
@@ -329,7 +335,7 @@ def _features(a: _Ahead) -> None:
     "What the frozen body makes of all rows, and of their augmented copies."
     rows = a.rows if a.t._tunes() else a.plain
     if writes := a.model.task.kind == "transcription":
-        there, size = (
+        there = (
             _frames_at(
                 a.body,
                 a.data,
@@ -337,14 +343,12 @@ def _features(a: _Ahead) -> None:
                 "frames",
                 {"weights": a.body.weights_hash(), "body": a.body.architecture},
             )
-            / "frames.npy",
-            int(rows.ends[-1]) * a.body.width * 4,
+            / "frames.npy"
         )
+        size = int(rows.ends[-1]) * a.body.width * 4
     else:
-        there, size = (
-            _features_at(a.body, a.data, a.device) / "features.npy",
-            len(a.ids) * a.body.n_features * 4,
-        )
+        there = _features_at(a.body, a.data, a.device) / "features.npy"
+        size = len(a.ids) * a.body.n_features * 4
     forward = (lambda x: a.body._heard(**x)[0]) if writes else a.body
     known = there.exists() and a.cached
     a.add(
@@ -472,7 +476,8 @@ def _tune_stage_ahead(
     s = _tune_stage(t, precision)
     if (probed := time.perf_counter() - started) > 1:
         a.notes = [
-            f"{_spell(probed)} went into finding the fastest precision, which is kept for the training: {s.precision.dtype}, {s.precision.layout}"
+            f"{_spell(probed)} went into finding the fastest precision, which is kept for the"
+            f" training: {s.precision.dtype}, {s.precision.layout}"
         ]
     did, each = _measured(a, s, 3)
     took = (
@@ -541,7 +546,8 @@ def _before(a: _Ahead, teacher) -> None:
 
 
 def _after(a: _Ahead, evaluation: bool) -> None:
-    "What is predicted when it is trained: the rows held out, the validation rows, 2,000 of the training rows."
+    """What is predicted when it is trained: the rows held out, the validation rows, 2,000 of the
+    training rows."""
     if not evaluation:
         return
     ids = np.concatenate(
@@ -569,8 +575,8 @@ def _after(a: _Ahead, evaluation: bool) -> None:
 def estimate(
     trainer: Trainer,
     evaluation: bool = True,  # also what `evaluate` will predict
-    precision: Precision
-    | None = None,  # of fine-tuning; None: what `fit` will find to be the fastest, which is measured now and kept
+    # of fine-tuning; None: what `fit` will find to be the fastest, which is measured now and kept
+    precision: Precision | None = None,
     cached: bool = True,  # what the cache has costs nothing; False: as if it had nothing
 ) -> Estimate:
     "What `fit` will take, from a few steps that are measured; model and trainer stay as they are."
@@ -579,15 +585,14 @@ def estimate(
         trainer.model = copy.deepcopy(trainer.model)
     if trainer.ranks.size > 1:
         raise UsageError(
-            "an estimate is made by one process; leave torchrun away, the steps of several take their time divided by their number at best"
+            "an estimate is made by one process; leave torchrun away, the steps of several take"
+            " their time divided by their number at best"
         )
-    a, p = (
-        _Ahead(trainer, cached),
-        {
-            "body": sum(p.numel() for p in trainer.model.backbone.parameters()),
-            "head": sum(p.numel() for p in trainer.model.head.parameters()),
-        },
-    )
+    a = _Ahead(trainer, cached)
+    p = {
+        "body": sum(p.numel() for p in trainer.model.backbone.parameters()),
+        "head": sum(p.numel() for p in trainer.model.head.parameters()),
+    }
     a.notes, shapes = [], {}
     _before(a, trainer.teacher)
     if a.t._tunes():
@@ -610,8 +615,10 @@ def estimate(
     recompute(a.body, False)
     trainer.model.freeze("none").eval()
     shapes = {
-        "data": ", ".join(f"{n} {len(a.data.part(n)):,}" for n in ("train", "valid", "test"))
-        + f" {a.noun}",
+        "data": (
+            ", ".join(f"{n} {len(a.data.part(n)):,}" for n in ("train", "valid", "test"))
+            + f" {a.noun}"
+        ),
         **shapes,
         "outputs": str(trainer.model.task.n_outputs),
     }
@@ -630,6 +637,6 @@ def estimate(
 def _peak_bytes(device: torch.device) -> tuple[float, float]:
     "The most that this process has held so far, and the GPU's share."
     said = peak_memory().split(" ")
-    return float(said[0]) * 1e9 if said[0] != "unknown" else 0.0, float(
-        torch.cuda.max_memory_allocated()
-    ) if device.type == "cuda" else 0.0
+    return float(said[0]) * 1e9 if said[0] != "unknown" else 0.0, (
+        float(torch.cuda.max_memory_allocated()) if device.type == "cuda" else 0.0
+    )

@@ -44,21 +44,25 @@ def check_choices(
         )
     if kind in ("text", "speech") and c.mixup:
         raise UsageError(
-            f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be laid over each other: -p mixup 0"
+            f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be"
+            " laid over each other: -p mixup 0"
         )
     for name, off in (("cutmix", 0.0), ("progressive", 1.0), ("views", 0)):
         if kind != "image" and getattr(c, name) != off:
             raise UsageError(
-                f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures: -p {name} {off:g}"
+                f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures: -p"
+                f" {name} {off:g}"
             )
     for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
         if c.shard and getattr(c, name) != off:
             raise UsageError(
-                f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at each step: -p {name} {off}, or -p shard false"
+                f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at"
+                f" each step: -p {name} {off}, or -p shard false"
             )
     if c.views and augment is None:
         raise UsageError(
-            f"views is {c.views} and augment is none, so all views would be alike; choose an augmentation, or -p views 0"
+            f"views is {c.views} and augment is none, so all views would be alike; choose an"
+            " augmentation, or -p views 0"
         )
     if (
         augment is not None
@@ -66,16 +70,19 @@ def check_choices(
         and kind != "image"
     ):
         raise UsageError(
-            "augment changes the inputs of the backbone, and only the head is trained, on features that were computed once; -p augment none, or train layers of the backbone too"
+            "augment changes the inputs of the backbone, and only the head is trained, on features"
+            " that were computed once; -p augment none, or train layers of the backbone too"
         )
     for name, off in (("sampler", "shuffle"), ("contrast_epochs", 0)):
         if task.kind != "single_label" and getattr(c, name) != off:
             raise UsageError(
-                f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a row: -p {name} {off}"
+                f"{name} is {getattr(c, name)!r}, and the task is {task.kind}; it needs one label a"
+                f" row: -p {name} {off}"
             )
     if teacher is not None and (task.kind == "transcription" or teacher.task != task):
         raise UsageError(
-            f"the teacher is made for {teacher.task} and the data are {task}; give a model of the same task, of classes or numbers"
+            f"the teacher is made for {teacher.task} and the data are {task}; give a model of the"
+            " same task, of classes or numbers"
         )
 
 # %% ../../nbs/training/09_fitting.ipynb #5a740a8e
@@ -120,7 +127,8 @@ def check_given(
         not head_epochs,
         "head_epochs",
         f"{head_epochs}",
-        "0 for a network of your own, which has no head apart; make a Backbone of its body, and Model(backbone, task), to train a head first",
+        "0 for a network of your own, which has no head apart; make a Backbone of its body, and"
+        " Model(backbone, task), to train a head first",
     )
 
 
@@ -183,13 +191,20 @@ def fewer_at_once(
         raise error
     if pieces >= rows:
         raise MemoryError(
-            f"memory does not suffice for one row at a time in stage {stage} ({str(error).splitlines()[0][:160]}); choose a smaller backbone, smaller pictures (-p size 128) or shorter texts (-p max_length 64), more -p frozen_layers, or -p gradient_checkpointing true"
+            f"memory does not suffice for one row at a time in stage {stage}"
+            f" ({str(error).splitlines()[0][:160]}); choose a smaller backbone, smaller pictures"
+            " (-p size 128) or shorter texts (-p max_length 64), more -p frozen_layers, or -p"
+            " gradient_checkpointing true"
         ) from None
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     emit(
         "note",
-        text=f"memory did not suffice for {-(-rows // pieces)} rows at once in stage {stage}; batches are computed in {2 * pieces} pieces, with the same result but for the order of sums",
+        text=(
+            f"memory did not suffice for {-(-rows // pieces)} rows at once in stage {stage};"
+            f" batches are computed in {2 * pieces} pieces, with the same result but for the order"
+            " of sums"
+        ),
     )
     return 2 * pieces
 
@@ -212,7 +227,10 @@ def few_steps(
         "text": ", or -p freeze backbone",
         "speech": ", or -p train_layers 0",
     }.get(modality, "")
-    return f"{n} training rows make {steps} in a pass, {c.epochs * a_pass} in all, which are few; -p epochs {-(-ENOUGH_STEPS // a_pass)}{frozen}, and compare"
+    return (
+        f"{n} training rows make {steps} in a pass, {c.epochs * a_pass} in all, which are few; -p"
+        f" epochs {-(-ENOUGH_STEPS // a_pass)}{frozen}, and compare"
+    )
 
 # %% ../../nbs/training/09_fitting.ipynb #235e5c3c
 def head_first(
@@ -220,14 +238,18 @@ def head_first(
     n: int,  # training rows
     classes: int,
 ) -> TrainConfig:  # with head_epochs and blend as numbers
-    "Whether the head is trained alone before the body, where that was left open: if the tuning has fewer than 60 steps, or fewer than 5 for each class, or is none."
+    """Whether the head is trained alone before the body, where that was left open: if the tuning
+    has fewer than 60 steps, or fewer than 5 for each class, or is none."""
     few = (
         c.freeze == "backbone"
         or c.contrast_epochs > 0
         or c.views > 0
         or c.epochs * (n // c.batch_size) < max(60, 5 * classes)
     )
-    head = (40 if few else 0) if c.head_epochs is None else c.head_epochs
+    if c.head_epochs is None:
+        head = 40 if few else 0
+    else:
+        head = c.head_epochs
     return dataclasses.replace(
         c, head_epochs=head, blend=(0.4 if head else 1.0) if c.blend is None else c.blend
     )
@@ -235,7 +257,8 @@ def head_first(
 # %% ../../nbs/training/09_fitting.ipynb #6c9756db
 @contextlib.contextmanager
 def kept_memory(device: torch.device):
-    "While it lasts, memory that is freed stays with the process; then it goes back to the system. On Linux with glibc."
+    """While it lasts, memory that is freed stays with the process; then it goes back to the system.
+    On Linux with glibc."""
     libc = ctypes.CDLL(None) if device.type == "cpu" and platform.libc_ver()[0] == "glibc" else None
     if libc is None:
         yield
@@ -276,12 +299,10 @@ def plot_history(
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
-    x, heads = (
-        range(1, len(history) + 1),
-        sum(
-            h["stage"] != "tune"
-            for h in history[: next((k for k, h in enumerate(history) if h["stage"] == "tune"), 0)]
-        ),
+    x = range(1, len(history) + 1)
+    heads = sum(
+        h["stage"] != "tune"
+        for h in history[: next((k for k, h in enumerate(history) if h["stage"] == "tune"), 0)]
     )
     metric = next(
         (k for h in history for k in h if k.startswith("valid_") and k != "valid_loss"), None

@@ -29,7 +29,8 @@ class RateCurve:
 
     @property
     def suggestion(self) -> float:
-        "Where the loss falls fastest, but no more than a third of the rate at which it is lowest: to that a whole training has to come back often."
+        """Where the loss falls fastest, but no more than a third of the rate at which it is lowest:
+        to that a whole training has to come back often."""
         low = int(np.argmin(self.losses))
         slope = (
             np.gradient(self.losses[: low + 1], np.log(self.rates[: low + 1]))
@@ -39,7 +40,10 @@ class RateCurve:
         return float(min(self.rates[int(np.argmin(slope))], self.rates[low] / 3))
 
     def __repr__(self):
-        return f"{self.field} = {self.suggestion:.2g} (the loss is lowest at {self.rates[int(np.argmin(self.losses))]:.2g}; {len(self.rates)} steps)"
+        return (
+            f"{self.field} = {self.suggestion:.2g} (the loss is lowest at"
+            f" {self.rates[int(np.argmin(self.losses))]:.2g}; {len(self.rates)} steps)"
+        )
 
     def plot(self):
         "Loss over rate, with the suggestion marked, as a figure."
@@ -66,12 +70,14 @@ def find_rate(
         raise UsageError(f"stage is {stage!r}; it must be tune or head")
     if not (0 < lowest < highest <= 1 and steps >= 10):
         raise UsageError(
-            f"lowest is {lowest}, highest {highest} and steps {steps}; it must be 0 < lowest < highest <= 1, and 10 steps or more"
+            f"lowest is {lowest}, highest {highest} and steps {steps}; it must be 0 < lowest <"
+            " highest <= 1, and 10 steps or more"
         )
     c, field = trainer.config, dict(tune="learning_rate", head="head_rate")[stage]
     if stage == "tune" and not trainer._tunes():
         raise UsageError(
-            'the backbone is not trained (epochs is 0, or freeze is backbone), so there is no learning_rate to find; give stage="head"'
+            "the backbone is not trained (epochs is 0, or freeze is backbone), so there is no"
+            ' learning_rate to find; give stage="head"'
         )
     with torch.random.fork_rng(devices=[trainer.device] if trainer.device.type == "cuda" else []):
         t = Trainer(
@@ -104,15 +110,16 @@ def find_rate(
 # %% ../../nbs/training/12_rate_finder.ipynb #f5a0f833
 def _swept(t: Trainer, name: str, rates: np.ndarray, field: str) -> RateCurve:
     "The losses of batches, one for each rate."
-    s, c, losses, mean = t._stage(name), t.config, [], 0.0
+    s = t._stage(name)
+    c = t.config
+    losses = []
+    mean = 0.0
     t.model.freeze("backbone" if name == "head" else t._lowest())
     optimizer = make_optimizer(
         t.model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, t.device
     )
-    peaks, t.params = (
-        [g["lr"] for g in optimizer.param_groups],
-        [p for g in optimizer.param_groups for p in g["params"]],
-    )
+    peaks = [g["lr"] for g in optimizer.param_groups]
+    t.params = [p for g in optimizer.param_groups for p in g["params"]]
     t.model.train()
     if name != "head":
         t._as_trained(s, t.model)

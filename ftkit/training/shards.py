@@ -99,12 +99,10 @@ class Shards:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule, fully_shard
 
-        self.model, self.ranks, self.net, mesh = (
-            model,
-            ranks,
-            copy.deepcopy(model),
-            init_device_mesh(ranks.device.type, (ranks.size,)),
-        )
+        self.model = model
+        self.ranks = ranks
+        self.net = copy.deepcopy(model)
+        mesh = init_device_mesh(ranks.device.type, (ranks.size,))
         for p in self.net.parameters():
             p.data = p.data.contiguous()  # it takes no other layout
         for m in (*_blocks(self.net.backbone.body), self.net):

@@ -43,17 +43,15 @@ class Stage:
     epochs: int
     rate: float  # peak step size of the head
     decay: float  # weight decay
-    inputs: (
-        object  # function (row numbers (B,), epoch or None for validation) -> tensor on the device
-    )
+    # function (row numbers (B,), epoch or None for validation) -> tensor on the device
+    inputs: object
     forward: object  # function tensor -> (B,n_outputs)
     loss: object  # function (outputs (B,n_outputs), row numbers (B,)) -> (B,)
     precision: Precision
     copy: HalfBody | None = None  # what computes in the body's place
     rows: object = None  # all rows of the data as the body, or the head, reads them; None: features
-    most: int | None = (
-        None  # rows that are computed at once; None: a whole batch, or as `lengths` say
-    )
+    # rows that are computed at once; None: a whole batch, or as `lengths` say
+    most: int | None = None
     lengths = property(
         lambda self: getattr(self.rows, "lengths", None)
     )  # (N,) tokens or frames of each row of the data; None: all alike
@@ -91,13 +89,11 @@ def _head_stage(t, precision: Precision | None = None) -> Stage:  # t: the Train
                 ]
             )
         )
-        rows, inputs = (
-            heard,
-            lambda ids, epoch: (
-                (heard.batch(ids, t.device), t.targets[ids])
-                if t.model.writes
-                else heard.batch(ids, t.device)
-            ),
+        rows = heard
+        inputs = lambda ids, epoch: (
+            (heard.batch(ids, t.device), t.targets[ids])
+            if t.model.writes
+            else heard.batch(ids, t.device)
         )
     else:
         f = torch.from_numpy(np.array(features(t.model.backbone, t.data, t.device, rows=rows))).to(
@@ -180,9 +176,9 @@ def predict_views(
     )
 
 # %% ../../nbs/training/03_stages.ipynb #5f25af6e
-PIXELS = (
-    16 * 224 * 224
-)  # of pictures that a processor computes at once; EfficientNet-Lite0 is 2 % faster with twice as many and takes half as much memory again
+# of pictures that a processor computes at once; EfficientNet-Lite0 is 2 % faster with twice as many
+# and takes half as much memory again
+PIXELS = 16 * 224 * 224
 
 
 def _tune_stage(t, precision: Precision | None = None) -> Stage:  # t: the Trainer
@@ -286,7 +282,8 @@ def _contrast_stage(t, precision: Precision | None = None) -> Stage:  # t: the T
 def _usual(
     ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False
 ) -> np.ndarray:
-    "Rows to measure a step with: eight pictures (on a GPU a batch), or the batch in which the middle one of all tokens is."
+    """Rows to measure a step with: eight pictures (on a GPU a batch), or the batch in which the
+    middle one of all tokens is."""
     if lengths is None:
         return ids[: batch if gpu else 8]
     ids = ids[np.argsort(lengths[ids], kind="stable")]
@@ -327,7 +324,9 @@ def _check_sizes(model: Model, x) -> None:
             model.eval()(smaller(x[:1], 0.5))
     except (RuntimeError, AssertionError, ValueError) as e:
         raise UsageError(
-            f"progressive makes pictures of several sizes, and {model.backbone.name} takes one ({str(e).splitlines()[0][:100]}); turn it off (-p progressive 1), or choose a convolutional backbone"
+            f"progressive makes pictures of several sizes, and {model.backbone.name} takes one"
+            f" ({str(e).splitlines()[0][:100]}); turn it off (-p progressive 1), or choose a"
+            " convolutional backbone"
         ) from None
     finally:
         model.train(was_training)
@@ -347,23 +346,27 @@ def _loss_of(model: Model, chosen: str) -> str:
         and chosen not in fitting
     ):
         raise UsageError(
-            f"loss is {chosen!r}, and the task is {model.task.kind}, for which there are auto, {', '.join(fitting)}"
+            f"loss is {chosen!r}, and the task is {model.task.kind}, for which there are auto,"
+            f" {', '.join(fitting)}"
         )
     return own if chosen == "auto" else chosen
 
 
+# the same function, each row's loss times the weight of its class; all weights are 1 in the mean
+# over the training rows
 def class_weighted(
     loss,  # function (outputs, targets, label smoothing) -> (B,)
     chosen: str | dict,  # as `TrainConfig.class_weights`
     task,  # a Task
     labels: np.ndarray,  # (n,) of the training rows
-):  # the same function, each row's loss times the weight of its class; all weights are 1 in the mean over the training rows
+):
     "A loss in which classes weigh as they should."
     if chosen == "none":
         return loss
     if task.kind != "single_label":
         raise UsageError(
-            f"class_weights is {chosen!r}, and the task is {task.kind}; only classes of one label a row have weights: -p class_weights none"
+            f"class_weights is {chosen!r}, and the task is {task.kind}; only classes of one label a"
+            " row have weights: -p class_weights none"
         )
     n = np.bincount(labels, minlength=len(task.classes)).astype(float)
     if chosen == "auto":
@@ -371,7 +374,8 @@ def class_weighted(
     elif isinstance(chosen, dict):
         if unknown := [c for c in chosen if c not in task.classes]:
             raise UsageError(
-                f"class_weights names {unknown[0]!r}; the classes are {', '.join(task.classes[:20])}"
+                f"class_weights names {unknown[0]!r}; the classes are"
+                f" {', '.join(task.classes[:20])}"
             )
         if wrong := [
             c
@@ -379,7 +383,8 @@ def class_weighted(
             if not isinstance(v, (int, float)) or not 0 <= v < float("inf")
         ]:
             raise UsageError(
-                f"the weight of {wrong[0]!r} is {chosen[wrong[0]]!r}; it must be a number of at least 0"
+                f"the weight of {wrong[0]!r} is {chosen[wrong[0]]!r}; it must be a number of at"
+                " least 0"
             )
         w = np.array([float(chosen.get(c, 1)) for c in task.classes])
     else:
@@ -397,7 +402,8 @@ def contrastive(
     y: torch.Tensor,  # (B,) classes
     temperature: float = 0.1,  # (0..]
 ) -> torch.Tensor:  # (B,); 0 for a row that is alone of its class
-    "How little a row's neighbours in the batch are of its class (Khosla et al. 2020, arXiv:2004.11362)."
+    """How little a row's neighbours in the batch are of its class (Khosla et al. 2020,
+    arXiv:2004.11362)."""
     f = nn.functional.normalize(f, dim=1)
     alike = (f @ f.t() / temperature).masked_fill(
         torch.eye(len(f), dtype=torch.bool, device=f.device), -1e9

@@ -85,29 +85,34 @@ class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
 
     count = 0  # fits of this process; names their checkpoints
+    # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech
+    # at 50 frames a second
     at_once = {
         "cpu": 4096,
         "cuda": 65536,
         "mps": 16384,
-    }  # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at 50 frames a second
+    }
 
     def __init__(
         self,
         model: Model | nn.Module,  # or a network of your own (models.own)
         data: Data,
-        augment: Augment
-        | TextAugment
-        | SoundAugment
-        | TableAugment
-        | None = None,  # applied to training rows only
+        # applied to training rows only
+        augment: Augment | TextAugment | SoundAugment | TableAugment | None = None,
         config: TrainConfig | None = None,
-        watch: list = (),  # functions (dict) called after each epoch; they observe and cannot change the mathematics
-        teacher: Model
-        | str
-        | None = None,  # of the same task, or its folder: its answers are learned too
-        metric=None,  # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each epoch
-        record: bool = True,  # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not tell of it
-        **fields,  # fields of TrainConfig; None: as the recipe has it (training.config), but of patience, budget_seconds and body_dropout
+        # functions (dict) called after each epoch; they observe and cannot change the mathematics
+        watch: list = (),
+        # of the same task, or its folder: its answers are learned too
+        teacher: Model | str | None = None,
+        # your own: function (labels (N,…), what `predict` gives (N,…)) -> number, told after each
+        # epoch
+        metric=None,
+        # False: one fit of many, such as a fold's: no checkpoints, and the run's record does not
+        # tell of it
+        record: bool = True,
+        # fields of TrainConfig; None: as the recipe has it (training.config), but of patience,
+        # budget_seconds and body_dropout
+        **fields,
     ):
         unknown = [f for f in fields if f not in TrainConfig.__dataclass_fields__]
         if unknown:
@@ -127,40 +132,37 @@ class Trainer:
         )
         teacher = load_model(teacher) if isinstance(teacher, (str, os.PathLike)) else teacher
         model = as_model(model, data)
-        self.model, self.data, self.watch, self.record, self.teacher, self.metric = (
-            model,
-            data,
-            list(watch),
-            record,
-            teacher,
-            metric,
-        )
+        self.model = model
+        self.data = data
+        self.watch = list(watch)
+        self.record = record
+        self.teacher = teacher
+        self.metric = metric
         self.augment = None if augment is None or augment == type(augment)() else augment
         given = {k: v for k, v in fields.items() if v is not None or k not in own}
         config = recipe_for(model, given if config else own | given, config)
         if model.task != data.task:
             raise UsageError(
-                f"the model is made for {model.task} and the data are {data.task}; make the model from data.task"
+                f"the model is made for {model.task} and the data are {data.task}; make the model"
+                " from data.task"
             )
         self.config = head_first(config, len(data.train), len(model.task.classes))
         check_choices(self.config, model.task, self.augment, teacher)
         _loss_of(model, self.config.loss)  # refuses one that does not fit
         self.device, self.device_reason = pick_device()
-        (
-            self.known,
-            self.history,
-            self.best,
-            self.seconds,
-            self.saved,
-            self.average,
-            self.falls,
-            self.looked,
-            self.pieces,
-        ) = None, [], {}, {}, Checkpoints(), None, 0, 0.0, 1
-        self.shards, self.ranks = (
-            None,
-            Ranks(),
-        )  # a copy of the network, while each rank holds a part of it; alone, until `fit` looks whether others train the same run
+        self.known = None
+        self.history = []
+        self.best = {}
+        self.seconds = {}
+        self.saved = Checkpoints()
+        self.average = None
+        self.falls = 0
+        self.looked = 0.0
+        self.pieces = 1
+        # a copy of the network, while each rank holds a part of it; alone, until `fit` looks
+        # whether others train the same run
+        self.shards = None
+        self.ranks = Ranks()
         model.bind(data)
         if record and not own and (said := recipe_note(model, self.config)):
             emit("note", text=said)
@@ -181,7 +183,11 @@ def __repr__(self):
     first = f"{c.contrast_epochs} epochs of contrast, then " * bool(c.contrast_epochs) + (
         first if self._tunes() else first.removesuffix(", then ")
     )
-    return f"Trainer: {first}{f'{c.epochs} epochs ' * self._tunes()}on {len(self.data.train):,} {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer}, {c.schedule}; on {self.device} ({self.device_reason})"
+    return (
+        f"Trainer: {first}{f'{c.epochs} epochs ' * self._tunes()}on {len(self.data.train):,}"
+        f" {_NOUNS[self.model.task.modality]} in batches of {c.batch_size}, {c.optimizer},"
+        f" {c.schedule}; on {self.device} ({self.device_reason})"
+    )
 
 
 @patch_to(Trainer)
@@ -198,10 +204,8 @@ def _loop(self, s: Stage, saved: dict) -> None:
     optimizer = make_optimizer(
         model.parameter_groups(s.rate, c.body_rate, c.layer_decay, s.decay), c, self.device
     )
-    peaks, self.params = (
-        [g["lr"] for g in optimizer.param_groups],
-        [p for g in optimizer.param_groups for p in g["params"]],
-    )
+    peaks = [g["lr"] for g in optimizer.param_groups]
+    self.params = [p for g in optimizer.param_groups for p in g["params"]]
     steps = self.steps = max(
         1, len(ids) // c.batch_size
     )  # a last, smaller batch would weigh its rows more
@@ -301,7 +305,8 @@ def _gradients(
 # %% ../../nbs/training/11_trainer.ipynb #eccab5de
 @patch_to(Trainer)
 def row_loss(self, out: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    "The loss of some training rows (B,), from the network's outputs (B,n_outputs) and their numbers (B,): of the labels, and of a teacher's answers."
+    """The loss of some training rows (B,), from the network's outputs (B,n_outputs) and their
+    numbers (B,): of the labels, and of a teacher's answers."""
     c, loss = self.config, self.loss_of(out, self.targets[rows], self.config.label_smoothing)
     if self.answers is None or not c.teacher_share:
         return loss
@@ -345,7 +350,8 @@ def _late(self, s: Stage) -> bool:
 # %% ../../nbs/training/11_trainer.ipynb #ea327de6
 @patch_to(Trainer)
 def _rows(self):
-    "All rows as the body reads them, with what the frozen layers make of texts and recordings that are always the same."
+    """All rows as the body reads them, with what the frozen layers make of texts and recordings
+    that are always the same."""
     if self.known is None:
         still = (
             self.model.task.modality in ("text", "speech")
@@ -362,7 +368,8 @@ def _rows(self):
 
 @patch_to(Trainer)
 def _batch(self, s: Stage, rows: np.ndarray, epoch: int) -> tuple[torch.Tensor, list]:
-    "The network's input, and for each target of it (row numbers, share); MixUp and CutMix have two."
+    """The network's input, and for each target of it (row numbers, share); MixUp and CutMix have
+    two."""
     c = self.config
     if not (c.mixup or c.cutmix) or s.name != "tune":
         return s.inputs(rows, epoch), [(rows, None)]
@@ -415,7 +422,8 @@ def _parts(self, s: Stage, rows: np.ndarray) -> list[np.ndarray]:
 
 @patch_to(Trainer)
 def _pieces(self, s: Stage, rows: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    "What this rank computes of a batch, and whether it counts: where each holds a part of the network, all compute as many pieces."
+    """What this rank computes of a batch, and whether it counts: where each holds a part of the
+    network, all compute as many pieces."""
     if not self.shards:
         return [(p, 1) for p in self._parts(s, self.ranks.part(rows))]
     each = [self._parts(s, rows[k :: self.ranks.size]) for k in range(self.ranks.size)]
@@ -493,17 +501,17 @@ def _waited(self, s: Stage) -> bool:
 
 @patch_to(Trainer)
 def _frozen_layers(self, epoch: int) -> int:
-    "Layers that are still frozen in this epoch of gradual unfreezing: fewer each epoch, none from half-time on."
-    n, half = (
-        len(set(self.model.backbone.layers().values())),
-        max(2, math.ceil(self.config.epochs / 2)),
-    )
+    """Layers that are still frozen in this epoch of gradual unfreezing: fewer each epoch, none from
+    half-time on."""
+    n = len(set(self.model.backbone.layers().values()))
+    half = max(2, math.ceil(self.config.epochs / 2))
     return max(self._lowest(), n - math.ceil(n * (epoch + 1) / half))
 
 
 @patch_to(Trainer)
 def _as_trained(self, s: Stage, model: Model) -> None:
-    "The body as it is while it is trained: its attention, its batch statistics, and the copy that computes for it."
+    """The body as it is while it is trained: its attention, its batch statistics, and the copy that
+    computes for it."""
     model.backbone.attend(s.precision.layout)
     if self.config.batch_norm == "frozen":
         freeze_batch_norm(model.backbone)
@@ -514,18 +522,17 @@ def _as_trained(self, s: Stage, model: Model) -> None:
 def _not_finite(
     self, s: Stage, optimizer, epoch: int, loss: float, order: np.ndarray, step: int | None
 ) -> None:
-    "Go back to the best weights, from the second time on to those of the start, with a third of the rate, and do the epoch again; or say what is wrong."
+    """Go back to the best weights, from the second time on to those of the start, with a third of
+    the rate, and do the epoch again; or say what is wrong."""
     if self.shards:
         self.shards.gather()
     rows = self._parts(s, order[(step or 0) * self.config.batch_size :][: self.config.batch_size])[
         0
     ]
-    when, where = (
-        f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}",
-        first_not_finite(
-            self.model,
-            lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]),
-        ),
+    when = f"in epoch {epoch + 1}" if step is None else f"in step {step + 1} of epoch {epoch + 1}"
+    where = first_not_finite(
+        self.model,
+        lambda: (self.model if self.shards else s.forward)(self._batch(s, rows, epoch)[0]),
     )
     where = (
         where
@@ -533,11 +540,12 @@ def _not_finite(
     )
     if self.config.on_nan == "stop" or self.falls == 3:
         raise FloatingPointError(
-            f"the loss became {loss} {when} of stage {s.name}; {where}; {rate_advice(self.config, s.name, s.precision.dtype)}"
+            f"the loss became {loss} {when} of stage {s.name}; {where};"
+            f" {rate_advice(self.config, s.name, s.precision.dtype)}"
             + "; -p on_nan rollback goes back to the best weights by itself"
             * (self.config.on_nan == "stop")
-            + f"; three times the best weights were gone back to, the last time with a rate of {s.rate * 3.0**-self.falls:.2g}"
-            * (self.falls == 3)
+            + "; three times the best weights were gone back to, the last time with a rate of"
+            f" {s.rate * 3.0**-self.falls:.2g}" * (self.falls == 3)
         )
     self.falls += 1
     emit(
@@ -562,7 +570,8 @@ def _not_finite(
 # %% ../../nbs/training/11_trainer.ipynb #71761af8
 @patch_to(Trainer)
 def _folder(self) -> Path | None:
-    "Where this fit's checkpoints are: named by its number in the process and by everything its result depends on."
+    """Where this fit's checkpoints are: named by its number in the process and by everything its
+    result depends on."""
     if run_dir() is None or not self.record:
         return None
     what = {
@@ -586,7 +595,8 @@ def _given(self) -> dict[str, str]:
 
 @patch_to(Trainer)
 def _due(self, saved_at: float) -> bool:
-    "Whether to save now: it is time, or the run was asked to stop, for which is looked ten times a second."
+    """Whether to save now: it is time, or the run was asked to stop, for which is looked ten times
+    a second."""
     if self.saved.folder is None:
         return False
     now = time.time()
@@ -637,11 +647,12 @@ def _checkpoint(self, s: Stage, optimizer, epoch: int, step: int, loss_sum) -> f
 # %% ../../nbs/training/11_trainer.ipynb #0dae0934
 @patch_to(Trainer)
 def _restore(self, s: Stage, optimizer, saved: dict) -> tuple[int, int, torch.Tensor]:
-    "Epoch, step and summed loss to go on from; the optimiser, the average and random state are set as they were."
-    self.average, self.falls = (
-        Average(self.model) if s.name == "tune" and (self.config.ema or self.config.swa) else None,
-        saved.get("falls", 0),
+    """Epoch, step and summed loss to go on from; the optimiser, the average and random state are
+    set as they were."""
+    self.average = (
+        Average(self.model) if s.name == "tune" and (self.config.ema or self.config.swa) else None
     )
+    self.falls = saved.get("falls", 0)
     self.pieces = saved.get("pieces", self.pieces)
     if not saved:
         self.ranks.seed(self.config.seed, "stage", *[h["stage"] for h in self.history])
@@ -659,7 +670,8 @@ def _restore(self, s: Stage, optimizer, saved: dict) -> tuple[int, int, torch.Te
 
 @patch_to(Trainer)
 def _keep_best(self, record: dict) -> None:
-    "Remember the weights if this epoch is the best so far: of least loss, or of fewest wrong characters, of which the loss of a transcription tells little."
+    """Remember the weights if this epoch is the best so far: of least loss, or of fewest wrong
+    characters, of which the loss of a transcription tells little."""
     by = "valid_character_error" if self.model.task.kind == "transcription" else "valid_loss"
     if self.config.keep == "last" or by not in record or record[by] >= self.best.get(by, math.inf):
         return
@@ -669,7 +681,8 @@ def _keep_best(self, record: dict) -> None:
 # %% ../../nbs/training/11_trainer.ipynb #05f59429
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
-    "Train the head on features, then the whole network; returns itself, with the best weights in the model."
+    """Train the head on features, then the whole network; returns itself, with the best weights in
+    the model."""
     Trainer.count += self.record
     self.history, self.best, self.seconds, self.falls = [], {}, {}, 0  # of a fit before
     self.number, c = Trainer.count, self.config
@@ -681,7 +694,8 @@ def fit(self) -> "Trainer":
     )
     if not names and not self._can_write_already():
         raise UsageError(
-            "epochs is 0 (or freeze 'backbone') and head_epochs is 0, so nothing would be trained; -p epochs 3, or -p head_epochs 40"
+            "epochs is 0 (or freeze 'backbone') and head_epochs is 0, so nothing would be trained;"
+            " -p epochs 3, or -p head_epochs 40"
         )
     self._prepare()
     if self.record:
@@ -710,7 +724,8 @@ def fit(self) -> "Trainer":
     choose_stage(self)
     if names and c.keep == "best" and not self.best and len(self.data.valid):
         raise FloatingPointError(
-            f"no epoch gave numbers for the validation rows; {rate_advice(c, 'tune' if self._tunes() else 'head')}"
+            "no epoch gave numbers for the validation rows;"
+            f" {rate_advice(c, 'tune' if self._tunes() else 'head')}"
         )
     self.model.freeze("none").eval()
     recompute(self.model.backbone, False)
@@ -737,7 +752,9 @@ def _prepare(self) -> None:
     )  # which then share its predictions out too
     if c.contrast_epochs and self.ranks.size > 1:
         raise UsageError(
-            f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set only its own part of a batch against each other; train in one process, without torchrun"
+            f"contrast_epochs is {c.contrast_epochs}, and each of {self.ranks.size} ranks would set"
+            " only its own part of a batch against each other; train in one process, without"
+            " torchrun"
         )
     check_batch_norm(self.model, self._tunes() and c.batch_norm == "trained", self.ranks)
     self._aim()
@@ -779,7 +796,10 @@ def _run_stage(self, name: str, saved: dict) -> None:
         if self.record:
             note(
                 **{
-                    f"precision_{name}": f"{stage.precision.dtype}, {stage.precision.layout}: {stage.precision.reason}"
+                    f"precision_{name}": (
+                        f"{stage.precision.dtype}, {stage.precision.layout}:"
+                        f" {stage.precision.reason}"
+                    )
                 }
             )
         if self.record and stage.lengths is not None and len(self.data.train) >= c.batch_size:
@@ -818,13 +838,17 @@ def _adapt(self) -> None:
     )
     if self.record:
         note(
-            adapters=f"{'DoRA' if c.dora else 'LoRA'} of rank {c.lora}: {trained:,} of {all_:,} weights are trained ({trained / all_:.1%})"
+            adapters=(
+                f"{'DoRA' if c.dora else 'LoRA'} of rank {c.lora}: {trained:,} of {all_:,} weights"
+                f" are trained ({trained / all_:.1%})"
+            )
         )
 
 
 @patch_to(Trainer)
 def _settle(self) -> None:
-    "The network as it is after tuning: the average in its place, adapters merged, part of the way back."
+    """The network as it is after tuning: the average in its place, adapters merged, part of the way
+    back."""
     averaged = bool(self.average and self.average.n)
     if averaged:
         self.average.wear()
@@ -869,7 +893,8 @@ def _taken(self, saved: dict) -> dict:
 # %% ../../nbs/training/11_trainer.ipynb #641ddb52
 @patch_to(Trainer)
 def _blend(self) -> None:
-    "Move the tuned weights part of the way back to where tuning started, and validate the result as one more epoch."
+    """Move the tuned weights part of the way back to where tuning started, and validate the result
+    as one more epoch."""
     start, share = self.saved.kept("start"), self.config.blend
     self.model.load_state_dict(
         {

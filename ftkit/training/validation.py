@@ -54,7 +54,10 @@ def validated(
     if not out.isfinite().all():
         emit(
             "note",
-            text=f"what the network says of the validation rows is no number: this epoch of {s.name} is not kept",
+            text=(
+                f"what the network says of the validation rows is no number: this epoch of {s.name}"
+                " is not kept"
+            ),
         )
         return {}
     p, (name, _) = model.told(out), headline(kind)
@@ -79,12 +82,14 @@ def _number(metric, value) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise UsageError(
-            f"the metric {getattr(metric, '__name__', 'metric')} gave {type(value).__name__}; it must give one number, from labels (N,…) and predictions (N,…)"
+            f"the metric {getattr(metric, '__name__', 'metric')} gave {type(value).__name__}; it"
+            " must give one number, from labels (N,…) and predictions (N,…)"
         ) from None
 
 # %% ../../nbs/training/10_validation.ipynb #afa2f4cc
 def _of_texts(model: Model, data, s: Stage, loss_of, targets: torch.Tensor) -> dict:
-    "The same for transcriptions; a decoder's loss on given texts says little of what it writes, and is left out."
+    """The same for transcriptions; a decoder's loss on given texts says little of what it writes,
+    and is left out."""
     ids, loss = data.valid.ids, {}
     texts = np.empty(len(ids), object)
     if model.writes:
@@ -117,7 +122,9 @@ def _blocks(model: Model, data, s: Stage):
 
 # %% ../../nbs/training/10_validation.ipynb #9909103e
 def choose_stage(t) -> None:  # t: the Trainer, with the best weights of the tuning
-    "Go back to the head alone where its loss on the validation rows was less by more than one standard error of the paired differences; of a transcription, where fewer characters were wrong; and where the tuning left nothing of use."
+    """Go back to the head alone where its loss on the validation rows was less by more than one
+    standard error of the paired differences; of a transcription, where fewer characters were
+    wrong; and where the tuning left nothing of use."""
     by = "valid_character_error" if t.model.task.kind == "transcription" else "valid_loss"
     head = min(
         ({"index": i, **h} for i, h in enumerate(t.history) if h["stage"] == "head" and by in h),
@@ -151,7 +158,11 @@ def choose_stage(t) -> None:  # t: the Trainer, with the best weights of the tun
         )
     ):
         return t._load_best()
-    told = f"the head alone was better on the validation rows than after tuning ({by.removeprefix('valid_').replace('_', ' ')} {head[by]:.3g}, tuned {t.best.get(by, math.nan):.3g}), and is kept"
+    told = (
+        "the head alone was better on the validation rows than after tuning"
+        f" ({by.removeprefix('valid_').replace('_', ' ')} {head[by]:.3g}, tuned"
+        f" {t.best.get(by, math.nan):.3g}), and is kept"
+    )
     t.best = head
     if t.record:
         t.model.notes.append(told)
