@@ -138,7 +138,7 @@ def by_ftkit(data, x, seed, head):
 def by_plain(data, x, seed, head):
     import torch
 
-    from ftkit.training.fitting import kept_memory
+    from ftkit.training.memory import kept_memory
 
     net, prep = network(len(data.task.classes), seed)
     train, test = (Rows(x, data.labels, p.ids, prep) for p in (data.train, data.test))
@@ -323,7 +323,8 @@ def by_sklearn(data, x, seed, head):
     from sklearn.linear_model import LogisticRegression
 
     from ftkit.core import cache_folder
-    from ftkit.models.backbone import features, load_backbone
+    from ftkit.models.features import features
+    from ftkit.models.backbone import load_backbone
 
     shutil.rmtree(cache_folder("features"), ignore_errors=True)
     with Clock() as clock:
@@ -373,7 +374,7 @@ def folds(seed):
                     seed=seed,
                     record=False,
                 ).fit()
-                from ftkit.models.backbone import features
+                from ftkit.models.features import features
 
                 f = torch.from_numpy(np.array(features(model.backbone, fold)))[fold.test.ids]
                 with torch.inference_mode():

@@ -26,7 +26,8 @@ TASKS = {
 def one(name: str) -> dict:
     from ftkit.core import cache_folder
     from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
-    from ftkit.runs.launch import cell_statuses, run_template, stage_seconds
+    from ftkit.runs.listing import cell_statuses, stage_seconds
+    from ftkit.runs.launch import run_template
 
     template, parameters = TASKS[name]
     samples = cache_folder("samples").resolve()

@@ -184,7 +184,7 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
 
     from ftkit import Model
     from ftkit.evaluation.ranking import ROWS, _some, rank_backbones
-    from ftkit.models.backbone import features
+    from ftkit.models.features import features
 
     data, truth, prep = (
         read(name),

@@ -86,7 +86,7 @@ code = """import sys, time, resource
 before = set(sys.modules); started = time.perf_counter()
 sys.argv = ['ftkit', 'runs', '--limit', '0', '--json']
 try:
-    from ftkit.cli.app import main; main()
+    from ftkit.cli.main import main; main()
 except SystemExit: pass
 heavy = sorted({'torch', 'pandas', 'numpy', 'nbformat', 'papermill', 'jupyter_client'} & set(sys.modules))
 print(f"{time.perf_counter() - started:.2f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB, {len(set(sys.modules) - before)} modules, heavy ones: {heavy or 'none'}", file=sys.stderr)"""

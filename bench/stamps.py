@@ -14,10 +14,11 @@ import time
 import numpy as np
 
 from ftkit import Augment, Data, Model, Trainer
-from ftkit.evaluation.report import linear_baseline
+from ftkit.evaluation.baselines import linear_baseline
 from ftkit.inputs.images import input_size
 from ftkit.metrics.scores import bootstrap_mean, paired_difference
-from ftkit.models.backbone import features, load_backbone
+from ftkit.models.features import features
+from ftkit.models.backbone import load_backbone
 
 ask = argparse.ArgumentParser(description=__doc__)
 ask.add_argument("--data", default="sample:stamps")

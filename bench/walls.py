@@ -28,7 +28,7 @@ def ftkit(checkout: pathlib.Path, words: list[str], folder: pathlib.Path) -> tup
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    code = "import sys; from ftkit.cli.app import main; main()"
+    code = "import sys; from ftkit.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *words], env=env, cwd=folder, capture_output=True, text=True
     )

@@ -1,6 +1,6 @@
 """`python -m ftkit` is the command line (torchrun -m ftkit works too)."""
 
-from ftkit.cli.app import main
+from ftkit.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -164,7 +164,7 @@ def wrong(remedy: Remedy) -> str:
 
 def _wrong_command(text: str) -> str:
     "What ftkit's own command line says to it, before anything is done."
-    from ftkit.cli.app import _join_parameters
+    from ftkit.cli.main import _join_parameters
     from ftkit.core import UsageError
 
     text = re.sub(r"\{[^{}]*\}(?=\s|$)", "1", text.removesuffix(" {values}"))

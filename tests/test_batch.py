@@ -13,7 +13,8 @@ import pytest
 
 from ftkit.core import file_sha256, read_json
 from ftkit.runfolder import read_events, read_run
-from ftkit.runs.launch import create_run, launch, run_folders, run_template
+from ftkit.runs.launch import create_run, launch, run_template
+from ftkit.runs.listing import run_folders
 
 WAVE = (
     "rate: float = 0.1  # step size (0..1]\ndepth: int = 2  # layers [1..9]",

@@ -21,7 +21,7 @@ from test_batch import (
 
 from ftkit import run_template
 from ftkit.runfolder import read_events, read_run
-from ftkit.runs.launch import run_folders
+from ftkit.runs.listing import run_folders
 
 SAY = "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write('{}\\n')\n"
 MAKE = (

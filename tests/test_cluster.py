@@ -27,7 +27,7 @@ from test_batch import (
 )  # noqa: F401 own_folders is a fixture
 
 from ftkit.runfolder import read_run
-from ftkit.runs.launch import run_folders
+from ftkit.runs.listing import run_folders
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
 DASK = [sys.executable, "-m", "dask"]
@@ -95,7 +95,7 @@ def counted(tmp_path):
     ):  # seconds without a worker; starting one takes a few where the machine is busy
         code = (
             "import sys; from ftkit.batch.places import DaskCluster; DaskCluster.patience ="
-            f" {patience}; from ftkit.cli.app import main; sys.exit(main())"
+            f" {patience}; from ftkit.cli.main import main; sys.exit(main())"
         )
         drivers.append(
             subprocess.Popen(

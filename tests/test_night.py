@@ -11,7 +11,8 @@ import pytest
 
 from ftkit.batch.batch import Batch, plan_batch
 from ftkit.runfolder import read_run
-from ftkit.runs.launch import create_run, list_runs, run_files
+from ftkit.runs.launch import create_run, run_files
+from ftkit.runs.listing import list_runs
 
 
 def ftkit(*args, cwd, **env):
@@ -729,7 +730,7 @@ def test_every_command_has_a_short_help_and_shells_complete(here):
                 "-X",
                 "importtime",
                 "-c",
-                "import sys; sys.argv[0] = 'ftkit'; from ftkit.cli.app import main; main()",
+                "import sys; sys.argv[0] = 'ftkit'; from ftkit.cli.main import main; main()",
             ],
             cwd=here,
             capture_output=True,

@@ -16,7 +16,8 @@ from ftkit.core import fingerprint
 from ftkit.data.dataset import Data
 from ftkit.evaluation.comparison import compare_models
 from ftkit.metrics.scores import multilabel_metrics
-from ftkit.quality.gate import Seen, check
+from ftkit.quality.checks import Seen
+from ftkit.quality.gate import check
 from ftkit.reading.near_duplicates import alike_sounds
 
 

@@ -14,7 +14,8 @@ from test_batch import until
 from ftkit.core import cache_folder
 from ftkit.runfolder import noted, read_events, read_run
 from ftkit.runs.compare import verify_run
-from ftkit.runs.launch import figures, list_runs, run_folders
+from ftkit.runs.launch import figures
+from ftkit.runs.listing import list_runs, run_folders
 
 PARAMETERS = (
     "dropout: float = 0.0  # of the head [0..1)\nbatch: int = 16  # rows a step [1..]\npause: bool"

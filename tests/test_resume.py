@@ -8,7 +8,8 @@ import torch
 
 from ftkit import Augment, Data, Model, TableAugment, Trainer
 from ftkit.models.table_backbones import table_body
-from ftkit.training.config import OPTIMISERS, register_loss
+from ftkit.training.config import OPTIMISERS
+from ftkit.training.losses import register_loss
 
 OPTIONS = {  # fields of TrainConfig, or what else is on
     "plain": {},

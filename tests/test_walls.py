@@ -18,7 +18,9 @@ from test_server import TOKEN, Server
 
 from ftkit.core import UsageError, settings
 from ftkit.runfolder import NotOwn, read_run
-from ftkit.runs.launch import create_run, launch, list_runs, requeue_run
+from ftkit.runs.launch import create_run, launch
+from ftkit.runs.listing import list_runs
+from ftkit.runs.resume import requeue_run
 
 TIMES = int(os.environ.get("FTKIT_FUZZ", 1))
 PLAIN = ("n: int = 1  # a number [1..9]", "print(n)", "{'n': n}")
@@ -496,7 +498,7 @@ def raw_post(server, path, body):
 
 def test_one_bad_record_hides_no_other(folder):
     from ftkit.batch.queue import RunIndex
-    from ftkit.cli.app import main
+    from ftkit.cli.main import main
 
     notebook(folder / "a.ipynb", *PLAIN)
     good = create_run("a.ipynb")

@@ -47,15 +47,9 @@ from ftkit.runfolder import (
     read_run,
     this_process,
 )
-from ftkit.runs.launch import (
-    checked_cwd,
-    code_fingerprint,
-    figures,
-    modules_beside,
-    summary,
-    template_path,
-    without_secrets,
-)
+from ..runs.launch import checked_cwd, code_fingerprint, figures, modules_beside, template_path
+from ..runs.listing import summary
+from ..runs.secrets import without_secrets
 
 # %% ../../nbs/batch/02_batch.ipynb #da94c4a0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")

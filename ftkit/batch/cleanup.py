@@ -14,7 +14,7 @@ from .batch import Batch, lower_is_better
 from ..core import UsageError, runs_folder
 from ..runfolder import read_run
 from ..runs.chain import needed_ids
-from ..runs.launch import list_runs, run_folders
+from ..runs.listing import list_runs, run_folders
 
 # %% ../../nbs/batch/07_cleanup.ipynb #b890b724
 _SPANS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}

@@ -41,16 +41,9 @@ from ftkit.runfolder import (
     read_run,
     this_process,
 )
-from ftkit.runs.launch import (
-    KEEP,
-    _check_kernel,
-    cores,
-    create_run,
-    folder_remedy,
-    requeue_run,
-    run_folders,
-    summary,
-)
+from ..runs.launch import KEEP, _check_kernel, cores, create_run, folder_remedy
+from ..runs.listing import run_folders, summary
+from ..runs.resume import requeue_run
 
 # %% ../../nbs/batch/04_driver.ipynb #9eb80bd8
 def share_cores(

@@ -16,16 +16,9 @@ from pathlib import Path
 from .batch import newest_event
 from ..core import UsageError, patch_to, read_json, runs_folder, settings
 from ..runfolder import ask_stop, is_alive, is_own, read_run, silent_seconds, this_process
-from ftkit.runs.launch import (
-    _ID,
-    change_queued,
-    cores,
-    create_run,
-    launch,
-    requeue_run,
-    settle,
-    summary,
-)
+from ..runs.launch import change_queued, cores, create_run, launch, settle
+from ..runs.listing import _ID, summary
+from ..runs.resume import requeue_run
 
 # %% ../../nbs/batch/05_queue.ipynb #055ddf1a
 class RunIndex:

@@ -204,7 +204,8 @@ def check_data(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     "Look for copies, wrong labels, faults and personal data before training; make a cleaned copy."
-    from ftkit.quality.gate import FIXES, check
+    from ftkit.quality.checks import FIXES
+    from ftkit.quality.gate import check
     from ftkit.runs.report import html_page
 
     if (fix is None) != (out is None):

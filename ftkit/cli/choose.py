@@ -120,7 +120,7 @@ def _body(name: str) -> str:
     "A body's name; of an earlier run its folder."
     if Path(name).exists() or not name.startswith("run:"):
         return name
-    from ftkit.runs.launch import find_run
+    from ftkit.runs.listing import find_run
 
     return str(find_run(name.removeprefix("run:").removesuffix("/model")))
 

@@ -11,7 +11,8 @@ import os
 
 from ..core import runs_folder
 from ..params import read_params
-from ..runs.launch import _ID, list_templates, template_path
+from ..runs.launch import list_templates, template_path
+from ..runs.listing import _ID
 
 # %% ../../nbs/cli/02_completion.ipynb #e147879a
 MOST_WORDS = 60

@@ -18,21 +18,15 @@ from ..core import UsageError, cache_folder, fingerprint, in_turn, jsonable, per
 from ..data.dataset import Data
 from ..inputs.texts import known_share
 from ..metrics.scores import headline, score
-from ftkit.models.backbone import (
-    _NOUNS,
-    Backbone,
-    BackboneError,
-    _features_at,
-    features,
-    load_backbone,
-)
+from ..models.backbone import _NOUNS, Backbone, BackboneError, load_backbone
+from ..models.features import _features_at, features
 from ..models.model import Model
 from ..runfolder import Progress, stop_point
 from ..samples.cache import keep_value, kept_value
 from ..samples.catalogue import SAMPLES, SampleError
-from ..training.config import Precision, pick_device
+from ..training.checks import head_first
 from ..training.estimation import _short, _spell, estimate
-from ..training.fitting import head_first
+from ..training.precision import Precision, pick_device
 from ..training.trainer import Trainer
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #b44f7bea

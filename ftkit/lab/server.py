@@ -37,16 +37,8 @@ from ftkit.runfolder import (
     read_run,
 )
 from ..runs.chain import needed_ids
-from ftkit.runs.launch import (
-    _ID,
-    cell_statuses,
-    chosen_parameters,
-    figures,
-    list_templates,
-    stage_seconds,
-    summary,
-    template_path,
-)
+from ..runs.launch import figures, list_templates, template_path
+from ..runs.listing import _ID, cell_statuses, chosen_parameters, stage_seconds, summary
 
 # %% ../../nbs/lab/01_server.ipynb #668014dc
 def inside(

@@ -37,15 +37,8 @@ from ftkit.runfolder import (
     verdict_lines,
 )
 from ..runs.compare import compare_runs
-from ftkit.runs.launch import (
-    create_run,
-    figures,
-    find_run,
-    launch,
-    list_runs,
-    summary,
-    template_path,
-)
+from ..runs.launch import create_run, figures, launch, template_path
+from ..runs.listing import find_run, list_runs, summary
 
 # %% ../../nbs/lab/00_widgets.ipynb #609d062e
 def is_watched() -> bool:

@@ -15,7 +15,8 @@ import numpy as np
 import regex
 
 from ..core import UsageError
-from ..data.dataset import spoken, with_letters
+from ..data.dataset import with_letters
+from ..data.task import spoken
 from .scores import Figure, bootstrap_rate
 from ..reading.cleaning import cjk_share, is_word, split_words
 from ..reading.printable import drawable, drawables

@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['SOURCES', 'KINDS_OF_BODY', 'register_source', 'BackboneError', 'tensors_hash', 'Backbone', 'Embeddings',
-           'load_backbone', 'list_backbones', 'in_chunks', 'features', 'lower_layers', 'fill_frames', 'held_frames']
+           'load_backbone', 'list_backbones']
 
 # %% ../../nbs/models/01_backbone.ipynb #65d2fa7f
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import os
@@ -16,27 +15,15 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 from torch import nn
 
-from ftkit.core import (
-    Registry,
-    UsageError,
-    cache_folder,
-    fingerprint,
-    in_turn,
-    patch_to,
-    read_json,
-    settings,
-)
+from ..core import Registry, UsageError, patch_to, read_json, settings
 from ..data.dataset import Data
-from ..inputs.images import Pictures, Prep, let_go
+from ..inputs.images import Pictures, Prep
 from ..inputs.texts import Pieces, TextPrep
 from .manifest import ArtifactError
 from ..params import nearest
-from ..runfolder import Progress
-from ..samples.cache import build_entry, whole
 from ..samples.catalogue import SAMPLES, SampleError, fetch_sample
 from ftkit.samples.hub import (
     CodeWanted,
@@ -546,118 +533,6 @@ def list_backbones(
         )
     ]
 
-# %% ../../nbs/models/01_backbone.ipynb #cffd256a
-def in_chunks(
-    forward,  # network input -> (chunk, k)
-    rows: Pictures | Pieces,
-    ids: np.ndarray,  # (B,) row numbers
-    device: torch.device | str = "cpu",
-    chunk: int | None = None,  # default: the prep's for the device
-    progress: Progress | None = None,
-    ranks=None,  # a `Ranks`, whose processes share the batches out
-) -> np.ndarray:  # (B, k) float32
-    "Apply `forward` in canonical batches, and pool the inputs of each row."
-    device = torch.device(device)
-    out, done = None, 0
-    with torch.inference_mode():
-        for k, (at, x) in enumerate(
-            rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)
-        ):
-            if not ranks or ranks.mine(k):
-                f = forward(x)[: len(at)].float().cpu().numpy()
-                if out is None:
-                    out = np.zeros((rows.units(ids), f.shape[1]), np.float32)
-                out[at] = f
-            done += len(at)
-            if progress:
-                progress.update(done)
-    if ranks:
-        out = ranks.gathered(out, rows.units(ids))
-    return np.zeros((0, 0), np.float32) if out is None else rows.pool(out, ids)
-
-# %% ../../nbs/models/01_backbone.ipynb #a222a2df
-def _kind(device: torch.device) -> str:
-    "What computes: another kind rounds differently."
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-@contextlib.contextmanager
-def _still(backbone: Backbone, device: torch.device):
-    "Evaluation mode and the layout of predictions, for a while."
-    was_training = backbone.training
-    backbone.eval().to(device, memory_format=torch.channels_last)
-    try:
-        yield
-    finally:
-        backbone.train(was_training)
-
-
-def _features_at(
-    backbone: Backbone, data: Data, device: torch.device, also: dict | None = None
-) -> Path:
-    "Where the cache keeps what the frozen body makes of every row."
-    key = fingerprint(
-        {
-            "rows": data.hashes,
-            "weights": backbone.weights_hash(),
-            "prep": dataclasses.asdict(backbone.prep),
-            "threads": torch.get_num_threads(),
-            "chunk": backbone.prep.chunk[device.type],
-            "device": _kind(device),
-            "torch": torch.__version__,
-            "dtype": "float32",
-            "version": 2,
-        }
-        | (also or {})
-    )
-    return cache_folder("features") / f"{key}-{backbone.n_features}"
-
-
-def _frames_at(
-    backbone: Backbone, data: Data, device: torch.device, folder: str, key: dict
-) -> Path:
-    "Where the cache keeps what `held_frames` gives."
-    return cache_folder(folder) / fingerprint(
-        {
-            "rows": data.hashes,
-            "prep": dataclasses.asdict(backbone.prep),
-            "threads": torch.get_num_threads(),
-            "chunk": backbone.prep.chunk[device.type],
-            "device": _kind(device),
-            "torch": torch.__version__,
-            "version": 2,
-        }
-        | key
-    )
-
-# %% ../../nbs/models/01_backbone.ipynb #158986c0
-def features(
-    backbone: Backbone,
-    data: Data,
-    device: torch.device | str = "cpu",
-    size: int | None = None,  # pixels a side of pictures; default: the body's own
-    # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
-    rows: Pictures | Pieces | None = None,
-    also: dict | None = None,  # what else the rows depend on, such as an augmentation
-) -> np.ndarray:  # (N, n_features) float32, memory-mapped, one row for each row of the data
-    "What the frozen body makes of every row, computed once for all runs, folds and trials."
-    if size:
-        backbone.prep = dataclasses.replace(backbone.prep, size=size)
-    device = torch.device(device)
-    final = _features_at(backbone, data, device, also)
-    with in_turn(whole(final)):
-        if not (final / "features.npy").exists():
-            rows, ids = rows or backbone.inputs(data), np.arange(len(data))
-            with build_entry(final) as folder, _still(backbone, device):
-                np.save(
-                    folder / "features.npy",
-                    in_chunks(
-                        backbone, rows, ids, device, progress=Progress("features", rows.units(ids))
-                    ),
-                )
-    os.utime(final)
-    return np.load(final / "features.npy", mmap_mode="r")
-
 # %% ../../nbs/models/01_backbone.ipynb #ceea5e96
 class _Reached(Exception):
     "A block's input, on its way out of a body that need not be computed further."
@@ -729,105 +604,3 @@ def _until(self, layers: int):
             hook.remove()
 
     return forward
-
-
-def lower_layers(
-    backbone: Backbone,
-    data: Data,  # texts or recordings
-    layers: int,  # how many, from the input; what `Backbone.layers` numbers [0..]
-    device: torch.device | str = "cpu",
-    most: float = 4e9,  # bytes; where there is more to keep, it is not kept
-) -> Pieces:  # all rows of the data
-    """The rows as the body reads them, with what its lowest layers make of them, computed once for
-    all runs."""
-    rows, forward, device = backbone.inputs(data), backbone._until(layers), torch.device(device)
-    width = getattr(getattr(backbone.body, "config", None), "hidden_size", 0)
-    if forward is None or not width or rows.ends[-1] * width * 4 > most:
-        return rows
-    of = backbone.layers()
-    low = {name: p for name, p in backbone.body.named_parameters() if of[name] < layers}
-    held = held_frames(
-        backbone,
-        data,
-        rows,
-        device,
-        forward,
-        width,
-        "layers",
-        {"weights": tensors_hash(low), "layers": layers},
-    )
-    known = copy.copy(rows)
-    known.below = held, layers
-    return known if _agrees(backbone, rows, known, device) else rows
-
-# %% ../../nbs/models/01_backbone.ipynb #6ded768b
-def fill_frames(
-    held: np.ndarray,  # (T,F) float32, to be filled: one row for each token or frame of the inputs
-    rows: Pieces,
-    ids: np.ndarray,  # (B,) row numbers, whose tokens or frames are T together
-    forward,  # network input -> (chunk,T,F)
-    device: torch.device,
-    chunk: int | None = None,  # default: the prep's for the device
-    progress: Progress | None = None,
-    ranks=None,  # as for `in_chunks`; `held` is zero at first
-) -> np.ndarray:  # `held`
-    "What `forward` makes of each token or frame, in canonical batches."
-    sizes, done = rows.sizes[rows._of(ids)], 0
-    ends = np.cumsum(sizes)
-    with torch.inference_mode():
-        for k, (at, x) in enumerate(
-            rows.canonical(ids, chunk or rows.prep.chunk[device.type], device)
-        ):
-            for u, h in (
-                zip(at, forward(x).float().cpu().numpy()) if not ranks or ranks.mine(k) else ()
-            ):
-                held[ends[u] - sizes[u] : ends[u]] = h[: sizes[u]]
-            done += len(at)
-            if k % 32 == 31:
-                let_go(held)
-            if progress:
-                progress.update(done)
-    return ranks.gathered(held, len(held)) if ranks else held
-
-
-def held_frames(
-    backbone: Backbone,
-    data: Data,
-    rows: Pieces,
-    device: torch.device,
-    forward,
-    width: int,
-    folder: str,
-    key: dict,
-) -> np.ndarray:
-    """What `fill_frames` gives for all rows of the data, memory-mapped, computed once; `key` names
-    the weights."""
-    final = _frames_at(backbone, data, device, folder, key)
-    with in_turn(whole(final)):
-        if not (final / "frames.npy").exists():
-            with build_entry(final) as part, _still(backbone, device):
-                held = np.lib.format.open_memmap(
-                    part / "frames.npy", "w+", np.float32, (int(rows.ends[-1]), width)
-                )
-                fill_frames(
-                    held,
-                    rows,
-                    np.arange(len(rows)),
-                    forward,
-                    device,
-                    progress=Progress(
-                        "frozen layers" if folder == "layers" else folder,
-                        rows.units(np.arange(len(rows))),
-                    ),
-                ).flush()
-                del held
-    os.utime(final)
-    return np.load(final / "frames.npy", mmap_mode="r")
-
-
-def _agrees(backbone: Backbone, rows: Pieces, known: Pieces, device) -> bool:
-    "Whether the shortest row has the same features on both ways."
-    ids = np.array([int(np.argmin(rows.lengths))])
-    with _still(backbone, device):
-        plain, fast = (in_chunks(backbone, r, ids, device) for r in (rows, known))
-    return bool(np.allclose(plain, fast, rtol=1e-4, atol=1e-5))

@@ -2,7 +2,8 @@
 
 from .._moved import moved
 from . import personal, tables
-from .gate import CHECKS, check, register_check
+from .checks import CHECKS, register_check
+from .gate import check
 
 __all__ = ["CHECKS", "check", "personal", "register_check", "tables"]
 __getattr__ = moved(__name__)
