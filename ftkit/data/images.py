@@ -129,6 +129,17 @@ def _with_known_labels(reader: PictureReader, rows: Rows, notes: list[str]) -> R
     return rows if reader.kind == "regression" else without_hidden(rows, notes)
 
 # %% ../../nbs/data/05_images.ipynb #9cab1f70
+def _hash_of(picture) -> str:
+    "SHA-256 of a picture that is no file."
+    return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+
+
+def _depths(items: list, looks: dict[int, Look]) -> dict[int, tuple]:
+    "How deep the values of each good picture are: of files that were looked at, and of arrays."
+    depths = {i: look.depth for i, look in looks.items() if not look.wrong}
+    return depths | {i: depth_of(v) for i, v in enumerate(items) if i not in looks}
+
+
 def _look(
     rows: Rows, skip_bad: bool
 ) -> tuple[list[int], list[Look], list[tuple[str, str]], dict | None]:
@@ -141,19 +152,15 @@ def _look(
         _refuse_unreadable(bad, len(rows.items))
 
     # one scale for all pictures that are deeper than 8 bits
-    depths = {i: look.depth for i, look in looks.items() if not look.wrong}
-    depths |= {i: depth_of(v) for i, v in enumerate(rows.items) if i not in looks}
+    depths = _depths(rows.items, looks)
     light = light_of(list(depths.values()))
-    for i in sorted(i for i, depth in depths.items() if depth.kind):
-        rows.items[i] = _lit(rows.items[i], light)
-
-    # arrays, which are no files
-    for i, item in enumerate(rows.items):
+    for i, depth in sorted(depths.items()):
+        if depth.kind:
+            rows.items[i] = _lit(rows.items[i], light)
         if i not in looks:
-            picture = open_picture(item, light=light)
-            sha = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
-            looks[i] = Look(sha, *picture.size, "", 1, *depths[i])
-    good = [i for i in range(len(rows.items)) if not looks[i].wrong]
+            picture = open_picture(rows.items[i], light=light)
+            looks[i] = Look(_hash_of(picture), *picture.size, "", 1, *depth)
+    good = sorted(depths)
     return good, [looks[i] for i in good], bad, light
 
 

@@ -168,13 +168,11 @@ def _refuse_mixed_targets(rows: Rows, more: Rows) -> None:
     texts = rows if rows.numbers is None else more
     if any(isinstance(v, (list, tuple, bool)) for v in texts.labels[:100]):
         return
-    first = "words" if rows.numbers is None else "numbers"
-    second = "words" if more.numbers is None else "numbers"
-    values = set(rows.numbers or ()) | set(more.numbers or ())
-    if len(values) > 20:
+    kinds = ("words", "numbers") if texts is rows else ("numbers", "words")
+    if len(set(rows.numbers or more.numbers)) > 20:
         raise DataError(
-            f"the {rows.target} of the first source holds {first} (first:"
-            f" {str(rows.labels[0])[:40]!r}), that of the second {second} (first:"
+            f"the {rows.target} of the first source holds {kinds[0]} (first:"
+            f" {str(rows.labels[0])[:40]!r}), that of the second {kinds[1]} (first:"
             f" {str(more.labels[0])[:40]!r}); give both in one form, or take them as classes: -p"
             " kind single_label"
         )

@@ -397,6 +397,17 @@ def _limit_of_length(task: str, longest: float | None) -> tuple[float | None, st
     return longest, f"{longest:g} (-p longest, max_seconds= in Python)" if longest else ""
 
 
+def _why_not(look: Heard, shortest: float, longest: float | None, limit: str) -> tuple[str, bool]:
+    "What is wrong with a recording, and whether that is only its length; an empty text: nothing."
+    if look.wrong:
+        return look.wrong, False
+    if look.seconds < shortest:
+        return f"it lasts {look.seconds:.3g} s, less than min_seconds, {shortest:g}", False
+    if longest and look.seconds > longest:
+        return f"it lasts {look.seconds:.1f} s, more than {limit}", True
+    return "", False
+
+
 def _check(
     rows: Rows,
     task: str,
@@ -408,7 +419,6 @@ def _check(
 ) -> tuple[list[int], list[Heard], list[tuple[str, str]]]:
     """Good rows, what was seen of each, and the others with what is wrong; refuses them unless
     `skip_bad`, or `skip_long` if that is all that is wrong."""
-    n = len(rows.items)
     _refuse_lost(rows, skip_bad)
     what = "text" if task == "transcribe" else "label"
     missing = set() if unlabelled else _without_label(rows, what, skip_bad)
@@ -417,36 +427,29 @@ def _check(
     bad: dict[int, tuple[str, str]] = {}
     refused = []
     for i, look in enumerate(looks):
-        why = look.wrong
-        is_long = False
-        if not why and look.seconds < shortest:
-            why = f"it lasts {look.seconds:.3g} s, less than min_seconds, {shortest:g}"
-        if not why and longest and look.seconds > longest:
-            why = f"it lasts {look.seconds:.1f} s, more than {limit}"
-            is_long = True
+        why, is_long = _why_not(look, shortest, longest, limit)
         if why or i in missing:
             item = rows.items[i]
             name = f"row {i + 1}" if isinstance(item, tuple) else str(item)
             bad[i] = (name, why or f"no {what}")
-            if not (skip_long and is_long and i not in missing):
+            if i in missing or not (skip_long and is_long):
                 refused.append(bad[i])
-    if refused and not skip_bad:
-        _refuse_unusable(refused, n)
-    if len(bad) == n:
-        raise DataError(
-            f"none of the {n} recordings can be used (first: {': '.join(next(iter(bad.values())))})"
-        )
-    good = [i for i in range(n) if i not in bad]
+    _refuse_unusable([] if skip_bad else refused, list(bad.values()), len(looks))
+    good = [i for i in range(len(looks)) if i not in bad]
     return good, [looks[i] for i in good], list(bad.values())
 
 
-def _refuse_unusable(refused: list[tuple[str, str]], n: int) -> None:
-    more = "; …" if len(refused) > 10 else ""
-    raise DataError(
-        f"{len(refused)} of {n} recordings cannot be used: "
-        + "; ".join(f"{name}: {why}" for name, why in refused[:10])
-        + f"{more}; repair or remove them, or go on without them: -p skip_bad true"
-    )
+def _refuse_unusable(refused: list[tuple[str, str]], bad: list[tuple[str, str]], n: int) -> None:
+    "An error for recordings that are not left out, and where all of them would be."
+    if refused:
+        more = "; …" if len(refused) > 10 else ""
+        raise DataError(
+            f"{len(refused)} of {n} recordings cannot be used: "
+            + "; ".join(f"{name}: {why}" for name, why in refused[:10])
+            + f"{more}; repair or remove them, or go on without them: -p skip_bad true"
+        )
+    if len(bad) == n:
+        raise DataError(f"none of the {n} recordings can be used (first: {': '.join(bad[0])})")
 
 # %% ../../nbs/data/07_speech.ipynb #d05b73e2
 _ODD = {  # what is odd: what was done
@@ -569,6 +572,16 @@ def _units(rows: Rows, sentences: list[str] | None) -> dict[str, list[str]]:
     return units
 
 
+def _too_few(units: dict[str, list[str]], ids: list[int], wanted: list[str]) -> dict[str, int]:
+    "The units of which there are fewer than parts, and how many."
+    few = {}
+    for name, values in units.items():
+        n = len({values[i] for i in ids})
+        if ids and n <= len(wanted):
+            few[name] = n
+    return few
+
+
 def _keep_together(
     rows: Rows, by: str, task: str, ids: list[int], wanted: list[str]
 ) -> tuple[str, list[str] | None, dict[str, int]]:
@@ -580,11 +593,7 @@ def _keep_together(
     if wanted:
         _refuse_missing_speakers(rows, by)
     units = _units(rows, sentences)
-    few = {}
-    for name, values in units.items():
-        n = len({values[i] for i in ids})
-        if ids and n <= len(wanted):
-            few[name] = n
+    few = _too_few(units, ids, wanted)
     if by in few:
         _refuse_few(by, few[by], wanted)
     passed_over = {}
