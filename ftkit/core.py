@@ -508,9 +508,8 @@ def write_json(path: str | os.PathLike, value) -> pathlib.Path:
 
 MOST_BYTES = 200_000_000  # of a JSON file that is read whole
 MOST_LEVELS = 100  # of lists and objects within each other
-_DECODER = json.JSONDecoder(
-    parse_constant=lambda name: str(float(name))
-)  # NaN and Infinity are texts, as `jsonable` writes them
+# NaN and Infinity are texts, as `jsonable` writes them
+_DECODER = json.JSONDecoder(parse_constant=lambda name: str(float(name)))
 
 
 def no_surrogates(text: str) -> str:

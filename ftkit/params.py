@@ -467,9 +467,8 @@ def parse_params(
             " simpler"
         ) from None
     comments = {t.start[0]: t.string.lstrip("#") for t in tokens}
-    alone = [
-        t.start[0] for t in tokens if not t.line[: t.start[1]].strip() and "=" not in t.string
-    ]  # not a parameter that was switched off
+    # not a parameter that was switched off
+    alone = [t.start[0] for t in tokens if not t.line[: t.start[1]].strip() and "=" not in t.string]
     for node in body:
         number, line = node.lineno, lines[node.lineno - 1]
         if number <= ended:

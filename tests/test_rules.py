@@ -298,10 +298,8 @@ def test_settings_and_version():
 
     ini = configparser.ConfigParser(interpolation=None)
     ini.read(ROOT / "settings.ini", encoding="utf-8")
-    there, known = (
-        set(ini["ftkit"]),
-        set(settings(ROOT)) - set(OWN_SETTINGS),
-    )  # those count in the user's own file only
+    # those count in the user's own file only
+    there, known = (set(ini["ftkit"]), set(settings(ROOT)) - set(OWN_SETTINGS))
     assert there == known, (
         f"settings.ini and ftkit.core differ in {', '.join(sorted(there ^ known))}; every setting"
         " stands in both"

@@ -172,9 +172,10 @@ class Batch:
                     instead[r["instead"]] = row
                 rows.setdefault(row.key, row)
         taken = {row.key for row in instead.values()}
+        # in the plan's order
         self.rows: list[Planned] = [
             _newest(row, instead) for row in rows.values() if row.key not in taken
-        ]  # in the plan's order
+        ]
         return self
 
     @property
@@ -540,12 +541,13 @@ def row_states(
     for row in batch.rows if rows is None else rows:
         claim = claims.get(row.key)
         run = _record((claim.run if claim else None) or runs.get(row.key), row.key)
+        # it ended when no driver was there to write it down
         unsaid = (
             row.key in begun
             and run is not None
             and run["status"] == "failed"
             and not _failure(run).startswith("the disk is full")
-        )  # it ended when no driver was there to write it down
+        )
         out.append(State(row, claim, run, tries[row.key] + unsaid))
     return out
 

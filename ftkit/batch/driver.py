@@ -427,9 +427,10 @@ def end(self, row: Planned, run: dict) -> None:
         if isinstance(error, dict)
         else str(error or "")
     )
+    # without room a run cannot even say why it ended
     full = status in ("failed", "lost") and (
         _is_full(message) or shutil.disk_usage(runs_folder()).free < ROOM
-    )  # without room a run cannot even say why it ended
+    )
     asked = status == "stopped" or self.signals > 0
     del self.running[row.key]
     self.ended += 1
@@ -757,10 +758,8 @@ def _place(
         return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
     share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
     place = DaskCluster(cluster, resources, force)
-    jobs, threads = (
-        jobs or place.slots,
-        threads or place.threads,
-    )  # more jobs than slots wait for workers to come
+    # more jobs than slots wait for workers to come
+    jobs, threads = (jobs or place.slots, threads or place.threads)
     return (
         place,
         jobs,

@@ -658,9 +658,8 @@ def load_model(
             )
         model.threshold = tuple(own["threshold"]) if own.get("threshold") else None
         if isinstance(model.prep, TablePrep) and all(f.kind != "text" for f in model.prep.features):
-            model.prep.read(
-                [dict.fromkeys(f.name for f in model.prep.features)]
-            )  # a row without a cell
+            # a row without a cell
+            model.prep.read([dict.fromkeys(f.name for f in model.prep.features)])
     return model
 
 # %% ../../nbs/models/15_artifact.ipynb #6e9c5316
@@ -689,18 +688,15 @@ class Given:
 
     names: list[str]  # path, text, or number of each
     sources: list  # what the model reads of each; None where that is wrong
-    wrong: dict[int, str] = dataclasses.field(
-        default_factory=dict
-    )  # position: why it cannot be read
-    frames: list = dataclasses.field(
-        default_factory=list
-    )  # the tables they came from: (rows, DataFrame, or None of other inputs)
+    # position: why it cannot be read
+    wrong: dict[int, str] = dataclasses.field(default_factory=dict)
+    # the tables they came from: (rows, DataFrame, or None of other inputs)
+    frames: list = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)  # what was counted, and left out
     rows: Tables | None = None  # of tables: all that can be read
     separator: str = ","  # of the last table
-    lost: list[str] = dataclasses.field(
-        default_factory=list
-    )  # lines of the table that is being read that cannot be
+    # lines of the table that is being read that cannot be
+    lost: list[str] = dataclasses.field(default_factory=list)
 
     def __len__(self):
         return len(self.names)
@@ -900,9 +896,8 @@ def _texts_of_table(table, where: str, pairs: bool, text: str | None, second: st
             f"{where}: this model judges pairs of texts; name the column with the second one"
             " (--second-column, second=)"
         )
-    plain = table.astype(object).where(
-        table.notna(), ""
-    )  # a missing text is empty, not the word None
+    # a missing text is empty, not the word None
+    plain = table.astype(object).where(table.notna(), "")
     found = [str(t) for t in plain[find_column(table, text, "text", where)]]
     if pairs:
         found = list(zip(found, map(str, plain[find_column(table, second, "second", where)])))

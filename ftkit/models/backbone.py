@@ -41,11 +41,8 @@ class BackboneError(UsageError):
 
 
 _NOUNS = {"image": "pictures", "text": "texts", "speech": "recordings", "tabular": "tables"}
-_BODIES = {
-    "image": "efficientnet_lite0",
-    "text": "all-MiniLM-L6-v2",
-    "speech": "whisper-base",
-}  # what to take without a hub; of tables table_body makes one (models.table_backbones)
+# what to take without a hub; of tables table_body makes one (models.table_backbones)
+_BODIES = {"image": "efficientnet_lite0", "text": "all-MiniLM-L6-v2", "speech": "whisper-base"}
 
 
 def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
@@ -268,10 +265,8 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
         return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)
     if config.model_type in OF_TEXTS:
         return _text_body(name, pretrained, config, options)
-    from transformers import (
-        AutoImageProcessor,
-        AutoModel,
-    )  # here, because it loads torchvision: four seconds that texts and recordings need not wait
+    # here, because it loads torchvision: four seconds that texts and recordings need not wait
+    from transformers import AutoImageProcessor, AutoModel
 
     body = (
         AutoModel.from_pretrained(name, **options)

@@ -145,9 +145,10 @@ def _gradient_boosting(number, seed, n):
 def _random_forest(number, seed, n):
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+    # single-row leaves give probabilities of 0 and 1
     return (RandomForestRegressor if number else RandomForestClassifier)(
         300, min_samples_leaf=2, random_state=seed
-    )  # single-row leaves give probabilities of 0 and 1
+    )
 
 
 @register_method("extra_trees", "the mean of 300 trees that are cut at random places")

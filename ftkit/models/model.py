@@ -145,9 +145,8 @@ class Model(nn.Module):
         # decode
         self.pairs = False
         self.words = None
-        self.register_buffer(
-            "target", torch.tensor([0.0, 1.0])
-        )  # mean and spread of a regression's training labels
+        # mean and spread of a regression's training labels
+        self.register_buffer("target", torch.tensor([0.0, 1.0]))
 
     prep = property(
         lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value)
@@ -276,9 +275,8 @@ def _bind_writing(self, data: Data) -> None:
         )
         self.train(was_training)
     used, g = set(self.head.tokens(data.labels[ids]).flatten().tolist()), self.head.generation
-    g.suppress_tokens = [
-        t for t in getattr(g, "suppress_tokens", None) or [] if t not in used
-    ]  # what is said may be written
+    # what is said may be written
+    g.suppress_tokens = [t for t in getattr(g, "suppress_tokens", None) or [] if t not in used]
 
 # %% ../../nbs/models/10_model.ipynb #42598788
 @patch_to(Model)
@@ -321,9 +319,8 @@ def freeze(
     if what not in ("backbone", "none") and not isinstance(what, int):
         raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
     below = {"backbone": len(layers) + 1, "none": 0}.get(what, what)
-    few = any(
-        ".lora_" in name for name in layers
-    )  # adapters (training.adapters): then the body's own weights stay
+    # adapters (training.adapters): then the body's own weights stay
+    few = any(".lora_" in name for name in layers)
     for name, p in self.backbone.body.named_parameters():
         p.requires_grad_(layers[name] >= below and (not few or ".lora_" in name))
     self.frozen_body = what == "backbone"

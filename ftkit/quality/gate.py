@@ -100,9 +100,8 @@ class Quality:
     data: Data
     findings: list[Finding]
     notes: list[str]  # what could not be checked, and why
-    diversity: dict = dataclasses.field(
-        default_factory=dict
-    )  # as `diversity_of`; empty without features
+    # as `diversity_of`; empty without features
+    diversity: dict = dataclasses.field(default_factory=dict)
 
     def counts(self) -> dict[str, dict]:
         "For each fault: how often, how many rows, how sure, and what mends it."
@@ -227,9 +226,8 @@ def check(
         try:
             new += sorted(c.function(data, seen), key=lambda f: -f.score)
         except UsageError as e:
-            notes.append(
-                f"{c.name} were not checked: {e}"
-            )  # a body that is not there; the rest can still be told
+            # a body that is not there; the rest can still be told
+            notes.append(f"{c.name} were not checked: {e}")
     if deep and not only and not notes and len(data) > 1:
         diverse = diversity_of(
             seen.features(),
@@ -383,9 +381,8 @@ def decisions(
         if f.fix == "drop":
             out |= {i: one(i, "drop") for i in f.rows}
         if f.fix == "keep_one":
-            stay = min(
-                f.rows, key=lambda i: (("test", "valid", "train").index(data.parts[i]), i)
-            )  # a test row is kept: the copy that is trained on goes
+            # a test row is kept: the copy that is trained on goes
+            stay = min(f.rows, key=lambda i: (("test", "valid", "train").index(data.parts[i]), i))
             out |= {i: one(i, "drop") for i in f.rows if i != stay}
     return out
 
@@ -490,10 +487,8 @@ def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[di
 def clean(
     self,
     folder: str | os.PathLike,  # is made; must not be there
-    fix: tuple[str, ...] = (
-        "drop",
-        "keep_one",
-    ),  # which of FIXES to apply; impute and unify: of tables
+    # which of FIXES to apply; impute and unify: of tables
+    fix: tuple[str, ...] = ("drop", "keep_one"),
 ) -> Path:
     """A cleaned copy: class folders of pictures or recordings with labels.csv, texts.csv, or
     table.csv; and changes.csv, which says what was done."""

@@ -140,9 +140,8 @@ def _check_kernel(name: str | None, source: Path) -> None:
         )
 
 # %% ../../nbs/runs/05_launch.ipynb #39f4afba
-RUN_FILE = re.compile(
-    r"run:(\S[^/\n]*)/(.+)"
-)  # run:ID/FILE, a value that means something of another run
+# run:ID/FILE, a value that means something of another run
+RUN_FILE = re.compile(r"run:(\S[^/\n]*)/(.+)")
 
 
 def in_values(value, change):
@@ -499,10 +498,11 @@ def own_environment() -> dict[str, str]:
 def _environment(folder: Path) -> dict[str, str]:
     "What the run's process inherits."
     run = read_run(folder)
+    # the same bits need the same device
     options, device = (
         run.get("options") or {},
         (run.get("settings") or {}).get("device") or ["auto"],
-    )  # the same bits need the same device
+    )
     threads = {
         name: str(options["threads"])
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -514,9 +514,8 @@ def _environment(folder: Path) -> dict[str, str]:
         else {}
     )
     is_offline = settings(run.get("working_folder") or ".")["offline"].value
-    hubs = (
-        dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}
-    )  # they read it when they are imported
+    # they read it when they are imported
+    hubs = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}
     inherited = own_environment()
     withheld = (set(os.environ) | set(os.environ.get("FTKIT_WITHHELD", "").split(","))) - set(
         inherited
@@ -527,9 +526,8 @@ def _environment(folder: Path) -> dict[str, str]:
         | ranks
         | hubs
         | {
-            "FTKIT_WITHHELD": ",".join(sorted(withheld))[
-                :20_000
-            ],  # names, to help where one is missed
+            # names, to help where one is missed
+            "FTKIT_WITHHELD": ",".join(sorted(withheld))[:20_000],
             "FTKIT_RUN_DIR": str(folder),
             "FTKIT_RUNS": str(run_of(folder).parent),
             "FTKIT_DEVICE": str(device[0]),
@@ -569,13 +567,8 @@ def launch(
         " execute_run; sys.exit(execute_run(sys.argv[1]))"
     )
     command, devices = (
-        [
-            sys.executable,
-            "-P",
-            "-c",
-            code,
-            str(folder),
-        ],  # a file random.py beside the data is no library
+        # a file random.py beside the data is no library
+        [sys.executable, "-P", "-c", code, str(folder)],
         (run.get("options") or {}).get("devices") or 1,
     )
     if (
