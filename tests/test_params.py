@@ -20,13 +20,13 @@ from ftkit.params import (
     check_params,
     help_table,
     json_schema,
-    nearest,
     params_from_text,
     params_from_yaml,
     parse_params,
     read_params,
     to_source,
 )
+from ftkit.core import nearest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CELL = """# what to train on

@@ -24,6 +24,7 @@ from .places import DaskCluster, ThisMachine, gpus
 from .plan import Planned
 from ftkit.core import (
     UsageError,
+    expect,
     figure_text,
     file_sha256,
     patch_to,
@@ -835,6 +836,8 @@ def run_batch(
     **options,  # of `work_through`: jobs, threads, retries, timeout …
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."
+    if grid is not None:
+        expect(grid, dict, "grid", '{"seed": [0, 1, 2]}')
     batch, rows, told = plan_batch(
         template, grid, table, parameters, sample, seed, name, force, cwd=cwd, new_code=new_code
     )

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import re
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,6 +42,8 @@ from ..samples.hub import commit_in_cache, note_revision, revision_of
 class Part:
     "Some rows of a `Data`: what is trained on, validated or tested."
 
+    example: ClassVar[str] = "data.test"
+
     data: "Data"
     name: str  # "train", "valid", "test" or another
     ids: np.ndarray  # (n,) int64 row numbers
@@ -60,6 +63,8 @@ class Part:
 @dataclasses.dataclass(repr=False)
 class Data:
     "Labelled examples with a split and a fingerprint."
+
+    example: ClassVar[str] = "Data.image(FOLDER)"
 
     items: list  # paths, arrays, texts or parts of recordings, one a row
     hashes: list[str]  # SHA-256 of each item's content

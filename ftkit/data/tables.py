@@ -17,10 +17,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..core import patch_to, uniform
+from ..core import nearest, patch_to, uniform
 from .dataset import SHOWS, Data, append_test, read_elsewhere
 from .splits import check_shares
-from ..params import nearest
 from ..reading.cells import NUMBER_STYLES
 from ..reading.cleaning import decode
 from ftkit.reading.columns import (

@@ -16,6 +16,8 @@ import numpy as np
 from ftkit.core import (
     UsageError,
     cache_folder,
+    checks_keywords,
+    expect,
     jsonable,
     patch_to,
     permutation,
@@ -293,6 +295,7 @@ def _with_noise(
     }
 
 # %% ../../nbs/evaluation/07_report.ipynb #ccfa0cbd
+@checks_keywords
 def evaluate(
     model: Model | Classical,
     part: Part,  # usually data.test
@@ -307,6 +310,8 @@ def evaluate(
     earlier: str | None = None,  # an earlier run's folder: its model stands beside this one
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
+    expect(model, (Model, Classical), "model")
+    expect(part, Part, "part")
     data, kind, classes = part.data, model.task.kind, model.task.classes
     if not len(part):
         raise UsageError(

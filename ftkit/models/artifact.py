@@ -25,8 +25,10 @@ from .. import __version__
 from ftkit.core import (
     UsageError,
     build_folder,
+    expect,
     figure_text,
     file_sha256,
+    nearest,
     patch_to,
     read_json,
     say,
@@ -57,7 +59,6 @@ from .model import DECODINGS, Model, Span
 from .tables import _PARTS_OF_DATES, TablePrep, Tables
 from .trees import load_pipeline
 from .unlike import from_tensors, learn_familiar, to_tensors
-from ..params import nearest
 from ..reading.cleaning import decode
 from ..reading.folders import PICTURES, RECORDINGS, TEXT_SUFFIXES, TEXTS, FileKind, scan
 from ..reading.pictures import FITS
@@ -259,6 +260,7 @@ def save(
     interval: tuple[float, float] | None = None,
 ) -> Path:
     "Write the model folder; it is whole or absent."
+    expect(folder, (str, os.PathLike), "folder", '"digits-model"')
     if self.backbone.architecture.startswith("own:"):
         raise ArtifactError(
             f"{self.backbone.name} is a network of your own, which only your code can build; keep"
@@ -302,6 +304,7 @@ def _save_classical(
 ) -> Path:
     """Write the model folder: model.skops, and the body's weights where it learns from features of
     one."""
+    expect(folder, (str, os.PathLike), "folder", '"digits-model"')
     import skops.io
 
     if self.pipeline is None:
@@ -1111,6 +1114,7 @@ class Predictor:
         device: str = "cpu",
         verify: bool = True,  # compare all hashes with the manifest
     ):
+        expect(folder, (str, os.PathLike), "folder", '"digits-model", which model.save wrote')
         self.folder = folder
         self.model = load_model(folder, verify).to(device)  # scikit-learn's stay where they are
 

@@ -18,12 +18,11 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from ..core import Registry, UsageError, patch_to, read_json, settings
+from ..core import Registry, UsageError, expect, nearest, patch_to, read_json, settings
 from ..data.dataset import Data
 from ..inputs.images import Pictures, Prep
 from ..inputs.texts import Pieces, TextPrep
 from .manifest import ArtifactError
-from ..params import nearest
 from ..samples.catalogue import SAMPLES, SampleError, fetch_sample
 from ftkit.samples.hub import (
     CodeWanted,
@@ -469,6 +468,7 @@ def load_backbone(
     pretrained: bool = True,  # False starts from random weights
 ) -> Backbone:
     "A pretrained body by name."
+    expect(name, str, "name", '"efficientnet_lite0"')
     if settings()["offline"].value:
         os.environ["HF_HUB_OFFLINE"] = "1"
     source, rest = _source_of(name)

@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..core import Registry, UsageError, patch_to
+from ..core import Registry, UsageError, expect, patch_to, unknown
 from ..data.dataset import Data, Part
 from ..data.task import Task
 from .backbone import Backbone, load_backbone
 from .features import features, in_chunks
 from .tables import fit_prep
-from ..params import nearest
 from ..runfolder import Progress
 
 # %% ../../nbs/models/11_classical.ipynb #452914b1
@@ -175,10 +174,7 @@ def estimator(
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
     if name not in METHODS:
-        raise UsageError(
-            f"there is no model {name!r}; there are {', '.join(METHODS)}"
-            + (f"; did you mean {near!r}?" if (near := nearest(name, list(METHODS))) else "")
-        )
+        raise UsageError(unknown("model", name, METHODS))
     last = METHODS[name].make(number, seed, n)
     categories = list(range(n_numbers, n_numbers + n_categories))
     if METHODS[name].codes:  # histograms know 255 categories: the rarest become one
@@ -222,6 +218,8 @@ def estimator(
 class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
 
+    example = 'Classical("random_forest", data.task).fit(data)'
+
     pretrained = False
     writes = False
     bound = True
@@ -244,6 +242,7 @@ class Classical:
         text_backbone: str | None = None,  # a body for columns of texts
         seed: int = 0,
     ):
+        expect(task, Task, "task")
         if name not in METHODS:
             estimator(name, False, seed, 1, 1, 0)  # says which there are
         if task.kind not in ("single_label", "regression"):

@@ -21,15 +21,16 @@ from ftkit.core import (
     UsageError,
     build_folder,
     cache_folder,
+    expect,
     fingerprint,
     patch_to,
     permutation,
+    unknown,
     write_atomic,
 )
 from ..data.dataset import Data
 from ..data.speech import as_mp3
 from ..metrics.worst import shown
-from ..params import nearest
 from .checks import CHECKS, FIXES, Finding, Seen
 from .personal import scrub
 from .tables import mended
@@ -182,12 +183,10 @@ def check(
     only: tuple[str, ...] = (),  # names of checks; default: all
 ) -> Quality:
     "Everything that is wrong with the examples, as far as it can be seen before training."
-    if unknown := [n for n in only if n not in CHECKS]:
-        near = nearest(unknown[0], list(CHECKS))
-        raise UsageError(
-            f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}"
-            + (f"; did you mean {near!r}?" if near else "")
-        )
+    expect(data, Data, "data")
+    for name in only:
+        if name not in CHECKS:
+            raise UsageError(unknown("check", name, CHECKS))
     found = [
         Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped
     ]

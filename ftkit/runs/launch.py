@@ -33,10 +33,11 @@ from ftkit.core import (
     read_json,
     runs_folder,
     settings,
+    unknown,
     write_atomic,
     write_json,
 )
-from ..params import check_params, nearest, read_params
+from ..params import check_params, read_params
 from ftkit.runfolder import (
     append_event,
     ask_stop,
@@ -77,12 +78,7 @@ def template_path(
         raise UsageError(
             f"{template}: no such notebook; give a notebook's path or one of {', '.join(found)}"
         )
-    near = nearest(template, list(found))
-    raise UsageError(
-        f"there is no template {template!r}; there are {', '.join(found)}"
-        + (f"; did you mean {near!r}?" if near else "")
-        + "; a notebook's path works too"
-    )
+    raise UsageError(f"{unknown('template', template, found)}; a notebook's path works too")
 
 # %% ../../nbs/runs/05_launch.ipynb #fe96f122
 _PACKAGES = ("torch", "torchvision", "timm", "transformers", "scikit-learn", "numpy", "pillow")
