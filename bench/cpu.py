@@ -107,9 +107,8 @@ def by_ftkit(data, x, seed, head):
 
     for part in ("features", "layers"):
         shutil.rmtree(cache_folder(part), ignore_errors=True)
-    ids = np.concatenate(
-        [data.train.ids, data.valid.ids]
-    )  # the clocks of all sides stop before the test rows
+    # the clocks of all sides stop before the test rows
+    ids = np.concatenate([data.train.ids, data.valid.ids])
     seen = dataclasses.replace(
         data,
         items=[data.items[i] for i in ids],

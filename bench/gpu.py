@@ -314,9 +314,8 @@ def run_bert(args, shortest: int) -> list[dict]:
         k: flops(net(), {"input_ids": torch.ones(1, int(k), dtype=torch.long)})
         for k in np.unique(lengths[:: max(1, len(lengths) // 8)])
     }
-    fit = (
-        np.polyfit(list(per), list(per.values()), 2) if len(per) > 2 else None
-    )  # FLOPs are a polynomial of second degree in the length
+    # FLOPs are a polynomial of second degree in the length
+    fit = np.polyfit(list(per), list(per.values()), 2) if len(per) > 2 else None
     one = float(np.mean(np.polyval(fit, lengths))) if fit is not None else next(iter(per.values()))
 
     def batches():

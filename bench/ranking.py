@@ -21,22 +21,16 @@ SETS = {  # many test rows, so that the truth is sharp, and few to learn from, a
     "intents": ("text", dict(valid=0.08, test=0.62), {}),
     "reviews-zh": ("text", dict(limit=2400, valid=0.08, test=0.62), {}),
 }
-IMAGE = [
-    "efficientnet_lite0",
-    "efficientnet_lite2",
-    "mobilenet_v2",
-    "untrained:resnet18",
-]  # chosen before anything was measured, as TEXT
+# chosen before anything was measured, as TEXT
+IMAGE = ["efficientnet_lite0", "efficientnet_lite2", "mobilenet_v2", "untrained:resnet18"]
 TEXT = [
     "all-MiniLM-L6-v2",
     "multilingual-e5-small",
     "static:all-MiniLM-L6-v2",
     "static:multilingual-e5-small",
 ]
-MORE = [
-    "efficientnet_lite1",
-    "untrained:tf_efficientnet_lite0",
-]  # added when four of the five turned out to be alike on pictures
+# added when four of the five turned out to be alike on pictures
+MORE = ["efficientnet_lite1", "untrained:tf_efficientnet_lite0"]
 BODIES = {  # the fifth is the body of an earlier run, on other data
     "digits": [*IMAGE, "run:stamps/efficientnet_lite0", *MORE],
     "stamps": [*IMAGE, "run:digits/efficientnet_lite0", *MORE],

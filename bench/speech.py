@@ -32,9 +32,10 @@ EPOCHS, BATCH = 8, 16
 def rows(seed: int):
     from ftkit import Data
 
+    # the feature extractor cuts what is longer
     return Data.speech(
         "sample:prompts-en", task="transcribe", max_seconds=30, skip_long=True, seed=seed
-    )  # the feature extractor cuts what is longer
+    )
 
 
 def fit_ftkit(data, seed: int) -> dict:

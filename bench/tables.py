@@ -129,9 +129,8 @@ def main() -> None:
                 def note(name, value, seconds):
                     return found.setdefault((sample, name), []).append((value, seconds))  # noqa: B023
 
-                os.environ["FTKIT_CACHE"] = tempfile.mkdtemp(
-                    dir=d
-                )  # nothing computed before may help
+                # nothing computed before may help
+                os.environ["FTKIT_CACHE"] = tempfile.mkdtemp(dir=d)
                 a = Data.tabular(train, label=label, test=0, kind=data.task.kind)
                 started = time.perf_counter()
                 compared = compare_models(

@@ -60,9 +60,8 @@ class Clock:
 
     def end(self):
         self.stop()
-        self.curve.append(
-            ("end", round(self.wall, 2), self.curve[-1][2])
-        )  # nothing was trained since
+        # nothing was trained since
+        self.curve.append(("end", round(self.wall, 2), self.curve[-1][2]))
 
 
 def fit_ftkit(seed: int, fields: dict) -> Clock:

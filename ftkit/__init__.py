@@ -27,7 +27,7 @@ _LAZY = {
     "fit_model": "evaluation.comparison",
     "rank_backbones": "evaluation.ranking",
     "run_template": "runs.launch",
-    "list_runs": "runs.launch",
+    "list_runs": "runs.listing",
     "dry_run": "runs.dry_run",
     "run_batch": "batch.driver",
     "Batch": "batch.batch",

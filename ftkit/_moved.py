@@ -39,7 +39,7 @@ MOVED = {  # old module -> its homes now, below `ftkit`
     "compare": "runs.compare",
     "comparison": "evaluation.comparison data.dataset",
     "completion": "cli.completion",
-    "data": "data data.dataset data.reader data.splits data.task",
+    "data": "data.dataset data.reader data.splits data.task data.labels",
     "decisions": "reading.decisions",
     "decoder": "models.decoder",
     "decoding": "models.decoding",
@@ -122,7 +122,7 @@ def look_up(
     "The object that `ftkit.OLD.NAME` was, from its home now. AttributeError: there is none."
     for home in MOVED[old].split():
         module = importlib.import_module(f"ftkit.{home}")
-        if hasattr(module, name):
+        if name in vars(module):
             text = f"ftkit.{old} was split into packages; write: from ftkit.{home} import {name}"
             warnings.warn(text, DeprecationWarning, stacklevel=3)
             return getattr(module, name)

@@ -72,9 +72,8 @@ def run_of(
 ) -> pathlib.Path:
     "The folder of the run that a rank's folder belongs to; a run's is its own."
     folder = pathlib.Path(folder)
-    return (
-        folder.parents[1] if folder.parent.name == "ranks" and folder.name.isdigit() else folder
-    )  # a runs folder may be called so
+    # a runs folder may be called so
+    return folder.parents[1] if folder.parent.name == "ranks" and folder.name.isdigit() else folder
 
 # %% ../nbs/01_runfolder.ipynb #1d8b32ff
 def append_event(

@@ -91,9 +91,10 @@ def start_lab(root):
         root.parent / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     )
     settings.mkdir(parents=True)
+    # nothing is asked of the network
     (settings / "notification.jupyterlab-settings").write_text(
         '{"fetchNews": "false", "checkForUpdates": false}'
-    )  # nothing is asked of the network
+    )
     return Server(root, "jupyterlab").start()
 
 

@@ -45,12 +45,13 @@ def near_picture(image: Image.Image, rng) -> Image.Image:
             rng.choice([Image.BILINEAR, Image.BICUBIC, Image.LANCZOS]),
         )
     if kind == "crop":
+        # up to a tenth of each side
         left, top, right, bottom = rng.uniform(0, 0.05, 4) * [
             image.width,
             image.height,
             image.width,
             image.height,
-        ]  # up to a tenth of each side
+        ]
         return image.crop(
             (
                 round(left),
@@ -142,14 +143,12 @@ def plant(
     """A table in the folder, and for each fault the rows (numbers in the table) or pairs of rows
     that have it; of `rows_of`, a Data, or else of the sample dealt anew."""
     kind = SAMPLES[sample].kind
-    data = rows_of or getattr(Data, kind)(
-        f"sample:{sample}", limit=limit, near="as_is"
-    )  # recordings: the families of prompts
+    # recordings: the families of prompts
+    data = rows_of or getattr(Data, kind)(f"sample:{sample}", limit=limit, near="as_is")
     rng, n, classes = np.random.default_rng([seed, 11]), len(data), data.task.classes
     order = rng.permutation(n)
-    natural = groups_of(
-        alike(kind, data.items, data.hashes, data.sizes)[0], n
-    )  # what the sample has of its own is counted apart
+    # what the sample has of its own is counted apart
+    natural = groups_of(alike(kind, data.items, data.hashes, data.sizes)[0], n)
     take = {
         name: order[a:b]
         for name, a, b in (lambda e: [(k, e[i], e[i + 1]) for i, k in enumerate(SHARES)])(

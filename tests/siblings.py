@@ -330,9 +330,8 @@ def as_rows(path, frame, truth, days, marks, how) -> str:
     read = prep.read(rows)
     f = next(f for f in prep.numbers if f.name == "x")
     found = read.x[:, prep.names.index("x")] * f.spread + f.mean
-    held = np.where(
-        np.abs(found - truth[:5]) < 1e-6 * max(1.0, f.spread), truth[:5], found
-    )  # float32
+    # float32
+    held = np.where(np.abs(found - truth[:5]) < 1e-6 * max(1.0, f.spread), truth[:5], found)
     notes = [f"x: {told}" for told in read.told if "x" in told] + [
         n for n in data.notes if "by default" in n
     ]

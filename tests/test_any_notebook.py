@@ -106,9 +106,8 @@ def test_a_cell_of_code_runs_and_what_is_given_reaches_it(here):
     assert printed(r) == "no (28, 28) 7 0.5 3 6" and "does not name new" in r.stderr
     assert json.loads(r.stdout)["parameters"] == {"rate": 0.5, "half": 7, "data": "no", "new": True}
     r = ftkit("run", "mine.ipynb", "-p", "rate", "5", cwd=here)
-    assert (
-        r.returncode == 2 and "rate was given 5.0; allowed is a number in (0..1]" in r.stderr
-    )  # typed lines keep their checks
+    # typed lines keep their checks
+    assert r.returncode == 2 and "rate was given 5.0; allowed is a number in (0..1]" in r.stderr
     r = ftkit("run", "mine.ipynb", "-p", "x; import os", "1", cwd=here)
     assert r.returncode == 2 and "not a name that a cell can set" in r.stderr
 
@@ -149,6 +148,7 @@ def test_another_language_passes_untyped(here):
         ("msg", "is R"),
         ("n.rows", "is R"),
     ]
+    # nothing is given, so nothing is translated
     assert (
         printed(
             ftkit(
@@ -159,7 +159,7 @@ def test_another_language_passes_untyped(here):
             )
         )
         == "1"
-    )  # nothing is given, so nothing is translated
+    )
 
 
 def test_a_batch_over_names_without_a_type(here):

@@ -69,9 +69,8 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FTKIT_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("SAID", str(tmp_path / "said.txt"))
-    monkeypatch.setenv(
-        "FTKIT_ENVIRONMENT", "SAID"
-    )  # runs get nothing of the environment that is not named
+    # runs get nothing of the environment that is not named
+    monkeypatch.setenv("FTKIT_ENVIRONMENT", "SAID")
 
 
 def command(*args):
@@ -244,10 +243,11 @@ def test_results_of_a_foreign_notebook_its_failure_and_again(tmp_path):
     )
     r = ftkit(*args)
     assert r.returncode == 1, r.stderr
+    # a line for each, in a pipe
     assert (
         sum(line.startswith(("1/", "2/", "3/", "4/")) for line in r.stderr.splitlines()) == 4
         and "\033" not in r.stderr
-    )  # a line for each, in a pipe
+    )
     rows = json.loads(r.stdout)["rows"]
     assert [(x["rate"], x["depth"], x["status"]) for x in rows] == [
         (0.3, 1, "completed"),
@@ -269,11 +269,12 @@ def test_results_of_a_foreign_notebook_its_failure_and_again(tmp_path):
         )
     } and {x["template"]["path"] for x in records} == {str(wave)}
     before = ledger()
+    # begun and left
     assert (
         ftkit(*args).returncode == 1
         and len(ledger()) == len(before) + 2
         and len(run_folders()) == 4
-    )  # begun and left
+    )
     assert [
         x["rate"]
         for x in json.loads(
@@ -407,13 +408,13 @@ def test_machines_whose_clocks_differ_share_a_batch(tmp_path):
         and statuses() == {"completed": 6}
         and {r["process"]["host"] for r in runs} == {"east", "west"}
     )
-    assert (
-        max(r["ended"] for r in runs) - min(r["ended"] for r in runs) > 7000
-    )  # by their own clocks
+    # by their own clocks
+    assert max(r["ended"] for r in runs) - min(r["ended"] for r in runs) > 7000
+    # by the file system's
     assert (
         len(ledger("claimed")) == 6
         and max(e["time"] for e in ledger()) - min(e["time"] for e in ledger()) < 600
-    )  # by the file system's
+    )
 
 
 def test_two_drivers_share_a_batch(tmp_path):
@@ -742,9 +743,10 @@ def test_what_two_runs_need_is_computed_once(tmp_path, monkeypatch):
         for e in read_events(folder)[0]
         if e["stage"] in ("decode", "features") and e.get("step") == e["of"]
     ]
+    # at 32 pixels copies are looked for
     assert len(run_folders()) == 2 and sorted(made) == [
         ("decode", "128"),
         ("decode", "32"),
         ("decode", "64"),
         ("features", None),
-    ], made  # at 32 pixels copies are looked for
+    ], made

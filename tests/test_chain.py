@@ -100,9 +100,8 @@ def test_three_notebooks_are_killed_in_the_middle_and_go_on_as_one(steps):
     assert json.loads(done.stdout)["value"] == {"value": 14} and statuses() == {
         k: "completed" for k in ("make", "square", "total")
     }
-    assert (
-        said() == ["make", "square", "square", "total"] and len(run_folders()) == 3
-    )  # what was finished was not executed again
+    # what was finished was not executed again
+    assert said() == ["make", "square", "square", "total"] and len(run_folders()) == 3
     shown = ftkit("show", last.name).stdout
     assert all(f"needs     {f.name}" in shown for f in run_folders() if f != last)
 
@@ -136,9 +135,8 @@ def test_a_chain_stops_and_fails_as_one(steps, tmp_path):
         "square": "stopped",
         "total": "stopped",
     }, err
-    (run_folders()[-1] / "numbers.txt").write_text(
-        "1 two"
-    )  # somebody spoils what the second one reads
+    # somebody spoils what the second one reads
+    (run_folders()[-1] / "numbers.txt").write_text("1 two")
     r = ftkit("resume", "total")
     assert (
         r.returncode != 0
@@ -314,9 +312,8 @@ def test_a_model_goes_on_with_data_that_have_grown(tmp_path):
         and beside["old_rows"]
     )
     right = (before["p(positive)"] > 0.5) == (before["label"] == "positive")
-    assert beside["before"] == pytest.approx(
-        right.mean(), abs=0.01
-    )  # a text of few rows may round otherwise
+    # a text of few rows may round otherwise
+    assert beside["before"] == pytest.approx(right.mean(), abs=0.01)
     assert "of its test rows: accuracy" in (second.folder / "report.html").read_text(
         encoding="utf-8"
     )

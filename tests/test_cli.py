@@ -364,6 +364,7 @@ def test_ctrl_c_stops_the_run_and_says_so(tmp_path):
     slow = notebook(
         tmp_path / "slow.ipynb", "n: int = 2", "import time; time.sleep(60)", "print('never')"
     )
+    # as in a terminal; a background job ignores it
     p = subprocess.Popen(
         [sys.executable, "-m", "ftkit", "run", str(slow)],
         cwd=tmp_path,
@@ -371,7 +372,7 @@ def test_ctrl_c_stops_the_run_and_says_so(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # as in a terminal; a background job ignores it
+    )
     for _ in range(300):
         time.sleep(0.1)
         if (

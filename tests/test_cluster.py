@@ -150,10 +150,8 @@ def test_a_cluster_gives_the_table_that_this_machine_gives(rates, cluster, tmp_p
     n = rates.count(",") + 1
     here = ftkit("batch", wave, *grid, "--name", "here", "--jobs", 2)
     there = ftkit("batch", wave, *grid, "--name", "there", "--cluster", cluster[0])
-    assert (here.returncode, there.returncode) == (1, 1), (
-        here.stderr,
-        there.stderr,
-    )  # depth 3 divides by zero
+    # depth 3 divides by zero
+    assert (here.returncode, there.returncode) == (1, 1), (here.stderr, there.stderr)
     assert "2 at a time, 1 thread each, on 2 workers" in there.stderr
     found = results("there")
     assert (
@@ -182,9 +180,8 @@ def test_workers_are_killed_in_the_middle(cluster, counted):
     second.kill()
     os.kill(of[4]["process"]["pid"], signal.SIGKILL)
     worker()
-    until(
-        lambda: "lost" in [e["status"] for e in ledger("ended")], driver
-    )  # its turn comes again after the fifth
+    # its turn comes again after the fifth
+    until(lambda: "lost" in [e["status"] for e in ledger("ended")], driver)
     go()
     finish(driver)
     assert Counter(said()) == Counter({"1": 1, "2": 1, "3": 1, "4": 2, "5": 1, "6": 1})
@@ -240,14 +237,12 @@ def test_the_cluster_goes(what, cluster, counted):
     goes on."""
     address, workers, _, scheduler = cluster
     driver = counted(address, "--jobs", 3, patience=2)
-    until(
-        lambda: len(said()) == 4 and len(run_folders()) == 5, driver
-    )  # the fifth waits for a worker
+    # the fifth waits for a worker
+    until(lambda: len(said()) == 4 and len(run_folders()) == 5, driver)
     for p in workers if what == "workers killed" else [scheduler]:
         p.send_signal(signal.SIGSTOP if "suspended" in what else signal.SIGKILL)
-    until(
-        lambda: statuses() == {"completed": 2, "running": 2, "stopped": 1}, driver, seconds=400
-    )  # DaskCluster.patience is 300, where Dask's client does not give up before
+    # DaskCluster.patience is 300, where Dask's client does not give up before
+    until(lambda: statuses() == {"completed": 2, "running": 2, "stopped": 1}, driver, seconds=400)
     go()
     out, err = finish(driver, 1)
     assert (

@@ -646,9 +646,10 @@ def test_part_folders_are_kept(tmp_path):
 
 @pytest.mark.parametrize("when", ["dates", "numbers"])
 def test_the_latest_rows_are_the_test(tmp_path, when):
+    # 90 … 129: as text, 100 would come before 90
     at = {"dates": lambda i: f"2026-{1 + i // 20:02}-{1 + i % 20:02}", "numbers": lambda i: 90 + i}[
         when
-    ]  # 90 … 129: as text, 100 would come before 90
+    ]
     path = table(tmp_path, n=40, label=lambda i: "ab"[i % 2], time=at)
     data = Data.image(path, folder=tmp_path / "pictures", time="time", valid=0.1, test=0.2)
     assert names(data.test) == [f"p{i:03}.png" for i in range(32, 40)] and names(data.valid) == [

@@ -398,9 +398,8 @@ def test_random_layouts_are_right_told_or_refused(tmp_path):
         used = draw.choice(
             [(), ("train",), ("train", "test"), ("train", "valid"), ("train", "valid", "test")]
         )
-        style = draw.choice(
-            [0, 1, 2, 3, 5] if used == ("train",) else range(6)
-        )  # x_train alone is a wrapper
+        # x_train alone is a wrapper
+        style = draw.choice([0, 1, 2, 3, 5] if used == ("train",) else range(6))
         classes = draw.choice([("cats", "dogs"), ("0", "1", "2"), ("ü", "漢"), ("Cat A", "cat-b")])
         expected = {}
         for part in used or ("-",):

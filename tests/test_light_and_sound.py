@@ -498,9 +498,8 @@ def test_mp3_is_read_to_its_end(rate, channels, mode, damage, tmp_path):
         "junk behind": (one + bytes(40000), 4),
     }[damage]
     seconds, odd = seconds_of(tmp_path / "a.mp3", held)
-    assert abs(seconds - wanted) < (
-        0.25 if damage == "joined without length" else 0.15
-    )  # each has its encoder's pause of up to .1 s
+    # each has its encoder's pause of up to .1 s
+    assert abs(seconds - wanted) < (0.25 if damage == "joined without length" else 0.15)
     assert (odd == "length") == (
         damage in ("joined", "with tags")
         or "no length" in damage

@@ -132,9 +132,8 @@ def test_a_run_works_where_it_is_told_and_finds_its_inputs(here):
         refused.returncode == 2
         and "allowed are run, notebook, or the path of a folder" in refused.stderr
     )
-    assert (
-        ftkit("verify", folder.name, cwd=here).returncode == 0
-    )  # in the same kind of folder, with the same values
+    # in the same kind of folder, with the same values
+    assert ftkit("verify", folder.name, cwd=here).returncode == 0
 
 
 def test_a_cell_with_code_finds_its_input_too(here):
@@ -446,9 +445,8 @@ def test_the_status_of_a_batch_is_an_exit_code(here):
         ).returncode
         == 1
     )
-    assert (
-        ftkit("batch", "--status", "half", cwd=here).returncode == 1
-    )  # one failed, and nobody goes on
+    # one failed, and nobody goes on
+    assert ftkit("batch", "--status", "half", cwd=here).returncode == 1
     assert ftkit("batch", "mine.ipynb", "-g", "n", "1", "--name", "{day}", cwd=here).returncode == 2
     r = ftkit("runs", "--status", "running", cwd=here)
     assert r.returncode == 0 and r.stderr.strip() == "no run is running"
@@ -558,9 +556,10 @@ def test_a_failure_is_told_once_and_never_through_a_shell(here):
         and r.stderr.count("--on-failure") == 1
         and "ended with 7: no mail" in r.stderr
     )
+    # a file beside the data names no command
     (here / "settings.ini").write_text(
         "[ftkit]\non_failure = touch ran\nwebhook = http://127.0.0.1:9/\n"
-    )  # a file beside the data names no command
+    )
     ftkit("run", "mine.ipynb", "-p", "n", "1", cwd=here)
     assert not (here / "ran").exists()
 
@@ -604,10 +603,11 @@ def test_runs_are_removed_by_age_status_batch_and_figure(here):
         and f"{waiting.name} needs it" in r.stderr
         and len(left()) == 6
     )
+    # nobody to ask
     assert (
         rm("--older-than", "30d", "--status", "completed", "--keep-best", "3").returncode == 2
         and len(left()) == 6
-    )  # nobody to ask
+    )
     assert (
         rm("--older-than", "30d", "--status", "completed", "--keep-best", "3", "--yes").returncode
         == 0
@@ -618,11 +618,12 @@ def test_runs_are_removed_by_age_status_batch_and_figure(here):
         and rm().returncode == 2
         and rm("last", "--batch", "b").returncode == 2
     )
+    # one of them is needed
     assert (
         rm("--batch", "b", "--yes").returncode == 0
         and left() == [1]
         and (here / "runs/batches/b").is_dir()
-    )  # one of them is needed
+    )
     assert rm(waiting.name, "--yes").returncode == 2  # it waits; stop it first
     (waiting / "run.json").write_text(json.dumps(read_run(waiting) | {"status": "stopped"}))
     assert rm(waiting.name, "--yes").returncode == 0
@@ -716,9 +717,8 @@ def test_every_command_has_a_short_help_and_shells_complete(here):
     )
     for name in ("run", "rm", "log", "settings"):
         assert ftkit(name, "-h", cwd=here).returncode == 0
-    assert all(
-        c.context_settings.get("help_option_names") is None for c in commands.values()
-    )  # all take the app's
+    # all take the app's
+    assert all(c.context_settings.get("help_option_names") is None for c in commands.values())
     for shell in ("bash", "zsh", "fish", "powershell"):
         assert "_FTKIT_COMPLETE" in ftkit("completion", shell, cwd=here).stdout
 

@@ -20,13 +20,13 @@ from ftkit.params import (
     check_params,
     help_table,
     json_schema,
-    nearest,
     params_from_text,
     params_from_yaml,
     parse_params,
     read_params,
     to_source,
 )
+from ftkit.core import nearest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CELL = """# what to train on
@@ -562,11 +562,8 @@ def test_notebooks(tmp_path):
         read_params({"cells": [code(["a: int = 1\n", "b: int = 2"], "parameters")]})[1].name == "b"
     )
     twice = read_params({"cells": [code(CELL, "parameters"), code("other: int = 1", "parameters")]})
-    assert (list(twice), twice.cells, twice.is_free) == (
-        PARAMS,
-        2,
-        False,
-    )  # the first one, as papermill has it
+    # the first one, as papermill has it
+    assert (list(twice), twice.cells, twice.is_free) == (PARAMS, 2, False)
     mixed = read_params({"cells": [code("a: int = 1\nimport os", "parameters")]})
     assert (
         [p.name for p in mixed] == ["a"]

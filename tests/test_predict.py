@@ -124,9 +124,8 @@ def test_a_table_of_predictions_in_which_what_cannot_be_read_has_a_note(kind, mo
         given = pd.read_csv(inputs, dtype=str, keep_default_na=False)
         assert table[given.columns].equals(given)
     else:
-        assert (
-            "36 " not in r.stderr.splitlines()[0] and "40 " in r.stderr.splitlines()[0]
-        )  # all files of the kind are counted
+        # all files of the kind are counted
+        assert "36 " not in r.stderr.splitlines()[0] and "40 " in r.stderr.splitlines()[0]
         assert table["input"].map(lambda p: (tmp_path / p).is_file()).all()
     if kind == "image":
         assert "40 pictures in 4 folders; left out: 1 other files (.txt 1)" in r.stderr

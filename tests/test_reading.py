@@ -98,9 +98,8 @@ def test_where_nothing_tells_both_readings_are_named(tmp_path):
             "label": ["a", "b"] * 40,
         }
     ).to_csv(path, index=False, sep=";")
-    assert (
-        Data.tabular(path).items.frame["x"][0] == 1234
-    )  # the column beside it has a decimal comma
+    # the column beside it has a decimal comma
+    assert Data.tabular(path).items.frame["x"][0] == 1234
 
 
 def test_a_second_table_in_another_style_is_read_by_its_own_evidence_or_refused(tmp_path):
@@ -285,10 +284,11 @@ def test_quotation_marks_behind_a_backslash(tmp_path):
 
 def test_na_without_quotation_marks_is_missing_where_the_texts_have_them(tmp_path):
     votes = ["NA" if i % 3 == 0 else '"yes"' if i % 3 == 1 else '"no"' for i in range(N)]
+    # as R writes it
     (tmp_path / "r.csv").write_text(
         '"text","label","n"\n'
         + "".join(f'"{w}",{v},{i}\n' for i, (w, v) in enumerate(zip(WORDS, votes)))
-    )  # as R writes it
+    )
     for of in (Data.text, Data.tabular):
         refused("30 of 90 rows have no label", of=of, source=tmp_path / "r.csv")
         assert of(tmp_path / "r.csv", skip_bad=True).task.classes == ("no", "yes")

@@ -131,9 +131,8 @@ def axe(tmp_path_factory):
 
 
 def test_no_serious_accessibility_finding(browser, report, axe):
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, bypass_csp=True
-    )  # the page's own policy would refuse the checker
+    # the page's own policy would refuse the checker
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)
     page = context.new_page()
     page.goto(report.as_uri())
     page.evaluate(axe)

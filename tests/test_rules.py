@@ -15,10 +15,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 BY_HAND = {"__init__.py", "__main__.py"}
-NOTEBOOKS = sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "nbs").rglob("[0-9]*.ipynb"))
 TEMPLATES = sorted((ROOT / "templates").glob("*.ipynb"))
-SOURCES = sorted((ROOT / "ftkit").glob("*.py"))
-MODULES = [p for p in SOURCES if p.name not in BY_HAND | {"_modidx.py"}]
+SOURCES = sorted(
+    path
+    for path in (ROOT / "ftkit").rglob("*.py")
+    if not {"labextension", "templates", "_modidx.py"} & set(path.relative_to(ROOT).parts)
+)
+MODULES = [p for p in SOURCES if p.name not in BY_HAND]
 LARGEST, LARGEST_LOCK = 300_000, 500_000  # bytes
 
 
@@ -51,59 +55,83 @@ def is_export(cell: dict) -> bool:
     return bool(re.search(r"^#\s?\|\s?exports?\b", source(cell), re.M))
 
 
-def number(notebook: Path) -> tuple[int, str]:
-    "reading/02_pictures -> (2, 'a'): a notebook's place in the order."
-    found = re.match(r"(\d+)([a-z]?)_", notebook.name)
-    assert found, f"{notebook.name}: name it NN_module.ipynb or NNa_module.ipynb"
-    return int(found[1]), found[2]
+# the ladder of packages: none imports one above it (ARCHITECTURE.md)
+LADDER = (
+    *("core", "runfolder", "params", "_moved", "samples", "reading", "data", "metrics", "augment"),
+    *("inputs", "models", "training", "quality", "evaluation", "runs", "batch", "lab", "cli"),
+)
 
 
-def order() -> dict[str, tuple[int, str]]:
+def place(notebook: Path) -> tuple[int, int]:
+    "nbs/reading/02_pictures.ipynb -> its package's place on the ladder, and its number there."
+    found = re.fullmatch(r"(\d\d)_(\w+)", notebook.stem)
+    assert found, f"{notebook.name}: name it NN_module.ipynb"
+    package = notebook.parent.name if notebook.parent.name != "nbs" else module_of(notebook)
+    assert package in LADDER, f"{notebook.name}: {package} is no room; they are {', '.join(LADDER)}"
+    return LADDER.index(package), int(found[1])
+
+
+def module_of(notebook: Path) -> str:
+    "What a notebook exports, such as reading.pictures."
+    text = "\n".join(map(source, cells(notebook)))
+    found = re.search(r"^#\s?\|\s?default_exp\s+([\w.]+)", text, re.M)
+    assert found, f"{notebook.name}: its second cell must say `#| default_exp PACKAGE.NAME`"
+    return found[1]
+
+
+def order() -> dict[str, tuple[int, int]]:
     "Module -> the place of the notebook that exports it."
     found = {}
-    for nb in NOTEBOOKS:
-        exp = re.search(r"^#\s?\|\s?default_exp\s+(\w+)", "\n".join(map(source, cells(nb))), re.M)
-        assert exp, f"{nb.name}: its second cell must say `#| default_exp NAME`"
-        assert exp[1] not in found, (
-            f"{nb.name}: another notebook exports {exp[1]} too; choose another name"
-        )
-        found[exp[1]] = number(nb)
+    for notebook in NOTEBOOKS:
+        module = module_of(notebook)
+        assert module not in found, f"{notebook.name}: another notebook exports {module} too"
+        found[module] = place(notebook)
     return found
+
+
+def name_of(path: Path) -> str:
+    "ftkit/reading/pictures.py -> reading.pictures; ftkit/reading/__init__.py -> reading."
+    parts = path.relative_to(ROOT / "ftkit").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def imported_by(node: ast.AST, path: Path) -> list[str]:
+    "Full names of the modules that one statement or call imports."
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.Call):
+        if ast.unparse(node.func).split(".")[-1] not in ("import_module", "__import__"):
+            return []
+        return [str(a.value) for a in node.args[:1] if isinstance(a, ast.Constant)]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = node.module or ""
+    if node.level:  # from . import a, from ..core import b
+        package = path.relative_to(ROOT).parent.parts
+        base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+    lazy = importlib.import_module("ftkit")._LAZY if base == "ftkit" else {}
+    names = []
+    for alias in node.names:
+        below = f"{base}.{lazy.get(alias.name, alias.name)}"
+        names.append(below if is_module(below) else base)
+    return names
 
 
 def imports(path: Path) -> list[tuple[str, bool, int]]:
-    "(module, whether at module level, line) of every import; ftkit's own are written ftkit.NAME."
-    tree, found = ast.parse(path.read_text(encoding="utf-8")), []
-    lazy = importlib.import_module("ftkit")._LAZY
-    inner = {
-        id(n)
-        for f in ast.walk(tree)
-        if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        for n in ast.walk(f)
-    }
-    for n in ast.walk(tree):
-        if isinstance(n, ast.Import):
-            names = [a.name for a in n.names]
-        elif isinstance(n, ast.ImportFrom):
-            base = ".".join(filter(None, ("ftkit" if n.level else "", n.module)))
-            names = (
-                [
-                    f"ftkit.{lazy.get(a.name, a.name)}"
-                    for a in n.names
-                    if not a.name.startswith("__")
-                ]
-                if base == "ftkit"
-                else [base]
-            )
-        elif isinstance(n, ast.Call) and ast.unparse(n.func).split(".")[-1] in (
-            "import_module",
-            "__import__",
-        ):
-            names = [str(a.value) for a in n.args[:1] if isinstance(a, ast.Constant)]
-        else:
-            continue
-        found += [(m, id(n) not in inner, n.lineno) for m in names]
-    return found
+    "(module, whether at module level, line) of every import of a file."
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    inner = {id(n) for f in ast.walk(tree) if isinstance(f, functions) for n in ast.walk(f)}
+    return [
+        (module, id(node) not in inner, getattr(node, "lineno", 0))
+        for node in ast.walk(tree)
+        for module in imported_by(node, path)
+    ]
 
 
 def tracked() -> list[Path]:
@@ -146,13 +174,11 @@ def copy(tmp_path_factory) -> Path:
         shutil.copytree(
             ROOT / part, new / part, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
         )
-    (new / "ftkit").mkdir()
-    for f in [
-        *(ROOT / "ftkit" / n for n in BY_HAND),
-        ROOT / "pyproject.toml",
-        ROOT / "settings.ini",
-    ]:
-        shutil.copy(f, new / f.relative_to(ROOT))
+    by_hand = [path for path in SOURCES if path.name in BY_HAND]
+    for f in [*by_hand, ROOT / "pyproject.toml", ROOT / "settings.ini"]:
+        target = new / f.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(f, target)
     env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     for command in (["nbdev-export"], ["nbdev-clean"], ["nbdev-clean", "--fname", "templates"]):
         done = subprocess.run(
@@ -166,11 +192,14 @@ def test_generated_files_are_what_the_notebooks_export(copy):
     assert NOTEBOOKS and MODULES
     for p in MODULES:
         assert "AUTOGENERATED" in p.read_text(encoding="utf-8"), (
-            f"ftkit/{p.name} is written by hand; write a notebook in nbs/ that exports it"
+            f"{p.relative_to(ROOT)} is written by hand; write a notebook in nbs/ that exports it"
         )
+    here = {p.relative_to(ROOT / "ftkit"): p for p in SOURCES}
+    new = {p.relative_to(copy / "ftkit"): p for p in (copy / "ftkit").rglob("*.py")}
+    new.pop(Path("_modidx.py"))  # nbdev's own index, which is not in git
     here, new = (
-        {p.name: p.read_text(encoding="utf-8") for p in (root / "ftkit").glob("*.py")}
-        for root in (ROOT, copy)
+        {path.as_posix(): file.read_text(encoding="utf-8") for path, file in found.items()}
+        for found in (here, new)
     )
     assert not set(here) - set(new), (
         f"no notebook exports ftkit/{', '.join(sorted(set(here) - set(new)))}; delete the file, or"
@@ -198,21 +227,21 @@ def test_clean_changes_nothing_and_keeps_tags(copy, folder):
         )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_a_module_imports_only_lower_numbers(path):
-    place, own = order(), path.stem
-    assert own in place, f"ftkit/{path.name} has no notebook in nbs/"
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_from_below(path):
+    places, own = order(), name_of(path)
+    assert own in places, f"{path.name} has no notebook in nbs/"
     for module, _, line in imports(path):
         if not module.startswith("ftkit."):
             continue
-        other = module.split(".")[1]
-        assert other in place, (
-            f"ftkit/{path.name}:{line} imports {module}, which no notebook exports"
+        other = module.removeprefix("ftkit.")
+        package = (LADDER.index(other), 99) if other in LADDER else None
+        assert other in places or package, (
+            f"{own}:{line} imports {module}, which no notebook exports"
         )
-        at, before = ("%d%s" % place[m] for m in (other, own))
-        assert place[other] < place[own], (
-            f"ftkit/{path.name}:{line} imports {other}, which stands at {at}, not before {before};"
-            " move down what is shared"
+        assert places.get(other, package) < places[own], (
+            f"{own}:{line} imports {other}, which does not stand below it on the ladder"
+            f" {' '.join(LADDER)}; move down what is shared"
         )
 
 
@@ -221,16 +250,17 @@ JUPYTER = re.compile(
 )
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_modules_that_train_need_no_jupyter(path):
-    if order()[path.stem] >= (13, ""):
+    own = name_of(path)
+    if order()[own][0] >= LADDER.index("runs"):
         return
     for module, _, line in imports(path):
-        if (path.stem, module) == ("runfolder", "IPython.display"):
+        if (own, module) == ("runfolder", "IPython.display"):
             continue  # Progress draws with it where a kernel has loaded it anyway
         assert not JUPYTER.match(module), (
-            f"ftkit/{path.name}:{line} imports {module}; 00 to 12 must work without jupyter: move"
-            " this to 13 or later"
+            f"{own}:{line} imports {module}; what stands below runs/ must work without jupyter: move"
+            " this to runs/ or above"
         )
 
 
@@ -298,10 +328,8 @@ def test_settings_and_version():
 
     ini = configparser.ConfigParser(interpolation=None)
     ini.read(ROOT / "settings.ini", encoding="utf-8")
-    there, known = (
-        set(ini["ftkit"]),
-        set(settings(ROOT)) - set(OWN_SETTINGS),
-    )  # those count in the user's own file only
+    # those count in the user's own file only
+    there, known = (set(ini["ftkit"]), set(settings(ROOT)) - set(OWN_SETTINGS))
     assert there == known, (
         f"settings.ini and ftkit.core differ in {', '.join(sorted(there ^ known))}; every setting"
         " stands in both"
@@ -328,14 +356,14 @@ UNSAFE_CALLS = {
 }
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_nothing_loads_code(path):
     for module, _, line in imports(path):
         assert module.split(".")[0] not in UNSAFE_IMPORTS, (
-            f"ftkit/{path.name}:{line} imports {module}; write JSON, safetensors or skops"
+            f"{path.relative_to(ROOT)}:{line} imports {module}; write JSON, safetensors or skops"
         )
     for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        at = f"ftkit/{path.name}:{getattr(n, 'lineno', 0)}"
+        at = f"{path.relative_to(ROOT)}:{getattr(n, 'lineno', 0)}"
         if isinstance(n, ast.Constant):
             assert n.value != "trust_remote_code", (
                 f"{at} names trust_remote_code; only code of installed packages may run"

@@ -183,13 +183,14 @@ def killed_and_resumed(moment, whom, workers, template="image", values=TINY):
 
 
 QUICK = [("tune", "both", 1), ("evaluate", "kernel", 2)]
+# no kernel is left by then
 ALL = [
     (m, w, n)
     for m in MOMENTS
     for w in ("driver", "kernel", "both")
     for n in (1, 2)
     if not (m == "report" and w == "kernel")
-]  # no kernel is left by then
+]
 
 
 @pytest.mark.parametrize(
@@ -223,9 +224,8 @@ def test_texts_killed_and_resumed_come_to_the_same_bits(moment, whom, whole_text
 @pytest.mark.parametrize("moment, whom", [("head", "both"), ("tune", "both"), ("tune", "kernel")])
 def test_texts_whose_frozen_layers_are_computed_once_do_so_too(moment, whom, home):
     os.environ["FTKIT_RUNS"] = str(home / "runs")
-    values = TEXTS | {
-        "augment": "none"
-    }  # what changes from epoch to epoch is computed from its words each time
+    # what changes from epoch to epoch is computed from its words each time
+    values = TEXTS | {"augment": "none"}
     folder = create_run("text", values, threads=2)
     assert settle(folder, launch(folder)) == 0
     assert weights(killed_and_resumed(moment, whom, 1, "text", values)) == weights(folder)
@@ -306,9 +306,8 @@ def test_a_fork_without_changes_ends_with_its_parents_bits_and_verify_agrees(who
         (("size", 32), "changes the input"),
         (("epochs", 1), "nothing is left to train"),
     ):
-        r = ftkit(
-            "fork", whole.name, "--at", 6, "-p", *change, cwd=home
-        )  # else test rows would have been trained on, or nothing would be
+        # else test rows would have been trained on, or nothing would be
+        r = ftkit("fork", whole.name, "--at", 6, "-p", *change, cwd=home)
         assert r.returncode == 2 and says in r.stderr, r.stderr
     compared = json.loads(
         ftkit(
@@ -421,9 +420,8 @@ def test_cells_and_runs_tell_the_truth(how, tmp_path):
         "failed",
         "pending",
     ]
-    assert (
-        "papermill-error-cell" in (folder / "notebook.ipynb").read_text()
-    )  # it opens with a link to the cell
+    # it opens with a link to the cell
+    assert "papermill-error-cell" in (folder / "notebook.ipynb").read_text()
 
 
 def test_a_kernel_that_never_starts(tmp_path, monkeypatch):

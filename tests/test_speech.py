@@ -406,17 +406,17 @@ def test_a_decoder_learns_and_is_saved(home, tmp_path):
     assert Predictor(saved).model.predict(data.test).tolist() == wrote.tolist()
     alone = [Predictor(saved)(str(data.items[i]))[0].label for i in data.test.ids[:3]]
     assert alone == wrote[:3].tolist()
-    assert (
-        Model(str(saved), data.task, head="decoder", language="fr").head.prompt[1] == 3
-    )  # goes on from what was learned
+    # goes on from what was learned
+    assert Model(str(saved), data.task, head="decoder", language="fr").head.prompt[1] == 3
     from transformers import WhisperForConditionalGeneration
 
+    # another program loads the whole
     assert np.array_equal(
         WhisperForConditionalGeneration.from_pretrained(saved)
         .model.decoder.layers[1]
         .fc1.weight.detach(),
         model.head.net.layers[1].fc1.weight.detach(),
-    )  # another program loads the whole
+    )
     long = Data.speech(home / "t.csv", task="transcribe", split_by="random")
     refused(
         "recordings to train on are longer than 30 s (first: row 47)",

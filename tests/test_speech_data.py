@@ -152,9 +152,8 @@ def test_broken_recordings_are_named_with_their_reason(name, home, table, tmp_pa
     refused("1 of 48 recordings cannot be used", name, REASONS[name], "-p skip_bad true", **given)
     skips(REASONS[name], **given)
     if "silent" in REASONS[name]:
-        assert (
-            np.abs(open_sound(tmp_path / name)).max() < 0.001
-        )  # silence is nothing to learn from, but it can be opened
+        # silence is nothing to learn from, but it can be opened
+        assert np.abs(open_sound(tmp_path / name)).max() < 0.001
     else:
         with pytest.raises(SoundError, match=name):
             open_sound(tmp_path / name)
@@ -323,9 +322,8 @@ def test_formats(name, kw, rate, tmp_path):
     assert (
         wave.dtype == np.float32 and abs(len(wave) - 16000) < 1300 and abs(pitch(wave) - 440) < 1.5
     )
-    assert (
-        abs(np.sqrt((wave[3000:-3000] ** 2).mean()) - 0.3 / np.sqrt(2)) < 0.01
-    )  # the empty channel is left out
+    # the empty channel is left out
+    assert abs(np.sqrt((wave[3000:-3000] ** 2).mean()) - 0.3 / np.sqrt(2)) < 0.01
 
 
 def test_m4a_and_the_sound_of_a_film(tmp_path):

@@ -97,9 +97,8 @@ def test_a_server_starts_no_run_that_came_with_a_folder(tmp_path, monkeypatch):
             ]
         )
     ]
-    copied = (
-        root / "runs" / "20260101T000099Z-planted-0000ff"
-    )  # a sealed run, copied under another name and changed
+    # a sealed run, copied under another name and changed
+    copied = root / "runs" / "20260101T000099Z-planted-0000ff"
     copied.mkdir()
     (copied / "input.ipynb").write_bytes((planted[0] / "input.ipynb").read_bytes())
     (copied / "run.json").write_text((own / "run.json").read_text())
@@ -255,9 +254,8 @@ def test_the_working_folder_is_no_library(folder):
     done = ftkit("run", "a.ipynb")
     assert done.returncode == 0, done.stdout + done.stderr
     assert not mark.exists(), mark.read_text()
-    assert (
-        "found" in next((folder / "runs").glob("*/notebook.ipynb")).read_text()
-    )  # a script still finds what lies beside it
+    # a script still finds what lies beside it
+    assert "found" in next((folder / "runs").glob("*/notebook.ipynb")).read_text()
     done = ftkit("batch", "a.ipynb", "-g", "n", "1,2")
     assert done.returncode == 0 and not mark.exists(), done.stderr
 
@@ -327,9 +325,8 @@ def test_a_runs_environment_and_its_secrets(folder, monkeypatch):
         "was refused" in str(read_run(run)["error"]["message"])
         and read_run(run)["error"]["line"] == 1
     )
-    assert (
-        launch(requeue_run(run)).wait() == 1 and texts["log.txt"].count("attempt") == 1
-    )  # the value is still there for another attempt
+    # the value is still there for another attempt
+    assert launch(requeue_run(run)).wait() == 1 and texts["log.txt"].count("attempt") == 1
     assert (run / "log.txt").read_text().count("ValueError: ********") == 2
     missed = create_run(
         str(notebook(folder / "b.ipynb", "n: int = 1", "import os; os.environ['DATABASE_URL']")), {}
@@ -385,10 +382,11 @@ def test_a_cell_that_prints_too_much(folder):
     texts = ["".join("".join(o.get("text", "")) for o in c["outputs"]) for c in cells]
     assert "characters of one text are left out here" in texts[2] and texts[2].endswith("199999\n")
     assert "may have 50 MB" in texts[3] and texts[4] == "29999"
+    # drawn again and again, it takes its own room
     assert (
         cells[5]["outputs"][0]["data"]["text/html"][0].startswith("333")
         and len(cells[5]["outputs"]) == 1
-    )  # drawn again and again, it takes its own room
+    )
 
 
 # ---- requests

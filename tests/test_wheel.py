@@ -293,9 +293,10 @@ def test_a_full_environment_trains(wheel, tmp_path_factory):
 def test_the_wheel_brings_the_extension_to_an_environment_without_node(wheel, tmp_path):
     pins = tmp_path / "pins.txt"
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    # with their markers: some have a version for each Python
     pins.write_text(
         "\n".join(re.findall(r"^[\w.-]+==[^\s\\]+(?: ; [^\\\n]+)?", lock, re.M)), encoding="utf-8"
-    )  # with their markers: some have a version for each Python
+    )
     programs = environment(
         tmp_path / "venv", "-c", pins, "jupyterlab", "typer", "rich", "pyyaml", "psutil"
     )

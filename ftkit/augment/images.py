@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ..core import Registry, UsageError, counter, patch_to, permutation, uniform
+from ..core import Registry, UsageError, counter, nearest, patch_to, permutation, uniform
 from ..data.dataset import Data
-from ..params import Param, nearest
+from ..params import Param
 
 # %% ../../nbs/augment/00_images.ipynb #e00b5509
 def to_device(

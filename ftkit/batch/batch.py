@@ -24,18 +24,21 @@ from .plan import Planned, data_fingerprint, plan_rows, run_key
 from ftkit.core import (
     UsageError,
     build_folder,
+    expect,
     figure_text,
     file_sha256,
     fingerprint,
+    nearest,
     open_plain,
     parse_json,
     patch_to,
     read_json,
     runs_folder,
+    unknown,
     write_atomic,
     write_json,
 )
-from ..params import check_params, nearest, read_params, said_of_params
+from ..params import check_params, read_params, said_of_params
 from ftkit.runfolder import (
     as_event,
     ask_stop,
@@ -113,6 +116,7 @@ class Batch:
         self,
         name: str,  # of a batch there is, a unique part of it, or "last"
     ):
+        expect(name, (str, os.PathLike), "name", '"last"')
         name, there = batch_name(name), list_batches()
         hits = (
             there[:1]
@@ -172,9 +176,10 @@ class Batch:
                     instead[r["instead"]] = row
                 rows.setdefault(row.key, row)
         taken = {row.key for row in instead.values()}
+        # in the plan's order
         self.rows: list[Planned] = [
             _newest(row, instead) for row in rows.values() if row.key not in taken
-        ]  # in the plan's order
+        ]
         return self
 
     @property
@@ -540,12 +545,13 @@ def row_states(
     for row in batch.rows if rows is None else rows:
         claim = claims.get(row.key)
         run = _record((claim.run if claim else None) or runs.get(row.key), row.key)
+        # it ended when no driver was there to write it down
         unsaid = (
             row.key in begun
             and run is not None
             and run["status"] == "failed"
             and not _failure(run).startswith("the disk is full")
-        )  # it ended when no driver was there to write it down
+        )
         out.append(State(row, claim, run, tries[row.key] + unsaid))
     return out
 
@@ -701,10 +707,7 @@ def results(
         (s.run.get("result") or {}).get("metric") for s, f in zip(states, found) if f
     )
     if by is not None and names and by not in names:
-        raise UsageError(
-            f"no run has a metric {by!r}; there are {', '.join(names)}"
-            + (f"; did you mean {near!r}?" if (near := nearest(by, names)) else "")
-        )
+        raise UsageError(unknown("metric", by, names, "of these runs"))
     by = by or next(
         (m for m, _ in headlines.most_common() if m in names), names[0] if names else None
     )

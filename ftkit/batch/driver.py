@@ -24,6 +24,7 @@ from .places import DaskCluster, ThisMachine, gpus
 from .plan import Planned
 from ftkit.core import (
     UsageError,
+    expect,
     figure_text,
     file_sha256,
     patch_to,
@@ -427,9 +428,10 @@ def end(self, row: Planned, run: dict) -> None:
         if isinstance(error, dict)
         else str(error or "")
     )
+    # without room a run cannot even say why it ended
     full = status in ("failed", "lost") and (
         _is_full(message) or shutil.disk_usage(runs_folder()).free < ROOM
-    )  # without room a run cannot even say why it ended
+    )
     asked = status == "stopped" or self.signals > 0
     del self.running[row.key]
     self.ended += 1
@@ -757,10 +759,8 @@ def _place(
         return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
     share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
     place = DaskCluster(cluster, resources, force)
-    jobs, threads = (
-        jobs or place.slots,
-        threads or place.threads,
-    )  # more jobs than slots wait for workers to come
+    # more jobs than slots wait for workers to come
+    jobs, threads = (jobs or place.slots, threads or place.threads)
     return (
         place,
         jobs,
@@ -836,6 +836,8 @@ def run_batch(
     **options,  # of `work_through`: jobs, threads, retries, timeout …
 ) -> Batch:  # `.table()` has the results, `.outcome` how it ended
     "Plan a batch, or find it again, and work through it."
+    if grid is not None:
+        expect(grid, dict, "grid", '{"seed": [0, 1, 2]}')
     batch, rows, told = plan_batch(
         template, grid, table, parameters, sample, seed, name, force, cwd=cwd, new_code=new_code
     )

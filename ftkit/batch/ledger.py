@@ -155,9 +155,8 @@ def _create(path: Path, text: str) -> bool:
             if e.errno not in _NO_LINKS:
                 raise
             try:
-                f = open(
-                    path, "xb"
-                )  # a file system without links; a reader may see it empty for a moment
+                # a file system without links; a reader may see it empty for a moment
+                f = open(path, "xb")
             except FileExistsError:
                 return False
             with f:

@@ -245,9 +245,8 @@ class Task:
         self.ended = (
             None if read_run(self.folder)["status"] in ("queued", "running") else self.ended or now
         )
-        return (
-            0 if self.ended and now - self.ended > 10 else None
-        )  # a worker that lives says so within that time
+        # a worker that lives says so within that time
+        return 0 if self.ended and now - self.ended > 10 else None
 
 
 @patch_to(DaskCluster)

@@ -15,8 +15,8 @@ import math
 import os
 from pathlib import Path
 
-from ..core import UsageError, fingerprint, permutation, runs_folder, uniform
-from ..params import Param, ParamError, Untyped, check_params, named_param, nearest
+from ..core import UsageError, fingerprint, nearest, permutation, runs_folder, uniform
+from ..params import Param, ParamError, Untyped, check_params, named_param
 from ..runs.launch import RUN_FILE, in_values, whole_ids
 
 # %% ../../nbs/batch/00_plan.ipynb #acd71edc

@@ -145,10 +145,11 @@ def turn(self) -> None:
     "Look who has ended, take over what nobody will start, and start what may be started."
     with self.lock:
         self._settle()
+        # these are about to say that they run
         mine, begun = (
             [r for r in self.index.all() if r["queue"]],
             {f.name for f, _ in self.started},
-        )  # these are about to say that they run
+        )
         running = sum(r["status"] == "running" or r["id"] in begun for r in mine)
         for row in sorted(
             (r for r in mine if r["status"] in ("queued", "lost") and r["id"] not in begun),

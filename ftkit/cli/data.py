@@ -247,9 +247,8 @@ def _settings(as_json: Json = False):
     rows = [vars(s) for s in settings().values()]
     for r in rows:
         if r["name"] == "webhook" and r["value"]:
-            r |= {
-                "value": re.sub(r"^(\w+://[^/]*/).*", r"\1…", r["value"])
-            }  # the rest is its secret
+            # the rest is its secret
+            r |= {"value": re.sub(r"^(\w+://[^/]*/).*", r"\1…", r["value"])}
         if r["ignored"]:
             r |= {"source": f"{r['source']}; {r['ignored']} has no say in it"}
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])

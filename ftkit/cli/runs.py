@@ -553,9 +553,8 @@ def _tell(folder: Path, as_json: bool) -> None:
     for name, path in paths.items():
         print(f"  {name:<9} {path}")
     error = run.get("error")
-    usage = isinstance(error, dict) and error.get(
-        "usage"
-    )  # the same parameters would be refused again
+    # the same parameters would be refused again
+    usage = isinstance(error, dict) and error.get("usage")
     if (
         run.get("parameters") is not None
         and run["status"] in ("stopped", "lost", "failed")

@@ -9,6 +9,7 @@ __all__ = ['SHOWS', 'Part', 'Data', 'with_letters']
 import dataclasses
 import functools
 import hashlib
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from ..reading.rows import DataError
 @dataclasses.dataclass(frozen=True)
 class Part:
     "Some rows of a `Data`: what is trained on, validated or tested."
+
+    example: ClassVar[str] = "data.test"
 
     data: "Data"
     name: str  # "train", "valid", "test" or another
@@ -43,6 +46,8 @@ class Part:
 @dataclasses.dataclass(repr=False)
 class Data:
     "Labelled examples with a split and a fingerprint."
+
+    example: ClassVar[str] = "Data.image(FOLDER)"
 
     items: list  # paths, arrays, texts or parts of recordings, one a row
     hashes: list[str]  # SHA-256 of each item's content

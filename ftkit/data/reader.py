@@ -13,12 +13,11 @@ import re
 
 import numpy as np
 
-from ..core import fingerprint, how_to_install, settings
+from ..core import UsageError, fingerprint, how_to_install, settings, unknown
 from .dataset import Data
 from .labels import Labels, understand_labels
 from .splits import Split, _split, _strata, argument, keep_together, limited
 from .task import Task, array_of, characters, encode_labels, refuse_missing
-from ..params import nearest
 from ..reading.decisions import apply_decisions
 from ..reading.near_duplicates import alike, groups_of
 from ..reading.roles import split_of
@@ -544,16 +543,11 @@ def _signature_of(reader: type[Reader]) -> inspect.Signature:
     )
 
 
-def _refuse_unknown(method: str, given, allowed) -> None:
+def _refuse_unknown(method: str, given, known: list[str]) -> None:
     "An error that names the argument which does not exist, and the nearest one that does."
     for name in given:
-        if name not in allowed:
-            near = nearest(name, allowed)
-            hint = f"; did you mean {near}?" if near else ""
-            raise TypeError(
-                f"Data.{method} has no argument {name!r}{hint} (its arguments are"
-                f" {', '.join(allowed)})"
-            )
+        if name not in known:
+            raise UsageError(unknown("argument", name, known, f"of Data.{method}"))
 
 
 def reads(

@@ -17,11 +17,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from ..core import patch_to, uniform
+from ..core import nearest, patch_to, uniform
 from .dataset import SHOWS, Data
 from .reader import Readable, Reader, read_elsewhere, reads
 from .splits import Split, argument
-from ..params import nearest
 from ..reading.cells import NUMBER_STYLES
 from ..reading.cleaning import decode
 from ftkit.reading.columns import (

@@ -9,6 +9,7 @@ __all__ = ['KINDS', 'Task', 'spoken', 'characters', 'encode_labels', 'refuse_mis
 import dataclasses
 import math
 import unicodedata
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ KINDS = ("single_label", "multi_label", "regression", "transcription")
 @dataclasses.dataclass(frozen=True)
 class Task:
     "What is to be learned; saved with the model."
+
+    example: ClassVar[str] = "data.task"
 
     modality: str  # "image", "text", "speech" or "tabular"
     kind: str  # one of KINDS

@@ -13,13 +13,12 @@ import time
 
 import numpy as np
 
-from ..core import UsageError, cache_folder, fingerprint, in_turn, jsonable, patch_to
+from ..core import UsageError, cache_folder, fingerprint, in_turn, jsonable, nearest, patch_to
 from ..data.dataset import Data
 from ..metrics.scores import headline, score
 from ..models.classical import METHODS, Classical
 from ..models.model import Model
 from ..models.table_backbones import BODIES, table_body
-from ..params import nearest
 from ..runfolder import Progress, emit, stop_point
 from ..samples.cache import keep_value, kept_value
 from ..training.trainer import Trainer

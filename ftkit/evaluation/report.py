@@ -16,6 +16,8 @@ import numpy as np
 from ftkit.core import (
     UsageError,
     cache_folder,
+    checks_keywords,
+    expect,
     jsonable,
     patch_to,
     permutation,
@@ -83,23 +85,20 @@ class Report:
     gain: dict[str, Figure]  # baseline: paired difference of the headline score
     tested_models: int | None = None  # distinct models evaluated on these test rows
     notes: list[str] = dataclasses.field(default_factory=list)
-    noise: dict[str, Figure] = dataclasses.field(
-        default_factory=dict
-    )  # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    # signal-to-noise ratio: the headline figure of recordings made as noisy as that
+    noise: dict[str, Figure] = dataclasses.field(default_factory=dict)
     # beside an earlier model, on its test rows: rows, now, before, difference, worse
     succession: dict | None = None
     # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
     target: dict | None = None
-    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(
-        default_factory=dict
-    )  # other parts, with what was said of them
+    # other parts, with what was said of them
+    beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)
     # the worst of texts, with the words that drove what was said, or of recordings, to be heard
     marked: Marked | Heard | None = None
     # of two classes, the positive one and the probability from which it is predicted
     threshold: tuple[str, float] | None = None
-    fair: dict[str, dict[str, Figure]] = dataclasses.field(
-        default_factory=dict
-    )  # the baselines on the rows that are no copies of training rows, where there are such
+    # the baselines on the rows that are no copies of training rows, where there are such
+    fair: dict[str, dict[str, Figure]] = dataclasses.field(default_factory=dict)
     n_leaked: int = 0  # rows that are the same as training rows, or nearly so
     columns: tuple[str, ...] = ()  # of a table, those that the model has learned from
     as_simple: tuple[str, ...] = ()  # baselines that are not simpler than the model
@@ -296,6 +295,7 @@ def _with_noise(
     }
 
 # %% ../../nbs/evaluation/07_report.ipynb #ccfa0cbd
+@checks_keywords
 def evaluate(
     model: Model | Classical,
     part: Part,  # usually data.test
@@ -310,6 +310,8 @@ def evaluate(
     earlier: str | None = None,  # an earlier run's folder: its model stands beside this one
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
+    expect(model, (Model, Classical), "model")
+    expect(part, Part, "part")
     data, kind, classes = part.data, model.task.kind, model.task.classes
     if not len(part):
         raise UsageError(

@@ -308,11 +308,8 @@ def best_threshold(
     tried = np.unique(np.concatenate([[0.0], np.quantile(p, np.linspace(0, 1, 201)), [1.0 + 1e-9]]))
     cost = np.array([miss * (y & (p < t)).mean() + alarm * (~y & (p >= t)).mean() for t in tried])
     low = np.flatnonzero(cost <= cost.min() + 1e-12)
-    return (
-        float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]),
-        tried,
-        cost,
-    )  # of equal ones the nearest to what a calibrated model would need
+    # of equal ones the nearest to what a calibrated model would need
+    return (float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]), tried, cost)
 
 
 def threshold_of(

@@ -647,9 +647,8 @@ def load(
 ) -> None:
     "Add the routes, and look after the queue once a second."
     root = Path(server.root_dir).expanduser().resolve()
-    runs = os.environ["FTKIT_RUNS"] = str(
-        _runs_below(root)
-    )  # one folder for the server and the kernels that it starts
+    # one folder for the server and the kernels that it starts
+    runs = os.environ["FTKIT_RUNS"] = str(_runs_below(root))
     queue, base = RunQueue(RunIndex()), url_path_join(server.web_app.settings["base_url"], "ftkit")
     more = {"root": root, "queue": queue, "runs": runs}
     server.web_app.add_handlers(

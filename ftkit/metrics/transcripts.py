@@ -17,7 +17,7 @@ import regex
 from ..core import UsageError
 from ..data.dataset import with_letters
 from ..data.task import spoken
-from .scores import Figure, bootstrap_rate
+from .scores import SCORES, Figure, bootstrap_rate
 from ..reading.cleaning import cjk_share, is_word, split_words
 from ..reading.printable import drawable, drawables
 
@@ -136,6 +136,14 @@ def error_rates(
         k: bootstrap_rate(v, e["characters" if k == "character_error" else "words"], n_boot, seed)
         for k, v in edits.items()
     }
+
+
+def _transcription(y, p, classes, n_boot: int, seed: int) -> dict[str, Figure]:
+    "What `score` gives for texts: error rates without capitals and punctuation."
+    return error_rates(list(y), list(p), n_boot=n_boot, seed=seed)
+
+
+SCORES["transcription"] = _transcription
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #5e07c6d0
 def _aligned(reference: str, hypothesis: str, choices: Normalisation) -> list[tuple[str, str]]:

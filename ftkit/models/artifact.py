@@ -25,8 +25,10 @@ from .. import __version__
 from ftkit.core import (
     UsageError,
     build_folder,
+    expect,
     figure_text,
     file_sha256,
+    nearest,
     patch_to,
     read_json,
     say,
@@ -57,7 +59,6 @@ from .model import DECODINGS, Model, Span
 from .tables import _PARTS_OF_DATES, TablePrep, Tables
 from .trees import load_pipeline
 from .unlike import from_tensors, learn_familiar, to_tensors
-from ..params import nearest
 from ..reading.cleaning import decode
 from ..reading.folders import PICTURES, RECORDINGS, TEXT_SUFFIXES, TEXTS, FileKind, scan
 from ..reading.pictures import FITS
@@ -259,6 +260,7 @@ def save(
     interval: tuple[float, float] | None = None,
 ) -> Path:
     "Write the model folder; it is whole or absent."
+    expect(folder, (str, os.PathLike), "folder", '"digits-model"')
     if self.backbone.architecture.startswith("own:"):
         raise ArtifactError(
             f"{self.backbone.name} is a network of your own, which only your code can build; keep"
@@ -302,6 +304,7 @@ def _save_classical(
 ) -> Path:
     """Write the model folder: model.skops, and the body's weights where it learns from features of
     one."""
+    expect(folder, (str, os.PathLike), "folder", '"digits-model"')
     import skops.io
 
     if self.pipeline is None:
@@ -658,9 +661,8 @@ def load_model(
             )
         model.threshold = tuple(own["threshold"]) if own.get("threshold") else None
         if isinstance(model.prep, TablePrep) and all(f.kind != "text" for f in model.prep.features):
-            model.prep.read(
-                [dict.fromkeys(f.name for f in model.prep.features)]
-            )  # a row without a cell
+            # a row without a cell
+            model.prep.read([dict.fromkeys(f.name for f in model.prep.features)])
     return model
 
 # %% ../../nbs/models/15_artifact.ipynb #6e9c5316
@@ -689,18 +691,15 @@ class Given:
 
     names: list[str]  # path, text, or number of each
     sources: list  # what the model reads of each; None where that is wrong
-    wrong: dict[int, str] = dataclasses.field(
-        default_factory=dict
-    )  # position: why it cannot be read
-    frames: list = dataclasses.field(
-        default_factory=list
-    )  # the tables they came from: (rows, DataFrame, or None of other inputs)
+    # position: why it cannot be read
+    wrong: dict[int, str] = dataclasses.field(default_factory=dict)
+    # the tables they came from: (rows, DataFrame, or None of other inputs)
+    frames: list = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)  # what was counted, and left out
     rows: Tables | None = None  # of tables: all that can be read
     separator: str = ","  # of the last table
-    lost: list[str] = dataclasses.field(
-        default_factory=list
-    )  # lines of the table that is being read that cannot be
+    # lines of the table that is being read that cannot be
+    lost: list[str] = dataclasses.field(default_factory=list)
 
     def __len__(self):
         return len(self.names)
@@ -900,9 +899,8 @@ def _texts_of_table(table, where: str, pairs: bool, text: str | None, second: st
             f"{where}: this model judges pairs of texts; name the column with the second one"
             " (--second-column, second=)"
         )
-    plain = table.astype(object).where(
-        table.notna(), ""
-    )  # a missing text is empty, not the word None
+    # a missing text is empty, not the word None
+    plain = table.astype(object).where(table.notna(), "")
     found = [str(t) for t in plain[find_column(table, text, "text", where)]]
     if pairs:
         found = list(zip(found, map(str, plain[find_column(table, second, "second", where)])))
@@ -1116,6 +1114,7 @@ class Predictor:
         device: str = "cpu",
         verify: bool = True,  # compare all hashes with the manifest
     ):
+        expect(folder, (str, os.PathLike), "folder", '"digits-model", which model.save wrote')
         self.folder = folder
         self.model = load_model(folder, verify).to(device)  # scikit-learn's stay where they are
 

@@ -18,12 +18,11 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from ..core import Registry, UsageError, patch_to, read_json, settings
+from ..core import Registry, UsageError, expect, nearest, patch_to, read_json, settings
 from ..data.dataset import Data
 from ..inputs.images import Pictures, Prep
 from ..inputs.texts import Pieces, TextPrep
 from .manifest import ArtifactError
-from ..params import nearest
 from ..samples.catalogue import SAMPLES, SampleError, fetch_sample
 from ftkit.samples.hub import (
     CodeWanted,
@@ -41,11 +40,8 @@ class BackboneError(UsageError):
 
 
 _NOUNS = {"image": "pictures", "text": "texts", "speech": "recordings", "tabular": "tables"}
-_BODIES = {
-    "image": "efficientnet_lite0",
-    "text": "all-MiniLM-L6-v2",
-    "speech": "whisper-base",
-}  # what to take without a hub; of tables table_body makes one (models.table_backbones)
+# what to take without a hub; of tables table_body makes one (models.table_backbones)
+_BODIES = {"image": "efficientnet_lite0", "text": "all-MiniLM-L6-v2", "speech": "whisper-base"}
 
 
 def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
@@ -268,10 +264,8 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
         return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)
     if config.model_type in OF_TEXTS:
         return _text_body(name, pretrained, config, options)
-    from transformers import (
-        AutoImageProcessor,
-        AutoModel,
-    )  # here, because it loads torchvision: four seconds that texts and recordings need not wait
+    # here, because it loads torchvision: four seconds that texts and recordings need not wait
+    from transformers import AutoImageProcessor, AutoModel
 
     body = (
         AutoModel.from_pretrained(name, **options)
@@ -474,6 +468,7 @@ def load_backbone(
     pretrained: bool = True,  # False starts from random weights
 ) -> Backbone:
     "A pretrained body by name."
+    expect(name, str, "name", '"efficientnet_lite0"')
     if settings()["offline"].value:
         os.environ["HF_HUB_OFFLINE"] = "1"
     source, rest = _source_of(name)

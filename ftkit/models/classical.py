@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from ..core import Registry, UsageError, patch_to
+from ..core import Registry, UsageError, expect, patch_to, unknown
 from ..data.dataset import Data, Part
 from ..data.task import Task
 from .backbone import Backbone, load_backbone
 from .features import features, in_chunks
 from .tables import fit_prep
-from ..params import nearest
 from ..runfolder import Progress
 
 # %% ../../nbs/models/11_classical.ipynb #452914b1
@@ -145,9 +144,10 @@ def _gradient_boosting(number, seed, n):
 def _random_forest(number, seed, n):
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+    # single-row leaves give probabilities of 0 and 1
     return (RandomForestRegressor if number else RandomForestClassifier)(
         300, min_samples_leaf=2, random_state=seed
-    )  # single-row leaves give probabilities of 0 and 1
+    )
 
 
 @register_method("extra_trees", "the mean of 300 trees that are cut at random places")
@@ -174,10 +174,7 @@ def estimator(
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
     if name not in METHODS:
-        raise UsageError(
-            f"there is no model {name!r}; there are {', '.join(METHODS)}"
-            + (f"; did you mean {near!r}?" if (near := nearest(name, list(METHODS))) else "")
-        )
+        raise UsageError(unknown("model", name, METHODS))
     last = METHODS[name].make(number, seed, n)
     categories = list(range(n_numbers, n_numbers + n_categories))
     if METHODS[name].codes:  # histograms know 255 categories: the rarest become one
@@ -221,6 +218,8 @@ def estimator(
 class Classical:
     "A model of scikit-learn for a task, on the columns of a table or on features of a body."
 
+    example = 'Classical("random_forest", data.task).fit(data)'
+
     pretrained = False
     writes = False
     bound = True
@@ -243,6 +242,7 @@ class Classical:
         text_backbone: str | None = None,  # a body for columns of texts
         seed: int = 0,
     ):
+        expect(task, Task, "task")
         if name not in METHODS:
             estimator(name, False, seed, 1, 1, 0)  # says which there are
         if task.kind not in ("single_label", "regression"):

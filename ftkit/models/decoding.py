@@ -67,9 +67,8 @@ class Bigram:
     "How often words, and pairs of them, stand in some texts; plain numbers, to be saved as JSON."
 
     words: dict[str, int]
-    pairs: dict[str, int] = dataclasses.field(
-        repr=False
-    )  # "before word": count; before is empty at the beginning of a text
+    # "before word": count; before is empty at the beginning of a text
+    pairs: dict[str, int] = dataclasses.field(repr=False)
 
     @functools.cached_property
     def _after(self) -> dict[str, tuple[int, int]]:
@@ -150,10 +149,8 @@ def _search(
 ) -> dict[str, tuple[float, float]]:
     """Text: the logarithm of its paths' probability and what its whole words add, for the `width`
     best."""
-    beams, added = (
-        {"": (0.0, -math.inf)},
-        {"": 0.0},
-    )  # text: log probability of its paths that end in a blank, and in its last character
+    # text: log probability of its paths that end in a blank, and in its last character
+    beams, added = ({"": (0.0, -math.inf)}, {"": 0.0})
     for row in log_p:
         blank = float(row[0])
         likely = [(characters[k], float(row[k + 1])) for k in np.flatnonzero(row[1:] > _LEAST)]
@@ -211,9 +208,8 @@ def beam(
             found[text][0] + found[text][1] + max(last_word(text), -1e9),
         ),
     )
-    return " ".join(
-        (best if last_word(best) > -math.inf else best.rpartition(" ")[0]).split()
-    )  # a word that was only begun goes
+    # a word that was only begun goes
+    return " ".join((best if last_word(best) > -math.inf else best.rpartition(" ")[0]).split())
 
 # %% ../../nbs/models/05_decoding.ipynb #58205f52
 def word_frames(
@@ -228,9 +224,8 @@ def word_frames(
     signs = np.zeros(2 * len(text) + 1, int)  # each character between blanks
     signs[1::2] = [number[c] for c in text]
     p = (a - np.logaddexp.reduce(a, axis=1, keepdims=True))[:, signs]
-    leap = np.r_[
-        False, False, (signs[2:] > 0) & (signs[2:] != signs[:-2])
-    ]  # two of the same need the blank between them
+    # two of the same need the blank between them
+    leap = np.r_[False, False, (signs[2:] > 0) & (signs[2:] != signs[:-2])]
     best, came = np.full(len(signs), -np.inf), np.zeros(p.shape, int)
     best[:2] = p[0, :2]
     for t in range(1, len(p)):
@@ -252,9 +247,8 @@ def word_frames(
     path = [at]
     for back in came[:0:-1]:
         path.append(path[-1] - back[path[-1]])
-    place = np.array(
-        [(s - 1) // 2 if s % 2 else -1 for s in path[::-1]]
-    )  # of the character in the text; -1: blank
+    # of the character in the text; -1: blank
+    place = np.array([(s - 1) // 2 if s % 2 else -1 for s in path[::-1]])
     words = [(m.start(), m.end() - 1, m[0]) for m in re.finditer(r"[^ ]+", text)]
     return [
         (int(np.flatnonzero(place == i)[0]), int(np.flatnonzero(place == j)[-1]) + 1, word)

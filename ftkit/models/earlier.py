@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import UsageError, read_json, write_json
+from ..core import UsageError, expect, read_json, write_json
 from ..data.dataset import Data
 from ..data.splits import PARTS
 from .artifact import load_model
@@ -69,6 +69,8 @@ def same_split(
     earlier: str | os.PathLike,  # a run's folder
 ) -> Data:
     "The data with the rows of an earlier run in the parts that they had there."
+    expect(data, Data, "data")
+    expect(earlier, (str, os.PathLike), "earlier", '"run:last" or a run\'s folder')
     folder, of = _kept(earlier)
     old, parts = np.array([of.get(h[:12], "") for h in data.hashes]), data.parts.copy()
     known, wanted = old != "", {}

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..augment.texts import Vocabulary, nearest_words
-from ..core import UsageError, patch_to
+from ..core import UsageError, expect, patch_to, unknown
 from ..data.dataset import Data, Part
 from ..data.task import Task
 from ..inputs.images import Pictures
@@ -27,7 +27,6 @@ from .decoding import beam, encode, greedy, word_bigrams, word_frames
 from .features import in_chunks
 from .heads import HEADS
 from .speech import Frames
-from ..params import nearest
 from ..reading.cleaning import split_words
 from ..runfolder import Progress, emit
 
@@ -69,6 +68,8 @@ def _check_writing(head, said: bool, decoding: str, language: str | None) -> Non
 class Model(nn.Module):
     "Backbone, then head, for a task."
 
+    example = 'Model("efficientnet_lite0", data.task)'
+
     # of two classes, the positive one, and the probability from which it is predicted
     threshold: tuple[str, float] | None = None
     # a weak reference to the data it was bound to; what these look like, of a model that was loaded
@@ -94,6 +95,8 @@ class Model(nn.Module):
         # texts; None: as the body or the data have it
         **prep,
     ):
+        expect(task, Task, "task")
+        expect(backbone, (str, Backbone), "backbone", '"efficientnet_lite0"')
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -101,21 +104,18 @@ class Model(nn.Module):
                 load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
             )
         if isinstance(head, str) and head not in HEADS:
-            near = nearest(head, list(HEADS))
-            raise UsageError(
-                f"there is no head {head!r}; there are {', '.join(HEADS)}"
-                + (f"; did you mean {near!r}?" if near else "")
-            )
+            raise UsageError(unknown("head", head, HEADS))
         self.task = task
         self.bound = False
         self.pretrained = pretrained
         self.notes = []
         self.asked = {k: v for k, v in prep.items() if v is not None}
         self.backbone.check(task.modality)
-        if unknown := set(prep) - (known := {f.name for f in dataclasses.fields(self.prep)}):
+        known = {f.name for f in dataclasses.fields(self.prep)}
+        if wrong := set(prep) - known:
             raise UsageError(
                 f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared"
-                f" by {min(unknown)!r}; there are {', '.join(sorted(known))}"
+                f" by {min(wrong)!r}; there are {', '.join(sorted(known))}"
             )
         self.prep = dataclasses.replace(self.prep, **self.asked)
         self.head_config = (
@@ -145,9 +145,8 @@ class Model(nn.Module):
         # decode
         self.pairs = False
         self.words = None
-        self.register_buffer(
-            "target", torch.tensor([0.0, 1.0])
-        )  # mean and spread of a regression's training labels
+        # mean and spread of a regression's training labels
+        self.register_buffer("target", torch.tensor([0.0, 1.0]))
 
     prep = property(
         lambda self: self.backbone.prep, lambda self, value: setattr(self.backbone, "prep", value)
@@ -276,9 +275,8 @@ def _bind_writing(self, data: Data) -> None:
         )
         self.train(was_training)
     used, g = set(self.head.tokens(data.labels[ids]).flatten().tolist()), self.head.generation
-    g.suppress_tokens = [
-        t for t in getattr(g, "suppress_tokens", None) or [] if t not in used
-    ]  # what is said may be written
+    # what is said may be written
+    g.suppress_tokens = [t for t in getattr(g, "suppress_tokens", None) or [] if t not in used]
 
 # %% ../../nbs/models/10_model.ipynb #42598788
 @patch_to(Model)
@@ -321,9 +319,8 @@ def freeze(
     if what not in ("backbone", "none") and not isinstance(what, int):
         raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
     below = {"backbone": len(layers) + 1, "none": 0}.get(what, what)
-    few = any(
-        ".lora_" in name for name in layers
-    )  # adapters (training.adapters): then the body's own weights stay
+    # adapters (training.adapters): then the body's own weights stay
+    few = any(".lora_" in name for name in layers)
     for name, p in self.backbone.body.named_parameters():
         p.requires_grad_(layers[name] >= below and (not few or ".lora_" in name))
     self.frozen_body = what == "backbone"
@@ -383,6 +380,9 @@ def activate(
 def _rows_of(self, what, known=None) -> tuple:
     "Inputs and row numbers of what is to be predicted."
     if not isinstance(what, Part):
+        if not hasattr(what, "units"):  # no inputs either
+            files = 'model.prep.read(["a.png"]); Predictor(FOLDER)(["a.png"]) takes files'
+            expect(what, Part, "what is predicted", f"data.test, or {files}")
         return what, np.arange(len(what))
     self.bind(what.data)
     return known or self.backbone.inputs(what.data), what.ids

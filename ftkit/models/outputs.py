@@ -71,9 +71,8 @@ def prediction_frame(
     return frame.astype(dict.fromkeys(numbers, float))
 
 # %% ../../nbs/models/17_outputs.ipynb #70c51c85
-_COMPUTED = re.compile(
-    r"[=@\t\r]|[+-](?![\d.,\s]*$)"
-)  # how a cell begins that a spreadsheet computes; a number is none
+# how a cell begins that a spreadsheet computes; a number is none
+_COMPUTED = re.compile(r"[=@\t\r]|[+-](?![\d.,\s]*$)")
 
 
 def _written(

@@ -72,9 +72,8 @@ class BothWays(nn.Module):
         length: torch.Tensor,  # (B,) steps that count
     ) -> torch.Tensor:  # (B,T,2·width)
         at = torch.arange(x.shape[1], device=x.device)
-        turned = torch.where(at < length[:, None], length[:, None] - 1 - at, at)[
-            ..., None
-        ]  # its own inverse
+        # its own inverse
+        turned = torch.where(at < length[:, None], length[:, None] - 1 - at, at)[..., None]
 
         def turn(v):
             return v.gather(1, turned.expand(-1, -1, v.shape[2]))

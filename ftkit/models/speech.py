@@ -226,9 +226,8 @@ class WaveFrames(nn.Module):
             )
         )
         h = h[0] if isinstance(h, tuple) else h
-        return self.encoder(h, attention_mask=F.pad(on, (0, 1)))[0][
-            :, :-1
-        ]  # one frame more, so that there is always something to mask
+        # one frame more, so that there is always something to mask
+        return self.encoder(h, attention_mask=F.pad(on, (0, 1)))[0][:, :-1]
 
 
 def _waves(name: str, pretrained: bool, config, options: dict) -> SpeechBackbone:

@@ -57,9 +57,8 @@ class TableMLP(nn.Module):
     ):
         super().__init__()
         self.inputs = TableInputs(numbers, sizes)
-        self.register_buffer(
-            "edges", torch.linspace(-2, 2, BINS + 1).repeat(numbers, 1)
-        )  # (numbers, BINS+1)
+        # (numbers, BINS+1)
+        self.register_buffer("edges", torch.linspace(-2, 2, BINS + 1).repeat(numbers, 1))
         self.categories = nn.Embedding(max(1, sum(sizes)), embedding)
         sides = [numbers * (BINS + 2) + len(sizes) * embedding] + [width] * layers
         self.layers = nn.ModuleList(
@@ -70,9 +69,10 @@ class TableMLP(nn.Module):
     def forward(self, x):
         number, missing, code = self.inputs(x)
         low, high = self.edges[:, :-1], self.edges[:, 1:]
+        # (B,numbers,BINS)
         through = ((number[..., None] - low) / (high - low).clamp_min(1e-6)).clamp(0, 1) * ~missing[
             ..., None
-        ]  # (B,numbers,BINS)
+        ]
         h = torch.cat(
             [
                 number.clamp(-8, 8),
@@ -153,6 +153,7 @@ class FactorisationMachine(nn.Module):
 
     def forward(self, x):
         number, missing, code = self.inputs(x)
+        # (B,F,width)
         v = torch.cat(
             [
                 torch.where(
@@ -161,7 +162,7 @@ class FactorisationMachine(nn.Module):
                 self.categories(code),
             ],
             1,
-        )  # (B,F,width)
+        )
         pairs = (v.sum(1).square() - v.square().sum(1)) / 2
         alone = self.alone(code).sum(1) + (
             self.own(number.clamp(-8, 8)) if self.inputs.numbers else 0

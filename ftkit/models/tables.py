@@ -60,11 +60,8 @@ class TablePrep:
     "How a table becomes a model's input; saved with the model."
 
     modality: ClassVar[str] = "tabular"
-    chunk: ClassVar[dict] = {
-        "cpu": 256,
-        "cuda": 4096,
-        "mps": 1024,
-    }  # rows of the canonical batch, by kind of device
+    # rows of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {"cpu": 256, "cuda": 4096, "mps": 1024}
     features: tuple[Feature, ...] = ()  # numbers, parts of dates and texts first, then categories
 
     def __post_init__(self):
@@ -80,14 +77,14 @@ class TablePrep:
     numbers = property(lambda self: [f for f in self.features if f.kind != "category"])
     categories = property(lambda self: [f for f in self.features if f.kind == "category"])
     n_numbers = property(lambda self: sum(f.width for f in self.numbers))
-    sizes = property(
-        lambda self: tuple(len(f.levels) + 2 for f in self.categories)
-    )  # codes of each category: missing, another, its levels
+    # codes of each category: missing, another, its levels
+    sizes = property(lambda self: tuple(len(f.levels) + 2 for f in self.categories))
+    # of the inputs
     names = property(
         lambda self: [
             str(f) if f.width == 1 else f"{f} {i}" for f in self.features for i in range(f.width)
         ]
-    )  # of the inputs
+    )
 
 # %% ../../nbs/models/06_tables.ipynb #9cc5e37b
 _PARTS_OF_DATES = {

@@ -19,18 +19,10 @@ from .model import Model
 
 # %% ../../nbs/models/13_unlike.ipynb #bb5678eb
 _AXES, _NEAREST = 32, 5
-_ROWS = {
-    "image": 300,
-    "text": 300,
-    "speech": 100,
-    "tabular": 1000,
-}  # that are kept, and as many held out
-_SPARE = {
-    "image": 1.03,
-    "text": 1.05,
-    "speech": 1.05,
-    "tabular": 1.25,
-}  # the limit lies that much further
+# that are kept, and as many held out
+_ROWS = {"image": 300, "text": 300, "speech": 100, "tabular": 1000}
+# the limit lies that much further
+_SPARE = {"image": 1.03, "text": 1.05, "speech": 1.05, "tabular": 1.25}
 _BEYOND = 0.003  # share of the held-out rows that may lie beyond the limit
 
 

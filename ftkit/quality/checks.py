@@ -310,14 +310,12 @@ def _labels(data: Data, seen: Seen):
     tabular = data.task.modality == "tabular"
     p = _held_out_rows(data) if tabular else held_out_probabilities(data, seen.features())
     right = float((p.argmax(1) == data.labels).mean())
-    able = (
-        cohen_kappa_score(data.labels, p.argmax(1)) >= 0.65
-    )  # else most of what it contradicts are its own mistakes
+    # else most of what it contradicts are its own mistakes
+    able = cohen_kappa_score(data.labels, p.argmax(1)) >= 0.65
     own = p[np.arange(len(p)), data.labels]
     both = find_label_issues(data.labels, p, filter_by="both", n_jobs=1)
-    order = np.argsort(own / p.max(1), kind="stable")[
-        : both.sum()
-    ]  # no more than confident learning counts: in clean data these are few
+    # no more than confident learning counts: in clean data these are few
+    order = np.argsort(own / p.max(1), kind="stable")[: both.sum()]
     first = set(order[: len(order) * 3 // 4].tolist())
     for i in (
         np.flatnonzero(both & (p.max(1) - own >= 0.24))
@@ -342,19 +340,19 @@ def _outliers(data: Data, seen: Seen):
     "Rows far from all others."
     x = np.asarray(seen.features(), np.float32)
     among = permutation(len(x), 0, "outliers")[:5000]  # of more rows these stand for all
-    k = max(
-        10, len(among) // 25
-    )  # strangers may be of one kind: they are looked for up to the 25th part of the rows
+    # strangers may be of one kind: they are looked for up to the 25th part of the rows
+    k = max(10, len(among) // 25)
     if len(x) < 3 * k:
         return
     x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
     some = x[among].T.copy()
+    # a copy: a column of it would keep all of it in memory
     squares = np.concatenate(
         [
             np.partition(2 - 2 * b @ some, k, axis=1)[:, k].copy()
             for b in np.array_split(x, 1 + len(x) // 512)
         ]
-    )  # a copy: a column of it would keep all of it in memory
+    )
     far = np.log(np.maximum(squares, 1e-9)) / 2
     low, high = np.quantile(far, [0.25, 0.75])
     for i in np.argsort(-far)[: max(3, len(x) // 33)]:  # no more than people look through

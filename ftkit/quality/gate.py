@@ -21,15 +21,16 @@ from ftkit.core import (
     UsageError,
     build_folder,
     cache_folder,
+    expect,
     fingerprint,
     patch_to,
     permutation,
+    unknown,
     write_atomic,
 )
 from ..data.dataset import Data
 from ..data.speech import as_mp3
 from ..metrics.worst import shown
-from ..params import nearest
 from .checks import CHECKS, FIXES, Finding, Seen
 from .personal import scrub
 from .tables import mended
@@ -100,9 +101,8 @@ class Quality:
     data: Data
     findings: list[Finding]
     notes: list[str]  # what could not be checked, and why
-    diversity: dict = dataclasses.field(
-        default_factory=dict
-    )  # as `diversity_of`; empty without features
+    # as `diversity_of`; empty without features
+    diversity: dict = dataclasses.field(default_factory=dict)
 
     def counts(self) -> dict[str, dict]:
         "For each fault: how often, how many rows, how sure, and what mends it."
@@ -183,12 +183,10 @@ def check(
     only: tuple[str, ...] = (),  # names of checks; default: all
 ) -> Quality:
     "Everything that is wrong with the examples, as far as it can be seen before training."
-    if unknown := [n for n in only if n not in CHECKS]:
-        near = nearest(unknown[0], list(CHECKS))
-        raise UsageError(
-            f"there is no check {unknown[0]!r}; there are {', '.join(CHECKS)}"
-            + (f"; did you mean {near!r}?" if near else "")
-        )
+    expect(data, Data, "data")
+    for name in only:
+        if name not in CHECKS:
+            raise UsageError(unknown("check", name, CHECKS))
     found = [
         Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped
     ]
@@ -227,9 +225,8 @@ def check(
         try:
             new += sorted(c.function(data, seen), key=lambda f: -f.score)
         except UsageError as e:
-            notes.append(
-                f"{c.name} were not checked: {e}"
-            )  # a body that is not there; the rest can still be told
+            # a body that is not there; the rest can still be told
+            notes.append(f"{c.name} were not checked: {e}")
     if deep and not only and not notes and len(data) > 1:
         diverse = diversity_of(
             seen.features(),
@@ -383,9 +380,8 @@ def decisions(
         if f.fix == "drop":
             out |= {i: one(i, "drop") for i in f.rows}
         if f.fix == "keep_one":
-            stay = min(
-                f.rows, key=lambda i: (("test", "valid", "train").index(data.parts[i]), i)
-            )  # a test row is kept: the copy that is trained on goes
+            # a test row is kept: the copy that is trained on goes
+            stay = min(f.rows, key=lambda i: (("test", "valid", "train").index(data.parts[i]), i))
             out |= {i: one(i, "drop") for i in f.rows if i != stay}
     return out
 
@@ -490,10 +486,8 @@ def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[di
 def clean(
     self,
     folder: str | os.PathLike,  # is made; must not be there
-    fix: tuple[str, ...] = (
-        "drop",
-        "keep_one",
-    ),  # which of FIXES to apply; impute and unify: of tables
+    # which of FIXES to apply; impute and unify: of tables
+    fix: tuple[str, ...] = ("drop", "keep_one"),
 ) -> Path:
     """A cleaned copy: class folders of pictures or recordings with labels.csv, texts.csv, or
     table.csv; and changes.csv, which says what was done."""

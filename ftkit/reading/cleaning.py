@@ -16,8 +16,7 @@ import unicodedata
 
 import regex
 
-from ..core import Registry, UsageError
-from ..params import nearest
+from ..core import Registry, UsageError, nearest
 from .rows import DataError
 
 # %% ../../nbs/reading/04_cleaning.ipynb #7f561f7f

@@ -15,7 +15,7 @@ import unicodedata
 
 import numpy as np
 
-from ..params import nearest
+from ..core import nearest
 from ftkit.reading.cells import (
     MISSING_NUMBER,
     as_dates,

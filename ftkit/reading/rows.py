@@ -25,8 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import UsageError
-from ..params import nearest
+from ..core import UsageError, nearest
 from ftkit.reading.limits import (
     gunzipped,
     why_bomb,

@@ -152,9 +152,8 @@ def input_paths(
     declared = {p.name: p for p in params}
     labels = {p.name for p in params if p.choices is not None}
     written = {p.name: p.default for p in params if p.name not in values and p.name not in labels}
-    moved = {
-        k: v for k, v in written.items() if _whole_path(v, names_path(k), base) != v
-    }  # defaults of a cell with code, which else stay in it
+    # defaults of a cell with code, which else stay in it
+    moved = {k: v for k, v in written.items() if _whole_path(v, names_path(k), base) != v}
     return {
         k: v
         if k in labels
@@ -212,9 +211,8 @@ def _complete(folder: Path, run: dict, force: bool) -> None:
     if there["status"] == "completed":
         return
     if process is None:
-        return _complete(
-            folder, run, force
-        )  # whoever executed it gave up, so it is this one's turn
+        # whoever executed it gave up, so it is this one's turn
+        return _complete(folder, run, force)
     error = there.get("error")
     if isinstance(error, dict):
         said = f": {error.get('message')}"

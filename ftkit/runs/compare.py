@@ -57,9 +57,10 @@ def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
         return {r["row"]: -abs(float(r["label"]) - float(r["predicted"])) for r in rows}, None
     if "predicted" in rows[0]:
         return {r["row"]: float(r["predicted"] == r["label"]) for r in rows}, None
+    # of an older run
     return {
         r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows
-    }, None  # of an older run
+    }, None
 
 
 def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
@@ -90,12 +91,10 @@ class Comparison:
     figures: dict[str, list]  # metric: a figure for each run, None where a run has none
     # each run minus the first, row by row; None without the same test rows
     differences: list[dict | None]
-    verdicts: list[dict | None] = dataclasses.field(
-        default_factory=list
-    )  # each run's sentence and doubts
-    files: dict[str, list[dict | None]] = dataclasses.field(
-        default_factory=dict
-    )  # name: bytes and SHA-256 of what each run's notebook wrote, None where it wrote none
+    # each run's sentence and doubts
+    verdicts: list[dict | None] = dataclasses.field(default_factory=list)
+    # name: bytes and SHA-256 of what each run's notebook wrote, None where it wrote none
+    files: dict[str, list[dict | None]] = dataclasses.field(default_factory=dict)
 
     def table(self) -> list[dict[str, str]]:
         "Rows of texts: the verdict, parameters, metrics, then the difference."
@@ -341,6 +340,7 @@ def verify_run(
     require_own(folder, trust, edited=True)
     if run["status"] != "completed":
         raise UsageError(f"{run['id']} is {run['status']}; only a completed run can be verified")
+    # as many ranks add up in the same order
     claims, options = (
         _claims(folder, run),
         {
@@ -349,7 +349,7 @@ def verify_run(
             "keep": "best",
             "devices": run.get("ranks"),
         },
-    )  # as many ranks add up in the same order
+    )
     if parent := run.get("parent") or {}:
         again = fork_run(
             folder.parent / parent["run"],

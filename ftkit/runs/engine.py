@@ -205,10 +205,8 @@ def _manager_class():
     class Manager(NotebookExecutionManager):
         "Pending cells stay pending, and files are written whole."
 
-        settle, stars = (
-            staticmethod(lambda: None),
-            {},
-        )  # what brings the outputs up to date; by a cell's id, its source without secrets
+        # what brings the outputs up to date; by a cell's id, its source without secrets
+        settle, stars = (staticmethod(lambda: None), {})
 
         def save(self, **kwargs):
             self.nb = kwargs.get("nb") or self.nb
@@ -494,11 +492,10 @@ class _Watch(threading.Thread):
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.data = read_json(folder / "run.json")
-        self.hidden, self.stars = (
-            (),
-            {},
-        )  # secrets among the parameters, and the cell that sets them without them
+        # secrets among the parameters, and the cell that sets them without them
+        self.hidden, self.stars = ((), {})
         self.rank, self.ranks, self.gone = self.data.get("rank", 0), self.data.get("ranks", 1), None
+        # its time begins when what it needs is there
         (
             self.options,
             self.km,
@@ -515,7 +512,7 @@ class _Watch(threading.Thread):
             0,
             float("inf"),
             0.0,
-        )  # its time begins when what it needs is there
+        )
 
     def write(self, **fields):
         "Change the record, whole."
@@ -674,9 +671,8 @@ def execute_run(
     for s in (signal.SIGINT, signal.SIGTERM):
         signal.signal(s, watch.signalled)  # also where a shell had SIGINT ignored (nohup, &)
     with contextlib.suppress(OSError):
-        (folder / ".reserve").write_bytes(
-            bytes(2_000_000)
-        )  # room for the last words on a full disk
+        # room for the last words on a full disk
+        (folder / ".reserve").write_bytes(bytes(2_000_000))
     watch.write(
         status="running", started=time.time(), process=this_process(), kernel=None, error=None
     )
@@ -724,9 +720,8 @@ def execute_run(
         traceback.print_exc()  # to the log: a run is not lost for want of a report
     if last["status"] == "completed":
         forget_secrets(folder.name)
-    watch.write(
-        **last, bytes=folder_bytes(folder) - folder_bytes(folder / "ranks")
-    )  # those of other ranks are about to shrink
+    # those of other ranks are about to shrink
+    watch.write(**last, bytes=folder_bytes(folder) - folder_bytes(folder / "ranks"))
     emit("ended", status=last["status"])
     return {"completed": 0, "stopped": 130}.get(
         last["status"], 2 if error and error["usage"] else 1
@@ -777,10 +772,11 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
             if cell.cell_type != "code" and "parameters" in cell.metadata.get("tags", []):
                 cell.metadata.tags.remove("parameters")
         spec = nb.metadata.get("kernelspec", {})
+        # some notebooks name neither
         kernel, language = (
             watch.options.get("kernel") or spec.get("name") or "python3",
             nb.metadata.get("language_info", {}).get("name") or spec.get("language") or "python",
-        )  # some notebooks name neither
+        )
         if values:
             nb, watch.stars = _with_values(nb, values, hidden, kernel, language)
         nb = remove_error_markers(prepare_notebook_metadata(nb, "input.ipynb", "notebook.ipynb"))

@@ -33,10 +33,11 @@ from ftkit.core import (
     read_json,
     runs_folder,
     settings,
+    unknown,
     write_atomic,
     write_json,
 )
-from ..params import check_params, nearest, read_params
+from ..params import check_params, read_params
 from ftkit.runfolder import (
     append_event,
     ask_stop,
@@ -77,12 +78,7 @@ def template_path(
         raise UsageError(
             f"{template}: no such notebook; give a notebook's path or one of {', '.join(found)}"
         )
-    near = nearest(template, list(found))
-    raise UsageError(
-        f"there is no template {template!r}; there are {', '.join(found)}"
-        + (f"; did you mean {near!r}?" if near else "")
-        + "; a notebook's path works too"
-    )
+    raise UsageError(f"{unknown('template', template, found)}; a notebook's path works too")
 
 # %% ../../nbs/runs/05_launch.ipynb #fe96f122
 _PACKAGES = ("torch", "torchvision", "timm", "transformers", "scikit-learn", "numpy", "pillow")
@@ -140,9 +136,8 @@ def _check_kernel(name: str | None, source: Path) -> None:
         )
 
 # %% ../../nbs/runs/05_launch.ipynb #39f4afba
-RUN_FILE = re.compile(
-    r"run:(\S[^/\n]*)/(.+)"
-)  # run:ID/FILE, a value that means something of another run
+# run:ID/FILE, a value that means something of another run
+RUN_FILE = re.compile(r"run:(\S[^/\n]*)/(.+)")
 
 
 def in_values(value, change):
@@ -499,10 +494,11 @@ def own_environment() -> dict[str, str]:
 def _environment(folder: Path) -> dict[str, str]:
     "What the run's process inherits."
     run = read_run(folder)
+    # the same bits need the same device
     options, device = (
         run.get("options") or {},
         (run.get("settings") or {}).get("device") or ["auto"],
-    )  # the same bits need the same device
+    )
     threads = {
         name: str(options["threads"])
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -514,9 +510,8 @@ def _environment(folder: Path) -> dict[str, str]:
         else {}
     )
     is_offline = settings(run.get("working_folder") or ".")["offline"].value
-    hubs = (
-        dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}
-    )  # they read it when they are imported
+    # they read it when they are imported
+    hubs = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), "1") if is_offline else {}
     inherited = own_environment()
     withheld = (set(os.environ) | set(os.environ.get("FTKIT_WITHHELD", "").split(","))) - set(
         inherited
@@ -527,9 +522,8 @@ def _environment(folder: Path) -> dict[str, str]:
         | ranks
         | hubs
         | {
-            "FTKIT_WITHHELD": ",".join(sorted(withheld))[
-                :20_000
-            ],  # names, to help where one is missed
+            # names, to help where one is missed
+            "FTKIT_WITHHELD": ",".join(sorted(withheld))[:20_000],
             "FTKIT_RUN_DIR": str(folder),
             "FTKIT_RUNS": str(run_of(folder).parent),
             "FTKIT_DEVICE": str(device[0]),
@@ -569,13 +563,8 @@ def launch(
         " execute_run; sys.exit(execute_run(sys.argv[1]))"
     )
     command, devices = (
-        [
-            sys.executable,
-            "-P",
-            "-c",
-            code,
-            str(folder),
-        ],  # a file random.py beside the data is no library
+        # a file random.py beside the data is no library
+        [sys.executable, "-P", "-c", code, str(folder)],
         (run.get("options") or {}).get("devices") or 1,
     )
     if (

@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from ..core import UsageError, read_json, runs_folder
-from ..params import nearest, read_params
+from ..core import UsageError, nearest, read_json, runs_folder
+from ..params import read_params
 from ..runfolder import STATUSES, is_number, read_events, read_run, run_of
 from .secrets import forget_secrets
 

@@ -111,9 +111,8 @@ def requeue_run(
         (folder / "stop").unlink(missing_ok=True)
         remove_sockets(folder)
         append_event(folder, "resumed", was=run["status"])
-        threads = (run.get("options") or {}).get("threads") or noted(folder).get(
-            "threads"
-        )  # the same bits need the same number
+        # the same bits need the same number
+        threads = (run.get("options") or {}).get("threads") or noted(folder).get("threads")
         run |= {
             "status": "queued",
             "error": None,

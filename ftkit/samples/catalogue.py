@@ -22,10 +22,10 @@ from ftkit.core import (
     cache_folder,
     file_sha256,
     in_turn,
+    nearest,
     settings,
     write_json,
 )
-from ..params import nearest
 from ..runfolder import emit
 from .cache import build_entry, whole
 

@@ -21,7 +21,7 @@ from ..augment.images import Augment, to_device
 from ..augment.sounds import SoundAugment
 from ..augment.tables import TableAugment
 from ..augment.texts import TextAugment
-from ..core import UsageError, fingerprint, patch_to, permutation, read_json
+from ..core import UsageError, fingerprint, nearest, patch_to, permutation, read_json
 from ..data.dataset import Data
 from ..inputs.texts import padding_share, split_batch
 from ..models.artifact import load_model
@@ -29,7 +29,6 @@ from ..models.backbone import _NOUNS
 from ..models.features import lower_layers
 from ..models.model import Model
 from ..models.own import OWN, as_model
-from ..params import nearest
 from ..runfolder import Progress, emit, note, run_dir, run_of, stop_asked
 from .adapters import add_adapters, merge_adapters, merged_state
 from .averages import Average

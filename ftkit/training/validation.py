@@ -12,18 +12,12 @@ import numpy as np
 import torch
 
 from ..core import UsageError
-from ..metrics.scores import SCORES, headline, score
-from ..metrics.transcripts import error_rates
+from ..metrics.scores import headline, score
 from ..models.model import Model, joined
 from ..runfolder import emit
 from .stages import Stage
 
 # %% ../../nbs/training/14_validation.ipynb #79ec568b
-SCORES["transcription"] = lambda y, p, classes, n_boot, seed: error_rates(
-    list(y), list(p), n_boot=n_boot, seed=seed
-)  # without capitals and punctuation
-
-
 def validated(
     model: Model,
     data,  # a Data with validation rows, or without
