@@ -1064,7 +1064,7 @@ def _are_marks(rows: list) -> bool:
     widths = set(map(len, rows))
     if len(widths) > 1 or widths == {0}:
         return False
-    return all(set(row) <= {0, 1} for row in rows)
+    return all(x in (0, 1) for row in rows for x in row)
 
 
 def _unwrapped(rows: list[list]) -> list:
