@@ -255,6 +255,32 @@ def _one(meanings: frozenset[str]) -> str:
     return next(iter(meanings)) if len(meanings) == 1 else ""
 
 
+def _meaning_before(known: str, sign: str) -> str:
+    "What a sign meant in an earlier table."
+    if f"decimal {sign}" in known:
+        return "decimal"
+    return "thousands" if f"{sign} between thousands" in known else ""
+
+
+def _meaning_beside(sign: str, other: str, own: Signs, table: Signs) -> str:
+    "What the other sign of the column, or other columns, prove of a sign."
+    meanings = (
+        _OTHER.get(_one(getattr(own, other)), ""),
+        _one(getattr(table, sign)),
+        _OTHER.get(_one(getattr(table, other)), ""),
+    )
+    return next(filter(None, meanings), "")
+
+
+def _has_no_default(sign: str, own: Signs, table: Signs) -> bool:
+    "Whether neither reading of a sign is the usual one."
+    if sign == "point" and own.has_whole:
+        return True  # 1.234 and 345: no fraction has three digits or none
+    if table.separator == ";":
+        return True
+    return sign == "comma" and table.separator not in ("", ",")
+
+
 def meaning_of(
     sign: str,  # "comma" or "point"
     own: Signs,  # of the column
@@ -263,33 +289,22 @@ def meaning_of(
     is_new: bool = False,  # whether the cells are of a later table, which must agree with `known`
     name: str = "",  # of the column, for messages
 ) -> str:  # "decimal", "thousands" or ""
-    'What a sign means in a column, "" where no cell has it; a DataError where both are possible and differ.'
-    other = "point" if sign == "comma" else "comma"
-    if proved := _one(getattr(own, sign)):
+    """What a sign means in a column, "" where no cell has it; a DataError where both are possible
+    and differ."""
+    proved = _one(getattr(own, sign))
+    if proved or sign not in own.unclear:
         return proved
-    if sign not in own.unclear:
-        return ""
     if getattr(own, sign):
         raise _mixed(name, own, sign)
-    before = ""
-    if is_new and f"decimal {sign}" in known:
-        before = "decimal"
-    if is_new and f"{sign} between thousands" in known:
-        before = "thousands"
-    beside = (
-        _OTHER.get(_one(getattr(own, other)))
-        or _one(getattr(table, sign))
-        or _OTHER.get(_one(getattr(table, other)), "")
-    )
-    if before and beside and before != beside:
+    other = "point" if sign == "comma" else "comma"
+    before = _meaning_before(known, sign) if is_new else ""
+    beside = _meaning_beside(sign, other, own, table)
+    meanings = {before, beside} - {""}
+    if len(meanings) > 1:
         raise refused(name, own.unclear[sign], sign, is_later=True)
-    if before or beside:
-        return before or beside
-    has_whole = (
-        own.has_whole and sign == "point"
-    )  # 1.234 and 345: no fraction has three digits or none
-    is_foreign = table.separator == ";" or sign == "comma" and table.separator not in ("", ",")
-    if is_new or has_whole or is_foreign:
+    if meanings:
+        return meanings.pop()
+    if is_new or _has_no_default(sign, own, table):
         raise refused(name, own.unclear[sign], sign, is_later=is_new)
     return "decimal" if sign == "point" else "thousands"
 
@@ -398,41 +413,52 @@ def _plain_numbers(text, known: str, table: Signs, is_new: bool):
     with_points = text[text.str.contains(".", regex=False)]
     if not len(with_points):
         return plain, ""
-    is_usual = (
-        "decimal point" in known
-        if is_new
-        else table.separator in ("", ",") and len(with_points) == len(text)
-    )
+    if "decimal" in signs_of(with_points.head(1000)).point:
+        return plain, "decimal point"
+    if is_new:
+        is_usual = "decimal point" in known
+    else:
+        is_usual = table.separator in ("", ",") and len(with_points) == len(text)
     is_contradicted = "thousands" in table.point or "decimal" in table.comma
-    is_proved = "decimal" in signs_of(with_points.head(1000)).point
-    return (plain, "decimal point") if is_proved or is_usual and not is_contradicted else None
+    if is_usual and not is_contradicted:
+        return plain, "decimal point"
+    return None
 
 
 _IN_TWO_WAYS = "written in two ways, each cell read by itself"
 
 
+def _are_in_two_ways(own: Signs) -> bool:
+    "Whether a sign has both meanings, and each cell can be read in one way only."
+    both = {sign for sign in ("comma", "point") if len(getattr(own, sign)) > 1}
+    return bool(both) and not both & set(own.unclear)
+
+
+def _by_default(own: Signs, table: Signs, is_new: bool) -> str:
+    "What is added to a style that nothing proves."
+    has_proof = own.comma or own.point or table.comma or table.point or is_new
+    if own.unclear and not has_proof and table.separator not in ("", ","):
+        return ", by default"
+    return ""
+
+
 def _proved_numbers(text, known: str, table: Signs, is_new: bool, name: str):
     "Cells as what they, or the columns beside them, prove; and their style."
     own = signs_of(text.drop_duplicates())
-    both = {sign for sign in ("comma", "point") if len(getattr(own, sign)) > 1}
-    if both and not both & set(own.unclear):
+    if _are_in_two_ways(own):
         return _each_by_itself(text), _IN_TWO_WAYS
-    comma, point = (
-        meaning_of(sign, own, table, known, is_new, name) for sign in ("comma", "point")
-    )
+    comma = meaning_of("comma", own, table, known, is_new, name)
+    point = meaning_of("point", own, table, known, is_new, name)
     if comma == point == "decimal" and own.comma and own.point:  # 51.13 and 48,81
         if own.unclear:
             raise _mixed_decimals(name, own)
         return _each_by_itself(text), _IN_TWO_WAYS
     comma = comma or _OTHER.get(point, "thousands")
     point = _OTHER[comma]
-    has_proof = own.comma or own.point or table.comma or table.point or is_new
-    by_default = (
-        ", by default" if own.unclear and not has_proof and table.separator not in ("", ",") else ""
-    )
-    return _read(text, comma, point), _style(comma, point, own) + by_default
+    style = _style(comma, point, own) + _by_default(own, table, is_new)
+    return _read(text, comma, point), style
 
-
+# %% ../../nbs/reading/08_cells.ipynb #28ba2ee5
 def _mixed_decimals(name: str, own: Signs) -> DataError:
     comma = own.proof["decimal comma"]
     point = own.proof["decimal point"]
@@ -465,26 +491,29 @@ september septembre septiembre settembre setembro
 october oktober octobre octubre ottobre outubro
 november novembre noviembre novembro
 december dezember décembre diciembre dicembre dezembro"""
-_DAY_NAMES = """monday tuesday wednesday thursday friday saturday sunday montag dienstag mittwoch donnerstag freitag samstag
-sonnabend sonntag lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miércoles jueves viernes sábado domingo""".split()
+_DAY_NAMES = """monday tuesday wednesday thursday friday saturday sunday
+montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag
+lundi mardi mercredi jeudi vendredi samedi dimanche
+lunes martes miércoles jueves viernes sábado domingo""".split()
 _ASIDE = {"st", "nd", "rd", "th", "of", "the", "de", "del", "den", "le", "er", "am"}
 
 
 def _month_table() -> dict[str, int]:
     "Names of months and their beginnings of three letters and more."
-    held: dict[str, int] = {}
+    months: dict[str, int] = {}
     for month, line in enumerate(_MONTH_NAMES.split("\n"), 1):
         for name in line.split():
             for end in range(3, len(name) + 1):
-                held.setdefault(name[:end], month)
-    held |= {"juin": 6, "juil": 7, "mrz": 3, "sept": 9}
-    return held
+                months.setdefault(name[:end], month)
+    return months | {"juin": 6, "juil": 7, "mrz": 3, "sept": 9}
 
 
 _MONTHS = _month_table()
 _DAYS = {name[:end] for name in _DAY_NAMES for end in range(2, len(name) + 1)} - set(_MONTHS)
 _TIME = re.compile(
-    r"(?<![\d:.])(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?([AaPp]\.?[Mm]\.?)?\s?(Z|UTC|GMT|[-+]\d\d:?\d\d|[-+]\d\d(?!\d))?(?![\d:])"
+    r"(?<![\d:.])(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?"  # 14:05:30.25
+    r"\s?([AaPp]\.?[Mm]\.?)?"  # p.m.
+    r"\s?(Z|UTC|GMT|[-+]\d\d:?\d\d|[-+]\d\d(?!\d))?(?![\d:])"  # +01:00
 )
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
 _PARTED = re.compile(r"[\w\s./,'’年月日-]*")
@@ -516,74 +545,92 @@ def _seconds(found) -> float:
     return hour * 3600 + minute * 60 + second + float(f"0.{found[4] or 0}") - shift
 
 
+def _without_time(text: str) -> tuple[str, float]:
+    "A date without its time of day, and that time in seconds, NaN where it is none."
+    match = _TIME.search(text)
+    if not match:
+        return text.strip(), 0.0
+    rest = text[: match.start()] + " " + text[match.end() :]
+    return rest.strip(" ,T"), _seconds(match)
+
+
+def _is_word_of_date(token: str) -> bool:
+    "Whether a part of a date says something: neither `of` nor a day of the week."
+    return token.lower() not in _ASIDE | _DAYS and token not in "年月日"
+
+
 def _day_of(text: str) -> _Day | None:
     "The parts of one date; None where it is none."
-    seconds = 0.0
-    if found := _TIME.search(text):
-        seconds = _seconds(found)
-        rest = (text[: found.start()] + " " + text[found.end() :]).strip(" ,T")
-        if seconds != seconds:
-            return None
-    else:
-        rest = text.strip()
+    rest, seconds = _without_time(text)
+    if seconds != seconds:
+        return None
     if not rest or not rest[0].isalnum() or not _PARTED.fullmatch(rest):
         return None
-    tokens = [
-        t
-        for t in _TOKEN.findall(rest)
-        if t.lower() not in _ASIDE and t.lower() not in _DAYS and t not in "年月日"
-    ]
-    words = [t for t in tokens if not t.isdigit()]
-    digits = [t for t in tokens if t.isdigit()]
-    make = functools.partial(_Day, points=rest.count(".") > 1, seconds=seconds)
+    tokens = list(filter(_is_word_of_date, _TOKEN.findall(rest)))
+    words = [token for token in tokens if not token.isdigit()]
+    digits = [token for token in tokens if token.isdigit()]
     if len(words) > 1 or len(digits) > 3 or not digits:
         return None
+    make = functools.partial(_Day, points=rest.count(".") > 1, seconds=seconds)
     if words:
-        return _named(words[0].lower(), digits, rest, make)
+        return _named(words[0].lower(), digits, make)
     return _numbered(digits, make)
 
 
-def _named(word: str, digits: list[str], rest: str, make) -> _Day | None:
+def _week_or_quarter(word: str, year: int, small: list[int], make) -> _Day | None:
+    "The first day of a quarter or a week, or a day of that week."
+    first = small[0]
+    if word == "q":
+        return make("ymd", (year, first * 3 - 2, 1)) if 1 <= first <= 4 else None
+    weekday = small[1] if len(small) > 1 else 1
+    try:
+        day = datetime.date.fromisocalendar(year, first, weekday)
+    except ValueError:
+        return None
+    return make("ymd", (day.year, day.month, day.day))
+
+
+def _named(word: str, digits: list[str], make) -> _Day | None:
     "A date with a month's name, a week or a quarter."
-    year = next((int(d) for d in digits if len(d) == 4), None)
+    years = [int(d) for d in digits if len(d) == 4]
     small = [int(d) for d in digits if len(d) < 3]
-    if word in ("w", "kw", "q") and year and small:
-        if word == "q":
-            return make("ymd", (year, small[0] * 3 - 2, 1)) if 1 <= small[0] <= 4 else None
-        try:
-            day = datetime.date.fromisocalendar(year, small[0], small[1] if len(small) > 1 else 1)
-        except ValueError:
-            return None
-        return make("ymd", (day.year, day.month, day.day))
-    month = _MONTHS.get(word)
-    if not month or any(len(d) not in (1, 2, 4) for d in digits):
+    if word in ("w", "kw", "q") and years and small:
+        return _week_or_quarter(word, years[0], small, make)
+    if word not in _MONTHS or len(digits) > 2 or len(years) + len(small) < len(digits):
         return None
-    if year is None and len(small) == 2 and len(digits[-1]) == 2:
-        year, small = _century(small[1]), small[:1]
-    if year is None or len(small) != len(digits) - 1 and len(digits) > 1:
+    if len(small) == 2 and len(digits[1]) == 2:  # 3 Apr 26
+        years = [_century(small[1])]
+    if len(years) != 1:
         return None
-    if len(digits) > 2:
+    return make("ymd", (years[0], _MONTHS[word], small[0] if small else 1))
+
+
+def _month_of_year(digits: list[str], make) -> _Day | None:
+    "A year and a month, in either order, as the first day of that month."
+    year, month = sorted(digits, key=len, reverse=True)
+    if len(year) != 4 or len(month) > 2 or not 1 <= int(month) <= 12:
         return None
-    return make("ymd", (year, month, small[0] if small else 1))
+    return make("ymd", (int(year), int(month), 1))
 
 
 def _numbered(digits: list[str], make) -> _Day | None:
     "A date of nothing but numbers."
-    sizes, parts = [len(d) for d in digits], tuple(map(int, digits))
+    sizes = [len(d) for d in digits]
+    parts = tuple(map(int, digits))
     if sizes == [8]:
-        return make(
-            "compact", (int(digits[0][:4]), int(digits[0][4:6]), int(digits[0][6:]), int(digits[0]))
-        )
-    if len(sizes) == 2 and max(sizes) == 4 and min(sizes) <= 2:
-        year, month = parts if sizes[0] == 4 else parts[::-1]
-        return make("ymd", (year, month, 1)) if 1 <= month <= 12 else None
-    if len(sizes) != 3:
+        day = digits[0]
+        return make("compact", (int(day[:4]), int(day[4:6]), int(day[6:]), int(day)))
+    if len(sizes) == 2:
+        return _month_of_year(digits, make)
+    if len(sizes) != 3 or sizes[1] > 2:
         return None
-    if sizes[0] == 4 and max(sizes[1:]) <= 2:
+    if sizes[0] == 4 and sizes[2] <= 2:
         return make("ymd", parts)
-    if sizes[2] == 4 and max(sizes[:2]) <= 2:
+    if sizes[2] == 4 and sizes[0] <= 2:
         return make("??y", parts)
-    return make("???", parts) if max(sizes) == 2 and sizes[2] == 2 else None
+    if max(sizes) == 2 and sizes[2] == 2:
+        return make("???", parts)
+    return None
 
 
 def _century(year: int) -> int:
@@ -593,28 +640,46 @@ def _century(year: int) -> int:
     return year + (1900 if year > 68 else 2000)
 
 # %% ../../nbs/reading/08_cells.ipynb #2f85e06d
+def _proved_order(days: list[_Day]) -> str:
+    """What dates of one style prove by a number above 12: day first, month first, both, or
+    nothing."""
+    day_first, month_first = (any(d.parts[i] > 12 for d in days) for i in (0, 1))
+    if day_first and month_first:
+        return "both"
+    if month_first:
+        return "month first"
+    return "day first" if day_first else ""
+
+
 def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: list[str]) -> str:
     "day first, month first, or nothing where it makes no difference."
     unsure = [d for d in days if d.order in ("??y", "???")]
-    for some in ([d for d in unsure if d.points], [d for d in unsure if not d.points]):
-        firsts = [any(d.parts[i] > 12 for d in some) for i in (0, 1)]
-        if all(firsts):
+    with_points = [d for d in unsure if d.points]
+    others = [d for d in unsure if not d.points]
+    for some, month_first in (
+        (with_points, "month first between points"),
+        (others, "month first"),
+    ):
+        order = _proved_order(some)
+        if order == "both":
             raise _both_orders(days, text, some, name)
-        if some and firsts[1]:
-            return "month first between points" if some[0].points else "month first"
-        if some and firsts[0] and not some[0].points:
-            return "day first"
-    some = [d for d in unsure if not d.points]
-    if not some:
+        if order == "month first":
+            return month_first
+    if not others:
         return "day first between points" if unsure else ""
-    if all(d.parts[0] == d.parts[1] for d in some):
-        return ""
+    if order or all(d.parts[0] == d.parts[1] for d in others):
+        return order
     if known or table:
         return known or table
-    first = next(
-        t for d, t in zip(days, text) if d.order in ("??y", "???") and d.parts[0] != d.parts[1]
-    )
-    raise DataError(
+    raise _unclear_order(days, text, name)
+
+
+def _unclear_order(days: list[_Day], text: list[str], name: str) -> DataError:
+    "The error for dates of which none proves an order."
+    for d, first in zip(days, text):
+        if d.order in ("??y", "???") and d.parts[0] != d.parts[1]:
+            break
+    return DataError(
         f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the"
         f" {_spelled(first, 1)}, and no cell tells which; of a table say so by"
         f" {_column_choice(name, 'day first')}, or 'month first', else write dates like 2026-11-27"
@@ -637,22 +702,26 @@ def _spelled(text: str, at: int) -> str:
     return f"{d.parts[at]} {months[d.parts[1 - at] - 1]}"
 
 
+# how eight digits in a row may be read: (year, month, day) of the number
+_COMPACT = {
+    "ymd": lambda n: (n // 10000, n // 100 % 100, n % 100),
+    "day first": lambda n: (n % 10000, n // 10000 % 100, n // 1000000),
+    "month first": lambda n: (n % 10000, n // 1000000, n // 10000 % 100),
+}
+
+
+def _are_days(numbers: list[int], way: str) -> bool:
+    "Whether all numbers are days of this age, read in a way."
+    days = map(_COMPACT[way], numbers)
+    return all(1800 <= day[0] <= 2200 and _valid(*day) for day in days)
+
+
 def _compact_order(days: list[_Day]) -> str | None:
     "How eight digits in a row are to be read: the one way in which all are dates."
-    whole = [d.parts[3] for d in days if d.order == "compact"]
-    if all(
-        1800 <= n // 10000 <= 2200 and _valid(n // 10000, n // 100 % 100, n % 100) for n in whole
-    ):
+    numbers = [d.parts[3] for d in days if d.order == "compact"]
+    if _are_days(numbers, "ymd"):
         return "ymd"
-    ways = {
-        "day first": lambda n: (n % 10000, n // 10000 % 100, n // 1000000),
-        "month first": lambda n: (n % 10000, n // 1000000, n // 10000 % 100),
-    }
-    fits = [
-        w
-        for w, of in ways.items()
-        if all(1800 <= n % 10000 <= 2200 and _valid(*of(n)) for n in whole)
-    ]
+    fits = [way for way in ("day first", "month first") if _are_days(numbers, way)]
     return fits[0] if len(fits) == 1 else None
 
 
@@ -666,42 +735,38 @@ def _valid(year: int, month: int, day: int) -> bool:
 def _years_first(days: list[_Day]) -> bool:
     """Whether dates of two digits each begin with the year: the first part hardly varies, the last
     one is a day."""
-    some = [d.parts for d in days if d.order == "???"]
-    if not some:
+    parts = [d.parts for d in days if d.order == "???"]
+    if not parts:
         return False
-    if any(p[2] > 31 or p[2] == 0 for p in some) or any(not 1 <= p[1] <= 12 for p in some):
+    firsts, middles, lasts = map(set, zip(*parts))
+    if max(lasts) > 31 or 0 in lasts or not middles <= set(range(1, 13)):
         return False
-    return any(p[0] > 31 for p in some) or len({p[0] for p in some}) * 4 <= len(
-        {p[2] for p in some}
-    )
+    return max(firsts) > 31 or len(firsts) * 4 <= len(lasts)
+
+# %% ../../nbs/reading/08_cells.ipynb #eb3cf67f
+def _year_month_day(d: _Day, order: str, compact: str | None, years_first: bool):
+    "Year, month and day; None for eight digits that fit no order."
+    if d.order == "compact":
+        return _COMPACT[compact](d.parts[3]) if compact else None
+    if d.order == "ymd":
+        return d.parts
+    if d.order == "???" and years_first:
+        return _century(d.parts[0]), d.parts[1], d.parts[2]
+    day, month, year = d.parts
+    wanted = "month first between points" if d.points else "month first"
+    if month > 12 or order == wanted and day <= 12:
+        day, month = month, day
+    if d.order == "???":
+        year = _century(year)
+    return year, month, day
 
 
 def _date(d: _Day | None, order: str, compact: str | None, years_first: bool):
     "A date as pandas takes it, NaT for none."
-    if d is None:
+    parts = None if d is None else _year_month_day(d, order, compact, years_first)
+    if parts is None or not 1678 <= parts[0] <= 2261 or not _valid(*parts):
         return None
-    if d.order == "compact":
-        n = d.parts[3]
-        ways = {
-            "ymd": (n // 10000, n // 100 % 100, n % 100),
-            "day first": (n % 10000, n // 10000 % 100, n // 1000000),
-            "month first": (n % 10000, n // 1000000, n // 10000 % 100),
-        }
-        if compact is None:
-            return None
-        y, m, day = ways[compact]
-    elif d.order == "ymd":
-        y, m, day = d.parts
-    elif d.order == "???" and years_first:
-        y, m, day = _century(d.parts[0]), d.parts[1], d.parts[2]
-    else:
-        a, b, y = d.parts
-        wanted = "month first between points" if d.points else "month first"
-        day, m = (b, a) if order == wanted and a <= 12 or b > 12 else (a, b)
-        y = _century(y) if d.order == "???" else y
-    if not 1678 <= y <= 2261 or not _valid(y, m, day):
-        return None
-    return datetime.datetime(y, m, day) + datetime.timedelta(seconds=d.seconds)
+    return datetime.datetime(*parts) + datetime.timedelta(seconds=d.seconds)
 
 
 def as_dates(

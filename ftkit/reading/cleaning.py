@@ -57,41 +57,51 @@ _FURTHER = [
 ]  # Russian, Greek, Turkish, Hebrew …
 
 # %% ../../nbs/reading/04_cleaning.ipynb #b4c8234c
+def _plausibility(text: str, codec: str) -> float:
+    "The logarithm of how likely a text is, if it was written in this encoding."
+    common, share, first, last, rare = _GUESSES[codec]
+    n_ascii = n_common = n_rare = 0
+    usual = set(common)
+    for c in text:
+        if c < "\x80":
+            n_ascii += 1
+        elif c in usual:
+            n_common += 1
+        elif first <= c <= last:
+            n_rare += 1
+    n_strange = len(text) - n_ascii - n_common - n_rare
+    return (
+        n_ascii * math.log(1 / 30)
+        + n_common * math.log(share / len(usual))
+        + n_rare * math.log(rare)
+        + n_strange * math.log(1e-7)
+    )
+
+
+def _is_doubtful(text: str, codec: str) -> bool:
+    "Whether letters beyond ASCII are many, and hardly those that are usual in the encoding."
+    odd = [c for c in text if c > "\x7f"]
+    if len(odd) < 40:
+        return False
+    usual = sum(c in _GUESSES[codec][0] for c in odd) / len(odd)
+    if codec not in ("cp1252", "cp1250"):
+        return usual < 0.25
+    return usual < 0.75 or 2 * len(odd) > sum(map(str.isalpha, text))
+
+
 def _guess(
     data: bytes,  # not UTF-8
 ) -> str:
     "Python's name of the likeliest encoding."
-    data, scores, seen = data[:50_000], {}, {}
-    for codec, (common, share, first, last, rare) in _GUESSES.items():
-        seen[codec] = text = data.decode(codec, "replace")
-        common, ascii, likely, rare, strange = (
-            set(common),
-            math.log(1 / 30),
-            math.log(share / len(common)),
-            math.log(rare),
-            math.log(1e-7),
-        )
-        scores[codec] = sum(
-            ascii
-            if c < "\x80"
-            else likely
-            if c in common
-            else rare
-            if first <= c <= last
-            else strange
-            for c in text
-        )
-    codec = max(scores, key=scores.get)
-    odd, letters = [c for c in seen[codec] if c > "\x7f"], sum(map(str.isalpha, seen[codec]))
-    western = codec in ("cp1252", "cp1250")
-    known = sum(c in _GUESSES[codec][0] for c in odd) / len(odd)
-    if len(odd) >= 40 and (
-        known < (0.75 if western else 0.25) or western and 2 * len(odd) > letters
-    ):
+    data = data[:50_000]
+    texts = {codec: data.decode(codec, "replace") for codec in _GUESSES}
+    codec = max(texts, key=lambda codec: _plausibility(texts[codec], codec))
+    if _is_doubtful(texts[codec], codec):
         from charset_normalizer import from_bytes
 
-        if found := from_bytes(data, cp_isolation=_FURTHER).best():
-            codec = found.encoding
+        best = from_bytes(data, cp_isolation=_FURTHER).best()
+        if best:
+            codec = best.encoding
     if codec == "cp1252" and any(b in data for b in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")):
         codec = "latin-1"  # not in cp1252
     return codec
@@ -113,6 +123,55 @@ def _decodes(data: bytes, codec: str) -> bool:
     return True
 
 
+def _refuse_binary(data: bytes, name: str) -> None:
+    "Refuse bytes that are no text."
+    n_controls = len(data) - len(data.translate(None, _CONTROLS))
+    has_nul = b"\0" in data
+    if has_nul or 50 * n_controls > len(data):
+        what = "NUL bytes" if has_nul else "control characters"
+        raise DataError(
+            f"{name} is no text: it holds {what}, as"
+            " pictures, archives and documents do; give plain text, saved as UTF-8"
+        )
+
+
+def _refuse_mixed(lines: list[bytes], bad: list[int], codec: str, name: str) -> None:
+    "An error for lines that are not in the encoding of the others."
+    like = _guess(b"\n".join(lines[i] for i in bad))
+    more = " …" if len(bad) > 3 else ""
+    look = "they look" if len(bad) > 1 else "it looks"
+    raise DataError(
+        f"{name} is mixed: {len(bad)} of {len(lines)} lines are not {codec} as the others are"
+        f" (line {', '.join(str(i + 1) for i in bad[:3])}{more};"
+        f" {look} like {like}); save it as UTF-8, or"
+        " leave these lines out: -p skip_bad true"
+    )
+
+
+def _undecodable(lines: list[bytes], some: list[int], codec: str) -> list[int]:
+    return [i for i in some if not _decodes(lines[i], codec)]
+
+
+def _decode_lines(data: bytes, name: str, skip_bad: bool) -> tuple[str, str]:
+    "Text that is not all UTF-8, line by line."
+    codec = "utf-8"
+    lines = data.split(b"\n")
+    strange = [i for i, line in enumerate(lines) if not line.isascii()]
+    bad = _undecodable(lines, strange, codec)
+    if 10 * (len(strange) - len(bad)) < len(strange):
+        # hardly any UTF-8: the file is in another encoding
+        codec = _guess(b"\n".join(lines[i] for i in bad))
+        bad = _undecodable(lines, strange, codec)
+    if bad and not skip_bad:
+        _refuse_mixed(lines, bad, codec, name)
+    left = set(bad)
+    text = "\n".join(line.decode(codec) for i, line in enumerate(lines) if i not in left)
+    if not bad:
+        return text, codec
+    what = "line" if len(bad) == 1 else "lines"
+    return text, f"{codec}, {len(bad)} {what} in another encoding left out"
+
+
 def decode(
     data: bytes,  # a whole file
     name: str,  # of the file, for the message
@@ -128,36 +187,10 @@ def decode(
                 " it as UTF-8"
             )
         return data.decode(codec), codec
-    if (nul := b"\0" in data) or 50 * (len(data) - len(data.translate(None, _CONTROLS))) > len(
-        data
-    ):
-        raise DataError(
-            f"{name} is no text: it holds {'NUL bytes' if nul else 'control characters'}, as"
-            " pictures, archives and documents do; give plain text, saved as UTF-8"
-        )
+    _refuse_binary(data, name)
     if _decodes(data, codec):
         return data.decode(codec), codec
-    lines = data.split(b"\n")
-    strange = [i for i, line in enumerate(lines) if not line.isascii()]
-    bad = [i for i in strange if not _decodes(lines[i], codec)]
-    if 10 * (len(strange) - len(bad)) < len(
-        strange
-    ):  # hardly any UTF-8: the file is in another encoding
-        codec = _guess(b"\n".join(lines[i] for i in bad))
-        bad = [i for i in strange if not _decodes(lines[i], codec)]
-    if bad and not skip_bad:
-        like = _guess(b"\n".join(lines[i] for i in bad))
-        raise DataError(
-            f"{name} is mixed: {len(bad)} of {len(lines)} lines are not {codec} as the others are"
-            f" (line {', '.join(str(i + 1) for i in bad[:3])}{' …' if len(bad) > 3 else ''};"
-            f" {'they look' if len(bad) > 1 else 'it looks'} like {like}); save it as UTF-8, or"
-            " leave these lines out: -p skip_bad true"
-        )
-    left = set(bad)
-    text = "\n".join(line.decode(codec) for i, line in enumerate(lines) if i not in left)
-    return text, codec + (
-        f", {len(bad)} line{'s' * (len(bad) > 1)} in another encoding left out" if bad else ""
-    )
+    return _decode_lines(data, name, skip_bad)
 
 # %% ../../nbs/reading/04_cleaning.ipynb #ccc1f9ae
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}"

@@ -125,12 +125,12 @@ class Column:
     marks: tuple[tuple[str, int], ...] = ()
 
 
-def _marks(values, gone) -> tuple[tuple[str, int], ...]:
+def _marks(values, missing) -> tuple[tuple[str, int], ...]:
     "What stands in the cells that count as missing."
     if not holds_words(values):
         return ()
-    held = as_texts(values[gone].dropna()).str.strip().value_counts()
-    return tuple((str(mark), int(n)) for mark, n in held.items() if mark)
+    counts = as_texts(values[missing].dropna()).str.strip().value_counts()
+    return tuple((str(mark), int(n)) for mark, n in counts.items() if mark)
 
 
 def _kind_asked(kind: str | None) -> tuple[str | None, str | None]:
@@ -142,63 +142,77 @@ def _kind_asked(kind: str | None) -> tuple[str | None, str | None]:
     return kind, None
 
 
+def _refuse_objects(values) -> None:
+    "Refuse a column of lists or objects."
+    if values.dtype != object:
+        return
+    if any(isinstance(v, (list, dict, tuple, set, np.ndarray)) for v in values.head(100)):
+        raise DataError(
+            f"the column {str(values.name)!r} holds lists or objects (first:"
+            f" {str(values.iloc[0])[:60]}); a cell is one number, date or text: spread it over"
+            " columns, or leave it out"
+        )
+
+
+def _trivial(values, seen, kind: str | None):
+    "A column without a cell, or with the same in all of them; None for others."
+    name = str(values.name)
+    if not len(seen) and blank(values).all():
+        cell_type = {"number": float, "date": "datetime64[ns]"}.get(kind, object)
+        column = Column(name, kind or "constant", "all cells are missing")
+        return column, as_words(values).astype(cell_type)
+    if kind is None and seen.nunique() == 1 and len(seen) == len(values):
+        return Column(name, "constant", f"all cells are {seen.iloc[0]!r}"), as_words(values)
+    return None
+
+
+def _may_be_numbers(seen, kind: str | None) -> bool:
+    if kind not in (None, "number") or not len(seen) or seen.dtype.kind == "M":
+        return False
+    return kind == "number" or not _truths(seen)
+
+
+def _may_be_dates(seen, kind: str | None) -> bool:
+    if kind not in (None, "date") or not len(seen):
+        return False
+    if kind == "date" or seen.dtype.kind == "M":
+        return True
+    return holds_words(seen) and looks_like_dates(seen)
+
+
 def infer_column(
     values,  # Series
     kind: str | None = None,  # the user's choice, one of KIND_CHOICES
     style: TableStyle | None = None,  # of its table
 ):  # Column, and the Series in its type: floats, datetimes, or texts (None where missing)
     "What a column holds, and its cells as that."
-    name, style = str(values.name), style or TableStyle()
+    name = str(values.name)
+    style = style or TableStyle()
     kind, asked = _kind_asked(kind)
-    if values.dtype == object and any(
-        isinstance(v, (list, dict, tuple, set, np.ndarray)) for v in values.head(100)
-    ):
-        raise DataError(
-            f"the column {name!r} holds lists or objects (first: {str(values.iloc[0])[:60]}); a"
-            " cell is one number, date or text: spread it over columns, or leave it out"
-        )
-    gone = blank(values, MISSING_NUMBER)
-    seen = values[~gone]
-    if not len(seen) and blank(values).all():
-        typed = {"number": float, "date": "datetime64[ns]"}.get(kind, object)
-        return Column(name, kind or "constant", "all cells are missing"), as_words(values).astype(
-            typed
-        )
-    if kind is None and seen.nunique() == 1 and len(seen) == len(values):
-        return Column(name, "constant", f"all cells are {seen.iloc[0]!r}"), as_words(values)
+    _refuse_objects(values)
+    missing = blank(values, MISSING_NUMBER)
+    seen = values[~missing]
+    trivial = _trivial(values, seen, kind)
+    if trivial:
+        return trivial
     share = 0.0
-    if (
-        kind in (None, "number")
-        and len(seen)
-        and values.dtype.kind != "M"
-        and (kind or not _truths(seen))
-    ):
-        found, share = _number_column(name, kind, asked, seen, style)
-        if found == "identifier":
-            return Column(name, found, "another whole number in (nearly) each row"), as_words(
-                values
-            )
-        if found == "code":
-            return _of_words(
-                name,
-                None,
-                values,
-                0.0,
-                "codes: some begin with 0, so they are no numbers",
-            )
-        if found is not None:
-            return _typed(name, "number", values, gone, *found)
-    if (
-        kind in (None, "date")
-        and len(seen)
-        and (kind or values.dtype.kind == "M" or holds_words(seen) and looks_like_dates(seen))
-    ):
+    if _may_be_numbers(seen, kind):
+        numbers, share = _number_column(name, kind, asked, seen, style)
+        if numbers == "identifier":
+            column = Column(name, numbers, "another whole number in (nearly) each row")
+            return column, as_words(values)
+        if numbers == "code":
+            why = "codes: some begin with 0, so they are no numbers"
+            return _of_words(name, None, values, 0.0, why)
+        if numbers is not None:
+            return _typed(name, "number", values, missing, *numbers)
+    if _may_be_dates(seen, kind):
         cells, order = as_dates(seen, asked, style.dates)
         if kind or cells.notna().mean() > 0.5:  # all are written as dates; 9999-12-31 is none
-            return _typed(name, "date", values, gone, cells, order)
+            return _typed(name, "date", values, missing, cells, order)
     return _of_words(name, kind, values, share)
 
-
+# %% ../../nbs/reading/09_columns.ipynb #a15058cb
 def _truths(seen) -> bool:
     "Whether all cells are true or false."
     if seen.dtype.kind == "b":
@@ -217,32 +231,41 @@ def leading_zeros(
     return bool(text.str.match(r"\s*0\d+\s*$").any())
 
 
+def _are_compact_dates(seen) -> bool:
+    "Whether cells are dates of eight digits in a row."
+    if not holds_words(seen) or not as_texts(seen).str.fullmatch(r"\d{8}").all():
+        return False
+    return looks_like_dates(seen)
+
+
+def _share_of_some(seen, style: TableStyle) -> float:
+    "The share of numbers among some cells, 1 where there are few cells or no words."
+    if not holds_words(seen) or len(seen) <= 2 * _SOME:
+        return 1.0
+    some = seen.iloc[np.linspace(0, len(seen) - 1, _SOME).astype(int)]
+    return float(as_numbers(some, None, style.signs)[0].notna().mean())
+
+
 def _number_column(name: str, kind: str | None, asked: str | None, seen, style: TableStyle):
     """Numbers and how they are written, 'identifier', 'code', or None; and the share of cells that
     are numbers."""
-    compact = (
-        holds_words(seen)
-        and kind is None
-        and as_texts(seen).str.fullmatch(r"\d{8}").all()
-        and looks_like_dates(seen)
-    )
-    if compact:
+    if kind is not None:
+        numbers, form = as_numbers(seen, asked, style.signs)
+        return (numbers, form), float(numbers.notna().mean())
+    if _are_compact_dates(seen):
         return None, 1.0
-    if holds_words(seen) and kind is None and len(seen) > 2 * _SOME:
-        some = seen.iloc[np.linspace(0, len(seen) - 1, _SOME).astype(int)]
-        share = float(as_numbers(some, None, style.signs)[0].notna().mean())
-        if share < 0.5:
-            return None, share
+    share = _share_of_some(seen, style)
+    if share < 0.5:
+        return None, share
     numbers, form = as_numbers(seen, asked, style.signs)
     share = float(numbers.notna().mean())
-    if kind is None:
-        is_whole = share == 1 and bool((numbers % 1 == 0).all())
-        if is_whole and _is_running(name, numbers):
+    if share == 1 and bool((numbers % 1 == 0).all()):
+        if _is_running(name, numbers):
             return "identifier", share
-        if is_whole and holds_words(seen) and leading_zeros(as_texts(seen)):
+        if holds_words(seen) and leading_zeros(as_texts(seen)):
             return "code", share
-        if share <= 0.9:
-            return None, share
+    if share <= 0.9:
+        return None, share
     return (numbers, form), share
 
 
@@ -251,8 +274,11 @@ def _counts_up(numbers) -> bool:
     first = numbers.drop_duplicates()
     if not (first.diff().dropna() == 1).all():
         return False
-    n, is_year = len(numbers), numbers.between(1800, 2200).all()
-    return len(first) == n or n >= 100 and len(first) >= 0.95 * n and not is_year
+    n = len(numbers)
+    if len(first) == n:
+        return True
+    is_year = numbers.between(1800, 2200).all()
+    return n >= 100 and len(first) >= 0.95 * n and not is_year
 
 
 def _is_running(name: str, numbers) -> bool:
@@ -286,17 +312,15 @@ def _stand_ins(numbers) -> str:
 def units_of(text) -> str:  # Series of str
     "Several currencies in one column, or percent signs in a part of it."
     unit = text.str.extract(r"([€$£¥₹₽₩₺%‰]|\b[A-Z]{3}\b)", expand=False).fillna("no unit")
-    held = unit.value_counts()
-    return (
-        "units differ: " + ", ".join(f"{n} cells with {u}" for u, n in held.items())
-        if len(held) > 1
-        else ""
-    )
+    counts = unit.value_counts()
+    if len(counts) < 2:
+        return ""
+    return "units differ: " + ", ".join(f"{n} cells with {unit}" for unit, n in counts.items())
 
 
-def _typed(name: str, kind: str, values, gone, cells, form: str):
+def _typed(name: str, kind: str, values, missing, cells, form: str):
     "A column of numbers or dates, with what is odd in it."
-    seen = values[~gone]
+    seen = values[~missing]
     odd = seen[cells.isna()]
     if len(odd) == len(seen):
         hint = "write dates like 2026-11-27" if kind == "date" else "choose category or text"
@@ -304,57 +328,78 @@ def _typed(name: str, kind: str, values, gone, cells, form: str):
             f"the column {name!r} is to be a {kind}, and none of its cells is one (first:"
             f" {seen.iloc[0]!r}); {hint}"
         )
-    told = (
-        [f"{len(odd)} cells are no {kind}s (first: {odd.iloc[0]!r}) and count as missing"]
-        if len(odd)
-        else []
-    )
-    told.append("" if form == "decimal point" else form)
+    notes = []
+    if len(odd):
+        notes.append(
+            f"{len(odd)} cells are no {kind}s (first: {odd.iloc[0]!r}) and count as missing"
+        )
+    notes.append("" if form == "decimal point" else form)
     if kind == "number":
-        told.append(_stand_ins(cells))
+        notes.append(_stand_ins(cells))
         if holds_words(seen):
-            told.append(units_of(as_texts(seen)))
-    column = Column(name, kind, "; ".join(filter(None, told)), form, _marks(values, gone))
-    return column, cells.reindex(values.index).astype(
-        float if kind == "number" else "datetime64[ns]"
-    )
+            notes.append(units_of(as_texts(seen)))
+    column = Column(name, kind, "; ".join(filter(None, notes)), form, _marks(values, missing))
+    cell_type = float if kind == "number" else "datetime64[ns]"
+    return column, cells.reindex(values.index).astype(cell_type)
 
 
 _LISTED = re.compile(r"\s*(?:\[.*\]|\{.*\}|\(.*,.*\))\s*", re.S)
 
 
-def _of_words(name: str, kind: str | None, values, share: float, told: str = ""):
-    "A column of texts, categories or names."
-    cells, marks = as_words(values), _marks(values, blank(values))
-    seen = cells.dropna()
-    distinct = seen.nunique()
+def _are_listed(seen) -> bool:
+    "Whether most cells are lists or objects written as text."
+    if not len(seen):
+        return False
+    return seen.head(200).map(lambda text: bool(_LISTED.fullmatch(text))).mean() > 0.9
+
+
+def _have_one_unit(seen) -> bool:
+    "Whether most cells are a number with the same unit behind it: 12 kg; 1st is no unit."
+    if not len(seen):
+        return False
+    pattern = r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,4})$"
+    units = seen.head(_SOME).str.extract(pattern, expand=False)
+    if units.notna().mean() <= 0.9 or units.nunique() != 1:
+        return False
+    return units.dropna().iloc[0] not in ("st", "nd", "rd", "th")
+
+# %% ../../nbs/reading/09_columns.ipynb #9e92973b
+def _kind_of_words(seen) -> tuple[str | None, str]:
+    "text or identifier, and why; None for a category."
     n = len(seen)
+    distinct = seen.nunique()
     words = as_texts(seen).head(2000).str.split().str.len().mean()
-    listed = n and seen.head(200).map(lambda t: bool(_LISTED.fullmatch(t))).mean() > 0.9
-    if listed:
-        told = (
+    if n >= 20 and distinct > 0.9 * n:
+        if words >= 5:
+            return "text", f"{words:.0f} words a cell"
+        return "identifier", "another value in (nearly) each row"
+    if words >= 8 and distinct > 0.3 * n:
+        return "text", f"{words:.0f} words a cell"
+    return None, ""
+
+
+def _of_words(name: str, kind: str | None, values, share: float, why: str = ""):
+    "A column of texts, categories or names."
+    cells = as_words(values)
+    marks = _marks(values, blank(values))
+    seen = cells.dropna()
+    if _are_listed(seen):
+        why = (
             "its cells are lists or objects written as text, and are taken as words; spread them"
             " over columns"
         )
-    if kind is None and n >= 20 and distinct > 0.9 * n:
-        kind, told = (
-            ("text", told or f"{words:.0f} words a cell")
-            if words >= 5
-            else ("identifier", told or "another value in (nearly) each row")
+    reason = ""
+    if kind is None:
+        kind, reason = _kind_of_words(seen)
+    if not reason and 0.1 < share < 1:
+        reason = f"{share:.0%} of its cells are numbers, the others are not"
+    why = why or reason
+    if not why and kind != "text" and _have_one_unit(seen):
+        why = (
+            f"its cells are numbers with a unit (first: {seen.iloc[0]!r}) and are taken as words;"
+            " put the unit into the name of the column"
         )
-    elif kind is None and words >= 8 and distinct > 0.3 * n:
-        kind, told = "text", told or f"{words:.0f} words a cell"
-    elif 0.1 < share < 1:
-        told = told or f"{share:.0%} of its cells are numbers, the others are not"
-    units = seen.head(_SOME).str.extract(r"^[-+]?[\d.,]*\d\s?([^\W\d_]{1,4})$", expand=False)
-    with_units = n and units.notna().mean() > 0.9 and units.nunique() == 1
-    with_units = with_units and units.dropna().iloc[0] not in ("st", "nd", "rd", "th")
-    if with_units and kind != "text":
-        told = (
-            told
-            or f"its cells are numbers with a unit (first: {seen.iloc[0]!r}) and are taken as words; put the unit into the name of the column"
-        )
-    return Column(name, kind or "category", told, marks=marks), cells
+    return Column(name, kind or "category", why, marks=marks), cells
 
 # %% ../../nbs/reading/09_columns.ipynb #5e230a29
 def marks_of(
@@ -386,6 +431,27 @@ def _check_usual(seen, cells, usual: tuple[float, float]) -> None:
         raise refused(str(seen.name), cell, sign, why)
 
 
+def _numbers_as_before(seen, form: str, style: TableStyle, usual: tuple[float, float] | None):
+    "Numbers of a later table, and how they are written."
+    if form in NUMBER_STYLES and not len(seen):
+        return seen.astype(float), form
+    cells, now = as_numbers(seen, form, style.signs, is_new=True)
+    if usual and holds_words(seen):
+        _check_usual(seen, cells, usual)
+    # what float32 cannot hold is as good as infinite
+    return cells.where(np.abs(cells) < 1e30), now
+
+
+def _is_written_otherwise(now: str, before: str) -> bool:
+    "Whether numbers or dates are written in another way than before."
+    if "in %" in before and "in %" not in now:
+        return True
+    if not before or not now:
+        return False
+    parts = [set(form.removesuffix(" between points").split(", ")) for form in (now, before)]
+    return not parts[0] <= parts[1]
+
+
 def known_cells(
     values,  # Series
     kind: str,  # number, date, category or text
@@ -400,25 +466,17 @@ def known_cells(
     style = style or TableStyle()
     if kind in ("category", "text"):
         return as_words(values), pd.Series(False, values.index)
-    gone = blank(values, MISSING_NUMBER)
-    seen, now = values[~gone], form
+    missing = blank(values, MISSING_NUMBER)
+    seen = values[~missing]
     if kind == "number":
-        if form in NUMBER_STYLES and not len(seen):
-            cells = seen.astype(float)
-        else:
-            cells, now = as_numbers(seen, form, style.signs, is_new=True)
-            if usual and holds_words(seen):
-                _check_usual(seen, cells, usual)
-        # what float32 cannot hold is as good as infinite
-        cells = cells.where(np.abs(cells) < 1e30).reindex(values.index).astype(float)
+        cells, now = _numbers_as_before(seen, form, style, usual)
+        cells = cells.reindex(values.index).astype(float)
     else:
         cells, now = as_dates(seen, form, style.dates)
         cells = cells.reindex(values.index).astype("datetime64[ns]")
-    parts = [set(f.removesuffix(" between points").split(", ")) for f in (now, form)]
-    is_other = form and now and not parts[0] <= parts[1] or "in %" in form and "in %" not in now
-    if notes is not None and is_other and holds_words(values):
+    if notes is not None and holds_words(values) and _is_written_otherwise(now, form):
         notes.append(
             f"{values.name}: written with {now} here, with {form} before; read by what its own"
             " cells prove"
         )
-    return cells, cells.isna() & ~gone
+    return cells, cells.isna() & ~missing

@@ -194,83 +194,28 @@ def _aligned(
         scale, shift = np.clip(scale + step[:2], 0.89, 1.02), np.clip(shift + step[2:4], -2.5, 2.5)
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #7c60349b
+# how coarsely JPEG rounds each frequency of the brightness at quality 50 (ITU T.81, table K.1)
+_JPEG_50 = """
+16  11  10  16  24  40  51  61
+12  12  14  19  26  58  60  55
+14  13  16  24  40  57  69  56
+14  17  22  29  51  87  80  62
+18  22  37  56  68 109 103  77
+24  35  55  64  81 104 113  92
+49  64  78  87 103 121 120 101
+72  92  95  98 112 100 103  99
+"""
+
+
 @functools.cache
 def _jpeg_steps() -> np.ndarray:  # (66,8,8), of qualities 30 to 95
     "How coarsely JPEG rounds the brightness's frequencies."
-    usual = np.array(
-        [
-            16,
-            11,
-            10,
-            16,
-            24,
-            40,
-            51,
-            61,
-            12,
-            12,
-            14,
-            19,
-            26,
-            58,
-            60,
-            55,
-            14,
-            13,
-            16,
-            24,
-            40,
-            57,
-            69,
-            56,
-            14,
-            17,
-            22,
-            29,
-            51,
-            87,
-            80,
-            62,
-            18,
-            22,
-            37,
-            56,
-            68,
-            109,
-            103,
-            77,
-            24,
-            35,
-            55,
-            64,
-            81,
-            104,
-            113,
-            92,
-            49,
-            64,
-            78,
-            87,
-            103,
-            121,
-            120,
-            101,
-            72,
-            92,
-            95,
-            98,
-            112,
-            100,
-            103,
-            99,
-        ]
-    )
-    return np.stack(
-        [
-            ((usual * (5000 // q if q < 50 else 200 - 2 * q) + 50) // 100).clip(1, 255)
-            for q in range(30, 96)
-        ]
-    ).reshape(-1, 8, 8)
+    usual = np.array(_JPEG_50.split(), int)
+    steps = []
+    for quality in range(30, 96):
+        percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+        steps.append(((usual * percent + 50) // 100).clip(1, 255))
+    return np.stack(steps).reshape(-1, 8, 8)
 
 
 def _levels(picture, mode: str = "L") -> np.ndarray:
@@ -582,6 +527,33 @@ def _without_borders(grey: np.ndarray) -> np.ndarray:  # (N,32,32) -> (N,) bool
     return np.concatenate([grey[k, 2:-2, 2:-2].std((1, 2)) < 1 for k in some])
 
 
+def _as_they_are(
+    items: list, grey: np.ndarray, pairs: np.ndarray, is_tiny: np.ndarray
+) -> np.ndarray:  # (P,) correlations
+    "How alike the pictures of each pair are, without turning, cutting or recolouring them."
+    alike = np.zeros(len(pairs))
+    for k in np.flatnonzero(is_tiny):
+        both = [open_picture(items[i]) for i in pairs[k]]
+        alike[k] = _tiny(*both) + (NEAR_PICTURE - NEAR_TINY)
+    for k in _like_blocks(np.flatnonzero(~is_tiny)):
+        alike[k] = _toned(*(_soft(grey[p]) for p in pairs[k].T))
+    return alike
+
+
+def _empty_pairs(
+    grey: np.ndarray, colour: np.ndarray, pairs: np.ndarray, alike: np.ndarray
+) -> np.ndarray:  # (P,) bool
+    """Which pairs are of empty pictures. They correlate by chance: a few of one colour are alike, and
+    more are just empty; `alike` is set so."""
+    empty = _without_borders(grey)[pairs].all(1)
+    for k in _like_blocks(np.flatnonzero(empty)):
+        tint = [colour[p].mean((2, 3)) for p in pairs[k].T]
+        alike[k] = np.abs(tint[0] - tint[1]).max(1) < 3
+    often = np.bincount(pairs[empty & (alike >= NEAR_PICTURE)].ravel(), minlength=len(grey))
+    alike[empty & (often[pairs] > 3).any(1)] = 0
+    return empty
+
+
 def alike_pictures(
     items: list,  # paths or arrays, as `open_picture` takes them
     hashes: list[str],  # SHA-256 of each
@@ -595,45 +567,34 @@ def alike_pictures(
     pairs = _neighbours(grey, _views(grey, sizes))
     if not len(pairs):
         return pairs, np.zeros(0)
-    found, fine = np.zeros(len(pairs)), _Finer(items, pairs)
-    side, shapes = sizes[pairs].min((1, 2)), [sizes[p] for p in pairs.T]
-    tiny = side < _SIDE
+    fine = _Finer(items, pairs)
+    side = sizes[pairs].min((1, 2))
+    shapes = [sizes[p] for p in pairs.T]
+    is_tiny = side < _SIDE
+    alike = _as_they_are(items, grey, pairs, is_tiny)
 
-    # as they are
-    for k in np.flatnonzero(tiny):
-        both = [open_picture(items[i]) for i in pairs[k]]
-        found[k] = _tiny(*both) + (NEAR_PICTURE - NEAR_TINY)
-    for k in _like_blocks(np.flatnonzero(~tiny)):
-        found[k] = _toned(*(_soft(grey[p]) for p in pairs[k].T))
+    # drawings on white, where one may be fainter
     white = (grey > 247).mean((1, 2))[pairs].max(1) > 0.1
-    nearly = (found > 0.9) & (found < NEAR_PICTURE) & (side >= _FINE)
+    nearly = (alike > 0.9) & (alike < NEAR_PICTURE) & (side >= _FINE)
     k = np.flatnonzero(nearly & white & _same_shape(*shapes))
     if len(k):
-        found[k] = np.maximum(found[k], _brighter(fine, k))
-
-    # empty ones correlate by chance: of those, a few of one colour are alike, and more are just
-    # empty
-    empty = _without_borders(grey)[pairs].all(1)
-    for k in _like_blocks(np.flatnonzero(empty)):
-        tint = [colour[p].mean((2, 3)) for p in pairs[k].T]
-        found[k] = np.abs(tint[0] - tint[1]).max(1) < 3
-    often = np.bincount(pairs[empty & (found >= NEAR_PICTURE)].ravel(), minlength=len(grey))
-    found[empty & (often[pairs] > 3).any(1)] = 0
+        alike[k] = np.maximum(alike[k], _brighter(fine, k))
+    empty = _empty_pairs(grey, colour, pairs, alike)
 
     # where a plain picture differs in a field, they are not the same; nor where tints differ
-    found = np.where(empty, found, _whole_pictures(fine, found, sizes))
-    for k in _like_blocks(np.flatnonzero(found >= NEAR_PICTURE)):
-        found[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
+    alike = np.where(empty, alike, _whole_pictures(fine, alike, sizes))
+    for k in _like_blocks(np.flatnonzero(alike >= NEAR_PICTURE)):
+        alike[k] *= _same_colours(*(colour[p] for p in pairs[k].T))
 
     # one may be a crop of the other: a tenth of one side cut off and none of the other
-    open_ = ~tiny & ~empty & (found < NEAR_PICTURE) & _same_shape(*shapes, apart=0.16)
-    for k in _like_blocks(np.flatnonzero(open_)):
+    may_be_cropped = ~is_tiny & ~empty & (alike < NEAR_PICTURE)
+    for k in _like_blocks(np.flatnonzero(may_be_cropped & _same_shape(*shapes, apart=0.16))):
         p = pairs[k].T
         soft = _soft(grey[p].reshape(-1, _SIDE, _SIDE)).reshape(2, -1, _SIDE, _SIDE)
-        seen = _cropped(colour[p], soft, sizes[p], lambda s, n, k=k: fine(s, k[n]))
-        found[k] = np.maximum(found[k], seen)
-    near = np.flatnonzero(found >= NEAR_PICTURE)
-    return pairs[near], found[near]
+        cropped = _cropped(colour[p], soft, sizes[p], lambda s, n, k=k: fine(s, k[n]))
+        alike[k] = np.maximum(alike[k], cropped)
+    near = np.flatnonzero(alike >= NEAR_PICTURE)
+    return pairs[near], alike[near]
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #f054e93c
 NEAR_TEXT = 0.86
@@ -901,46 +862,54 @@ def alike_rows(
 _VERSION = 15  # of what counts as alike; what is cached under another is worked out again
 
 
+def _equal_pairs(hashes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    "(P,2) rows of the same content, each with the first of them; and (M,) the first of each content."
+    first: dict[str, int] = {}
+    for i, h in enumerate(hashes):
+        first.setdefault(h, i)
+    pairs = [(first[h], i) for i, h in enumerate(hashes) if first[h] != i]
+    return np.array(pairs, np.int64).reshape(-1, 2), np.array(list(first.values()), np.int64)
+
+
+def _alike_of(modality: str, items, hashes: list[str], sizes: np.ndarray | None):
+    "Pairs of different content that are nearly the same, and how alike they are."
+    if modality == "image":
+        return alike_pictures(items, hashes, sizes)
+    if modality == "text":
+        return alike_texts(items)
+    if modality == "tabular":
+        return alike_rows(items.frame)
+    return alike_sounds(items, hashes)
+
+
 def alike(
     modality: str,  # "image", "text", "speech" or "tabular"
     items: list,
     hashes: list[str],  # SHA-256 of each
     sizes: np.ndarray | None = None,  # (N,2) of pictures
-) -> tuple[
-    np.ndarray, np.ndarray
-]:  # (P,2) row numbers, the smaller first; (P,) likeness in (0..1], 1 where the content is equal
+    # (P,2) row numbers, the smaller first; (P,) likeness in (0..1], 1 where the content is equal
+) -> tuple[np.ndarray, np.ndarray]:
     "Pairs of rows that are the same or nearly so; of several equal ones each with the first."
-    first = {}
-    for i, h in enumerate(hashes):
-        first.setdefault(h, i)
-    equal = np.array(
-        [(first[h], i) for i, h in enumerate(hashes) if first[h] != i], np.int64
-    ).reshape(-1, 2)
-    own = np.array(list(first.values()), np.int64)
-    final = cache_folder("alike") / fingerprint(
-        {"kind": modality, "hashes": [hashes[i] for i in own], "version": _VERSION}
-    )
+    equal, own = _equal_pairs(hashes)
+    names = [hashes[i] for i in own]
+    key = {"kind": modality, "hashes": names, "version": _VERSION}
+    final = cache_folder("alike") / fingerprint(key)
     with in_turn(whole(final)):
         if not (final / "pairs.npz").exists():
-            some = [] if modality == "tabular" else [items[i] for i in own]
-            names = [hashes[i] for i in own]
-            if modality == "image":
-                pairs, found = alike_pictures(
-                    some, names, None if sizes is None else np.asarray(sizes)[own]
-                )
-            elif modality == "text":
-                pairs, found = alike_texts(some)
-            elif modality == "tabular":
-                pairs, found = alike_rows(items.take(own).frame)
-            else:
-                pairs, found = alike_sounds(some, names)
+            some = items.take(own) if hasattr(items, "take") else [items[i] for i in own]
+            some_sizes = None if sizes is None else np.asarray(sizes)[own]
+            pairs, likeness = _alike_of(modality, some, names, some_sizes)
             with build_entry(final) as folder:
-                np.savez(folder / "pairs.npz", pairs=pairs, found=found)
+                np.savez(folder / "pairs.npz", pairs=pairs, found=likeness)
     os.utime(final)
-    with np.load(final / "pairs.npz", allow_pickle=False) as held:
-        pairs, found = own[held["pairs"]] if len(held["pairs"]) else held["pairs"], held["found"]
-    return np.concatenate([equal, pairs.reshape(-1, 2)]), np.concatenate(
-        [np.ones(len(equal)), np.minimum(found, 0.9999)]
+    with np.load(final / "pairs.npz", allow_pickle=False) as entry:
+        pairs = entry["pairs"]
+        likeness = np.minimum(entry["found"], 0.9999)
+    if len(pairs):
+        pairs = own[pairs]
+    return (
+        np.concatenate([equal, pairs.reshape(-1, 2)]),
+        np.concatenate([np.ones(len(equal)), likeness]),
     )
 
 

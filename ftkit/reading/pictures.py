@@ -236,12 +236,21 @@ def _all_16_bits(image: Image.Image, source, raw: str) -> np.ndarray:
     return np.asarray(image).astype(np.uint16) << 8 | lower
 
 
+def _with_sign(values: np.ndarray, image: Image.Image) -> np.ndarray:
+    "Whole numbers of a TIFF that are without a sign, which Pillow gives with one."
+    if image.mode != "I" or image.format != "TIFF":
+        return values
+    is_unsigned = image.tag_v2.get(339, (1,))[0] == 1
+    has_32_bits = image.tag_v2.get(258, (8,))[0] == 32
+    return values.view(np.uint32) if is_unsigned and has_32_bits else values
+
+
 def _deep_values(image: Image.Image, source=None) -> tuple[np.ndarray | None, tuple[float, float]]:
     """Values of more than 8 bits a channel, or None, and the range that is declared; a file is not
     yet loaded."""
     raw = _wide(image) if source is not None else ""
-    flat = image.mode.startswith("I") or image.mode == "F"
-    if not flat and not raw:
+    is_flat = image.mode.startswith("I") or image.mode == "F"
+    if not is_flat and not raw:
         return None, ()
     declared = _declared(image) if image.tile else (math.nan, math.nan)
     if raw:
@@ -250,9 +259,9 @@ def _deep_values(image: Image.Image, source=None) -> tuple[np.ndarray | None, tu
             return upper.astype(np.uint16) * 257, declared
         return _all_16_bits(image, source, raw), declared
     values = np.asarray(image)
-    if image.mode == "I" and image.format == "TIFF" and image.tag_v2.get(339, (1,))[0] == 1:
-        values = values.view(np.uint32) if image.tag_v2.get(258, (8,))[0] == 32 else values
-    return values.astype(np.float64) if image.mode == "F" else values, declared
+    if image.mode == "F":
+        return values.astype(np.float64), declared
+    return _with_sign(values, image), declared
 
 
 def _to_first_full(image: Image.Image) -> None:
@@ -371,6 +380,24 @@ def _start_of(source) -> bytes:
     return b""
 
 
+def _opened(file, at_least: int | None, light: dict | None) -> Image.Image:
+    "A file or buffer as RGB; of several pages the first."
+    with warnings.catch_warnings(), opened_image(file) as image:
+        warnings.simplefilter("ignore")
+        if at_least:
+            image.draft("RGB", (at_least, at_least))
+        _to_first_full(image)
+        _refuse_large(image)
+        if image.format == "TIFF":
+            # Pillow 13 maps a plain TIFF that lies on its side into memory with the wrong width
+            image.filename = ""
+        picture = to_rgb(image, light=light, source=file)
+        if _pages(image) > 1:
+            note = "only the first of its pages or frames was read"
+            picture.info["ftkit"] = "; ".join(filter(None, (picture.info["ftkit"], note)))
+        return picture
+
+
 def open_picture(
     # path, bytes, PIL picture, or array (H,W), (H,W,1|3|4), (1|3|4,H,W) of any whole numbers, bool
     # or float
@@ -382,32 +409,21 @@ def open_picture(
 ) -> Image.Image:
     "The picture as upright RGB; `PictureError` says what is wrong with it."
     light = light or getattr(source, "light", None)
+    is_path = isinstance(source, (str, os.PathLike))
     file = io.BytesIO(source) if isinstance(source, (bytes, bytearray)) else source
     try:
-        if isinstance(source, (str, os.PathLike)) and (why := why_no_file(source)):
+        why = why_no_file(source) if is_path else ""
+        if why:
             raise PictureError(why)
         if isinstance(source, Image.Image):
             return to_rgb(source, light=light)
         if hasattr(source, "shape"):
             return _of_array(np.asarray(source), light)
-        with warnings.catch_warnings(), opened_image(file) as image:
-            warnings.simplefilter("ignore")
-            if at_least:
-                image.draft("RGB", (at_least, at_least))
-            _to_first_full(image)
-            _refuse_large(image)
-            if image.format == "TIFF":
-                # Pillow 13 maps a plain TIFF that lies on its side into memory with the wrong width
-                image.filename = ""
-            picture = to_rgb(image, light=light, source=file)
-            if _pages(image) > 1:
-                several = "only the first of its pages or frames was read"
-                picture.info["ftkit"] = "; ".join(filter(None, (picture.info["ftkit"], several)))
-            return picture
+        return _opened(file, at_least, light)
     except Exception as e:  # Pillow raises a dozen types for broken files
-        if isinstance(e, PictureError) and not isinstance(source, (str, os.PathLike)):
+        if isinstance(e, PictureError) and not is_path:
             raise
-        name = source if isinstance(source, (str, os.PathLike)) else type(source).__name__
+        name = source if is_path else type(source).__name__
         raise PictureError(
             f"{name} cannot be read as a picture ({_why(e, _start_of(file))})"
         ) from None

@@ -169,6 +169,15 @@ def _next_mp3_frame(data: bytes, at: int, kind: int) -> int:
     return len(data)
 
 
+def _mp3_cuts(data: bytes, starts: list[int], head: int) -> tuple[list[int], list[int]]:
+    "Where MP3s begin in a file, and where those begin that have a table of contents."
+    offset = _tag_at(head)
+    frames = set(starts)
+    tags = [m.start() - offset for m in re.finditer(b"Xing|Info", data)]
+    tags = [at for at in tags if at in frames]
+    return sorted({starts[0], *tags}), tags
+
+
 def _mp3_parts(data: bytes, frames: int) -> list[bytes] | None:
     """The MP3s of a file as ones whose header tells their length; None: it says `frames` samples,
     and that is right."""
@@ -178,16 +187,15 @@ def _mp3_parts(data: bytes, frames: int) -> list[bytes] | None:
     head = int.from_bytes(data[starts[0] : starts[0] + 4], "big")
     if data[starts[0] + 36 : starts[0] + 40] == b"VBRI":
         return None
-    there, offset = set(starts), _tag_at(head)
-    tags = [m.start() - offset for m in re.finditer(b"Xing|Info", data)]
-    cuts = sorted({starts[0], *(t for t in tags if t in there)})
-    samples, rate = (1152 if head >> 19 & 3 == 3 else 576), _RATES[head >> 19 & 3][head >> 10 & 3]
-    bare = cuts[0] not in tags  # the first has no table of contents
-    if len(cuts) == 1 and (not bare or abs(len(starts) * samples - frames) < 0.05 * rate):
+    cuts, tags = _mp3_cuts(data, starts, head)
+    samples = 1152 if head >> 19 & 3 == 3 else 576
+    rate = _RATES[head >> 19 & 3][head >> 10 & 3]
+    is_right = abs(len(starts) * samples - frames) < 0.05 * rate
+    if len(cuts) == 1 and (tags or is_right):
         return None
     parts = []
     for cut, stop in zip(cuts, [*cuts[1:], len(data)]):
-        n = sum(cut <= s < stop for s in starts)
+        n = sum(cut <= start < stop for start in starts)
         part = data[cut:stop]
         parts.append(part if cut in tags else _with_length(head, n) + part)
     return parts
@@ -230,39 +238,48 @@ def _page_end(data, at: int) -> int:
     return at + 27 + segments + sum(data[at + 27 : at + 27 + segments])
 
 
-def _wav_parts(data) -> list[bytes] | None:
-    "The sound of a RIFF file whose header says less than is there; None: the header is right."
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        return None
-    at, n = 12, len(data)
-    while at + 8 <= n and data[at : at + 4] != b"data":
+def _is_wav(data, at: int = 0) -> bool:
+    "Whether a RIFF file with sound begins there."
+    return data[at : at + 4] == b"RIFF" and data[at + 8 : at + 12] == b"WAVE"
+
+
+def _wav_sound(data) -> int | None:
+    "Where the sound of a RIFF file begins; None where it has none."
+    at = 12
+    while at + 8 <= len(data) and data[at : at + 4] != b"data":
         (size,) = struct.unpack_from("<I", data, at + 4)
         at += 8 + size + size % 2
-    if at + 8 > n:
+    return at + 8 if at + 8 <= len(data) else None
+
+
+def _wav_with_size(data, at: int) -> bytes:
+    "A RIFF file whose sound begins at `at` and lasts to its end, with a header that says so."
+    n = len(data)
+    sizes = struct.pack("<I", n - 8), struct.pack("<I", n - at)
+    return bytes(data[:4]) + sizes[0] + bytes(data[8 : at - 4]) + sizes[1] + bytes(data[at:])
+
+
+def _wav_parts(data) -> list[bytes] | None:
+    "The sound of a RIFF file whose header says less than is there; None: the header is right."
+    at = _wav_sound(data) if _is_wav(data) else None
+    if at is None:
         return None
-    at += 8
-    riff, size = struct.unpack_from("<I", data, 4)[0] + 8, struct.unpack_from("<I", data, at - 4)[0]
+    (size,) = struct.unpack_from("<I", data, at - 4)
     stop = at + size
-    if n - stop < 8 and size:
+    if size and len(data) - stop < 8:
         return None  # it ends with the sound, or the header says more than is there
-    if not size and n == at:
+    if not size and len(data) == at:
         return None
     for after in (stop, stop + size % 2):
-        if data[after : after + 4] == b"RIFF" and data[after + 8 : after + 12] == b"WAVE":
+        if _is_wav(data, after):
             rest = bytes(data[after:])
             return [bytes(data[:after]), *(_wav_parts(rest) or [rest])]
         if _is_chunk(data, after):
             return None
-    if size and abs(riff - stop) < 8:
+    (riff,) = struct.unpack_from("<I", data, 4)
+    if size and abs(riff + 8 - stop) < 8:
         return None  # the file has something behind it that is no part of it
-    left = n - at
-    return [
-        bytes(data[:4])
-        + struct.pack("<I", n - 8)
-        + bytes(data[8 : at - 4])
-        + struct.pack("<I", left)
-        + bytes(data[at:])
-    ]
+    return [_wav_with_size(data, at)]
 
 
 def _is_chunk(data, at: int) -> bool:
@@ -433,13 +450,36 @@ def _of_parts(parts: list[bytes], start: float, end: float | None):
             at += seconds
 
 
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,amr,asf,g722,mp3,ogg,flac,wav,w64,aiff,au,caf,avi,mpegts,mpeg,flv,ac3,eac3,ape,tta,wv,mpc,mpc8,dsf,voc,rm"
-_ALONE = {
-    "format_whitelist": _FORMATS,
-    "protocol_whitelist": "file",
-}  # ffmpeg also knows lists that name other files and addresses
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,amr,asf,g722,mp3,ogg,flac,wav,w64,aiff,au,caf,avi,"
+    "mpegts,mpeg,flv,ac3,eac3,ape,tta,wv,mpc,mpc8,dsf,voc,rm"
+)
+# ffmpeg also knows lists that name other files and addresses
+_ALONE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 
 
+def _wind(file, stream, seconds: float) -> None:
+    "Go to shortly before a time; what cannot be wound forward is decoded from its beginning."
+    import av
+
+    # the first frame after a jump leans on the one before
+    seconds = max(0, seconds - 0.1) + float((stream.start_time or 0) * stream.time_base)
+    with contextlib.suppress(av.FFmpegError):
+        file.seek(int(seconds / stream.time_base), stream=stream)
+
+
+def _samples_of(frame) -> np.ndarray:  # (n, channels)
+    a = frame.to_ndarray()
+    return a.T if frame.format.is_planar else a.reshape(-1, frame.layout.nb_channels)
+
+
+def _span(a: np.ndarray, at: float, rate: int, start: float | None, end: float | None):
+    "The samples between two times of a block that begins at `at` seconds."
+    first = max(0, round(((start or 0) - at) * rate))
+    stop = None if end is None else max(0, round((end - at) * rate))
+    return _float(a[first:stop])
+
+# %% ../../nbs/reading/05_sounds.ipynb #9099ee20
 def _of_media(source, start, end):
     "Blocks of the first sound track, by PyAV."
     try:
@@ -451,99 +491,109 @@ def _of_media(source, start, end):
         ) from None
     g722 = "g722" if str(source).lower().endswith(".g722") else None
     with contextlib.ExitStack() as opened:
-        held = opened.enter_context(open(source, "rb")) if isinstance(source, str) else source
-        file = opened.enter_context(av.open(held, format=g722, options=_ALONE))
-        if not file.streams.audio:
+        file = opened.enter_context(open(source, "rb")) if isinstance(source, str) else source
+        media = opened.enter_context(av.open(file, format=g722, options=_ALONE))
+        if not media.streams.audio:
             raise SoundError("it holds no sound track")
-        stream, last = file.streams.audio[0], 0.0
-        zero, at = float((stream.start_time or 0) * stream.time_base), 0.0
-        with contextlib.suppress(
-            av.FFmpegError
-        ):  # what cannot be wound forward is decoded from its beginning
-            if start:
-                file.seek(
-                    int((zero + max(0, start - 0.1)) / stream.time_base), stream=stream
-                )  # the first frame after a jump leans on the one before
-        for packet in file.demux():
+        stream = media.streams.audio[0]
+        zero = float((stream.start_time or 0) * stream.time_base)
+        if start:
+            _wind(media, stream, start)
+        at = 0.0
+        last = 0.0
+        for packet in media.demux():
             if packet.pts is not None:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            for frame in packet.decode() if packet.stream.index == stream.index else ():
-                rate = frame.sample_rate
+            if packet.stream.index != stream.index:
+                continue
+            for frame in packet.decode():
                 at = at if frame.time is None else frame.time - zero
-                a = frame.to_ndarray()
-                a = a.T if frame.format.is_planar else a.reshape(-1, frame.layout.nb_channels)
-                part = _float(
-                    a[
-                        max(0, round(((start or 0) - at) * rate)) : (
-                            None if end is None else max(0, round((end - at) * rate))
-                        )
-                    ]
-                )
-                if len(part):
-                    yield rate, part
-                at += len(a) / rate
+                samples = _samples_of(frame)
+                block = _span(samples, at, frame.sample_rate, start, end)
+                if len(block):
+                    yield frame.sample_rate, block
+                at += len(samples) / frame.sample_rate
                 if end is not None and at >= end:
                     return
-        _refuse_cut(file, last)
+        _refuse_cut(media, last)
 
 
-def _refuse_cut(file, last: float) -> None:
+def _refuse_cut(media, last: float) -> None:
     "An error where the header of a film or of a telephone's recording says more than is there."
-    if not file.duration or not {"matroska", "mov"} & set(file.format.name.split(",")):
+    if not media.duration or not {"matroska", "mov"} & set(media.format.name.split(",")):
         return  # others do not say, or only guess
-    whole, last = file.duration / 1e6, last - (file.start_time or 0) / 1e6
-    if last < whole - max(0.5 if file.streams.video else 0.1, 0.02 * whole):
+    whole = media.duration / 1e6
+    last -= (media.start_time or 0) / 1e6
+    if last < whole - max(0.5 if media.streams.video else 0.1, 0.02 * whole):
         raise SoundError(f"it is cut off ({last:.2f} of {whole:.2f} s are there); copy it again")
 
 # %% ../../nbs/reading/05_sounds.ipynb #404aa5c4
-def _blocks(source, start=None, end=None, odd: set | None = None):
-    """(rate, (n, channels) float32) one after the other; an error says what is wrong, but not with
-    which file; `odd` gets what the header says wrongly."""
-    odd = set() if odd is None else odd
-    if isinstance(source, Clip):
-        source, start, end = source.path, source.start, source.end
+def _check_span(start: float | None, end: float | None) -> None:
     if not 0 <= (start or 0) < (math.inf if end is None else end):
         raise SoundError(
             f"its span goes from {start or 0:g} to {'the end' if end is None else f'{end:g}'} s;"
             " start must be at least 0 and less than end"
         )
+
+
+def _unchecked_blocks(source, start, end, odd: set):
+    "Blocks of an array, of the bytes of a file, or of a file."
     if isinstance(source, tuple):
-        blocks = _of_array(*source, start, end)
-    elif isinstance(source, (bytes, bytearray)):
-        blocks = _of_file(io.BytesIO(source), start, end, odd)
-    elif why := why_no_file(source):
+        return _of_array(*source, start, end)
+    if isinstance(source, (bytes, bytearray)):
+        return _of_file(io.BytesIO(source), start, end, odd)
+    why = why_no_file(source)
+    if why:
         raise SoundError(why)
-    elif not os.path.getsize(source):
+    if not os.path.getsize(source):
         raise SoundError("it is empty (0 bytes)")
-    elif str(source).lower().endswith(_MEDIA_SUFFIXES):
-        blocks = _of_media(str(source), start, end)
-    else:
-        blocks = _of_file(str(source), start, end, odd)
-    n, rate = 0, 1
-    for rate, block in blocks:
-        if not np.isfinite(block).all():
-            raise SoundError(
-                "it holds samples that are no numbers (NaN or infinite); write it again"
-            )
-        if (peak := abs(block).max()) > 8:
-            raise SoundError(
-                f"its samples reach {peak:.5g}; floats must lie in [-1, 1], so divide by the"
-                " largest"
-            )
-        n += len(block)
-        yield rate, block
-    there = (start or 0) + n / rate
-    if not n:
+    if str(source).lower().endswith(_MEDIA_SUFFIXES):
+        return _of_media(str(source), start, end)
+    return _of_file(str(source), start, end, odd)
+
+
+def _check_samples(block: np.ndarray) -> None:
+    if not np.isfinite(block).all():
+        raise SoundError("it holds samples that are no numbers (NaN or infinite); write it again")
+    peak = abs(block).max()
+    if peak > 8:
+        raise SoundError(
+            f"its samples reach {peak:.5g}; floats must lie in [-1, 1], so divide by the largest"
+        )
+
+
+def _check_length(n: int, rate: int, start: float | None, end: float | None) -> None:
+    "Refuse a recording of `n` samples that ends before its span begins or ends."
+    if not n and start:
         raise SoundError(
             f"it ends before {start:g} s, where its span begins; correct start and end"
-            if start
-            else "it holds no samples; write it again"
         )
-    if end is not None and there < end - 0.1:
+    if not n:
+        raise SoundError("it holds no samples; write it again")
+    stop = (start or 0) + n / rate
+    if end is not None and stop < end - 0.1:
         raise SoundError(
-            f"it ends at {there:.2f} s and the span {start or 0:g}–{end:g} s goes beyond; correct"
+            f"it ends at {stop:.2f} s and the span {start or 0:g}–{end:g} s goes beyond; correct"
             " start and end"
         )
+
+
+def _blocks(source, start=None, end=None, odd: set | None = None):
+    """(rate, (n, channels) float32) one after the other; an error says what is wrong, but not with
+    which file; `odd` gets what the header says wrongly."""
+    odd = set() if odd is None else odd
+    if isinstance(source, Clip):
+        start = source.start
+        end = source.end
+        source = source.path
+    _check_span(start, end)
+    n = 0
+    rate = 1
+    for rate, block in _unchecked_blocks(source, start, end, odd):
+        _check_samples(block)
+        n += len(block)
+        yield rate, block
+    _check_length(n, rate, start, end)
 
 # %% ../../nbs/reading/05_sounds.ipynb #1e3de795
 class _Channels:
