@@ -131,9 +131,8 @@ def warp(
 ) -> torch.Tensor:  # (B,3,H,W) uint8
     "Affine maps of pictures, bilinear."
     h, w = x.shape[2:]
-    m = matrix[:, :2] / np.array(
-        [[w / 2], [h / 2]]
-    )  # in halves of the picture, as `grid_sample` counts
+    # in halves of the picture, as `grid_sample` counts
+    m = matrix[:, :2] / np.array([[w / 2], [h / 2]])
     across = (np.arange(w) - (w - 1) / 2)[:, None] * m[:, None, :, 0]
     down = (np.arange(h) - (h - 1) / 2)[:, None] * m[:, None, :, 1] + m[:, None, :, 2]
     across, down = (to_device(np.float32(v), x.device) for v in (across, down))
@@ -411,32 +410,27 @@ class Augment:
     flip: float = _limit(0.0, 1)  # probability of a left-right mirror [0..1]
     vertical_flip: float = _limit(0.0, 1)  # probability of a top-bottom mirror [0..1]
     rotate: float = _limit(0.0, 180)  # largest angle either way, degrees [0..180]
-    scale: float = _limit(
-        0.0, 1, high_open=True
-    )  # largest relative change of size; 0.1 is 0.9 to 1.1 [0..1)
+    # largest relative change of size; 0.1 is 0.9 to 1.1 [0..1)
+    scale: float = _limit(0.0, 1, high_open=True)
     translate: float = _limit(0.0, 0.5)  # largest shift either way, a share of the side [0..0.5]
-    crop: float = _limit(
-        0.0, 0.9
-    )  # largest share of the area that is cut away; the rest is stretched to fill [0..0.9]
+    # largest share of the area that is cut away; the rest is stretched to fill [0..0.9]
+    crop: float = _limit(0.0, 0.9)
     brightness: float = _limit(0.0, 1)  # largest relative change [0..1]
     contrast: float = _limit(0.0, 1)  # largest relative change [0..1]
     saturation: float = _limit(0.0, 1)  # largest relative change [0..1]
     blur: float = _limit(0.0, 5)  # largest sigma, pixels [0..5]
-    noise: float = _limit(
-        0.0, 128
-    )  # largest standard deviation of Gaussian noise, grey levels of 255 [0..128]
-    erase: float = _limit(
-        0.0, 1
-    )  # probability that a rectangle of 2 to 20 % of the area becomes background [0..1]
+    # largest standard deviation of Gaussian noise, grey levels of 255 [0..128]
+    noise: float = _limit(0.0, 128)
+    # probability that a rectangle of 2 to 20 % of the area becomes background [0..1]
+    erase: float = _limit(0.0, 1)
     jpeg: int = _limit(0, 95)  # lowest JPEG quality, drawn up to 95; 0 is off [0..95]
     # TrivialAugment: one operation of its wide list at a random strength, on top of the others
     trivial: bool = False
     # RandAugment: so many different operations of that list, each at the strength `magnitude`; 0 is
     # off [0..8]
     rand: int = _limit(0, 8)
-    magnitude: float = _limit(
-        0.3, 1
-    )  # their strength, as a share of TrivialAugment's widest [0..1]
+    # their strength, as a share of TrivialAugment's widest [0..1]
+    magnitude: float = _limit(0.3, 1)
     probability: float = _limit(1.0, 1)  # share of the samples that are changed at all [0..1]
     fill: int = _limit(255, 255)  # grey level outside the picture: the data's background [0..255]
 
@@ -466,11 +460,12 @@ def strengths(
     changed = draws("changed") < self.probability
     wide = [op.name for op in OPERATIONS.values() if op.wide]
     chosen = np.floor(draws("trivial") * (len(wide) + 1))  # the last number is nothing
+    # which come first, for each sample
     order = (
         dict(zip(wide, np.argsort(np.argsort([draws(f"rand order {n}") for n in wide], 0), 0)))
         if self.rand
         else {}
-    )  # which come first, for each sample
+    )
     out = {}
     for name, op in OPERATIONS.items():
         limit = getattr(self, op.setting) if op.setting else 0

@@ -44,9 +44,8 @@ class Occasion:
         return _normal(np.array([counter(self.key, name)], np.uint64), n, self.device)[0]
 
 
-SOUND_OPERATIONS = Registry(
-    "sound operation"
-)  # name: function (wave (n,) float32, the field's value, occasion) -> wave
+# name: function (wave (n,) float32, the field's value, occasion) -> wave
+SOUND_OPERATIONS = Registry("sound operation")
 
 sound_operation = SOUND_OPERATIONS.register  # the field of `SoundAugment` of that name turns it on
 
@@ -58,9 +57,8 @@ def _long_enough(n: int) -> int:
 
 def _resampled(wave: torch.Tensor, hundredths: int) -> torch.Tensor:
     "The wave played so many hundredths as fast; nothing above the new half rate is left."
-    k = _long_enough(
-        math.ceil((len(wave) + 400) / hundredths)
-    )  # zeros at the end keep it from running into the beginning
+    # zeros at the end keep it from running into the beginning
+    k = _long_enough(math.ceil((len(wave) + 400) / hundredths))
     spectrum = torch.fft.rfft(wave, k * hundredths)
     return (torch.fft.irfft(spectrum, 100 * k) * (100 / hundredths))[
         : max(1, round(len(wave) * 100 / hundredths))
@@ -92,9 +90,8 @@ def _stretched(wave: torch.Tensor, times: float, rate: int) -> torch.Tensor:
     phase = (phase[:, :1] + step.cumsum(1) - step).remainder(_TURN) * (2 * math.pi / _TURN)
     size = size[:, before] * (1 - share) + size[:, before + 1] * share
     turned = torch.polar(size, phase.float())
-    locked = (
-        turned - torch.roll(turned, 1, 0) - torch.roll(turned, -1, 0)
-    )  # of the window's three bins a partial, the strongest decides
+    # of the window's three bins a partial, the strongest decides
+    locked = turned - torch.roll(turned, 1, 0) - torch.roll(turned, -1, 0)
     return torch.istft(
         torch.polar(size, locked.angle()),
         width,
@@ -308,29 +305,26 @@ def _up_to(default, high, low=0.0, **more):
 class SoundAugment:
     "How recordings are changed at random while training; as it comes, not at all."
 
-    speed: float = _up_to(
-        0.0, 0.5
-    )  # largest relative change of tempo and pitch; 0.1 is 0.9 to 1.1 [0..0.5]
+    # largest relative change of tempo and pitch; 0.1 is 0.9 to 1.1 [0..0.5]
+    speed: float = _up_to(0.0, 0.5)
     pitch: float = _up_to(0.0, 12)  # largest shift either way, semitones; the length stays [0..12]
     echo: float = _up_to(0.0, 5)  # longest RT60, seconds [0..5]
     gain: float = _up_to(0.0, 40)  # largest change of loudness either way, dB [0..40]
-    time_mask: float = _up_to(
-        0.0, 5
-    )  # longest silenced span, seconds; all spans leave four fifths of a clip [0..5]
-    frequency_mask: float = _up_to(
-        0.0, 0.5
-    )  # widest band that is filtered out, a share of the mel scale [0..0.5]
+    # longest silenced span, seconds; all spans leave four fifths of a clip [0..5]
+    time_mask: float = _up_to(0.0, 5)
+    # widest band that is filtered out, a share of the mel scale [0..0.5]
+    frequency_mask: float = _up_to(0.0, 0.5)
     masks: int = _up_to(2, 10, 1)  # spans and bands a clip [1..10]
     noise: float = _up_to(0.0, 1)  # share of the clips that get noise [0..1]
+    # of noise, one is drawn a clip, each {white, pink, babble, files}
     kinds: tuple = dataclasses.field(
         default=("white", "pink"), metadata=dict(choices=tuple(_NOISES))
-    )  # of noise, one is drawn a clip, each {white, pink, babble, files}
+    )
     snr_low: float = _up_to(5.0, 60, -20.0)  # least signal-to-noise ratio, dB [-20..60]
     snr_high: float = _up_to(25.0, 60, -20.0)  # largest, dB [-20..60]
     noise_folder: str = ""  # recordings of noise, for the kind files
-    telephone: float = _up_to(
-        0.0, 1
-    )  # share of the clips that lose what a telephone does not pass [0..1]
+    # share of the clips that lose what a telephone does not pass [0..1]
+    telephone: float = _up_to(0.0, 1)
     probability: float = _up_to(1.0, 1)  # share of the clips that are changed at all [0..1]
 
     def __post_init__(self):
@@ -366,6 +360,21 @@ class SoundAugment:
 _BABBLE = 5  # voices
 
 
+def _check_call(augment: SoundAugment, waves: list, ids: list, others, rows) -> None:
+    "Refuse row numbers that do not fit, and babble without voices."
+    if len(waves) != len(ids):
+        raise UsageError(
+            f"{len(waves)} clips with {len(ids)} row numbers were given; allowed is a list with a"
+            " row number for each"
+        )
+    babble = augment.noise and "babble" in augment.kinds
+    if babble and (others is None or not len(rows)):
+        raise UsageError(
+            "kinds has babble, but no other clips were given; give others= and rows=, or take"
+            " babble out of kinds"
+        )
+
+
 @patch_to(SoundAugment)
 def __call__(
     self,
@@ -379,34 +388,19 @@ def __call__(
 ) -> list[torch.Tensor]:  # B (m_i,) float32 in [-1, 1], each on its wave's device
     "The batch, each clip changed at random; `speed` changes lengths."
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
-    if len(waves) != len(ids):
-        raise UsageError(
-            f"{len(waves)} clips with {len(ids)} row numbers were given; allowed is a list with a"
-            " row number for each"
-        )
-    babble = self.noise and "babble" in self.kinds
-    if babble and (others is None or not len(rows)):
-        raise UsageError(
-            "kinds has babble, but no other clips were given; give others= and rows=, or take"
-            " babble out of kinds"
-        )
+    _check_call(self, waves, ids, others, rows)
     used = [(f, getattr(self, name)) for name, f in SOUND_OPERATIONS.items() if getattr(self, name)]
-    out = []
+    batch = []
     for wave, i in zip(map(_as_wave, waves), ids):
         key = counter("noises", int(seed), int(epoch), int(i))
         if used and len(wave) and uniform(key, "changed") < self.probability:
-            now = Occasion(
-                key,
-                self,
-                rate,
-                wave.device,
-                functools.partial(_voices, others, rows, key, int(i), wave.device),
-            )
+            voices = functools.partial(_voices, others, rows, key, int(i), wave.device)
+            occasion = Occasion(key, self, rate, wave.device, voices)
             for operation, amount in used:
-                wave = operation(wave, amount, now)
+                wave = operation(wave, amount, occasion)
             wave = wave / wave.abs().max().clamp(min=1)
-        out.append(wave)
-    return out
+        batch.append(wave)
+    return batch
 
 
 def _partners(key: int, own: int, rows) -> list[int]:

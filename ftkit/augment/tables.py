@@ -21,12 +21,10 @@ class TableAugment:
     "What may be changed in a row, each time it is used."
 
     noise: float = _limit(0, 1)  # spread of the noise added to numbers, as a share of theirs [0..1]
-    swap: float = _limit(
-        0, 1
-    )  # chance of each cell to be taken from another row of the same class [0..1]
-    blank: float = _limit(
-        0, 1
-    )  # chance of each cell to be missing, and of a category to be one that was never seen [0..1]
+    # chance of each cell to be taken from another row of the same class [0..1]
+    swap: float = _limit(0, 1)
+    # chance of each cell to be missing, and of a category to be one that was never seen [0..1]
+    blank: float = _limit(0, 1)
 
     def __post_init__(self):
         for f in dataclasses.fields(self):
@@ -52,6 +50,7 @@ class TableAugment:
         draws, n, x = Draws(seed, epoch, ids), rows.prep.n_numbers, x.clone()
 
         def each(what):
+            # (B,F)
             return to_device(
                 uniform(
                     "table",
@@ -61,7 +60,7 @@ class TableAugment:
                     (draws.ids[:, None] * x.shape[1] + np.arange(x.shape[1])).view(np.uint64),
                 ),
                 x.device,
-            )  # (B,F)
+            )
 
         if self.swap:
             x = torch.where(

@@ -25,16 +25,16 @@ class Vocabulary:
     "What the changes take from a model."
 
     mask_token: str | None = None  # None: it has none
-    near: dict[str, list[str]] = dataclasses.field(
-        default_factory=dict, repr=False
-    )  # word in lower case: words to put in its place
+    # word in lower case: words to put in its place
+    near: dict[str, list[str]] = dataclasses.field(default_factory=dict, repr=False)
 
 # %% ../../nbs/augment/01_texts.ipynb #5ff08dd2
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
+# of don't and its like
 _HALVES = set(
     "ain aren couldn didn doesn don hadn hasn haven isn mightn mustn needn shan shouldn wasn weren"
     " wouldn ll ve".split()
-)  # of don't and its like
+)
 _CJK_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 
 
@@ -82,54 +82,65 @@ def _top(rows: np.ndarray, unit: np.ndarray, n: int) -> list[list[tuple[int, flo
     return [list(zip(b[o].tolist(), v[o].tolist())) for b, v, o in zip(best, values, order)]
 
 
+def _suitable(word: str, offered: list[str], row: list, least: float) -> list[str]:
+    "The neighbours of a word that are near enough, and may stand for it."
+    return [offered[j] for j, cosine in row if cosine >= least and not _unfit(offered[j], word)]
+
+
+def _neighbours(
+    asked: list[str],  # words
+    offered: list[str],  # M words, the asked ones among them
+    vectors: np.ndarray,  # (M,D)
+    k: int,
+    least: float,
+) -> dict[str, list[str]]:  # word: nearest first
+    "The k nearest words of some, in blocks that fit into memory."
+    place = {word: i for i, word in enumerate(offered)}
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    # a cosine has 4 bytes and its place in the order 8: 256 MB
+    block = max(1, (1 << 28) // (12 * len(offered)))
+    near = {}
+    for start in range(0, len(asked), block):
+        part = asked[start : start + block]
+        rows = _top(unit[[place[word] for word in part]], unit, min(k + 8, len(offered)))
+        for word, row in zip(part, rows):
+            near[word] = _suitable(word, offered, row, least)[:k]
+    return near
+
+
 def nearest_words(
     tokens: list[str],  # V, as the tokenizer numbers them
     embeddings: np.ndarray,  # (V,D) the model's input embeddings
     words: Iterable[str],  # to find neighbours for; others than whole tokens are passed over
     k: int = 5,  # neighbours at most [1..]
     least: float = 0.35,  # lowest cosine [-1..1]
-) -> dict[
-    str, list[str]
-]:  # word in lower case: nearest first; words without a neighbour are not in it
+    # word in lower case: nearest first; words without a neighbour are not in it
+) -> dict[str, list[str]]:
     "Words of the same script that stand near others in the embeddings."
     if len(tokens) != len(embeddings):
         raise UsageError(
             f"{len(tokens)} tokens and {len(embeddings)} rows of embeddings were given; there must"
             " be one row a token; take both from the same model"
         )
-    whole, out = _whole_words(tokens), {}
+    whole = _whole_words(tokens)
     for word in function_words() | NEGATIONS | _HALVES:
         whole.pop(word, None)
     wanted = sorted({w.lower() for w in words} & whole.keys())
+    result = {}
     for script in sorted({whole[w][0] for w in wanted}):
         asked = [w for w in wanted if whole[w][0] == script]
         offered = [w for w in whole if whole[w][0] == script]
         if len(offered) > 40_000:
             offered = asked
-        at = {w: i for i, w in enumerate(offered)}
-        unit = np.asarray(embeddings[[whole[w][2] for w in offered]], np.float32)
-        unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-        block = max(
-            1, (1 << 28) // (12 * len(offered))
-        )  # a cosine has 4 bytes and its place in the order 8: 256 MB
-        for start in range(0, len(asked), block):
-            part = asked[start : start + block]
-            for word, row in zip(
-                part, _top(unit[[at[w] for w in part]], unit, min(k + 8, len(offered)))
-            ):
-                found = [
-                    whole[offered[j]][1]
-                    for j, cosine in row
-                    if cosine >= least and not _unfit(offered[j], word)
-                ][:k]
-                if found:
-                    out[word] = found
-    return out
+        vectors = np.asarray(embeddings[[whole[w][2] for w in offered]], np.float32)
+        for word, near in _neighbours(asked, offered, vectors, k, least).items():
+            if near:
+                result[word] = [whole[w][1] for w in near]
+    return result
 
 # %% ../../nbs/augment/01_texts.ipynb #a623d8d4
-TEXT_OPERATIONS = Registry(
-    "text operation"
-)  # name: function (words, chosen, draw, vocabulary) -> words
+# name: function (words, chosen, draw, vocabulary) -> words
+TEXT_OPERATIONS = Registry("text operation")
 
 text_operation = TEXT_OPERATIONS.register
 
@@ -224,22 +235,19 @@ def _share(default: float, high: float = 0.5):
 class TextAugment:
     "How texts are changed at random while training; as it comes, not at all."
 
-    mask: float = _share(
-        0.0
-    )  # expected share of the words that become the model's mask token [0..0.5]
+    # expected share of the words that become the model's mask token [0..0.5]
+    mask: float = _share(0.0)
     delete: float = _share(0.0)  # expected share of the words that are left out [0..0.5]
-    swap: float = _share(
-        0.0
-    )  # expected share of the words that change places with the next [0..0.5]
-    replace: float = _share(
-        0.0
-    )  # expected share of the words that give way to a near one, if they have any [0..0.5]
-    typo: float = _share(
-        0.0
-    )  # expected share of the words that are misspelt, if they have four letters [0..0.5]
+    # expected share of the words that change places with the next [0..0.5]
+    swap: float = _share(0.0)
+    # expected share of the words that give way to a near one, if they have any [0..0.5]
+    replace: float = _share(0.0)
+    # expected share of the words that are misspelt, if they have four letters [0..0.5]
+    typo: float = _share(0.0)
+    # what counts as a word {auto, word, character}
     by: str = dataclasses.field(
         default="auto", metadata=dict(choices=("auto", "word", "character"))
-    )  # what counts as a word {auto, word, character}
+    )
     probability: float = _share(1.0, 1)  # share of the samples that are changed at all [0..1]
 
     def __post_init__(self):
@@ -256,6 +264,32 @@ class TextAugment:
         return f"TextAugment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"
 
 # %% ../../nbs/augment/01_texts.ipynb #3c8790c0
+def _pieces(text: str, by_character: bool) -> list[str]:
+    "Words and what stands between them; Chinese and Japanese by character, if so asked."
+    pieces = split_words(text)
+    if not by_character:
+        return pieces
+    return [part for piece in pieces for part in (piece if cjk_share(piece) == 1 else [piece])]
+
+
+def _put_together(pieces: list[str]) -> str:
+    "A text of pieces, of which some are empty: without double spaces, or one before a comma."
+    out: list[str] = []
+    gone = False  # whether the piece before was taken away
+    for piece in pieces:
+        after_space = not out or out[-1].isspace()
+        if gone and piece.isspace() and after_space:
+            continue
+        if gone and piece and out and after_space and not is_word(piece):
+            out.pop()
+        gone = not piece
+        if piece:
+            out.append(piece)
+    if gone and out[-1].isspace():
+        out.pop()
+    return "".join(out)
+
+
 def _changed(
     text: str,
     shares: dict[str, float],  # operation: share of the words
@@ -264,11 +298,10 @@ def _changed(
     vocabulary: Vocabulary | None,
 ) -> str:  # `text` itself if no word would be left
     "One text after the operations."
-    pieces = split_words(text)
-    if by_character:
-        pieces = [part for p in pieces for part in (p if cjk_share(p) == 1 else [p])]
-    places = [i for i, p in enumerate(pieces) if is_word(p)]
-    words, count = [pieces[i] for i in places], np.arange(len(places), dtype=np.uint64)
+    pieces = _pieces(text, by_character)
+    places = [i for i, piece in enumerate(pieces) if is_word(piece)]
+    words = [pieces[i] for i in places]
+    count = np.arange(len(places), dtype=np.uint64)
     draw = functools.cache(lambda name: uniform(key, name, count))
     for name, share in shares.items():
         chosen = np.flatnonzero(draw(name) < share).tolist()
@@ -284,19 +317,24 @@ def _changed(
         return text
     for i, word in zip(places, words):
         pieces[i] = word
-    out, gone = [], False
-    for piece in pieces:
-        if gone and piece.isspace() and (not out or out[-1].isspace()):
-            continue
-        if gone and piece and out and out[-1].isspace() and not is_word(piece):
-            out.pop()  # no space before a comma
-        gone = not piece
-        if piece:
-            out.append(piece)
-    return "".join(out[:-1] if gone and out[-1].isspace() else out)
+    return _put_together(pieces)
 
 # %% ../../nbs/augment/01_texts.ipynb #9e3f4473
 _NEEDS = {"mask": ("mask_token", "mask token"), "replace": ("near", "nearest words")}
+
+
+def _check_needs(augment: TextAugment, vocabulary: Vocabulary | None) -> None:
+    "Refuse operations that need more than is there."
+    for name, (field, what) in _NEEDS.items():
+        share = getattr(augment, name)
+        if not share or getattr(vocabulary, field, None):
+            continue
+        lacks = f"the vocabulary has no {what}"
+        if vocabulary is None:
+            lacks = "no vocabulary was given"
+        raise UsageError(
+            f"{name} is {share}, but {lacks}; give Vocabulary({field}=…), or set {name} to 0"
+        )
 
 
 @patch_to(TextAugment)
@@ -311,26 +349,23 @@ def __call__(
     "The batch, each sample changed at random."
     ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     if isinstance(texts, str) or len(texts) != len(ids):
+        given = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
         raise UsageError(
-            f"{'one text' if isinstance(texts, str) else f'{len(texts)} texts'} with {len(ids)} row"
+            f"{given} with {len(ids)} row"
             " numbers was given; allowed is a list with a row number for each"
         )
-    for name, (field, what) in _NEEDS.items():
-        if getattr(self, name) and not getattr(vocabulary, field, None):
-            raise UsageError(
-                f"{name} is {getattr(self, name)}, but"
-                f" {'no vocabulary was given' if vocabulary is None else f'the vocabulary has no {what}'};"
-                f" give Vocabulary({field}=…), or set {name} to 0"
-            )
-    shares, out = {name: share for name in TEXT_OPERATIONS if (share := getattr(self, name, 0))}, []
+    _check_needs(self, vocabulary)
+    shares = {name: getattr(self, name, 0) for name in TEXT_OPERATIONS}
+    shares = {name: share for name, share in shares.items() if share}
+    batch = []
     for text, i in zip(texts, ids):
         key = counter("words", int(seed), int(epoch), int(i))
         if shares and uniform(key, "changed") < self.probability:
             first, *rest = (text,) if isinstance(text, str) else text
             first = _changed(first, shares, self.by == "character", key, vocabulary)
             text = (first, *rest) if rest else first
-        out.append(text)
-    return out
+        batch.append(text)
+    return batch
 
 # %% ../../nbs/augment/01_texts.ipynb #68064b3e
 _TEXT_PRESETS = {

@@ -141,9 +141,8 @@ def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
     copied = [content[i] in known or bool(groups) and self.near[i] in groups for i in part.ids]
     if not hasattr(self.items, "frame"):
         return np.array(copied, bool)
-    return (
-        np.array(copied, bool) & ~by_chance(self.items.frame)[part.ids]
-    )  # rows of a narrow table may agree
+    # rows of a narrow table may agree
+    return np.array(copied, bool) & ~by_chance(self.items.frame)[part.ids]
 
 # %% ../../nbs/data/03_dataset.ipynb #0ef9fb47
 @patch_to(Data, kind=property, name="fingerprint")

@@ -448,10 +448,7 @@ def read_data(
 
     # the split; near-duplicates stay together where no column of the user says what does
     parts = _split(used.rows, _strata(y, kind), split.shares, split.seed)
-    near = None
-    if reader.finds_near_duplicates:
-        pairs, _ = alike(reader.modality, used.rows.items, used.hashes, used.sizes)
-        near = groups_of(pairs, len(used.hashes))
+    near = _near_duplicates(reader, used)
     if near is not None and split.near == "together" and not _splits_itself(used.rows):
         parts, note = keep_together(parts, near)
         notes += [note] if note else []
@@ -477,10 +474,23 @@ def read_data(
     notes += _notes(y, kind, classes, parts)
     data = _assembled(cls, reader, used, source, split, (kind, classes, y), parts, near)
     data.notes = (*notes, *_note_leaks(data))
-    arguments = {name: str(value) for name, value in reader.arguments(split).items()}
-    hold(f"read {fingerprint([data.source, arguments])}", data.source, **data.fingerprints())
+    _hold(data, reader, split)
     reader.finish(data, readable)
     return data
+
+
+def _near_duplicates(reader: Reader, used: Readable) -> np.ndarray | None:
+    "The group of near-duplicates (N,) of each row, -1: like no other; None of kinds without any."
+    if not reader.finds_near_duplicates:
+        return None
+    pairs, _ = alike(reader.modality, used.rows.items, used.hashes, used.sizes)
+    return groups_of(pairs, len(used.hashes))
+
+
+def _hold(data: Data, reader: Reader, split: Split) -> None:
+    "Remember what was read by which arguments, so that a resumed run notices what changed."
+    arguments = {name: str(value) for name, value in reader.arguments(split).items()}
+    hold(f"read {fingerprint([data.source, arguments])}", data.source, **data.fingerprints())
 
 
 def _assembled(cls, reader, used: Readable, source, split: Split, encoded, parts, near) -> Data:

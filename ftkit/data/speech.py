@@ -408,6 +408,24 @@ def _why_not(look: Heard, shortest: float, longest: float | None, limit: str) ->
     return "", False
 
 
+def _unusable(
+    rows: Rows, looks: list[Heard], missing: set[int], what: str, why_not
+) -> tuple[dict[int, tuple[str, str]], set[int]]:
+    "(name, what is wrong) of the rows that cannot be used, and those of them that are just too long."
+    bad: dict[int, tuple[str, str]] = {}
+    long = set()
+    for i, look in enumerate(looks):
+        why, is_long = why_not(look)
+        if not why and i not in missing:
+            continue
+        item = rows.items[i]
+        name = f"row {i + 1}" if isinstance(item, tuple) else str(item)
+        bad[i] = (name, why or f"no {what}")
+        if is_long and i not in missing:
+            long.add(i)
+    return bad, long
+
+
 def _check(
     rows: Rows,
     task: str,
@@ -424,32 +442,30 @@ def _check(
     missing = set() if unlabelled else _without_label(rows, what, skip_bad)
     longest, limit = _limit_of_length(task, longest)
     looks = look_at_sounds(rows.items)
-    bad: dict[int, tuple[str, str]] = {}
-    refused = []
-    for i, look in enumerate(looks):
-        why, is_long = _why_not(look, shortest, longest, limit)
-        if why or i in missing:
-            item = rows.items[i]
-            name = f"row {i + 1}" if isinstance(item, tuple) else str(item)
-            bad[i] = (name, why or f"no {what}")
-            if i in missing or not (skip_long and is_long):
-                refused.append(bad[i])
-    _refuse_unusable([] if skip_bad else refused, list(bad.values()), len(looks))
+
+    def why_not(look):
+        return _why_not(look, shortest, longest, limit)
+
+    bad, long = _unusable(rows, looks, missing, what, why_not)
+    if not skip_bad:
+        left_out = long if skip_long else set()
+        _refuse_unusable([bad[i] for i in bad if i not in left_out], len(looks))
+    if len(bad) == len(looks):
+        first = ": ".join(next(iter(bad.values())))
+        raise DataError(f"none of the {len(looks)} recordings can be used (first: {first})")
     good = [i for i in range(len(looks)) if i not in bad]
     return good, [looks[i] for i in good], list(bad.values())
 
 
-def _refuse_unusable(refused: list[tuple[str, str]], bad: list[tuple[str, str]], n: int) -> None:
-    "An error for recordings that are not left out, and where all of them would be."
-    if refused:
-        more = "; …" if len(refused) > 10 else ""
-        raise DataError(
-            f"{len(refused)} of {n} recordings cannot be used: "
-            + "; ".join(f"{name}: {why}" for name, why in refused[:10])
-            + f"{more}; repair or remove them, or go on without them: -p skip_bad true"
-        )
-    if len(bad) == n:
-        raise DataError(f"none of the {n} recordings can be used (first: {': '.join(bad[0])})")
+def _refuse_unusable(refused: list[tuple[str, str]], n: int) -> None:
+    if not refused:
+        return
+    more = "; …" if len(refused) > 10 else ""
+    raise DataError(
+        f"{len(refused)} of {n} recordings cannot be used: "
+        + "; ".join(f"{name}: {why}" for name, why in refused[:10])
+        + f"{more}; repair or remove them, or go on without them: -p skip_bad true"
+    )
 
 # %% ../../nbs/data/07_speech.ipynb #d05b73e2
 _ODD = {  # what is odd: what was done

@@ -24,11 +24,8 @@ class Prep:
     "How a picture becomes the model's input; saved with the model."
 
     modality: ClassVar[str] = "image"
-    chunk: ClassVar[dict] = {
-        "cpu": 8,
-        "cuda": 64,
-        "mps": 64,
-    }  # rows of the canonical batch, by kind of device
+    # rows of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {"cpu": 8, "cuda": 64, "mps": 64}
     size: int = 224  # pixels a side
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of each channel, in [0, 1]
     std: tuple[float, ...] = (0.229, 0.224, 0.225)  # of each channel, in [0, 1]

@@ -126,26 +126,41 @@ def words_of(
     return [w.lower().replace("’", "'") for w in _WORD.findall(text)]
 
 
+def _script_of(text: str, n_letters: int) -> str:
+    "The script that most letters are of, where it tells the language."
+    for name, pattern in _SCRIPTS.items():
+        if 2 * len(re.findall(pattern, text)) > n_letters:
+            return name
+    return ""
+
+
+def _best_of(words: list[str]) -> tuple[str, float]:
+    "The language that has most of the words among its commonest, and how many; names count half."
+    weights = [0.5 if word in _IN_NAMES else 1.0 for word in words]
+    counts = {}
+    for name, common in _COMMON.items():
+        counts[name] = sum(weight for word, weight in zip(words, weights) if word in common)
+    best = max(counts, key=counts.get)
+    return best, counts[best]
+
+
 def likely_language(
     text: str,
 ) -> str:  # a key of _COMMON or _SCRIPTS, "English", "another language", or nothing
     "In which language a text seems to be."
     words = words_of(text)
-    letters = sum(map(len, words))
-    for name, pattern in _SCRIPTS.items():
-        if 2 * len(re.findall(pattern, text)) > letters:
-            return name
-    english = sum(w in _ENGLISH for w in words)
-    weights = [(w, 0.5 if w in _IN_NAMES else 1.0) for w in words]
-    found = {name: sum(n for w, n in weights if w in own) for name, own in _COMMON.items()}
-    best = max(found, key=found.get)
-    marked = sum(not w.isascii() and w not in _COMMON[best] for w in words)
-    sure = found[best] + marked
-    if found[best] >= 1 and sure > english and (sure >= 2 or len(words) <= 4):
+    script = _script_of(text, sum(map(len, words)))
+    if script:
+        return script
+    n_english = sum(word in _ENGLISH for word in words)
+    best, n_best = _best_of(words)
+    n_marked = sum(not word.isascii() and word not in _COMMON[best] for word in words)
+    n_sure = n_best + n_marked
+    if n_best >= 1 and n_sure > n_english and (n_sure >= 2 or len(words) <= 4):
         return best
-    if marked >= 2 and marked > english and _latin(text):
+    if n_marked >= 2 and n_marked > n_english and _latin(text):
         return "another language"
-    return "English" if english > found[best] else ""
+    return "English" if n_english > n_best else ""
 
 
 def _latin(text: str) -> bool:
@@ -155,23 +170,29 @@ def _latin(text: str) -> bool:
 # %% ../../nbs/inputs/01_languages.ipynb #1a9c0e0c
 def not_english(
     texts: list[str],
-) -> tuple[
-    list[int], float, str
-]:  # which ones; their share of those that were recognised; the commonest language
+    # which ones; their share of those that were recognised; the commonest language
+) -> tuple[list[int], float, str]:
     "The texts that are in another language than English, if there are enough of them."
-    said = [likely_language(t) for t in texts]
-    other = [i for i, language in enumerate(said) if language not in ("", "English")]
+    languages = [likely_language(text) for text in texts]
+    other = [i for i, language in enumerate(languages) if language not in ("", "English")]
     if len(other) < max(3, len(texts) / 20):
         return [], 0.0, ""
-    name, n = Counter(said[i] for i in other).most_common(1)[0]
-    words = {w for i in other if said[i] == name for w in words_of(texts[i])}
-    strange = {w for w in words if not w.isascii()}
-    telling, enough = (_COMMON[name], 4) if name in _COMMON else (strange, 10)
-    if name not in _SCRIPTS and len((words & telling) - _IN_NAMES) < enough:
+    name, n = Counter(languages[i] for i in other).most_common(1)[0]
+    if n < len(other) / 3 or not _is_proved(
+        name, [texts[i] for i in other if languages[i] == name]
+    ):
         return [], 0.0, ""
-    if n < len(other) / 3:
-        return [], 0.0, ""
-    return other, len(other) / (len(other) + said.count("English")), name
+    return other, len(other) / (len(other) + languages.count("English")), name
+
+
+def _is_proved(language: str, texts: list[str]) -> bool:
+    "Whether texts have enough different words of a language."
+    if language in _SCRIPTS:
+        return True
+    words = {word for text in texts for word in words_of(text)} - _IN_NAMES
+    if language in _COMMON:
+        return len(words & _COMMON[language]) >= 4
+    return sum(not word.isascii() for word in words) >= 10
 
 # %% ../../nbs/inputs/01_languages.ipynb #1a9c0e0f
 def whole_share(

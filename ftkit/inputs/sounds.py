@@ -24,11 +24,8 @@ class SpeechPrep:
     "How a recording becomes the model's input; saved with the model."
 
     modality: ClassVar[str] = "speech"
-    chunk: ClassVar[dict] = {
-        "cpu": 4,
-        "cuda": 32,
-        "mps": 32,
-    }  # pieces of the canonical batch, by kind of device
+    # pieces of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {"cpu": 4, "cuda": 32, "mps": 32}
     rate: int = 16000  # samples a second
     max_seconds: float = 30.0  # of the longest piece that is read at once [1..]
     window: int = 400  # samples the first frame of the body's output needs
@@ -97,14 +94,14 @@ class Sounds(Pieces):
         ]
         self.rows = np.repeat(np.arange(len(cuts)), [len(c) for c in cuts])  # of each piece
         self.first = np.searchsorted(self.rows, np.arange(len(cuts) + 1))
-        self.stop = np.array(
-            [e for c in cuts for e in c], np.int64
-        )  # samples: where a piece ends; it starts where the one before ends
+        # samples: where a piece ends; it starts where the one before ends
+        self.stop = np.array([e for c in cuts for e in c], np.int64)
         self.sizes = self.prep.frames(np.diff(self.stop, prepend=0))  # frames of each piece
         self.ends = np.cumsum(self.sizes)
+        # frames of each row
         self.lengths = (
             np.add.reduceat(self.sizes, self.first[:-1]) if len(cuts) else np.zeros(0, int)
-        )  # frames of each row
+        )
 
     def __len__(self):
         return len(self.until)
@@ -120,12 +117,13 @@ class Sounds(Pieces):
         )
 
     def seconds(self, i: int) -> np.ndarray:
+        # (T,) where its frames begin
         return np.concatenate(
             [
                 e + np.arange(n) * self.prep.hop / self.prep.rate
                 for e, n in zip(self.edges(i), self.sizes[self.first[i] : self.first[i + 1]])
             ]
-        )  # (T,) where its frames begin
+        )
 
     def wave(self, a: int, b: int) -> np.ndarray:
         "(b-a,) float32 in [-1, 1]."
@@ -133,9 +131,8 @@ class Sounds(Pieces):
         return part.astype(np.float32) / 32768 if part.dtype == np.int16 else part
 
     def waves(self, ids) -> list[np.ndarray]:
-        return [
-            self.wave(self.until[i - 1] if i else 0, self.until[i]) for i in ids
-        ]  # whole recordings
+        # whole recordings
+        return [self.wave(self.until[i - 1] if i else 0, self.until[i]) for i in ids]
 
 # %% ../../nbs/inputs/03_sounds.ipynb #1edb0d4f
 @patch_to(Sounds)

@@ -38,11 +38,8 @@ class TextPrep:
     "How a text becomes the model's input; saved with the model."
 
     modality: ClassVar[str] = "text"
-    chunk: ClassVar[dict] = {
-        "cpu": 16,
-        "cuda": 64,
-        "mps": 64,
-    }  # inputs of the canonical batch, by kind of device
+    # inputs of the canonical batch, by kind of device
+    chunk: ClassVar[dict] = {"cpu": 16, "cuda": 64, "mps": 64}
     max_length: int = 256  # tokens, the special ones included [8..]
     # pieces of max_length that a longer text is read in; their features are averaged [1..64]
     windows: int = 1
@@ -135,6 +132,16 @@ def add_facts(
     )
 
 # %% ../../nbs/inputs/02_texts.ipynb #08419178
+def _steps(text: str, clean: Clean, prep: TextPrep) -> list[tuple[str, str]]:
+    "(step, text after it) of the steps that change a text."
+    steps = clean.trace(text)
+    cleaned = steps[-1][1] if steps else text
+    with_facts = add_facts(cleaned, prep.knowledge)
+    if with_facts != cleaned:
+        steps = [*steps, ("knowledge", with_facts)]
+    return steps
+
+
 def show_preparation(
     prep: TextPrep,
     data: Data,
@@ -143,22 +150,25 @@ def show_preparation(
     "Texts before and after each step, chosen so that every step that changes anything is seen."
     import pandas as pd
 
-    clean, seen, rows = Clean(prep.clean, prep.stop_words), set(), []
+    clean = Clean(prep.clean, prep.stop_words)
+    shown: set[str] = set()
+    rows = []
+    n_texts = 0
     for i in data.train.ids[:5000]:
         text = data.items[i] if isinstance(data.items[i], str) else data.items[i][0]
-        steps = clean.trace(text)
-        whole = add_facts(steps[-1][1] if steps else text, prep.knowledge)
-        if whole != (steps[-1][1] if steps else text):
-            steps = [*steps, ("knowledge", whole)]
-        if not {s for s, _ in steps} - seen:
+        steps = _steps(text, clean, prep)
+        names = {name for name, _ in steps}
+        if names <= shown:
             continue
+        shown |= names
         rows += [{"row": i, "step": s, "text": t} for s, t in [("as it is", text), *steps]]
-        seen |= {s for s, _ in steps}
-        if len(set(r["row"] for r in rows)) == most:
+        n_texts += 1
+        if n_texts == most:
             break
-    return pd.DataFrame(
-        rows or [{"row": "", "step": ", ".join(prep.clean) or "none", "text": "no text is changed"}]
-    )
+    if not rows:
+        step = ", ".join(prep.clean) or "none"
+        rows = [{"row": "", "step": step, "text": "no text is changed"}]
+    return pd.DataFrame(rows)
 
 # %% ../../nbs/inputs/02_texts.ipynb #a1da6a29
 def prepared(
@@ -177,31 +187,33 @@ def tokenise(
 ) -> tuple[list[list[int]], np.ndarray, np.ndarray, list[list[int]]]:
     """Token numbers of each input, the row each belongs to, the rows that were cut, and for pairs
     the segment of each token."""
-    finder, pairs = _finder(prep.knowledge), bool(texts) and not isinstance(texts[0], str)
-    if pairs and prep.windows > 1:
+    finder = _finder(prep.knowledge)
+    are_pairs = bool(texts) and not isinstance(texts[0], str)
+    if are_pairs and prep.windows > 1:
         raise UsageError(
             "windows is above 1 and the data are pairs of texts; choose windows=1, or join the two"
             " columns"
         )
-    first = [prep.prefix + add_facts(t[0] if pairs else t, prep.knowledge, finder) for t in texts]
-    more = {"text_pair": [t[1] for t in texts]} if pairs else {}
-    said = tokenizer(
-        first,
-        **more,
+    firsts = [text[0] for text in texts] if are_pairs else texts
+    firsts = [prep.prefix + add_facts(text, prep.knowledge, finder) for text in firsts]
+    seconds = {"text_pair": [text[1] for text in texts]} if are_pairs else {}
+    encoded = tokenizer(
+        firsts,
+        **seconds,
         truncation=True,
         max_length=prep.max_length,
         stride=0 if prep.windows == 1 else prep.max_length // 4,
         return_overflowing_tokens=True,
-        return_token_type_ids=pairs,
+        return_token_type_ids=are_pairs,
     )
-    owner = np.asarray(said["overflow_to_sample_mapping"], np.int64)
+    owner = np.asarray(encoded["overflow_to_sample_mapping"], np.int64)
     place = np.arange(len(owner)) - np.searchsorted(owner, owner)  # which piece of its text
     keep = np.flatnonzero(place < prep.windows)
     return (
-        [said["input_ids"][i] for i in keep],
+        [encoded["input_ids"][i] for i in keep],
         owner[keep],
         np.unique(owner[place >= prep.windows]),
-        [said["token_type_ids"][i] for i in keep] if pairs else [],
+        [encoded["token_type_ids"][i] for i in keep] if are_pairs else [],
     )
 
 # %% ../../nbs/inputs/02_texts.ipynb #a67030f2
@@ -377,13 +389,13 @@ class Texts(Pieces):
         self.ids, self.ends, self.rows, self.kinds, self.cut = (
             held[k] for k in ("ids", "ends", "rows", "kinds", "cut")
         )
-        self.first = np.searchsorted(
-            self.rows, np.arange(len(items) + 1)
-        )  # inputs of row i: first[i] to first[i+1]
+        # inputs of row i: first[i] to first[i+1]
+        self.first = np.searchsorted(self.rows, np.arange(len(items) + 1))
         self.sizes = np.diff(self.ends, prepend=0)  # tokens of each input
+        # tokens of each row
         self.lengths = (
             np.add.reduceat(self.sizes, self.first[:-1]) if len(items) else np.zeros(0, int)
-        )  # tokens of each row
+        )
 
     def __len__(self):
         return len(self.items)
@@ -427,9 +439,8 @@ def batch(
     "Some rows, padded to the longest of them."
 
     def length(n):
-        return (
-            padded_length(n) if torch.device(device).type == "cuda" else int(n)
-        )  # a GPU likes steps of 8
+        # a GPU likes steps of 8
+        return padded_length(n) if torch.device(device).type == "cuda" else int(n)
 
     if change:
         lists, owner, _, kinds = tokenise(
@@ -457,10 +468,11 @@ def known_share(rows: Texts) -> float:
     )
 
 
+# words that every backbone for English knows
 _PLAIN = (
     "the people of this town have been waiting a long time for their new school because nobody "
     "could say how much money was left after the last winter but now everything looks better"
-)  # words that every backbone for English knows
+)
 
 
 def _cut(texts: list[str], tokenizer) -> tuple[float, float]:

@@ -200,9 +200,8 @@ def bootstrap_rate(
     )
     if errors.any() or not found.low == found.high == 0:
         return found
-    return Figure(
-        found.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors)
-    )  # no row had an error
+    # no row had an error
+    return Figure(found.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors))
 
 
 def paired_difference(
@@ -363,9 +362,10 @@ def _column_auc(w, positive, score):
     below = np.zeros((len(w), len(s) + 1), w.dtype)
     np.cumsum(w[:, order], axis=1, out=below[:, 1:])
     mine = w[:, order[pos]].astype(np.float64)
+    # twice the mid-rank
     rank = (
         below[:, np.searchsorted(s, s[pos], "left")] + below[:, np.searchsorted(s, s[pos], "right")]
-    )  # twice the mid-rank
+    )
     n_pos, n = mine.sum(1), below[:, -1]
     return _ratio((mine * rank).sum(1) / 2 - n_pos**2 / 2, n_pos * (n - n_pos))
 
@@ -522,9 +522,8 @@ def multilabel_metrics(
     micro = _precision_recall_f1(
         *(x.sum(1, keepdims=True) for x in (hit, true, said)), listed=np.array([True])
     )
-    there = (
-        true[0] + said[0] > 0
-    )  # a label that no row has and none is given says nothing of the model
+    # a label that no row has and none is given says nothing of the model
+    there = true[0] + said[0] > 0
     macro = _mean(_precision_recall_f1(hit, true, said, listed=there | ~there.any()))
     q = np.clip(p, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
     by_row = dict(
@@ -571,13 +570,14 @@ def regression_metrics(
     mse, mae, my, mp, yy, pp, yp = np.concatenate(means, axis=1)
     var_y, var_p = np.maximum(yy - my**2, 0), np.maximum(pp - mp**2, 0)
     spread = np.sqrt(var_y * var_p)
+    # below these floors is rounding, not variance
     stats = dict(
         rmse=np.sqrt(mse),
         mae=mae,
         r2=1 - _ratio(mse, var_y, 1e-12 * var_y[0]),
         median_absolute_error=np.concatenate(median),
         pearson_r=np.clip(_ratio(yp - my * mp, spread, 1e-6 * spread[0]), -1, 1),
-    )  # below these floors is rounding, not variance
+    )
     return {k: _figure(s, n) for k, s in stats.items()}
 
 # %% ../../nbs/metrics/00_scores.ipynb #f901b20e

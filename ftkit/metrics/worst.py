@@ -28,9 +28,8 @@ def losses(
     if kind == "multi_label":
         return -np.log(np.maximum(np.where(y > 0.5, p, 1 - p), 1e-12)).sum(1)
     if kind == "transcription":
-        return (e := recording_errors(list(y), list(p)))["character_edits"] * e[
-            "character_error"
-        ]  # short ones with one wrong letter are not the worst
+        # short ones with one wrong letter are not the worst
+        return (e := recording_errors(list(y), list(p)))["character_edits"] * e["character_error"]
     return np.abs(p - y)
 
 # %% ../../nbs/metrics/02_worst.ipynb #9b6a9454

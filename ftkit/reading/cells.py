@@ -45,9 +45,8 @@ MISSING_NUMBER = (
     "#null!",
 )
 
-_UNSEEN = re.compile(
-    "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]"
-)  # zero-width signs
+# zero-width signs
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff]")
 
 
 def holds_words(
@@ -150,12 +149,10 @@ class Signs:
 
     comma: frozenset[str] = frozenset()  # of "decimal" and "thousands"
     point: frozenset[str] = frozenset()  # the same
-    unclear: dict[str, str] = dataclasses.field(
-        default_factory=dict
-    )  # sign: a cell that both readings fit
-    proof: dict[str, str] = dataclasses.field(
-        default_factory=dict
-    )  # "decimal comma" …: the first cell that proves it
+    # sign: a cell that both readings fit
+    unclear: dict[str, str] = dataclasses.field(default_factory=dict)
+    # "decimal comma" …: the first cell that proves it
+    proof: dict[str, str] = dataclasses.field(default_factory=dict)
     separator: str = ""  # what stands between the cells of the file
     has_whole: bool = False  # whether some numbers below 1000 have neither sign
 
@@ -309,10 +306,11 @@ def meaning_of(
     return "decimal" if sign == "point" else "thousands"
 
 # %% ../../nbs/reading/08_cells.ipynb #4ef6bc31
+# what a user may say: comma, point
 NUMBER_STYLES = {
     "decimal point": ("thousands", "decimal"),
     "decimal comma": ("decimal", "thousands"),
-}  # what a user may say: comma, point
+}
 
 
 def _style(comma: str, point: str, own: Signs) -> str:
@@ -602,7 +600,8 @@ def _named(word: str, digits: list[str], make) -> _Day | None:
         years = [_century(small[1])]
     if len(years) != 1:
         return None
-    return make("ymd", (years[0], _MONTHS[word], small[0] if small else 1))
+    day = (small or [1])[0]
+    return make("ymd", (years[0], _MONTHS[word], day))
 
 
 def _month_of_year(digits: list[str], make) -> _Day | None:
@@ -651,24 +650,28 @@ def _proved_order(days: list[_Day]) -> str:
     return "day first" if day_first else ""
 
 
+def _proved_of(days: list[_Day], text: list[str], some: list[_Day], name: str) -> str:
+    "What some of the dates prove; an error where they prove both."
+    order = _proved_order(some)
+    if order == "both":
+        raise _both_orders(days, text, some, name)
+    return order
+
+
 def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: list[str]) -> str:
     "day first, month first, or nothing where it makes no difference."
     unsure = [d for d in days if d.order in ("??y", "???")]
     with_points = [d for d in unsure if d.points]
+    if _proved_of(days, text, with_points, name) == "month first":
+        return "month first between points"
     others = [d for d in unsure if not d.points]
-    for some, month_first in (
-        (with_points, "month first between points"),
-        (others, "month first"),
-    ):
-        order = _proved_order(some)
-        if order == "both":
-            raise _both_orders(days, text, some, name)
-        if order == "month first":
-            return month_first
+    order = _proved_of(days, text, others, name)
+    if order:
+        return order
     if not others:
         return "day first between points" if unsure else ""
-    if order or all(d.parts[0] == d.parts[1] for d in others):
-        return order
+    if all(d.parts[0] == d.parts[1] for d in others):
+        return ""
     if known or table:
         return known or table
     raise _unclear_order(days, text, name)
@@ -801,9 +804,8 @@ def as_dates(
 
 def _without_zone(dates):  # Series of datetimes -> the same in Greenwich, without a zone
     plain = dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
-    is_held = plain.dt.year.between(
-        1678, 2261
-    )  # what pandas can count in nanoseconds; 9999-12-31 is no day
+    # what pandas can count in nanoseconds; 9999-12-31 is no day
+    is_held = plain.dt.year.between(1678, 2261)
     return plain.where(is_held).astype("datetime64[ns]")
 
 

@@ -43,6 +43,7 @@ _GUESSES = {
     "cp1252": (_ACCENTS, 0.95, "\x80", "ÿ", 5e-4),  # Latin-1, as Windows writes it
     "cp1250": ("ąćęłńóśźżáčďéěíňřšťúůýžäöüŁŚŻČŘŠŽ„”–…", 0.4, "\x80", "ſ", 2e-4),  # Polish, Czech
 }
+# Russian, Greek, Turkish, Hebrew …
 _FURTHER = [
     "cp1251",
     "koi8_r",
@@ -54,7 +55,7 @@ _FURTHER = [
     "cp1257",
     "cp874",
     "euc_jp",
-]  # Russian, Greek, Turkish, Hebrew …
+]
 
 # %% ../../nbs/reading/04_cleaning.ipynb #b4c8234c
 def _plausibility(text: str, codec: str) -> float:
@@ -258,9 +259,8 @@ _UNSEEN = regex.compile(
     r"[[\p{Cc}\p{Cs}\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]--[\t\n]]",
     regex.V1,
 )
-_ALONE = (
-    r"\p{Latin}\p{Greek}\p{Cyrillic}" + _CJK + r"\p{P}\p{N}\s"
-)  # beside these a joiner joins nothing
+# beside these a joiner joins nothing
+_ALONE = r"\p{Latin}\p{Greek}\p{Cyrillic}" + _CJK + r"\p{P}\p{N}\s"
 _JOINERS = regex.compile(rf"(?<![^{_ALONE}])[\u200c\u200d]+|[\u200c\u200d]+(?![^{_ALONE}])")
 
 

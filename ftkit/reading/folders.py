@@ -177,9 +177,8 @@ class Found:
     kind: FileKind
     top: Folder | None = None
     odd: list[str] = dataclasses.field(default_factory=list)  # known by their content alone
-    linked: list[str] = dataclasses.field(
-        default_factory=list
-    )  # links to files outside of the folder
+    # links to files outside of the folder
+    linked: list[str] = dataclasses.field(default_factory=list)
     left: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # reason: names
 
     def name(self, path: str) -> str:

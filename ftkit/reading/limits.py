@@ -36,10 +36,8 @@ def why_no_file(
     return next((f"it is {name}, no file" for of, name in _KINDS if of(mode)), "")
 
 # %% ../../nbs/reading/00_limits.ipynb #939d8d8e
-FREE, RATIO = (
-    200_000_000,
-    100,
-)  # bytes that are never refused; beyond them, how many times the packed size
+# bytes that are never refused; beyond them, how many times the packed size
+FREE, RATIO = (200_000_000, 100)
 
 
 def why_bomb(

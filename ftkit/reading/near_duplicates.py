@@ -27,9 +27,8 @@ _SIDE = 32  # of the small grey pictures
 def _unit(x: np.ndarray) -> np.ndarray:  # (N,...) -> (N,D), each row with mean 0 and length 1
     v = x.reshape(len(x), -1)
     v = v - v.mean(1, keepdims=True)
-    return v / np.maximum(
-        np.linalg.norm(v, axis=1, keepdims=True), 0.1 * v.shape[1] ** 0.5
-    )  # what is plain stays near 0
+    # what is plain stays near 0
+    return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 0.1 * v.shape[1] ** 0.5)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,H,W) twice -> (P,) in [-1, 1]
@@ -388,10 +387,8 @@ def _differ(
 
 
 _SAME_LIGHT, _SAME_COLOUR, _SAME_TINT = 0.13, 0.22, 7  # shares of the contrast; levels
-_LARGE_LIGHT, _CUT_LIGHT = (
-    0.17,
-    0.23,
-)  # of pictures of 64 pixels or more; of crops, whose window is known to half a pixel
+# of pictures of 64 pixels or more; of crops, whose window is known to half a pixel
+_LARGE_LIGHT, _CUT_LIGHT = (0.17, 0.23)
 
 
 def _fields(sizes: np.ndarray) -> np.ndarray:  # (P,2,2) widths and heights of both -> (P,)
@@ -700,9 +697,8 @@ def alike_texts(
     bare = [_bare(t if isinstance(t, str) else " ".join(t)) for t in texts]
     pairs = _sharing_keys(_min_hashes(bare)) if texts else np.zeros((0, 2), np.int64)
     if len(pairs):
-        pairs = pairs[
-            [bool(bare[i]) for i in pairs[:, 0]]
-        ]  # nothing but punctuation is like nothing else
+        # nothing but punctuation is like nothing else
+        pairs = pairs[[bool(bare[i]) for i in pairs[:, 0]]]
     if not len(pairs):
         return pairs, np.zeros(0)
     first, second = ([bare[i] for i in column] for column in pairs.T)
@@ -815,6 +811,7 @@ def _telling(frame) -> tuple[np.ndarray, np.ndarray, float]:
     marks = np.stack(
         [_marks(frame[c]) * np.uint64(2 * k + 1) for k, c in enumerate(frame.columns)], 1
     )
+    # that two cells are missing says nothing
     rare = (
         np.stack(
             [
@@ -824,7 +821,7 @@ def _telling(frame) -> tuple[np.ndarray, np.ndarray, float]:
             1,
         )
         * ~frame.isna().to_numpy()
-    )  # that two cells are missing says nothing
+    )
     return marks, rare, float(np.log(len(frame) ** 2 / 2 / 0.05))
 
 

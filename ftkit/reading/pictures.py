@@ -555,9 +555,10 @@ def look_at_files(
     def stamp(p):
         try:
             s = os.stat(p)
+            # a name need not be text
             return hashlib.sha256(
                 os.fsencode(os.path.abspath(p)) + f"|{s.st_size}|{s.st_mtime_ns}".encode()
-            ).hexdigest()  # a name need not be text
+            ).hexdigest()
         except OSError:
             return None
 

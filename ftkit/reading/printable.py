@@ -12,14 +12,8 @@ import unicodedata
 _COMMANDS = re.compile(
     "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
 )
-_KEPT = (
-    "L",
-    "M",
-    "N",
-    "P",
-    "S",
-    "Z",
-)  # letters, marks, numbers, punctuation, symbols, spaces; no controls, no half characters
+# letters, marks, numbers, punctuation, symbols, spaces; no controls, no half characters
+_KEPT = ("L", "M", "N", "P", "S", "Z")
 
 
 def plain(

@@ -47,9 +47,8 @@ class Rows:
 
     items: list  # paths or arrays
     labels: list  # one a row: text, number, or list of texts
-    columns: dict[str, list] = dataclasses.field(
-        default_factory=dict
-    )  # group, time, split: one value a row
+    # group, time, split: one value a row
+    columns: dict[str, list] = dataclasses.field(default_factory=dict)
     target: str = "label"
     names: list[str] | None = None  # class names when labels are numbers of classes
     numbers: list[float] | None = None  # the labels as numbers, where a table's column holds those
@@ -145,10 +144,8 @@ _USUAL = {
     "duration": ("duration", "duration_s", "duration_sec", "duration_seconds", "dur"),
     "label": ("label", "labels", "class", "target", "category", "y"),
 }
-_GIVEN = {
-    "recording": ("path_column", "item="),
-    "transcript": ("text_column", "text="),
-}  # what names a column in the template and in Python, where it is not ROLE_column and ROLE=
+# what names a column in the template and in Python, where it is not ROLE_column and ROLE=
+_GIVEN = {"recording": ("path_column", "item="), "transcript": ("text_column", "text=")}
 
 
 def _utf8(data: bytes, name: str, skip_bad: bool = False) -> tuple[str, str]:
@@ -175,9 +172,8 @@ def _row(line: str, number: int) -> dict:
 def _json_rows(text: str, name: str) -> list[dict]:
     "Objects one a line, or a list of them."
     if not text.lstrip().startswith("["):
-        lines = text.split(
-            "\n"
-        )  # and at nothing else: a text may hold any other sign that parts lines
+        # and at nothing else: a text may hold any other sign that parts lines
+        lines = text.split("\n")
         return [
             _row(line.strip("\x1e \t\r"), i + 1)
             for i, line in enumerate(lines)

