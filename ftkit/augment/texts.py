@@ -125,11 +125,15 @@ def nearest_words(
     whole = _whole_words(tokens)
     for word in function_words() | NEGATIONS | _HALVES:
         whole.pop(word, None)
-    wanted = sorted({w.lower() for w in words} & whole.keys())
+    of_script: dict[str, list[str]] = {}
+    for word, (script, _, _) in whole.items():
+        of_script.setdefault(script, []).append(word)
+    wanted = {word.lower() for word in words} & whole.keys()
     result = {}
-    for script in sorted({whole[w][0] for w in wanted}):
-        asked = [w for w in wanted if whole[w][0] == script]
-        offered = [w for w in whole if whole[w][0] == script]
+    for script, offered in sorted(of_script.items()):
+        asked = sorted(wanted.intersection(offered))
+        if not asked:
+            continue
         if len(offered) > 40_000:
             offered = asked
         vectors = np.asarray(embeddings[[whole[w][2] for w in offered]], np.float32)
@@ -275,17 +279,17 @@ def _pieces(text: str, by_character: bool) -> list[str]:
 def _put_together(pieces: list[str]) -> str:
     "A text of pieces, of which some are empty: without double spaces, or one before a comma."
     out: list[str] = []
-    gone = False  # whether the piece before was taken away
+    is_gone = False  # whether the piece before was taken away
     for piece in pieces:
         after_space = not out or out[-1].isspace()
-        if gone and piece.isspace() and after_space:
-            continue
-        if gone and piece and out and after_space and not is_word(piece):
-            out.pop()
-        gone = not piece
-        if piece:
-            out.append(piece)
-    if gone and out[-1].isspace():
+        if is_gone and after_space and piece:
+            if piece.isspace():
+                continue
+            if out and not is_word(piece):
+                out.pop()
+        is_gone = not piece
+        out += [piece] if piece else []
+    if is_gone and out[-1].isspace():
         out.pop()
     return "".join(out)
 

@@ -156,9 +156,10 @@ def likely_language(
     best, n_best = _best_of(words)
     n_marked = sum(not word.isascii() and word not in _COMMON[best] for word in words)
     n_sure = n_best + n_marked
-    if n_best >= 1 and n_sure > n_english and (n_sure >= 2 or len(words) <= 4):
+    is_sure = n_sure > n_english and (n_sure >= 2 or len(words) <= 4)
+    if n_best >= 1 and is_sure:
         return best
-    if n_marked >= 2 and n_marked > n_english and _latin(text):
+    if n_marked >= max(2, n_english + 1) and _latin(text):
         return "another language"
     return "English" if n_english > n_best else ""
 

@@ -180,6 +180,13 @@ def prepared(
     return [clean(t) if isinstance(t, str) else (clean(t[0]), clean(t[1])) for t in texts]
 
 
+def _firsts_and_seconds(texts: list) -> tuple[list[str], list[str] | None]:
+    "The texts, and of pairs the second ones."
+    if not texts or isinstance(texts[0], str):
+        return texts, None
+    return [text[0] for text in texts], [text[1] for text in texts]
+
+
 def tokenise(
     texts: list,  # prepared texts, or pairs
     prep: TextPrep,
@@ -187,19 +194,18 @@ def tokenise(
 ) -> tuple[list[list[int]], np.ndarray, np.ndarray, list[list[int]]]:
     """Token numbers of each input, the row each belongs to, the rows that were cut, and for pairs
     the segment of each token."""
-    finder = _finder(prep.knowledge)
-    are_pairs = bool(texts) and not isinstance(texts[0], str)
+    firsts, seconds = _firsts_and_seconds(texts)
+    are_pairs = seconds is not None
     if are_pairs and prep.windows > 1:
         raise UsageError(
             "windows is above 1 and the data are pairs of texts; choose windows=1, or join the two"
             " columns"
         )
-    firsts = [text[0] for text in texts] if are_pairs else texts
+    finder = _finder(prep.knowledge)
     firsts = [prep.prefix + add_facts(text, prep.knowledge, finder) for text in firsts]
-    seconds = {"text_pair": [text[1] for text in texts]} if are_pairs else {}
     encoded = tokenizer(
         firsts,
-        **seconds,
+        **({"text_pair": seconds} if are_pairs else {}),
         truncation=True,
         max_length=prep.max_length,
         stride=0 if prep.windows == 1 else prep.max_length // 4,

@@ -588,6 +588,15 @@ def _week_or_quarter(word: str, year: int, small: list[int], make) -> _Day | Non
     return make("ymd", (day.year, day.month, day.day))
 
 
+def _month_and_year(month: int, years: list[int], small: list[int], make) -> _Day | None:
+    "A day of a month, or its first; a year of two digits stands last."
+    if not years and len(small) == 2:  # 3 Apr 26
+        years = [_century(small.pop())]
+    if len(years) != 1 or len(small) > 1:
+        return None
+    return make("ymd", (years[0], month, small[0] if small else 1))
+
+
 def _named(word: str, digits: list[str], make) -> _Day | None:
     "A date with a month's name, a week or a quarter."
     years = [int(d) for d in digits if len(d) == 4]
@@ -596,12 +605,9 @@ def _named(word: str, digits: list[str], make) -> _Day | None:
         return _week_or_quarter(word, years[0], small, make)
     if word not in _MONTHS or len(digits) > 2 or len(years) + len(small) < len(digits):
         return None
-    if len(small) == 2 and len(digits[1]) == 2:  # 3 Apr 26
-        years = [_century(small[1])]
-    if len(years) != 1:
+    if not years and len(digits[-1]) != 2:
         return None
-    day = (small or [1])[0]
-    return make("ymd", (years[0], _MONTHS[word], day))
+    return _month_and_year(_MONTHS[word], years, small, make)
 
 
 def _month_of_year(digits: list[str], make) -> _Day | None:
@@ -658,6 +664,10 @@ def _proved_of(days: list[_Day], text: list[str], some: list[_Day], name: str) -
     return order
 
 
+def _makes_no_difference(days: list[_Day]) -> bool:
+    return all(d.parts[0] == d.parts[1] for d in days)
+
+
 def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: list[str]) -> str:
     "day first, month first, or nothing where it makes no difference."
     unsure = [d for d in days if d.order in ("??y", "???")]
@@ -670,7 +680,7 @@ def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: 
         return order
     if not others:
         return "day first between points" if unsure else ""
-    if all(d.parts[0] == d.parts[1] for d in others):
+    if _makes_no_difference(others):
         return ""
     if known or table:
         return known or table

