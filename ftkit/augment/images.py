@@ -448,7 +448,12 @@ class Augment:
             )
 
     def __repr__(self):
-        return f"Augment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"
+        changed = []
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value != f.default:
+                changed.append(f"{f.name}={value!r}")
+        return f"Augment({', '.join(changed)})"
 
 # %% ../../nbs/augment/00_images.ipynb #6a8552aa
 @patch_to(Augment)

@@ -354,7 +354,12 @@ class SoundAugment:
             )
 
     def __repr__(self):
-        return f"SoundAugment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"
+        changed = []
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value != f.default:
+                changed.append(f"{f.name}={value!r}")
+        return f"SoundAugment({', '.join(changed)})"
 
 # %% ../../nbs/augment/02_sounds.ipynb #f542850b
 _BABBLE = 5  # voices

@@ -265,7 +265,12 @@ class TextAugment:
             )
 
     def __repr__(self):
-        return f"TextAugment({', '.join(f'{f.name}={v!r}' for f in dataclasses.fields(self) if (v := getattr(self, f.name)) != f.default)})"
+        changed = []
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value != f.default:
+                changed.append(f"{f.name}={value!r}")
+        return f"TextAugment({', '.join(changed)})"
 
 # %% ../../nbs/augment/01_texts.ipynb #3c8790c0
 def _pieces(text: str, by_character: bool) -> list[str]:

@@ -396,7 +396,9 @@ def classification_metrics(
     # (N,) class numbers, where they are not the most probable ones
     predicted: np.ndarray | None = None,
 ) -> dict[str, Figure]:
-    """Accuracy, balanced accuracy, macro precision, recall and F1, log loss, ROC-AUC (binary, or one against the rest over the classes in `y`).
+    """Accuracy, balanced accuracy, macro precision, recall and F1, log loss, ROC-AUC.
+
+    ROC-AUC is binary, or one against the rest over the classes in `y`.
 
     Balanced accuracy is the mean over the classes in `y`, the macro figures over those in `y` or predicted,
     as in scikit-learn: a class that takes no part is left out."""
@@ -508,7 +510,8 @@ def multilabel_metrics(
     n_boot: int = 1000,
     seed: int = 0,  # same seed, same figures
 ) -> dict[str, Figure]:
-    """Accuracy (all labels of a row right), hamming accuracy (labels right), F1, precision, recall, mean binary log loss, macro ROC-AUC.
+    """Accuracy (all labels of a row right), hamming accuracy (labels right), F1, precision, recall,
+    mean binary log loss, macro ROC-AUC.
 
     Macro figures are means over the labels that some row of `y` has or is given, as scikit-learn's with
     those as `labels`; ROC-AUC over the labels that some rows have and some have not."""

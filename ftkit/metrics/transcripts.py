@@ -91,10 +91,10 @@ def recording_errors(
     """What is wrong with each text; a rate can pass 1, and that of an empty reference is the number
     of words that were written."""
     if isinstance(references, str) or len(references) != len(hypotheses):
-        raise UsageError(
-            f"{'one text was' if isinstance(references, str) else f'{len(references)} references and {len(hypotheses)} hypotheses were'}"
-            " given; allowed is a list with a hypothesis for each reference"
-        )
+        given = f"{len(references)} references and {len(hypotheses)} hypotheses were"
+        if isinstance(references, str):
+            given = "one text was"
+        raise UsageError(f"{given} given; allowed is a list with a hypothesis for each reference")
     (said, wrote), (said_c, wrote_c) = (
         [[f(t, choices) for t in texts] for texts in (references, hypotheses)]
         for f in (words_of, _characters_of)
@@ -147,18 +147,22 @@ SCORES["transcription"] = _transcription
 
 # %% ../../nbs/metrics/01_transcripts.ipynb #5e07c6d0
 def _aligned(reference: str, hypothesis: str, choices: Normalisation) -> list[tuple[str, str]]:
-    """(said, written) a step, equal ones alike; one of the two is empty where a word is missing or
-    too many."""
+    """(reference, hypothesis) word by word, equal ones side by side; one of the two is empty where a
+    word is missing or too many."""
     import jiwer
 
-    said = words_of(reference, choices)
-    wrote = words_of(hypothesis, choices)
-    same = lambda texts: texts
-    out = []
-    for c in jiwer.process_words([said], [wrote], same, same).alignments[0]:
-        a, b = said[c.ref_start_idx : c.ref_end_idx], wrote[c.hyp_start_idx : c.hyp_end_idx]
-        out += zip(a or [""] * len(b), b or [""] * len(a))
-    return out
+    def unchanged(texts):
+        return texts
+
+    first = words_of(reference, choices)
+    second = words_of(hypothesis, choices)
+    alignment = jiwer.process_words([first], [second], unchanged, unchanged).alignments[0]
+    pairs = []
+    for chunk in alignment:
+        a = first[chunk.ref_start_idx : chunk.ref_end_idx]
+        b = second[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        pairs += zip(a or [""] * len(b), b or [""] * len(a))
+    return pairs
 
 
 def aligned_text(

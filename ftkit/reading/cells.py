@@ -80,7 +80,7 @@ def plain_cells(table):  # DataFrame
     "The same table, with lists, objects and bytes in its cells as texts."
     table = table.copy(deep=False)
     for k, kind in enumerate(table.dtypes):
-        if kind == object:
+        if str(kind) == "object":
             table.isetitem(k, table.iloc[:, k].map(_plain_cell))
     return table
 
@@ -345,7 +345,8 @@ def _read(text, comma: str, point: str):  # Series of str -> Series of floats
         between = "(?!)"
     decimal, between = decimal.replace(".", r"\."), between.replace(".", r"\.")
     digits = rf"(?:\d+|[1-9]\d{{0,2}}(?:{between}\d{{2,3}})*{between}\d{{3}})"
-    fits = rf"[-+]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][-+]?\d+)?|[-+]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
+    finite = rf"[-+]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][-+]?\d+)?"
+    fits = rf"{finite}|[-+]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
     kept = text.where(text.str.fullmatch(fits))
     if comma == "thousands":
         kept = kept.str.replace(",", "", regex=False)

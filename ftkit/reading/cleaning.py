@@ -29,7 +29,10 @@ _TRADITIONAL = (
     "日者意無力它與長把機十第公此已工使情明性知全三又關點正業外將兩高間由問很最重並物手應向頭文體美相見被利什二等產或新己制身果加"
 )
 _KANA = "".join(map(chr, range(0x3041, 0x30FD)))
-_HANGUL = "이다는을의에가고하지한를도기로사어리은나아인해대서그자일시있수라보정니스들과만게여부으장전면상주적세구제우동거까되것성오원습요없내와문입할용년"
+_HANGUL = (
+    "이다는을의에가고하지한를도기로사어리은나아인해대서그자일시있수라보정니스들과만게여부으장전면상주적세구제우동거까되것성오원습요없내와문입할용"
+    "년"
+)
 _ACCENTS = "äöüßéèêàâçîïôûùñóíáúëœæøåãõìòýðþÄÖÜÉÈÇÊÅØÑÁÓÍ’“”‘„–—…«»°·§€\xa0£¥©®½¼¾±²³µ¿¡ªº×"
 _POINTS = "，。！？、：；“”‘’（）《》…—·「」・　"
 
@@ -292,10 +295,12 @@ _INLINE = set(
     " small span strike strong sub sup time tt u var wbr".split()
 )
 _BLOCK = set(
-    """address applet area article aside audio base basefont blockquote body br button canvas caption center col colgroup datalist dd details dialog dir div
-dl dt embed fieldset figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe img input legend li link main map marquee math
-menu meta meter nav nobr noframes noscript object ol optgroup option output p param picture pre progress rp rt ruby script search section select slot source style
-summary svg table tbody td template textarea tfoot th thead title tr track ul video""".split()
+    """address applet area article aside audio base basefont blockquote body br button canvas caption
+center col colgroup datalist dd details dialog dir div dl dt embed fieldset figcaption figure
+footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe img input legend
+li link main map marquee math menu meta meter nav nobr noframes noscript object ol optgroup
+option output p param picture pre progress rp rt ruby script search section select slot source
+style summary svg table tbody td template textarea tfoot th thead title tr track ul video""".split()
 )
 _HIDDEN = regex.compile(
     r"<(script|style)(?=[\s>])[^<>]*>.*?</\1\s*>|<!--.*?-->|<!\w[^<>]*>|<\?[^<>]*>",
@@ -345,9 +350,12 @@ _CONTENT = (
     "amount bill bottom cry describe detail empty fill fire front full interest mill mine move"
     " serious sincere system thick thin top well".split()
 )
-_CHINESE = """的 地 得 了 着 过 吗 呢 吧 啊 呀 嘛 哦 我 你 您 他 她 它 我们 你们 他们 她们 它们 咱们 自己 这 那 这个 那个 这些 那些 这样 那样 这里 那里 这么 那么 什么 哪 谁
-是 在 有 和 与 及 以及 或 或者 而 而且 并 并且 但 但是 因为 所以 如果 虽然 就 也 都 又 还 才 把 被 给 让 对 对于 从 到 向 由 于 以 为 为了 跟 等 之 其 一个 一些
-這 這個 這些 這樣 這裡 個 們 我們 你們 他們 嗎 過 與 並 但 因為 還 給 讓 對 從 為"""
+_CHINESE = """的 地 得 了 着 过 吗 呢 吧 啊 呀 嘛 哦 我 你 您 他 她 它 我们 你们 他们 她们
+它们 咱们 自己 这 那 这个 那个 这些 那些 这样 那样 这里 那里 这么 那么 什么 哪 谁
+是 在 有 和 与 及 以及 或 或者 而 而且 并 并且 但 但是 因为 所以 如果 虽然 就 也
+都 又 还 才 把 被 给 让 对 对于 从 到 向 由 于 以 为 为了 跟 等 之 其 一个
+一些 這 這個 這些 這樣 這裡 個 們 我們 你們 他們 嗎 過 與 並 但 因為 還 給 讓 對
+從 為"""
 
 
 @functools.cache

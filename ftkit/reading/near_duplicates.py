@@ -913,7 +913,8 @@ def alike(
 def groups_of(
     pairs: np.ndarray,  # (P,2)
     n: int,  # rows
-) -> np.ndarray:  # (n,) int64: the smallest row number of those that hang together, -1 for a row that is like no other
+    # (n,) int64: the smallest row number of those that hang together, -1 for a row like no other
+) -> np.ndarray:
     "Rows that are alike, directly or over others."
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
