@@ -320,7 +320,7 @@ def _plain_labels(rows: Rows, kind: str, notes: list[str]) -> list:
         return [[] if is_missing(v) else _as_list(v) for v in labels]
     return labels
 
-
+# %% ../../nbs/data/00_labels.ipynb #827152bc
 def understand_labels(
     rows: Rows,
     kind: str = "auto",  # "auto", or one of KINDS of `ftkit.data.dataset`

@@ -217,7 +217,7 @@ def _note_class_sizes(labels: np.ndarray, classes: tuple[str, ...]) -> list[str]
         )
     return notes
 
-
+# %% ../../nbs/data/04_reader.ipynb #3275e9e5
 def _note_missing_classes(
     one_hot: np.ndarray,  # (N,C)
     classes: tuple[str, ...],

@@ -407,7 +407,7 @@ def _why_not(look: Heard, shortest: float, longest: float | None, limit: str) ->
         return f"it lasts {look.seconds:.1f} s, more than {limit}", True
     return "", False
 
-
+# %% ../../nbs/data/07_speech.ipynb #d44ab4ce
 def _unusable(
     rows: Rows, looks: list[Heard], missing: set[int], what: str, why_not
 ) -> tuple[dict[int, tuple[str, str]], set[int]]:
@@ -551,7 +551,7 @@ def _check_split_by(rows: Rows, by: str, sentences: list | None, wanted: list[st
             " -p split_by auto"
         )
 
-
+# %% ../../nbs/data/07_speech.ipynb #3e40f66a
 def _refuse_missing_speakers(rows: Rows, by: str) -> None:
     "Refuse rows without a speaker, where the rows are to be split by speaker."
     speakers = rows.columns.get("speaker")
@@ -797,33 +797,7 @@ class RecordingReader(Reader):
         return _read_recordings(self, source, own | columns, notes)
 
     def check(self, rows: Rows, split: Split, notes: list[str]) -> "Recordings":
-        good, looks, bad = _check(
-            rows,
-            self.task,
-            self.min_seconds,
-            self.max_seconds,
-            self.skip_bad,
-            self.skip_long,
-            unlabelled=bool(self.separator) or self.kind == "multi_label",
-        )
-        rows = rows.take(good)
-        hashes = [look.sha for look in looks]
-        notes += _odd_notes(rows.items, looks)
-        if bad:
-            notes.append(f"{len(bad)} recordings were left out (first: {bad[0][0]}: {bad[0][1]})")
-        ids, wanted = _to_split(rows, split)
-        by, sentences, few = _keep_together(rows, self.split_by, self.task, ids, wanted)
-        seconds = np.array([look.seconds for look in looks], np.float32)
-        return Recordings(
-            rows,
-            hashes,
-            tuple(bad),
-            seconds=seconds,
-            by=by,
-            few=few,
-            wanted=wanted,
-            sentence_of=dict(zip(hashes, sentences or ())),
-        )
+        return _usable_recordings(self, rows, split, notes)
 
     def finish(self, data: Data, readable: "Recordings") -> None:
         columns = readable.rows.columns
@@ -842,6 +816,39 @@ class Recordings(Readable):
     few: dict[str, int] = dataclasses.field(default_factory=dict)  # what there is too little of
     wanted: list[str] = dataclasses.field(default_factory=list)  # parts, beside training
     sentence_of: dict[str, str] = dataclasses.field(default_factory=dict)  # of each hash
+
+# %% ../../nbs/data/07_speech.ipynb #db03444f
+def _usable_recordings(
+    reader: RecordingReader, rows: Rows, split: Split, notes: list[str]
+) -> Recordings:
+    "Recordings that can be used, and what their split goes by."
+    good, looks, bad = _check(
+        rows,
+        reader.task,
+        reader.min_seconds,
+        reader.max_seconds,
+        reader.skip_bad,
+        reader.skip_long,
+        unlabelled=bool(reader.separator) or reader.kind == "multi_label",
+    )
+    rows = rows.take(good)
+    hashes = [look.sha for look in looks]
+    notes += _odd_notes(rows.items, looks)
+    if bad:
+        notes.append(f"{len(bad)} recordings were left out (first: {bad[0][0]}: {bad[0][1]})")
+    ids, wanted = _to_split(rows, split)
+    by, sentences, few = _keep_together(rows, reader.split_by, reader.task, ids, wanted)
+    seconds = np.array([look.seconds for look in looks], np.float32)
+    return Recordings(
+        rows,
+        hashes,
+        tuple(bad),
+        seconds=seconds,
+        by=by,
+        few=few,
+        wanted=wanted,
+        sentence_of=dict(zip(hashes, sentences or ())),
+    )
 
 # %% ../../nbs/data/07_speech.ipynb #7c01f510
 def log_mel(

@@ -211,7 +211,7 @@ _NO_FUNCTIONS = (
     "randomblob",
 )
 
-
+# %% ../../nbs/data/08_tables.ipynb #fea966f6
 def _may_read(action: int, first, second, *_) -> int:
     "Reading is allowed, and nothing else: no ATTACH, PRAGMA, VACUUM, or writing."
     if action == sqlite3.SQLITE_FUNCTION and str(second).lower() in _NO_FUNCTIONS:

@@ -276,7 +276,7 @@ def padded_length(
     step = max(8, 1 << max(0, (int(n) - 1).bit_length() - 3))
     return -(-n // step) * step
 
-
+# %% ../../nbs/inputs/02_texts.ipynb #284d66b2
 def like_lengths(
     ids: np.ndarray,  # (n,) row numbers in random order; n is a multiple of `batch`
     lengths: np.ndarray,  # (N,) tokens of each row of the data

@@ -142,7 +142,7 @@ _WRITTEN = re.compile(
     re.X,
 )
 
-
+# %% ../../nbs/reading/08_cells.ipynb #017c5f91
 @dataclasses.dataclass(frozen=True)
 class Signs:
     "What the cells of a column, or of a whole table, prove of comma and point."
@@ -251,7 +251,7 @@ def _one(meanings: frozenset[str]) -> str:
     "The meaning where there is proof for one and no other."
     return next(iter(meanings)) if len(meanings) == 1 else ""
 
-
+# %% ../../nbs/reading/08_cells.ipynb #fe27b19f
 def _meaning_before(known: str, sign: str) -> str:
     "What a sign meant in an earlier table."
     if f"decimal {sign}" in known:
@@ -366,6 +366,8 @@ def read_style(
 
 
 # Series of floats, NaN where it is none; and the style, "" for numbers with neither comma nor point
+
+# %% ../../nbs/reading/08_cells.ipynb #672a85ee
 def as_numbers(
     values,  # Series of texts or numbers, none missing
     # one of NUMBER_STYLES, if a person said it; or how an earlier table was written
@@ -543,7 +545,7 @@ def _seconds(found) -> float:
         shift = (int(digits[:2]) * 60 + int(digits[2:])) * (60 if zone[0] == "+" else -60)
     return hour * 3600 + minute * 60 + second + float(f"0.{found[4] or 0}") - shift
 
-
+# %% ../../nbs/reading/08_cells.ipynb #ea63bb2c
 def _without_time(text: str) -> tuple[str, float]:
     "A date without its time of day, and that time in seconds, NaN where it is none."
     match = _TIME.search(text)

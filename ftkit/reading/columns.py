@@ -141,7 +141,7 @@ def _kind_asked(kind: str | None) -> tuple[str | None, str | None]:
         return "date", kind
     return kind, None
 
-
+# %% ../../nbs/reading/09_columns.ipynb #7ce4faba
 def _refuse_objects(values) -> None:
     "Refuse a column of lists or objects."
     if values.dtype != object:

@@ -451,7 +451,7 @@ def _says_nothing(name: str) -> bool:
     number = re.fullmatch(r"\D{0,12}?[\W_]*\d[\d\W_]*", name)
     return bool(number) and not re.match("(?i)class|label|type|grade|stage|categ", name)
 
-
+# %% ../../nbs/reading/11_folders.ipynb #a3cf6a6c
 def _inner_names(folders: list[Folder]) -> dict[str, set[str]]:
     "The names of the folders in each folder, by its own name."
     names: dict[str, set[str]] = {}
@@ -686,7 +686,7 @@ def _note_left(found: Found, why: str, names: list[str]) -> str:
     }
     return sentences.get(why, "")
 
-
+# %% ../../nbs/reading/11_folders.ipynb #26833793
 def _note_hidden(found: Found) -> list[str]:
     "A note on files of the kind that are hidden; ._cat.jpg, which a Mac leaves behind, is none."
     noun = found.kind.noun
@@ -840,7 +840,7 @@ def _without_suffix(name: str) -> str:
     "A name without an ending of letters: 1.5 has none."
     return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", name)
 
-
+# %% ../../nbs/reading/11_folders.ipynb #b6565af6
 class FileIndex:
     "Finds the files of a folder that cells of a table name."
 
@@ -1056,7 +1056,7 @@ def match_files(
         rows += [i] * len(files)
     return paths, rows
 
-
+# %% ../../nbs/reading/11_folders.ipynb #a1bd7bb9
 def _several(names: list[str], lost: list[int], found: list, index: FileIndex) -> dict:
     "Row: several files, where most rows name none and may be the beginning of their names."
     if len(lost) < 0.5 * len(names):
@@ -1133,7 +1133,7 @@ def _is_counter(values) -> bool:
     first = int(numbers[0]) if numbers[0].isdecimal() else None
     return first in (0, 1) and numbers == [str(i + first) for i in range(len(numbers))]
 
-
+# %% ../../nbs/reading/11_folders.ipynb #0b6db807
 def _fits(table, columns: list[str], usual: str | None, index: FileIndex) -> dict[str, _Fit]:
     "How well each column names files; the folder is walked only if its cells are no paths."
 

@@ -244,7 +244,7 @@ def _with_sign(values: np.ndarray, image: Image.Image) -> np.ndarray:
     has_32_bits = image.tag_v2.get(258, (8,))[0] == 32
     return values.view(np.uint32) if is_unsigned and has_32_bits else values
 
-
+# %% ../../nbs/reading/02_pictures.ipynb #abb210dd
 def _deep_values(image: Image.Image, source=None) -> tuple[np.ndarray | None, tuple[float, float]]:
     """Values of more than 8 bits a channel, or None, and the range that is declared; a file is not
     yet loaded."""
@@ -379,7 +379,7 @@ def _start_of(source) -> bytes:
             return file.read(12)
     return b""
 
-
+# %% ../../nbs/reading/02_pictures.ipynb #5fc53e11
 def _opened(file, at_least: int | None, light: dict | None) -> Image.Image:
     "A file or buffer as RGB; of several pages the first."
     with warnings.catch_warnings(), opened_image(file) as image:

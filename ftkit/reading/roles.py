@@ -281,7 +281,7 @@ def _read_flags(rows: Rows, table, label: list[str], where: str) -> None:
     rows.labels = [[name for name in label if _flag(row[name], name)] for row in cells]
     rows.target = ", ".join(label)
 
-
+# %% ../../nbs/reading/10_roles.ipynb #adae0b66
 def _read_role(rows: Rows, values, role: str, style: TableStyle, where: str) -> list:
     "The cells of a column as its role needs them."
     if role == "time":

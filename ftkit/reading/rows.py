@@ -271,7 +271,7 @@ def _like_names(line: str, sign: str) -> bool:
     has_numbers = any(re.fullmatch(r"[-+\d.,\s]+", c) for c in cells)
     return len(set(cells)) == len(cells) and not has_numbers and max(map(len, cells)) <= 40
 
-
+# %% ../../nbs/reading/03_rows.ipynb #064bb7aa
 def _is_padded(texts: list[str], sign: str, count: int) -> bool:
     "Whether a space stands behind nearly every separator."
     if sign == " " or count <= 0:
@@ -343,7 +343,7 @@ def layout_of(
     notes = _layout_notes(texts[:at], n_comments, sign, quote, name)
     return Layout(sign, lines[at][0], quote, is_padded, tuple(names), tuple(notes))
 
-
+# %% ../../nbs/reading/03_rows.ipynb #c21200f0
 def _n_comments(lines: list[tuple[int, str]]) -> int:
     "How many lines at the beginning are comments; a line with # before the first name is none."
     n = 0
@@ -573,7 +573,7 @@ def _mark_na(text: str, layout: Layout) -> tuple[str, set[int]]:
     kept = re.compile(rf'"(?:[^"]|"")*"|{alone}', re.M)
     return kept.sub(lambda m: m[0] if m[0].startswith('"') else _NOTHING, text), columns
 
-
+# %% ../../nbs/reading/03_rows.ipynb #1614eb49
 def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
     'Rows of a CSV or TSV; `attrs["notes"]` says what was left out.'
     import pandas as pd
@@ -666,7 +666,7 @@ def _parsed(text: str, layout: Layout, name: str, skip_bad: bool, notes: list[st
     )
     return table
 
-
+# %% ../../nbs/reading/03_rows.ipynb #a05f94f0
 def _short_rows(table, text: str, layout: Layout) -> list[int]:
     "Rows with fewer cells than there are names."
     n = len(table.columns)
@@ -782,7 +782,7 @@ def without_categories(table):  # DataFrame
         table[name] = table[name].astype(table[name].cat.categories.dtype)
     return table
 
-
+# %% ../../nbs/reading/03_rows.ipynb #5a07e159
 def _read_sheet(path: Path, sheet: str | None):
     "One sheet of an Excel file as a DataFrame."
     import pandas as pd
@@ -854,7 +854,7 @@ def cleaned_table(
     is_cleaned = (path / "changes.csv").is_file() and (path / name).is_file()
     return path / name if is_cleaned else path
 
-
+# %% ../../nbs/reading/03_rows.ipynb #450f78f3
 def _check_table_suffix(path: Path) -> None:
     "Refuse a file that is no table, by its suffix."
     kind = path.suffix.lower()
@@ -1102,7 +1102,7 @@ def _count_up(y, labels: list) -> bool:
         return False
     return 5 * len(distinct) <= len(labels)
 
-
+# %% ../../nbs/reading/03_rows.ipynb #0900ff28
 def _why_no_shape(path) -> str:
     "Whether an array says that it is larger than its part of an .npz."
     from numpy.lib import format as npy
@@ -1224,7 +1224,7 @@ def _named_classes(rows: Rows, names: list[str] | None) -> Rows:
         rows.names = names
     return rows
 
-
+# %% ../../nbs/reading/03_rows.ipynb #b2aded9f
 def _of_torch(source) -> Rows:
     "Rows of a torch data set; the names of its classes are found in the set it is a part of."
     if not hasattr(source, "__len__") or not hasattr(source, "__getitem__"):

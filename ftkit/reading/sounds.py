@@ -376,7 +376,7 @@ def _kind_by_content(source) -> str:
         start = source.getvalue()[:4]
     return {b"RIFF": "WAV", b"FORM": "AIFF", b"OggS": "OGG"}.get(start, "")
 
-
+# %% ../../nbs/reading/05_sounds.ipynb #04bf316f
 def _of_unknown(source, start, end):
     "Blocks by PyAV of what libsndfile cannot read."
     if hasattr(source, "seek"):
@@ -624,7 +624,7 @@ def _mixed(block: np.ndarray) -> np.ndarray:
         return block[:, 0]
     return (block[:, 0] + block[:, 1]) / 2 if block.shape[1] == 2 else block.mean(1)
 
-
+# %% ../../nbs/reading/05_sounds.ipynb #871f1551
 def _mono(
     source,
     rate: int,

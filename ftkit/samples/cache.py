@@ -101,7 +101,7 @@ def drop(final: Path) -> None:
         _seal_of(final).unlink(missing_ok=True)
     _seen.pop(str(final), None)
 
-
+# %% ../../nbs/samples/00_cache.ipynb #aaa8a50e
 def _stamp(final: Path) -> tuple:
     return tuple(
         (str(f), s.st_size, s.st_mtime_ns)

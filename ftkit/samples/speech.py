@@ -423,7 +423,7 @@ def _whisper_config(special: dict[str, int], tensors: dict):
         )
     return config
 
-
+# %% ../../nbs/samples/04_speech.ipynb #3553f945
 def _write_whisper_tokenizer(tokenizer: dict, folder: Path) -> None:
     text = json.dumps(tokenizer, ensure_ascii=False)
     (folder / "tokenizer.json").write_text(text, encoding="utf-8")

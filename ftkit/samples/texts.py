@@ -318,7 +318,7 @@ def _draws(*keys):
     step = itertools.count()
     return lambda n: int(uniform(*keys, next(step)) * n)
 
-
+# %% ../../nbs/samples/03_texts.ipynb #f71426db
 @dataclasses.dataclass
 class _Grammar:
     "Says one sentence of a template, by drawing."
