@@ -709,7 +709,7 @@ def test_a_table_fits_the_terminal_and_ids_stay_whole(here):
 def test_every_command_has_a_short_help_and_shells_complete(here):
     import typer.main
 
-    from ftkit.cli.app import app
+    from ftkit.cli.main import app
 
     commands = typer.main.get_command(app).commands
     assert (

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 
 import pytest
 from test_rules import BIN, MODULES, NOTEBOOKS, ROOT, TEMPLATES, cells, is_export, name_of, source

@@ -14,8 +14,8 @@ import pytest
 
 from ftkit.core import cache_folder, read_json
 from ftkit.runfolder import read_events, read_run
-from ftkit.runs.listing import cell_statuses
 from ftkit.runs.launch import create_run, launch, settle
+from ftkit.runs.listing import cell_statuses
 from ftkit.runs.resume import resume_run
 
 TINY = {

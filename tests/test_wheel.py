@@ -103,7 +103,7 @@ def test_what_the_wheel_holds(wheel):
     ours = (
         {
             p.relative_to(ROOT).as_posix()
-            for p in (ROOT / "ftkit").glob("*.py")
+            for p in (ROOT / "ftkit").rglob("*.py")
             if p.name != "_modidx.py"
         }
         | {f"ftkit/templates/{p.name}" for p in (ROOT / "templates").glob("*.ipynb")}

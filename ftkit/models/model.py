@@ -9,6 +9,7 @@ __all__ = ['DECODINGS', 'Model', 'joined', 'Span']
 import contextlib
 import dataclasses
 import hashlib
+import inspect
 import weakref
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from ..augment.texts import Vocabulary, nearest_words
-from ..core import UsageError, expect, patch_to, unknown
+from ..core import UsageError, expect, nearest, patch_to, unknown
 from ..data.dataset import Data, Part
 from ..data.task import Task
 from ..inputs.images import Pictures
@@ -111,11 +112,15 @@ class Model(nn.Module):
         self.notes = []
         self.asked = {k: v for k, v in prep.items() if v is not None}
         self.backbone.check(task.modality)
-        known = {f.name for f in dataclasses.fields(self.prep)}
-        if wrong := set(prep) - known:
+        known = sorted(f.name for f in dataclasses.fields(self.prep))
+        for name in prep:
+            if name in known:
+                continue
+            near = nearest(name, [*inspect.signature(Model).parameters, *known])
             raise UsageError(
                 f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared"
-                f" by {min(wrong)!r}; there are {', '.join(sorted(known))}"
+                f" by {name!r}; there are {', '.join(known)}"
+                + (f"; did you mean {near!r}?" if near else "")
             )
         self.prep = dataclasses.replace(self.prep, **self.asked)
         self.head_config = (
