@@ -1,10 +1,14 @@
 """What each lever of the trainer is worth: python bench/levers.py pictures|texts [--seeds 0 1 2]
 
-Each line is ftkit's training with one lever off, all others as they stand; pictures: EfficientNet-Lite0 on half of `stamps` at 224, 4 passes; texts: MiniLM on 1,000 film sentences, 3 passes, the lower half of the body
-frozen as the template has it. Every fit runs in a process of its own with empty caches (decoded pictures are there), in turn over the sides; seconds are from making the model to the end of its training, validation
-included. Accuracy is of 369 and 2,500 test rows. A lever that is off is replaced by what one would write without it.
+Each line is ftkit's training with one lever off, all others as they stand; pictures:
+EfficientNet-Lite0 on half of `stamps` at 224, 4 passes; texts: MiniLM on 1,000 film sentences, 3
+passes, the lower half of the body frozen as the template has it. Every fit runs in a process of
+its own with empty caches (decoded pictures are there), in turn over the sides; seconds are from
+making the model to the end of its training, validation included. Accuracy is of 369 and 2,500
+test rows. A lever that is off is replaced by what one would write without it.
 """
 
+import importlib
 import os
 
 os.environ |= {
@@ -161,13 +165,13 @@ SIDES = {
 
 
 def fit(kind: str, side: str, seed: int) -> dict:
-    import timm  # noqa: F401 imported before the clock starts, as is the next
     import torch
-    from transformers import AutoModel  # noqa: F401
 
     from ftkit import Data, Model, Trainer
     from ftkit.core import cache_folder
 
+    for name in ("timm", "transformers.models.auto"):  # before the clock starts
+        importlib.import_module(name)
     for part in ("features", "layers"):
         shutil.rmtree(cache_folder(part), ignore_errors=True)
     if kind == "pictures":

@@ -1,4 +1,5 @@
-"""Many runs that cannot be lost: drivers and runs are killed, crowded, stopped and out of room; nothing runs twice."""
+"""Many runs that cannot be lost: drivers and runs are killed, crowded, stopped and out of room;
+nothing runs twice."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""A batch on a Dask cluster of two workers in processes of their own, reached by address: the same table, whoever is killed."""
+"""A batch on a Dask cluster of two workers in processes of their own, reached by address: the same
+table, whoever is killed."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Estimates before a training, and the ranking of bodies: counts that can be checked, nothing changed, nothing left behind."""
+"""Estimates before a training, and the ranking of bodies: counts that can be checked, nothing
+changed, nothing left behind."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Random values, mutated cells, mutated run folders: refused or read, never executed, never a crash. FTKIT_FUZZ multiplies the counts: 100 gives 10⁵ values, 10³ cells and 10³ folders."""
+"""Random values, mutated cells, mutated run folders: refused or read, never executed, never a
+crash. FTKIT_FUZZ multiplies the counts: 100 gives 10⁵ values, 10³ cells and 10³ folders."""
 
 import ast
 import contextlib

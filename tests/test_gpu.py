@@ -1,4 +1,5 @@
-"What a GPU changes; on a machine with torch, transformers, timm and CUDA, without Jupyter: pytest --noconftest -m gpu tests/test_gpu.py"
+"""What a GPU changes; on a machine with torch, transformers, timm and CUDA, without Jupyter: pytest
+--noconftest -m gpu tests/test_gpu.py"""
 
 import numpy as np
 import pytest

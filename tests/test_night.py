@@ -1,4 +1,5 @@
-"""Notebooks that work while nobody looks: folders of their own, changed code, logs, removal, cron, and what is said when something failed."""
+"""Notebooks that work while nobody looks: folders of their own, changed code, logs, removal, cron,
+and what is said when something failed."""
 
 import json
 import os

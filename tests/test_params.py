@@ -1,4 +1,5 @@
-"""Properties of the parameters cell: whatever `check` accepts survives the cell, text and JSON; nothing but ParamError ever comes out."""
+"""Properties of the parameters cell: whatever `check` accepts survives the cell, text and JSON;
+nothing but ParamError ever comes out."""
 
 import json
 import math

@@ -1,4 +1,5 @@
-"A training that is killed at any step goes on to the same bits, whatever is switched on: the matrix of options."
+"""A training that is killed at any step goes on to the same bits, whatever is switched on: the
+matrix of options."""
 
 import random
 

@@ -1,4 +1,5 @@
-"""Runs under faults: killed, stopped, crowded, out of room; they tell the truth, and go on to the same bits."""
+"""Runs under faults: killed, stopped, crowded, out of room; they tell the truth, and go on to the
+same bits."""
 
 import hashlib
 import json

@@ -1,4 +1,5 @@
-"""The server extension as a browser meets it: a real Jupyter server, its token, its XSRF cookie, its root folder."""
+"""The server extension as a browser meets it: a real Jupyter server, its token, its XSRF cookie,
+its root folder."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Recordings to a model: the template for both tasks, predictions to the last bit, messages for wrong use."""
+"""Recordings to a model: the template for both tasks, predictions to the last bit, messages for
+wrong use."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Texts as a person has them: odd files, odd labels, a run of the template, predictions from the command line."""
+"""Texts as a person has them: odd files, odd labels, a run of the template, predictions from the
+command line."""
 
 import csv
 import json

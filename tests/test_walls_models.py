@@ -1,4 +1,5 @@
-"""Models of others: never code, pinned to a revision, checked field by field; damaged ones end in one kind of error."""
+"""Models of others: never code, pinned to a revision, checked field by field; damaged ones end in
+one kind of error."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""The wheel as somebody installs it: what is in it, and what it does in an environment that never saw this repository."""
+"""The wheel as somebody installs it: what is in it, and what it does in an environment that never
+saw this repository."""
 
 import json
 import os

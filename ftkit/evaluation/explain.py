@@ -89,9 +89,11 @@ def marked_html(
         text, w = html.escape(str(text)), max(-1.0, min(1.0, float(w)))
         if abs(w) < 0.15:
             return text
+        colour = "255,140,0" if w > 0 else "90,160,255"
+        line = ";text-decoration:underline" if abs(w) > 0.6 else ""
         return (
-            "<mark"
-            f" style='background:rgba({'255,140,0' if w > 0 else '90,160,255'},{abs(w) * 0.55:.2f});color:inherit{';text-decoration:underline' if abs(w) > 0.6 else ''}'>{text}</mark>"
+            f"<mark style='background:rgba({colour},{abs(w) * 0.55:.2f});color:inherit{line}'>"
+            f"{text}</mark>"
         )
 
     cjk = 'font-family:system-ui,"Noto Sans CJK SC","Microsoft YaHei","PingFang SC",sans-serif'.replace(
@@ -99,7 +101,8 @@ def marked_html(
     )
     body = "".join(
         f"<dt><b>{html.escape(str(r['title']))}</b></dt><dd style='margin:0 0 .8em"
-        f" 1em;white-space:pre-wrap;overflow-wrap:anywhere'>{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
+        " 1em;white-space:pre-wrap;overflow-wrap:anywhere'>"
+        f"{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
         for r in rows
     )
     return f'<p>Orange speaks for what was said, blue against it.</p><dl style="{cjk}">{body}</dl>'
