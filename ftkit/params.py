@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['ParamError', 'Param', 'parse_params', 'papermill_value', 'Untyped', 'Params', 'named_param', 'read_cell',
            'read_params', 'said_of_params', 'check_params', 'params_from_text', 'params_from_yaml', 'to_source',
-           'names_path', 'json_schema', 'help_table']
+           'names_path', 'json_schema', 'help_table', 'pick']
 
 # %% ../nbs/02_params.ipynb #dfd90be5
 import ast
 import dataclasses
+import inspect
 import io
 import json
 import keyword
@@ -19,7 +20,7 @@ import pathlib
 import re
 import tokenize
 
-from .core import UsageError, nearest, read_json
+from .core import UsageError, nearest, read_json, unknown
 
 # %% ../nbs/02_params.ipynb #7b45219a
 class ParamError(UsageError):
@@ -1119,3 +1120,27 @@ def help_table(
         )
         for p in params
     ]
+
+# %% ../nbs/02_params.ipynb #8e1abde4
+def pick(
+    what,  # a class or a function
+    values: dict,  # names and values: `globals()` in a notebook
+    **others: str,  # argument="its name among the values", where that differs
+) -> dict:  # argument: value
+    """The arguments of `what` that have a default and that `values` holds: `label` is taken from
+    `label`, or else from `label_column`."""
+    parameters = inspect.signature(what).parameters.values()
+    known = [p.name for p in parameters if p.default is not p.empty]
+    for argument, name in others.items():
+        if argument not in known:
+            raise UsageError(unknown("argument", argument, known, f"of {what.__qualname__}"))
+        if name not in values:
+            raise UsageError(unknown("value", name, [v for v in values if not v.startswith("_")]))
+    picked = {}
+    for argument in known:
+        names = [others[argument]] if argument in others else [argument, f"{argument}_column"]
+        for name in names:
+            if name in values:
+                picked[argument] = values[name]
+                break
+    return picked
