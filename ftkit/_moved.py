@@ -39,7 +39,7 @@ MOVED = {  # old module -> its homes now, below `ftkit`
     "compare": "runs.compare",
     "comparison": "evaluation.comparison data.dataset",
     "completion": "cli.completion",
-    "data": "data.dataset data.splits data.task data.labels",
+    "data": "data.dataset data.reader data.splits data.task data.labels",
     "decisions": "reading.decisions",
     "decoder": "models.decoder",
     "decoding": "models.decoding",

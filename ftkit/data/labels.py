@@ -21,21 +21,17 @@ from ..reading.roles import label_numbers
 from ..reading.rows import DataError, Rows
 
 # %% ../../nbs/data/00_labels.ipynb #5bb428e2
-NO_LABEL = (
-    "",
-    "nan",
-    "<na>",
-    "nat",
-    "#n/a",
-    "null",
-)  # lower case; a word such as none may be a class
+# lower case; a word such as none may be a class
+NO_LABEL = ("", "nan", "<na>", "nat", "#n/a", "null")
 
 
 def is_missing(v) -> bool:
     "Whether a cell holds nothing."
     if v is None or type(v).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(v, float) and math.isnan(v) or isinstance(v, str) and not v.strip()
+    if isinstance(v, float):
+        return math.isnan(v)
+    return isinstance(v, str) and not v.strip()
 
 
 def has_no_label(v) -> bool:
@@ -63,15 +59,15 @@ _JOINS = ("|", ";", ",", "/", "+", "&")
 def _as_list(text: str) -> list[str]:
     "A list written as text, as Python, numpy or a person writes it."
     try:
-        found = ast.literal_eval(text.strip())
-        if isinstance(found, (list, tuple)) and "' '" not in text:
-            return [str(v) for v in found]
+        value = ast.literal_eval(text.strip())
+        if isinstance(value, (list, tuple)) and "' '" not in text:
+            return [str(v) for v in value]
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         pass
     inner = _BRACKETS.fullmatch(text)[1]
     quoted = re.findall(r"'([^']*)'|\"([^\"]*)\"", inner)
     if quoted:
-        return [a or b for a, b in quoted]
+        return [single or double for single, double in quoted]
     return [part.strip() for part in re.split(r"[,;|]", inner) if part.strip()]
 
 
@@ -83,47 +79,56 @@ def _written_lists(texts: list[str]) -> bool:
 
 
 def _split(labels: list, separator: str, target: str, notes: list[str]) -> list:
-    """Texts cut at the separator; one that no label holds gets a note, or is refused where another
-    one is there."""
+    "Texts cut at the separator, each into a list of labels."
     texts = [v for v in labels if isinstance(v, str)]
-    if texts and not any(separator in t for t in texts):
-        for sign in _JOINS:
-            holding = [t for t in texts if sign in t]
-            if sign != separator and len(holding) > 0.1 * len(texts):
-                raise DataError(
-                    f"the separator is {separator!r}, which no {target} holds; {len(holding)} of"
-                    f" {len(texts)} hold {sign!r} (first: {holding[0][:40]!r}), so {sign!r} may be"
-                    f" meant: -p label_separator {sign!r}"
-                )
+    if texts and not any(separator in text for text in texts):
+        _refuse_other_separator(texts, separator, target)
         notes.append(
             f"the separator is {separator!r}, which no {target} holds: each row has one label or"
             " none"
         )
-    return [
-        (
-            v
-            if _is_list(v)
-            else (
-                [] if has_no_label(v) else [p.strip() for p in str(v).split(separator) if p.strip()]
+    return [v if _is_list(v) else _cut(v, separator) for v in labels]
+
+
+def _cut(label, separator: str) -> list[str]:
+    if has_no_label(label):
+        return []
+    return [part.strip() for part in str(label).split(separator) if part.strip()]
+
+
+def _refuse_other_separator(texts: list[str], separator: str, target: str) -> None:
+    "An error where no text holds the separator and many hold another one."
+    for sign in _JOINS:
+        holding = [text for text in texts if sign in text]
+        if sign != separator and len(holding) > 0.1 * len(texts):
+            raise DataError(
+                f"the separator is {separator!r}, which no {target} holds; {len(holding)} of"
+                f" {len(texts)} hold {sign!r} (first: {holding[0][:40]!r}), so {sign!r} may be"
+                f" meant: -p label_separator {sign!r}"
             )
-        )
-        for v in labels
-    ]
 
 
-def _joined(classes: Counter) -> str:
+def _looks_joined(classes: Counter, several: list[str], sign: str) -> bool:
+    "Whether classes that hold a sign are made of parts that come again, alone or in others."
+    parts = Counter(part.strip() for name in several for part in name.split(sign))
+    if len(parts) < 2:
+        return False
+    again = [part for part, n in parts.items() if n > 1 or part in classes]
+    if len(several) < 2 and not all(part in classes for part in parts):
+        return False
+    return len(again) >= 0.8 * len(parts)
+
+
+def _note_joined(classes: Counter) -> list[str]:
     "A note where the names of classes look like several labels in one."
     for sign in _JOINS:
-        several = [c for c in classes if sign in c.strip(sign)]
-        parts = Counter(p.strip() for c in several for p in c.split(sign))
-        again = [p for p, n in parts.items() if n > 1 or p in classes]
-        is_sure = len(several) >= 2 or bool(several) and all(p in classes for p in parts)
-        if is_sure and len(parts) > 1 and len(again) >= 0.8 * len(parts):
-            return (
+        several = [name for name in classes if sign in name.strip(sign)]
+        if several and _looks_joined(classes, several, sign):
+            return [
                 f"labels such as {several[0]!r} may be several, joined by {sign!r}; they are taken"
                 f" as one class each; label_separator {sign!r} takes them apart"
-            )
-    return ""
+            ]
+    return []
 
 # %% ../../nbs/data/00_labels.ipynb #7d58f451
 _TRUTHS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
@@ -145,44 +150,53 @@ def class_name(
         return "True" if v else "False"
     if isinstance(v, (float, np.floating)) and numbers_are_whole and float(v).is_integer():
         return str(int(v))
-    text = " ".join(
-        _UNSEEN.sub("", unicodedata.normalize("NFC", str(v).replace("\u2212", "-"))).split()
-    )
-    return (
-        re.sub(r"\.0+$", "", text)
-        if numbers_are_whole and re.fullmatch(r"-?\d+\.0+", text)
-        else text
-    )
+    text = unicodedata.normalize("NFC", str(v).replace("\u2212", "-"))
+    text = " ".join(_UNSEEN.sub("", text).split())
+    if numbers_are_whole and re.fullmatch(r"-?\d+\.0+", text):
+        return re.sub(r"\.0+$", "", text)
+    return text
+
+# %% ../../nbs/data/00_labels.ipynb #d25300eb
+def _same_truths(names: dict, rows: Counter) -> dict:
+    "Names of truth values, each in its commonest spelling; other names as they are."
+    spellings = {name.lower() for name in names.values()}
+    if not any(spellings <= pair for pair in _TRUTHS):
+        return names
+    n_of: Counter = Counter()
+    for raw, name in names.items():
+        n_of[name] += rows[raw]
+    commonest: dict[str, str] = {}
+    for name in names.values():
+        best = commonest.get(name.lower())
+        if best is None or n_of[name] > n_of[best]:
+            commonest[name.lower()] = name
+    return {raw: commonest[name.lower()] for raw, name in names.items()}
+
+
+def _note_spellings(names: dict, rows: Counter, target: str) -> list[str]:
+    "A note on classes that are written in several ways."
+    spellings: dict[str, list] = {}
+    for raw, name in names.items():
+        if isinstance(raw, str) and not re.fullmatch(r"[-\d.]+", raw):
+            spellings.setdefault(name, []).append(raw)
+    joined = {name: raws for name, raws in spellings.items() if len(raws) > 1}
+    if not joined:
+        return []
+    first = next(iter(joined))
+    return [
+        f"labels in {target}: {len(joined)} are written in several ways that differ in white"
+        " space, invisible signs, Unicode form or the case of a truth value, and are one class"
+        f" each (first: {first!r},"
+        f" {', '.join(f'{rows[raw]} rows {raw!r}' for raw in joined[first][:3])})"
+    ]
 
 
 def _named(labels: list, whole: bool, target: str, notes: list[str]) -> dict:
     """Raw label: name of its class. What was joined, and what nobody can tell apart, is added to
     the notes."""
     rows = Counter(labels)
-    names = {raw: class_name(raw, whole) for raw in rows}
-    seen = {n.lower() for n in names.values()}
-    for pair in _TRUTHS:
-        if seen <= pair:
-            commonest = {
-                w: max(
-                    (n for n in names.values() if n.lower() == w),
-                    key=lambda n: sum(k for r, k in rows.items() if names[r] == n),
-                )
-                for w in seen
-            }  # noqa: B023
-            names = {raw: commonest[n.lower()] for raw, n in names.items()}
-    spelled: dict[str, list] = {}
-    for raw, name in names.items():
-        if isinstance(raw, str) and not re.fullmatch(r"[-\d.]+", raw):
-            spelled.setdefault(name, []).append(raw)
-    if joined := {n: s for n, s in spelled.items() if len(s) > 1}:
-        first = next(iter(joined))
-        notes.append(
-            f"labels in {target}: {len(joined)} are written in several ways that differ in white"
-            " space, invisible signs, Unicode form or the case of a truth value, and are one class"
-            f" each (first: {first!r},"
-            f" {', '.join(f'{rows[s]} rows {s!r}' for s in joined[first][:3])})"
-        )
+    names = _same_truths({raw: class_name(raw, whole) for raw in rows}, rows)
+    notes += _note_spellings(names, rows, target)
     classes: Counter = Counter()
     for raw, name in names.items():
         classes[name] += rows[raw]
@@ -192,38 +206,43 @@ def _named(labels: list, whole: bool, target: str, notes: list[str]) -> dict:
 
 def _confusable(classes: Counter, target: str) -> list[str]:
     "Notes on classes that a person takes for one, or that may mean no class."
-    notes = []
-    for what, key in (
-        ("in case", str.lower),
-        ("in letters of another script that look the same", lambda c: c.translate(_LOOK_ALIKE)),
-    ):
-        alike: dict[str, list[str]] = {}
-        for c in classes:
-            alike.setdefault(key(c), []).append(c)
-        for same in alike.values():
-            if len(same) > 1 and len(alike) < len(classes):
-                notes.append(
-                    f"the classes {' and '.join(map(repr, same[:4]))} differ only {what}; they stay"
-                    f" {len(same)} classes: write them alike if they are one"
-                )
-    lower = {c.lower() for c in classes}
+    notes = _note_look_alikes(classes, "in case", str.lower)
+    notes += _note_look_alikes(
+        classes,
+        "in letters of another script that look the same",
+        lambda name: name.translate(_LOOK_ALIKE),
+    )
+    lower = {name.lower() for name in classes}
     if len(classes) > 2 and lower <= _YES | _NO and lower & _YES and lower & _NO:
         notes.append(
             f"the classes {', '.join(map(repr, classes))} may mean yes and no in several ways; they"
             f" stay {len(classes)} classes: write them alike if they are two"
         )
-    for c in classes:
-        if c.lower() in _NOT_KNOWN:
+    for name, n in classes.items():
+        if name.lower() in _NOT_KNOWN:
             notes.append(
-                f"{classes[c]} rows have the {target} {c!r}, which is taken as a class; where it"
-                f" means that nothing is known, leave them out: where \"{target} != '{c}'\""
+                f"{n} rows have the {target} {name!r}, which is taken as a class; where it"
+                f" means that nothing is known, leave them out: where \"{target} != '{name}'\""
             )
-    if told := _joined(classes):
-        notes.append(told)
-    return notes
+    return notes + _note_joined(classes)
+
+
+def _note_look_alikes(classes: Counter, what: str, key) -> list[str]:
+    "Notes on classes whose names have the same key."
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(key(name), []).append(name)
+    return [
+        f"the classes {' and '.join(map(repr, same[:4]))} differ only {what}; they stay"
+        f" {len(same)} classes: write them alike if they are one"
+        for same in alike.values()
+        if len(same) > 1
+    ]
 
 # %% ../../nbs/data/00_labels.ipynb #0e6ae0d2
-_FEW_FRACTIONS, _FEW_WHOLE = 10, 20  # so many different values are classes
+# so many different values are classes
+_FEW_FRACTIONS = 10
+_FEW_WHOLE = 20
 
 
 def _numbers_of(rows: Rows, labels: list) -> tuple[list[float] | None, str]:
@@ -232,43 +251,74 @@ def _numbers_of(rows: Rows, labels: list) -> tuple[list[float] | None, str]:
 
     if rows.numbers is not None or rows.unclear:
         return rows.numbers, rows.unclear
-    if (
-        rows.are_classes
-        or rows.names
-        or not all(isinstance(v, (str, int, float, np.number)) or v is None for v in labels)
-    ):
+    if rows.are_classes or rows.names:
+        return None, ""
+    if not all(v is None or isinstance(v, (str, int, float, np.number)) for v in labels):
         return None, ""
     if any(isinstance(v, (bool, np.bool_)) for v in labels):
         return None, ""
-    values = pd.Series(
-        labels, dtype=object if any(isinstance(v, str) for v in labels) else float, name=rows.target
-    )
+    dtype = object if any(isinstance(v, str) for v in labels) else float
+    values = pd.Series(labels, dtype=dtype, name=rows.target)
     numbers, rows.style, why = label_numbers(values, TableStyle())
     return numbers, why
 
 
-def _which(rows: Rows, numbers: list[float] | None, notes: list[str]) -> str:
-    "A number to predict, or classes."
+def _classes_or_number(rows: Rows, numbers: list[float] | None, notes: list[str]) -> str:
+    "Whether labels are classes or a number to predict, by how many different ones there are."
     if numbers is None:
         return "single_label"
-    values = {n for n in numbers if math.isfinite(n)}
-    whole = all(n == int(n) for n in values)
-    if not whole and len(values) > _FEW_FRACTIONS:
-        return "regression"
-    if whole and len(values) > _FEW_WHOLE:
-        if len(values) <= 100 and 2 * len(values) <= len(numbers):  # else they can be no classes
+    values = {v for v in numbers if math.isfinite(v)}
+    n = len(values)
+    if not all(v == int(v) for v in values):
+        if n > _FEW_FRACTIONS:
+            return "regression"
+    elif n > _FEW_WHOLE:
+        if n <= 100 and 2 * n <= len(numbers):  # else they can be no classes
             notes.append(
-                f"the {len(values)} different whole numbers of {rows.target} are taken as a number;"
+                f"the {n} different whole numbers of {rows.target} are taken as a number;"
                 " -p kind single_label takes them as classes"
             )
         return "regression"
-    if len(values) > 2:
-        some = ", ".join(f"{n:g}" for n in sorted(values)[:6])
+    if n > 2:
+        more = ", …" if n > 6 else ""
+        some = ", ".join(f"{v:g}" for v in sorted(values)[:6])
         notes.append(
-            f"the labels {some}{', …' if len(values) > 6 else ''} are taken as {len(values)}"
+            f"the labels {some}{more} are taken as {n}"
             " classes; -p kind regression takes them as a number"
         )
     return "single_label"
+
+# %% ../../nbs/data/00_labels.ipynb #326398c1
+def _refuse_objects(labels: list, target: str) -> None:
+    objects = [v for v in labels if isinstance(v, dict)]
+    if objects:
+        raise DataError(
+            f"{len(objects)} of {len(labels)} rows have an object for {target} (first:"
+            f" {str(objects[0])[:60]}); a label is a text, a number or a list of texts: choose one"
+            " of its keys, and write it into a column of its own"
+        )
+
+
+def _class_of(v, names: list[str]) -> str | None:
+    "The name of a class number; None for a number that is no class."
+    if is_missing(v) or not 0 <= int(v) < len(names):
+        return None
+    return names[int(v)]
+
+
+def _plain_labels(rows: Rows, kind: str, notes: list[str]) -> list:
+    "Class numbers by their names, and lists that are written as texts as lists."
+    labels = list(rows.labels)
+    if rows.names:
+        return [_class_of(v, rows.names) for v in labels]
+    texts = [v for v in labels if isinstance(v, str)]
+    if kind in ("auto", "multi_label") and _written_lists([v for v in texts if v.strip()]):
+        notes.append(
+            f"the labels in {rows.target} are lists written as texts (first:"
+            f" {texts[0][:40]!r}), and are taken as several labels a row"
+        )
+        return [[] if is_missing(v) else _as_list(v) for v in labels]
+    return labels
 
 
 def understand_labels(
@@ -277,120 +327,120 @@ def understand_labels(
     separator: str | None = None,  # splits a text into several labels, for example "|"
 ) -> Labels:
     "What the labels are, and each of them as that."
-    labels, target, notes = list(rows.labels), rows.target, []
     if kind == "transcription":
-        return Labels(kind, [None if is_missing(v) else v for v in labels])
-    objects = [v for v in labels if isinstance(v, dict)]
-    if objects:
-        raise DataError(
-            f"{len(objects)} of {len(labels)} rows have an object for {target} (first:"
-            f" {str(objects[0])[:60]}); a label is a text, a number or a list of texts: choose one"
-            " of its keys, and write it into a column of its own"
-        )
-    if rows.names:
-        labels = [
-            None if is_missing(v) or not 0 <= int(v) < len(rows.names) else rows.names[int(v)]
-            for v in labels
-        ]
-    elif kind in ("auto", "multi_label") and _written_lists(
-        [v for v in labels if isinstance(v, str) and v.strip()]
-    ):
-        notes.append(
-            f"the labels in {target} are lists written as texts (first:"
-            f" {next(v for v in labels if isinstance(v, str))[:40]!r}), and are taken as several"
-            " labels a row"
-        )
-        labels = [[] if is_missing(v) else _as_list(v) for v in labels]
+        return Labels(kind, [None if is_missing(v) else v for v in rows.labels])
     if separator and kind in ("single_label", "regression"):
         raise DataError(
             f"kind is {kind} and a separator was given, which makes several labels of one; leave"
             " one of them out"
         )
+    notes: list[str] = []
+    _refuse_objects(rows.labels, rows.target)
+    labels = _plain_labels(rows, kind, notes)
     if separator:
-        labels = _split(labels, separator, target, notes)
+        labels = _split(labels, separator, rows.target, notes)
     if kind == "auto" and any(map(_is_list, labels)):
         kind = "multi_label"
     if kind == "multi_label":
-        return _several(labels, target, notes)
-    numbers, unclear = (
-        (None, "") if kind == "single_label" and rows.numbers is None else _numbers_of(rows, labels)
-    )
+        return _as_multi_label(labels, rows.target, notes)
+    return _one_label(rows, labels, kind, notes)
+
+
+def _one_label(rows: Rows, labels: list, kind: str, notes: list[str]) -> Labels:
+    "A class or a number a row, as `kind` says, or as the labels are."
+    numbers = None
+    unclear = ""
+    if kind != "single_label" or rows.numbers is not None:
+        numbers, unclear = _numbers_of(rows, labels)
     if unclear and kind != "single_label":
         raise DataError(f"{unclear}; -p kind single_label takes them as classes")
     if kind == "auto":
-        kind = _which(rows, numbers, notes)
+        kind = _classes_or_number(rows, numbers, notes)
     if kind == "regression":
-        return _measured(rows, labels, numbers, notes)
-    return _classed(labels, numbers, target, notes)
+        return _as_numbers(rows, labels, numbers, notes)
+    return _as_classes(labels, numbers, rows.target, notes)
 
 
-def _several(labels: list, target: str, notes: list[str]) -> Labels:
-    first = next((v for v in labels if not _is_list(v) and not has_no_label(v)), None)
-    if first is not None and not any(map(_is_list, labels)):
+def _label_set(v) -> list:
+    "The labels of a row that is a list, one label, or nothing."
+    if _is_list(v):
+        return list(v)
+    return [] if has_no_label(v) else [v]
+
+
+def _as_multi_label(labels: list, target: str, notes: list[str]) -> Labels:
+    "Several labels a row; a row that is no list has one or none."
+    single = [v for v in labels if not _is_list(v) and not has_no_label(v)]
+    if single and not any(map(_is_list, labels)):
         raise DataError(
-            f"kind is multi_label, and {target} holds one text a row ({str(first)[:40]!r}); say"
+            f"kind is multi_label, and {target} holds one text a row ({str(single[0])[:40]!r}); say"
             " what separates its labels: -p label_separator '|' (separator= in Python)"
         )
-    if first is not None:
+    if single:
         notes.append(
-            f"{sum(not _is_list(v) and not has_no_label(v) for v in labels)} rows have a {target}"
-            f" that is no list (first: {str(first)[:40]!r}), and are taken as one label each"
+            f"{len(single)} rows have a {target} that is no list (first:"
+            f" {str(single[0])[:40]!r}), and are taken as one label each"
         )
-    sets = [list(v) if _is_list(v) else [] if has_no_label(v) else [v] for v in labels]
+    sets = [_label_set(v) for v in labels]
     names = _named([v for row in sets for v in row], True, target, notes)
     return Labels("multi_label", [[names[v] for v in row] for row in sets], tuple(notes))
 
 
-def _measured(rows: Rows, labels: list, numbers: list[float] | None, notes: list[str]) -> Labels:
+def _as_numbers(rows: Rows, labels: list, numbers: list[float] | None, notes: list[str]) -> Labels:
+    "A number a row; None where it has none."
     if numbers is None:
-        held = [_float(v) for v in labels]
-        bad = [v for v, n in zip(labels, held) if not math.isfinite(n) and not has_no_label(v)]
+        numbers = [_float(v) for v in labels]
+        bad = [v for v, x in zip(labels, numbers) if not math.isfinite(x) and not has_no_label(v)]
         if len(bad) > 0.1 * len(labels):
             raise DataError(
                 f"{len(bad)} values of {rows.target} are no numbers (first: {str(bad[0])!r});"
                 " correct them or take them as classes: -p kind single_label"
             )
-        numbers = held
     if rows.style:
         notes.append(rows.style)
-    return Labels(
-        "regression", [float(n) if math.isfinite(n) else None for n in numbers], tuple(notes)
-    )
+    values = [float(x) if math.isfinite(x) else None for x in numbers]
+    return Labels("regression", values, tuple(notes))
 
-
-def _classed(labels: list, numbers: list[float] | None, target: str, notes: list[str]) -> Labels:
-    whole = (
-        all(n == int(n) for n in numbers if math.isfinite(n))
-        if numbers is not None
-        else _all_whole(labels)
-    )
-    held = list(labels)
+# %% ../../nbs/data/00_labels.ipynb #26b31a8e
+def _without_missing(labels: list, numbers: list[float] | None) -> list:
+    "Labels, None where there is none; of numbers also where the cell is a sign for no number."
     if numbers is not None:
-        held = [
-            None if n != n and str(v).strip().lower() in MISSING_NUMBER else v
-            for v, n in zip(labels, numbers)
+        labels = [
+            None if x != x and str(v).strip().lower() in MISSING_NUMBER else v
+            for v, x in zip(labels, numbers)
         ]
-    held = [None if has_no_label(v) else v for v in held]
-    texts = [str(v) for v in held if v is not None]
-    if (
-        len(set(texts)) > 2
-        and all(map(str.isdigit, texts))
-        and any(len(t) > 1 and t.startswith("0") for t in texts)
-    ):
+    return [None if has_no_label(v) else v for v in labels]
+
+
+def _note_codes(texts: list[str], target: str) -> list[str]:
+    "A note on whole numbers with zeros in front."
+    if len(set(texts)) <= 2 or not all(map(str.isdigit, texts)):
+        return []
+    codes = [text for text in texts if text.startswith("0")]
+    if all(len(code) == 1 for code in codes):
+        return []
+    return [
+        f"the labels in {target} are codes (first: {codes[0]!r}), and are taken as classes; -p kind"
+        " regression takes them as a number"
+    ]
+
+
+def _as_classes(labels: list, numbers: list[float] | None, target: str, notes: list[str]) -> Labels:
+    "The name of a class a row; None where it has none."
+    values = _without_missing(labels, numbers)
+    texts = [str(v) for v in values if v is not None]
+    notes += _note_codes(texts, target)
+    whole = _all_whole(labels if numbers is None else numbers)
+    names = _named([v for v in values if v is not None], whole, target, notes)
+    n_classes = len(set(names.values()))
+    if len(texts) >= 20 and 2 * n_classes > len(texts):
         notes.append(
-            f"the labels in {target} are codes (first:"
-            f" {next(t for t in texts if t.startswith('0'))!r}), and are taken as classes; -p kind"
-            " regression takes them as a number"
-        )
-    names = _named([v for v in held if v is not None], whole, target, notes)
-    distinct = len(set(names.values()))
-    if len(texts) >= 20 and 2 * distinct > len(texts):
-        notes.append(
-            f"{target} has {distinct} different values in {len(texts)} rows (first:"
+            f"{target} has {n_classes} different values in {len(texts)} rows (first:"
             f" {texts[0][:40]!r}), so most classes have one row: it may be the wrong column"
             " (label_column), or a number or a date that was not understood as one"
         )
-    return Labels("single_label", [None if v is None else names[v] for v in held], tuple(notes))
+    classes = [None if v is None else names[v] for v in values]
+    return Labels("single_label", classes, tuple(notes))
 
 
 def _float(v) -> float:

@@ -84,57 +84,63 @@ def encode_labels(
 ) -> tuple[str, tuple[str, ...], np.ndarray]:
     """Kind, classes and the label array: (N,) int64, (N,C) float32 of 0 and 1, (N,) float32, or
     (N,) texts."""
-    found = understand_labels(rows, kind, separator)
-    refuse_missing(found, rows)
-    return array_of(found, classes)
+    labels = understand_labels(rows, kind, separator)
+    refuse_missing(labels, rows)
+    return array_of(labels, classes)
 
 
-def refuse_missing(found: Labels, rows: Rows) -> None:
+def refuse_missing(labels: Labels, rows: Rows) -> None:
     "An error that names the first row without a label."
-    gone = [i for i, v in enumerate(found.values) if v is None]
-    if not gone:
+    missing = [i for i, v in enumerate(labels.values) if v is None]
+    if not missing:
         return
-    what = f"{rows.target} that is a number" if found.kind == "regression" else rows.target
-    other = (
-        "; -p kind single_label takes what is there as classes"
-        if found.kind == "regression" and not has_no_label(rows.labels[gone[0]])
-        else ""
-    )
-    other += "".join(f"; {note}" for note in found.notes if "label_separator" in note)
+    first = rows.labels[missing[0]]
+    what = rows.target
+    advice = ""
+    if labels.kind == "regression":
+        what = f"{rows.target} that is a number"
+        if not has_no_label(first):
+            advice = "; -p kind single_label takes what is there as classes"
+    advice += "".join(f"; {note}" for note in labels.notes if "label_separator" in note)
     raise DataError(
-        f"{len(gone)} of {len(found.values)} rows have no {what} (first: row {gone[0] + 1},"
-        f" {str(rows.labels[gone[0]])[:40]!r}); fill them in, or leave these rows out: -p skip_bad"
-        f" true{other}"
+        f"{len(missing)} of {len(labels.values)} rows have no {what} (first: row {missing[0] + 1},"
+        f" {str(first)[:40]!r}); fill them in, or leave these rows out: -p skip_bad"
+        f" true{advice}"
     )
+
+
+def _ordered_classes(existing: set[str], classes: tuple[str, ...] | None, n: int) -> tuple:
+    "The classes in their order: the one that is known, else numbers by size and names by alphabet."
+    if classes is None:
+        classes = tuple(sorted(existing, key=_in_order))
+    new = sorted(existing - set(classes))
+    if new:
+        raise DataError(
+            f"the labels {', '.join(new[:5])} are not among the classes {', '.join(classes[:8])}"
+        )
+    if not classes:
+        raise DataError("no row has a label")
+    if len(classes) < 2:
+        raise DataError(
+            f"all {n} rows have the same label {classes[0]!r}; there must be at least two classes"
+        )
+    return classes
 
 
 def array_of(
-    found: Labels,  # none missing
+    labels: Labels,  # none missing
     classes: tuple[str, ...] | None = None,  # their order, if it is known
 ) -> tuple[str, tuple[str, ...], np.ndarray]:
     "As `encode_labels`."
-    kind, values = found.kind, found.values
+    kind = labels.kind
+    values = labels.values
     if kind == "transcription":
         y = np.array([spoken(v) for v in values], object)
         return kind, classes or characters(y), y
     if kind == "regression":
         return kind, (), np.array(values, np.float32)
     sets = [[v] for v in values] if kind == "single_label" else values
-    there = {c for row in sets for c in row}
-    if classes is None:
-        classes = tuple(sorted(there, key=_in_order))
-    elif there - set(classes):
-        raise DataError(
-            f"the labels {', '.join(sorted(there - set(classes))[:5])} are not among the classes"
-            f" {', '.join(classes[:8])}"
-        )
-    if len(classes) < 2:
-        raise DataError(
-            f"all {len(values)} rows have the same label {classes[0]!r}; there must be at least two"
-            " classes"
-            if classes
-            else "no row has a label"
-        )
+    classes = _ordered_classes(set().union(*sets), classes, len(values))
     index = {c: i for i, c in enumerate(classes)}
     if kind == "single_label":
         return kind, classes, np.array([index[v] for v in values], np.int64)

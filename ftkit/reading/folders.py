@@ -202,16 +202,13 @@ def _leave_system(found: Found, path: str, is_folder: bool) -> None:
 
 def _leads_outside(path: str, root: str, seen: set[str]) -> bool:
     "Whether a link leads to a folder that is not read anyway."
-    there = os.path.realpath(path)
+    target = os.path.realpath(path)
     home = os.path.realpath(root)
-    inside = (
-        there == home
-        or there.startswith(home + os.sep)
-        or home.startswith(there.rstrip(os.sep) + os.sep)
-    )
-    if inside or there in seen:
+    if target == home or target.startswith(home + os.sep):
         return False
-    seen.add(there)
+    if home.startswith(target.rstrip(os.sep) + os.sep) or target in seen:
+        return False
+    seen.add(target)
     return True
 
 
@@ -223,6 +220,44 @@ def _is_below(path: str, root: str) -> bool:
     return os.path.realpath(path).startswith(os.path.realpath(root).rstrip(os.sep) + os.sep)
 
 
+def _entries(found: Found, path: str) -> list[os.DirEntry]:
+    "What lies in a folder, in name order; a folder that cannot be opened is left out."
+    try:
+        return sorted(os.scandir(path), key=lambda e: e.name)
+    except OSError as e:
+        if path == found.root:
+            raise DataError(
+                f"{path} cannot be opened ({e.strerror}); give a folder that you may read"
+            ) from None
+        found.leave("closed", [path])
+        return []
+
+
+def _add_folder(found: Found, folder: Folder, entry: os.DirEntry, seen: set[str]) -> None:
+    "A folder in a folder; a link to what is read anyway is left out."
+    if entry.is_symlink() and not _leads_outside(entry.path, found.root, seen):
+        found.leave("link", [entry.path])
+    else:
+        folder.folders.append(_scan(found, entry.path, entry.name, seen))
+
+
+def _add_file(found: Found, folder: Folder, entry: os.DirEntry) -> None:
+    "A file in a folder, where it is one of the kind, by its name or by what is in it."
+    if found.kind is TEXTS and _is_about(entry.name):
+        folder.others.append(entry.name)
+        return
+    if not entry.is_file():
+        found.leave("broken", [entry.path])
+        return
+    has_suffix = os.path.splitext(entry.name)[1].lower() in found.kind.suffixes
+    if not has_suffix and not found.kind.holds(entry.path):
+        folder.others.append(entry.name)
+        return
+    folder.files.append(entry.path)
+    if not has_suffix:
+        found.odd.append(entry.path)
+
+
 def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
     "The tree below a folder."
     folder = Folder(name, found.name(path), [], [], [])
@@ -231,34 +266,13 @@ def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
             f"{path[:100]}… has more than {MOST_LEVELS} folders within each other, which data never"
             " do; give a folder nearer to the files"
         )
-    try:
-        entries = sorted(os.scandir(path), key=lambda e: e.name)
-    except OSError as e:
-        if path == found.root:
-            raise DataError(
-                f"{path} cannot be opened ({e.strerror}); give a folder that you may read"
-            ) from None
-        found.leave("closed", [path])
-        return folder
-    for entry in entries:
-        is_folder = entry.is_dir()
+    for entry in _entries(found, path):
         if is_system(entry.name):
-            _leave_system(found, entry.path, is_folder)
-        elif is_folder and entry.is_symlink() and not _leads_outside(entry.path, found.root, seen):
-            found.leave("link", [entry.path])
-        elif not is_folder and found.kind is TEXTS and _is_about(entry.name):
-            folder.others.append(entry.name)
-        elif is_folder:
-            folder.folders.append(_scan(found, entry.path, entry.name, seen))
-        elif os.path.splitext(entry.name)[1].lower() in found.kind.suffixes and entry.is_file():
-            folder.files.append(entry.path)
-        elif not entry.is_file():
-            found.leave("broken", [entry.path])
-        elif found.kind.holds(entry.path):
-            folder.files.append(entry.path)
-            found.odd.append(entry.path)
+            _leave_system(found, entry.path, entry.is_dir())
+        elif entry.is_dir():
+            _add_folder(found, folder, entry, seen)
         else:
-            folder.others.append(entry.name)
+            _add_file(found, folder, entry)
     found.linked += [f for f in folder.files if os.path.islink(f) and not _is_below(f, found.root)]
     for inner, part in zip(folder.folders, parts_of([f.name for f in folder.folders])):
         inner.part = part
@@ -307,7 +321,8 @@ _VIEWS = {"left", "right", "front", "back", "top", "bottom", "side"}
 def _names(folders, most: int = 4) -> str:
     "The first names of some folders."
     names = [getattr(f, "name", f) for f in folders]
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+    more = " …" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _unwrapped(folder: Folder) -> Folder:
@@ -331,7 +346,7 @@ def _is_vehicle(parts: list[Folder], others: list[Folder]) -> bool:
     inner = {f.name for f in parts[0].filled}
     return alone and inner <= {f.name for other in others for f in other.filled}
 
-
+# %% ../../nbs/reading/11_folders.ipynb #8a089f25
 def _inner_parts(found: Found, part: Folder) -> list[tuple[str, Folder]]:
     "A part, or the parts in it where the name is there again: train/train, all/train."
     inner = part.filled
@@ -350,15 +365,21 @@ def _inner_parts(found: Found, part: Folder) -> list[tuple[str, Folder]]:
     return pairs
 
 
+def _find_odd_parts(folders: list[Folder]) -> None:
+    "Take my_train beside val for a part too, where both have the same class folders."
+    classes = {_leaf(path) for f in folders if f.part for path in f.all_files}
+    for f in folders:
+        if f.part:
+            continue
+        words = [part for part in map(_part_word, _words(f.name)) if part]
+        if len(words) == 1 and classes & set(map(_leaf, f.all_files)):
+            f.part = words[0]
+
+
 def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
     "The folders in which class folders lie, each with its part of the split."
     top = _unwrapped(found.top)
-    parts = [f for f in top.filled if f.part]
-    classes = {_leaf(path) for part in parts for path in part.all_files}
-    for f in top.filled:  # my_train beside val, with the same class folders
-        words = [part for part in map(_part_word, _words(f.name)) if part]
-        if not f.part and len(words) == 1 and classes & set(map(_leaf, f.all_files)):
-            f.part = words[0]
+    _find_odd_parts(top.filled)
     parts = [f for f in top.filled if f.part]
     others = [f for f in top.filled if not f.part]
     if not parts:
@@ -381,28 +402,38 @@ def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
     return [pair for part in parts for pair in _inner_parts(found, part)]
 
 
+def _with_parts(top: Folder) -> list[Folder]:
+    "The folders in which all folders are parts of a split; where there is none, those with one."
+    whole = [f for f in top.filled if f.filled and all(g.part for g in f.filled)]
+    if whole:
+        return whole
+    return [f for f in top.filled if any(g.part for g in f.filled)]
+
+
+def _parts_by_class(top: Folder) -> dict[str, Folder]:
+    "The tree with parts outside and classes inside."
+    parts: dict[str, Folder] = {}
+    for f in top.filled:
+        for g in f.filled:
+            part = parts.setdefault(g.part, Folder(g.name, top.path, [], [], []))
+            part.folders.append(Folder(f.name, g.path, g.files, g.others, g.folders))
+    return parts
+
+
 def _below_classes(found: Found, top: Folder) -> list[tuple[str | None, Folder]] | None:
     "Parts that lie in the class folders (cats/train, cats/test), else None."
-    with_parts = [f for f in top.filled if f.filled and all(g.part for g in f.filled)]
-    if not with_parts:
-        mixed = [f for f in top.filled if any(g.part for g in f.filled)]
-        if not mixed:
-            return None
-        with_parts = mixed
-    inner = [g for f in with_parts for g in f.filled if g.part]
-    complete = len(with_parts) == len(top.filled) and not any(f.files for f in with_parts)
-    if len(top.filled) < 2 or not complete or any(g.filled for g in inner):
+    folders = _with_parts(top)
+    if not folders:
+        return None
+    inner = [g for f in folders for g in f.filled if g.part]
+    is_complete = len(folders) == len(top.filled) and not any(f.files for f in folders)
+    if len(top.filled) < 2 or not is_complete or any(g.filled for g in inner):
         raise DataError(
             f"{found.root}: {_names(top.filled)} may be classes, or sets with their own "
             f"{_names(dict.fromkeys(g.name for g in inner))}; give one of them: "
-            f"-p data '{os.path.join(found.root, with_parts[0].path)}'"
+            f"-p data '{os.path.join(found.root, folders[0].path)}'"
         )
-    turned: dict[str, Folder] = {}
-    for f in top.filled:
-        for g in f.filled:
-            part = turned.setdefault(g.part, Folder(g.name, top.path, [], [], []))
-            part.folders.append(Folder(f.name, g.path, g.files, g.others, g.folders))
-    return list(turned.items())
+    return list(_parts_by_class(top).items())
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a12
 _UNLABELLED = {"unlabeled", "unlabelled", "nolabel", "unsup", "unsupervised"}
@@ -422,41 +453,81 @@ def _says_nothing(name: str) -> bool:
     return bool(number) and not re.match("(?i)class|label|type|grade|stage|categ", name)
 
 
+def _inner_names(folders: list[Folder]) -> dict[str, set[str]]:
+    "The names of the folders in each folder, by its own name."
+    names: dict[str, set[str]] = {}
+    for f in folders:
+        names.setdefault(_plain(f.name), set()).update(_plain(g.name) for g in f.filled)
+    return names
+
+
+def _are_crossed(names_in: dict[str, set[str]], inner: set[str]) -> bool:
+    "Whether most inner names stand in more than one outer folder."
+    shared = [name for name in inner if sum(name in names for names in names_in.values()) > 1]
+    return len(inner) > 1 and len(shared) > 0.8 * len(inner)
+
+
+def _mostly_nothing(names: set[str]) -> bool:
+    "Whether most names are numbers, sessions, or words like images."
+    return sum(map(_says_nothing, names)) > 0.8 * len(names)
+
+
+def _is_whole(folders: list[Folder]) -> bool:
+    "Whether all files lie one level deeper."
+    return all(f.filled and not f.files for f in folders)
+
+
+def _crossed_is_inner(outer: set[str], inner: set[str]) -> bool | None:
+    "Where every outer folder has the same inner ones: whether those are the classes. None: unclear."
+    if _mostly_nothing(outer) == _mostly_nothing(inner):
+        return None
+    return _mostly_nothing(outer)
+
+
+def _refuse_crossed(found: Found, folder: Folder, first: str, second: str) -> None:
+    raise DataError(
+        f"{found.root}: the class may be the outer folder ({first}) or the inner one"
+        f" ({second}); give one outer folder (-p data"
+        f" '{os.path.join(found.root, folder.path)}'), or a table with a path and a label"
+        " in each row"
+    )
+
+
+def _note_outer(found: Found, deep: list[Folder], first: str, second: str) -> str:
+    n = sum(len(g.all_files) for f in deep for g in f.filled)
+    return (
+        f"{n} {found.kind.noun} lie in folders inside class folders ({second}); "
+        f"their class is the outer folder ({first})"
+    )
+
+
+def _one_class_deep(firsts: list[Folder], outer: set[str], inner: set[str]) -> bool:
+    "Whether all lies in folders of one name, and the classes in these."
+    return _is_whole(firsts) and len(outer) == 1 and len(inner) > 1
+
+
 def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
     "Whether the classes are the folders one level deeper."
     firsts = [f for _, root in roots for f in root.filled]
     deep = [f for f in firsts if f.filled]
     if not deep:
         return False
-    outer = {_plain(f.name) for f in firsts}
-    of: dict[str, set[str]] = {}
-    for f in deep:
-        of.setdefault(_plain(f.name), set()).update(_plain(g.name) for g in f.filled)
-    inner = set().union(*of.values())
-    whole = len(deep) == len(firsts) and not any(f.files for f in firsts)
-    if whole and len(outer) == 1 and len(inner) > 1:
+    names_in = _inner_names(deep)
+    outer = set(map(_plain, (f.name for f in firsts)))
+    inner = set().union(*names_in.values())
+    if _one_class_deep(firsts, outer, inner):
         return True
-    shared = [name for name in inner if sum(name in names for names in of.values()) > 1]
-    crossed = whole and len(inner) > 1 and len(shared) > 0.8 * len(inner)
-    nothing = [sum(map(_says_nothing, names)) > 0.8 * len(names) for names in (outer, inner)]
-    first, second = _names(sorted(outer)), _names(sorted(inner))
-    if crossed and nothing == [True, False]:
-        notes.append(f"the classes are the inner folders ({second}), not {first} around them")
-        return True
-    if crossed and nothing != [False, True]:
-        raise DataError(
-            f"{found.root}: the class may be the outer folder ({first}) or the inner one"
-            f" ({second}); give one outer folder (-p data"
-            f" '{os.path.join(found.root, deep[0].path)}'), or a table with a path and a label in"
-            " each row"
-        )
-    if {name.lower() for name in inner} <= _CONTAINERS:  # cats/images holds cats
-        return False
-    n = sum(len(g.all_files) for f in deep for g in f.filled)
-    notes.append(
-        f"{n} {found.kind.noun} lie in folders inside class folders ({second}); "
-        f"their class is the outer folder ({first})"
-    )
+    first = _names(sorted(outer))
+    second = _names(sorted(inner))
+    if _is_whole(firsts) and _are_crossed(names_in, inner):
+        is_inner = _crossed_is_inner(outer, inner)
+        if is_inner is None:
+            _refuse_crossed(found, deep[0], first, second)
+        if is_inner:
+            notes.append(f"the classes are the inner folders ({second}), not {first} around them")
+            return True
+    if not set(map(str.lower, inner)) <= _CONTAINERS:  # cats/images holds cats
+        notes.append(_note_outer(found, deep, first, second))
     return False
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a13
@@ -484,13 +555,19 @@ def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
     for part, root in roots:
         found.leave("loose", root.files)
         classes += [_Class(part, f, _plain(f.name)) for f in root.filled]
-    learned = {c.label for c in classes if c.part == "train"}
-    aside = [c for c in classes if _is_aside(c, learned, len({c.label for c in classes}))]
-    if all(c.label.lower() in _CONTAINERS | _MASKS for c in classes):
-        aside = classes  # images beside masks
+    aside = _aside(classes)
     for c in aside:
         found.leave("loose", c.folder.all_files)
     return _one_spelling([c for c in classes if c not in aside], notes)
+
+
+def _aside(classes: list[_Class]) -> list[_Class]:
+    "The folders that hold no class."
+    if all(c.label.lower() in _CONTAINERS | _MASKS for c in classes):
+        return classes  # images beside masks
+    learned = {c.label for c in classes if c.part == "train"}
+    n = len({c.label for c in classes})
+    return [c for c in classes if _is_aside(c, learned, n)]
 
 
 def _leave_masks(found: Found, folder: Folder) -> None:
@@ -500,7 +577,8 @@ def _leave_masks(found: Found, folder: Folder) -> None:
     for f in folder.filled:
         if f.name.lower() in _MASKS:
             found.leave("masks", f.all_files)
-            f.files, f.folders = [], []
+            f.files = []
+            f.folders = []
             vars(f).pop("all_files")
     vars(folder).pop("all_files")
 
@@ -563,57 +641,73 @@ def _leave_others(found: Found, classes: list[_Class]) -> list[str]:
     "Files that are none of the kind; returns the folders beside or in class folders without any."
     paths = {c.folder.path for c in classes}
     beside = {os.path.dirname(path) for path in paths}
-    left, empty = found.left, []
-    todo = [(found.top, False)]
-    while todo:
-        folder, inside = todo.pop(0)
-        inside = inside or folder.path in paths
-        if folder.path and os.path.dirname(folder.path) in beside and not folder.part:
+    empty = []
+    queue = [(found.top, False)]
+    while queue:
+        folder, inside = queue.pop(0)
+        if folder.path in paths or _is_beside(folder, beside):
             inside = True
         if inside and not folder.all_files:
             empty.append(folder.path)
-        names = [f"{folder.path}/{n}" if folder.path else n for n in folder.others]
-        left.setdefault("not the kind" if inside else "elsewhere", []).extend(names)
-        todo += [(f, inside) for f in folder.folders]
+        reason = "not the kind" if inside else "elsewhere"
+        names = [f"{folder.path}/{name}".lstrip("/") for name in folder.others]
+        found.left.setdefault(reason, []).extend(names)
+        queue += [(f, inside) for f in folder.folders]
     return empty
 
 
-def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
-    "One note for each reason why files are not read."
-    noun, left, notes = found.kind.noun, found.left, []
-    for why, names in left.items():
-        first = f"(first: {names[0]})" if names else ""
-        if why == "loose":
-            notes.append(f"{len(names)} {noun} have no class folder and are not read {first}")
-        elif why.startswith("beside "):
-            notes.append(
-                f"{len(names)} {noun} lie {why} in a folder that is no part of the split "
-                f"and are not read {first}"
-            )
-        elif why == "link":
-            notes.append(
-                f"{len(names)} links to folders are not followed, since they lead to "
-                f"what is read anyway {first}"
-            )
-        elif why == "masks":
-            notes.append(f"{len(names)} {noun} lie in folders of masks and are not read {first}")
-        elif why == "closed":
-            notes.append(f"{len(names)} folders cannot be opened {first}")
-        elif why == "broken":
-            notes.append(f"{len(names)} links lead to no file {first}")
-        elif why == "not the kind" and names:
-            notes.append(
-                f"{len(names)} files in class folders are no {noun} and are not read: "
-                f"{_by_suffix(names)} {first}{_plug_in(found, names)}"
-            )
-    seen = [n for n in left.get("system", ()) if n.lower().endswith(found.kind.suffixes)]
-    if seen := [n for n in seen if not n.split("/")[-1].startswith("._")]:
-        notes.append(
-            f"{len(seen)} {noun} are hidden, or in folders of the system, and are not "
-            f"read (first: {seen[0]})"
+def _is_beside(folder: Folder, places: set[str]) -> bool:
+    "Whether a folder lies where class folders lie, and is no part of the split."
+    return bool(folder.path) and os.path.dirname(folder.path) in places and not folder.part
+
+
+def _note_left(found: Found, why: str, names: list[str]) -> str:
+    "A note on files that are not read, for one reason; an empty text where none need be named."
+    noun = found.kind.noun
+    n = len(names)
+    first = f"(first: {names[0]})" if names else ""
+    if why.startswith("beside "):
+        return (
+            f"{n} {noun} lie {why} in a folder that is no part of the split "
+            f"and are not read {first}"
         )
+    if why == "not the kind" and names:
+        return (
+            f"{n} files in class folders are no {noun} and are not read: "
+            f"{_by_suffix(names)} {first}{_plug_in(found, names)}"
+        )
+    sentences = {
+        "loose": f"{n} {noun} have no class folder and are not read {first}",
+        "link": (
+            f"{n} links to folders are not followed, since they lead to what is read anyway {first}"
+        ),
+        "masks": f"{n} {noun} lie in folders of masks and are not read {first}",
+        "closed": f"{n} folders cannot be opened {first}",
+        "broken": f"{n} links lead to no file {first}",
+    }
+    return sentences.get(why, "")
+
+
+def _note_hidden(found: Found) -> list[str]:
+    "A note on files of the kind that are hidden; ._cat.jpg, which a Mac leaves behind, is none."
+    noun = found.kind.noun
+    hidden = [n for n in found.left.get("system", ()) if n.lower().endswith(found.kind.suffixes)]
+    hidden = [n for n in hidden if not n.split("/")[-1].startswith("._")]
+    if not hidden:
+        return []
+    return [
+        f"{len(hidden)} {noun} are hidden, or in folders of the system, and are not "
+        f"read (first: {hidden[0]})"
+    ]
+
+
+def _note_odd(found: Found, rows: Rows) -> list[str]:
+    "Notes on files outside of the folder, and on those whose name is not of the kind."
+    notes = []
+    noun = found.kind.noun
     read = set(rows.items) if found.odd or found.linked else ()
-    if linked := [path for path in found.linked if path in read]:
+    linked = [path for path in found.linked if path in read]
+    if linked:
         notes.append(
             f"{len(linked)} {noun} are links to files outside of the folder (first:"
             f" {found.name(linked[0])} → {os.path.realpath(linked[0])})"
@@ -626,8 +720,17 @@ def _told(found: Found, rows: Rows, empty: list[str]) -> list[str]:
             f"{len(odd)} files are read as {noun} for what is in them, not for their "
             f"names: {_by_suffix(odd)} (first: {found.name(odd[0])})"
         )
+    return notes
+
+
+def _notes(found: Found, rows: Rows, empty: list[str]) -> list[str]:
+    "One note for each reason why files are not read."
+    left = [_note_left(found, why, names) for why, names in found.left.items()]
+    notes = [note for note in left if note]
+    notes += _note_hidden(found)
+    notes += _note_odd(found, rows)
     if empty:
-        notes.append(f"{len(empty)} folders hold no {noun} (first: {empty[0]})")
+        notes.append(f"{len(empty)} folders hold no {found.kind.noun} (first: {empty[0]})")
     return notes
 
 
@@ -714,7 +817,7 @@ def _rows_of(found: Found, notes: list) -> Rows:
         if c.part:
             rows.columns.setdefault("split", []).extend([c.part] * len(files))
     _listed(found, rows, notes)
-    notes += _told(found, rows, empty)
+    notes += _notes(found, rows, empty)
     return rows
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a1a
@@ -805,22 +908,28 @@ class FileIndex:
         if not name:
             return [], ""
         if "files" not in vars(self) or os.path.isabs(name) or ".." in name:
-            if path := self.exact(name):
+            path = self.exact(name)
+            if path:
                 return [path], "path"
         tails = [name[m.end() :] for m in re.finditer("/", name)]
-        for how, keys, fold in (("name", self._keys, str), ("case", self._small, str.casefold)):
-            full = [fold(name), *map(fold, tails)]
-            for key in full:
-                if key in keys["path"]:
-                    return keys["path"][key], how
-            if full[0] in keys["name"]:
-                return keys["name"][full[0]], how
-            for key in full:
-                if key in keys["stem path"]:
-                    return keys["stem path"][key], how if how == "case" else "stem"
-            if full[0] in keys["stem"]:
-                return keys["stem"][full[0]], how if how == "case" else "stem"
+        files, how = self._by_name(self._keys, [name, *tails])
+        if files:
+            return files, how
+        files, _ = self._by_name(self._small, [s.casefold() for s in (name, *tails)])
+        if files:
+            return files, "case"
         return self._other_form(name, tails)
+
+    @staticmethod
+    def _by_name(keys: dict[str, dict], names: list[str]) -> tuple[list[str], str]:
+        "Files by the whole name, or by it without its ending; `names` has it first, then its tails."
+        for how, paths, whole in (("name", "path", "name"), ("stem", "stem path", "stem")):
+            for name in names:
+                if name in keys[paths]:
+                    return keys[paths][name], how
+            if names[0] in keys[whole]:
+                return keys[whole][names[0]], how
+        return [], ""
 
     def _other_form(self, name: str, tails: list[str]) -> tuple[list[str], str]:
         "Files whose ending or leading zeros differ."
@@ -877,6 +986,49 @@ _HOW = {
 }
 
 
+def _refuse_several(values: list, found: list, index: FileIndex) -> None:
+    "An error for a cell that fits several files."
+    for value, (files, _) in zip(values, found):
+        if len(files) < 2:
+            continue
+        shown = [os.path.relpath(f, index.folder) for f in files[:3]]
+        folders = list(dict.fromkeys(f"-p folder '{os.path.dirname(f)}'" for f in files[:3]))
+        choose = f", or choose it: {' or '.join(folders)}" if len(folders) > 1 else ""
+        raise DataError(
+            f"{str(value)!r} fits {len(files)} {index.kind.noun} ({', '.join(shown)}); name "
+            f"them with their folder{choose}"
+        )
+
+
+def _refuse_lost(values: list, lost: list[int], index: FileIndex) -> None:
+    "An error for cells that name no file, with some of the files there are."
+    noun = index.kind.noun
+    cells = ", ".join(repr(str(values[i])) for i in lost[:3])
+    files = ", ".join(repr(os.path.relpath(f, index.folder)) for f in index.files[:3])
+    first = f", first {files}" if files else ""
+    raise DataError(
+        f"{len(lost)} of {len(values)} rows name no {noun.removesuffix('s')} in "
+        f"{index.folder} (first: {cells}, from row {lost[0] + 1} on; "
+        f"{len(index.files)} {noun} are there{first}"
+        f"){_elsewhere(index, _as_name(values[lost[0]]))}; correct the table or the folder"
+    )
+
+
+def _note_other_forms(values: list, found: list, index: FileIndex) -> list[str]:
+    "Notes on files that are called a little differently than the table calls them."
+    notes = []
+    for how, what in _HOW.items():
+        rows = [i for i, (_, by) in enumerate(found) if by == how]
+        if rows:
+            i = rows[0]
+            path = os.path.relpath(found[i][0][0], index.folder)
+            notes.append(
+                f"{len(rows)} rows name {index.kind.noun} by {what} (first: {str(values[i])!r} is "
+                f"{path})"
+            )
+    return notes
+
+
 def match_files(
     values: list,  # what the table calls the items
     index: FileIndex,
@@ -884,54 +1036,44 @@ def match_files(
     missing: bool = False,  # rows without a file are passed on as they are
 ) -> tuple[list[str], list[int]]:  # paths, and for each the table's row
     "The files that the cells of a table name."
-    noun = index.kind.noun
     names = [_as_name(v) for v in values]
     found = [index.find(name) for name in names]
-    for value, (files, _) in zip(values, found):
-        if len(files) > 1:
-            shown = [os.path.relpath(f, index.folder) for f in files[:3]]
-            folders = list(dict.fromkeys(f"-p folder '{os.path.dirname(f)}'" for f in files[:3]))
-            choose = f", or choose it: {' or '.join(folders)}" if len(folders) > 1 else ""
-            raise DataError(
-                f"{str(value)!r} fits {len(files)} {noun} ({', '.join(shown)}); name "
-                f"them with their folder{choose}"
-            )
+    _refuse_several(values, found, index)
     lost = [i for i, (files, _) in enumerate(found) if not files]
     several = {}
-    if not missing and len(lost) >= 0.5 * len(names):
-        taken = {f for files, _ in found for f in files}
-        several = _by_beginning(names, lost, taken, index)
-    lost = [i for i in lost if i not in several]
-    if lost and not missing:
-        first = ", ".join(repr(os.path.relpath(f, index.folder)) for f in index.files[:3])
-        raise DataError(
-            f"{len(lost)} of {len(values)} rows name no {noun.removesuffix('s')} in "
-            f"{index.folder} (first: {', '.join(repr(str(values[i])) for i in lost[:3])}, from row "
-            f"{lost[0] + 1} on; "
-            f"{len(index.files)} {noun} are there{first and f', first {first}'}"
-            f"){_elsewhere(index, names[lost[0]])}; correct the table or the folder"
-        )
-    for how, what in _HOW.items():
-        if n := sum(by == how for _, by in found):
-            i = next(i for i, (_, by) in enumerate(found) if by == how)
-            _add(
-                notes,
-                f"{n} rows name {noun} by {what} (first: {str(values[i])!r} is "
-                f"{os.path.relpath(found[i][0][0], index.folder)})",
-            )
-    if several:
-        n = sum(map(len, several.values()))
-        _add(
-            notes,
-            f"{len(several)} rows stand for {n} {noun} by the beginning of their names; "
-            f"those of a row stay together",
-        )
-    paths, rows = [], []
+    if not missing:
+        several = _several(names, lost, found, index)
+        lost = [i for i in lost if i not in several]
+        if lost:
+            _refuse_lost(values, lost, index)
+    if notes is not None:
+        notes += _note_other_forms(values, found, index)
+        notes += _note_several(several, index)
+    paths = []
+    rows = []
     for i, (files, _) in enumerate(found):
         files = files or several.get(i) or [str(index.folder / str(values[i]).strip())]
         paths += files
         rows += [i] * len(files)
     return paths, rows
+
+
+def _several(names: list[str], lost: list[int], found: list, index: FileIndex) -> dict:
+    "Row: several files, where most rows name none and may be the beginning of their names."
+    if len(lost) < 0.5 * len(names):
+        return {}
+    taken = {file for files, _ in found for file in files}
+    return _by_beginning(names, lost, taken, index)
+
+
+def _note_several(several: dict[int, list[str]], index: FileIndex) -> list[str]:
+    if not several:
+        return []
+    n = sum(map(len, several.values()))
+    return [
+        f"{len(several)} rows stand for {n} {index.kind.noun} by the beginning of their names; "
+        f"those of a row stay together"
+    ]
 
 
 def _add(notes: list | None, note: str) -> None:
@@ -948,14 +1090,22 @@ class _Fit:
     files: list = dataclasses.field(default_factory=list)
 
 
-def _fit(table, column: str, find: Callable) -> _Fit:
-    "Look for the files of a column's first cells; `find` is a function name -> (files, how)."
+def _some_names(table, column: str) -> list[str]:
+    "Up to 60 different first cells of a column, as names; none where most are neither texts nor whole."
     cells = [v for v in table[column].dropna().head(400) if not isinstance(v, (bytes, dict))]
     whole = [v for v in cells if isinstance(v, (str, int)) or isinstance(v, float) and v % 1 == 0]
-    names = list(dict.fromkeys(map(_as_name, whole)))[:60]
-    if not names or len(whole) < 0.5 * min(400, len(table)):
+    if len(whole) < 0.5 * min(400, len(table)):
+        return []
+    return list(dict.fromkeys(map(_as_name, whole)))[:60]
+
+
+def _fit(table, column: str, find: Callable) -> _Fit:
+    "Look for the files of a column's first cells; `find` is a function name -> (files, how)."
+    names = _some_names(table, column)
+    if not names:
         return _Fit()
-    found, quality = [], 3
+    found = []
+    quality = 3
     for i, name in enumerate(names):
         files, how = find(name)
         found.append(files)
@@ -1016,6 +1166,61 @@ def _refuse_named_otherwise(table, columns: list, fit: list, index: FileIndex, w
             )
 
 
+def _rank(column: str, fit: _Fit) -> tuple[bool, int]:
+    "How likely a column names the items: masks and labels are files too."
+    is_other = re.search("mask|segment|annot|label|depth", column.lower())
+    return not is_other, fit.quality
+
+
+_INDEX_NAME = re.compile(r"(?:unnamed.*|index|row|no\.?|nr\.?|number|#|id|)", re.I)
+
+# %% ../../nbs/reading/11_folders.ipynb #6cac2409
+def _best(table, columns: list[str], fits: dict[str, _Fit], usual: str | None) -> list[str]:
+    "The columns that name items best: of the highest rank, with most values, not the same files."
+    highest = max(_rank(c, fits[c]) for c in columns)
+    best = [c for c in columns if _rank(c, fits[c]) == highest]
+    most = max(table[c].nunique() for c in best)
+    best = [c for c in best if table[c].nunique() == most]
+    first = usual if usual in best else best[0]
+    return [c for c in best if c == first or fits[c].files != fits[first].files]
+
+
+def _without_counters(table, columns: list[str]) -> list[str]:
+    "The columns that are no saved index of the rows, where there are others."
+    counters = [c for c in columns if _INDEX_NAME.fullmatch(c.strip()) and _is_counter(table[c])]
+    return [c for c in columns if c not in counters] or columns
+
+
+def _partly(columns: list[str], fits: dict[str, _Fit], usual: str | None) -> str | None:
+    "The best of the columns of which half the cells or more name files."
+    part = [c for c in columns if fits[c].share >= 0.5]
+    if not part:
+        return None
+    return max(part, key=lambda c: (_rank(c, fits[c]), fits[c].share, c == usual))
+
+
+def _others(fit: list[str], chosen: str, best: list[str], fits: dict[str, _Fit]) -> list[str]:
+    "The columns that might have been meant instead: as good ones, and masks."
+    rest = [c for c in fit if c != chosen]
+    return [c for c in rest if c in best or not _rank(c, fits[c])[0]]
+
+
+def _note_others(others: list[str], chosen: str, index: FileIndex, where: str) -> list[str]:
+    if not others:
+        return []
+    return [
+        f"{where}: the column {chosen!r} names the {index.kind.noun}; {others[0]!r} "
+        f"names files too (-p {index.kind.column} {others[0]} takes those)"
+    ]
+
+
+def _chosen(best: list[str], candidates: list[str], usual: str | None) -> str | None:
+    "The column with the usual name, else the only one; None where nobody can say."
+    if usual in candidates:
+        return usual
+    return candidates[0] if len(candidates) == 1 and usual not in best else None
+
+
 def item_column(
     table,  # DataFrame
     item: str | None,  # the user's choice, or None to look for it
@@ -1031,40 +1236,20 @@ def item_column(
     columns = [c for c in table.columns if isinstance(c, str) and c not in taken]
     usual = usual_column(table, role, taken)
     fits = _fits(table, columns, usual, index)
-
-    def rank(c):
-        return not re.search("mask|segment|annot|label|depth", c.lower()), fits[c].quality
-
     fit = [c for c in columns if fits[c].share == 1]
     if not fit:
-        part = [c for c in columns if fits[c].share >= 0.5]
-        if not part:
-            return find_column(table, None, role, where)
-        return max(part, key=lambda c: (rank(c), fits[c].share, c == usual))
+        return _partly(columns, fits, usual) or find_column(table, None, role, where)
     if max(fits[c].quality for c in fit) < 3:
         _refuse_named_otherwise(table, columns, fit, index, where)
-    good = [c for c in fit if rank(c) == max(map(rank, fit))]
-    most = max(table[c].nunique() for c in good)
-    good = [c for c in good if table[c].nunique() == most]
-    first = usual if usual in good else good[0]
-    good = [c for c in good if c == first or fits[c].files != fits[first].files]
-    index_like = re.compile(r"(?:unnamed.*|index|row|no\.?|nr\.?|number|#|id|)", re.I)
-    counts = [c for c in good if index_like.fullmatch(c.strip()) and _is_counter(table[c])]
-    real = [c for c in good if c not in counts] or good
-    chosen = usual if usual in real else real[0]
-    if chosen != usual and (len(real) > 1 or usual in good):
-        one, two = good[:2]
+    best = _best(table, fit, fits, usual)
+    chosen = _chosen(best, _without_counters(table, best), usual)
+    if chosen is None:
         raise DataError(
-            f"{where}: the columns {one!r} and {two!r} both name {index.kind.noun}; "
-            f"choose one: -p {index.kind.column} {one}"
+            f"{where}: the columns {best[0]!r} and {best[1]!r} both name {index.kind.noun}; "
+            f"choose one: -p {index.kind.column} {best[0]}"
         )
-    others = [c for c in fit if c != chosen and (c in good or not rank(c)[0])]
-    if others:
-        _add(
-            notes,
-            f"{where}: the column {chosen!r} names the {index.kind.noun}; {others[0]!r} "
-            f"names files too (-p {index.kind.column} {others[0]} takes those)",
-        )
+    for note in _note_others(_others(fit, chosen, best, fits), chosen, index, where):
+        _add(notes, note)
     return chosen
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a20
@@ -1081,35 +1266,37 @@ def read_picture_table(
     if not hasattr(table, "columns"):
         table = read_table(table)
     index = FileIndex(folder, PICTURES)
-    told = read_columns(table, label, columns, where)
-    taken = {told.target, *(label if isinstance(label, (list, tuple)) else ()), *columns.values()}
-    held = _pictures_in_cells(table, item, taken)
-    if held is not None:
-        paths, rows_of = held, list(range(len(held)))
+    labelled = read_columns(table, label, columns, where)
+    labels = label if isinstance(label, (list, tuple)) else ()
+    taken = {labelled.target, *labels, *columns.values()}
+    pictures = _pictures_in_cells(table, item, taken)
+    if pictures is not None:
+        paths = pictures
+        rows_of = list(range(len(pictures)))
     else:
         item = item_column(table, item, "item", index, taken, where, notes)
         paths, rows_of = match_files(list(table[item]), index, notes)
-    rows = dataclasses.replace(told, items=[None] * len(table)).take(rows_of)
+    rows = dataclasses.replace(labelled, items=[None] * len(table)).take(rows_of)
     rows.items = paths
     if len(rows_of) > len(set(rows_of)):
         rows.columns.setdefault("group", [str(i) for i in rows_of])
-    if held is None:
-        _tell_disagreement(rows, notes)
+    if pictures is None:
+        _note_disagreement(rows, notes)
     return rows
 
 
-def _tell_disagreement(rows: Rows, notes: list | None) -> None:
+def _note_disagreement(rows: Rows, notes: list | None) -> None:
     "Count the files that several rows name with different labels."
-    labels: dict[str, set] = {}
+    labels_of: dict[str, set] = {}
     for path, label in zip(rows.items, rows.labels):
-        labels.setdefault(path, set()).add(str(label))
-    unlike = {path: found for path, found in labels.items() if len(found) > 1}
+        labels_of.setdefault(path, set()).add(str(label))
+    unlike = {path: labels for path, labels in labels_of.items() if len(labels) > 1}
     if unlike:
-        path, found = next(iter(unlike.items()))
+        path, labels = next(iter(unlike.items()))
         _add(
             notes,
             f"{len(unlike)} pictures are in several rows with different labels (first: "
-            f"{os.path.basename(path)}: {', '.join(sorted(found)[:3])})",
+            f"{os.path.basename(path)}: {', '.join(sorted(labels)[:3])})",
         )
 
 

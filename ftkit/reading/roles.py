@@ -155,6 +155,17 @@ def _flag(value, column: str) -> bool:
         ) from None
 
 
+def _may_be_numbers(seen) -> bool:
+    "Whether cells may be a number to predict: no objects, codes or truth values."
+    some = seen.head(1000)
+    kinds = (str, int, float, np.number, decimal.Decimal)
+    if not len(seen) or not some.map(lambda v: isinstance(v, kinds)).all():
+        return False
+    if leading_zeros(seen.astype(str)):
+        return False
+    return not some.map(plain_cell).isin(["true", "false"]).all()
+
+
 def label_numbers(
     values,  # Series
     style: TableStyle,  # of its table
@@ -167,83 +178,121 @@ def label_numbers(
     if not holds_words(values):
         return as_numbers(values)[0].tolist(), "", ""
     seen = values[~blank(values, MISSING_NUMBER)]
-    some = seen.head(1000)
-    if (
-        not len(seen)
-        or not some.map(
-            lambda v: isinstance(v, (str, int, float, np.number, decimal.Decimal))
-        ).all()
-    ):
-        return nothing
-    if leading_zeros(seen.astype(str)):
-        return nothing
-    if some.map(plain_cell).isin(["true", "false"]).all():
+    if not _may_be_numbers(seen):
         return nothing
     try:
         asked = style.number(str(values.name))
-        if as_numbers(some, asked, style.signs)[0].notna().mean() <= 0.5:
+        if as_numbers(seen.head(1000), asked, style.signs)[0].notna().mean() <= 0.5:
             return nothing
         numbers, form = as_numbers(seen, asked, style.signs)
-        form = "; ".join(filter(None, [form, units_of(seen.astype(str)) if form else ""]))
+        units = units_of(seen.astype(str)) if form else ""
+        form = "; ".join(filter(None, [form, units]))
     except DataError as e:
         return None, "", str(e)
-    return (
-        (numbers.reindex(values.index).tolist(), form, "")
-        if numbers.notna().mean() > 0.9
-        else nothing
-    )
+    if numbers.notna().mean() <= 0.9:
+        return nothing
+    return numbers.reindex(values.index).tolist(), form, ""
 
 
 PLAIN_STYLES = ("", "decimal point")  # of which nothing need be told
 
-
+# %% ../../nbs/reading/10_roles.ipynb #fa192e6e
 def read_times(
     values,  # Series
     style: TableStyle | None = None,  # of its table
 ) -> tuple[list[float], str]:
-    "Numbers, or dates, as numbers that sort as they should; and how they were read, in words."
-    style, name = style or TableStyle(), str(values.name)
-    gone = blank(values, MISSING_NUMBER)
-    if gone.any():
+    "Numbers, or dates, as numbers that sort as they should; and a note of how they were read."
+    style = style or TableStyle()
+    name = str(values.name)
+    missing = blank(values, MISSING_NUMBER)
+    if missing.any():
         raise DataError(
-            f"{int(gone.sum())} of {len(values)} rows have no time in {name!r} (first: row"
-            f" {int(np.argmax(gone)) + 1}); fill them in, or leave these rows out"
+            f"{int(missing.sum())} of {len(values)} rows have no time in {name!r} (first: row"
+            f" {int(np.argmax(missing)) + 1}); fill them in, or leave these rows out"
         )
     if values.dtype.kind == "M":
         return as_dates(values)[0].astype("int64").tolist(), ""
-    text = (
-        values.astype(str).str.removesuffix(".0")
-        if values.dtype.kind in "iuf"
-        else values.astype(str)
-    )
+    text = values.astype(str)
+    if values.dtype.kind in "iuf":
+        text = text.str.removesuffix(".0")
     if not (text.str.fullmatch(r"\d{8}").all() and looks_like_dates(text)):
-        try:
-            numbers = as_numbers(values, style.number(name), style.signs)[0]
-        except DataError:
-            numbers = None
-        if numbers is not None and numbers.notna().all():
-            return numbers.tolist(), ""
+        numbers = _times_in_numbers(values, style)
+        if numbers is not None:
+            return numbers, ""
     dates, order = as_dates(text, style.date(name), style.dates)
-    if (bad := dates.isna()).any():
+    bad = dates.isna()
+    if bad.any():
         raise DataError(
             f"{int(bad.sum())} values of the time column are neither numbers nor dates (first:"
             f" {text[bad].iloc[0]!r}); correct them, or write dates like 2026-11-23"
         )
-    told = f"{name} holds dates from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}"
-    return dates.astype("int64").tolist(), told + (f", read with the {order}" if order else "")
+    note = f"{name} holds dates from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}"
+    if order:
+        note += f", read with the {order}"
+    return dates.astype("int64").tolist(), note
+
+
+def _times_in_numbers(values, style: TableStyle) -> list[float] | None:
+    "Times that are numbers; None where one is not."
+    try:
+        numbers = as_numbers(values, style.number(str(values.name)), style.signs)[0]
+    except DataError:
+        return None
+    return numbers.tolist() if numbers.notna().all() else None
 
 # %% ../../nbs/reading/10_roles.ipynb #407ec61b
 def _group(values, name: str, where: str) -> list:
     "A column whose rows stay together; rows without a value belong nowhere."
-    gone = blank(values, ("", "na", "n/a", "nan", "null", "<na>"))
-    if gone.any():
-        empty = values[gone].iloc[0]
+    missing = blank(values, ("", "na", "n/a", "nan", "null", "<na>"))
+    if missing.any():
+        empty = values[missing].iloc[0]
         empty = empty.strip() if isinstance(empty, str) else ""
         raise DataError(
-            f"{where}: {int(gone.sum())} of {len(values)} rows have no {name} (first: row"
-            f" {int(np.argmax(gone)) + 1}), which may mean one group of them all, or none; fill"
+            f"{where}: {int(missing.sum())} of {len(values)} rows have no {name} (first: row"
+            f" {int(np.argmax(missing)) + 1}), which may mean one group of them all, or none; fill"
             f" them in, or leave these rows out: where \"{name} != '{empty}'\""
         )
+    return list(values)
+
+
+def _read_label(rows: Rows, table, label: str | None, style: TableStyle, where: str) -> None:
+    "One column with the label: the named one, or one with a usual name."
+    rows.target = find_column(table, label, "label", where)
+    rows.labels = list(table[rows.target])
+    rows.numbers, form, rows.unclear = label_numbers(table[rows.target], style)
+    if form not in PLAIN_STYLES:
+        rows.style = f"{where}: how the numbers of {rows.target} are written: {form}"
+    if label is not None:
+        return
+    names = [str(c) for c in table.columns]
+    others = [c for c in names if c.strip().lower() in _USUAL["label"] and c != rows.target]
+    if others:
+        rows.notes.append(
+            f"{where}: the label is taken from {rows.target!r}; there is {_and_more(others)}"
+            f" too (label_column {others[0]} takes that one)"
+        )
+
+
+def _read_flags(rows: Rows, table, label: list[str], where: str) -> None:
+    "Several columns of 0 and 1, each a label."
+    for name in label:
+        find_column(table, name, "label", where)
+    cells = table[list(label)].to_dict("records")
+    rows.labels = [[name for name in label if _flag(row[name], name)] for row in cells]
+    rows.target = ", ".join(label)
+
+
+def _read_role(rows: Rows, values, role: str, style: TableStyle, where: str) -> list:
+    "The cells of a column as its role needs them."
+    if role == "time":
+        times, note = read_times(values, style)
+        if note:
+            rows.notes.append(note)
+        return times
+    if role == "group":
+        return _group(values, str(values.name), where)
+    if role == "split":
+        return _parts(values)
     return list(values)
 
 
@@ -254,45 +303,19 @@ def read_columns(
     where: str,  # for messages
 ) -> Rows:  # without items
     "What a table says of its rows beside the item itself."
-    rows, style = Rows([], []), table_style(table)
+    rows = Rows([], [])
+    style = table_style(table)
     if isinstance(label, (list, tuple)):
-        for name in label:
-            find_column(table, name, "label", where)
-        cells = table[list(label)].to_dict("records")
-        rows.labels = [[c for c in label if _flag(row[c], c)] for row in cells]
-        rows.target = ", ".join(label)
+        _read_flags(rows, table, label, where)
     else:
-        rows.target = find_column(table, label, "label", where)
-        rows.labels = list(table[rows.target])
-        rows.numbers, form, rows.unclear = label_numbers(table[rows.target], style)
-        if form not in PLAIN_STYLES:
-            rows.style = f"{where}: how the numbers of {rows.target} are written: {form}"
-        others = [
-            str(c)
-            for c in table.columns
-            if str(c).strip().lower() in _USUAL["label"] and str(c) != rows.target
-        ]
-        if label is None and others:
-            rows.notes.append(
-                f"{where}: the label is taken from {rows.target!r}; there is {_and_more(others)}"
-                f" too (label_column {others[0]} takes that one)"
-            )
+        _read_label(rows, table, label, style, where)
     for role, column in columns.items():
-        if not column:
-            continue
-        values = table[find_column(table, column, role, where)]
-        if role == "time":
-            rows.columns[role], told = read_times(values, style)
-            if told:
-                rows.notes.append(told)
-        elif role == "group":
-            rows.columns[role] = _group(values, str(column), where)
-        elif role == "split":
-            rows.columns[role] = _parts(values)
-        else:
-            rows.columns[role] = list(values)
-    if not columns.get("split") and (told := _own_split(table, where)):
-        rows.notes.append(told)
+        if column:
+            values = table[find_column(table, column, role, where)]
+            rows.columns[role] = _read_role(rows, values, role, style, where)
+    if not columns.get("split"):
+        note = _own_split(table, where)
+        rows.notes += [note] if note else []
     return rows
 
 
@@ -305,20 +328,21 @@ def _parts(values) -> list:
     return [part if flags[v] == "true" else "train" for v in values]
 
 
+_SPLIT_NAMES = re.compile(
+    r"(?:data)?_?(?:split|set|subset|partition|part)|is_(?:train|valid|val|test)"
+)
+
+
 def _own_split(table, where: str) -> str:
     "A note where a column that nobody named says which part each row is in."
     for column in map(str, table.columns):
-        if not re.fullmatch(
-            r"(?:data)?_?(?:split|set|subset|partition|part)|is_(?:train|valid|val|test)",
-            column.strip().lower(),
-        ):
+        if not _SPLIT_NAMES.fullmatch(column.strip().lower()):
             continue
-        held = {str(v).strip() for v in table[column].dropna().head(2000)}
-        if len(held) > 1 and (
-            all(map(split_of, held)) or {h.lower() for h in held} <= {"true", "false"}
-        ):
+        words = {str(v).strip() for v in table[column].dropna().head(2000)}
+        are_flags = {word.lower() for word in words} <= {"true", "false"}
+        if len(words) > 1 and (are_flags or all(map(split_of, words))):
             return (
-                f"{where}: the column {column!r} holds {', '.join(sorted(held)[:3])}, but was not"
+                f"{where}: the column {column!r} holds {', '.join(sorted(words)[:3])}, but was not"
                 f" used for the split; split_column {column} uses it"
             )
     return ""
@@ -340,192 +364,230 @@ _ORDER = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.Gt
 _COMPARED = _ORDER | {ast.Eq: operator.eq, ast.NotEq: operator.ne}
 
 
+def _values_of(node: ast.Compare, wrong) -> list[ast.expr]:
+    "What is compared, each value of a list on its own; `wrong` makes the error for what is not."
+    values = [node.left]
+    for op, side in zip(node.ops, node.comparators):
+        if not isinstance(op, (*_COMPARED, ast.In, ast.NotIn)):
+            raise wrong("is and is not do not compare values")
+        is_list = isinstance(side, (ast.List, ast.Tuple))
+        if is_list != isinstance(op, (ast.In, ast.NotIn)):
+            raise wrong(
+                "in and not in take a list, for example ['en', 'de'], other comparisons a value"
+            )
+        if is_list and len(node.ops) > 1:
+            raise wrong("in and not in stand alone, joined to others by and")
+        values += side.elts if is_list else [side]
+    return values
+
+
+def _is_calculation(node: ast.expr) -> bool:
+    "Whether it is a sum, product or minus sign."
+    if isinstance(node, ast.BinOp):
+        return type(node.op) in _ARITHMETIC
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+
+
+def _is_allowed(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return type(node.value) in (str, int, float, bool)
+    return isinstance(node, ast.Name) or _is_calculation(node)
+
+
+def _compared_as(node: ast.Compare, parts: list[ast.expr], wrong) -> str:
+    "As what columns are compared: number, text, flag, or nothing where only columns are."
+    kinds = {type(part.value) for part in parts if isinstance(part, ast.Constant)}
+    has_order = any(type(op) in _ORDER for op in node.ops)
+    is_number = any(map(_is_calculation, parts)) or bool(kinds & {int, float})
+    if not kinds and has_order:
+        is_number = True
+    if is_number + len(kinds & {str, bool}) > 1:
+        raise wrong(f"{ast.unparse(node)} compares with values of several kinds")
+    if is_number:
+        return "number"
+    if str in kinds:
+        return "text"
+    return "flag" if bool in kinds else ""
+
+
+def _refuse_calls(parts: list[ast.expr], wrong) -> None:
+    "Refuse what is no name, no value and no calculation."
+    for part in parts:
+        if not _is_allowed(part):
+            raise wrong(f"{ast.unparse(part)} is not allowed")
+
+
 def _uses(node, wrong) -> list[tuple[str, str]]:
     """(name, as what it is compared: number, text, flag or nothing) of each column in a condition;
     `wrong` makes the error for all that is none."""
     if isinstance(node, ast.BoolOp):
-        return [u for v in node.values for u in _uses(v, wrong)]
+        return [use for value in node.values for use in _uses(value, wrong)]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.Invert)):
         return _uses(node.operand, wrong)
     if isinstance(node, ast.Name):
         return [(node.id, "flag")]
     if not isinstance(node, ast.Compare):
         raise wrong(f"{ast.unparse(node)} is no comparison")
-    leaves = [node.left]
-    for op, side in zip(node.ops, node.comparators):
-        if not isinstance(op, (*_COMPARED, ast.In, ast.NotIn)):
-            raise wrong("is and is not do not compare values")
-        if (listed := isinstance(side, (ast.List, ast.Tuple))) != isinstance(
-            op, (ast.In, ast.NotIn)
-        ):
-            raise wrong(
-                "in and not in take a list, for example ['en', 'de'], other comparisons a value"
-            )
-        if listed and len(node.ops) > 1:
-            raise wrong("in and not in stand alone, joined to others by and")
-        leaves += side.elts if listed else [side]
-    parts = [
-        n
-        for leaf in leaves
-        for n in ast.walk(leaf)
-        if not isinstance(n, (ast.Load, ast.operator, ast.unaryop))
-    ]
-    sums = [
-        n
-        for n in parts
-        if isinstance(n, ast.BinOp)
-        and type(n.op) in _ARITHMETIC
-        or isinstance(n, ast.UnaryOp)
-        and isinstance(n.op, ast.USub)
-    ]
-    for n in parts:
-        if not (
-            n in sums
-            or isinstance(n, ast.Name)
-            or isinstance(n, ast.Constant)
-            and type(n.value) in (str, int, float, bool)
-        ):
-            raise wrong(f"{ast.unparse(n)} is not allowed")
-    values = {type(n.value) for n in parts if isinstance(n, ast.Constant)}
-    number = bool(
-        sums or values & {int, float} or not values and any(type(op) in _ORDER for op in node.ops)
-    )
-    if number + len(values & {str, bool}) > 1:
-        raise wrong(f"{ast.unparse(node)} compares with values of several kinds")
-    return [
-        (
-            n.id,
-            "number" if number else "text" if str in values else "flag" if bool in values else "",
-        )
-        for n in parts
-        if isinstance(n, ast.Name)
-    ]
+    parts = [part for value in _values_of(node, wrong) for part in ast.walk(value)]
+    parts = [p for p in parts if not isinstance(p, (ast.Load, ast.operator, ast.unaryop))]
+    _refuse_calls(parts, wrong)
+    kind = _compared_as(node, parts, wrong)
+    return [(part.id, kind) for part in parts if isinstance(part, ast.Name)]
 
 # %% ../../nbs/reading/10_roles.ipynb #db89169f
-def _condition(where: str, columns: list[str], wrong) -> tuple[ast.expr, dict[str, str]]:
-    "A condition whose names are those of columns, and as what each of these is compared."
-    quoted = []
+# texts in quotation marks, names in backquotes, & and |
+_QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`([^`]*)`|&|\|")
 
-    def plain(m) -> str:
-        if m[1] is None:
-            return {"&": " and ", "|": " or "}.get(m[0], m[0])
-        quoted.append(m[1])
+
+def _parsed(where: str, wrong) -> tuple[ast.Expression, list[str]]:
+    "A condition as a tree, and the names that stood in backquotes; the k-th is `quoted_k_` in it."
+    quoted: list[str] = []
+
+    def plain(match) -> str:
+        if match[1] is None:
+            return {"&": " and ", "|": " or "}.get(match[0], match[0])
+        quoted.append(match[1])
         return f" quoted_{len(quoted) - 1}_ "
 
     try:
-        tree = ast.parse(
-            re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`([^`]*)`|&|\|", plain, where).strip(),
-            mode="eval",
-        )
+        return ast.parse(_QUOTED.sub(plain, where).strip(), mode="eval"), quoted
     except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
         raise wrong(f"it cannot be read ({str(e).partition(' (<')[0] or 'too deep'})") from None
-    there = {unicodedata.normalize("NFKC", c): c for c in columns}
-    column = {f"quoted_{k}_": c if c in columns else None for k, c in enumerate(quoted)}
+
+
+def _no_column(name: str, columns: list[str], wrong):
+    "The error for a name that is no column."
+    near = nearest(name, columns)
+    hint = f"; did you mean {near!r}?" if near else ""
+    return wrong(f"there is no column {name!r} among {', '.join(columns[:20])}{hint}")
+
+
+def _condition(where: str, columns: list[str], wrong) -> tuple[ast.expr, dict[str, str]]:
+    "A condition whose names are those of columns, and as what each of these is compared."
+    tree, quoted = _parsed(where, wrong)
+    plain_names = {unicodedata.normalize("NFKC", name): name for name in columns}
+    quoted_names = {f"quoted_{k}_": name for k, name in enumerate(quoted)}
+    column_of: dict[str, str] = {}
     kinds: dict[str, set[str]] = {}
     for name, kind in _uses(tree.body, wrong):
-        if (found := column.get(name) if name in column else there.get(name)) is None:
-            asked = quoted[int(name.split("_")[1])] if name in column else name
-            near = nearest(asked, columns)
-            raise wrong(
-                f"there is no column {asked!r} among {', '.join(columns[:20])}"
-                + (f"; did you mean {near!r}?" if near else "")
-            )
-        column[name] = found
-        kinds.setdefault(found, set()).update({kind} - {""})
-    if both := [c for c, k in kinds.items() if len(k) > 1]:
-        raise wrong(
-            f"the column {both[0]!r} is compared as {' and as '.join(sorted(kinds[both[0]]))}"
-        )
-    for n in ast.walk(tree):
-        if isinstance(n, ast.Name):
-            n.id = column[n.id]
-    return tree.body, {c: "".join(k) for c, k in kinds.items()}
+        column = quoted_names.get(name) or plain_names.get(name)
+        if column not in columns:
+            raise _no_column(quoted_names.get(name, name), columns, wrong)
+        column_of[name] = column
+        kinds.setdefault(column, set()).update({kind} - {""})
+    for column, several in kinds.items():
+        if len(several) > 1:
+            raise wrong(f"the column {column!r} is compared as {' and as '.join(sorted(several))}")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = column_of[node.id]
+    return tree.body, {column: "".join(several) for column, several in kinds.items()}
 
-
+# %% ../../nbs/reading/10_roles.ipynb #242856ff
 def _compared_with(tree, column: str) -> list[ast.Constant]:
     "The texts that a column is compared with."
-    found = []
-    for n in ast.walk(tree):
-        if isinstance(n, ast.Compare) and any(
-            isinstance(m, ast.Name) and m.id == column for m in ast.walk(n)
-        ):
-            found += [
-                m for m in ast.walk(n) if isinstance(m, ast.Constant) and isinstance(m.value, str)
+    texts = []
+    for comparison in ast.walk(tree):
+        if not isinstance(comparison, ast.Compare):
+            continue
+        parts = list(ast.walk(comparison))
+        if any(isinstance(part, ast.Name) and part.id == column for part in parts):
+            texts += [
+                part
+                for part in parts
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
             ]
-    return found
+    return texts
 
 
 def _met(node, cells: dict):
     "A checked condition worked out on columns with missing values: (N,) booleans, some missing."
-
-    def of(n):
-        return _met(n, cells)
-
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name):
         return cells[node.id]
     if isinstance(node, ast.BoolOp):
-        return functools.reduce(
-            operator.and_ if isinstance(node.op, ast.And) else operator.or_, map(of, node.values)
-        )
+        join = operator.and_ if isinstance(node.op, ast.And) else operator.or_
+        return functools.reduce(join, [_met(value, cells) for value in node.values])
     if isinstance(node, ast.UnaryOp):
-        return -of(node.operand) if isinstance(node.op, ast.USub) else ~of(node.operand)
+        value = _met(node.operand, cells)
+        return -value if isinstance(node.op, ast.USub) else ~value
     if isinstance(node, ast.BinOp):
-        return _ARITHMETIC[type(node.op)](of(node.left), of(node.right))
+        calculate = _ARITHMETIC[type(node.op)]
+        return calculate(_met(node.left, cells), _met(node.right, cells))
+    return _compared(node, cells)
+
+
+def _compared(node: ast.Compare, cells: dict):
+    "A comparison worked out: (N,) booleans, some missing."
+    left = _met(node.left, cells)
     if type(node.ops[0]) in _COMPARED:
-        sides = [of(n) for n in (node.left, *node.comparators)]
-        return functools.reduce(
-            operator.and_,
-            (
-                _COMPARED[type(op)](a, b).astype("boolean")
-                for op, a, b in zip(node.ops, sides, sides[1:])
-            ),
-        )
-    left = of(node.left)
-    met = left.isin([of(n) for n in node.comparators[0].elts]).astype("boolean").mask(left.isna())
-    return ~met if isinstance(node.ops[0], ast.NotIn) else met
+        sides = [left, *[_met(side, cells) for side in node.comparators]]
+        results = []
+        for op, a, b in zip(node.ops, sides, sides[1:]):
+            results.append(_COMPARED[type(op)](a, b).astype("boolean"))
+        return functools.reduce(operator.and_, results)
+    listed = [_met(value, cells) for value in node.comparators[0].elts]
+    is_in = left.isin(listed).astype("boolean").mask(left.isna())
+    return ~is_in if isinstance(node.ops[0], ast.NotIn) else is_in
 
 # %% ../../nbs/reading/10_roles.ipynb #1eeb5431
+def _number_cells(values, style: TableStyle, notes: list | None):
+    "A column as numbers; cells that are none are missing, with a note."
+    name = str(values.name)
+    if not holds_words(values):
+        return values.astype("Float64")
+    seen = values[~blank(values, MISSING_NUMBER)]
+    if not len(seen):
+        return seen.astype(float).reindex(values.index).astype("Float64")
+    cells, form = as_numbers(seen, style.number(name), style.signs)
+    if notes is not None and form not in PLAIN_STYLES:
+        notes.append(f"where: how the numbers of {name} are written: {form}")
+    n_bad = int(cells.isna().sum())
+    if notes is not None and n_bad:
+        notes.append(
+            f"where: {n_bad:,} cells of {name} are no numbers (first:"
+            f" {seen[cells.isna()].iloc[0]!r}), so their rows are left out"
+        )
+    return cells.reindex(values.index).astype("Float64")
+
+
+def _flag_cells(values):
+    "A column as truth values."
+    import pandas as pd
+
+    if values.dtype == bool:
+        return values.astype("boolean")
+    flags = [_flag(v, str(values.name)) for v in values]
+    return pd.Series(flags, values.index, "boolean")
+
+
 def _cells_for(values, kind: str, texts: list[ast.Constant], style: TableStyle, notes: list | None):
     """A column as a condition compares it: numbers, truth values, dates or words. `texts` that are
     dates become dates."""
+    if kind == "number":
+        return _number_cells(values, style, notes)
+    if kind == "flag":
+        return _flag_cells(values)
+    words = holds_words(values)
+    seen = values[~blank(values)] if words else values.dropna()
+    if texts and len(seen):
+        if _are_numbers(seen) and _become_numbers(texts, str(values.name)):
+            return _number_cells(values, style, notes)
+        if values.dtype.kind == "M" or words and looks_like_dates(seen):
+            return _dates_for(values, seen, texts, style)
+    return values.astype("string").str.strip() if words else values
+
+
+def _become_numbers(texts: list[ast.Constant], name: str) -> bool:
+    "Make numbers of the texts that a column of numbers is compared with: x > '50,5'."
     import pandas as pd
 
-    name, words = str(values.name), holds_words(values)
-    if kind == "number":
-        if not words:
-            return values.astype("Float64")
-        seen = values[~blank(values, MISSING_NUMBER)]
-        asked = style.number(name)
-        cells, form = (
-            as_numbers(seen, asked, style.signs) if len(seen) else (seen.astype(float), "")
-        )
-        if form not in PLAIN_STYLES and notes is not None:
-            notes.append(f"where: how the numbers of {name} are written: {form}")
-        if (bad := int(cells.isna().sum())) and notes is not None:
-            notes.append(
-                f"where: {bad:,} cells of {name} are no numbers (first:"
-                f" {seen[cells.isna()].iloc[0]!r}), so their rows are left out"
-            )
-        return cells.reindex(values.index).astype("Float64")
-    if kind == "flag":
-        if values.dtype == bool:
-            return values.astype("boolean")
-        return pd.Series([_flag(v, name) for v in values], values.index, "boolean")
-    seen = values[~blank(values)] if words else values.dropna()
-    if (
-        texts
-        and len(seen)
-        and (not words or _are_numbers(seen))
-        and _are_numbers(pd.Series([t.value for t in texts]))
-    ):
-        for text in texts:  # x > '50,5' of a column of numbers
-            text.value = float(as_numbers(pd.Series([text.value], name=name))[0].iloc[0])
-        return _cells_for(values, "number", [], style, notes)
-    if texts and len(seen) and (values.dtype.kind == "M" or words and looks_like_dates(seen)):
-        return _dates_for(values, seen, texts, style)
-    return values.astype("string").str.strip() if words else values
+    if not _are_numbers(pd.Series([text.value for text in texts])):
+        return False
+    for text in texts:
+        text.value = float(as_numbers(pd.Series([text.value], name=name))[0].iloc[0])
+    return True
 
 
 def _are_numbers(values) -> bool:
@@ -533,9 +595,10 @@ def _are_numbers(values) -> bool:
     if not holds_words(values):
         return values.dtype.kind in "iuf"
     try:
-        return not leading_zeros(values.astype(str)) and bool(
-            as_numbers(values.drop_duplicates().head(1000))[0].notna().all()
-        )
+        if leading_zeros(values.astype(str)):
+            return False
+        some = values.drop_duplicates().head(1000)
+        return bool(as_numbers(some)[0].notna().all())
     except DataError:
         return False
 
@@ -560,6 +623,26 @@ def _dates_for(values, seen, texts: list[ast.Constant], style: TableStyle):
         text.value = day
     return cells.reindex(values.index)
 
+# %% ../../nbs/reading/10_roles.ipynb #76fd42bf
+def _met_rows(table, where: str, wrong, notes: list | None) -> tuple[np.ndarray, list[str]]:
+    "Which rows of a table meet a condition, (N,) bool, and the columns it names."
+    tree, kinds = _condition(where, list(map(str, table.columns)), wrong)
+    if not kinds:
+        raise wrong("it names no column")
+    style = table_style(table)
+    try:
+        cells = {}
+        for name, kind in kinds.items():
+            texts = _compared_with(tree, name)
+            cells[name] = _cells_for(table[name], kind, texts, style, notes)
+        met = _met(tree, cells)
+    except DataError:
+        raise
+    except Exception as e:  # pandas raises many types
+        why = (str(e).splitlines() or [type(e).__name__])[0][:120]
+        raise wrong(f"it cannot be worked out ({why})") from None
+    return np.asarray(met.fillna(False), bool), list(kinds)
+
 
 def filter_rows(
     table,  # DataFrame; None where there is no table
@@ -573,6 +656,11 @@ def filter_rows(
         notes += table.attrs.pop("notes", [])  # what the reader left out
     if where is None or not where.strip():
         return table
+    if table is None:
+        raise DataError(
+            f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out,"
+            " or give a table"
+        )
 
     def wrong(what):
         return DataError(
@@ -580,37 +668,15 @@ def filter_rows(
             " comparisons by and, or, not: stars >= 3 and language in ['en', 'de']"
         )
 
-    if table is None:
-        raise DataError(
-            f"where is {where!r}, which chooses rows of a table, and {name} is none; leave it out,"
-            " or give a table"
-        )
-    tree, used = _condition(where, list(map(str, table.columns)), wrong)
-    if not used:
-        raise wrong("it names no column")
-    style = table_style(table)
-    try:
-        met = _met(
-            tree,
-            {
-                c: _cells_for(table[c], kind, _compared_with(tree, c), style, notes)
-                for c, kind in used.items()
-            },
-        )
-    except DataError:
-        raise
-    except Exception as e:
-        raise wrong(
-            f"it cannot be worked out ({(str(e).splitlines() or [type(e).__name__])[0][:120]})"
-        ) from None  # pandas raises many types
-    met = np.asarray(met.fillna(False), bool)
+    met, columns = _met_rows(table, where, wrong, notes)
     if not met.any():
+        examples = []
+        for column in columns:
+            values = list(dict.fromkeys(map(str, table[column])))
+            examples.append(f"{column} {', '.join(map(repr, values[:4]))}")
         raise wrong(
             f"none of {len(table)} rows of {name} meets it; there are for example "
-            + "; ".join(
-                f"{c} {', '.join(map(repr, list(dict.fromkeys(map(str, table[c])))[:4]))}"
-                for c in used
-            )
+            + "; ".join(examples)
         )
     if notes is not None:
         notes.append(f"{met.sum():,} of {len(table):,} rows of {name} are kept: {where.strip()}")

@@ -238,23 +238,29 @@ def _commonest(counts: list[int]) -> tuple[int, float]:
     return count, times / len(counts)
 
 
+def _space_or_comma(lines: list[str]) -> tuple[str, int]:
+    "A space where every line has as many words, else a comma that no line has."
+    spaces = [len(line.split()) - 1 for line in lines]
+    if len(lines) > 4 and spaces[0] and len(set(spaces)) == 1:
+        return " ", spaces[0]
+    return ",", 0
+
+
 def _separator(lines: list[str], quote: str) -> tuple[str, int]:
     "What stands between the cells of most lines, and how often in each of them."
-    found = []
+    candidates = []
     for place, sign in enumerate(_SEPARATORS):
         counts = [_outside(line, quote).count(sign) for line in lines]
         if counts[0]:  # as often as in the line of names: texts below may hold any of them
-            found.append(
-                (sum(c == counts[0] for c in counts) / len(counts), counts[0], -place, sign)
-            )
+            share = counts.count(counts[0]) / len(counts)
+            candidates.append((share, counts[0], -place, sign))
         count, share = _commonest(counts[1:])
         if share > 0.8 and not counts[0] and _may_be_title(lines[0], sign) and len(lines) > 5:
-            found.append((share - 0.01, count, -place, sign))
-    if found:
-        _, count, _, sign = max(found)
-        return sign, count
-    spaces = [len(line.split()) - 1 for line in lines]
-    return (" ", spaces[0]) if len(lines) > 4 and spaces[0] and len(set(spaces)) == 1 else (",", 0)
+            candidates.append((share - 0.01, count, -place, sign))
+    if not candidates:
+        return _space_or_comma(lines)
+    _, count, _, sign = max(candidates)
+    return sign, count
 
 
 def _may_be_title(line: str, sign: str) -> bool:
@@ -270,6 +276,45 @@ def _like_names(line: str, sign: str) -> bool:
     return len(set(cells)) == len(cells) and not has_numbers and max(map(len, cells)) <= 40
 
 
+def _is_padded(texts: list[str], sign: str, count: int) -> bool:
+    "Whether a space stands behind nearly every separator."
+    if sign == " " or count <= 0:
+        return False
+    padded = sum(text.count(sign + " ") == text.count(sign) for text in texts)
+    return padded > 0.9 * len(texts)
+
+
+def _check_names(names: list[str], name: str) -> None:
+    "Refuse too many columns, and two that are called the same."
+    why = why_so_many_columns(len(names))
+    if why:
+        raise DataError(f"{name} is not read: {why}")
+    count_of = Counter(names)
+    twice = sorted(column for column, n in count_of.items() if column and n > 1)
+    if twice:
+        raise DataError(
+            f"{name} has the column {twice[0]!r} {count_of[twice[0]]} times; give each column a"
+            " name of its own"
+        )
+
+
+def _layout_notes(titles: list[str], n_comments: int, sign: str, quote: str, name: str) -> list:
+    "What of a CSV's layout is unusual."
+    notes = []
+    if titles:
+        notes.append(
+            f"{name}: {len(titles)} lines above the names were left out (first: {titles[0][:40]!r})"
+        )
+    if n_comments:
+        notes.append(f"{name}: {n_comments} comment lines at its beginning were left out")
+    if sign in "~ ":
+        between = "spaces" if sign == " " else repr(sign)
+        notes.append(f"{name}: its cells are parted by {between}")
+    if quote == "'":
+        notes.append(f"{name}: its texts stand in single quotation marks")
+    return notes
+
+
 def layout_of(
     head: str,  # the beginning of a file, whole lines
     kind: str,  # the file's suffix: .tsv settles the separator
@@ -280,40 +325,26 @@ def layout_of(
     lines = [(i, line) for i, line in enumerate(every) if line.strip()]
     if not lines:
         raise DataError(f"{name} is empty; it must have a line of names and at least two rows")
-    said = re.fullmatch(r"\ufeff?\"?sep=(.)\"?", lines[0][1])
-    n_comments = _n_comments(lines[1:] if said else lines)
-    lines = lines[bool(said) + n_comments :]
+
+    # lines above the names, and the separator, which the first line may give (sep=;)
+    given = re.fullmatch(r"\ufeff?\"?sep=(.)\"?", lines[0][1])
+    if given:
+        lines = lines[1:]
+    n_comments = _n_comments(lines)
+    lines = lines[n_comments:]
     texts = [line for _, line in lines]
     quote = _quote_sign(texts)
     sign, count = _separator(texts, quote)
-    if said or kind == ".tsv":
-        sign = said[1] if said else "\t"
-        count = _commonest([_outside(t, quote).count(sign) for t in texts])[0]
+    if given or kind == ".tsv":
+        sign = given[1] if given else "\t"
+        count = _commonest([_outside(text, quote).count(sign) for text in texts])[0]
+
+    # the names
     at = _n_titles(texts, sign, count, quote)
-    is_padded = (
-        sign != " "
-        and count > 0
-        and sum(t.count(sign + " ") == t.count(sign) for t in texts) > 0.9 * len(texts)
-    )
+    is_padded = _is_padded(texts, sign, count)
     names = texts[at].split() if sign == " " else _names(texts[at:], sign, quote, is_padded)
-    if why := why_so_many_columns(len(names)):
-        raise DataError(f"{name} is not read: {why}")
-    count_of = Counter(names)
-    twice = sorted({n for n in names if n and count_of[n] > 1})
-    if twice:
-        raise DataError(
-            f"{name} has the column {twice[0]!r} {count_of[twice[0]]} times; give each column a"
-            " name of its own"
-        )
-    notes = []
-    if at:
-        notes.append(f"{name}: {at} lines above the names were left out (first: {texts[0][:40]!r})")
-    if n_comments:
-        notes.append(f"{name}: {n_comments} comment lines at its beginning were left out")
-    if sign in "~ ":
-        notes.append(f"{name}: its cells are parted by {'spaces' if sign == ' ' else repr(sign)}")
-    if quote == "'":
-        notes.append(f"{name}: its texts stand in single quotation marks")
+    _check_names(names, name)
+    notes = _layout_notes(texts[:at], n_comments, sign, quote, name)
     return Layout(sign, lines[at][0], quote, is_padded, tuple(names), tuple(notes))
 
 
@@ -421,6 +452,46 @@ def _literal(line: str, sign: str) -> str:
     )
 
 
+class _Quotes:
+    "Takes the lines of a CSV one by one, and finds quotation marks that are a part of a text."
+
+    def __init__(self, sign: str, n: int):  # its separator, and the cells of a whole row
+        self.sign = sign
+        self.n = n
+        self.literal: dict[int, str] = {}
+        self.loose: list[int] = []
+        self.span: list[tuple[int, str]] = []  # the lines since a cell was opened
+
+    def is_row(self, line: str) -> bool:
+        "Whether a line alone has the cells of a row."
+        return line.count(self.sign) + 1 == self.n
+
+    def settle(self, closed: bool) -> None:
+        "Decide of a cell over several lines."
+        lines = list(self.span)
+        self.span.clear()
+        if closed and not all(self.is_row(line) for _, line in lines):
+            return
+        number, line = lines[0]
+        self.literal[number] = _literal(line, self.sign)
+        for number, line in lines[1:]:
+            self.take(number, line)
+
+    def take(self, number: int, line: str) -> None:
+        "The next line."
+        if not self.span and '"' not in line:
+            return
+        inside, behind = _inside(line, self.sign, bool(self.span))
+        if self.span or inside:
+            self.span.append((number, line))
+            if not inside:
+                self.settle(True)
+        elif behind and self.is_row(line):
+            self.literal[number] = _literal(line, self.sign)
+        elif behind:
+            self.loose.append(number)
+
+
 def odd_quotes(
     lines,  # iterable of lines of a CSV, without those above the names
     sign: str,  # its separator
@@ -428,73 +499,69 @@ def odd_quotes(
 ) -> tuple[dict[int, str], list[int]]:
     """Lines to be taken as they stand, by number; and those where text stands behind a closing
     quotation mark."""
-    literal: dict[int, str] = {}
-    loose: list[int] = []
-    span: list[tuple[int, str]] = []  # the lines since a cell was opened
-
-    def settle(closed: bool) -> None:
-        "Decide of a cell over several lines."
-        whole = [line.count(sign) + 1 == n for _, line in span]
-        if closed and not all(whole):
-            span.clear()
-            return
-        literal[span[0][0]] = _literal(span[0][1], sign)
-        rest = span[1:]
-        span.clear()
-        for number, line in rest:
-            take(number, line)
-
-    def take(number: int, line: str) -> None:
-        if not span and '"' not in line:
-            return
-        inside, behind = _inside(line, sign, bool(span))
-        if span or inside:
-            span.append((number, line))
-        if span and not inside:
-            settle(True)
-        elif behind and not span:
-            if line.count(sign) + 1 == n:
-                literal[number] = _literal(line, sign)
-            else:
-                loose.append(number)
-
+    quotes = _Quotes(sign, n)
     for number, line in enumerate(lines):
-        take(number, line.rstrip("\r\n"))
-    while span:
-        settle(False)
-    return literal, loose
+        quotes.take(number, line.rstrip("\r\n"))
+    while quotes.span:
+        quotes.settle(False)
+    return quotes.literal, quotes.loose
 
 # %% ../../nbs/reading/03_rows.ipynb #2f488069
 _NOTHING = "\ue000"  # stands for NA without quotation marks while a file is read
 
 
+def _has_odd_quotes(text: str, lines: list[str], sign: str) -> bool:
+    "Whether a line has a single quotation mark, or one stands within a text."
+    if any(line.count('"') % 2 for line in lines):
+        return True
+    within = rf'[^{re.escape(sign)}\n"]"[^{re.escape(sign)}\r\n"]'
+    return re.search(within, text) is not None
+
+
 def _plain_quotes(text: str, layout: Layout, name: str, notes: list[str]) -> str:
     "The lines from the names on, with quotation marks as pandas understands them."
-    lines, sign = text.split("\n")[layout.skip :], layout.separator
+    lines = text.split("\n")[layout.skip :]
+    sign = layout.separator
     if layout.quote != '"' or sign == " " or '"' not in text:
         return "\n".join(lines)
     escaped = re.compile(rf'(?<!\\)\\"(?!\s*(?:{re.escape(sign)}|$))')
     if any(escaped.search(line) for line in lines if '\\"' in line):
         lines = [escaped.sub('""', line) for line in lines]
         notes.append(f'{name}: its \\" are quotation marks within a text')
-    if any(line.count('"') % 2 for line in lines) or re.search(
-        rf'[^{re.escape(sign)}\n"]"[^{re.escape(sign)}\r\n"]', text
-    ):
-        literal, loose = odd_quotes(lines, sign, len(layout.names))
-        for number, line in literal.items():
-            lines[number] = line
-        below = layout.skip + 1
-        if literal:
-            notes.append(
-                f"{name}: {len(literal)} lines have a quotation mark that is a part of the text,"
-                f" and were taken as they stand (first: line {min(literal) + below})"
-            )
-        if loose:
-            notes.append(
-                f"{name}: {len(loose)} cells have text behind their closing quotation mark, which"
-                f" was taken away (first: line {loose[0] + below})"
-            )
+    if not _has_odd_quotes(text, lines, sign):
+        return "\n".join(lines)
+    literal, loose = odd_quotes(lines, sign, len(layout.names))
+    for number, line in literal.items():
+        lines[number] = line
+    below = layout.skip + 1
+    if literal:
+        notes.append(
+            f"{name}: {len(literal)} lines have a quotation mark that is a part of the text,"
+            f" and were taken as they stand (first: line {min(literal) + below})"
+        )
+    if loose:
+        notes.append(
+            f"{name}: {len(loose)} cells have text behind their closing quotation mark, which"
+            f" was taken away (first: line {loose[0] + below})"
+        )
     return "\n".join(lines)
+
+
+def _columns_with_quoted_words(text: str, sign: str) -> set[int]:
+    "Numbers of the columns whose words all have quotation marks that they do not need."
+    needs_marks = re.compile(rf'"[^"]*(?:{sign}|""|\n)')
+    cell_pattern = re.compile(rf'("(?:[^"]|"")*"|[^{sign}]*)(?:{sign}|$)')
+    quoted: Counter = Counter()
+    bare: Counter = Counter()
+    for line in text.split("\n", 2000)[1:2000]:
+        if line.count('"') % 2:
+            continue
+        for k, cell in enumerate(cell_pattern.findall(line.rstrip("\r"))):
+            if cell.startswith('"'):
+                quoted[k] += not needs_marks.match(cell)
+            elif cell and cell != "NA" and not re.fullmatch(r"[-+\d.,eE]+", cell):
+                bare[k] += 1
+    return {k for k in quoted if quoted[k] and not bare[k]}
 
 
 def _mark_na(text: str, layout: Layout) -> tuple[str, set[int]]:
@@ -504,19 +571,7 @@ def _mark_na(text: str, layout: Layout) -> tuple[str, set[int]]:
     alone = rf"(?:^|(?<={sign}))NA(?={sign}|\r?$)"
     if '"' not in text or layout.separator == " " or not re.search(alone, text, re.M):
         return text, set()
-    needs_marks = re.compile(rf'"[^"]*(?:{sign}|""|\n)')
-    quoted, bare = Counter(), Counter()
-    for line in text.split("\n", 2000)[1:2000]:
-        if line.count('"') % 2:
-            continue
-        for k, cell in enumerate(
-            re.findall(rf'("(?:[^"]|"")*"|[^{sign}]*)(?:{sign}|$)', line.rstrip("\r"))
-        ):
-            if cell.startswith('"'):
-                quoted[k] += not needs_marks.match(cell)
-            elif cell and cell != "NA" and not re.fullmatch(r"[-+\d.,eE]+", cell):
-                bare[k] += 1
-    columns = {k for k in quoted if quoted[k] and not bare[k]}
+    columns = _columns_with_quoted_words(text, sign)
     if not columns:
         return text, set()
     kept = re.compile(rf'"(?:[^"]|"")*"|{alone}', re.M)
@@ -804,6 +859,39 @@ def cleaned_table(
     return path / name if is_cleaned else path
 
 
+def _check_table_suffix(path: Path) -> None:
+    "Refuse a file that is no table, by its suffix."
+    kind = path.suffix.lower()
+    if kind in _TEXT_TABLES:
+        return
+    packed = ""
+    if kind in (".zip", ".7z", ".rar", ".tar"):
+        packed = ", and a packed one must be unpacked first"
+    raise DataError(
+        f"{path.name}: tables end in {', '.join(_TEXT_TABLES)}, .parquet or .xlsx{packed}"
+    )
+
+
+def _read_text_table(path: Path, decode, skip_bad: bool):
+    "A table in a text file, perhaps packed by gzip; and its encoding."
+    import pandas as pd
+
+    kind = path.suffix.lower()
+    why = why_no_lines(path) if kind in (".csv", ".tsv", ".txt", ".data") else ""
+    if why:
+        raise DataError(f"{path} is not read: {why}")
+    data = path.read_bytes()
+    if kind == ".gz":
+        data = _unpacked(data, path)
+        kind = Path(path.stem).suffix.lower()
+    text, encoding = decode(data, path.name, skip_bad)
+    if kind not in (".jsonl", ".ndjson", ".json"):
+        return _cells(text, kind, path.name, skip_bad), encoding
+    rows = _json_rows(text, path.name)
+    refuse_wide(max(map(len, rows), default=0), path)
+    return pd.DataFrame(rows), encoding
+
+
 # DataFrame; its `attrs["encoding"]` names the encoding of a text file, `attrs["sheets"]` the sheets
 # of an Excel file
 def read_table(
@@ -816,8 +904,10 @@ def read_table(
     known."""
     import pandas as pd
 
-    path, kind = Path(path), Path(path).suffix.lower()
-    if why := why_no_file(path):
+    path = Path(path)
+    kind = path.suffix.lower()
+    why = why_no_file(path)
+    if why:
         raise DataError(f"{path}: {why}")
     try:
         if kind in (".parquet", ".pq"):
@@ -825,34 +915,14 @@ def read_table(
             return without_categories(pd.read_parquet(path))
         if kind in _EXCEL:
             return _read_sheet(path, sheet)
-        if kind not in _TEXT_TABLES:
-            raise DataError(
-                f"{path.name}: tables end in {', '.join(_TEXT_TABLES)}, .parquet or .xlsx"
-                + (
-                    ", and a packed one must be unpacked first"
-                    if kind in (".zip", ".7z", ".rar", ".tar")
-                    else ""
-                )
-            )
-        why = why_no_lines(path) if kind in (".csv", ".tsv", ".txt", ".data") else ""
-        if why:
-            raise DataError(f"{path} is not read: {why}")
-        data = path.read_bytes()
-        if kind == ".gz":
-            data, kind = _unpacked(data, path), Path(path.stem).suffix.lower()
-        text, encoding = decode(data, path.name, skip_bad)
-        if kind in (".jsonl", ".ndjson", ".json"):
-            rows = _json_rows(text, path.name)
-            refuse_wide(max(map(len, rows), default=0), path)
-            table = pd.DataFrame(rows)
-        else:
-            table = _cells(text, kind, path.name, skip_bad)
+        _check_table_suffix(path)
+        table, encoding = _read_text_table(path, decode, skip_bad)
     except DataError:
         raise
-    except Exception as e:
+    except Exception as e:  # each reader has errors of its own
         raise DataError(
             f"{path} cannot be read ({(str(e).splitlines() or ['it is empty'])[0][:160]})"
-        ) from None  # each reader has errors of its own
+        ) from None
     table.attrs["encoding"] = encoding
     if encoding != "utf-8":
         note = (
@@ -869,15 +939,12 @@ def usual_column(
     taken=(),  # columns that are something else
 ) -> str | None:
     "The first column with a usual name for the role, in capital letters or small ones."
-    return next(
-        (
-            c
-            for usual in _USUAL[role]
-            for c in map(str, table.columns)
-            if c.strip().lower() == usual and c not in taken
-        ),
-        None,
-    )
+    names = [name for name in map(str, table.columns) if name not in taken]
+    for usual in _USUAL[role]:
+        for name in names:
+            if name.strip().lower() == usual:
+                return name
+    return None
 
 
 def find_column(
@@ -887,24 +954,23 @@ def find_column(
     where: str,  # for the message
 ) -> str:
     "The column's name, or an error that names the columns there are."
-    there = [str(c) for c in table.columns]
-    if name is None:
-        if found := usual_column(table, role):
-            return found
-        template, python = _GIVEN.get(role, (f"{role}_column", f"{role}="))
-        given = f"-p {template} NAME"
-        if role == "text":
-            given = f"{given} for ftkit run, --text-column NAME for ftkit predict"
-        raise DataError(
-            f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are"
-            f" {', '.join(there)}; name the {role} column: {given} ({python} in Python)"
-        )
-    if name in there:
+    names = [str(c) for c in table.columns]
+    if name in names:
         return name
-    near = nearest(name, there)
+    if name is not None:
+        near = nearest(name, names)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise DataError(f"{where} has no column {name!r}; its columns are {', '.join(names)}{hint}")
+    usual = usual_column(table, role)
+    if usual:
+        return usual
+    template, python = _GIVEN.get(role, (f"{role}_column", f"{role}="))
+    given = f"-p {template} NAME"
+    if role == "text":
+        given = f"{given} for ftkit run, --text-column NAME for ftkit predict"
     raise DataError(
-        f"{where} has no column {name!r}; its columns are {', '.join(there)}"
-        + (f"; did you mean {near!r}?" if near else "")
+        f"{where} has no column called {', '.join(_USUAL[role][:4])} …; its columns are"
+        f" {', '.join(names)}; name the {role} column: {given} ({python} in Python)"
     )
 
 # %% ../../nbs/reading/03_rows.ipynb #3685cb6b
@@ -935,7 +1001,34 @@ def _class_number(value) -> int | None:
     "A label that counts classes, else None."
     if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.number)):
         return None
-    return int(value) if value == value and abs(value) < 2**53 and value == int(value) else None
+    is_whole = value == value and abs(value) < 2**53 and value == int(value)
+    return int(value) if is_whole else None
+
+
+def _is_hidden_by_minus_one(numbers: list[int | None], notes: list | None) -> bool:
+    "Whether -1 stands for a hidden label: the others count classes from 0, three or more."
+    distinct = set(numbers)
+    others = distinct - {-1}
+    if -1 not in distinct or None in distinct or others == {1}:
+        return False
+    if len(others) >= 3 and others == set(range(len(others))):
+        return True
+    if notes is not None:
+        notes.append(
+            f"{numbers.count(-1)} rows have the label -1, which is taken as a class "
+            "like any other; if it means that the label is hidden, leave them out"
+        )
+    return False
+
+
+def _hidden_by_part(hidden: list[bool], parts: list) -> str:
+    "How many rows of each part have a hidden label, for a note."
+    text = ""
+    for part in dict.fromkeys(parts):
+        n = sum(is_hidden and part == p for is_hidden, p in zip(hidden, parts))
+        if n:
+            text += f"; {part} {n} of {parts.count(part)}"
+    return text
 
 
 def without_hidden(
@@ -944,55 +1037,50 @@ def without_hidden(
 ) -> Rows:
     "The rows whose label is known; those that have a number for none are left out."
     numbers = [_class_number(v) for v in rows.labels]
-    seen = set(numbers)
     if rows.names:
         hidden = [n is not None and not 0 <= n < len(rows.names) for n in numbers]
-    else:
-        others = seen - {-1}
-        if -1 not in seen or None in seen or others == {1}:
-            return rows
-        if len(others) < 3 or others != set(range(len(others))):
-            if notes is not None:
-                notes.append(
-                    f"{numbers.count(-1)} rows have the label -1, which is taken as a class "
-                    "like any other; if it means that the label is hidden, leave them out"
-                )
-            return rows
+    elif _is_hidden_by_minus_one(numbers, notes):
         hidden = [n == -1 for n in numbers]
+    else:
+        return rows
     if not any(hidden):
         return rows
-    which = sorted({n for n, no in zip(numbers, hidden) if no})
-    shown = ", ".join(map(str, which[:4]))
+    values = sorted({n for n, is_hidden in zip(numbers, hidden) if is_hidden})
+    shown = ", ".join(map(str, values[:4]))
     if all(hidden):
         raise DataError(
             f"all {len(hidden)} labels are hidden ({shown} is no class); give data with labels"
         )
     if notes is not None:
-        parts = rows.columns.get("split", [])
-        count = {
-            p: sum(no and p == q for no, q in zip(hidden, parts)) for p in dict.fromkeys(parts)
-        }
-        where = "".join(f"; {p} {n} of {parts.count(p)}" for p, n in count.items() if n)
+        where = _hidden_by_part(hidden, rows.columns.get("split", []))
         notes.append(
             f"{sum(hidden)} rows have a hidden label ({shown} is no class{where}) and are left out"
         )
-    return rows.take([i for i, no in enumerate(hidden) if not no])
+    return rows.take([i for i, is_hidden in enumerate(hidden) if not is_hidden])
 
 # %% ../../nbs/reading/03_rows.ipynb #5c0f2b04
+def _are_marks(rows: list) -> bool:
+    "Whether rows are columns of 0 and 1, one for each class, all of one length."
+    widths = set(map(len, rows))
+    if len(widths) > 1 or widths == {0}:
+        return False
+    return all(x in (0, 1) for row in rows for x in row)
+
+
+def _unwrapped(rows: list[list]) -> list:
+    "What the lists hold, where each holds one thing; else the lists."
+    return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
+
+
 def _label_values(labels: list) -> list:
     "Labels of arrays and tensors: one number or text a row, or a list of classes."
     plain = [v.tolist() if hasattr(v, "tolist") else v for v in labels]
     if not plain or not isinstance(plain[0], (list, tuple)):
         return plain
-    if all(len(v) == 1 for v in plain):
-        return [v[0] for v in plain]
-    wide = {len(v) for v in plain}
-    if len(wide) > 1 or wide == {0} or not all(x in (0, 1) for v in plain for x in v):
-        return plain  # lists of labels
-    chosen = [
-        [i for i, x in enumerate(v) if x] for v in plain
-    ]  # a column of 0 and 1 for each class
-    return [v[0] for v in chosen] if all(len(v) == 1 for v in chosen) else chosen
+    values = _unwrapped(plain)
+    if values is not plain or not _are_marks(plain):
+        return values  # one label each, or lists of labels
+    return _unwrapped([[i for i, mark in enumerate(row) if mark] for row in plain])
 
 
 def _of_pair(x, y) -> Rows:
@@ -1012,12 +1100,11 @@ def _count_up(y, labels: list) -> bool:
     times."""
     if not hasattr(y, "dtype") or not labels or not all(isinstance(v, int) for v in labels):
         return False
-    seen = set(labels)
-    return (
-        min(seen) in (0, 1)
-        and len(seen) == max(seen) - min(seen) + 1
-        and 5 * len(seen) <= len(labels)
-    )
+    distinct = set(labels)
+    first = min(distinct)
+    if first not in (0, 1) or len(distinct) != max(distinct) - first + 1:
+        return False
+    return 5 * len(distinct) <= len(labels)
 
 
 def _why_no_shape(path) -> str:
@@ -1063,6 +1150,12 @@ def _of_npz(path) -> Rows:
     return _of_pair(x, y)
 
 
+def _candidates(features: dict, usual: tuple[str, ...], typed: list[str]) -> list[str]:
+    "Columns with a usual name, of the right type where any has it; else those of that type."
+    named = [name for name in usual if name in features and (not typed or name in typed)]
+    return named or typed
+
+# %% ../../nbs/reading/03_rows.ipynb #681e4018
 def feature(
     features: dict,  # name: type, as a Hugging Face data set has them
     given: str | None,  # the user's choice
@@ -1073,20 +1166,21 @@ def feature(
     "The column of a Hugging Face data set that was chosen, has a usual name, or the right type."
     if given in features:
         return given
-    typed = [name for name, of in features.items() if type(of).__name__ == kind]
-    found = [name for name in usual if name in features and (not typed or name in typed)] or typed
-    if given is None and found and (found[0] in usual or len(typed) == 1):
-        return found[0]
-    there = ", ".join(features)
     if given is not None:
-        raise DataError(f"the data set has no column {given!r}; its columns are {there}")
+        raise DataError(
+            f"the data set has no column {given!r}; its columns are {', '.join(features)}"
+        )
+    typed = [name for name, of in features.items() if type(of).__name__ == kind]
+    candidates = _candidates(features, usual, typed)
+    if candidates and (candidates[0] in usual or len(typed) == 1):
+        return candidates[0]
     if len(typed) > 1:
         raise DataError(
             f"the data set's columns {typed[0]} and {typed[1]} can both be the {role}; "
             f"choose one: {role}={typed[0]!r}"
         )
     raise DataError(
-        f"the data set has the columns {there}; one must be "
+        f"the data set has the columns {', '.join(features)}; one must be "
         f"{'image' if role == 'item' else role} ({role}=)"
     )
 
@@ -1116,6 +1210,25 @@ def _of_features(source, item: str | None, label) -> Rows:
     return Rows(items, labels, target=label, names=names)
 
 
+def _names_of_torch(source) -> list[str] | None:
+    "The names of the classes of a torch data set, or of the one that it is a part of."
+    while source is not None:
+        if getattr(source, "classes", None) is not None:
+            return list(map(str, source.classes))
+        inner = next(iter(getattr(source, "datasets", ())), None)
+        source = getattr(source, "dataset", None) or inner
+    return None
+
+
+def _named_classes(rows: Rows, names: list[str] | None) -> Rows:
+    "Rows whose labels are class numbers, with the names of the classes; texts and measures stay."
+    if names and all(isinstance(v, list) for v in rows.labels):
+        rows.labels = [[names[i] for i in row] for row in rows.labels]
+    elif names and all(_class_number(v) is not None for v in rows.labels):
+        rows.names = names
+    return rows
+
+
 def _of_torch(source) -> Rows:
     "Rows of a torch data set; the names of its classes are found in the set it is a part of."
     if not hasattr(source, "__len__") or not hasattr(source, "__getitem__"):
@@ -1124,21 +1237,14 @@ def _of_torch(source) -> Rows:
             "table, (x, y), a torch data set or a Hugging Face data set"
         )
     pairs = [source[i] for i in range(len(source))]
-    if wrong := [p for p in pairs if not isinstance(p, (tuple, list)) or len(p) != 2]:
-        raise DataError(
-            f"{type(source).__name__} gives {type(wrong[0]).__name__} for a row; each "
-            "row must be (picture, label)"
-        )
-    rows = _of_pair([p[0] for p in pairs], [p[1] for p in pairs])
-    whole = source
-    while whole is not None and getattr(whole, "classes", None) is None:
-        whole = getattr(whole, "dataset", None) or next(iter(getattr(whole, "datasets", ())), None)
-    names = list(map(str, whole.classes)) if whole is not None else None
-    if names and all(isinstance(v, list) for v in rows.labels):
-        rows.labels = [[names[i] for i in row] for row in rows.labels]
-    elif names and all(_class_number(v) is not None for v in rows.labels):
-        rows.names = names  # else the labels are texts or measures
-    return rows
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise DataError(
+                f"{type(source).__name__} gives {type(pair).__name__} for a row; each "
+                "row must be (picture, label)"
+            )
+    rows = _of_pair([picture for picture, _ in pairs], [label for _, label in pairs])
+    return _named_classes(rows, _names_of_torch(source))
 
 
 def read_arrays(
