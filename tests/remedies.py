@@ -4,6 +4,7 @@ python tests/remedies.py        # each remedy with where it stands, and what is 
 """
 
 import ast
+import importlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def _verbs() -> dict:
     "Verb: its command."
     from typer.main import get_command
 
-    from ftkit.cli.main import app
+    app = importlib.import_module("ftkit.cli.main").app  # with all verbs
 
     return get_command(app).commands
 
