@@ -105,7 +105,7 @@ def marked_html(
         f"{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
         for r in rows
     )
-    return f'<p>Orange speaks for what was said, blue against it.</p><dl style="{cjk}">{body}</dl>'
+    return f'<p>Orange speaks for the predicted class, blue against it.</p><dl style="{cjk}">{body}</dl>'
 
 # %% ../../nbs/evaluation/02_explain.ipynb #f00edbb1
 def heard_html(
@@ -128,7 +128,7 @@ def heard_html(
         )
 
     told = (
-        "<p>Struck through: said, not written. Underlined: written, not said.</p>"
+        "<p>Struck through: in the true text only. Underlined: in the predicted text only.</p>"
         if any(r.get("truth") is not None for r in rows)
         else ""
     )
@@ -144,17 +144,17 @@ def class_examples(
     "For each class the text it is surest of and right, and the one it is surest of and wrong."
     import pandas as pd
 
-    y, said, rows = data.labels[ids], p.argmax(1), []
+    y, predicted, rows = data.labels[ids], p.argmax(1), []
     for c in np.argsort(-np.bincount(y, minlength=p.shape[1]), kind="stable")[:most]:
         for right in (True, False):
-            among = np.flatnonzero((said == c) & ((y == c) == right))
+            among = np.flatnonzero((predicted == c) & ((y == c) == right))
             if not len(among):
                 continue
             i = among[p[among, c].argmax()]
             rows.append(
                 {
-                    "said": data.task.classes[c],
-                    "in truth": data.task.classes[y[i]],
+                    "predicted": data.task.classes[c],
+                    "true": data.task.classes[y[i]],
                     "probability": round(float(p[i, c]), 3),
                     "text": data.show_texts([ids[i]])["text"].iloc[0],
                 }

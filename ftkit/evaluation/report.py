@@ -91,9 +91,9 @@ class Report:
     succession: dict | None = None
     # what the headline figure was to reach: target, reached, sure (all of the interval reaches it)
     target: dict | None = None
-    # other parts, with what was said of them
+    # other parts, with what is predicted of them
     beside: dict[str, tuple[Part, np.ndarray]] = dataclasses.field(default_factory=dict)
-    # the worst of texts, with the words that drove what was said, or of recordings, to be heard
+    # the worst of texts, with the words that drove the prediction, or of recordings, to be heard
     marked: Marked | Heard | None = None
     # of two classes, the positive one and the probability from which it is predicted
     threshold: tuple[str, float] | None = None
@@ -295,6 +295,57 @@ def _with_noise(
     }
 
 # %% ../../nbs/evaluation/08_report.ipynb #ccfa0cbd
+def _figures(model, data: Data, y, p, n_boot: int) -> dict[str, Figure]:
+    "The figures of some rows, by what a model predicts of them."
+    threshold = getattr(model, "threshold", None)
+    decided = data.task.decide(p, threshold) if threshold else None
+    kind, classes = model.task.kind, model.task.classes
+    return score(kind, y, p, classes, n_boot=n_boot, predicted=decided)
+
+
+def _other_parts(model, part: Part, names, most: int) -> dict[str, tuple[Part, np.ndarray]]:
+    "Other parts of the data, of large ones some rows, and what is predicted of them."
+    data, predictions = part.data, {}
+    for name in names:
+        other = data.part(name)
+        if not len(other) or name == part.name:
+            continue
+        if len(other) > most:
+            drawn = permutation(len(other), data.seed, "evaluate")[:most]
+            other = data.rows(other.ids[drawn], name)
+        predictions[name] = other, model.predict(other, stage=f"on {name}")
+    return predictions
+
+
+def _competitors(
+    model, part: Part, with_baselines: bool, earlier: str | None, views: int, augment
+) -> dict[str, np.ndarray]:  # name: what is predicted
+    "What stands beside the model: simpler models, an earlier one, more views of each picture."
+    predictions = baselines(model, part) if with_baselines else {}
+    if earlier:
+        device = model.target.device if hasattr(model, "target") else "cpu"
+        predictions[EARLIER] = load_model(earlier).to(device).predict(part, stage=EARLIER)
+    if views:
+        predictions[f"mean of {views} more views"] = predict_views(model, part, augment, views)
+    return predictions
+
+
+def _compare(report: Report, model, name: str, q: np.ndarray, leaked: np.ndarray, n_boot: int):
+    "Put the figures of a competitor, and the paired difference to it, into the report."
+    data, y, p = report.part.data, report.part.labels, report.probabilities
+    written = np.array([v is not None for v in q])  # slow ones have written some of the rows only
+    without_copies = written & ~leaked
+    if not without_copies.any():
+        without_copies = written
+    report.baselines[name] = _figures(model, data, y[written], q[written], n_boot)
+    at = without_copies
+    report.fair[name] = _figures(model, data, y[at], q[at], n_boot)
+    decided = (None, None)
+    if report.threshold:
+        decided = tuple(data.task.decide(v, report.threshold) for v in (p[at], q[at]))
+    report.gain[name] = _gain(model.task.kind, y[at], p[at], q[at], decided)
+
+
 @checks_keywords
 def evaluate(
     model: Model | Classical,
@@ -312,93 +363,45 @@ def evaluate(
     "Everything the report shows; memory grows with the predictions only."
     expect(model, (Model, Classical), "model")
     expect(part, Part, "part")
-    data, kind, classes = part.data, model.task.kind, model.task.classes
     if not len(part):
         raise UsageError(
             f"the part {part.name!r} has no rows; give a part with rows, or split the data with"
             " test above 0"
         )
-    p, threshold = model.predict(part, stage="evaluate"), getattr(model, "threshold", None)
 
-    def judged(y, p):
-        "The figures of some rows, by what the model predicts."
-        return score(
-            kind,
-            y,
-            p,
-            classes,
-            n_boot=n_boot,
-            predicted=data.task.decide(p, threshold) if threshold else None,
-        )
+    # the model on these rows and on others
+    data, y = part.data, part.labels
+    p = model.predict(part, stage="evaluate")
+    figures = {part.name: _figures(model, data, y, p, n_boot)}
+    others = _other_parts(model, part, beside, most)
+    for name, (other, q) in others.items():
+        figures[name] = _figures(model, data, other.labels, q, n_boot)
 
-    figures, said = {part.name: judged(part.labels, p)}, {}
-    for name in beside:
-        other = data.part(name)
-        if not len(other) or name == part.name:
-            continue
-        if len(other) > most:
-            other = data.rows(
-                other.ids[permutation(len(other), data.seed, "evaluate")[:most]], name
-            )
-        said[name] = other, model.predict(other, stage=f"on {name}")
-        figures[name] = judged(other.labels, said[name][1])
+    # without the rows that are copies of training rows
     leaked = data.leaked(part) if part.name != "train" else np.zeros(len(part), bool)
     if leaked.any() and not leaked.all():
-        figures[f"{part.name} without {leaked.sum()} leaked"] = judged(
-            part.labels[~leaked], p[~leaked]
-        )
-    others = (baselines(model, part) if with_baselines else {}) | (
-        {
-            EARLIER: (
-                load_model(earlier)
-                .to(model.target.device if hasattr(model, "target") else "cpu")
-                .predict(part, stage=EARLIER)
-            )
-        }
-        if earlier
-        else {}
-    )
-    if views:
-        others[f"mean of {views} more views"] = predict_views(model, part, augment, views)
-    gain, simpler, fair = {}, {}, {}
-    for name, q in others.items():
-        known = np.array([v is not None for v in q])  # slow ones have written some of the rows only
-        for figures_of, at in (
-            (simpler, known),
-            (fair, known & ~leaked if not (leaked | ~known).all() else known),
-        ):
-            decided = [
-                data.task.decide(v, threshold) if threshold else None for v in (p[at], q[at])
-            ]
-            figures_of[name] = score(
-                kind, part.labels[at], q[at], classes, n_boot=n_boot, predicted=decided[1]
-            )
-        gain[name] = _gain(kind, part.labels[at], p[at], q[at], decided)  # without the copies
+        name = f"{part.name} without {leaked.sum()} leaked"
+        figures[name] = _figures(model, data, y[~leaked], p[~leaked], n_boot)
+
+    # what stands beside it
+    competitors = _competitors(model, part, with_baselines, earlier, views, augment)
+    threshold = getattr(model, "threshold", None)
     tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
-    report = Report(
-        repr(model),
-        part,
-        p,
-        figures,
-        simpler,
-        gain,
-        tested,
-        beside=said,
-        threshold=threshold,
-        fair=fair,
-        n_leaked=int(leaked.sum()),
-    )
+    report = Report(repr(model), part, p, figures, {}, {}, tested, threshold=threshold)
+    report.beside, report.n_leaked = others, int(leaked.sum())
+    for name, q in competitors.items():
+        _compare(report, model, name, q, leaked, n_boot)
+
+    # notes, the verdict, and the worst rows
     if data.task.modality == "tabular":
         report.columns = tuple(dict.fromkeys(f.name for f in model.prep.features))
-    if others:
-        report.as_simple = _as_simple(model, gain)
+    if competitors:
+        report.as_simple = _as_simple(model, report.gain)
     if target is not None:
         report.target = _aim(report, target)
-    report.notes = (
-        ([_succession(report, earlier, others[EARLIER])] if earlier else [])
-        + model.notes
-        + _notes(report, data)
-    )
+    if earlier:
+        report.notes.append(_succession(report, earlier, competitors[EARLIER]))
+    report.notes += model.notes + _notes(report, data)
     report.verdict = verdict_of(report)
     if data.task.modality == "text":
         report.marked = drivers(model, *report._worst_texts(9))
@@ -413,8 +416,8 @@ def evaluate(
 @patch_to(Report)
 @with_letters
 def confusion(self):
-    """Rows are the truth, columns what was said; for numbers, said against true. A figure; None for
-    transcripts."""
+    """The confusion matrix: a row a true class, a column a predicted one; for numbers, predicted
+    against true. A figure; None for transcripts."""
     import matplotlib.pyplot as plt
 
     y, p = self.part.labels, self.probabilities
@@ -469,7 +472,7 @@ def _confusion_matrix(counts: np.ndarray, classes: tuple[str, ...]):
         )
     ax.set_xticks(range(n), classes, rotation=90, fontsize=8)
     ax.set_yticks(range(n), classes, fontsize=8)
-    ax.set(xlabel="said", ylabel="true")
+    ax.set(xlabel="predicted", ylabel="true")
     return fig
 
 # %% ../../nbs/evaluation/08_report.ipynb #16d9c302
@@ -487,8 +490,8 @@ def calibration(self):
     ax.plot([0, 1], [0, 1], color="grey", lw=0.8)
     ax.plot(r["confidence"][used], r["accuracy"][used], "o-", ms=4)
     ax.set(
-        xlabel="said probability",
-        ylabel="share that is right",
+        xlabel="predicted probability",
+        ylabel="accuracy",
         xlim=(0, 1),
         ylim=(0, 1.02),
         title=(
@@ -511,7 +514,7 @@ def worst_rows(
 
 
 def _told(report: Report, i: int) -> str:
-    "What a row is and what was said of it, in one line."
+    "The true and the predicted label of a row, in one line."
     p, task = report.probabilities[i], report.task
     if task.kind == "transcription":
         return f"{report.part.data.label_text(report.part.ids[i])} → {p}"
@@ -526,7 +529,7 @@ def _told(report: Report, i: int) -> str:
 
 @patch_to(Report)
 def _worst_texts(self, n: int) -> tuple[list, list, list[str]]:
-    "Texts, what was said of them, and titles of the worst rows."
+    "Texts, predicted classes, and titles of the worst rows."
     rows, p = self.worst_rows(n), self.probabilities
     return (
         [self.part.data.items[self.part.ids[i]] for i in rows],
@@ -568,15 +571,15 @@ def worst(
     # how many; of texts the 9 that were explained, of recordings the 9 that can be heard
     n: int = 9,
 ):
-    """The worst rows: what they are, what was said and how surely. Pictures as a figure, rows of a
-    table as a DataFrame, texts with the words that drove it, recordings with players."""
+    """The worst rows: the true and the predicted label, and its probability. Pictures as a figure,
+    rows of a table as a DataFrame, texts with the words that drove it, recordings with players."""
     if self.marked is not None:
         return self.marked
     rows, data = self.worst_rows(n), self.part.data
     if data.task.modality == "tabular":
         table = data.show_rows(self.part.ids[rows])
-        return table.rename(columns={table.columns[0]: "truth → said"}).assign(
-            **{"truth → said": [_told(self, i) for i in rows]}
+        return table.rename(columns={table.columns[0]: "true → predicted"}).assign(
+            **{"true → predicted": [_told(self, i) for i in rows]}
         )
     return show_pictures(
         [data.items[self.part.ids[i]] for i in rows],
@@ -666,8 +669,8 @@ def examples(self):
         some = permutation(len(self.part), self.part.data.seed, "examples")[:10]
         return pd.DataFrame(
             {
-                "said": [self.part.labels[i] for i in some],
-                "written": [self.probabilities[i] for i in some],
+                "true": [self.part.labels[i] for i in some],
+                "predicted": [self.probabilities[i] for i in some],
             }
         )
     return (
