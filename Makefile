@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
 # nbdev and jupyter call their own sub-commands by name
 export PATH := $(abspath $(VENV))/bin:$(PATH)
+# processes of notebooks and tests; a test file stays in one, with what it has started
+WORKERS ?= 2
 # threads that wait must not burn the core another process needs
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
@@ -42,12 +44,12 @@ demo: setup  ## train the image template on its sample; prints the paths of note
 
 test: check $(if $(shell command -v npm),$(LAB))  ## everything but what takes minutes or needs a GPU: check, ruff, the notebooks, pytest
 	$(BIN)/ruff check --no-cache .
-	$(BIN)/nbdev-test --n-workers 2
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/nbdev-test --n-workers $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu"
 
 test-slow: setup  ## what takes minutes
-	$(BIN)/nbdev-test --n-workers 2 --flags slow
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/nbdev-test --n-workers $(WORKERS) --flags slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow
 
 # of every file export and clean may write; compared with itself, not with HEAD, so that uncommitted edits are no failure
 SUMS = find ftkit nbs templates -type f ! -name _modidx.py ! -path '*/__pycache__/*' ! -path '*/.ipynb_checkpoints/*' -exec cksum {} + | sort -k 3

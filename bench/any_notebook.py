@@ -1,4 +1,5 @@
-"""Any notebook that papermill takes: each notebook of a folder with papermill and with `ftkit run`, and why they differ.
+"""Any notebook that papermill takes: each notebook of a folder with papermill and with `ftkit run`,
+and why they differ.
 
 python bench/any_notebook.py FOLDER      (papermill's own: papermill/tests/notebooks of its repository)
 """

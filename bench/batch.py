@@ -1,6 +1,10 @@
 """Many runs three ways: python bench/batch.py [RUNS]
 
-The first RUNS (default 60, all) of a grid of 3 rates × 4 label smoothings × 5 seeds of the image template on `digits`, the body frozen, its features in the cache, one thread a run: `ftkit batch` with 2 jobs, one `ftkit run` after the other, and a plain loop of papermill over the same notebook, in rounds: the 12 runs of a seed each way. The share of a kernel's start is what notebooks that do nothing take.
+The first RUNS (default 60, all) of a grid of 3 rates × 4 label smoothings × 5 seeds of the image
+template on `digits`, the body frozen, its features in the cache, one thread a run: `ftkit batch`
+with 2 jobs, one `ftkit run` after the other, and a plain loop of papermill over the same
+notebook, in rounds: the 12 runs of a seed each way. The share of a kernel's start is what
+notebooks that do nothing take.
 """
 
 import itertools

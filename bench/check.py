@@ -1,9 +1,13 @@
-"""What `ftkit check` costs on 100,000 texts and 20,000 pictures: python bench/check.py [texts pictures] [--rows N] [--fast-only]
+"""What `ftkit check` costs on 100,000 texts and 20,000 pictures: python bench/check.py [texts
+pictures] [--rows N] [--fast-only]
 
-Texts: halves of two sentences of `movie` with the same label, a third of their words replaced; one in twenty is a small change of another. Pictures: `stamps` turned, cut, stretched and
-covered with noise, JPEG files of 96 to 320 pixels; one in twenty is another saved again. Each check runs in a process of its own, with an empty cache but for the samples; with
-features it runs behind --fast, whose near-copies and decoded pictures it finds in the cache. Wall and CPU seconds and the largest
-memory are the process's; "own" memory is without the pages of mapped files (decoded pictures), which the system takes back when it needs them.
+Texts: halves of two sentences of `movie` with the same label, a third of their words replaced;
+one in twenty is a small change of another. Pictures: `stamps` turned, cut, stretched and covered
+with noise, JPEG files of 96 to 320 pixels; one in twenty is another saved again. Each check runs
+in a process of its own, with an empty cache but for the samples; with features it runs behind
+--fast, whose near-copies and decoded pictures it finds in the cache. Wall and CPU seconds and
+the largest memory are the process's; "own" memory is without the pages of mapped files (decoded
+pictures), which the system takes back when it needs them.
 """
 
 import argparse

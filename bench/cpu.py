@@ -1,21 +1,31 @@
-"""ftkit beside a plain PyTorch loop, the transformers Trainer, fastai and Lightning, on a processor: python bench/cpu.py pictures|texts|head|folds|overhead
+"""ftkit beside a plain PyTorch loop, the transformers Trainer, fastai and Lightning, on a
+processor: python bench/cpu.py pictures|texts|head|folds|overhead
 
-pictures  full fine-tuning of EfficientNet-Lite0 on `stamps` (738 pictures at 224, or --size; 10 classes; half of them for the test), 8 passes
+pictures  full fine-tuning of EfficientNet-Lite0 on `stamps` (738 pictures at 224, or --size; 10
+          classes; half of them for the test), 8 passes
 texts     bench/text.py: full fine-tuning of MiniLM on 2,000 film sentences
-head      a new head alone, 10 passes over the same pictures, the first included; beside it scikit-learn on the same features
-folds     5 folds × 20 trials of a head (rate, weight decay): ftkit with its cached features; the others are timed on one fold of one trial, times 100
+head      a new head alone, 10 passes over the same pictures, the first included; beside it
+          scikit-learn on the same features
+folds     5 folds × 20 trials of a head (rate, weight decay): ftkit with its cached features; the
+          others are timed on one fold of one trial, times 100
 overhead  CPU time of a step around a network that does nothing, above a bare loop over tensors
-Every fit runs in a process of its own, sides in turn (A B C A B C …), on the same pixels, weights and split; seconds are from making the model to the end of its training, without
-imports, decoding and predicting the test rows. ftkit's hold its features where it needs them, its probe of precisions and its validation. Sides: ftkit (defaults, no augmentation), plain (the same levers by hand: bfloat16,
-channels last, fused AdamW, one cycle, and ftkit's `kept_memory` around it), trainer (transformers' defaults: batches of 8, float32), trainer-best (bfloat16, batches of 32, rate 1e-3), fastai (`fine_tune`, its defaults),
-lightning (its defaults around the plain recipe). `--sides ftkit ftkit …` shows the noise of the machine (A–A); a round whose A–A ratio exceeds 1.1 is to be discarded.
-fastai and lightning are not installed with ftkit: pip install fastai lightning."""
+Every fit runs in a process of its own, sides in turn (A B C A B C …), on the same pixels,
+weights and split; seconds are from making the model to the end of its training, without imports,
+decoding and predicting the test rows. ftkit's hold its features where it needs them, its probe
+of precisions and its validation. Sides: ftkit (defaults, no augmentation), plain (the same
+levers by hand: bfloat16, channels last, fused AdamW, one cycle, and ftkit's `kept_memory` around
+it), trainer (transformers' defaults: batches of 8, float32), trainer-best (bfloat16, batches of
+32, rate 1e-3), fastai (`fine_tune`, its defaults), lightning (its defaults around the plain
+recipe). `--sides ftkit ftkit …` shows the noise of the machine (A–A); a round whose A–A ratio
+exceeds 1.1 is to be discarded. fastai and lightning are not installed with ftkit: pip install
+fastai lightning."""
 
 import os
 
 os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "HF_HUB_OFFLINE": "1"}
 import argparse
 import dataclasses
+import importlib
 import json
 import resource
 import shutil
@@ -31,7 +41,7 @@ EPOCHS, SIZE = 8, 224
 
 def pictures(seed):
     "Pixels (N,3,224,224) uint8 of all rows, and the data."
-    import timm  # noqa: F401 imported before the clocks start; ftkit would do so within its own
+    importlib.import_module("timm")  # before the clocks start; ftkit does so within its own
 
     from ftkit import Data
 
@@ -235,12 +245,10 @@ def by_trainer(data, x, seed, head, best):
 def by_fastai(data, x, seed, head):
     import torch
     from fastai.basics import DataLoaders, Learner, params
-    from fastai.callback import (
-        progress,
-        schedule,
-    )  # noqa: F401 they give the Learner no_bar and fine_tune
     from fastai.data.load import DataLoader
 
+    for part in ("progress", "schedule"):  # they give the Learner no_bar and fine_tune
+        importlib.import_module(f"fastai.callback.{part}")
     net, prep = network(len(data.task.classes), seed)
     train, valid, test = (
         Rows(x, data.labels, p.ids, prep) for p in (data.train, data.valid, data.test)
@@ -322,8 +330,8 @@ def by_sklearn(data, x, seed, head):
     from sklearn.linear_model import LogisticRegression
 
     from ftkit.core import cache_folder
-    from ftkit.models.features import features
     from ftkit.models.backbone import load_backbone
+    from ftkit.models.features import features
 
     shutil.rmtree(cache_folder("features"), ignore_errors=True)
     with Clock() as clock:
@@ -345,12 +353,12 @@ SIDES = {
 
 def folds(seed):
     "100 fits of ftkit's on five folds, features included; and what one costs the others."
-    import timm  # noqa: F401 as in `pictures`
     import torch
 
     from ftkit import Data, Model, Trainer
     from ftkit.core import cache_folder
 
+    importlib.import_module("timm")  # as in `pictures`
     data = Data.image("sample:stamps", seed=seed)
     data.pixels(SIZE, background=data.background)
     shutil.rmtree(cache_folder("features"), ignore_errors=True)

@@ -1,7 +1,10 @@
-"""`--dry-run` against the run itself: python bench/estimates.py [digits movie prompts titanic] [--out FILE]
+"""`--dry-run` against the run itself: python bench/estimates.py [digits movie prompts titanic]
+[--out FILE]
 
-For each task an empty cache (but for fetched samples), the dry run, then the run with the same parameters; both with two threads.
-Seconds are those of the run's record; of the training those that it notes; memory is the most that the kernel held until the training's end (its record, or for tables what the system counts for its processes).
+For each task an empty cache (but for fetched samples), the dry run, then the run with the same
+parameters; both with two threads. Seconds are those of the run's record; of the training those
+that it notes; memory is the most that the kernel held until the training's end (its record, or
+for tables what the system counts for its processes).
 """
 
 import argparse
@@ -26,8 +29,8 @@ TASKS = {
 def one(name: str) -> dict:
     from ftkit.core import cache_folder
     from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
-    from ftkit.runs.listing import cell_statuses, stage_seconds
     from ftkit.runs.launch import run_template
+    from ftkit.runs.listing import cell_statuses, stage_seconds
 
     template, parameters = TASKS[name]
     samples = cache_folder("samples").resolve()

@@ -1,9 +1,14 @@
 """Training on a GPU, side by side: python bench/gpu.py [--seconds 20] [--only vit bert] [--profile]
 
-ViT-B/16 on 224×224 pictures, and BERT-base on texts of 128 tokens and on texts of 8 to 128, with random weights and rows (speed does not depend on them), in bfloat16. Needs torch, transformers and timm, and ftkit's modules
-00 to 12. Sides: ftkit's Trainer, eager and compiled; a plain PyTorch loop (autocast, fused AdamW, rows held on the GPU, padded to the longest of the batch), eager and compiled; the transformers Trainer with bf16, fused AdamW and workers,
-and for texts batches of like length. Each side trains whole epochs; the first is not counted. Model FLOP utilisation: FLOPs of forward and backward, as torch counts them for rows without padding, over the peak of dense
-bfloat16 products that the maker gives (NVIDIA data sheets: 989 TFLOP/s for H100 SXM and H200)."""
+ViT-B/16 on 224×224 pictures, and BERT-base on texts of 128 tokens and on texts of 8 to 128, with
+random weights and rows (speed does not depend on them), in bfloat16. Needs torch, transformers
+and timm, and ftkit's modules 00 to 12. Sides: ftkit's Trainer, eager and compiled; a plain
+PyTorch loop (autocast, fused AdamW, rows held on the GPU, padded to the longest of the batch),
+eager and compiled; the transformers Trainer with bf16, fused AdamW and workers, and for texts
+batches of like length. Each side trains whole epochs; the first is not counted. Model FLOP
+utilisation: FLOPs of forward and backward, as torch counts them for rows without padding, over
+the peak of dense bfloat16 products that the maker gives (NVIDIA data sheets: 989 TFLOP/s for
+H100 SXM and H200)."""
 
 import argparse
 import json

@@ -1,6 +1,10 @@
 """What the panel in JupyterLab costs: python bench/lab.py [RUNS]
 
-A folder of RUNS (default 2,000) finished runs; JupyterLab with the built extension, headless Chromium. Time from the click on the panel's icon to the first row, the page's JavaScript memory before and after, the time until an event of a running run is shown (20 of them), and the CPU time that the open panel takes in the server and in the page while nothing happens (30 s), beside the same with the panel closed.
+A folder of RUNS (default 2,000) finished runs; JupyterLab with the built extension, headless
+Chromium. Time from the click on the panel's icon to the first row, the page's JavaScript memory
+before and after, the time until an event of a running run is shown (20 of them), and the CPU
+time that the open panel takes in the server and in the page while nothing happens (30 s), beside
+the same with the panel closed.
 """
 
 import statistics

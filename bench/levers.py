@@ -1,10 +1,14 @@
 """What each lever of the trainer is worth: python bench/levers.py pictures|texts [--seeds 0 1 2]
 
-Each line is ftkit's training with one lever off, all others as they stand; pictures: EfficientNet-Lite0 on half of `stamps` at 224, 4 passes; texts: MiniLM on 1,000 film sentences, 3 passes, the lower half of the body
-frozen as the template has it. Every fit runs in a process of its own with empty caches (decoded pictures are there), in turn over the sides; seconds are from making the model to the end of its training, validation
-included. Accuracy is of 369 and 2,500 test rows. A lever that is off is replaced by what one would write without it.
+Each line is ftkit's training with one lever off, all others as they stand; pictures:
+EfficientNet-Lite0 on half of `stamps` at 224, 4 passes; texts: MiniLM on 1,000 film sentences, 3
+passes, the lower half of the body frozen as the template has it. Every fit runs in a process of
+its own with empty caches (decoded pictures are there), in turn over the sides; seconds are from
+making the model to the end of its training, validation included. Accuracy is of 369 and 2,500
+test rows. A lever that is off is replaced by what one would write without it.
 """
 
+import importlib
 import os
 
 os.environ |= {
@@ -29,45 +33,43 @@ def without_features():
     "The head's inputs are computed in each pass."
     import torch
 
-    import ftkit.training.trainer as trainer
+    import ftkit.training.stages as stages
 
-    head_stage = trainer._head_stage
+    head_on = stages.head_on
 
-    def stage(t, precision=None):
-        s, rows = head_stage(t, precision), t._rows()
-
+    def stage(setup, known, rows=None):
         def inputs(ids, epoch):
             if epoch is None:
-                return s.inputs(ids, epoch)
+                return known(ids, epoch)
             with torch.no_grad():
-                return t.model.backbone(rows.batch(ids, t.device)).float()
+                return setup.model.backbone(setup.rows.batch(ids, setup.device)).float()
 
-        return dataclasses.replace(s, inputs=inputs)
+        return head_on(setup, inputs, rows)
 
-    trainer._head_stage = stage
+    stages.head_on = stage
 
 
 def without_lower():
     "What the frozen layers make of a text is computed in each pass."
-    import ftkit.training.trainer as trainer
+    import ftkit.training.setup as setup
 
-    trainer.lower_layers = lambda backbone, data, layers, device: backbone.inputs(data)
+    setup.lower_layers = lambda backbone, data, layers, device: backbone.inputs(data)
 
 
 def without_sorting():
     "Batches of random texts."
-    import ftkit.training.trainer as trainer
+    import ftkit.training.stages as stages
 
-    epoch_order = trainer.epoch_order
-    trainer.epoch_order = lambda *args, lengths=None, **more: epoch_order(*args, **more)
+    epoch_order = stages.epoch_order
+    stages.epoch_order = lambda *args, lengths=None, **more: epoch_order(*args, **more)
 
 
 def without_fused():
     import torch
 
-    import ftkit.training.trainer as trainer
+    import ftkit.training.loop as loop
 
-    trainer.make_optimizer = lambda groups, config, device: torch.optim.AdamW(
+    loop.make_optimizer = lambda groups, config, device: torch.optim.AdamW(
         [{k: v for k, v in g.items() if k != "names"} for g in groups], lr=1e-3
     )
 
@@ -161,13 +163,13 @@ SIDES = {
 
 
 def fit(kind: str, side: str, seed: int) -> dict:
-    import timm  # noqa: F401 imported before the clock starts, as is the next
     import torch
-    from transformers import AutoModel  # noqa: F401
 
     from ftkit import Data, Model, Trainer
     from ftkit.core import cache_folder
 
+    for name in ("timm", "transformers.models.auto"):  # before the clock starts
+        importlib.import_module(name)
     for part in ("features", "layers"):
         shutil.rmtree(cache_folder(part), ignore_errors=True)
     if kind == "pictures":

@@ -1,4 +1,5 @@
-"""A batch as somebody runs it at night: 50 runs that write files, one of which fails twice, in cron's bare environment.
+"""A batch as somebody runs it at night: 50 runs that write files, one of which fails twice, in
+cron's bare environment.
 
 python bench/night.py [RUNS]
 """

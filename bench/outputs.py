@@ -1,4 +1,5 @@
-"""What cells print, beside papermill: seconds, size of the notebook, age of the heartbeat, and whether --timeout holds.
+"""What cells print, beside papermill: seconds, size of the notebook, age of the heartbeat, and
+whether --timeout holds.
 
 python bench/outputs.py [NAME …]
 """
@@ -98,7 +99,8 @@ def with_ftkit(source: str, *options: str) -> tuple[float, int, float, float, st
 
 def main(names: list[str]) -> None:
     print(
-        f"{'cell':<26}{'papermill':>12}{'ftkit':>9}{'ratio':>7}{'MB':>9}{'MB':>7}{'heartbeat':>11}{'--timeout 5 ends after':>24}"
+        f"{'cell':<26}{'papermill':>12}{'ftkit':>9}{'ratio':>7}{'MB':>9}{'MB':>7}{'heartbeat':>11}"
+        f"{'--timeout 5 ends after':>24}"
     )
     for name in names or CELLS:
         rounds = 1 if "GB" in name else 3
@@ -111,7 +113,8 @@ def main(names: list[str]) -> None:
         beat = max(m[3] for m in [*mine, held])
         codes = f"  codes {theirs[-1][1]} {mine[-1][1]} {mine[-1][4]} {held[1]} {held[4]}"
         print(
-            f"{name:<26}{a:>12.1f}{b:>9.1f}{b / a:>7.2f}{theirs[-1][2]:>9.1f}{mine[-1][2]:>7.1f}{beat:>11.1f}{held[0]:>24.1f}{codes}",
+            f"{name:<26}{a:>12.1f}{b:>9.1f}{b / a:>7.2f}{theirs[-1][2]:>9.1f}{mine[-1][2]:>7.1f}"
+            f"{beat:>11.1f}{held[0]:>24.1f}{codes}",
             flush=True,
         )
 

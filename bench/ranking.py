@@ -1,7 +1,10 @@
-"""Ranking of bodies against full fine-tunes: python bench/ranking.py tune [SET…] --out FILE, then python bench/ranking.py rank --out FILE
+"""Ranking of bodies against full fine-tunes: python bench/ranking.py tune [SET…] --out FILE, then
+python bench/ranking.py rank --out FILE
 
-`tune` fine-tunes each body on each set as the recipe has it (no augmentation) and writes the accuracy on the test rows, a JSON object a line; it goes on where it ended.
-`rank` ranks the same bodies by training and validation rows only, and gives Spearman's and Kendall's rank correlation with these accuracies, for several scores.
+`tune` fine-tunes each body on each set as the recipe has it (no augmentation) and writes the
+accuracy on the test rows, a JSON object a line; it goes on where it ended. `rank` ranks the same
+bodies by training and validation rows only, and gives Spearman's and Kendall's rank correlation
+with these accuracies, for several scores.
 """
 
 import argparse

@@ -1,9 +1,11 @@
-"""How long data take to be read: a CSV of 100,000 rows, a folder of 20,000 pictures; beside another checkout of ftkit.
+"""How long data take to be read: a CSV of 100,000 rows, a folder of 20,000 pictures; beside another
+checkout of ftkit.
 
     python bench/reading.py --other ../ftkit-before            # A B A B, medians, CPU seconds
     python bench/reading.py table --rows 100000
 
-Each reading is a process of its own, with imports made before its clock starts and an empty cache.
+Each reading is a process of its own, with imports made before its clock starts and an empty
+cache.
 """
 
 import argparse

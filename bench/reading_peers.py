@@ -1,12 +1,14 @@
-"""What is read right of folders and tables that are not as one expects: ftkit beside pandas + fastai, AutoGluon, datasets.
+"""What is read right of folders and tables that are not as one expects: ftkit beside pandas +
+fastai, AutoGluon, datasets.
 
     python bench/reading_peers.py CASES ftkit                         # CASES: a folder of case folders
     PEERS/bin/python bench/reading_peers.py CASES fastai datasets     # each side where it is installed
     AG/bin/python bench/reading_peers.py CASES autogluon
 
-Each side is asked what its guide says: the usual call with its defaults, and what it makes of rows, target and values is
-compared with the truth. *right*: the true rows and values. *told*: others, and a note, warning or error says so (an error
-counts as `refused`). *silent*: others, without a word. A side that has no such call is asked nothing (n/a).
+Each side is asked what its guide says: the usual call with its defaults, and what it makes of
+rows, target and values is compared with the truth. *right*: the true rows and values. *told*:
+others, and a note, warning or error says so (an error counts as `refused`). *silent*: others,
+without a word. A side that has no such call is asked nothing (n/a).
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """What runs cost their reader: python bench/runs.py
 
-Delay of an event from a silent cell until a follower has it (100 events); size of a notebook after 3,000 progress steps; `ftkit runs --json` over 5,000 runs.
+Delay of an event from a silent cell until a follower has it (100 events); size of a notebook
+after 3,000 progress steps; `ftkit runs --json` over 5,000 runs.
 """
 
 import json
@@ -88,8 +89,11 @@ sys.argv = ['ftkit', 'runs', '--limit', '0', '--json']
 try:
     from ftkit.cli.main import main; main()
 except SystemExit: pass
-heavy = sorted({'torch', 'pandas', 'numpy', 'nbformat', 'papermill', 'jupyter_client'} & set(sys.modules))
-print(f"{time.perf_counter() - started:.2f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f} MB, {len(set(sys.modules) - before)} modules, heavy ones: {heavy or 'none'}", file=sys.stderr)"""
+large = {'torch', 'pandas', 'numpy', 'nbformat', 'papermill', 'jupyter_client'}
+heavy = sorted(large & set(sys.modules))
+seconds, modules = time.perf_counter() - started, len(set(sys.modules) - before)
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+print(f"{seconds:.2f} s, {memory:.0f} MB, {modules} modules, heavy: {heavy or 'none'}", file=sys.stderr)"""
 for _ in range(3):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     print("ftkit runs --json over", len(json.loads(done.stdout)), "runs:", done.stderr.strip())

@@ -1,11 +1,17 @@
-"""Writing down the prompts of prompts-en with Whisper's encoder, side by side with the transformers Trainer: python bench/speech.py
+"""Writing down the prompts of prompts-en with Whisper's encoder, side by side with the transformers
+Trainer: python bench/speech.py
 
-Every fit runs in a process of its own, one after the other, on the same weights, rows and test rows: the encoder's top two layers and a CTC head of characters are trained. Seconds are from
-making the model to the end of its training, without imports and without predicting the test rows; ftkit's hold the frozen layers, its validation and its choice of weights. Recordings
-of more than 30 seconds (1 of 543) are left out. Caches are empty for each fit, but for decoded sounds and the precision probe, which is measured once a machine.
-Sides: ftkit (its defaults: 30 passes of the head over frames that are computed once, then 8 passes of the two layers), trainer-best (8 passes over recordings at their own length, batches of
-16 of like length, bfloat16 where the processor computes in it, the same step sizes as ftkit's), trainer (each recording padded to 30 seconds, as the feature extractor does; one pass is timed, since eight take an hour). `--sides ftkit ftkit …`
-shows the noise of the machine (A–A)."""
+Every fit runs in a process of its own, one after the other, on the same weights, rows and test
+rows: the encoder's top two layers and a CTC head of characters are trained. Seconds are from
+making the model to the end of its training, without imports and without predicting the test
+rows; ftkit's hold the frozen layers, its validation and its choice of weights. Recordings of
+more than 30 seconds (1 of 543) are left out. Caches are empty for each fit, but for decoded
+sounds and the precision probe, which is measured once a machine. Sides: ftkit (its defaults: 30
+passes of the head over frames that are computed once, then 8 passes of the two layers),
+trainer-best (8 passes over recordings at their own length, batches of 16 of like length,
+bfloat16 where the processor computes in it, the same step sizes as ftkit's), trainer (each
+recording padded to 30 seconds, as the feature extractor does; one pass is timed, since eight
+take an hour). `--sides ftkit ftkit …` shows the noise of the machine (A–A)."""
 
 import os
 

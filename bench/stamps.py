@@ -1,7 +1,10 @@
-"""Fine-tuning against frozen features on `stamps` (738 pictures, 10 classes), 5-fold out of fold, paired: python bench/stamps.py
+"""Fine-tuning against frozen features on `stamps` (738 pictures, 10 classes), 5-fold out of fold,
+paired: python bench/stamps.py
 
-Both sides see the same pixels and folds; the frozen side is scikit-learn's logistic regression (C=1) on the features of the untouched body.
-The recipe is the default one with the template's augmentation for photographs. Folds of seed 0 were used while the recipe was sought, folds of seed 2 (the default here) only once it stood; the training seed is 0.
+Both sides see the same pixels and folds; the frozen side is scikit-learn's logistic regression
+(C=1) on the features of the untouched body. The recipe is the default one with the template's
+augmentation for photographs. Folds of seed 0 were used while the recipe was sought, folds of
+seed 2 (the default here) only once it stood; the training seed is 0.
 """
 
 import os
@@ -17,8 +20,8 @@ from ftkit import Augment, Data, Model, Trainer
 from ftkit.evaluation.baselines import linear_baseline
 from ftkit.inputs.images import input_size
 from ftkit.metrics.scores import bootstrap_mean, paired_difference
-from ftkit.models.features import features
 from ftkit.models.backbone import load_backbone
+from ftkit.models.features import features
 
 ask = argparse.ArgumentParser(description=__doc__)
 ask.add_argument("--data", default="sample:stamps")

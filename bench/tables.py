@@ -1,8 +1,11 @@
-"""Models of tables side by side on the same folds: python bench/tables.py [titanic german penguins diabetes] [--other PYTHON]
+"""Models of tables side by side on the same folds: python bench/tables.py [titanic german penguins
+diabetes] [--other PYTHON]
 
-ftkit chooses within each training part by folds of its own (compare_models), so its figure is that of the whole procedure, choice included.
-scikit-learn's HistGradientBoosting as it comes; with --other, LightGBM and AutoGluon as they come, in an environment that has them.
-Accuracy (RMSE for diabetes) is the mean over folds, ± its standard error; seconds are of one fold, on two cores.
+ftkit chooses within each training part by folds of its own (compare_models), so its figure is
+that of the whole procedure, choice included. scikit-learn's HistGradientBoosting as it comes;
+with --other, LightGBM and AutoGluon as they come, in an environment that has them. Accuracy
+(RMSE for diabetes) is the mean over folds, ± its standard error; seconds are of one fold, on two
+cores.
 """
 
 import argparse
@@ -119,15 +122,13 @@ def main() -> None:
                 train.to_parquet(f"{d}/{sample}-{k}-train.parquet")
                 test.to_parquet(f"{d}/{sample}-{k}-test.parquet")
 
-                def score(said, truth=test[label].to_numpy()):
-                    return (
-                        float(np.sqrt(((np.asarray(said) - truth) ** 2).mean()))
-                        if number
-                        else float((np.asarray(said) == truth).mean())
-                    )  # noqa: B023
+                def score(predicted, truth=test[label].to_numpy(), number=number):
+                    if number:
+                        return float(np.sqrt(((np.asarray(predicted) - truth) ** 2).mean()))
+                    return float((np.asarray(predicted) == truth).mean())
 
-                def note(name, value, seconds):
-                    return found.setdefault((sample, name), []).append((value, seconds))  # noqa: B023
+                def note(name, value, seconds, sample=sample):
+                    found.setdefault((sample, name), []).append((value, seconds))
 
                 # nothing computed before may help
                 os.environ["FTKIT_CACHE"] = tempfile.mkdtemp(dir=d)

@@ -1,12 +1,18 @@
-"""Fine-tuning MiniLM on 2,000 film sentences (two classes), side by side with the transformers Trainer and fastai: python bench/text.py
+"""Fine-tuning MiniLM on 2,000 film sentences (two classes), side by side with the transformers
+Trainer and fastai: python bench/text.py
 
-Every fit runs in a process of its own, one after the other (A B C A B C …), on the same weights, rows and test rows. Seconds are from making the model to the end of its
-training, without imports and without predicting test rows; ftkit's hold its features, its validation and its choice of weights. Caches are empty for each fit, but for the
-precision probe, which is measured once a machine. Test accuracy is taken after every epoch but the first, with the clock stopped.
-Sides: ftkit (its defaults), trainer (its defaults: float32, batches of 8), trainer-best (bf16 where the processor has it, batches of 32 of like length, the best of four learning rates,
-dev/LOG.md), fastai (its one-cycle and Adam, batches of 32 of like length, rate 1e-4; `pip install fastai`). `--sides ftkit ftkit …` shows the noise of the machine (A–A).
+Every fit runs in a process of its own, one after the other (A B C A B C …), on the same weights,
+rows and test rows. Seconds are from making the model to the end of its training, without imports
+and without predicting test rows; ftkit's hold its features, its validation and its choice of
+weights. Caches are empty for each fit, but for the precision probe, which is measured once a
+machine. Test accuracy is taken after every epoch but the first, with the clock stopped. Sides:
+ftkit (its defaults), trainer (its defaults: float32, batches of 8), trainer-best (bf16 where the
+processor has it, batches of 32 of like length, the best of four learning rates, dev/LOG.md),
+fastai (its one-cycle and Adam, batches of 32 of like length, rate 1e-4; `pip install fastai`).
+`--sides ftkit ftkit …` shows the noise of the machine (A–A).
 """
 
+import importlib
 import os
 
 os.environ |= {
@@ -65,14 +71,11 @@ class Clock:
 
 
 def fit_ftkit(seed: int, fields: dict) -> Clock:
-    from transformers import (
-        AutoModel,
-        AutoTokenizer,
-    )  # noqa: F401 the other sides import these before their clock starts
-
     from ftkit import Model, Trainer
     from ftkit.core import cache_folder
 
+    # the other sides import these before their clock starts
+    importlib.import_module("transformers.models.auto")
     for part in ("features", "layers", "tokens"):
         shutil.rmtree(cache_folder(part), ignore_errors=True)
     data = rows(seed)
@@ -203,16 +206,15 @@ def right(model, test: list[dict], collate) -> float:
 def fit_fastai(seed: int, fields: dict) -> Clock:
     import torch
     from fastai.basics import Callback, DataLoaders, Learner
-    from fastai.callback import (
-        progress,
-        schedule,
-    )  # noqa: F401 they give the Learner no_bar and fit_one_cycle
     from fastai.text.data import SortedDL
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
         DataCollatorWithPadding,
     )
+
+    for part in ("progress", "schedule"):  # they give the Learner no_bar and fit_one_cycle
+        importlib.import_module(f"fastai.callback.{part}")
 
     from ftkit.samples.catalogue import fetch_sample
 

@@ -2,7 +2,8 @@
 
     python bench/walls.py /path/to/another/checkout [ROUNDS]
 
-Seconds (and CPU seconds of all processes) of `ftkit run` of a trivial notebook, of a batch of 60 runs, and of `ftkit runs` over 5,000 runs.
+Seconds (and CPU seconds of all processes) of `ftkit run` of a trivial notebook, of a batch of 60
+runs, and of `ftkit runs` over 5,000 runs.
 """
 
 import json

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['ParamError', 'Param', 'parse_params', 'papermill_value', 'Untyped', 'Params', 'named_param', 'read_cell',
            'read_params', 'said_of_params', 'check_params', 'params_from_text', 'params_from_yaml', 'to_source',
-           'names_path', 'json_schema', 'help_table']
+           'names_path', 'json_schema', 'help_table', 'pick']
 
 # %% ../nbs/02_params.ipynb #dfd90be5
 import ast
 import dataclasses
+import inspect
 import io
 import json
 import keyword
@@ -19,7 +20,7 @@ import pathlib
 import re
 import tokenize
 
-from .core import UsageError, nearest, read_json
+from .core import UsageError, nearest, read_json, unknown
 
 # %% ../nbs/02_params.ipynb #7b45219a
 class ParamError(UsageError):
@@ -74,34 +75,47 @@ def _show(value) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 # %% ../nbs/02_params.ipynb #8d17c3b4
+def _as_float(value):
+    "A whole number where a float is wanted; one that is too large becomes infinite, and is refused."
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _refuse_odd(
+    value,
+    given,  # the same before it was made a float
+) -> None:
+    "Refuse numbers and texts that a notebook or a file cannot hold."
+    if type(value) is float and not math.isfinite(value):
+        raise _Refused(_show(given), "give a finite number")
+    if type(value) is int and value.bit_length() > _BITS:
+        raise _Refused(_show(value), "give a shorter number")
+    if type(value) is str and re.search(r"[\ud800-\udfff]", value):
+        raise _Refused(_show(value), "remove the surrogates, which no file can hold")
+    if value is not None and type(value) not in _BUILTIN.values():
+        raise _Refused(_show(value), "convert it to plain Python first")
+
+
 def _exact(kind: str | None, value, depth: int = 0):
     "`value` as the exact builtin `kind` (None: any literal), its lists and dicts copied."
     given = value
     if kind == "float" and type(value) is int:
-        try:
-            value = float(value)
-        except OverflowError:
-            value = math.inf
+        value = _as_float(value)
     if kind and type(value) is not _BUILTIN[kind]:
         raise _Refused(_show(given), f"write it like {_LIKE[kind]}")
-    if type(value) is float and not math.isfinite(value):
-        raise _Refused(_show(given), "give a finite number")
-    if type(value) is int and value.bit_length() > _BITS:
-        raise _Refused(_show(given), "give a shorter number")
-    if type(value) is str and re.search(r"[\ud800-\udfff]", value):
-        raise _Refused(_show(value), "remove the surrogates, which no file can hold")
-    if type(value) in (list, dict) and depth == _DEPTH:
+    _refuse_odd(value, given)
+    if type(value) not in (list, dict):
+        return value
+    if depth == _DEPTH:
         raise _Refused(f"more than {_DEPTH} lists or dicts within each other", "flatten it")
     if type(value) is list:
         return [_exact(None, v, depth + 1) for v in value]
-    if type(value) is dict:
-        for k in value:
-            if type(k) is not str:
-                raise _Refused(f"the key {_show(k)}", "use text for keys")
-        return {_exact("str", k): _exact(None, v, depth + 1) for k, v in value.items()}
-    if value is not None and type(value) not in _BUILTIN.values():
-        raise _Refused(_show(value), "convert it to plain Python first")
-    return value
+    for k in value:
+        if type(k) is not str:
+            raise _Refused(f"the key {_show(k)}", "use text for keys")
+    return {_exact("str", k): _exact(None, v, depth + 1) for k, v in value.items()}
 
 # %% ../nbs/02_params.ipynb #9076a487
 _WORD = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -175,59 +189,71 @@ def _bracket(param) -> str:
     return f"{'(' if param.low_open else '['}{low}..{high}{')' if param.high_open else ']'}"
 
 
-def _settle(param) -> dict:
-    "Choices and interval as exact values of the parameter's type, or a ParamError."
-    kind, interval = _element(param.type), (param.low, param.high) != (None, None)
-    if (
-        param.type == "dict"
-        and (interval or param.choices is not None)
-        or interval
-        and kind in ("bool", "str")
-    ):
-        given = "an interval" if interval else "choices"
+def _refuse_limits_of(param) -> None:
+    "Refuse an interval of texts and truth values, and any limit of a dict."
+    kind = _element(param.type)
+    has_interval = (param.low, param.high) != (None, None)
+    of_dict = param.type == "dict" and (has_interval or param.choices is not None)
+    if of_dict or (has_interval and kind in ("bool", "str")):
+        given = "an interval" if has_interval else "choices"
         raise ParamError(
             f"{param.name} is {param.type} with {given}; allowed are intervals for numbers and"
             " choices for all but a dict; remove them"
         )
+
+
+def _settle(param) -> dict:
+    "Choices and interval as exact values of the parameter's type, or a ParamError."
+    _refuse_limits_of(param)
+    kind, choices, ends = _element(param.type), None, []
     try:
-        choices = None if param.choices is None else tuple(_exact(kind, c) for c in param.choices)
-        low, high = (
-            None if end is None else _exact(kind or "float", end) for end in (param.low, param.high)
-        )
+        if param.choices is not None:
+            choices = tuple(_exact(kind, c) for c in param.choices)
+        for end in (param.low, param.high):
+            ends.append(None if end is None else _exact(kind or "float", end))
     except _Refused as e:
         raise ParamError(
             f"{param.name} has {e.args[0]} among its allowed values; allowed is"
             f" {_WORDS[param.type]}; {e.args[1]}"
         ) from None
-    low_open, high_open = param.low_open and low is not None, param.high_open and high is not None
-    if None not in (low, high) and (low > high or low == high and (low_open or high_open)):
-        raise ParamError(
-            f"{param.name} has the interval {_bracket(param)}, which holds no number; allowed is"
-            " the lower end first; correct it"
-        )
+    low, high = ends
+    low_open = param.low_open and low is not None
+    high_open = param.high_open and high is not None
+    if None not in ends:
+        is_empty = low > high or (low == high and (low_open or high_open))
+        if is_empty:
+            raise ParamError(
+                f"{param.name} has the interval {_bracket(param)}, which holds no number; allowed"
+                " is the lower end first; correct it"
+            )
     return dict(choices=choices, low=low, high=high, low_open=low_open, high_open=high_open)
 
 # %% ../nbs/02_params.ipynb #d5aa3cbe
+def _is_choice(value, choices: tuple) -> bool:
+    "Whether it is one of them, of the same type: True is not 1."
+    return any(type(value) is type(c) and value == c for c in choices)
+
+
+def _is_outside(value, param) -> bool:
+    "Whether a number does not lie in the parameter's interval."
+    if param.low is not None:
+        if value < param.low or (param.low_open and value == param.low):
+            return True
+    if param.high is not None:
+        return value > param.high or (param.high_open and value == param.high)
+    return False
+
+
 def _within(param, value):
     "`value`, if choices and interval allow it."
-    if param.choices is not None and not any(
-        type(value) is type(c) and value == c for c in param.choices
-    ):
-        near = (
-            nearest(value, [c for c in param.choices if type(c) is str])
-            if type(value) is str
-            else None
-        )
+    if param.choices is not None and not _is_choice(value, param.choices):
+        near = None
+        if type(value) is str:
+            near = nearest(value, [c for c in param.choices if type(c) is str])
         raise _Refused(_show(value), f"did you mean {near}?" if near else "choose one of them")
-    low, high = param.low, param.high
-    if low is None and high is None:
+    if param.low is None and param.high is None:
         return value
-    outside = (
-        type(value) not in (int, float)
-        or low is not None
-        and (value < low or param.low_open and value == low)
-    )
-    if outside or high is not None and (value > high or param.high_open and value == high):
+    if type(value) not in (int, float) or _is_outside(value, param):
         raise _Refused(_show(value), "choose one in that range")
     return value
 
@@ -339,34 +365,40 @@ _INTERVAL = re.compile(
 )
 
 
+def _choices_of(text: str, kind: str | None) -> dict:
+    "Choices between braces: `a, b`; empty where there is none."
+    choices = [c.strip() for c in text.split(",") if c.strip()]
+    return {"choices": tuple(_read(kind, c) for c in choices)} if choices else {}
+
+
+def _interval_of(bracket: re.Match, kind: str | None) -> dict:
+    "An interval between brackets: `1..9`; empty where it is none."
+    ends = _INTERVAL.fullmatch(bracket[3])
+    if not ends or not any(ends.groups()):
+        return {}
+    low, high = (None if e is None else _read(kind or "float", e) for e in ends.groups())
+    is_open = {"low_open": bracket[2] == "(", "high_open": bracket[0][-1] == ")"}
+    return {"low": low, "high": high} | is_open
+
+
 def _comment(comment: str, type: str) -> dict:
     "Help and limits as a comment gives them: keyword arguments of `Param`."
     comment = " ".join(comment.split())
-    found = [m for m in _BRACKETS.finditer(comment) if m[2] != "(" or ".." in m[3]]
-    if not found or type == "dict":
-        return dict(help=comment)
-    last, kind = found[-1], _element(type)
-    rest = f"{comment[: last.start()].strip()} {comment[last.end() :].strip()}"
+    brackets = [m for m in _BRACKETS.finditer(comment) if m[2] != "(" or ".." in m[3]]
+    if not brackets or type == "dict":
+        return {"help": comment}
+    last, kind = brackets[-1], _element(type)
     try:
-        if last[1] is not None:
-            choices = [c.strip() for c in last[1].split(",") if c.strip()]
-            return (
-                dict(help=rest, choices=tuple(_read(kind, c) for c in choices))
-                if choices
-                else dict(help=comment)
-            )
-        ends = _INTERVAL.fullmatch(last[3])
-        if not ends or not any(ends.groups()):
-            return dict(help=comment)
-        low, high = (None if e is None else _read(kind or "float", e) for e in ends.groups())
+        limits = _interval_of(last, kind) if last[1] is None else _choices_of(last[1], kind)
     except _Refused as e:
         raise ParamError(
             f"{e.args[0]} stands in {last[0]}; allowed there is {_WORDS[kind or 'list']};"
             f" {e.args[1]}, or end the help without brackets"
         ) from None
-    return dict(
-        help=rest, low=low, high=high, low_open=last[2] == "(", high_open=last[0][-1] == ")"
-    )
+    if not limits:
+        return {"help": comment}
+    rest = f"{comment[: last.start()].strip()} {comment[last.end() :].strip()}"
+    return {"help": rest} | limits
 
 # %% ../nbs/02_params.ipynb #d449a188
 _GRAMMAR = "one `name: type = literal  # help [allowed]` a line"
@@ -378,53 +410,59 @@ def _at(number: int, line: str, why: str, do: str) -> ParamError:
     return error
 
 
-def _declared(node: ast.stmt, line: str, comment: str, group: str) -> Param:
-    "The parameter that one statement declares."
-    number, kind, optional = node.lineno, getattr(node, "annotation", None), False
+def _target(node: ast.stmt) -> ast.Name | None:
+    "The name that a statement sets, if it sets one."
     if isinstance(node, ast.AnnAssign) and node.simple:
         target = node.target
     elif isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = node.targets[0]
     else:
-        target = None
-    if not isinstance(target, ast.Name):
-        raise _at(number, line, "is not a parameter", "move it to another cell")
-    if (
-        isinstance(kind, ast.BinOp)
-        and isinstance(kind.op, ast.BitOr)
-        and isinstance(kind.right, ast.Constant)
-        and kind.right.value is None
-    ):
-        kind, optional = kind.left, True
+        return None
+    return target if isinstance(target, ast.Name) else None
+
+
+def _without_none(kind) -> tuple:  # the rest, whether None is allowed
+    "An annotation such as `int | None`."
+    is_union = isinstance(kind, ast.BinOp) and isinstance(kind.op, ast.BitOr)
+    if is_union and isinstance(kind.right, ast.Constant) and kind.right.value is None:
+        return kind.left, True
+    return kind, False
+
+
+def _type_name(kind):
+    "`int` or `list[int]` as text; another annotation as it is."
     if isinstance(kind, ast.Name):
-        kind = kind.id
-    elif (
-        isinstance(kind, ast.Subscript)
-        and isinstance(kind.value, ast.Name)
-        and isinstance(kind.slice, ast.Name)
-    ):
-        kind = f"{kind.value.id}[{kind.slice.id}]"
+        return kind.id
+    is_list = isinstance(kind, ast.Subscript) and isinstance(kind.value, ast.Name)
+    if is_list and isinstance(kind.slice, ast.Name):
+        return f"{kind.value.id}[{kind.slice.id}]"
+    return kind
+
+
+def _declared(node: ast.stmt, line: str, comment: str, group: str) -> Param:
+    "The parameter that one statement declares."
+    number, target = node.lineno, _target(node)
+    if target is None:
+        raise _at(number, line, "is not a parameter", "move it to another cell")
+    kind, optional = _without_none(getattr(node, "annotation", None))
+    kind = _type_name(kind)
     if kind is not None and kind not in _LIKE:
-        raise _at(
-            number,
-            line,
-            "has an unknown type",
-            f"use one of {_TYPES}; a default of None makes it optional",
-        )
+        do = f"use one of {_TYPES}; a default of None makes it optional"
+        raise _at(number, line, "has an unknown type", do)
     if node.value is None:
         raise _at(number, line, "has no value", "write its default")
     try:
         default = ast.literal_eval(node.value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise _at(
-            number, line, "has a value that must be computed", "write the result itself"
-        ) from None
-    if kind is None and (kind := type(default).__name__) not in _LIKE:
+        why = "has a value that must be computed"
+        raise _at(number, line, why, "write the result itself") from None
+    if kind is None:
+        kind = type(default).__name__
+    if kind not in _LIKE:
         raise _at(number, line, "has no type, and its value tells none", "write its type")
     try:
-        return Param(
-            target.id, kind, default, group=group, optional=optional, **_comment(comment, kind)
-        )
+        limits = _comment(comment, kind)
+        return Param(target.id, kind, default, group=group, optional=optional, **limits)
     except ParamError as e:
         raise ParamError(f"line {number}: {e}") from None
 
@@ -609,6 +647,14 @@ def read_cell(
     return params
 
 
+def _declare_alone(lines: list[str], statements: list, node: ast.stmt) -> tuple[list[Param], str]:
+    "What one statement declares, read with the headings above it; or why it declares nothing."
+    try:
+        return parse_params("\n".join(_headings(lines, statements, node))), ""
+    except ParamError as e:
+        return [], getattr(e, "why", None) or str(e).removeprefix("line 1: ")
+
+
 def _sorted_out(source: str, error: ParamError) -> tuple[list[Param], tuple[Untyped, ...]]:
     "The declarations of a cell that holds other lines too, and those."
     plain, untyped = _without_magics(source)
@@ -619,22 +665,19 @@ def _sorted_out(source: str, error: ParamError) -> tuple[list[Param], tuple[Unty
     typed, lines, group = {}, plain.split("\n"), ""
     for node, alone in _with_neighbours(statements):
         names = _names(node)
-        try:
-            declared = parse_params("\n".join(_headings(lines, statements, node))) if alone else []
-            why = "shares its line with another statement"
-        except ParamError as e:
-            declared, why = [], getattr(e, "why", None) or str(e).removeprefix("line 1: ")
-        again = [name for name in names if name in typed or name in {u.name for u in untyped}]
+        declared, why = [], "shares its line with another statement"
+        if alone:
+            declared, why = _declare_alone(lines, statements, node)
+        again = {name for name in names if name in typed or name in {u.name for u in untyped}}
         if declared and not again:
             group = declared[0].group or group
             typed[declared[0].name] = dataclasses.replace(declared[0], group=group)
             continue
         for name in again:
             typed.pop(name, None)
-        untyped += [
-            Untyped(name, node.lineno, "is set twice" if name in again else why)
-            for name in names or [None]
-        ]
+        for name in names or [None]:
+            reason = "is set twice" if name in again else why
+            untyped.append(Untyped(name, node.lineno, reason))
     newest = {u.name or (u.line, i): u for i, u in enumerate(untyped)}
     return list(typed.values()), tuple(sorted(newest.values(), key=lambda u: u.line))
 
@@ -688,30 +731,38 @@ def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
     return notebook | {"cells": cells}
 
 
+def _is_text_or_none(value) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _odd_metadata(metadata) -> str:
+    "What of a notebook's metadata is not as the format has it; empty if all is."
+    if not isinstance(metadata, dict):
+        return "its metadata is no object"
+    for name in ("kernelspec", "language_info"):
+        part = metadata.get(name)
+        if part is None:
+            continue
+        if not isinstance(part, dict) or not all(
+            _is_text_or_none(part.get(key)) for key in ("name", "language")
+        ):
+            return f"its {name} is no object of texts"
+    return ""
+
+
 def _odd_part(notebook: dict, cells: list[dict]) -> str:
     "What of a notebook is not as the format has it; empty if all is."
     if notebook.get("nbformat", 4) not in (3, 4):
         return f"it is of format {str(notebook['nbformat'])[:20]}"
-    metadata = notebook.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        return "its metadata is no object"
-    for name in ("kernelspec", "language_info"):
-        found = metadata.get(name)
-        texts = [found.get(k) for k in ("name", "language")] if isinstance(found, dict) else []
-        if (
-            found is not None
-            and not isinstance(found, dict)
-            or any(t is not None and not isinstance(t, str) for t in texts)
-        ):
-            return f"its {name} is no object of texts"
+    if odd := _odd_metadata(notebook.get("metadata") or {}):
+        return odd
     for i, cell in enumerate(cells, 1):
         source = cell.get("source", "")
         lines = source if isinstance(source, list) else [source]
         if not all(isinstance(line, str) for line in lines):
             return f"cell {i} has no text"
-        if not isinstance(cell.get("metadata") or {}, dict) or not isinstance(
-            cell.get("cell_type"), str
-        ):
+        has_metadata = isinstance(cell.get("metadata") or {}, dict)
+        if not has_metadata or not isinstance(cell.get("cell_type"), str):
             return f"cell {i} has no type, or metadata that is no object"
     return ""
 
@@ -761,6 +812,25 @@ def read_params(
     return params
 
 # %% ../nbs/02_params.ipynb #ee47247e
+def _note_untyped(params: Params, template: str) -> str:
+    "How many lines are not typed."
+    count = len({u.line for u in params.untyped})
+    if count == 1:
+        return (
+            "1 line of the parameters cell is not typed and passes unchecked; `ftkit params"
+            f" {template}` shows it"
+        )
+    return (
+        f"{count} lines of the parameters cell are not typed and pass unchecked; `ftkit params"
+        f" {template}` shows them"
+    )
+
+
+def _with_nearest(name: str, known) -> str:
+    near = nearest(name, known)
+    return f"{name} (perhaps {near} was meant)" if near else name
+
+
 def said_of_params(
     params: list[Param],  # of a notebook
     given,  # names that are given values
@@ -775,27 +845,19 @@ def said_of_params(
             f"{params.cells} cells are tagged `parameters`; the first one counts, as with papermill"
         )
     if params.untyped:
-        count = len({u.line for u in params.untyped})
+        lines.append(_note_untyped(params, template))
+    known = {p.name for p in (*params, *params.untyped)} - {None}
+    undeclared = [name for name in given if name not in known]
+    if undeclared and not params.cells:
         lines.append(
-            f"{count} line{'s' * (count > 1)} of the parameters cell {'are' if count > 1 else 'is'}"
-            f" not typed and {'pass' if count > 1 else 'passes'} unchecked; `ftkit params"
-            f" {template}` shows {'them' if count > 1 else 'it'}"
+            f"no cell is tagged `parameters`: {', '.join(undeclared)}"
+            f" {'are' if len(undeclared) > 1 else 'is'} set in a cell at the top, as papermill does"
         )
-    known = {p.name for p in (*params, *params.untyped)}
-    unknown = [name for name in given if name not in known]
-    if unknown and not params.cells:
+    elif undeclared:
         lines.append(
-            f"no cell is tagged `parameters`: {', '.join(unknown)}"
-            f" {'are' if len(unknown) > 1 else 'is'} set in a cell at the top, as papermill does"
-        )
-    elif unknown:
-        near = [
-            f"{name} (perhaps {n} was meant)" if (n := nearest(name, known - {None})) else name
-            for name in unknown
-        ]
-        lines.append(
-            f"the parameters cell does not name {', '.join(near)}; passed on all the same, as"
-            " papermill does"
+            "the parameters cell does not name"
+            f" {', '.join(_with_nearest(name, known) for name in undeclared)}; passed on all the"
+            " same, as papermill does"
         )
     return lines
 
@@ -926,44 +988,46 @@ def _from_json(param: Param, value):
     )
 
 # %% ../nbs/02_params.ipynb #a8092bb4
+def _refuse_yaml(events) -> None:
+    "Refuse what is no plain value: tags, aliases, and nesting that is too deep."
+    import yaml
+
+    plain = ("!", *("tag:yaml.org,2002:" + t for t in ("str", "seq", "map")))
+    depth = 0
+    for event in events:
+        tag, line = getattr(event, "tag", None), event.start_mark.line + 1
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH + 2:
+            raise ParamError(
+                f"line {line} is nested too deeply; allowed are {_DEPTH} levels; flatten it"
+            )
+        if isinstance(event, yaml.AliasEvent):
+            raise ParamError(
+                f"line {line} has the alias *{event.anchor}; allowed are plain values; write it out"
+            )
+        if tag and tag not in plain:
+            raise ParamError(
+                f"line {line} has the tag {_show(tag)}; allowed are plain values; remove the tag"
+            )
+
+
 def _yaml(text: str) -> dict:
     "Name: node of the mapping in `text`."
     import yaml
 
-    depth = 0
     try:
-        for event in yaml.parse(text, Loader=yaml.BaseLoader):
-            tag, line = getattr(event, "tag", None), event.start_mark.line + 1
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
-                event, yaml.CollectionEndEvent
-            )
-            if depth > _DEPTH + 2:
-                raise ParamError(
-                    f"line {line} is nested too deeply; allowed are {_DEPTH} levels; flatten it"
-                )
-            if isinstance(event, yaml.AliasEvent):
-                raise ParamError(
-                    f"line {line} has the alias *{event.anchor}; allowed are plain values; write"
-                    " it out"
-                )
-            if tag and tag not in ("!", *("tag:yaml.org,2002:" + t for t in ("str", "seq", "map"))):
-                raise ParamError(
-                    f"line {line} has the tag {_show(tag)}; allowed are plain values; remove"
-                    " the tag"
-                )
+        _refuse_yaml(yaml.parse(text, Loader=yaml.BaseLoader))
         root = yaml.compose(text, Loader=yaml.BaseLoader)
     except ParamError:
         raise  # it is a ValueError too
-    except (
-        yaml.YAMLError,
-        ValueError,
-        OverflowError,
-    ) as e:  # the last two: an escape beyond unicode
+    # the last two: an escape beyond unicode
+    except (yaml.YAMLError, ValueError, OverflowError) as e:
         raise ParamError(
             f"it is not YAML ({' '.join(str(e).split())}); allowed is one `name: value` a line;"
             " correct that place"
         ) from None
-    if root is None or root.id == "scalar" and not root.value:
+    if root is None or (root.id == "scalar" and not root.value):
         return {}
     if root.id != "mapping":
         raise ParamError(
@@ -1050,56 +1114,57 @@ def names_path(name: str) -> bool:
     return re.search(r"(^|_)(data|file|folder|dir|path)$", name) is not None
 
 
+_JSON_TYPES = {
+    "bool": "boolean",
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "list": "array",
+    "dict": "object",
+}
+
+
+def _value_schema(p: Param) -> dict:
+    "Type and limits of one value, or of one element of a list."
+    kind = "dict" if p.type == "dict" else _element(p.type)
+    if kind is None and (p.low, p.high) != (None, None):
+        kind = "float"
+    schema = {"type": _JSON_TYPES[kind]} if kind else {}
+    if p.choices is not None:
+        schema["enum"] = list(p.choices)
+    if p.low is not None:
+        schema["exclusiveMinimum" if p.low_open else "minimum"] = p.low
+    if p.high is not None:
+        schema["exclusiveMaximum" if p.high_open else "maximum"] = p.high
+    return schema
+
+
+def _property(p: Param) -> dict:
+    "The schema of one parameter."
+    schema = _value_schema(p)
+    if p.type.startswith("list"):
+        schema = {"type": "array", "items": schema}
+    if p.optional:
+        schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"].append(None)
+    if p.type == "str" and p.choices is None and names_path(p.name):
+        schema["format"] = "path"
+    more = {"description": p.help, "group": p.group, "allowed": p.allowed()}
+    return schema | {"default": p.check(p.default)} | {k: v for k, v in more.items() if v}
+
+
 def json_schema(
     params: list[Param],
     title: str = "Parameters",
 ) -> dict:
     """A JSON Schema (2020-12) of an object with these parameters, in the cell's order; `group` and
     `allowed` are for forms."""
-    names = {
-        "bool": "boolean",
-        "int": "integer",
-        "float": "number",
-        "str": "string",
-        "list": "array",
-        "dict": "object",
-    }
-    properties = {}
-    for p in params:
-        kind = (
-            "dict"
-            if p.type == "dict"
-            else _element(p.type) or ("float" if (p.low, p.high) != (None, None) else None)
-        )
-        value = {"type": names[kind]} if kind else {}
-        if p.choices is not None:
-            value["enum"] = list(p.choices)
-        if p.low is not None:
-            value["exclusiveMinimum" if p.low_open else "minimum"] = p.low
-        if p.high is not None:
-            value["exclusiveMaximum" if p.high_open else "maximum"] = p.high
-        if p.type.startswith("list"):
-            value = {"type": "array", "items": value}
-        if p.optional:
-            value["type"] = [value["type"], "null"]
-            if "enum" in value:
-                value["enum"].append(None)
-        if p.type == "str" and p.choices is None and names_path(p.name):
-            value["format"] = "path"
-        more = {"description": p.help, "group": p.group, "allowed": p.allowed()}
-        properties[p.name] = {
-            **value,
-            "default": p.check(p.default),
-            **{k: v for k, v in more.items() if v},
-        }
-    head = {
+    return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         "type": "object",
-    }
-    return {
-        **head,
-        "properties": properties,
+        "properties": {p.name: _property(p) for p in params},
         "additionalProperties": getattr(params, "is_free", False),
     }
 
@@ -1119,3 +1184,27 @@ def help_table(
         )
         for p in params
     ]
+
+# %% ../nbs/02_params.ipynb #8e1abde4
+def pick(
+    what,  # a class or a function
+    values: dict,  # names and values: `globals()` in a notebook
+    **others: str,  # argument="its name among the values", where that differs
+) -> dict:  # argument: value
+    """The arguments of `what` that have a default and that `values` holds: `label` is taken from
+    `label`, or else from `label_column`."""
+    parameters = inspect.signature(what).parameters.values()
+    known = [p.name for p in parameters if p.default is not p.empty]
+    for argument, name in others.items():
+        if argument not in known:
+            raise UsageError(unknown("argument", argument, known, f"of {what.__qualname__}"))
+        if name not in values:
+            raise UsageError(unknown("value", name, [v for v in values if not v.startswith("_")]))
+    picked = {}
+    for argument in known:
+        names = [others[argument]] if argument in others else [argument, f"{argument}_column"]
+        for name in names:
+            if name in values:
+                picked[argument] = values[name]
+                break
+    return picked

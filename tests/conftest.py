@@ -79,3 +79,13 @@ def pytest_runtest_setup(item):
 
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture
+def own_folders(tmp_path, monkeypatch):
+    "Runs, and what a test's notebooks write, in a folder of the test."
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FTKIT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("SAID", str(tmp_path / "said.txt"))
+    # runs get nothing of the environment that is not named
+    monkeypatch.setenv("FTKIT_ENVIRONMENT", "SAID")

@@ -1,4 +1,5 @@
-"""JupyterLab with the extension as a person has it: a server of its own, and a browser's page in which things are looked for as they are called on the screen."""
+"""JupyterLab with the extension as a person has it: a server of its own, and a browser's page in
+which things are looked for as they are called on the screen."""
 
 import os
 import shutil

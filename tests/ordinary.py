@@ -1,4 +1,5 @@
-"""Well-formed data sets and layouts, rebuilt small: none is refused, and nothing false is said of any.
+"""Well-formed data sets and layouts, rebuilt small: none is refused, and nothing false is said of
+any.
 
 python tests/ordinary.py            # each set with its notes, and the counts
 python tests/ordinary.py --samples  # the samples that are there, too

@@ -1,4 +1,5 @@
-'Faults planted on purpose in a sample, so that what the gate finds can be counted: `plant("stamps", folder, seed)`; python tests/planted.py stamps digits movie --seeds 0 1 2'
+"""Faults planted on purpose in a sample, so that what the gate finds can be counted:
+`plant("stamps", folder, seed)`; python tests/planted.py stamps digits movie --seeds 0 1 2"""
 
 import argparse
 import dataclasses
@@ -119,8 +120,8 @@ def personal(rng) -> str:
     kind = rng.integers(5)
     if kind == 0:
         return (
-            "write to"
-            f" {rng.choice(['anna', 'li.wei', 'j_smith', 'o.petrov'])}{d(2)}@{rng.choice(['mail', 'post', 'firma'])}.{rng.choice(['com', 'org', 'co.uk', 'cn'])}"
+            f"write to {rng.choice(['anna', 'li.wei', 'j_smith', 'o.petrov'])}{d(2)}"
+            f"@{rng.choice(['mail', 'post', 'firma'])}.{rng.choice(['com', 'org', 'co.uk', 'cn'])}"
         )
     if kind == 1:
         return f"call {rng.choice(['+49 30 ', '+1 415 555 ', '+86 138 '])}{d(4)} {d(4)}"
@@ -129,7 +130,8 @@ def personal(rng) -> str:
     if kind == 3:
         card = luhn("4" + d(14))
         return f"card {' '.join(card[i : i + 4] for i in range(0, 16, 4))}"
-    first = f"{rng.choice(['110105', '310101', '440305'])}19{rng.integers(50, 99)}{rng.integers(1, 13):02}{rng.integers(1, 28):02}{d(3)}"
+    place, year = rng.choice(["110105", "310101", "440305"]), rng.integers(50, 99)
+    first = f"{place}19{year}{rng.integers(1, 13):02}{rng.integers(1, 28):02}{d(3)}"
     return (
         "number "
         + first

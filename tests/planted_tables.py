@@ -1,4 +1,5 @@
-"Faults planted on purpose in a table, so that what the gate finds can be counted; python tests/planted_tables.py titanic german --seeds 1 2 3"
+"""Faults planted on purpose in a table, so that what the gate finds can be counted; python
+tests/planted_tables.py titanic german --seeds 1 2 3"""
 
 import argparse
 import json
@@ -19,11 +20,9 @@ def near_row(row: dict, numbers: list[str], words: list[str], rng) -> dict:
     "One cell another: a number by up to a tenth, a category in other letters or another one's."
     c = str(rng.choice(numbers + words))
     if c in numbers:
-        return row | {
-            c: (
-                f"{float(row[c] or 1) * (1 + rng.choice([-1, 1]) * rng.uniform(0.01, 0.1)) + (float(row[c] or 1) == 0):.4g}"
-            )
-        }
+        value = float(row[c] or 1)
+        changed = value * (1 + rng.choice([-1, 1]) * rng.uniform(0.01, 0.1)) + (value == 0)
+        return row | {c: f"{changed:.4g}"}
     return row | {c: row[c].upper() if rng.integers(2) else f" {row[c]} "}
 
 

@@ -1,4 +1,5 @@
-"""Mutated records through every reader: python tests/records.py FOLDER COUNT [SEED]. Exit code 1 if any of them ends in another error than wrong use, or prints what a terminal obeys."""
+"""Mutated records through every reader: python tests/records.py FOLDER COUNT [SEED]. Exit code 1 if
+any of them ends in another error than wrong use, or prints what a terminal obeys."""
 
 import collections
 import contextlib
@@ -16,16 +17,16 @@ ROOT, COUNT, SEED = Path(sys.argv[1]), int(sys.argv[2]), int((sys.argv[3:] or [0
 os.environ["FTKIT_RUNS"] = str(ROOT / "runs")
 os.environ.setdefault("XDG_STATE_HOME", str(ROOT / "state"))
 
-from tornado import web  # noqa: E402
+from tornado import web
 
 from ftkit import runfolder
 from ftkit.batch import queue as runqueue
-from ftkit.batch.batch import Batch, list_batches  # noqa: E402
+from ftkit.batch.batch import Batch, list_batches
 from ftkit.cli import app as cli
-from ftkit.core import UsageError  # noqa: E402
+from ftkit.core import UsageError
 from ftkit.lab import (
     server,
-    widgets,  # noqa: E402
+    widgets,
 )
 from ftkit.runs import compare, report
 from ftkit.runs import launch as run

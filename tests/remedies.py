@@ -4,35 +4,42 @@ python tests/remedies.py        # each remedy with where it stands, and what is 
 """
 
 import ast
+import importlib
 import re
 import shlex
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from test_rules import MODULES, ROOT, name_of
+
+# pages of HTML, and messages about parameters themselves
+PAGES = (
+    *("params", "lab.server", "lab.widgets", "quality.gate", "evaluation.explain"),
+    *("metrics.transcripts", "runs.report", "batch.batch"),
+)
 MODALITIES = {"image": "image", "text": "text", "speech": "speech", "table": "tabular"}
 # modules whose messages reach one template only; all others can reach any
 OF_TEMPLATE = {
-    "image_data": "image",
-    "pictures": "image",
-    "text_data": "text",
-    "tokens": "text",
-    "words": "text",
-    "speech_data": "speech",
-    "sounds": "speech",
-    "speech_inputs": "speech",
-    "speech_bodies": "speech",
-    "decoder": "speech",
-    "noises": "speech",
-    "listening": "speech",
-    "speech_samples": "speech",
-    "table_data": "tabular",
-    "tables": "tabular",
-    "cells": "tabular",
-    "columns": "tabular",
-    "table_faults": "tabular",
-    "table_report": "tabular",
+    "data.images": "image",
+    "reading.pictures": "image",
+    "data.texts": "text",
+    "inputs.texts": "text",
+    "augment.texts": "text",
+    "data.speech": "speech",
+    "reading.sounds": "speech",
+    "inputs.sounds": "speech",
+    "models.speech": "speech",
+    "models.decoder": "speech",
+    "augment.sounds": "speech",
+    "evaluation.listening": "speech",
+    "samples.speech": "speech",
+    "data.tables": "tabular",
+    "models.tables": "tabular",
+    "reading.cells": "tabular",
+    "reading.columns": "tabular",
+    "quality.tables": "tabular",
+    "evaluation.tables": "tabular",
 }
 
 
@@ -88,13 +95,12 @@ _OLD = re.compile(  # ways to name a choice that nobody can type
 def collected() -> list[Remedy]:
     "Every remedy of the package's messages, of the templates and of README.md."
     found = []
-    for path in sorted((ROOT / "ftkit").glob("*.py")):
-        if path.stem.startswith("_"):
-            continue
+    for path in MODULES:
         for line, text in _messages(path):
             for pattern in (_COMMAND, _PARAMETER, _INSTALL):
                 for hit in pattern.finditer(text):
-                    found.append(Remedy(f"{path.name}:{line}", path.stem, hit[0].strip(" :(`")))
+                    where = f"{path.relative_to(ROOT)}:{line}"
+                    found.append(Remedy(where, name_of(path), hit[0].strip(" :(`")))
     for path in [ROOT / "README.md", *sorted((ROOT / "templates").glob("*.ipynb"))]:
         for line, text in enumerate(path.read_text().splitlines(), 1):
             quoted = re.findall(r"`((?:torchrun [^`]*)?ftkit [a-z][^`]*)`", text)
@@ -122,7 +128,7 @@ def _verbs() -> dict:
     "Verb: its command."
     from typer.main import get_command
 
-    from ftkit.cli.app import app
+    app = importlib.import_module("ftkit.cli.main").app  # with all verbs
 
     return get_command(app).commands
 
@@ -191,23 +197,14 @@ def unwritten() -> list[str]:
     "Choices of a template that a message names in a way that nobody can type."
     names = set().union(*_parameters().values()) | {"item", "text", "label", "group"}
     found = []
-    for path in sorted((ROOT / "ftkit").glob("*.py")):
-        if path.stem in (
-            "params",
-            "server",
-            "widgets",
-            "quality",
-            "explain",
-            "transcripts",
-            "report",
-            "batch",
-        ):
-            continue  # pages of HTML, and messages about parameters themselves
+    for path in MODULES:
+        if name_of(path) in PAGES:
+            continue
         for line, text in _messages(path):
             for hit in _OLD.finditer(text):
                 name = next((g for g in hit.groups() if g), None)
                 if name is None or name in names:
-                    found.append(f"{path.name}:{line}: {hit[0]} … in {text[:160]!r}")
+                    found.append(f"{path.relative_to(ROOT)}:{line}: {hit[0]} … in {text[:160]!r}")
     return found
 
 

@@ -2,9 +2,10 @@
 
     python tests/siblings.py --cases 2000 --seed 0
 
-A case is *right* when every value is the true one, *told* when it is not and a note says so, *refused* when a UsageError
-names what to do, *silent* when a value is wrong without a word. Rows that came in are counted against rows that came out
-and rows that were named. `clear` refusals are those of data that can be read in one way only: they are faults too.
+A case is *right* when every value is the true one, *told* when it is not and a note says so,
+*refused* when a UsageError names what to do, *silent* when a value is wrong without a word. Rows
+that came in are counted against rows that came out and rows that were named. `clear` refusals
+are those of data that can be read in one way only: they are faults too.
 """
 
 import argparse
@@ -19,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-WORDS = "amber bridge copper dune ember fern glacier harbor island jungle kettle lantern meadow nectar".split()
+WORDS = (
+    "amber bridge copper dune ember fern glacier harbor island jungle kettle lantern meadow nectar"
+).split()
 MONTHS = {
     "en": (
         "January February March April May June July August September October November December".split()

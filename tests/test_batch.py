@@ -1,4 +1,5 @@
-"""Many runs that cannot be lost: drivers and runs are killed, crowded, stopped and out of room; nothing runs twice."""
+"""Many runs that cannot be lost: drivers and runs are killed, crowded, stopped and out of room;
+nothing runs twice."""
 
 import json
 import os
@@ -64,13 +65,7 @@ def notebook(path, *sources):
     return path
 
 
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FTKIT_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("SAID", str(tmp_path / "said.txt"))
-    # runs get nothing of the environment that is not named
-    monkeypatch.setenv("FTKIT_ENVIRONMENT", "SAID")
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def command(*args):
@@ -611,7 +606,7 @@ def test_a_batch_of_2000_is_looked_at_in_seconds(tmp_path):
         (folder / "metrics.json").write_text(json.dumps({"accuracy": 1 - r.values["rate"] ** 2}))
         batch.ledger.write("made", key=r.key, run=folder.name)
     heavy = (
-        "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app"
+        "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.main"
         " import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED',"
         " *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy', 'pyarrow'} &"
         " set(sys.modules)))"

@@ -14,15 +14,15 @@ from test_batch import (
     ftkit,
     go,
     notebook,
-    own_folders,
     said,
     until,
-)  # noqa: F401  own_folders is used by all
+)
 
 from ftkit import run_template
 from ftkit.runfolder import read_events, read_run
 from ftkit.runs.listing import run_folders
 
+pytestmark = pytest.mark.usefixtures("own_folders")
 SAY = "import os, time\nwith open(os.environ['SAID'], 'a') as f: f.write('{}\\n')\n"
 MAKE = (
     "n: int = 3  # numbers [1..]",

@@ -310,7 +310,7 @@ def test_bad_data_ends_with_one_sentence_and_exit_code_2(tmp_path):
 
 def test_light_verbs_import_nothing_heavy(tmp_path):
     code = (
-        "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.app"
+        "import sys, contextlib\nwith contextlib.suppress(SystemExit):\n    from ftkit.cli.main"
         " import main; sys.argv = ['ftkit', *sys.argv[1:]]; main()\nprint('LOADED',"
         " *sorted({'torch', 'pandas', 'nbformat', 'papermill', 'numpy'} & set(sys.modules)))"
     )

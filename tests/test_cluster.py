@@ -1,4 +1,5 @@
-"""A batch on a Dask cluster of two workers in processes of their own, reached by address: the same table, whoever is killed."""
+"""A batch on a Dask cluster of two workers in processes of their own, reached by address: the same
+table, whoever is killed."""
 
 import json
 import os
@@ -19,17 +20,17 @@ from test_batch import (
     ledger,
     machine,
     notebook,
-    own_folders,
     said,
     start,
     statuses,
     until,
-)  # noqa: F401 own_folders is a fixture
+)
 
 from ftkit.runfolder import read_run
 from ftkit.runs.listing import run_folders
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
+pytestmark = pytest.mark.usefixtures("own_folders")
 DASK = [sys.executable, "-m", "dask"]
 
 

@@ -1,4 +1,5 @@
-"""What a person with their own, and sometimes bad, pictures sees; and a pixel cache that several processes share."""
+"""What a person with their own, and sometimes bad, pictures sees; and a pixel cache that several
+processes share."""
 
 import gzip
 import json

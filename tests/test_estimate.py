@@ -1,4 +1,5 @@
-"""Estimates before a training, and the ranking of bodies: counts that can be checked, nothing changed, nothing left behind."""
+"""Estimates before a training, and the ranking of bodies: counts that can be checked, nothing
+changed, nothing left behind."""
 
 import json
 import os
@@ -214,7 +215,7 @@ def test_a_fit_after_an_estimate_has_the_same_bits(fields, augment, session_cach
             assert (
                 trainer.model.weights_hash() == before
                 and not trainer.history
-                and trainer.known is None
+                and trainer.setup is None
             )
             steps = max(1, len(data.train) // trainer.config.batch_size)
             assert {r["stage"]: r["times"] for r in said.rows}["head"] == 2 * steps

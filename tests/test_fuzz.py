@@ -1,4 +1,5 @@
-"""Random values, mutated cells, mutated run folders: refused or read, never executed, never a crash. FTKIT_FUZZ multiplies the counts: 100 gives 10⁵ values, 10³ cells and 10³ folders."""
+"""Random values, mutated cells, mutated run folders: refused or read, never executed, never a
+crash. FTKIT_FUZZ multiplies the counts: 100 gives 10⁵ values, 10³ cells and 10³ folders."""
 
 import ast
 import contextlib
@@ -15,8 +16,8 @@ from ftkit.core import UsageError
 from ftkit.params import Param, ParamError, check_params, parse_params, read_params
 from ftkit.runfolder import noted, read_events, read_run
 from ftkit.runs.compare import compare_runs
-from ftkit.runs.listing import cell_statuses, stage_seconds, summary
 from ftkit.runs.launch import list_templates
+from ftkit.runs.listing import cell_statuses, stage_seconds, summary
 from ftkit.runs.report import write_report
 
 TIMES = int(os.environ.get("FTKIT_FUZZ", 10))

@@ -1,4 +1,5 @@
-"What a GPU changes; on a machine with torch, transformers, timm and CUDA, without Jupyter: pytest --noconftest -m gpu tests/test_gpu.py"
+"""What a GPU changes; on a machine with torch, transformers, timm and CUDA, without Jupyter: pytest
+--noconftest -m gpu tests/test_gpu.py"""
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 
 from ftkit import Augment, Data, Model, TextAugment, Trainer
 from ftkit.core import UsageError
+from ftkit.training.checkpoints import FITS
 
 pytestmark = pytest.mark.gpu
 
@@ -70,10 +72,9 @@ def test_same_bits_twice_and_resumed(kind, augment, digits, films, tmp_path, mon
     for moment in (("head", 3), ("tune", 1)):
         monkeypatch.setenv("FTKIT_RUN_DIR", str(tmp_path / moment[0]))
         (tmp_path / moment[0]).mkdir()
-        first = Trainer.count
         with pytest.raises(Interrupt):
             make(checkpoint_seconds=0, watch=[interrupt(*moment)]).fit()
-        Trainer.count = first  # as in a new process
+        FITS.clear()  # as in a new process
         assert make(checkpoint_seconds=0).fit().model.weights_hash() == whole
         monkeypatch.delenv("FTKIT_RUN_DIR")
 
@@ -142,10 +143,9 @@ def test_compiled_and_resumed(kind, digits, films, tmp_path, monkeypatch):
     whole.fit()
     assert whole.precision.compiled, whole.precision.reason
     monkeypatch.setenv("FTKIT_RUN_DIR", str(tmp_path))
-    first = Trainer.count
     with pytest.raises(Interrupt):
         make(watch=[interrupt("tune", 2)]).fit()
-    Trainer.count = first
+    FITS.clear()  # as in a new process
     assert make().fit().model.weights_hash() == whole.model.weights_hash()
 
 
@@ -172,8 +172,7 @@ def test_weights_in_bfloat16_learn_as_well_and_resume(compile, films, tmp_path, 
     )
     assert abs(whole.best["valid_loss"] - usual.best["valid_loss"]) < 0.1
     monkeypatch.setenv("FTKIT_RUN_DIR", str(tmp_path))
-    first = Trainer.count
     with pytest.raises(Interrupt):
         make(watch=[interrupt("tune", 2)]).fit()
-    Trainer.count = first
+    FITS.clear()  # as in a new process
     assert make().fit().model.weights_hash() == whole.model.weights_hash()

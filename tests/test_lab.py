@@ -1,4 +1,5 @@
-"""JupyterLab with the extension, in a browser: what a person does from the launcher to the comparison, and that nothing is lost."""
+"""JupyterLab with the extension, in a browser: what a person does from the launcher to the
+comparison, and that nothing is lost."""
 
 import json
 import re

@@ -1,5 +1,7 @@
-"""Notebooks that work while nobody looks: folders of their own, changed code, logs, removal, cron, and what is said when something failed."""
+"""Notebooks that work while nobody looks: folders of their own, changed code, logs, removal, cron,
+and what is said when something failed."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -709,7 +711,7 @@ def test_a_table_fits_the_terminal_and_ids_stay_whole(here):
 def test_every_command_has_a_short_help_and_shells_complete(here):
     import typer.main
 
-    from ftkit.cli.app import app
+    app = importlib.import_module("ftkit.cli.main").app  # with all verbs
 
     commands = typer.main.get_command(app).commands
     assert (

@@ -1,5 +1,7 @@
-"""Properties of the parameters cell: whatever `check` accepts survives the cell, text and JSON; nothing but ParamError ever comes out."""
+"""Properties of the parameters cell: whatever `check` accepts survives the cell, text and JSON;
+nothing but ParamError ever comes out."""
 
+import dataclasses
 import json
 import math
 import os
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ftkit.core import nearest
 from ftkit.params import (
     Param,
     ParamError,
@@ -26,7 +29,6 @@ from ftkit.params import (
     read_params,
     to_source,
 )
-from ftkit.core import nearest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CELL = """# what to train on
@@ -852,7 +854,8 @@ def test_import_is_light():
         heavy = {"torch", "pandas", "nbformat", "papermill", "numpy", "yaml", "fastcore", "nbdev", "IPython",
         "jupyter_core"} & {m.split(".")[0] for m in sys.modules}
         assert not heavy, heavy
-        other = {m for m in sys.modules if m.startswith("ftkit") and m not in ("ftkit", "ftkit.core", "ftkit.params")}
+        light = ("ftkit", "ftkit.core", "ftkit.params", "ftkit._moved")
+        other = {m for m in sys.modules if m.startswith("ftkit") and m not in light}
         assert not other, other""")
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -862,3 +865,34 @@ def test_import_is_light():
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("template", ["image", "text", "speech", "tabular"])
+def test_a_template_and_the_training_agree(template):
+    "Defaults, ranges and choices of parameters that are fields of TrainConfig."
+    from ftkit import TrainConfig
+    from ftkit.core import UsageError
+    from ftkit.training.config import RECIPES
+
+    fields = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+
+    def is_taken(**chosen):
+        try:
+            TrainConfig(**{"batch_size": 4096} | chosen)
+        except UsageError:
+            return False
+        return True
+
+    seen = 0
+    for param in read_params(ROOT / "templates" / f"{template}.ipynb"):
+        if param.name not in fields:
+            continue
+        seen += 1
+        expected = RECIPES[template].get(param.name, fields[param.name])
+        assert param.default in (None, expected), f"{param.name}: the default is {expected}"
+        for end, is_open in ((param.low, param.low_open), (param.high, param.high_open)):
+            if end is not None:
+                assert is_taken(**{param.name: end}) != is_open, f"{param.name}: {end}"
+        for choice in param.choices or ():
+            assert is_taken(**{param.name: choice}), f"{param.name}: {choice}"
+    assert seen > 15

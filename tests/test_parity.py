@@ -1,4 +1,5 @@
-"The trainer computes what thirty lines of plain PyTorch compute: the same bits in float32, nearly the same in bfloat16."
+"""The trainer computes what thirty lines of plain PyTorch compute: the same bits in float32, nearly
+the same in bfloat16."""
 
 import math
 

@@ -1,4 +1,5 @@
-"The gate on plain and on odd data: what is merely plain is no copy, and nothing ends in a traceback."
+"""The gate on plain and on odd data: what is merely plain is no copy, and nothing ends in a
+traceback."""
 
 import json
 import subprocess

@@ -1,4 +1,5 @@
-"""`ftkit predict` as people need it: a table beside the inputs' own columns, what cannot be read told and skipped, notes on what is unlike the training data, thresholds."""
+"""`ftkit predict` as people need it: a table beside the inputs' own columns, what cannot be read
+told and skipped, notes on what is unlike the training data, thresholds."""
 
 import json
 import os
@@ -257,7 +258,10 @@ def test_a_threshold_for_stated_costs_is_kept_and_used(tmp_path):
     r = ftkit(*costs, cwd=tmp_path)
     assert (
         r.returncode == 2
-        and "'benign' or 'malignant'; name the one that is to be found: -p positive benign, or -p positive malignant"
+        and (
+            "'benign' or 'malignant'; name the one that is to be found: -p positive benign, or -p"
+            " positive malignant"
+        )
         in r.stderr
     )
     r = ftkit(*costs, "-p", "positive", "malignant", "--json", cwd=tmp_path)

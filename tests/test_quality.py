@@ -1,4 +1,5 @@
-"The gate before training: what is planted is found, the original stays as it was, and the cleaned copy is what the next run reads."
+"""The gate before training: what is planted is found, the original stays as it was, and the cleaned
+copy is what the next run reads."""
 
 import hashlib
 import json

@@ -1,4 +1,5 @@
-"""One run that several processes train: the figures are those of one process, and a rank that dies is named and costs nothing."""
+"""One run that several processes train: the figures are those of one process, and a rank that dies
+is named and costs nothing."""
 
 import json
 import os
@@ -24,11 +25,16 @@ PARAMETERS = (
 )
 TRAIN = """import time
 from ftkit import Data, Model, Trainer, evaluate
-text = ["a joy to see", "a bore", "well made", "much too long for what it says", "I laughed", "I slept"]
-films = Data.text(([f"film {i}: {text[i % 6]}{', and again' * (i % 4)}" for i in range(120)], [["good", "bad"][i % 2] for i in range(120)]))
+text = ["a joy to see", "a bore", "well made", "much too long for what it says", "I laughed"]
+text.append("I slept")
+texts = [f"film {i}: {text[i % 6]}{', and again' * (i % 4)}" for i in range(120)]
+films = Data.text((texts, [["good", "bad"][i % 2] for i in range(120)]))
 model = Model("all-MiniLM-L6-v2", films.task, dropout=dropout, max_length=24)
 slowly = [lambda record: time.sleep(pause and record["stage"] == "tune")]
-fit = Trainer(model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, body_dropout=dropout, precision="float32", keep="last", shard=shard, watch=slowly).fit()
+fit = Trainer(
+    model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, watch=slowly,
+    body_dropout=dropout, precision="float32", keep="last", shard=shard,
+).fit()
 report = evaluate(model, films.test, (), with_baselines=False, n_boot=2)"""
 FIGURES = '{k: float(v.value) for k, v in report.figures["test"].items()}'
 

@@ -1,4 +1,5 @@
-"""Tables of other tools and countries: each is read right, told, or refused with both readings named."""
+"""Tables of other tools and countries: each is read right, told, or refused with both readings
+named."""
 
 import datetime
 import json

@@ -1,4 +1,5 @@
-"Every message names something to do. Here all of it is collected, checked as it would be typed, and tried."
+"""Every message names something to do. Here all of it is collected, checked as it would be typed,
+and tried."""
 
 import json
 import re

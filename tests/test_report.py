@@ -1,4 +1,5 @@
-"""The report in a browser: no request beyond the file, no console error, readable wide and narrow, and by those who do not see it."""
+"""The report in a browser: no request beyond the file, no console error, readable wide and narrow,
+and by those who do not see it."""
 
 import shutil
 import subprocess

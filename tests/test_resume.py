@@ -1,4 +1,5 @@
-"A training that is killed at any step goes on to the same bits, whatever is switched on: the matrix of options."
+"""A training that is killed at any step goes on to the same bits, whatever is switched on: the
+matrix of options."""
 
 import random
 
@@ -8,6 +9,7 @@ import torch
 
 from ftkit import Augment, Data, Model, TableAugment, Trainer
 from ftkit.models.table_backbones import table_body
+from ftkit.training.checkpoints import FITS, Checkpoints
 from ftkit.training.config import OPTIMISERS
 from ftkit.training.losses import register_loss
 
@@ -122,7 +124,7 @@ def killed_at(make, step, folder, monkeypatch):
     "The weights' hash of a training that is killed after a checkpoint, and gone on with."
     folder.mkdir()
     monkeypatch.setenv("FTKIT_RUN_DIR", str(folder))
-    first, written, save = Trainer.count, [], Trainer._checkpoint
+    written, save = [], Checkpoints.save
 
     def once(self, *args):
         out = save(self, *args)
@@ -132,12 +134,12 @@ def killed_at(make, step, folder, monkeypatch):
         return out
 
     with monkeypatch.context() as m:
-        m.setattr(Trainer, "_checkpoint", once)
+        m.setattr(Checkpoints, "save", once)
         try:
             make().fit()
         except Killed:
             pass
-    Trainer.count = first  # as in a new process
+    FITS.clear()  # as in a new process
     found = make().fit().model.weights_hash()
     monkeypatch.delenv("FTKIT_RUN_DIR")
     return found, len(written)

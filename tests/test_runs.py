@@ -1,4 +1,5 @@
-"""Runs under faults: killed, stopped, crowded, out of room; they tell the truth, and go on to the same bits."""
+"""Runs under faults: killed, stopped, crowded, out of room; they tell the truth, and go on to the
+same bits."""
 
 import hashlib
 import json
@@ -14,8 +15,8 @@ import pytest
 
 from ftkit.core import cache_folder, read_json
 from ftkit.runfolder import read_events, read_run
-from ftkit.runs.listing import cell_statuses
 from ftkit.runs.launch import create_run, launch, settle
+from ftkit.runs.listing import cell_statuses
 from ftkit.runs.resume import resume_run
 
 TINY = {

@@ -1,4 +1,5 @@
-"""The server extension as a browser meets it: a real Jupyter server, its token, its XSRF cookie, its root folder."""
+"""The server extension as a browser meets it: a real Jupyter server, its token, its XSRF cookie,
+its root folder."""
 
 import json
 import os
@@ -338,7 +339,7 @@ def test_a_batch_is_planned_begun_and_watched(server):
     until(
         lambda: (
             server.get("batches")[1]
-            and server.get("batches/three")[1]["counts"] == {"completed": 3}
+            and server.get("batches/three")[1].get("counts") == {"completed": 3}
         )
     )
     assert sorted(r["n"] for r in server.get("batches/three")[1]["results"]) == [1, 2, 3]

@@ -1,4 +1,5 @@
-"""Recordings to a model: the template for both tasks, predictions to the last bit, messages for wrong use."""
+"""Recordings to a model: the template for both tasks, predictions to the last bit, messages for
+wrong use."""
 
 import json
 import os
@@ -240,7 +241,7 @@ def test_alone_and_among_others_and_after_loading(task, home, tmp_path):
     )
 
 
-def test_a_whisper_trains_from_what_lies_below(home, tmp_path):
+def test_a_whisper_trains_from_what_lies_below(home, tmp_path, monkeypatch):
     from transformers import WhisperConfig, WhisperModel
 
     WhisperModel(
@@ -264,10 +265,14 @@ def test_a_whisper_trains_from_what_lies_below(home, tmp_path):
     for known in (True, False):
         model = Model(str(tmp_path / "tiny"), data.task, seed=0)
         trainer = Trainer(model, data, epochs=2, head_epochs=1, batch_size=8, precision="float32")
-        if not known:
-            trainer.known = model.backbone.inputs(data)
-        trainer.fit()
-        assert (trainer.known.below is not None) == known
+        with monkeypatch.context() as m:
+            if not known:  # the frozen layers are computed in each step
+                m.setattr(
+                    "ftkit.training.setup.lower_layers",
+                    lambda backbone, data, layers, device: backbone.inputs(data),
+                )
+            trainer.fit()
+            assert (trainer.setup.rows.below is not None) == known
         whole[known] = model.outputs(data.test)
     assert np.allclose(whole[True], whole[False], atol=1e-3)
     frozen = {n for n, k in model.backbone.layers().items() if k < 3}

@@ -1,4 +1,5 @@
-"""Recordings as a person has them: broken, silent, long, odd formats, manifests with mistakes; splits without leaks."""
+"""Recordings as a person has them: broken, silent, long, odd formats, manifests with mistakes;
+splits without leaks."""
 
 import dataclasses
 import io
@@ -488,7 +489,10 @@ def test_few_voices_leave_no_part_empty(people, seed, home, table):
     )
     assert any(
         n.startswith("split by sentence")
-        and f"not by speaker, of which there {'are' if people > 1 else 'is'} only {people}, too few for train, valid and test"
+        and (
+            f"not by speaker, of which there {'are' if people > 1 else 'is'} only {people}, too few"
+            " for train, valid and test"
+        )
         in n
         for n in data.notes
     ), data.notes

@@ -1,4 +1,5 @@
-"Tables as a person uses them: the run, the command line, the gate; columns that leak, bad input, nothing learned from the test."
+"""Tables as a person uses them: the run, the command line, the gate; columns that leak, bad input,
+nothing learned from the test."""
 
 import hashlib
 import json
@@ -281,8 +282,9 @@ def book(path, sheets: dict) -> None:
         for i, t in enumerate(sheets.values()):
             z.writestr(
                 f"xl/worksheets/{i}.xml",
-                "<worksheet"
-                f' xmlns="{doc}spreadsheetml/2006/main"><sheetData>{line(t.columns)}{"".join(map(line, t.values.tolist()))}</sheetData></worksheet>',
+                f'<worksheet xmlns="{doc}spreadsheetml/2006/main"><sheetData>{line(t.columns)}'
+                + "".join(map(line, t.values.tolist()))
+                + "</sheetData></worksheet>",
             )
 
 

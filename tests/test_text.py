@@ -1,4 +1,5 @@
-"""Texts as a person has them: odd files, odd labels, a run of the template, predictions from the command line."""
+"""Texts as a person has them: odd files, odd labels, a run of the template, predictions from the
+command line."""
 
 import csv
 import json
@@ -240,7 +241,7 @@ def test_a_run_leaves_everything_a_person_needs(run):
         and run["facts"]["peak_memory"]
     )
     page = (folder / "report.html").read_text()
-    assert "<mark " in page and "Orange speaks for what was said" in page
+    assert "<mark " in page and "Orange speaks for the predicted class" in page
     assert json.loads((folder / "model" / "preprocess.json").read_text())["knowledge"] == [
         ["hollywood", "where American films are made"]
     ]

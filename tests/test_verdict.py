@@ -1,4 +1,5 @@
-"The first line: what a person reads of a run, wherever it is shown; six planted faults, and the same words everywhere."
+"""The first line: what a person reads of a run, wherever it is shown; six planted faults, and the
+same words everywhere."""
 
 import html
 import json

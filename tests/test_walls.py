@@ -1,4 +1,5 @@
-"""Data, folders and requests of strangers: nothing of theirs is executed or connected to, and one bad record hides no other. FTKIT_FUZZ multiplies the counts: 10 gives 10^4 records."""
+"""Data, folders and requests of strangers: nothing of theirs is executed or connected to, and one
+bad record hides no other. FTKIT_FUZZ multiplies the counts: 10 gives 10^4 records."""
 
 import contextlib
 import io

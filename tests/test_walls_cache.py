@@ -21,8 +21,8 @@ def everything(home: Path) -> dict:
 
     from ftkit import Data
     from ftkit.evaluation.comparison import compare_models
-    from ftkit.models.features import features
     from ftkit.models.backbone import load_backbone
+    from ftkit.models.features import features
     from ftkit.models.speech import frame_features
     from ftkit.quality.gate import check
     from ftkit.samples.catalogue import fetch_sample

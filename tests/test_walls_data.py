@@ -1,4 +1,5 @@
-"""Data files made to exhaust a machine, or to reach beyond themselves: each refused, or read, within 10 seconds and 1 GB."""
+"""Data files made to exhaust a machine, or to reach beyond themselves: each refused, or read,
+within 10 seconds and 1 GB."""
 
 import gzip
 import json

@@ -1,4 +1,5 @@
-"""Labels that are formulas, markup or commands elsewhere are text in figures, reports, cards and tables."""
+"""Labels that are formulas, markup or commands elsewhere are text in figures, reports, cards and
+tables."""
 
 import json
 import re

@@ -1,4 +1,5 @@
-"""Models of others: never code, pinned to a revision, checked field by field; damaged ones end in one kind of error."""
+"""Models of others: never code, pinned to a revision, checked field by field; damaged ones end in
+one kind of error."""
 
 import json
 import os
@@ -120,15 +121,21 @@ def test_a_terminal_is_not_asked_either(tmp_path):
 def test_every_loader_says_so():
     """Each call of a transformers loader in the package gives trust_remote_code=False, or the
     options that hold it."""
-    import re
+    import ast
 
     import ftkit
 
-    for path in sorted(Path(ftkit.__file__).parent.glob("*.py")):
-        for call in re.findall(
-            r"\.(?:from_pretrained|from_config|get_config_dict)\([^\n]*", path.read_text()
-        ):
-            assert "options" in call or "trust_remote_code=False" in call, (path.name, call)
+    loaders, seen = ("from_pretrained", "from_config", "get_config_dict"), 0
+    for path in sorted(Path(ftkit.__file__).parent.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") not in loaders:
+                continue
+            seen += 1
+            given = [ast.unparse(k) for k in call.keywords] + list(map(ast.unparse, call.args))
+            assert any("options" in g or g == "trust_remote_code=False" for g in given), (
+                f"{path.name}:{call.lineno} {ast.unparse(call)}"
+            )
+    assert seen > 10
 
 
 def in_hub_cache(home: Path, commit: str, seed: int) -> None:

@@ -1,4 +1,5 @@
-"""Widgets where people use them: in JupyterLab's notebook, with keys; and where nobody is there to click."""
+"""Widgets where people use them: in JupyterLab's notebook, with keys; and where nobody is there to
+click."""
 
 import json
 import re

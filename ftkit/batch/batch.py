@@ -297,13 +297,12 @@ def plan_batch(
         "code": (code_fingerprint() if b"ftkit" in text else {}) | modules_beside(source),
         "cwd": checked_cwd(cwd or "run", source),
     }
-    name = (
-        batch_name(name, source.stem)
-        if name
-        else (
-            f"{re.sub(r'[^A-Za-z0-9_-]+', '-', source.stem).strip('-')[:40] or 'notebook'}-{fingerprint([made['template']['sha256'], str(source), made['working_folder'], [v for _, v in chosen]])[:6]}"
-        )
-    )
+    if name:
+        name = batch_name(name, source.stem)
+    else:
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem).strip("-")[:40] or "notebook"
+        content = [made["template"]["sha256"], str(source), made["working_folder"]]
+        name = f"{stem}-{fingerprint([*content, [values for _, values in chosen]])[:6]}"
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the"

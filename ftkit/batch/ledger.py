@@ -37,7 +37,8 @@ class Ledger:
     ):
         self.folder, self.process, self.beaten = Path(folder), this_process(), 0.0
         host = re.sub(r"[^A-Za-z0-9]+", "-", self.process["host"])[:40]
-        self.name = f"{host}-{self.process['pid']}-{self.process['process_start'] or int(time.time())}-{secrets.token_hex(2)}"
+        started = self.process["process_start"] or int(time.time())
+        self.name = f"{host}-{self.process['pid']}-{started}-{secrets.token_hex(2)}"
         self.path = self.folder / "ledger" / f"{self.name}.jsonl"
 
     def write(

@@ -6,7 +6,6 @@
 __all__ = ['linear_baseline', 'baselines', 'spectrum_writer', 'whisper_writes']
 
 # %% ../../nbs/evaluation/04_baselines.ipynb #e9b5fa87
-import contextlib
 import dataclasses
 import os
 import warnings
@@ -161,18 +160,6 @@ def _simpler_tables(model, part: Part, bar: Progress) -> dict[str, np.ndarray]:
     return out
 
 # %% ../../nbs/evaluation/04_baselines.ipynb #654a2d43
-@contextlib.contextmanager
-def _unrecorded():
-    "For a while, no run is recorded to."
-    run, count = os.environ.pop("FTKIT_RUN_DIR", None), Trainer.count
-    try:
-        yield
-    finally:
-        if run is not None:
-            os.environ["FTKIT_RUN_DIR"] = run
-        Trainer.count = count
-
-
 def spectrum_writer(
     model: Model,  # whose head is taken as a pattern
     data: Data,
@@ -181,10 +168,9 @@ def spectrum_writer(
 ) -> np.ndarray:  # (n,) texts
     "What the same head writes from the bare spectrum."
     head = dict(model.head_config)
-    with _unrecorded():
-        plain = Model("log_mel", data.task, head.pop("name"), **head)
-        Trainer(plain, data, epochs=0, head_epochs=epochs).fit()
-        return plain.predict(data.rows(ids))
+    plain = Model("log_mel", data.task, head.pop("name"), **head)
+    Trainer(plain, data, epochs=0, head_epochs=epochs, record=False).fit()
+    return plain.predict(data.rows(ids))
 
 # %% ../../nbs/evaluation/04_baselines.ipynb #be32c95c
 def whisper_writes(

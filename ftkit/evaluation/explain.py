@@ -89,9 +89,11 @@ def marked_html(
         text, w = html.escape(str(text)), max(-1.0, min(1.0, float(w)))
         if abs(w) < 0.15:
             return text
+        colour = "255,140,0" if w > 0 else "90,160,255"
+        line = ";text-decoration:underline" if abs(w) > 0.6 else ""
         return (
-            "<mark"
-            f" style='background:rgba({'255,140,0' if w > 0 else '90,160,255'},{abs(w) * 0.55:.2f});color:inherit{';text-decoration:underline' if abs(w) > 0.6 else ''}'>{text}</mark>"
+            f"<mark style='background:rgba({colour},{abs(w) * 0.55:.2f});color:inherit{line}'>"
+            f"{text}</mark>"
         )
 
     cjk = 'font-family:system-ui,"Noto Sans CJK SC","Microsoft YaHei","PingFang SC",sans-serif'.replace(
@@ -99,10 +101,11 @@ def marked_html(
     )
     body = "".join(
         f"<dt><b>{html.escape(str(r['title']))}</b></dt><dd style='margin:0 0 .8em"
-        f" 1em;white-space:pre-wrap;overflow-wrap:anywhere'>{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
+        " 1em;white-space:pre-wrap;overflow-wrap:anywhere'>"
+        f"{''.join(piece(t, w) for t, w in r['pieces'])}</dd>"
         for r in rows
     )
-    return f'<p>Orange speaks for what was said, blue against it.</p><dl style="{cjk}">{body}</dl>'
+    return f'<p>Orange speaks for the predicted class, blue against it.</p><dl style="{cjk}">{body}</dl>'
 
 # %% ../../nbs/evaluation/02_explain.ipynb #f00edbb1
 def heard_html(
@@ -125,7 +128,7 @@ def heard_html(
         )
 
     told = (
-        "<p>Struck through: said, not written. Underlined: written, not said.</p>"
+        "<p>Struck through: in the true text only. Underlined: in the predicted text only.</p>"
         if any(r.get("truth") is not None for r in rows)
         else ""
     )
@@ -141,17 +144,17 @@ def class_examples(
     "For each class the text it is surest of and right, and the one it is surest of and wrong."
     import pandas as pd
 
-    y, said, rows = data.labels[ids], p.argmax(1), []
+    y, predicted, rows = data.labels[ids], p.argmax(1), []
     for c in np.argsort(-np.bincount(y, minlength=p.shape[1]), kind="stable")[:most]:
         for right in (True, False):
-            among = np.flatnonzero((said == c) & ((y == c) == right))
+            among = np.flatnonzero((predicted == c) & ((y == c) == right))
             if not len(among):
                 continue
             i = among[p[among, c].argmax()]
             rows.append(
                 {
-                    "said": data.task.classes[c],
-                    "in truth": data.task.classes[y[i]],
+                    "predicted": data.task.classes[c],
+                    "true": data.task.classes[y[i]],
                     "probability": round(float(p[i, c]), 3),
                     "text": data.show_texts([ids[i]])["text"].iloc[0],
                 }

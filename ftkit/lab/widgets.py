@@ -155,7 +155,9 @@ def _plot(title: str, curves: dict) -> str:
     y1 = max(ys)
 
     def at(p):
-        return f"{40 + (p[0] - x0) / (x1 - x0 or 1) * (_WIDE - 48):.0f},{_HIGH - 18 - (p[1] - y0) / (y1 - y0 or 1) * (_HIGH - 28):.0f}"
+        across = 40 + (p[0] - x0) / (x1 - x0 or 1) * (_WIDE - 48)
+        down = _HIGH - 18 - (p[1] - y0) / (y1 - y0 or 1) * (_HIGH - 28)
+        return f"{across:.0f},{down:.0f}"
 
     shades = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b"]
     drawn = "".join(
@@ -246,7 +248,9 @@ class _Seen:
         verdict = f"<p><b>{html.escape(first)}</b></p>" if first else ""
         if doubts:
             verdict += "<ul>" + "".join(f"<li>{html.escape(d)}</li>" for d in doubts) + "</ul>"
-        return f"<div>{' · '.join(filter(None, what))}{verdict}{bar}{_WRONG.format(html.escape(error)) if error else ''}<div>{plots}</div>{result}</div>"
+        wrong = _WRONG.format(html.escape(error)) if error else ""
+        facts = " · ".join(filter(None, what))
+        return f"<div>{facts}{verdict}{bar}{wrong}<div>{plots}</div>{result}</div>"
 
 
 def _memory(run: dict) -> str:

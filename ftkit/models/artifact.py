@@ -110,7 +110,8 @@ def _tag(task: Task) -> str:
     "What the hub calls it."
     if task.kind == "transcription":
         return "automatic-speech-recognition"
-    return f"{'audio' if task.modality == 'speech' else task.modality}-{'classification' if task.classes else 'regression'}"
+    modality = "audio" if task.modality == "speech" else task.modality
+    return f"{modality}-{'classification' if task.classes else 'regression'}"
 
 
 def _came_from(model) -> list[str]:

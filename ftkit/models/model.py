@@ -9,6 +9,7 @@ __all__ = ['DECODINGS', 'Model', 'joined', 'Span']
 import contextlib
 import dataclasses
 import hashlib
+import inspect
 import weakref
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from ..augment.texts import Vocabulary, nearest_words
-from ..core import UsageError, expect, patch_to, unknown
+from ..core import UsageError, expect, nearest, patch_to, unknown
 from ..data.dataset import Data, Part
 from ..data.task import Task
 from ..inputs.images import Pictures
@@ -111,11 +112,15 @@ class Model(nn.Module):
         self.notes = []
         self.asked = {k: v for k, v in prep.items() if v is not None}
         self.backbone.check(task.modality)
-        known = {f.name for f in dataclasses.fields(self.prep)}
-        if wrong := set(prep) - known:
+        known = sorted(f.name for f in dataclasses.fields(self.prep))
+        for name in prep:
+            if name in known:
+                continue
+            near = nearest(name, [*inspect.signature(Model).parameters, *known])
             raise UsageError(
                 f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared"
-                f" by {min(wrong)!r}; there are {', '.join(sorted(known))}"
+                f" by {name!r}; there are {', '.join(known)}"
+                + (f"; did you mean {near!r}?" if near else "")
             )
         self.prep = dataclasses.replace(self.prep, **self.asked)
         self.head_config = (
@@ -161,21 +166,22 @@ def writes(self) -> bool:
 
 @patch_to(Model)
 def forward(
-    self, x
-) -> torch.Tensor:  # network input, as the prep makes it -> (B,n_outputs) before softmax or sigmoid, or (B,T,n_outputs)
-    return (
-        self.decide(self.backbone.frames(x), x.get("said"))
-        if self.task.kind == "transcription"
-        else self.decide(self.backbone(x))
-    )
+    self,
+    x,  # network input, as the prep makes it
+) -> torch.Tensor:  # (B,n_outputs) before softmax or sigmoid, or (B,T,n_outputs)
+    if self.task.kind == "transcription":
+        return self.decide(self.backbone.frames(x), x.get("said"))
+    return self.decide(self.backbone(x))
 
 
 @patch_to(Model)
 def decide(
-    self, f, said=None
-) -> torch.Tensor:  # features (B,n_features), or frames (B,T,width) with zeros behind the end; a decoder's tokens (B,L) -> outputs
-    if said is not None:
-        return self.head(f, said)
+    self,
+    f,  # features (B,n_features), or frames (B,T,width) with zeros behind the end
+    tokens=None,  # of the texts so far (B,L), of a head that is a decoder
+) -> torch.Tensor:  # outputs, as of `forward`
+    if tokens is not None:
+        return self.head(f, tokens)
     out = self.head(f)
     return out if f.ndim == 2 else torch.where((f != 0).any(2, keepdim=True), out, _nothing(out))
 
@@ -188,10 +194,8 @@ def __repr__(self):
             f" {len(self.head.net.embed_tokens.weight):,} tokens"
         )
     else:
-        what = (
-            f"{self.task.n_outputs}"
-            f" {dict(regression='numbers', transcription='characters, one of them none').get(self.task.kind, 'classes')}"
-        )
+        names = {"regression": "numbers", "transcription": "characters, one of them none"}
+        what = f"{self.task.n_outputs} {names.get(self.task.kind, 'classes')}"
     n = [sum(p.numel() for p in m.parameters()) for m in (self.backbone, self.head)]
     return (
         f"{self.backbone.name} ({n[0]:,} parameters, {self.backbone.n_features} features) ▸"
@@ -282,7 +286,7 @@ def _bind_writing(self, data: Data) -> None:
 @patch_to(Model)
 def targets(
     self, data: Data
-) -> torch.Tensor:  # (N,) int64; (N,C) or (N,) float32; or (N,L) int64, numbers of characters from 1, or tokens, -1 behind the end
+) -> torch.Tensor:  # (N,) int64; (N,C) or (N,) float32; (N,L) int64 of a transcription
     """The labels of all rows as the losses take them; characters that no output stands for are left
     out."""
     if self.task.kind != "transcription":

@@ -169,10 +169,8 @@ def text_body(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _small(
-            f"gru:{json.dumps({'words': len(common) + 2, 'embedding': embedding, 'width': width, 'dropout': dropout})}",
-            False,
-        )
+        shape = {"words": len(common) + 2, "embedding": embedding, "width": width}
+        net = _small(f"gru:{json.dumps(shape | {'dropout': dropout})}", False)
     net.tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=100_000
     )

@@ -169,10 +169,14 @@ def text_features(
     "What a body makes of texts, computed once for all runs."
     held = sorted({t for t in texts if t})
     body = load_backbone(name)
-    final = (
-        cache_folder("features")
-        / f"texts-{fingerprint({'texts': held, 'weights': body.weights_hash(), 'prep': dataclasses.asdict(body.prep), 'threads': torch.get_num_threads(), 'torch': torch.__version__})}"
-    )
+    key = {
+        "texts": held,
+        "weights": body.weights_hash(),
+        "prep": dataclasses.asdict(body.prep),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    final = cache_folder("features") / f"texts-{fingerprint(key)}"
     with in_turn(whole(final)):
         if not (final / "features.npy").exists():
             rows, bar = body.eval().prep.read(held, body.tokenizer), Progress("features", len(held))
@@ -194,8 +198,9 @@ def text_features(
 def encode(
     self,
     frame,  # DataFrame of the columns, each in its type
-) -> np.ndarray:  # (N,F) float32: scaled numbers, nan where missing; then codes, 0 missing, 1 another, 2… the levels
-    "Cells as inputs."
+) -> np.ndarray:  # (N,F) float32
+    """Cells as inputs: first scaled numbers, nan where missing; then codes of categories, 0 missing,
+    1 another, 2… the levels."""
     out = np.empty((len(frame), len(self.names)), np.float32)
     k = 0
     for f in self.features:

@@ -307,8 +307,8 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
         f"<th scope='col'>{h}</th>" for h in ("fault", "findings", "rows", "how sure", "fix")
     )
     rows = "".join(
-        "<tr><th"
-        f" scope='row'>{e(w)}</th><td>{c['findings']}</td><td>{c['rows']}</td><td>{c['severity']}</td><td>{c['fix']}</td></tr>"
+        f"<tr><th scope='row'>{e(w)}</th><td>{c['findings']}</td><td>{c['rows']}</td>"
+        f"<td>{c['severity']}</td><td>{c['fix']}</td></tr>"
         for w, c in self.counts().items()
     )
     out = [
@@ -321,8 +321,8 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
     ]
     if self.diversity:
         classes = "".join(
-            "<tr><th"
-            f" scope='row'>{e(c)}</th><td>{v['rows']}</td><td>{v['vendi']:.1f}</td><td>{v['close']:.1%}</td></tr>"
+            f"<tr><th scope='row'>{e(c)}</th><td>{v['rows']}</td><td>{v['vendi']:.1f}</td>"
+            f"<td>{v['close']:.1%}</td></tr>"
             for c, v in sorted(
                 self.diversity.get("classes", {}).items(), key=lambda kv: -kv[1]["close"]
             )
@@ -338,11 +338,17 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
                 else ""
             )
         )
+
+    def evidence(finding: Finding) -> str:
+        "Up to four rows of a finding; of copies, what differs from the first."
+        first = finding.rows[0] if "copies" in finding.what else None
+        return "".join(_evidence(self.data, i, first) for i in finding.rows[:4])
+
     for what in self.counts():
         found = self.of(what)
         shown_ = "".join(
-            f"<div><p>{e(f.told)}</p><div"
-            f" style='display:flex;flex-wrap:wrap;gap:.6rem'>{''.join(_evidence(self.data, i, f.rows[0] if 'copies' in what else None) for i in f.rows[:4])}</div></div>"
+            f"<div><p>{e(f.told)}</p><div style='display:flex;flex-wrap:wrap;gap:.6rem'>"
+            f"{evidence(f)}</div></div>"
             for f in found[:most]
         )
         out.append(

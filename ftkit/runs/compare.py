@@ -177,8 +177,8 @@ class Comparison:
                 " where both were tested on the same rows.</p>",
                 {
                     "Table": (
-                        "<div"
-                        f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+                        f"<div class='wide'><table><thead><tr>{head}</tr></thead>"
+                        f"<tbody>{body}</tbody></table></div>"
                     ),
                     "Curves": picture_html(
                         curves(self.folders), "png", "loss and metric of each run by epoch"

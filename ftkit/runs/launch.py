@@ -455,8 +455,9 @@ def cores() -> int:
 
 
 _PASSED = """
-PATH HOME USER LOGNAME USERNAME USERPROFILE HOMEDRIVE HOMEPATH SHELL LANG LANGUAGE TZ TERM COLUMNS NO_COLOR CI HOSTNAME TMPDIR TEMP TMP
-SYSTEMROOT WINDIR SYSTEMDRIVE COMSPEC PATHEXT APPDATA LOCALAPPDATA PROGRAMDATA PROGRAMFILES NUMBER_OF_PROCESSORS
+PATH HOME USER LOGNAME USERNAME USERPROFILE HOMEDRIVE HOMEPATH SHELL LANG LANGUAGE TZ TERM COLUMNS
+NO_COLOR CI HOSTNAME TMPDIR TEMP TMP SYSTEMROOT WINDIR SYSTEMDRIVE COMSPEC PATHEXT APPDATA
+LOCALAPPDATA PROGRAMDATA PROGRAMFILES NUMBER_OF_PROCESSORS
 VIRTUAL_ENV LD_LIBRARY_PATH LD_PRELOAD DYLD_LIBRARY_PATH JAVA_HOME HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY
 SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE RANK WORLD_SIZE MASTER_ADDR MASTER_PORT
 """.split()
@@ -464,8 +465,9 @@ SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE RANK WORLD_SIZE MAS
 # starts many processes
 _PASSED_PREFIXES = tuple(
     """
-LC_ XDG_ PYTHON CONDA MAMBA PIP_ UV_ FTKIT_ JUPYTER IPYTHON MPL R_ JULIA_ PROCESSOR_ MALLOC_ COVERAGE_
-OMP_ KMP_ GOMP_ MKL_ OPENBLAS_ BLIS_ NUMEXPR_ VECLIB_ NUMBA_ CUDA NVIDIA_ NCCL_ GLOO_ UCX_ ROCR_ HIP_ HSA_ XLA_
+LC_ XDG_ PYTHON CONDA MAMBA PIP_ UV_ FTKIT_ JUPYTER IPYTHON MPL R_ JULIA_ PROCESSOR_ MALLOC_
+COVERAGE_ OMP_ KMP_ GOMP_ MKL_ OPENBLAS_ BLIS_ NUMEXPR_ VECLIB_ NUMBA_ CUDA NVIDIA_ NCCL_ GLOO_
+UCX_ ROCR_ HIP_ HSA_ XLA_
 TORCH PYTORCH_ TRITON_ TRANSFORMERS_ HF_ HUGGING TOKENIZERS_ TIMM_ TF_ SKLEARN_ ARROW_ ACCELERATE_
 LOCAL_ GROUP_ ROLE_ PET_ OMPI_ PMI_ SLURM_ PBS_ LSB_ DASK_
 """.split()
@@ -655,7 +657,8 @@ class Done(dict):
         return Path(self["folder"])
 
     def file(self, name: str) -> str:
-        'A file or folder of this run as a parameter of another one: `run_template("b.ipynb", data=a.file("table.csv"))`.'
+        """A file or folder of this run as a parameter of another one:
+        `run_template("b.ipynb", data=a.file("table.csv"))`."""
         if not (self.folder / name).exists():
             raise UsageError(f"{self['id']} has no {name}; it has {holds(self.folder)}")
         return f"run:{self['id']}/{name}"
@@ -679,7 +682,8 @@ def run_template(
     template: str,  # a shipped template's name, or a notebook's path
     **parameters,  # values for its parameters cell
 ) -> Done:
-    'Run to the end in a process of its own: a notebook as a function, `run_template("a.ipynb", x=1).metrics["accuracy"]`.'
+    """Run to the end in a process of its own: a notebook as a function,
+    `run_template("a.ipynb", x=1).metrics["accuracy"]`."""
     folder = create_run(template, parameters)
     process = launch(folder)
     try:

@@ -61,7 +61,8 @@ def picture_html(data: bytes, kind: str, alt: str) -> str:
     "An embedded picture with its alternative text."
     return (
         f"<figure><img alt='{html.escape(alt, quote=True)}'"
-        f" src='data:image/{kind};base64,{base64.b64encode(data).decode()}'><figcaption>{html.escape(alt)}</figcaption></figure>"
+        f" src='data:image/{kind};base64,{base64.b64encode(data).decode()}'>"
+        f"<figcaption>{html.escape(alt)}</figcaption></figure>"
     )
 
 # %% ../../nbs/runs/08_report.ipynb #c50e8e65
@@ -160,8 +161,8 @@ def _output(o: dict) -> str:
         return f"<pre>{html.escape(_short(_ANSI.sub('', ''.join(o['text'])), 4000))}</pre>"
     if o["output_type"] == "error":
         return (
-            "<pre"
-            f" class='error'>{html.escape(_short(o.get('ename', '') + ': ' + o.get('evalue', ''), 2000))}</pre>"
+            "<pre class='error'>"
+            f"{html.escape(_short(o.get('ename', '') + ': ' + o.get('evalue', ''), 2000))}</pre>"
         )
     data = o.get("data", {})
     for kind in ("png", "jpeg"):
@@ -239,12 +240,38 @@ def _cells(notebook: dict) -> str:
     return "".join(out)
 
 # %% ../../nbs/runs/08_report.ipynb #b1d65101
-_STYLE = """:root{color-scheme:light}body{font:16px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff;max-width:60rem;margin:0 auto;padding:1rem}
-h1{font-size:1.7rem;line-height:1.2;overflow-wrap:anywhere}h2{margin-top:2.5rem;border-bottom:1px solid #bbb}nav ul{columns:2;padding-left:1.2rem}a{color:#0b4f9e}
-table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem;border-bottom:1px solid #ddd;min-width:5rem}td{overflow-wrap:anywhere}.wide{overflow-x:auto}
-pre{background:#f4f4f2;padding:.6rem;overflow-x:auto;font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}pre.code{border-left:3px solid #7a99bd}pre.error{border-left:3px solid #a40000;background:#fdf1f1}
-figure{margin:1rem 0}img{max-width:100%;height:auto}figcaption{font-size:.85rem;color:#555}.status{font-weight:bold}.big{font-size:1.3rem}.doubts{border-left:3px solid #b3400a;background:#fdf6f0;padding:.5rem 1rem .5rem 2rem}
-@media(max-width:30rem){nav ul{columns:1}body{padding:.6rem}}@media print{nav{display:none}pre,figure,tr{break-inside:avoid}a{color:inherit}}"""
+_STYLE = """
+:root{color-scheme:light}
+body{
+  font:16px/1.5 system-ui,sans-serif; color:#1b1b1b; background:#fff; max-width:60rem;
+  margin:0 auto; padding:1rem;
+}
+h1{font-size:1.7rem;line-height:1.2;overflow-wrap:anywhere}
+h2{margin-top:2.5rem;border-bottom:1px solid #bbb}
+nav ul{columns:2;padding-left:1.2rem}
+a{color:#0b4f9e}
+table{border-collapse:collapse;font-size:.9rem}
+th,td{
+  text-align:left; vertical-align:top; padding:.25rem .6rem; border-bottom:1px solid #ddd;
+  min-width:5rem;
+}
+td{overflow-wrap:anywhere}
+.wide{overflow-x:auto}
+pre{
+  background:#f4f4f2; padding:.6rem; overflow-x:auto; font-size:.82rem; white-space:pre-wrap;
+  overflow-wrap:anywhere;
+}
+pre.code{border-left:3px solid #7a99bd}
+pre.error{border-left:3px solid #a40000;background:#fdf1f1}
+figure{margin:1rem 0}
+img{max-width:100%;height:auto}
+figcaption{font-size:.85rem;color:#555}
+.status{font-weight:bold}
+.big{font-size:1.3rem}
+.doubts{border-left:3px solid #b3400a;background:#fdf6f0;padding:.5rem 1rem .5rem 2rem}
+@media(max-width:30rem){nav ul{columns:1}body{padding:.6rem}}
+@media print{nav{display:none}pre,figure,tr{break-inside:avoid}a{color:inherit}}
+"""
 _POLICY = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri"
     " 'none'; form-action 'none'"
@@ -270,12 +297,10 @@ def _headline(run: dict, m: dict) -> str:
         )
     said += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
     error = run.get("error")
-    return said + (
-        "<pre"
-        f" class='error'>{html.escape(_short(error if isinstance(error, str) else error.get('message', ''), 2000))}</pre>"
-        if error
-        else ""
-    )
+    if not error:
+        return said
+    message = error if isinstance(error, str) else error.get("message", "")
+    return said + f"<pre class='error'>{html.escape(_short(message, 2000))}</pre>"
 
 
 def _reproduce(run: dict, folder: Path) -> str:
@@ -370,7 +395,8 @@ def html_page(
         "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta"
         f" http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
         "<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon'"
-        f" href='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='><title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        " href='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{html.escape(title)}</h1>{lead}{nav}{body}</main></body></html>\n"
     )
 

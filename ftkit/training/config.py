@@ -153,6 +153,11 @@ class TrainConfig(TrainOptions):
     checkpoint_seconds: float = 60.0  # also in mid-epoch, this often; 0 is after every step [0..]
     seed: int = 0  # of order, augmentation and dropout
 
+    @property
+    def trains_backbone(self) -> bool:
+        "Whether more than the head is trained."
+        return self.epochs > 0 and self.freeze != "backbone"
+
     def __post_init__(self):
         _check_config(self)
 
