@@ -208,9 +208,8 @@ def whisper_writes(
             waves, sampling_rate=16000, return_tensors="pt"
         ).input_features.to(device)
         with torch.inference_mode():
-            said = net.generate(x, **more)
-        out.append(
-            " ".join(t.strip() for t in ear.tokenizer.batch_decode(said, skip_special_tokens=True))
-        )
+            tokens = net.generate(x, **more)
+        texts = ear.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        out.append(" ".join(text.strip() for text in texts))
         bar.update(len(out))
     return np.array(out, object)

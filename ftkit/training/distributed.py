@@ -179,43 +179,39 @@ def add(
 
     if self.size == 1:
         return losses, due
-    told = torch.tensor(
-        [float(due)] + [float(p.grad is not None) for p in params], device=self.device
+    flags = [float(due)] + [float(p.grad is not None) for p in params]
+    of_dtype = {p.dtype: [q for q in params if q.dtype == p.dtype] for p in params}
+    sums = {dtype: torch.cat([_flat_gradient(p) for p in of]) for dtype, of in of_dtype.items()}
+    rest = torch.cat(
+        [loss.reshape(1) for loss in losses] + [torch.tensor(flags, device=self.device)]
     )
-    dtypes = {p.dtype: [] for p in params}
-    for k, p in enumerate(params):
-        dtypes[p.dtype].append(k)
-    sums = {
-        dtype: torch.cat(
-            [
-                (
-                    params[k].grad if params[k].grad is not None else torch.zeros_like(params[k])
-                ).reshape(-1)
-                for k in of
-            ]
-        )
-        for dtype, of in dtypes.items()
-    }
-    own = [loss.reshape(1) for loss in losses]
-    sums[torch.float32] = torch.cat([sums.get(torch.float32, told[:0]), *own, told])
+    float32 = sums.get(torch.float32, rest[:0])
+    sums[torch.float32] = torch.cat([float32, rest])
     with self._together():
         for flat in sums.values():
             dist.all_reduce(flat)
-    told = sums[torch.float32][-len(params) - 1 :].tolist()
-    for dtype, of in dtypes.items():
-        for k, part in zip(
-            of,
-            sums[dtype].split(
-                [params[k].numel() for k in of]
-                + [len(sums[dtype]) - sum(params[k].numel() for k in of)]
-            ),
-        ):
-            if told[1 + k]:
-                params[k].grad = (
-                    torch.empty_like(params[k]) if params[k].grad is None else params[k].grad
-                ).copy_(part.view(params[k].shape))
-    added = sums[torch.float32][: -len(params) - 1][-len(losses) :]
-    return tuple(added.clone()), told[0] > 0
+
+    # gradients come first, then the losses and the flags
+    rest = sums[torch.float32][-len(rest) :]
+    wish, *anywhere = rest[len(losses) :].tolist()
+    has_gradient = {id(p): n > 0 for p, n in zip(params, anywhere)}
+    for dtype, of in of_dtype.items():
+        _set_gradients(of, sums[dtype], has_gradient)
+    return tuple(rest[: len(losses)].clone()), wish > 0
+
+
+def _set_gradients(params: list, flat: torch.Tensor, has_gradient: dict[int, bool]) -> None:
+    "The added gradients into the parameters that have one on any rank."
+    sizes = [p.numel() for p in params]
+    for p, part in zip(params, flat[: sum(sizes)].split(sizes)):
+        if has_gradient[id(p)]:
+            p.grad = torch.empty_like(p) if p.grad is None else p.grad
+            p.grad.copy_(part.view(p.shape))
+
+
+def _flat_gradient(p: torch.Tensor) -> torch.Tensor:  # (p.numel(),)
+    "A parameter's gradient, zeros where it has none."
+    return (torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1)
 
 
 @patch_to(Ranks)
