@@ -3311,6 +3311,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'ftkit/training/validation.py'),
                                            'ftkit.training.validation._row_losses': ( 'training/validation.html#_row_losses',
                                                                                       'ftkit/training/validation.py'),
+                                           'ftkit.training.validation._transcription_scores': ( 'training/validation.html#_transcription_scores',
+                                                                                                'ftkit/training/validation.py'),
                                            'ftkit.training.validation.choice_figure': ( 'training/validation.html#choice_figure',
                                                                                         'ftkit/training/validation.py'),
                                            'ftkit.training.validation.choose_stage': ( 'training/validation.html#choose_stage',

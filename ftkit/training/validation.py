@@ -21,9 +21,12 @@ from .setup import Setup, State
 from .stages import Stage
 
 # %% ../../nbs/training/14_validation.ipynb #79ec568b
-SCORES["transcription"] = lambda y, p, classes, n_boot, seed: error_rates(
-    list(y), list(p), n_boot=n_boot, seed=seed
-)  # without capitals and punctuation
+def _transcription_scores(y, p, classes, n_boot, seed):
+    "Error rates, without capitals and punctuation."
+    return error_rates(list(y), list(p), n_boot=n_boot, seed=seed)
+
+
+SCORES["transcription"] = _transcription_scores
 
 
 def validated(
@@ -31,7 +34,8 @@ def validated(
     stage: Stage,
 ) -> dict:  # valid_loss, valid_accuracy or another headline, the metric by its name; empty without validation rows
     "Figures of the validation rows."
-    model, data, metric = setup.model, setup.data, setup.metric
+    model, data = setup.model, setup.data
+    metric = setup.metric
     ids, kind = data.valid.ids, model.task.kind
     if not len(ids) or stage.name == "contrast":
         return {}
