@@ -89,7 +89,8 @@ def baselines(
 ) -> dict[str, np.ndarray]:  # name: (n,C) probabilities or (n,) numbers
     """Predictions of the three simpler models; with facts in the prep, also of the frozen body
     without them."""
-    data, out, device = part.data, {}, model.target.device if hasattr(model, "target") else "cpu"
+    data, out = part.data, {}
+    device = model.target.device if hasattr(model, "target") else "cpu"
     if data.task.kind == "transcription":
         return _other_writers(model, part)
     bar = Progress("baselines", 3)
@@ -198,7 +199,8 @@ def whisper_writes(
     more = (
         {"task": "transcribe"} if getattr(net.generation_config, "lang_to_id", None) else {}
     )  # one of English only takes none
-    rows, bar, out = body.inputs(data), Progress("as it came", len(ids)), []
+    rows, out = body.inputs(data), []
+    bar = Progress("as it came", len(ids))
     for i in ids:
         waves = [
             rows.wave(rows.stop[u - 1] if u else 0, rows.stop[u])

@@ -50,11 +50,12 @@ def fit_model(
     **train,  # fields of TrainConfig, of networks; None: as the recipe has it
 ) -> Model | Classical:
     "A fitted model by name."
-    if name not in (names := model_names(data.task.modality)):
+    names = model_names(data.task.modality)
+    if name not in names:
+        near = nearest(name, names)
         raise UsageError(
             f"there is no model {name!r} for {data.task.modality} data; there are"
-            f" {', '.join(names)}"
-            + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else "")
+            f" {', '.join(names)}" + (f"; did you mean {near!r}?" if near else "")
         )
     if name in METHODS:
         return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
@@ -409,18 +410,11 @@ def plot(self):
 
     fig, ax = plt.subplots(figsize=(6, 0.32 * len(self.rows) + 1.4), layout="constrained")
     rows, best = self.rows[::-1], self.row(self.best)
-    colours = [
-        (
-            "tab:green"
-            if r["model"] == self.chosen
-            else "tab:blue"
-            if r["model"] == self.best
-            else "grey"
-        )
-        for r in rows
-    ]
-    for i, (r, c) in enumerate(zip(rows, colours)):
-        ax.errorbar(r["score"], i, xerr=r["error"], fmt="o", color=c, capsize=3)
+    # the chosen one over the best, where they are the same
+    colours = {self.best: "tab:blue"} | {self.chosen: "tab:green"}
+    for i, r in enumerate(rows):
+        colour = colours.get(r["model"], "grey")
+        ax.errorbar(r["score"], i, xerr=r["error"], fmt="o", color=colour, capsize=3)
     ax.axvline(
         best["score"] - (1 if self.higher else -1) * best["error"], color="grey", lw=0.8, ls="--"
     )

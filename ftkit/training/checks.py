@@ -142,11 +142,12 @@ def rate_advice(
 ) -> str:
     "What to change where numbers became too large."
     name = dict(head="head_rate", contrast="contrast_rate").get(stage, "learning_rate")
-    return (
-        f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}"
-        + ", or -p clip 1" * (not 0 < c.clip <= 1)
-        + ", or -p precision float32" * (dtype != "float32")
-    )
+    advice = f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}"
+    if not 0 < c.clip <= 1:
+        advice += ", or -p clip 1"
+    if dtype != "float32":
+        advice += ", or -p precision float32"
+    return advice
 
 # %% ../../nbs/training/11_checks.ipynb #1094a429
 def first_not_finite(
@@ -217,10 +218,9 @@ def head_first(
         or c.views > 0
         or c.epochs * (n // c.batch_size) < max(60, 5 * classes)
     )
-    if c.head_epochs is None:
+    head, blend = c.head_epochs, c.blend
+    if head is None:
         head = 40 if few else 0
-    else:
-        head = c.head_epochs
-    return dataclasses.replace(
-        c, head_epochs=head, blend=(0.4 if head else 1.0) if c.blend is None else c.blend
-    )
+    if blend is None:
+        blend = 0.4 if head else 1.0
+    return dataclasses.replace(c, head_epochs=head, blend=blend)

@@ -373,7 +373,7 @@ def _check_kinds(c: TrainConfig, need) -> None:
                 need(
                     isinstance(value, of) and (kind is bool or not isinstance(value, bool)),
                     f.name,
-                    noun + " or None" * (type(None) in kinds),
+                    noun + (" or None" if type(None) in kinds else ""),
                 )
 
 # %% ../../nbs/training/01_config.ipynb #0a5eed02

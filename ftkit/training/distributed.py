@@ -52,7 +52,9 @@ class Ranks:
         size: int = 1,  # how many
         device: torch.device | str = "cpu",  # where what is sent lies
     ):
-        self.rank, self.size, self.device = rank, size, torch.device(device)
+        self.rank = rank
+        self.size = size
+        self.device = torch.device(device)
 
     def __repr__(self):
         return f"rank {self.rank} of {self.size}"
@@ -93,19 +95,19 @@ def watched(self):
 
 @patch_to(Ranks)
 def _lost(self, error: Exception) -> RankLost:
-    folder, until = run_dir(), time.monotonic() + LOOK_SECONDS
-    while (
-        not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped")))
-        and time.monotonic() < until
-    ):
+    "The error that names the rank that is gone, as far as the run's record tells it in time."
+    folder = run_of(run_dir())
+    until = time.monotonic() + LOOK_SECONDS
+    while True:
+        gone = lost_rank(folder, self.rank, self.size, ("failed", "lost", "stopped"))
+        if gone or time.monotonic() >= until:
+            break
         time.sleep(0.1)
-    said = (
-        gone
-        or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
-    )
-    return RankLost(
-        f"{said}; continue with: {resume_command(read_run(run_of(folder)) | {'ranks': self.size})}"
-    )
+    if not gone:
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        gone = f"the connection to another of {self.size} ranks broke: {why}"
+    command = resume_command(read_run(folder) | {"ranks": self.size})
+    return RankLost(f"{gone}; continue with: {command}")
 
 # %% ../../nbs/training/07_distributed.ipynb #0e3d2c8a
 def join_ranks(
@@ -323,7 +325,9 @@ def random_states(self) -> dict[str, torch.Tensor]:  # random.cpu, of other rank
 @patch_to(Ranks)
 def seed(self, *keys) -> None:  # as for `counter`
     "Begin to draw: rank 0 as one process does, the others otherwise."
-    torch.manual_seed(counter(*keys, *[self.rank] * (self.rank > 0)) & 0x7FFFFFFF)
+    if self.rank:
+        keys = (*keys, self.rank)
+    torch.manual_seed(counter(*keys) & 0x7FFFFFFF)
 
 
 @patch_to(Ranks)

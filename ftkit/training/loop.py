@@ -183,16 +183,15 @@ def add_gradients(
     """Gradients of one batch, in the parameters. Returns its loss, the loss summed over the epoch so
     far, and whether any rank is to save now."""
     ranks = setup.ranks
-    zero = torch.zeros_like(state.loss_sum)
-    before = zero if ranks.rank else state.loss_sum  # rank 0 has the sum so far
+    # rank 0 has the sum so far
+    before = torch.zeros_like(state.loss_sum) if ranks.rank else state.loss_sum
     while True:
-        batch_loss, loss_sum = zero, before
+        losses = []
         try:
             for piece, counts in _own_pieces(setup, stage, state, rows):
                 loss = _piece_loss(setup, stage, state.epoch, piece) * counts / len(rows)
                 stage.backward(loss)
-                batch_loss = batch_loss + loss.detach()
-                loss_sum = loss_sum + loss.detach()
+                losses.append(loss.detach())
             break
         except RuntimeError as e:
             if stage.shards:
@@ -202,6 +201,12 @@ def add_gradients(
         stage.forget()
         for p in state.parameters:
             p.grad = None
+
+    loss_sum = sum(losses, start=before)
+    if len(losses) == 1:
+        batch_loss = losses[0]
+    else:  # a rank may have no rows of the batch
+        batch_loss = sum(losses, start=torch.zeros_like(before))
 
     # shards add their gradients themselves
     parameters = [] if stage.shards else state.parameters

@@ -55,7 +55,7 @@ def _own_gpu() -> tuple[torch.device, str]:
     if int(os.environ["LOCAL_WORLD_SIZE"]) > there:
         raise UsageError(
             f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has"
-            f" {there} GPU{'s' * (there > 1)}; start one for each (--nproc-per-node {there}), or"
+            f" {there} GPU{'s' if there > 1 else ''}; start one for each (--nproc-per-node {there}), or"
             " use the processors (FTKIT_DEVICE=cpu)"
         )
     torch.cuda.set_device(local)
@@ -212,9 +212,15 @@ def _rounded(x):
     def pad(t):
         return F.pad(t, (0, 0) * (t.ndim - 2) + (0, more))
 
-    return {
-        k: (pad(v[0]), v[1]) if k == "below" else v if k == "rows" else pad(v) for k, v in x.items()
-    }
+    padded = {}
+    for k, v in x.items():
+        if k == "below":
+            padded[k] = (pad(v[0]), v[1])
+        elif k == "rows":
+            padded[k] = v
+        else:
+            padded[k] = pad(v)
+    return padded
 
 # %% ../../nbs/training/03_precision.ipynb #6b320c0c
 def probe_precision(
@@ -245,7 +251,8 @@ def probe_precision(
         }
     )
     path = cache_folder("precision") / f"{key}.json"
-    if held := kept_value(path):
+    held = kept_value(path)
+    if held:
         return Precision(**held)
 
     # each way is measured, but bfloat16 where it is emulated

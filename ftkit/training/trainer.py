@@ -175,6 +175,129 @@ def __repr__(self):
         f" {config.optimizer}, {config.schedule}; on {self.device} ({self.device_reason})"
     )
 
+# %% ../../nbs/training/17_trainer.ipynb #79a659cc
+@patch_to(Trainer)
+def prepare(self) -> Setup:
+    "What `fit` trains: this process among its ranks, the targets on the device, a teacher's answers."
+    config = self.config
+    ranks = join_ranks(self.device)
+    self.model.ranks = ranks if ranks.size > 1 else None  # which share its predictions out too
+    if config.contrast_epochs and ranks.size > 1:
+        raise UsageError(
+            f"contrast_epochs is {config.contrast_epochs}, and each of {ranks.size} ranks would set"
+            " only its own part of a batch against each other; train in one process, without"
+            " torchrun"
+        )
+    trained = config.trains_backbone and config.batch_norm == "trained"
+    check_batch_norm(self.model, trained, ranks)
+    return make_setup(
+        self.model,
+        self.data,
+        config,
+        self.augment,
+        self.device,
+        ranks,
+        self.teacher,
+        metric=self.metric,
+        record=self.record,
+    )
+
+# %% ../../nbs/training/17_trainer.ipynb #641ddb52
+def enter_stage(setup: Setup, state: State, checkpoints: Checkpoints, name: str) -> None:
+    "What is done before a stage starts: the tuning starts from the best head, and gets adapters."
+    if name == "tune":
+        checkpoints.load_best(setup, state)
+    state.best = {}
+    if name == "tune" or setup.config.on_nan == "rollback":
+        checkpoints.keep_start(setup, name)
+    if name == "tune":
+        adapt(setup)
+
+
+def settle(setup: Setup, state: State, checkpoints: Checkpoints) -> None:
+    """The network as it is after tuning: the average in its place, adapters merged, part of the way
+    back."""
+    averaged = bool(state.average and state.average.n)
+    if averaged:
+        state.average.wear()
+    state.average = None
+    merge_adapters(setup.model)
+    if averaged and setup.config.swa:
+        validate_as_epoch(setup, state, checkpoints, "average")
+    if setup.config.blend < 1:
+        blend(setup, checkpoints)
+        validate_as_epoch(setup, state, checkpoints, "blend")
+
+
+def blend(setup: Setup, checkpoints: Checkpoints) -> None:
+    "Move the tuned weights part of the way back to where tuning started."
+    start, share = checkpoints.kept("start"), setup.config.blend
+    weights = {
+        k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v
+        for k, v in setup.model.state_dict().items()
+    }
+    setup.model.load_state_dict(weights)
+
+# %% ../../nbs/training/17_trainer.ipynb #d776e934
+@patch_to(Trainer)
+def _train_stage(self, name: str, checkpoints: Checkpoints, resumed: dict) -> None:
+    "One stage, from its start or from what was saved of it."
+    setup, state = self.setup, self.state
+    config = self.config
+    state.began = time.time()
+    before = state.seconds.get(name, 0)
+    if not resumed:
+        enter_stage(setup, state, checkpoints, name)
+    state.precision = Precision(**resumed["precision"]) if resumed else None
+    if not resumed or resumed["epoch"] < stage_epochs(config, name):
+        stage = make_stage(setup, name, state.precision)
+        state.precision = stage.precision
+        self._note_stage(stage)
+        setup.ranks.spread(self.model.state_dict())
+        stage = _shared_out(setup, stage)
+        with setup.ranks.watched():
+            self._make_steps(stage, checkpoints, resumed)
+    elif name == "tune" and (config.ema or config.swa):
+        state.average = Average(self.model).load(resumed["tensors"], resumed)
+    if name == "tune":
+        settle(setup, state, checkpoints)
+    state.seconds[name] = round(before + time.time() - state.began, 2)
+
+
+@patch_to(Trainer)
+def _make_steps(self, stage: Stage, checkpoints: Checkpoints, resumed: dict) -> None:
+    "Go through the loop: show the steps, tell of the epochs, save where it is due."
+    bar = Progress(stage.name, stage.epochs * stage.steps)
+    for made in train_steps(self.setup, stage, self.state, checkpoints, resumed):
+        if isinstance(made, Step):
+            bar.update(made.number, epoch=made.epoch, loss=made.mean_loss, rate=made.learning_rate)
+        else:
+            if self.record:
+                emit(stage.name, **{k: v for k, v in made.record.items() if k != "stage"})
+            for observer in self.watch:
+                observer(dict(made.record))
+        if made.due:
+            checkpoints.save(self.setup, stage, self.state)
+
+
+@patch_to(Trainer)
+def _note_stage(self, stage: Stage) -> None:
+    "What the run's record tells of a stage."
+    if not self.record:
+        return
+    p = stage.precision
+    note(**{f"precision_{stage.name}": f"{p.dtype}, {p.layout}: {p.reason}"})
+    if stage.lengths is not None and len(self.data.train) >= self.config.batch_size:
+        note(padding=padding_text(self.setup, stage))
+
+
+def _shared_out(setup: Setup, stage: Stage) -> Stage:
+    "The stage with a part of the network on each rank, where that was asked for."
+    if not setup.config.shard or stage.name != "tune" or setup.ranks.size == 1:
+        return stage
+    shards = Shards(setup.model, setup.ranks)
+    return dataclasses.replace(stage, forward=shards.net, shards=shards)
+
 # %% ../../nbs/training/17_trainer.ipynb #05f59429
 @patch_to(Trainer)
 def fit(self) -> "Trainer":
@@ -258,128 +381,6 @@ def _note_setup(self, number: int) -> None:
         train=dataclasses.asdict(self.config),
     )
     emit("fit", number=number)
-
-# %% ../../nbs/training/17_trainer.ipynb #79a659cc
-@patch_to(Trainer)
-def prepare(self) -> Setup:
-    "What `fit` trains: this process among its ranks, the targets on the device, a teacher's answers."
-    config = self.config
-    ranks = join_ranks(self.device)
-    self.model.ranks = ranks if ranks.size > 1 else None  # which share its predictions out too
-    if config.contrast_epochs and ranks.size > 1:
-        raise UsageError(
-            f"contrast_epochs is {config.contrast_epochs}, and each of {ranks.size} ranks would set"
-            " only its own part of a batch against each other; train in one process, without"
-            " torchrun"
-        )
-    trained = config.trains_backbone and config.batch_norm == "trained"
-    check_batch_norm(self.model, trained, ranks)
-    return make_setup(
-        self.model,
-        self.data,
-        config,
-        self.augment,
-        self.device,
-        ranks,
-        self.teacher,
-        metric=self.metric,
-        record=self.record,
-    )
-
-# %% ../../nbs/training/17_trainer.ipynb #d776e934
-@patch_to(Trainer)
-def _train_stage(self, name: str, checkpoints: Checkpoints, resumed: dict) -> None:
-    "One stage, from its start or from what was saved of it."
-    setup, state, config = self.setup, self.state, self.config
-    state.began = time.time()
-    before = state.seconds.get(name, 0)
-    if not resumed:
-        enter_stage(setup, state, checkpoints, name)
-    state.precision = Precision(**resumed["precision"]) if resumed else None
-    if not resumed or resumed["epoch"] < stage_epochs(config, name):
-        stage = make_stage(setup, name, state.precision)
-        state.precision = stage.precision
-        self._note_stage(stage)
-        setup.ranks.spread(self.model.state_dict())
-        stage = _shared_out(setup, stage)
-        with setup.ranks.watched():
-            self._make_steps(stage, checkpoints, resumed)
-    elif name == "tune" and (config.ema or config.swa):
-        state.average = Average(self.model).load(resumed["tensors"], resumed)
-    if name == "tune":
-        settle(setup, state, checkpoints)
-    state.seconds[name] = round(before + time.time() - state.began, 2)
-
-
-@patch_to(Trainer)
-def _make_steps(self, stage: Stage, checkpoints: Checkpoints, resumed: dict) -> None:
-    "Go through the loop: show the steps, tell of the epochs, save where it is due."
-    bar = Progress(stage.name, stage.epochs * stage.steps)
-    for made in train_steps(self.setup, stage, self.state, checkpoints, resumed):
-        if isinstance(made, Step):
-            bar.update(made.number, epoch=made.epoch, loss=made.mean_loss, rate=made.learning_rate)
-        else:
-            if self.record:
-                emit(stage.name, **{k: v for k, v in made.record.items() if k != "stage"})
-            for observer in self.watch:
-                observer(dict(made.record))
-        if made.due:
-            checkpoints.save(self.setup, stage, self.state)
-
-
-@patch_to(Trainer)
-def _note_stage(self, stage: Stage) -> None:
-    "What the run's record tells of a stage."
-    if not self.record:
-        return
-    p = stage.precision
-    note(**{f"precision_{stage.name}": f"{p.dtype}, {p.layout}: {p.reason}"})
-    if stage.lengths is not None and len(self.data.train) >= self.config.batch_size:
-        note(padding=padding_text(self.setup, stage))
-
-
-def _shared_out(setup: Setup, stage: Stage) -> Stage:
-    "The stage with a part of the network on each rank, where that was asked for."
-    if not setup.config.shard or stage.name != "tune" or setup.ranks.size == 1:
-        return stage
-    shards = Shards(setup.model, setup.ranks)
-    return dataclasses.replace(stage, forward=shards.net, shards=shards)
-
-# %% ../../nbs/training/17_trainer.ipynb #641ddb52
-def enter_stage(setup: Setup, state: State, checkpoints: Checkpoints, name: str) -> None:
-    "What is done before a stage starts: the tuning starts from the best head, and gets adapters."
-    if name == "tune":
-        checkpoints.load_best(setup, state)
-    state.best = {}
-    if name == "tune" or setup.config.on_nan == "rollback":
-        checkpoints.keep_start(setup, name)
-    if name == "tune":
-        adapt(setup)
-
-
-def settle(setup: Setup, state: State, checkpoints: Checkpoints) -> None:
-    """The network as it is after tuning: the average in its place, adapters merged, part of the way
-    back."""
-    averaged = bool(state.average and state.average.n)
-    if averaged:
-        state.average.wear()
-    state.average = None
-    merge_adapters(setup.model)
-    if averaged and setup.config.swa:
-        validate_as_epoch(setup, state, checkpoints, "average")
-    if setup.config.blend < 1:
-        blend(setup, checkpoints)
-        validate_as_epoch(setup, state, checkpoints, "blend")
-
-
-def blend(setup: Setup, checkpoints: Checkpoints) -> None:
-    "Move the tuned weights part of the way back to where tuning started."
-    start, share = checkpoints.kept("start"), setup.config.blend
-    weights = {
-        k: torch.lerp(start[k].to(v.device), v, share) if v.dtype.is_floating_point else v
-        for k, v in setup.model.state_dict().items()
-    }
-    setup.model.load_state_dict(weights)
 
 # %% ../../nbs/training/17_trainer.ipynb #a34b0ce5
 @patch_to(Trainer)
