@@ -562,7 +562,7 @@ def test_what_an_own_split_shares(home, table):
     data = Data.speech(
         parts, "transcribe", folder=home, speaker="who", split="part", split_by="sentence"
     )
-    assert any(n == "valid was dealt from the training rows by sentence" for n in data.notes), (
+    assert any(n == "valid was taken from the training rows by sentence" for n in data.notes), (
         data.notes
     )
     assert (
@@ -573,7 +573,7 @@ def test_what_an_own_split_shares(home, table):
         parts[:42], "transcribe", folder=home, speaker="who", test_source=parts[::4]
     )
     assert any(
-        n == "valid was dealt from the training rows by speaker" for n in second.notes
+        n == "valid was taken from the training rows by speaker" for n in second.notes
     ) and any("9 of 12 test recordings are of a voice" in n for n in second.notes), second.notes
     assert any(
         "1 classes have no training row (new)" in n

@@ -405,7 +405,7 @@ def _limit(default, high, **more):
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    "How pictures are changed at random while training; as it comes, not at all."
+    "How pictures are changed at random while training; by default not at all."
 
     flip: float = _limit(0.0, 1)  # probability of a left-right mirror [0..1]
     vertical_flip: float = _limit(0.0, 1)  # probability of a top-bottom mirror [0..1]

@@ -303,7 +303,7 @@ def _up_to(default, high, low=0.0, **more):
 
 @dataclasses.dataclass(frozen=True)
 class SoundAugment:
-    "How recordings are changed at random while training; as it comes, not at all."
+    "How recordings are changed at random while training; by default not at all."
 
     # largest relative change of tempo and pitch; 0.1 is 0.9 to 1.1 [0..0.5]
     speed: float = _up_to(0.0, 0.5)

@@ -237,7 +237,7 @@ def _share(default: float, high: float = 0.5):
 
 @dataclasses.dataclass(frozen=True)
 class TextAugment:
-    "How texts are changed at random while training; as it comes, not at all."
+    "How texts are changed at random while training; by default not at all."
 
     # expected share of the words that become the model's mask token [0..0.5]
     mask: float = _share(0.0)

@@ -136,9 +136,9 @@ def leaked(self, part: Part) -> np.ndarray:  # (n,) bool
     validation row."""
     seen = np.isin(self.parts, ["train", "valid"] if part.name == "test" else ["train"])
     content = _learned(self)
-    known = {content[i] for i in np.flatnonzero(seen)}
+    learned = {content[i] for i in np.flatnonzero(seen)}
     groups = set(self.near[seen]) - {-1} if self.near is not None else set()
-    copied = [content[i] in known or bool(groups) and self.near[i] in groups for i in part.ids]
+    copied = [content[i] in learned or bool(groups) and self.near[i] in groups for i in part.ids]
     if not hasattr(self.items, "frame"):
         return np.array(copied, bool)
     # rows of a narrow table may agree
@@ -182,13 +182,13 @@ def _folds_of_groups(strata: np.ndarray, groups: np.ndarray, k: int, seed: int) 
     share = table / np.maximum(table.sum(0), 1)
     order = sorted(permutation(len(names), seed, "fold groups"), key=lambda g: -table[g].sum())
     fold_of = np.zeros(len(names), int)
-    held = np.zeros((k, table.shape[1]))
+    filled = np.zeros((k, table.shape[1]))
     for at, g in enumerate(order):
-        empty = np.flatnonzero(~held.any(1))
+        empty = np.flatnonzero(~filled.any(1))
         some = empty if len(empty) >= len(order) - at else np.arange(k)
-        crowded = (held[some] * share[g]).sum(1) + 1e-6 * held[some].sum(1)
+        crowded = (filled[some] * share[g]).sum(1) + 1e-6 * filled[some].sum(1)
         fold_of[g] = some[int(np.argmin(crowded))]
-        held[fold_of[g]] += share[g]
+        filled[fold_of[g]] += share[g]
     return fold_of[index]
 
 
@@ -213,16 +213,16 @@ def _spare(
 ) -> np.ndarray:  # (n,) bool
     "Which rows are for validation: whole groups, and never all rows of a class."
     shares = {"valid": share}
-    first, of = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    first, unit_of = np.unique(groups, return_index=True, return_inverse=True)[1:]
     if by == "times":
         part = time_split(times, shares)
     elif by == "groups":
         part = grouped_split(strata, groups, shares, seed)
     else:
-        part = stratified_split(strata, shares, seed)[first][of]
+        part = stratified_split(strata, shares, seed)[first][unit_of]
     learned = np.zeros(len(first), bool)
-    learned[of[part == "train"]] = True
-    valid = ~learned[of]
+    learned[unit_of[part == "train"]] = True
+    valid = ~learned[unit_of]
     if by == "rows" and set(strata[valid]) - set(strata[~valid]):
         valid = grouped_split(strata, groups, shares, seed) == "valid"
     return valid & (not valid.all())
@@ -369,7 +369,7 @@ def _fonts() -> tuple[str, ...]:
     letters."""
     from matplotlib import font_manager, rcParams
 
-    there = {f.name for f in font_manager.fontManager.ttflist}
+    installed = {f.name for f in font_manager.fontManager.ttflist}
     wanted = (
         "Noto Sans CJK SC",
         "Noto Sans CJK JP",
@@ -382,7 +382,7 @@ def _fonts() -> tuple[str, ...]:
         "Heiti SC",
         "Arial Unicode MS",
     )
-    return (*rcParams["font.family"], *[f for f in wanted if f in there][:1])
+    return (*rcParams["font.family"], *[f for f in wanted if f in installed][:1])
 
 
 def with_letters(

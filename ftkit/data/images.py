@@ -169,7 +169,7 @@ def _refuse_unreadable(bad: list[tuple[str, str]], n: int) -> None:
     raise DataError(
         f"{len(bad)} of {n} pictures cannot be read: "
         + "; ".join(f"{path} ({why})" for path, why in bad[:10])
-        + f"{more}; repair or remove them, or go on without them: -p skip_bad true"
+        + f"{more}; repair or remove them, or continue without them: -p skip_bad true"
     )
 
 

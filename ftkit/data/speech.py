@@ -225,7 +225,7 @@ def _sample_folder(name: str) -> Path:
     sample = SAMPLES[name] if name in SAMPLES else None
     if sample and sample.holds != "data":
         raise DataError(
-            f"sample:{name} is no data but a pretrained body; -p backbone {name}, and as data for"
+            f"sample:{name} is no data but a pretrained backbone; -p backbone {name}, and as data for"
             " example -p data sample:prompts-en"
         )
     if sample and sample.kind != "speech":
@@ -259,11 +259,11 @@ def _of_cell(cell):
     "A path, or (array, rate) of the bytes of a file."
     if not isinstance(cell, dict):
         return cell
-    path, held = cell.get("path"), cell.get("bytes")
-    if held is None or (path and os.path.isfile(path)):
+    path, content = cell.get("path"), cell.get("bytes")
+    if content is None or (path and os.path.isfile(path)):
         return path
     try:
-        blocks = list(_blocks(held))
+        blocks = list(_blocks(content))
     except Exception as e:  # libsndfile and ffmpeg raise many types for broken files
         raise DataError(
             f"{path or 'a recording'} of the data set cannot be read ({_why(e)}); give a "
@@ -380,7 +380,7 @@ def _without_label(rows: Rows, what: str, skip_bad: bool) -> set[int]:
     if missing and (not skip_bad or len(missing) == n):
         raise DataError(
             f"{len(missing)} of {n} recordings have no {what} in {rows.target!r} (first: row"
-            f" {missing[0] + 1}); fill them in or remove these rows, or go on without them: -p"
+            f" {missing[0] + 1}); fill them in or remove these rows, or continue without them: -p"
             " skip_bad true"
         )
     return set(missing)
@@ -464,7 +464,7 @@ def _refuse_unusable(refused: list[tuple[str, str]], n: int) -> None:
     raise DataError(
         f"{len(refused)} of {n} recordings cannot be used: "
         + "; ".join(f"{name}: {why}" for name, why in refused[:10])
-        + f"{more}; repair or remove them, or go on without them: -p skip_bad true"
+        + f"{more}; repair or remove them, or continue without them: -p skip_bad true"
     )
 
 # %% ../../nbs/data/07_speech.ipynb #d05b73e2
@@ -636,7 +636,7 @@ def _note_split(data: Data, by: str, few: dict[str, int], wanted: list[str], own
     note = f"split {_BY[by]}"
     if own:
         were = "were" if len(wanted) > 1 else "was"
-        note = f"{_and(wanted)} {were} dealt from the training rows {_BY[by].partition(':')[0]}"
+        note = f"{_and(wanted)} {were} taken from the training rows {_BY[by].partition(':')[0]}"
     if few and wanted:
         are = "are" if max(few.values()) > 1 else "is"
         numbers = _and(list(map(str, few.values())))
@@ -724,7 +724,7 @@ def _split_notes(data: Data, sentence_of: dict[str, str], wanted: list[str]) -> 
     if n_long:
         notes.append(
             f"{n_long} recordings are longer than 30 s (longest {data.seconds.max():.0f} s); most"
-            " speech bodies read no more than that at once"
+            " speech backbones read no more than that at once"
         )
     return notes
 

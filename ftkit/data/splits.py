@@ -186,7 +186,7 @@ def keep_together(
     for part in ("test", "valid"):
         if moved[parts == part].sum() > 0.2 * (parts == part).sum():
             note = (
-                f"{n} rows are nearly the same as rows of another part; they are too"
+                f"{n} rows are near-duplicates of rows of another part; they are too"
                 " many to be moved, and stay"
             )
             return parts, note

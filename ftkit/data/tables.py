@@ -304,16 +304,16 @@ def _drawn_from_pieces(pieces, limit: int, seed: int):
     "The same of a file that is read in pieces; no more rows than that are held. None: no rows."
     import pandas as pd
 
-    held = None
+    drawn = None
     start = 0
     for piece in pieces:
         draws = uniform("limit", seed, np.arange(start, start + len(piece), dtype=np.uint64))
         start += len(piece)
         more = piece.assign(**{"\0draw": draws}).nsmallest(limit, "\0draw")
-        held = more if held is None else pd.concat([held, more]).nsmallest(limit, "\0draw")
-    if held is None:
+        drawn = more if drawn is None else pd.concat([drawn, more]).nsmallest(limit, "\0draw")
+    if drawn is None:
         return None
-    return held.sort_index().drop(columns="\0draw").reset_index(drop=True)
+    return drawn.sort_index().drop(columns="\0draw").reset_index(drop=True)
 
 
 def _check_options(path: Path, query: str | None, sheet: str | None) -> None:
@@ -660,7 +660,7 @@ def _column_notes(cells: Cells) -> list[str]:
     texts = cells.of("text")
     if texts:
         notes.append(
-            f"texts in {', '.join(texts)} are learned from only through a body for texts"
+            f"texts in {', '.join(texts)} are learned from only through a backbone for texts"
             " (text_backbone)"
         )
     return notes

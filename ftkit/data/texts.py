@@ -295,10 +295,10 @@ def _without_empty(rows: Rows, skip_bad: bool) -> tuple[Rows, list[tuple[str, st
     if not skip_bad:
         raise DataError(
             f"{len(empty)} of {len(rows.items)} texts are empty (first: row {empty[0] + 1}); fill"
-            " them in or remove these rows, or go on without them: -p skip_bad true"
+            " them in or remove these rows, or continue without them: -p skip_bad true"
         )
-    gone = set(empty)
-    stay = [i for i in range(len(rows.items)) if i not in gone]
+    left_out = set(empty)
+    stay = [i for i in range(len(rows.items)) if i not in left_out]
     return rows.take(stay), [(f"row {i + 1}", "empty") for i in empty]
 
 # %% ../../nbs/data/06_texts.ipynb #191b5f4c

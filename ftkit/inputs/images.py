@@ -105,7 +105,7 @@ class Pictures:
             )
 
     def units(self, ids) -> int:
-        return len(ids)  # how many inputs of the body the rows are
+        return len(ids)  # how many inputs of the backbone the rows are
 
     def pool(self, f: np.ndarray, ids) -> np.ndarray:
         return f  # one input is one row
@@ -125,14 +125,14 @@ def let_go(x: np.ndarray) -> None:
 def _moved(x: np.ndarray, device: torch.device) -> torch.Tensor:
     """The array on the device, copied in blocks of 64 rows: it may be memory-mapped and larger than
     memory."""
-    there = torch.empty(x.shape, dtype=torch.uint8, device=device)
+    moved = torch.empty(x.shape, dtype=torch.uint8, device=device)
     for i in range(0, len(x), 64):
-        there[i : i + 64] = torch.from_numpy(np.array(x[i : i + 64]))
-    return there
+        moved[i : i + 64] = torch.from_numpy(np.array(x[i : i + 64]))
+    return moved
 
 # %% ../../nbs/inputs/00_images.ipynb #cdef0c4d
 def input_size(
-    own: int,  # the body's own side in pixels
+    own: int,  # the backbone's own side in pixels
     sizes: np.ndarray | None,  # (N,2) width and height of the pictures
 ) -> int:
     """The body's own size, at most eight times the pictures' median side, in steps of 32, at least

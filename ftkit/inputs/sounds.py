@@ -28,7 +28,7 @@ class SpeechPrep:
     chunk: ClassVar[dict] = {"cpu": 4, "cuda": 32, "mps": 32}
     rate: int = 16000  # samples a second
     max_seconds: float = 30.0  # of the longest piece that is read at once [1..]
-    window: int = 400  # samples the first frame of the body's output needs
+    window: int = 400  # samples the first frame of the backbone's output needs
     hop: int = 320  # samples from a frame to the next
     normalise: bool = False  # bring each piece to mean 0 and spread 1
 
@@ -158,7 +158,7 @@ def batch(
     ids: np.ndarray,  # (B,) row numbers
     device: torch.device,
     change=None,  # function list of (n,) float32 -> the same, of any length: augmentation
-) -> dict:  # what the body takes; "rows" (U,) is there when a row has several pieces
+) -> dict:  # what the backbone takes; "rows" (U,) is there when a row has several pieces
     "Some rows, padded to the longest of their pieces."
     ids = np.asarray(ids)
     if change:
@@ -209,7 +209,7 @@ def read(self, sources: list, tokenizer=None) -> Sounds:
 
 @patch_to(Sounds)
 def notes(self, name: str) -> list[str]:
-    "What the reader should know before training with the body of that name."
+    "What the reader should know before training with the backbone of that name."
     long = int((np.diff(self.first) > 1).sum())
     return (
         [

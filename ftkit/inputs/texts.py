@@ -126,9 +126,9 @@ def add_facts(
     finder = finder or _finder(knowledge)
     if finder is None:
         return text
-    found = dict.fromkeys(m.lower() for m in finder.findall(text))
+    terms = dict.fromkeys(m.lower() for m in finder.findall(text))
     return text + "".join(
-        f" [{t}: {fact}]" for m in found for t, fact in knowledge if t.lower() == m
+        f" [{t}: {fact}]" for m in terms for t, fact in knowledge if t.lower() == m
     )
 
 # %% ../../nbs/inputs/02_texts.ipynb #08419178
@@ -328,7 +328,7 @@ def few_shapes() -> None:
 class Pieces:
     "Rows of different lengths, each read in one input or more."
 
-    # (T,F) float32, what the body's lowest layers made of each token or frame of all inputs; and
+    # (T,F) float32, what the backbone's lowest layers made of each token or frame of all inputs; and
     # how many layers
     below = None
 
@@ -385,7 +385,7 @@ class Texts(Pieces):
     ):
         if prep.max_length > tokenizer.model_max_length:
             raise UsageError(
-                f"max_length is {prep.max_length} and this body reads at most"
+                f"max_length is {prep.max_length} and this backbone reads at most"
                 f" {tokenizer.model_max_length} tokens; choose less, and windows above 1 for longer"
                 " texts"
             )
@@ -441,7 +441,7 @@ def batch(
     change=None,  # function texts -> texts: augmentation
 ) -> dict[
     str, torch.Tensor
-]:  # what the body takes; "rows" (U,) is there when a row has several inputs
+]:  # what the backbone takes; "rows" (U,) is there when a row has several inputs
     "Some rows, padded to the longest of them."
 
     def length(n):
@@ -463,7 +463,7 @@ def batch(
 
 # %% ../../nbs/inputs/02_texts.ipynb #a46d122e
 def known_share(rows: Texts) -> float:
-    """Share of the tokens that the body knows, special ones left out; 1 for tokenizers that spell
+    """Share of the tokens that the backbone knows, special ones left out; 1 for tokenizers that spell
     everything."""
     special = set(rows.tokenizer.all_special_ids) - {rows.tokenizer.unk_token_id}
     words = rows.ids[~np.isin(rows.ids, list(special))]
@@ -529,14 +529,14 @@ def _instead(name: str) -> str:
 
 @patch_to(Texts)
 def notes(self, name: str) -> list[str]:
-    "What the reader should know before training with the body of that name."
-    notes, known = [], known_share(self)
-    if known < 0.95:
+    "What the reader should know before training with the backbone of that name."
+    notes, share = [], known_share(self)
+    if share < 0.95:
         notes.append(
-            f"{name} does not know {1 - known:.0%} of the tokens in these texts; {_instead(name)}"
+            f"{name} does not know {1 - share:.0%} of the tokens in these texts; {_instead(name)}"
         )
-    elif said := language_note(self.items, self.tokenizer, name):
-        notes.append(said)
+    elif note := language_note(self.items, self.tokenizer, name):
+        notes.append(note)
     if len(self.cut):
         notes.append(
             f"{len(self.cut)} of {len(self):,} texts are longer than {self.prep.max_length} tokens"

@@ -195,13 +195,13 @@ def bootstrap_rate(
         )
     ]
     top, bottom = map(np.concatenate, zip(*parts))
-    found = _figure(
+    figure = _figure(
         np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0), len(errors)
     )
-    if errors.any() or not found.low == found.high == 0:
-        return found
+    if errors.any() or not figure.low == figure.high == 0:
+        return figure
     # no row had an error
-    return Figure(found.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors))
+    return Figure(figure.value, 0.0, float(share_interval(0, len(errors))[1]), len(errors))
 
 
 def paired_difference(
@@ -517,17 +517,18 @@ def multilabel_metrics(
     those as `labels`; ROC-AUC over the labels that some rows have and some have not."""
     y, p, guess = _multi_label(y, p, classes, threshold)
     n = len(p)
-    true, said, counts = _patterns(y, guess)
-    kinds = np.stack([true * said, true, said])  # whole numbers: sums are exact in any order
-    hit, true, said = np.concatenate(
+    true, predicted_counts, counts = _patterns(y, guess)
+    # whole numbers: sums are exact in any order
+    kinds = np.stack([true * predicted_counts, true, predicted_counts])
+    hit, true, predicted_counts = np.concatenate(
         [w.astype(np.float64) @ kinds for w in _resamples(counts, n_boot, seed)], axis=1
     )
     micro = _precision_recall_f1(
-        *(x.sum(1, keepdims=True) for x in (hit, true, said)), listed=np.array([True])
+        *(x.sum(1, keepdims=True) for x in (hit, true, predicted_counts)), listed=np.array([True])
     )
     # a label that no row has and none is given says nothing of the model
-    there = true[0] + said[0] > 0
-    macro = _mean(_precision_recall_f1(hit, true, said, listed=there | ~there.any()))
+    occurs = true[0] + predicted_counts[0] > 0
+    macro = _mean(_precision_recall_f1(hit, true, predicted_counts, listed=occurs | ~occurs.any()))
     q = np.clip(p, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
     by_row = dict(
         accuracy=(guess == y).all(1),

@@ -95,17 +95,17 @@ def recording_errors(
         if isinstance(references, str):
             given = "one text was"
         raise UsageError(f"{given} given; allowed is a list with a hypothesis for each reference")
-    (said, wrote), (said_c, wrote_c) = (
+    (reference_words, hypothesis_words), (reference_characters, hypothesis_characters) = (
         [[f(t, choices) for t in texts] for texts in (references, hypotheses)]
         for f in (words_of, _characters_of)
     )
-    edits = _edits(said, wrote)
-    words = np.array(list(map(len, said)), np.int64)
-    characters = np.array(list(map(len, said_c)), np.int64)
+    edits = _edits(reference_words, hypothesis_words)
+    words = np.array(list(map(len, reference_words)), np.int64)
+    characters = np.array(list(map(len, reference_characters)), np.int64)
     out = (
         dict(words=words, characters=characters)
         | dict(zip(("substitutions", "insertions", "deletions"), edits.T))
-        | dict(character_edits=_edits(said_c, wrote_c).sum(1))
+        | dict(character_edits=_edits(reference_characters, hypothesis_characters).sum(1))
     )
     return out | dict(
         word_error=edits.sum(1) / np.maximum(words, 1),

@@ -74,7 +74,7 @@ def worst_cases(
         i = int(part.ids[k])
         if kind == "single_label" and p[k].argmax() == y[k] and p[k].max() > 0.5 or not loss[k] > 0:
             continue
-        said = (
+        predictions = (
             [[data.task.classes[c], round(float(p[k][c]), 3)] for c in np.argsort(-p[k])[:3]]
             if p.ndim == 2
             else [[str(p[k]) if kind == "transcription" else f"{p[k]:.4g}", None]]
@@ -85,7 +85,7 @@ def worst_cases(
                 "row": i,
                 "part": part.name,
                 "label": data.label_text(i),
-                "said": said,
+                "said": predictions,
                 "loss": round(float(loss[k]), 4),
                 **shown(data.items[i], data.task.modality),
             }

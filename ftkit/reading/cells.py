@@ -174,10 +174,10 @@ def signs_of(
     first: dict[str, str] = {}
     n_open, has_whole = 0, False
     for cell in bare:
-        found = _WRITTEN.fullmatch(cell)
-        if found:
-            first.setdefault(found.lastgroup, cell)
-            n_open += found.lastgroup.startswith("open")
+        match = _WRITTEN.fullmatch(cell)
+        if match:
+            first.setdefault(match.lastgroup, cell)
+            n_open += match.lastgroup.startswith("open")
         elif not has_whole:
             has_whole = bool(re.fullmatch(r"[-+]?[1-9]\d{0,2}", cell))
     meaning: dict[str, set[str]] = {"comma": set(), "point": set()}
@@ -531,19 +531,19 @@ class _Day:
     seconds: float = 0.0  # of the day, in Greenwich where a zone was given
 
 
-def _seconds(found) -> float:
+def _seconds(match) -> float:
     "A time of day in seconds; behind a zone that of Greenwich."
-    hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
-    half = (found[5] or "").lower()[:1]
+    hour, minute, second = int(match[1]), int(match[2]), int(match[3] or 0)
+    half = (match[5] or "").lower()[:1]
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
     if hour > 24 or minute > 59 or second > 60:
         return float("nan")
-    zone, shift = found[6] or "", 0
+    zone, shift = match[6] or "", 0
     if zone[:1] in ("+", "-"):
         digits = zone[1:].replace(":", "").ljust(4, "0")
         shift = (int(digits[:2]) * 60 + int(digits[2:])) * (60 if zone[0] == "+" else -60)
-    return hour * 3600 + minute * 60 + second + float(f"0.{found[4] or 0}") - shift
+    return hour * 3600 + minute * 60 + second + float(f"0.{match[4] or 0}") - shift
 
 # %% ../../nbs/reading/08_cells.ipynb #ea63bb2c
 def _without_time(text: str) -> tuple[str, float]:
@@ -799,20 +799,20 @@ def as_dates(
     if text.str.match(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)").all():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
-        if found.notna().all():
-            return _without_zone(found), ""
+            parsed = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
+        if parsed.notna().all():
+            return _without_zone(parsed), ""
     codes, unique = pd.factorize(text)
     days = [_day_of(t) for t in unique]
-    there = [d for d in days if d is not None]
+    dates = [d for d in days if d is not None]
     read = [t for d, t in zip(days, unique) if d is not None]
-    years_first = _years_first(there)
-    known = order if order in DATE_ORDERS else None
-    order = "" if years_first else _order_of(there, known, table, str(values.name), read)
-    compact = _compact_order(there)
+    years_first = _years_first(dates)
+    given = order if order in DATE_ORDERS else None
+    order = "" if years_first else _order_of(dates, given, table, str(values.name), read)
+    compact = _compact_order(dates)
     read = [_date(d, order, compact, years_first) for d in days]
-    held = pd.to_datetime(pd.Series(read, dtype="datetime64[us]"))
-    return pd.Series(held.to_numpy()[codes], values.index, dtype="datetime64[ns]"), order
+    result = pd.to_datetime(pd.Series(read, dtype="datetime64[us]"))
+    return pd.Series(result.to_numpy()[codes], values.index, dtype="datetime64[ns]"), order
 
 
 def _without_zone(dates):  # Series of datetimes -> the same in Greenwich, without a zone
@@ -828,7 +828,7 @@ def looks_like_dates(
     "Whether most of some cells are dates."
     some = as_texts(values).str.strip().drop_duplicates().head(200).tolist()
     days = [_day_of(t) for t in some]
-    there = [d for d in days if d is not None]
-    if sum(d.order == "compact" for d in there) and _compact_order(there) is None:
+    dates = [d for d in days if d is not None]
+    if sum(d.order == "compact" for d in dates) and _compact_order(dates) is None:
         return False
-    return len(there) > 0.9 * len(some)
+    return len(dates) > 0.9 * len(some)

@@ -391,7 +391,7 @@ def _stop_words(text, clean):
 # %% ../../nbs/reading/04_cleaning.ipynb #930a20bf
 @dataclasses.dataclass(frozen=True)
 class Clean:
-    "Cleaning steps in their order; as it comes, none."
+    "Cleaning steps in their order; by default none."
 
     # names out of `CLEANERS`: unicode, html, urls, whitespace, lower, half_width, stop_words
     steps: tuple[str, ...] = ()

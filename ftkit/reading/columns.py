@@ -51,8 +51,8 @@ def as_words(values):  # Series -> Series of str, None where missing
     "Cells as categories or texts."
     import pandas as pd
 
-    gone = blank(values)
-    codes, unique = pd.factorize(values.astype(object).where(~gone, None))
+    missing = blank(values)
+    codes, unique = pd.factorize(values.astype(object).where(~missing, None))
     named = np.array([*map(plain_cell, unique), None], dtype=object)
     return pd.Series(named[codes], values.index, dtype=object, name=values.name)
 

@@ -76,16 +76,16 @@ def read_decisions(path: str | os.PathLike) -> dict[str, Decision]:
             f"{Path(path).name} has the columns {', '.join(map(str, rows[0]))}; decisions have"
             f" {', '.join(_COLUMNS)}"
         )
-    found = {}
+    decisions = {}
     for r in rows:
         if r["what"] not in WHAT:
             raise DataError(
                 f"{Path(path).name} holds {r['what']!r}; a decision is one of {', '.join(WHAT)}"
             )
-        found[r["example"]] = Decision(
+        decisions[r["example"]] = Decision(
             r["example"], r["what"], r.get("label") or "", r.get("was") or "", r.get("item") or ""
         )
-    return found
+    return decisions
 
 # %% ../../nbs/reading/06_decisions.ipynb #57d72103
 def apply_decisions(
@@ -96,11 +96,11 @@ def apply_decisions(
     list[int], Rows, str
 ]:  # numbers of the rows that stay, these rows, and what was done, in words
     "Drop and relabel."
-    found = read_decisions(path)
-    ids = [i for i, h in enumerate(hashes) if found.get(h[:16], _KEEP).what != "drop"]
+    decisions = read_decisions(path)
+    ids = [i for i, h in enumerate(hashes) if decisions.get(h[:16], _KEEP).what != "drop"]
     stay, changed = rows.take(ids), 0
     for k, i in enumerate(ids):
-        d = found.get(hashes[i][:16], _KEEP)
+        d = decisions.get(hashes[i][:16], _KEEP)
         if d.what != "relabel":
             continue
         if stay.names and d.label not in stay.names:
@@ -115,11 +115,11 @@ def apply_decisions(
         else:
             stay.labels[k] = d.label
         changed += 1
-    others = len(found.keys() - {h[:16] for h in hashes})
-    told = f"{Path(path).name}: {changed} rows relabelled, {len(rows.items) - len(ids)} dropped" + (
+    others = len(decisions.keys() - {h[:16] for h in hashes})
+    note = f"{Path(path).name}: {changed} rows relabelled, {len(rows.items) - len(ids)} dropped" + (
         f"; {others} of its decisions are about other data" if others else ""
     )
-    return ids, stay, told
+    return ids, stay, note
 
 
 _KEEP = Decision("", "keep")

@@ -156,12 +156,12 @@ class Folder:
     @functools.cached_property
     def all_files(self) -> list[str]:
         "Files of the kind here and below, in name order."
-        found, below = [], [self]
+        files, below = [], [self]
         while below:
             folder = below.pop()
-            found += folder.files
+            files += folder.files
             below += folder.folders
-        return sorted(found, key=lambda path: path.split(os.sep))
+        return sorted(files, key=lambda path: path.split(os.sep))
 
     @property
     def filled(self) -> list["Folder"]:
@@ -753,8 +753,8 @@ def _no_classes(found: Found) -> DataError:
     "What to do with a folder without class folders."
     noun, root = found.kind.noun, found.root
     n = len(found.top.all_files)
-    there = sorted(os.listdir(root))
-    holds = "it holds " + ", ".join(there[:5]) if there else "it is empty"
+    names = sorted(os.listdir(root))
+    holds = "it holds " + ", ".join(names[:5]) if names else "it is empty"
     message = (
         f"{root} has no class folders with {noun} ({holds}); "
         f"put each class into a folder of its own"
@@ -950,7 +950,7 @@ def _by_beginning(names: list[str], lost: list[int], taken: set[str], index: Fil
     for i in lost:
         rows.setdefault(names[i], []).append(i)
     rows.pop("", None)
-    found: dict[int, list[str]] = {}
+    files_of: dict[int, list[str]] = {}
     for f in index.files:
         if f in taken:
             continue
@@ -963,8 +963,8 @@ def _by_beginning(names: list[str], lost: list[int], taken: set[str], index: Fil
                 f"name the files in the table as they are called in the folder"
             )
         for i in rows[fits[0]] if fits else ():
-            found.setdefault(i, []).append(f)
-    return found if len(found) >= 0.5 * len(names) else {}
+            files_of.setdefault(i, []).append(f)
+    return files_of if len(files_of) >= 0.5 * len(names) else {}
 
 
 def _elsewhere(index: FileIndex, name: str) -> str:
@@ -985,9 +985,9 @@ _HOW = {
 }
 
 
-def _refuse_several(values: list, found: list, index: FileIndex) -> None:
+def _refuse_several(values: list, matches: list, index: FileIndex) -> None:
     "An error for a cell that fits several files."
-    for value, (files, _) in zip(values, found):
+    for value, (files, _) in zip(values, matches):
         if len(files) < 2:
             continue
         shown = [os.path.relpath(f, index.folder) for f in files[:3]]
@@ -1013,14 +1013,14 @@ def _refuse_lost(values: list, lost: list[int], index: FileIndex) -> None:
     )
 
 
-def _note_other_forms(values: list, found: list, index: FileIndex) -> list[str]:
+def _note_other_forms(values: list, matches: list, index: FileIndex) -> list[str]:
     "Notes on files that are called a little differently than the table calls them."
     notes = []
     for how, what in _HOW.items():
-        rows = [i for i, (_, by) in enumerate(found) if by == how]
+        rows = [i for i, (_, by) in enumerate(matches) if by == how]
         if rows:
             i = rows[0]
-            path = os.path.relpath(found[i][0][0], index.folder)
+            path = os.path.relpath(matches[i][0][0], index.folder)
             notes.append(
                 f"{len(rows)} rows name {index.kind.noun} by {what} (first: {str(values[i])!r} is "
                 f"{path})"
@@ -1036,32 +1036,32 @@ def match_files(
 ) -> tuple[list[str], list[int]]:  # paths, and for each the table's row
     "The files that the cells of a table name."
     names = [_as_name(v) for v in values]
-    found = [index.find(name) for name in names]
-    _refuse_several(values, found, index)
-    lost = [i for i, (files, _) in enumerate(found) if not files]
+    matches = [index.find(name) for name in names]
+    _refuse_several(values, matches, index)
+    lost = [i for i, (files, _) in enumerate(matches) if not files]
     several = {}
     if not missing:
-        several = _several(names, lost, found, index)
+        several = _several(names, lost, matches, index)
         lost = [i for i in lost if i not in several]
         if lost:
             _refuse_lost(values, lost, index)
     if notes is not None:
-        notes += _note_other_forms(values, found, index)
+        notes += _note_other_forms(values, matches, index)
         notes += _note_several(several, index)
     paths = []
     rows = []
-    for i, (files, _) in enumerate(found):
+    for i, (files, _) in enumerate(matches):
         files = files or several.get(i) or [str(index.folder / str(values[i]).strip())]
         paths += files
         rows += [i] * len(files)
     return paths, rows
 
 # %% ../../nbs/reading/11_folders.ipynb #a1bd7bb9
-def _several(names: list[str], lost: list[int], found: list, index: FileIndex) -> dict:
+def _several(names: list[str], lost: list[int], matches: list, index: FileIndex) -> dict:
     "Row: several files, where most rows name none and may be the beginning of their names."
     if len(lost) < 0.5 * len(names):
         return {}
-    taken = {file for files, _ in found for file in files}
+    taken = {file for files, _ in matches for file in files}
     return _by_beginning(names, lost, taken, index)
 
 
@@ -1103,17 +1103,17 @@ def _fit(table, column: str, find: Callable) -> _Fit:
     names = _some_names(table, column)
     if not names:
         return _Fit()
-    found = []
+    files_of_names = []
     quality = 3
     for i, name in enumerate(names):
         files, how = find(name)
-        found.append(files)
+        files_of_names.append(files)
         if files:
             named = 3 if _without_suffix(name) != name else 2
             quality = min(quality, 1 if how == "number" else named)
-        if i == 15 and not any(found):
+        if i == 15 and not any(files_of_names):
             return _Fit()
-    return _Fit(sum(map(bool, found)) / len(names), quality, found)
+    return _Fit(sum(map(bool, files_of_names)) / len(names), quality, files_of_names)
 
 
 def names_files(

@@ -155,17 +155,17 @@ def _why_no_cells(archive: zipfile.ZipFile, member: str) -> str:
     "Of a sheet of .xlsx."
     count, rows, columns = 0, [0, 0], set()
     for part in _chunks(archive, member):
-        found = _REFERENCE.findall(part)
-        if not found:
+        references = _REFERENCE.findall(part)
+        if not references:
             continue
-        count += len(found)
+        count += len(references)
         numbers = [
-            int(found[0][1]),
-            int(found[-1][1]),
-            *(int(n) for _, n in found[:: max(1, len(found) // 1000)]),
+            int(references[0][1]),
+            int(references[-1][1]),
+            *(int(n) for _, n in references[:: max(1, len(references) // 1000)]),
         ]
         rows = [min(rows[0] or numbers[0], *numbers), max(rows[1], *numbers)]
-        columns |= {name for name, _ in found}
+        columns |= {name for name, _ in references}
     if not columns:
         return ""
     places = [sum((c - 64) * 26**k for k, c in enumerate(reversed(name))) for name in columns]

@@ -168,8 +168,8 @@ def _aligned(
     shift, from_middle = np.zeros((2, len(a))), (np.arange(n) - (n - 1) / 2).astype(np.float32)
     for k in range(steps):
         seen = _window(b, scale, shift)
-        found = _toned(a, seen, edge=2)
-        at, best = np.where(found > best, [scale, shift], at), np.maximum(best, found)
+        correlation = _toned(a, seen, edge=2)
+        at, best = np.where(correlation > best, [scale, shift], at), np.maximum(best, correlation)
         if k == steps - 1:
             return best, *at
         down, across = np.gradient(seen, axis=(1, 2))
@@ -267,7 +267,7 @@ def _resized(p, q) -> float:  # two grey pictures of different sizes
         (small := min(p, q, key=lambda v: v.width * v.height)).size,
         (big := q if small is p else p).size,
     )
-    found = max(
+    correlation = max(
         float(_toned(images(a if a.size == b.size else a.resize(b.size, how)), images(b))[0])
         for a, b in ((p, q), (q, p))
         for how in range(6)
@@ -276,10 +276,10 @@ def _resized(p, q) -> float:  # two grey pictures of different sizes
         0 <= big_w - w <= 0.1 * big_w + 1 and 0 <= big_h - h <= 0.1 * big_h + 1
     ):  # its borders may be cut
         windows = np.lib.stride_tricks.sliding_window_view(images(big)[0], (h, w)).reshape(-1, h, w)
-        found = max(
-            found, float(_toned(windows, np.broadcast_to(images(small), windows.shape)).max())
+        correlation = max(
+            correlation, float(_toned(windows, np.broadcast_to(images(small), windows.shape)).max())
         )
-    return 1 - (1 - found) * max(2, 512 / (w * h))
+    return 1 - (1 - correlation) * max(2, 512 / (w * h))
 
 
 def _tiny(p, q) -> float:  # two pictures
@@ -287,10 +287,10 @@ def _tiny(p, q) -> float:  # two pictures
     one another are nearly the same anyway."""
     if p.size != q.size:
         return _resized(p.convert("L"), q.convert("L"))
-    found = float(_toned(_levels(p)[None], _levels(q)[None])[0])
-    if 0.9 < found < NEAR_TINY and (_saved_again(p, q) or _saved_again(q, p)):
+    correlation = float(_toned(_levels(p)[None], _levels(q)[None])[0])
+    if 0.9 < correlation < NEAR_TINY and (_saved_again(p, q) or _saved_again(q, p)):
         return NEAR_TINY
-    return 1 - (1 - found) * max(1, 64 / (p.width * p.height))
+    return 1 - (1 - correlation) * max(1, 64 / (p.width * p.height))
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #2048b354
 def _same_colours(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (P,3,32,32) twice -> (P,) bool
@@ -418,8 +418,8 @@ def _cropped(
         part = (sizes[a] / sizes[b]).T
         whole = ((part > 0.89) & (part < 1.02)).all(0)
         part = np.where(whole, part, part / part.max(0)).clip(0.89, 1.02)
-        found, scale, shift = _aligned(grey[a], grey[b], part)
-        k = np.flatnonzero((found >= NEAR_PICTURE) & (found > best))
+        correlation, scale, shift = _aligned(grey[a], grey[b], part)
+        k = np.flatnonzero((correlation >= NEAR_PICTURE) & (correlation > best))
         k = k[_same_shape(sizes[a], sizes[b], scale)[k]]
         seen = _seen_through(colour[b, k], scale[:, k], shift[:, k])
         k = k[_same_colours(colour[a, k], seen)]
@@ -431,7 +431,7 @@ def _cropped(
         uncut = np.repeat(sizes[b, k][:, None], 2, 1)  # a crop is as sharp as what it was cut from
         same = _same_fields(big, seen, uncut, edge=4) & _agrees_with_sizes(scale[:, k], both)
         k = k[~plain | same]
-        best[k] = found[k]
+        best[k] = correlation[k]
     return best
 
 
@@ -488,22 +488,22 @@ class _Finer:
         return square(picture, _FINE, "squash", "bilinear").transpose(2, 0, 1)
 
 
-def _whole_pictures(fine: _Finer, found: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def _whole_pictures(fine: _Finer, alike_pairs: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Likeness of whole pictures: 0 where a plain one differs in a field, enough where it differs
     in none."""
-    found = found.copy()
-    for k in _like_blocks(np.flatnonzero(found >= 0.93)):
+    alike_pairs = alike_pairs.copy()
+    for k in _like_blocks(np.flatnonzero(alike_pairs >= 0.93)):
         a, b = fine(0, k), fine(1, k)
         both = sizes[fine.pairs[k]]
         tiny = both.min((1, 2)) < _SIDE  # their pixels were compared one by one
         windows = tiny & (both[:, 0] != both[:, 1]).any(1)  # and window by window
         same, plain = _same_fields(a, b, both), _plain(a) | _plain(b)
         shape = _same_shape(both[:, 0], both[:, 1])
-        found[k] = np.where(
-            same & plain & shape & ~tiny, np.maximum(found[k], NEAR_PICTURE), found[k]
+        alike_pairs[k] = np.where(
+            same & plain & shape & ~tiny, np.maximum(alike_pairs[k], NEAR_PICTURE), alike_pairs[k]
         )
-        found[k] *= windows | ~plain | same
-    return found
+        alike_pairs[k] *= windows | ~plain | same
+    return alike_pairs
 
 
 def _brighter(fine: _Finer, numbers: np.ndarray) -> np.ndarray:  # (P,) -> (P,)
@@ -637,7 +637,7 @@ def _min_hashes(texts: list[str]) -> np.ndarray:
 def _sharing_keys(marks: np.ndarray, apart: int = 6) -> np.ndarray:
     """(P,2) row numbers of texts with a key in common; of many with the same one, each with the
     next few."""
-    found = []
+    blocks = []
     for j in range(0, _HASHES, _BAND):
         key = np.zeros(len(marks), np.uint64)
         for column in marks[:, j : j + _BAND].T:
@@ -649,8 +649,8 @@ def _sharing_keys(marks: np.ndarray, apart: int = 6) -> np.ndarray:
             )
             if not len(same):
                 break
-            found.append(np.sort(np.stack([order[same], order[same + step]], 1), 1))
-    return np.unique(np.concatenate(found), axis=0) if found else np.zeros((0, 2), np.int64)
+            blocks.append(np.sort(np.stack([order[same], order[same + step]], 1), 1))
+    return np.unique(np.concatenate(blocks), axis=0) if blocks else np.zeros((0, 2), np.int64)
 
 
 def _one_word(a: str, b: str, likeness: float) -> bool:
@@ -675,12 +675,12 @@ def _in_known_words(bare: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) 
     out = np.zeros(len(pairs), bool)
     for k, (i, j) in enumerate(pairs.tolist()):
         a, b = (Counter(bare[row].split()) for row in (i, j))
-        gone, new = a - b, b - a
+        lost, new = a - b, b - a
         known = [
-            any(in_texts[w] > (w in a) + (w in b) for w in some) or not some for some in (gone, new)
+            any(in_texts[w] > (w in a) + (w in b) for w in some) or not some for some in (lost, new)
         ]
-        spelled = Levenshtein.normalized_similarity("".join(gone), "".join(new)) >= 0.5
-        changed = bool(gone) or bool(new)
+        spelled = Levenshtein.normalized_similarity("".join(lost), "".join(new)) >= 0.5
+        changed = bool(lost) or bool(new)
         short = max(a.total(), b.total()) < _SHORT
         out[k] = changed and short and (all(known) or not spelled)
     return out
@@ -703,15 +703,17 @@ def alike_texts(
         return pairs, np.zeros(0)
     first, second = ([bare[i] for i in column] for column in pairs.T)
     likeness = distance.Levenshtein.normalized_similarity
-    found = np.asarray(process.cpdist(first, second, scorer=likeness, workers=-1), float)
-    one_word = np.array([s > 0.5 and _one_word(a, b, s) for a, b, s in zip(first, second, found)])
-    near = (found >= NEAR_TEXT) | one_word
-    pairs, found = pairs[near], found[near]
+    likeness_of = np.asarray(process.cpdist(first, second, scorer=likeness, workers=-1), float)
+    one_word = np.array(
+        [s > 0.5 and _one_word(a, b, s) for a, b, s in zip(first, second, likeness_of)]
+    )
+    near = (likeness_of >= NEAR_TEXT) | one_word
+    pairs, likeness_of = pairs[near], likeness_of[near]
 
     weak = _in_known_words(bare, pairs)
     if len(np.unique(pairs[weak])) > max(10, _PATTERNS * len(texts)):
-        pairs, found = pairs[~weak], found[~weak]
-    return pairs, found
+        pairs, likeness_of = pairs[~weak], likeness_of[~weak]
+    return pairs, likeness_of
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #dc5f6a16
 NEAR_SOUND, _SAME_WAVE, _CODED_WAVE = 0.97, 0.9, 0.7
@@ -764,11 +766,11 @@ def alike_sounds(
     hashes: list[str],  # SHA-256 of each
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,2) row numbers, the smaller first; (P,) correlations
     "Pairs of recordings that are nearly the same."
-    held, ends = waves(items, hashes, 8000)
+    samples, ends = waves(items, hashes, 8000)
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
 
     def wave(i):
-        return np.asarray(held[starts[i] : ends[i]])
+        return np.asarray(samples[starts[i] : ends[i]])
 
     if not len(ends):
         return np.zeros((0, 2), np.int64), np.zeros(0)
@@ -776,18 +778,18 @@ def alike_sounds(
     pairs = _neighbours(marks)
     if not len(pairs):
         return pairs, np.zeros(0)
-    found = _correlation(*(marks[p] for p in pairs.T))
+    correlation = _correlation(*(marks[p] for p in pairs.T))
     n = np.diff(ends, prepend=0)[pairs]
     share, apart = n.min(1) / np.maximum(1, n.max(1)), np.abs(n[:, 0] - n[:, 1])
 
     # a copy may lack a beginning or an end; one that was coded afresh is as long as before
     near = np.zeros(len(pairs), bool)
-    for k in np.flatnonzero((found >= 0.84) & ((share > 0.9) | (apart <= 480))):
+    for k in np.flatnonzero((correlation >= 0.84) & ((share > 0.9) | (apart <= 480))):
         same = _laid_over(*(wave(i) for i in pairs[k]))
-        coded = found[k] >= NEAR_SOUND and apart[k] <= max(160, 0.01 * n[k].max())
+        coded = correlation[k] >= NEAR_SOUND and apart[k] <= max(160, 0.01 * n[k].max())
         near[k] = same >= _SAME_WAVE or coded and same >= _CODED_WAVE
-        found[k] = max(found[k], same) if near[k] else found[k]
-    return pairs[near], found[near]
+        correlation[k] = max(correlation[k], same) if near[k] else correlation[k]
+    return pairs[near], correlation[near]
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #4c281d92
 def _marks(values) -> np.ndarray:  # Series -> (N,) uint64, equal for cells that are nearly the same
@@ -842,17 +844,17 @@ def alike_rows(
     if len(frame) < 2 or not len(frame.columns):
         return np.zeros((0, 2), np.int64), np.zeros(0)
     marks, rare, enough = _telling(frame)
-    whole, told, found = marks.sum(1, dtype=np.uint64), rare.sum(1), {}
+    whole, telling, likeness_of = marks.sum(1, dtype=np.uint64), rare.sum(1), {}
     for k in [None, *range(marks.shape[1])]:
-        left, share = (whole, told) if k is None else (whole - marks[:, k], told - rare[:, k])
+        left, share = (whole, telling) if k is None else (whole - marks[:, k], telling - rare[:, k])
         _, first, at = np.unique(left, return_index=True, return_inverse=True)
         near = np.flatnonzero((first[at] != np.arange(len(left))) & (share > enough))
         for i in near:
-            found.setdefault(
+            likeness_of.setdefault(
                 (int(first[at[i]]), int(i)), 1.0 if k is None else 1 - 1 / marks.shape[1]
             )
-    return np.array(sorted(found), np.int64).reshape(-1, 2), np.array(
-        [found[p] for p in sorted(found)]
+    return np.array(sorted(likeness_of), np.int64).reshape(-1, 2), np.array(
+        [likeness_of[p] for p in sorted(likeness_of)]
     )
 
 # %% ../../nbs/reading/07_near_duplicates.ipynb #833c2ea9

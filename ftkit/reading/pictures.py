@@ -110,9 +110,11 @@ def light_of(
     "One scale for the whole set."
     light = {}
     for kind in ("whole", "float"):
-        of = [d for d in depths if d.kind == kind]
-        if of:
-            light[kind] = scale_of(kind, min(d.low for d in of), max(d.high for d in of))
+        same_kind = [d for d in depths if d.kind == kind]
+        if same_kind:
+            light[kind] = scale_of(
+                kind, min(d.low for d in same_kind), max(d.high for d in same_kind)
+            )
     return light or None
 
 # %% ../../nbs/reading/02_pictures.ipynb #5f20c7b8
@@ -127,10 +129,10 @@ def _depth(values: np.ndarray, declared: tuple[float, float] = (math.nan, math.n
     if a.dtype.kind != "f":
         low, high, gaps = float(a.min()), float(a.max()), 0
     else:
-        there = a[np.isfinite(a)]
-        if not there.size:
+        finite = a[np.isfinite(a)]
+        if not finite.size:
             raise PictureError("none of its values is a number; write it again")
-        low, high, gaps = float(there.min()), float(there.max()), a.size - there.size
+        low, high, gaps = float(finite.min()), float(finite.max()), a.size - finite.size
     low, high = float(np.fmin(low, declared[0])), float(np.fmax(high, declared[1]))
     return Depth("float" if a.dtype.kind == "f" else "whole", low, high, gaps)
 
@@ -150,19 +152,19 @@ def _chosen(depth: Depth, light: dict | None) -> tuple[list[float], str]:
     it."""
     own = scale_of(depth.kind, depth.low, depth.high)
     scale = (light or {}).get(depth.kind, own)
-    told = ["some of its values are NaN or infinite; NaN was read as black"] if depth.gaps else []
+    notes = ["some of its values are NaN or infinite; NaN was read as black"] if depth.gaps else []
     over = 1.05 if depth.kind == "float" else 1
     if depth.kind not in (light or {}):
         if own not in ([0, 1], [0, 65535]):
-            told.append(
+            notes.append(
                 f"its values were read on their own scale, {own[0]:g} is black and {own[1]:g} white"
             )
     elif depth.low < scale[0] - (over - 1) * scale[1] or depth.high > scale[1] * over:
-        told.append(
+        notes.append(
             f"its values go from {depth.low:g} to {depth.high:g}; what lies outside of the "
             f"training pictures' scale, {scale[0]:g} to {scale[1]:g}, is cut"
         )
-    return scale, "; ".join(told)
+    return scale, "; ".join(notes)
 
 
 def _levels(values: np.ndarray, depth: Depth, scale: list[float]) -> np.ndarray:
@@ -197,15 +199,15 @@ def _significant_bits(file) -> int:
     "The chunk sBIT of a PNG; 16 where there is none."
     back = file.tell()
     file.seek(8)
-    found = 16
+    bits = 16
     while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
         size = int.from_bytes(head[:4], "big")
         if head[4:] == b"sBIT":
-            found = max(file.read(size)[:3], default=16)
+            bits = max(file.read(size)[:3], default=16)
             break
         file.seek(size + 4, os.SEEK_CUR)
     file.seek(back)
-    return found
+    return bits
 
 
 _WIDE = ("RGB;16", "RGBX;16", "RGBA;16", "LA;16B")
@@ -305,10 +307,10 @@ def to_rgb(
 ) -> Image.Image:
     "The picture upright, 8 bits a channel, RGB; transparency lies on `background`."
     values, declared = _deep_values(image, source)
-    told = ""
+    note = ""
     if values is not None:
         depth = _depth(values, declared)
-        scale, told = _chosen(depth, light)
+        scale, note = _chosen(depth, light)
         if values.ndim == 2 or scale != [0, 65535]:
             turned = image.getexif().get(0x0112, 1)
             image = Image.fromarray(_levels(values, depth, scale))
@@ -320,7 +322,7 @@ def to_rgb(
         ground.alpha_composite(image)
         image = ground
     image = image.convert("RGB")
-    image.info["ftkit"] = told  # what the reader of a prediction should know
+    image.info["ftkit"] = note  # what the reader of a prediction should know
     return image
 
 # %% ../../nbs/reading/02_pictures.ipynb #56cf153e
@@ -449,13 +451,13 @@ def _shaped(a: np.ndarray) -> np.ndarray:
 
 def _of_array(a: np.ndarray, light: dict | None) -> Image.Image:
     "An array as a picture."
-    a, told = _shaped(a), ""
+    a, note = _shaped(a), ""
     if a.dtype != np.uint8:
         depth = _depth(a)
-        scale, told = _chosen(depth, light)
+        scale, note = _chosen(depth, light)
         a = _levels(a, depth, scale)
     picture = to_rgb(Image.fromarray(np.ascontiguousarray(a)))
-    picture.info["ftkit"] = told
+    picture.info["ftkit"] = note
     return picture
 
 
@@ -567,18 +569,18 @@ def look_at_files(
     columns = (
         "sha text, w int, h int, wrong text, pages int, kind text, low real, high real, gaps int"
     )
-    known = {
+    cached = {
         k: Look(*row)
         for k, row in known_rows(database, "looks", columns, [k for k in keys if k]).items()
     }
-    missing = [i for i, k in enumerate(keys) if k not in known]
-    bar, found = Progress("look", len(missing)), {}
+    missing = [i for i, k in enumerate(keys) if k not in cached]
+    bar, looks = Progress("look", len(missing)), {}
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
         for n, (i, result) in enumerate(zip(missing, pool.map(lambda i: _look(paths[i]), missing))):
-            found[i] = result
+            looks[i] = result
             bar.update(n + 1)
-    keep_rows(database, "looks", columns, {keys[i]: tuple(r) for i, r in found.items() if keys[i]})
-    return [found[i] if i in found else known[k] for i, k in enumerate(keys)]
+    keep_rows(database, "looks", columns, {keys[i]: tuple(r) for i, r in looks.items() if keys[i]})
+    return [looks[i] if i in looks else cached[k] for i, k in enumerate(keys)]
 
 # %% ../../nbs/reading/02_pictures.ipynb #24108367
 def pixels(

@@ -93,9 +93,9 @@ def split_of(
 ) -> str | None:
     "train, valid or test, if a name says so: Train, training_set, test-images, val2017."
     words = _words(name)
-    found = [_part_word(word) for word in words]
-    parts = [part for part in found if part]
-    rest = [word for word, part in zip(words, found) if not part and word not in _FILLERS]
+    words_of_parts = [_part_word(word) for word in words]
+    parts = [part for part in words_of_parts if part]
+    rest = [word for word, part in zip(words, words_of_parts) if not part and word not in _FILLERS]
     return parts[0] if len(parts) == 1 and (loose or not rest) else None
 
 

@@ -227,10 +227,10 @@ def _outside(line: str, quote: str = '"') -> str:
 
 def _commonest(counts: list[int]) -> tuple[int, float]:
     "The commonest number above 0, and its share of all."
-    held = Counter(c for c in counts if c)
-    if not held:
+    tally = Counter(c for c in counts if c)
+    if not tally:
         return 0, 0.0
-    count, times = held.most_common(1)[0]
+    count, times = tally.most_common(1)[0]
     return count, times / len(counts)
 
 
@@ -423,19 +423,19 @@ def _inside(line: str, sign: str, inside: bool) -> tuple[bool, bool]:
             if line.startswith('"', at):
                 inside, at = True, at + 1
             else:
-                found = line.find(sign, at)
-                if found < 0:
+                place = line.find(sign, at)
+                if place < 0:
                     return False, loose
-                at = found + len(sign)
+                at = place + len(sign)
                 continue
-        found = line.find('"', at)
-        if found < 0:
+        place = line.find('"', at)
+        if place < 0:
             return True, loose
-        if line[found + 1 : found + 2] == '"':
-            at = found + 2
+        if line[place + 1 : place + 2] == '"':
+            at = place + 2
             continue
-        end = line.find(sign, found)
-        loose = loose or bool(line[found + 1 : end if end >= 0 else None].strip())
+        end = line.find(sign, place)
+        loose = loose or bool(line[place + 1 : end if end >= 0 else None].strip())
         inside, at = False, end + len(sign)
         if end < 0:
             return False, loose
@@ -629,7 +629,7 @@ def _refuse_without_names(table, name: str) -> None:
     stands_below = [
         bool(c) and (table[c] == c).sum() > max(1, 0.02 * len(table)) for c in table.columns
     ]
-    odd = [c for c, *found in zip(table.columns, is_number, stands_below) if any(found)]
+    odd = [c for c, *signs in zip(table.columns, is_number, stands_below) if any(signs)]
     if odd and 2 * len(odd) >= len(table.columns):
         raise DataError(
             f"{name} seems to have no line of names: its first line holds {odd[0]!r}, as rows below"
@@ -646,13 +646,13 @@ def _parsed(text: str, layout: Layout, name: str, skip_bad: bool, notes: list[st
         return pd.read_csv(io.StringIO(text), **options)
     except pd.errors.ParserError as e:
         if "engine" in options or not (
-            found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(e))
+            match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(e))
         ):
             raise
         if not skip_bad:
             raise DataError(
-                f"{name}: line {int(found[2]) + layout.skip} has {found[3]} cells and there are"
-                f" {found[1]} names ({', '.join(layout.names)[:80]}); put texts that hold a"
+                f"{name}: line {int(match[2]) + layout.skip} has {match[3]} cells and there are"
+                f" {match[1]} names ({', '.join(layout.names)[:80]}); put texts that hold a"
                 f" {layout.separator!r} into quotation marks, or leave such lines out: -p skip_bad"
                 " true"
             ) from None
@@ -714,10 +714,10 @@ _TEXT_TABLES = (".csv", ".tsv", ".txt", ".data", ".jsonl", ".ndjson", ".json", "
 
 def _unpacked(data: bytes, path: Path) -> bytes:
     "The bytes of a table packed by gzip."
-    found, why = gunzipped(data)
+    content, why = gunzipped(data)
     if why:
         raise DataError(f"{path.name} is not read: {why}; unpack it, and choose rows by limit")
-    return found
+    return content
 
 
 def refuse_wide(
@@ -1131,7 +1131,7 @@ def _of_npz(path) -> Rows:
         if why := why_no_archive(path) or _why_no_shape(path):
             raise DataError(f"{path} is not read: {why}")
         with np.load(path, allow_pickle=False) as z:
-            held = {n: z[n] for n in z}
+            arrays = {n: z[n] for n in z}
     except DataError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as e:
@@ -1139,10 +1139,12 @@ def _of_npz(path) -> Rows:
             f"{path} cannot be read as arrays of numbers "
             f"({str(e).splitlines()[0][:100]}); write it with numpy.savez(file, x=…, y=…)"
         ) from None
-    x = next((held[n] for n in ("x", "images", "X", "data") if n in held), None)
-    y = next((held[n] for n in ("y", "labels", "label", "target") if n in held), None)
+    x = next((arrays[n] for n in ("x", "images", "X", "data") if n in arrays), None)
+    y = next((arrays[n] for n in ("y", "labels", "label", "target") if n in arrays), None)
     if x is None or y is None:
-        raise DataError(f"{path} holds {', '.join(held)}; it must hold x (pictures) and y (labels)")
+        raise DataError(
+            f"{path} holds {', '.join(arrays)}; it must hold x (pictures) and y (labels)"
+        )
     return _of_pair(x, y)
 
 

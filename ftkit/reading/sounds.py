@@ -337,10 +337,10 @@ def _of_file(source, start, end, odd: set):
             return
     else:
         with file as f:
-            said = re.search(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", f.extra_info)
-            if said and int(said[2]) + 16 < int(said[1]) < 0x7FFF0000:
+            sizes = re.search(r"(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", f.extra_info)
+            if sizes and int(sizes[2]) + 16 < int(sizes[1]) < 0x7FFF0000:
                 raise SoundError(
-                    f"it is cut off ({int(said[2]):,} of {int(said[1]):,} bytes are there); copy it"
+                    f"it is cut off ({int(sizes[2]):,} of {int(sizes[1]):,} bytes are there); copy it"
                     " again"
                 )
             if f.frames > 1 << 40:  # a FLAC that was streamed does not say how long it is
@@ -773,22 +773,22 @@ def look_at_sounds(
     keys, sha = [_stamp(item) for item in items], functools.cache(file_sha256)
     database = cache_folder() / "files.sqlite"
     columns = "sha text, seconds real, rate int, channels int, wrong text, odd text"
-    known = {
+    cached = {
         k: Heard(*row)
         for k, row in known_rows(database, "listened", columns, [k for k in keys if k]).items()
     }
-    missing = [i for i, k in enumerate(keys) if k not in known]
-    bar, found = Progress("look", len(missing)), {}
+    missing = [i for i, k in enumerate(keys) if k not in cached]
+    bar, looks = Progress("look", len(missing)), {}
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
         for n, (i, result) in enumerate(
             zip(missing, pool.map(lambda i: _look(items[i], sha), missing))
         ):
-            found[i] = result
+            looks[i] = result
             bar.update(n + 1)
     keep_rows(
-        database, "listened", columns, {keys[i]: tuple(r) for i, r in found.items() if keys[i]}
+        database, "listened", columns, {keys[i]: tuple(r) for i, r in looks.items() if keys[i]}
     )
-    return [found[i] if i in found else known[k] for i, k in enumerate(keys)]
+    return [looks[i] if i in looks else cached[k] for i, k in enumerate(keys)]
 
 # %% ../../nbs/reading/05_sounds.ipynb #e683725f
 def waves(

@@ -93,10 +93,12 @@ def whole(
 
 def drop(final: Path) -> None:
     "Remove an entry at once, as others see it."
-    gone = final.with_name(f".{final.name[:40]}.{secrets.token_hex(4)}.part")
+    renamed = final.with_name(f".{final.name[:40]}.{secrets.token_hex(4)}.part")
     with contextlib.suppress(OSError):
-        os.replace(final, gone)
-        shutil.rmtree(gone, ignore_errors=True) if gone.is_dir() else gone.unlink(missing_ok=True)
+        os.replace(final, renamed)
+        shutil.rmtree(renamed, ignore_errors=True) if renamed.is_dir() else renamed.unlink(
+            missing_ok=True
+        )
     if final.parent.name == "samples":
         _seal_of(final).unlink(missing_ok=True)
     _seen.pop(str(final), None)
@@ -119,9 +121,9 @@ def _damage(final: Path) -> str:
     if _seen.get(str(final)) == stamp:
         return ""
     try:
-        held = read_json(_seal_of(final))
-        files = held["files"]
-        if held["check"] != fingerprint(files):
+        seal_of_entry = read_json(_seal_of(final))
+        files = seal_of_entry["files"]
+        if seal_of_entry["check"] != fingerprint(files):
             return f"{_SEAL} does not agree with itself"
         for name, (size, blocks) in files.items():
             if why := _difference(final / name, size, blocks):
@@ -166,13 +168,13 @@ def kept_value(
     if not path.exists():
         return None
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError, MemoryError):
-        held = read_json(path)
+        value = read_json(path)
         if (
-            isinstance(held, dict)
-            and set(held) == {"value", "check"}
-            and held["check"] == fingerprint([path.name, held["value"]])
+            isinstance(value, dict)
+            and set(value) == {"value", "check"}
+            and value["check"] == fingerprint([path.name, value["value"]])
         ):
-            return held["value"]
+            return value["value"]
     say(f"the cached {path.parent.name}/{path.name[:40]} is damaged; it is dropped and made anew")
     drop(path)
     return None
@@ -195,7 +197,7 @@ def known_rows(
 
 
 def _read_rows(path: Path, table: str, columns: str, keys: list[str]) -> dict[str, tuple]:
-    found, damaged = {}, []
+    rows, damaged = {}, []
     with contextlib.closing(sqlite3.connect(path, timeout=60)) as db, db:
         db.execute(
             f"create table if not exists {table} (key text primary key, {columns}, kept int)"
@@ -206,7 +208,7 @@ def _read_rows(path: Path, table: str, columns: str, keys: list[str]) -> dict[st
                 f"select * from {table} where key in ({','.join('?' * len(part))})", part
             ):
                 if row[-1] == _check(row[:-1]):
-                    found[row[0]] = row[1:-1]
+                    rows[row[0]] = row[1:-1]
                 else:
                     damaged.append(row[0])
         db.executemany(f"delete from {table} where key = ?", [(k,) for k in damaged])
@@ -215,7 +217,7 @@ def _read_rows(path: Path, table: str, columns: str, keys: list[str]) -> dict[st
             f"{len(damaged)} rows of the cached {path.name} are damaged; these files are looked at"
             " again"
         )
-    return found
+    return rows
 
 
 def keep_rows(

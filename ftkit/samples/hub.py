@@ -80,11 +80,11 @@ def _used() -> dict:
     "Name: commit, of this run so far, and of the run that it verifies."
     if not run_dir():
         return {}
-    found = {}
+    used = {}
     for folder in (*_verified(), run_dir()):
-        held = noted(folder).get("hub")
-        found |= held if isinstance(held, dict) else {}
-    return found
+        noted_hub = noted(folder).get("hub")
+        used |= noted_hub if isinstance(noted_hub, dict) else {}
+    return used
 
 
 def _verified() -> list[Path]:
@@ -133,5 +133,5 @@ def commit_in_cache(
     kept = (
         Path(HF_HUB_CACHE) / f"{kind}s--{name.replace('/', '--')}" / "refs" / (revision or "main")
     )
-    found = kept.read_text().strip() if kept.is_file() else ""
-    return found if re.fullmatch("[0-9a-f]{40}", found) else None
+    commit = kept.read_text().strip() if kept.is_file() else ""
+    return commit if re.fullmatch("[0-9a-f]{40}", commit) else None

@@ -86,13 +86,13 @@ def _of_sklearn(name: str, label: str, about: str):
     def prepare(package, folder):
         import sklearn.datasets
 
-        held = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
+        loaded = getattr(sklearn.datasets, f"load_{name}")(as_frame=True)
         y = (
-            held.target
-            if not hasattr(held, "target_names")
-            else held.target.map(dict(enumerate(map(str, held.target_names))))
+            loaded.target
+            if not hasattr(loaded, "target_names")
+            else loaded.target.map(dict(enumerate(map(str, loaded.target_names))))
         )
-        _write_table(folder, held.data.assign(**{label: y}), label)
+        _write_table(folder, loaded.data.assign(**{label: y}), label)
 
 
 for _name, _label, _about in (
