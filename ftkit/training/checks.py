@@ -130,7 +130,7 @@ def check_given(
         not head_epochs,
         "head_epochs",
         f"{head_epochs}",
-        "0 for a network of your own, which has no head apart; make a Backbone of its body, and"
+        "0 for a network of your own, which has no head apart; make a Backbone of its layers, and"
         " Model(backbone, task), to train a head first",
     )
 
@@ -157,7 +157,7 @@ def first_not_finite(
     "Where the first number that is none comes from: from the weights, or from a layer."
     bad = [n for n, v in net.named_parameters() if not v.isfinite().all()]
     if bad:
-        return f"{len(bad)} weights are no numbers any more (first: {bad[0]}): a step was too large"
+        return f"{len(bad)} weights are not finite any more (first: {bad[0]}): a step was too large"
     found = []
 
     def look(name):
@@ -210,7 +210,7 @@ def head_first(
     n: int,  # training rows
     classes: int,
 ) -> TrainConfig:  # with head_epochs and blend as numbers
-    """Whether the head is trained alone before the body, where that was left open: if the tuning
+    """Whether the head is trained alone before the backbone, where that was left open: if the tuning
     has fewer than 60 steps, or fewer than 5 for each class, or is none."""
     few = (
         c.freeze == "backbone"

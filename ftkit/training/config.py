@@ -18,12 +18,12 @@ from ..models.model import Model
 from ..models.own import OWN
 from ..runfolder import world
 
-os.environ.setdefault(
-    "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-)  # cuBLAS reads it at its first product; without it no product counts as deterministic
+# cuBLAS reads it at its first product; without it no product counts as deterministic
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 from .losses import LOSSES
 
 # %% ../../nbs/training/01_config.ipynb #26b8c3d2
+# ours, and classes of torch.optim by name
 OPTIMISERS = (
     "adamw",
     "sgd",
@@ -43,7 +43,7 @@ OPTIMISERS = (
         }
         & set(dir(torch.optim)) - {"Muon"}
     ),
-)  # ours, and classes of torch.optim by name
+)
 SCHEDULES = ("one_cycle", "cosine", "linear", "constant", "plateau")
 
 # %% ../../nbs/training/01_config.ipynb #63b53bc9
@@ -69,14 +69,16 @@ class TrainOptions:
     # and kept; 0 is off [0..1)
     ema: float = 0.0
     swa: float = 0.0  # share of the epochs, at the end, whose weights are averaged; 0 is off [0..1]
-    # rank of adapters beside the body's layers, which alone are then trained in it; merged at the
+    # rank of adapters beside the backbone's layers, which alone are then trained in it; merged at
+    # the
     # end; 0 is off [0..]
     lora: int = 0
     dora: bool = False  # adapters that learn size and direction apart
-    # before the head: passes in which the body learns to bring rows of a class together (few-shot)
+    # before the head: passes in which the backbone learns to bring rows of a class together
+    # (few-shot)
     # [0..]
     contrast_epochs: int = 0
-    contrast_rate: float = 1e-4  # peak step size of the body's top layer in them (0..1]
+    contrast_rate: float = 1e-4  # peak learning rate of the backbone's top layer in them (0..1]
     # where a teacher is given: what its answers weigh, beside the labels [0..1]
     teacher_share: float = 0.5
     temperature: float = 2.0  # by which a teacher's answers are softened (0..]
@@ -86,10 +88,12 @@ class TrainOptions:
     # pictures: share of their side in the first epoch, growing to the whole at three quarters of
     # the epochs (0..1]
     progressive: float = 1.0
-    # compute what lies between the body's blocks again instead of keeping it: less memory, a third
+    # compute what lies between the backbone's blocks again instead of keeping it: less memory, a
+    # third
     # more time
     gradient_checkpointing: bool = False
-    # of several ranks, each keeps a part of the body's weights, gradients and moments (FSDP); alone
+    # of several ranks, each keeps a part of the backbone's weights, gradients and moments (FSDP);
+    # alone
     # it changes nothing
     shard: bool = False
     # of training the network: the rate is at its end when these are over; not exact to resume (0..]
@@ -97,10 +101,10 @@ class TrainOptions:
     # schedule plateau: so many epochs without a lower validation loss, and the rate falls to a
     # third [1..]
     plateau_epochs: int = 2
-    # where the loss is no number: "stop", or "rollback" to the best weights, with a third of the
+    # where the loss is not finite: "stop", or "rollback" to the best weights, with a third of the
     # rate, three times at most
     on_nan: str = "stop"
-    # in bfloat16: "on" holds the body's weights in bfloat16 too, beside their float32 masters;
+    # in bfloat16: "on" holds the backbone's weights in bfloat16 too, beside their float32 masters;
     # "auto" measures, on a GPU. A third less memory; on one H200 BERT-base was 1.17 times as fast,
     # ViT-B/16 0.93 times
     half_body: str = "off"
@@ -110,25 +114,26 @@ class TrainOptions:
 class TrainConfig(TrainOptions):
     "Everything a training depends on beside model, data and augmentation."
 
-    epochs: int = 8  # passes over the rows with the body unfrozen; 0 trains the head alone [0..]
-    # passes over the cached features before that [0..]; None: as `head_first` says
+    epochs: int = 8  # epochs with the backbone unfrozen; 0 trains the head alone [0..]
+    # epochs over the cached features before that [0..]; None: as `head_first` says
     # (training.fitting)
     head_epochs: int | None = 40
     batch_size: int = 32  # rows a step [1..]
-    learning_rate: float = 3e-3  # peak step size of the head while the body is trained (0..1]
-    head_rate: float = 3e-3  # peak step size while the head is trained alone (0..1]
+    # peak learning rate of the head while the backbone is trained (0..1]
+    learning_rate: float = 3e-3
+    head_rate: float = 3e-3  # peak learning rate while the head is trained alone (0..1]
     head_decay: float = 1.0  # weight decay while the head is trained alone [0..100]
-    body_rate: float = 0.3  # rate of the body's top layer, as a share of the head's (0..1]
+    body_rate: float = 0.3  # rate of the backbone's top layer, as a share of the head's (0..1]
     layer_decay: float = 0.8  # factor of the rate from a layer to the one below (0..1]
     weight_decay: float = 0.01  # decoupled weight decay [0..1]
     optimizer: str = "adamw"  # one of OPTIMISERS
     momentum: float = 0.9  # of SGD [0..1)
     schedule: str = "one_cycle"  # one of SCHEDULES
     warmup: float = 0.25  # share of the steps in which the rate rises [0..1]
-    # layers next to the input that are never trained, but the top one always is; a text body's
+    # layers next to the input that are never trained, but the top one always is; a text backbone's
     # first is its word embeddings; -2 is all but the top two
     frozen_layers: int = 0
-    # dropout inside the body while it is trained; None: as its makers set it [0..1)
+    # dropout inside the backbone while it is trained; None: as its makers set it [0..1)
     body_dropout: float | None = None
     # "backbone": head alone; "none": all layers at once; "gradual": from the top, all by half-time
     freeze: str = "none"
@@ -335,7 +340,7 @@ def _check_together(c: TrainConfig, need) -> None:
     need(
         not c.contrast_epochs or c.head_epochs != 0,
         "head_epochs",
-        "above 0 when contrast_epochs is on: the head is trained on what the body learned",
+        "above 0 when contrast_epochs is on: the head is trained on what the backbone learned",
     )
     need(
         not (c.patience and c.keep == "last"),
@@ -352,7 +357,7 @@ def _check_adapters(c: TrainConfig, need) -> None:
     need(
         c.trains_backbone,
         "lora",
-        "0 when the body is frozen or epochs is 0: adapters are a way to train it",
+        "0 when the backbone is frozen or epochs is 0: adapters are a way to train it",
     )
     need(c.half_body == "off", "half_body", "off when lora is on")
     need(c.on_nan == "stop", "on_nan", "stop when lora is on: what is kept are merged weights")
@@ -377,9 +382,8 @@ def _check_kinds(c: TrainConfig, need) -> None:
                 )
 
 # %% ../../nbs/training/01_config.ipynb #0a5eed02
-UNTRAINED: dict[
-    str, dict
-] = {  # modality: what differs from RECIPES for a backbone with random weights
+# modality: what differs from RECIPES for a backbone with random weights
+UNTRAINED: dict[str, dict] = {
     "image": OWN | dict(epochs=12),
     "text": OWN | dict(epochs=10, learning_rate=1e-2, body_dropout=None),
 }

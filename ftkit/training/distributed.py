@@ -60,9 +60,8 @@ class Ranks:
         return f"rank {self.rank} of {self.size}"
 
     def part(self, rows: np.ndarray) -> np.ndarray:
-        return rows[
-            self.rank :: self.size
-        ]  # of a batch; every so manieth, because rows of like length stand together
+        # of a batch; every so manieth, because rows of like length stand together
+        return rows[self.rank :: self.size]
 
     def mine(self, k: int) -> bool:
         return k % self.size == self.rank  # of things that are shared out one by one
@@ -121,19 +120,19 @@ def join_ranks(
     if size == 1 or dist.is_initialized():
         return ranks
     if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
-        os.environ.setdefault(
-            "GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo"
-        )  # of one machine: nothing listens outside
+        # of one machine: nothing listens outside
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     wait = datetime.timedelta(seconds=GROUP_SECONDS)
     again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     with ranks._together():
+        # torchrun's, which outlives its restarts with all that was written there
         held = dist.TCPStore(
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
             is_master=False,
             wait_for_workers=False,
             timeout=wait,
-        )  # torchrun's, which outlives its restarts with all that was written there
+        )
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
             store=dist.PrefixStore(f"ftkit/{run_of(run_dir()).name}/{again}", held),
@@ -146,7 +145,7 @@ def join_ranks(
 
 def check_batch_norm(
     model: nn.Module,  # a Model
-    trained: bool,  # whether the body's layers take the statistics of the batch
+    trained: bool,  # whether the backbone's layers take the statistics of the batch
     ranks: Ranks,
 ) -> None:
     "Refuse statistics of a batch of which each rank sees a part."

@@ -170,7 +170,7 @@ class Estimate:
 
     rows: list[dict]  # stage, times, what (of what), each (seconds), seconds, note
     shapes: dict[str, str]  # what goes into the network, what comes out
-    parameters: dict[str, int]  # body, head, and what is trained of both, by stage
+    parameters: dict[str, int]  # backbone, head, and what is trained of both, by stage
     memory: float  # bytes the process holds at most
     gpu: float  # bytes of the GPU's memory at most; 0 without one
     device: str
@@ -217,7 +217,7 @@ class Estimate:
         )
         counts = (
             [
-                f"parameters: {p['body']:,} of the body, {p['head']:,} of the head; trained:"
+                f"parameters: {p['body']:,} of the backbone, {p['head']:,} of the head; trained:"
                 f" {trained}; the others are frozen"
             ]
             if p

@@ -167,7 +167,8 @@ def has_waited(setup: Setup, stage: Stage, state: State) -> bool:
 
 
 def next_epoch(setup: Setup, stage: Stage, state: State, out_of_time: bool) -> int:  # [1..epochs]
-    "The epoch to go on with; after the last one, or where training ends early, the stage is over."
+    """The epoch to continue with; after the last one, or where training ends early, the stage is
+    over."""
     if out_of_time or has_waited(setup, stage, state):
         return stage.epochs
     return state.epoch + 1

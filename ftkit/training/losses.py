@@ -42,11 +42,12 @@ def register_loss(
         def checked(out, y, smoothing):
             each = loss(out, y, smoothing)
             if getattr(each, "shape", None) != out.shape[:1]:
+                given = type(each).__name__
+                if torch.is_tensor(each):
+                    given = f"a tensor of shape {tuple(each.shape)}"
                 raise UsageError(
-                    f"loss {name!r} gives"
-                    f" {f'a tensor of shape {tuple(each.shape)}' if torch.is_tensor(each) else type(each).__name__}"
-                    f" for {len(out)} rows; it must give one number for each, ({len(out)},): losses"
-                    " of torch do with reduction='none'"
+                    f"loss {name!r} gives {given} for {len(out)} rows; it must give one number for"
+                    f" each, ({len(out)},): losses of torch do with reduction='none'"
                 )
             return each
 
@@ -115,11 +116,12 @@ def _next_token(out, y, smoothing):
     ).sum(1) / (y >= 0).sum(1).clamp_min(1)
 
 
+# what fits a task; those registered elsewhere are taken as they come
 LOSS_FOR = {
     "single_label": ("cross_entropy", "focal"),
     "multi_label": ("binary_cross_entropy",),
     "regression": ("mse", "huber"),
-}  # what fits a task; those registered elsewhere are taken as they come
+}
 LOSS_OF = {
     "single_label": "cross_entropy",
     "multi_label": "binary_cross_entropy",

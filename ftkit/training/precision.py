@@ -55,8 +55,8 @@ def _own_gpu() -> tuple[torch.device, str]:
     if int(os.environ["LOCAL_WORLD_SIZE"]) > there:
         raise UsageError(
             f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has"
-            f" {there} GPU{'s' if there > 1 else ''}; start one for each (--nproc-per-node {there}), or"
-            " use the processors (FTKIT_DEVICE=cpu)"
+            f" {there} GPU{'s' if there > 1 else ''}; start one for each (--nproc-per-node"
+            f" {there}), or use the processors (FTKIT_DEVICE=cpu)"
         )
     torch.cuda.set_device(local)
     return torch.device("cuda", local), torch.cuda.get_device_name(local)
@@ -71,7 +71,8 @@ class Precision:
     layout: str
     reason: str
     compiled: bool = False  # by torch.compile
-    copied: bool = False  # the body computes with a copy of its weights in bfloat16 (`HalfBody`)
+    # the backbone computes with a copy of its weights in bfloat16 (`HalfBody`)
+    copied: bool = False
 
     @property
     def memory_format(self):
@@ -114,7 +115,7 @@ def laid_out(x: torch.Tensor, precision: Precision) -> torch.Tensor:
 
 # %% ../../nbs/training/03_precision.ipynb #97bf2693
 class HalfBody:
-    "A model whose body computes with a copy of its weights in bfloat16."
+    "A model whose backbone computes with a copy of its weights in bfloat16."
 
     def __init__(
         self,
@@ -151,9 +152,8 @@ class HalfBody:
             [(c, m) for c, m in both if (m.grad is None) == new] for new in (True, False)
         )
         for _, m in first:
-            m.grad = torch.empty_like(
-                m
-            )  # laid out as the weights are: the fused step asks for that
+            # laid out as the weights are: the fused step asks for that
+            m.grad = torch.empty_like(m)
         if first:
             torch._foreach_copy_([m.grad for _, m in first], [c.grad for c, _ in first])
         if more:
@@ -163,7 +163,8 @@ class HalfBody:
 
 
 def may_halve(model: Model, x) -> bool:
-    "Whether the body can compute so: no batch statistics, and nothing that hears or writes."
+    "Whether the backbone can compute so: no batch statistics, and nothing that hears or writes."
+    # whose categories are numbers that bfloat16 cannot hold
     return (
         not any(
             isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.backbone.modules()
@@ -171,7 +172,7 @@ def may_halve(model: Model, x) -> bool:
         and not (isinstance(x, dict) and {"frames", "waves", "said"} & x.keys())
         and model.task.kind != "transcription"
         and model.task.modality != "tabular"
-    )  # whose categories are numbers that bfloat16 cannot hold
+    )
 
 # %% ../../nbs/training/03_precision.ipynb #f63bd418
 def _seconds_a_step(
@@ -314,7 +315,8 @@ def _with_half_bodies(model: Model, x, options: list[Precision]) -> list[Precisi
 def _fastest(
     options: list[Precision], seconds: list[float], shape: list[int], kind: str
 ) -> Precision:
-    "The usual way unless another is clearly faster: noise must not choose, as each rounds differently."
+    """The usual way unless another is clearly faster: noise must not choose, as each rounds
+    differently."""
     best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))
     times = ", ".join(
         f"{o.dtype}{' weights' if o.copied else ''} {o.layout} {s * 1000:.0f} ms"
@@ -360,13 +362,14 @@ def probe_compile(
         try:
             fast = _seconds_a_step(model, x, dataclasses.replace(found, compiled=True), device)
         except Exception as e:
+            # no compiler, or a part it does not know
             return dataclasses.replace(
                 found,
                 reason=(
                     f"{found.reason}; it could not be compiled ({type(e).__name__}:"
                     f" {str(e).strip().splitlines()[0][:120]})"
                 ),
-            )  # no compiler, or a part it does not know
+            )
     return dataclasses.replace(
         found,
         compiled=choice == "on" or fast < 0.95 * plain,

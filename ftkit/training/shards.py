@@ -45,9 +45,10 @@ def like(
         return t
     from torch.distributed.tensor import distribute_tensor
 
+    # all ranks have it: nothing is sent
     return distribute_tensor(
         t.to(other.device), other.device_mesh, other.placements, src_data_rank=None
-    )  # all ranks have it: nothing is sent
+    )
 
 # %% ../../nbs/training/08_shards.ipynb #e26a6bc6
 @torch.no_grad()
@@ -110,9 +111,8 @@ class Shards:
         for m in self.net.modules():
             if isinstance(m, FSDPModule):
                 m.set_gradient_divide_factor(1.0)
-                m.set_force_sum_reduction_for_comms(
-                    True
-                )  # sums, not means: a rank's loss is divided by the whole batch
+                # sums, not means: a rank's loss is divided by the whole batch
+                m.set_force_sum_reduction_for_comms(True)
 
     def mine(
         self,

@@ -245,7 +245,7 @@ def smaller(
 
 
 def _check_sizes(model: Model, x) -> None:
-    "Refuse growing pictures for a body that takes one size."
+    "Refuse growing pictures for a backbone that takes one size."
     was_training = model.training
     try:
         with torch.inference_mode():

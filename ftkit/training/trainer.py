@@ -178,7 +178,8 @@ def __repr__(self):
 # %% ../../nbs/training/17_trainer.ipynb #79a659cc
 @patch_to(Trainer)
 def prepare(self) -> Setup:
-    "What `fit` trains: this process among its ranks, the targets on the device, a teacher's answers."
+    """What `fit` trains: this process among its ranks, the targets on the device, a teacher's
+    answers."""
     config = self.config
     ranks = join_ranks(self.device)
     self.model.ranks = ranks if ranks.size > 1 else None  # which share its predictions out too
@@ -407,7 +408,9 @@ def plot_history(
                 values = [record.get(k, math.nan) for record in history]
                 ax.plot(epochs, values, label=k.replace("_", " "))
         if before_tuning:
-            ax.axvline(before_tuning + 0.5, color="grey", lw=0.8, ls="--", label="body unfrozen")
+            ax.axvline(
+                before_tuning + 0.5, color="grey", lw=0.8, ls="--", label="backbone unfrozen"
+            )
         if best:
             ax.axvline(best["index"] + 1, color="tab:green", lw=0.8, label="kept")
         ax.set_xlabel("epoch")

@@ -23,8 +23,9 @@ from .stages import Stage
 def validated(
     setup: Setup,  # its data have validation rows, or none
     stage: Stage,
-) -> dict:  # valid_loss, valid_accuracy or another headline, the metric by its name; empty without validation rows
-    "Figures of the validation rows."
+) -> dict:  # name: figure; empty without validation rows
+    """Figures of the validation rows: valid_loss, valid_accuracy or another headline, and a metric
+    of your own by its name."""
     model, data = setup.model, setup.data
     metric = setup.metric
     ids, kind = data.valid.ids, model.task.kind
@@ -43,7 +44,7 @@ def validated(
         emit(
             "note",
             text=(
-                "what the network says of the validation rows is no number: this epoch of"
+                "what the network predicts for the validation rows is not finite: this epoch of"
                 f" {stage.name} is not kept"
             ),
         )
