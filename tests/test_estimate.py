@@ -1,6 +1,7 @@
 """Estimates before a training, and the ranking of bodies: counts that can be checked, nothing
 changed, nothing left behind."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -13,6 +14,9 @@ import pytest
 from ftkit import Augment, Data, Model, Trainer, estimate, table_body
 from ftkit.core import UsageError
 from ftkit.evaluation.ranking import rank_backbones
+from ftkit.training import loop
+from ftkit.training.losses import LOSSES
+from ftkit.training.rate_finder import find_rate
 
 QUICK = ["-p", "limit", "120", "-p", "epochs", "2", "-p", "head_epochs", "3"]
 STATIC = "static:all-MiniLM-L6-v2"
@@ -342,3 +346,104 @@ def test_bodies_for_recordings(session_cache):
     )
     if said:
         assert said.metric == "character_error" and said.rows[0]["value"] > 0
+
+
+COUNTED = """
+from pathlib import Path
+
+import torch
+
+from ftkit.training.losses import register_loss
+
+
+@register_loss("counted")
+def counted(outputs, targets, smoothing):
+    "Cross-entropy that tells a file of each batch whose gradient it begins."
+    if torch.is_grad_enabled():
+        with open(Path(__file__).with_name("counts.txt"), "a") as f:
+            f.write(".")
+    return torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+"""
+
+
+@pytest.fixture
+def counts(tmp_path, monkeypatch):
+    "A file that has a dot for each batch of the loss `counted`, while the test lasts."
+    (tmp_path / "counted.py").write_text(COUNTED)
+    (tmp_path / "counts.txt").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "counted", raising=False)
+    importlib.import_module("counted")
+    yield tmp_path / "counts.txt"
+    LOSSES.pop("counted")
+
+
+def small_trainer(**fields):
+    data = Data.tabular("sample:titanic", limit=160)
+    model = Model(table_body("mlp", data, width=16), data.task)
+    return Trainer(model, data, epochs=2, head_epochs=1, record=False, **fields)
+
+
+READERS = {"fit": Trainer.fit, "find_rate": lambda t: find_rate(t, steps=10), "estimate": estimate}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_new_loss_is_in_all_that_trains(reader, counts, session_cache):
+    READERS[reader](small_trainer(loss="counted"))
+    assert len(counts.read_text()) >= 4, "no batch was trained with it"
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_new_in_a_step_is_in_all_that_trains(reader, monkeypatch, session_cache):
+    """An option that changes the step is one line of the loop: `find_rate` and `estimate` have it
+    as `fit` has it, without a line of theirs."""
+    stages, change_weights = [], loop.change_weights
+
+    def with_option(setup, stage, state):
+        stages.append(stage.name)
+        change_weights(setup, stage, state)
+
+    monkeypatch.setattr(loop, "change_weights", with_option)
+    READERS[reader](small_trainer())
+    assert set(stages) == {"head", "tune"}
+
+
+def test_one_place_computes_gradients():
+    "A second loop would have them too."
+    folder = Path(loop.__file__).parents[1]
+    steps = {
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*.py")
+        if "optimizer.step()" in p.read_text(encoding="utf-8")
+    }
+    assert steps == {"training/loop.py"}
+
+
+def test_a_dry_run_has_what_is_new(counts, own_samples):
+    cells = [
+        ("parameters", "n: int = 160  # rows"),
+        ("", f"import sys\nsys.path.insert(0, {str(counts.parent)!r})\nimport counted"),
+        (
+            "",
+            "from ftkit import Data, Model, Trainer, table_body\n"
+            "data = Data.tabular('sample:titanic', limit=n)\n"
+            "model = Model(table_body('mlp', data, width=16), data.task)\n"
+            "Trainer(model, data, epochs=2, head_epochs=1, loss='counted').fit()",
+        ),
+    ]
+    cells = [
+        {
+            "cell_type": "code",
+            "source": source,
+            "metadata": {"tags": [tag]} if tag else {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for tag, source in cells
+    ]
+    (own_samples / "own.ipynb").write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    r = ftkit("run", "own.ipynb", "--dry-run", cwd=own_samples)
+    assert r.returncode == 0, r.stderr
+    assert len(counts.read_text()) >= 4

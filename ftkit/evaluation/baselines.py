@@ -89,7 +89,8 @@ def baselines(
 ) -> dict[str, np.ndarray]:  # name: (n,C) probabilities or (n,) numbers
     """Predictions of the three simpler models; with facts in the prep, also of the frozen body
     without them."""
-    data, out, device = part.data, {}, model.target.device if hasattr(model, "target") else "cpu"
+    data, out = part.data, {}
+    device = model.target.device if hasattr(model, "target") else "cpu"
     if data.task.kind == "transcription":
         return _other_writers(model, part)
     bar = Progress("baselines", 3)
@@ -198,7 +199,8 @@ def whisper_writes(
     more = (
         {"task": "transcribe"} if getattr(net.generation_config, "lang_to_id", None) else {}
     )  # one of English only takes none
-    rows, bar, out = body.inputs(data), Progress("as it came", len(ids)), []
+    rows, out = body.inputs(data), []
+    bar = Progress("as it came", len(ids))
     for i in ids:
         waves = [
             rows.wave(rows.stop[u - 1] if u else 0, rows.stop[u])
@@ -208,9 +210,8 @@ def whisper_writes(
             waves, sampling_rate=16000, return_tensors="pt"
         ).input_features.to(device)
         with torch.inference_mode():
-            said = net.generate(x, **more)
-        out.append(
-            " ".join(t.strip() for t in ear.tokenizer.batch_decode(said, skip_special_tokens=True))
-        )
+            tokens = net.generate(x, **more)
+        texts = ear.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        out.append(" ".join(text.strip() for text in texts))
         bar.update(len(out))
     return np.array(out, object)

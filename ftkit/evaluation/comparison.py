@@ -50,11 +50,12 @@ def fit_model(
     **train,  # fields of TrainConfig, of networks; None: as the recipe has it
 ) -> Model | Classical:
     "A fitted model by name."
-    if name not in (names := model_names(data.task.modality)):
+    names = model_names(data.task.modality)
+    if name not in names:
+        near = nearest(name, names)
         raise UsageError(
             f"there is no model {name!r} for {data.task.modality} data; there are"
-            f" {', '.join(names)}"
-            + (f"; did you mean {near!r}?" if (near := nearest(name, names)) else "")
+            f" {', '.join(names)}" + (f"; did you mean {near!r}?" if near else "")
         )
     if name in METHODS:
         return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
@@ -264,16 +265,16 @@ def _corrected_p(d: np.ndarray, test_share: float, share: np.ndarray | None = No
 def _all_folds(
     name: str, folds: list[Data], options: dict, after=lambda i: None
 ) -> tuple[np.ndarray, list[dict]]:
-    "What is said of each row by a model that has not seen it, and what each fold took."
-    told = []
+    "Predictions of each row by a model that has not seen it, and what each fold took."
+    results = []
     for i, fold in enumerate(folds):
         stop_point()
-        told.append(_one_fold(name, fold, options))
+        results.append(_one_fold(name, fold, options))
         after(i + 1)
-    said = np.zeros((len(folds[0]), *np.shape(told[0]["said"])[1:]))
-    for t in told:
-        said[t["ids"]] = t["said"]
-    return said, told
+    predictions = np.zeros((len(folds[0]), *np.shape(results[0]["said"])[1:]))
+    for result in results:
+        predictions[result["ids"]] = result["said"]
+    return predictions, results
 
 
 def held_out(
@@ -314,24 +315,12 @@ def compare_models(
     n_boot: int = 1000,  # bootstrap resamples of the interval over rows
 ) -> Comparison:
     "Each model on the same folds of the training and validation rows."
-    names = list(dict.fromkeys([models] if isinstance(models, str) else models)) or list(
-        model_names(data.task.modality)
-    )
     started = time.perf_counter()
+    learn = _learnable(data)
     known = model_names(data.task.modality)
-    if unknown := [n for n in names if n not in known]:
-        raise UsageError(
-            f"there is no model {unknown[0]!r} for {data.task.modality} data; there are"
-            f" {', '.join(known)}"
-            + (f"; did you mean {near!r}?" if (near := nearest(unknown[0], list(known))) else "")
-        )
-    kind, learn = data.task.kind, _learnable(data)
-    metric, higher = headline(kind)
-    if kind not in ("single_label", "regression"):
-        raise UsageError(f"models are compared on one label or a number, and the task is {kind}")
+    names = list(dict.fromkeys([models] if isinstance(models, str) else models)) or list(known)
+    _check_compared(data, names, known)
     folds = comparable_folds(data, k, seed)
-    note = folds[0].notes[-1] if len(folds) < k else ""
-    bar, rows = Progress("compare", len(names) * len(folds)), []
     options = {
         "seed": seed,
         "backbone": backbone,
@@ -339,31 +328,56 @@ def compare_models(
         "network": network or {},
     }
     share = np.array([len(f.test) for f in folds]) / len(learn)
+    bar = Progress("compare", len(names) * len(folds))
+    rows = []
     for m, name in enumerate(names):
-        said, told = _all_folds(
-            name, folds, options, lambda i: bar.update(m * len(folds) + i, model=name)
-        )  # noqa: B023
 
-        def figure(ids, draws):
-            return score(kind, learn.labels[ids], said[ids], data.task.classes, n_boot=draws)[
-                metric
-            ]  # noqa: B023
+        def done(i, before=m * len(folds), name=name):
+            bar.update(before + i, model=name)
 
-        scores = [figure(np.array(t["ids"]), 0).value for t in told]
-        whole = figure(np.arange(len(learn)), n_boot)
-        rows.append(
-            {
-                "model": name,
-                "score": whole.value,
-                "error": _standard_error(np.array(scores), share),
-                "interval": whole,
-                "fit": float(np.median([t["fit"] for t in told])),
-                "predict": float(np.median([t["predict"] for t in told])),
-                "folds": scores,
-            }
+        predictions, figures = _all_folds(name, folds, options, done)
+        rows.append({"model": name} | _row_of(learn, predictions, figures, share, n_boot))
+    metric, higher = headline(data.task.kind)
+    seconds = time.perf_counter() - started
+    found = _judged(rows, metric, higher, share, len(learn), seconds, known)
+    return dataclasses.replace(found, note=folds[0].notes[-1] if len(folds) < k else "")
+
+
+def _check_compared(data: Data, names: list[str], known: tuple[str, ...]) -> None:
+    "Refuse models that there are not, and tasks that are not compared."
+    for name in names:
+        if name in known:
+            continue
+        near = nearest(name, list(known))
+        raise UsageError(
+            f"there is no model {name!r} for {data.task.modality} data; there are"
+            f" {', '.join(known)}" + (f"; did you mean {near!r}?" if near else "")
         )
-    found = _judged(rows, metric, higher, share, len(learn), time.perf_counter() - started, known)
-    return dataclasses.replace(found, note=note)
+    kind = data.task.kind
+    if kind not in ("single_label", "regression"):
+        raise UsageError(f"models are compared on one label or a number, and the task is {kind}")
+
+
+def _row_of(
+    learn: Data, predictions: np.ndarray, folds: list[dict], share: np.ndarray, n_boot: int
+) -> dict:
+    "A model's figures, of all rows and of each fold."
+    kind, classes = learn.task.kind, learn.task.classes
+    metric, _ = headline(kind)
+
+    def figure(ids, n_boot):
+        return score(kind, learn.labels[ids], predictions[ids], classes, n_boot=n_boot)[metric]
+
+    scores = [figure(np.array(fold["ids"]), 0).value for fold in folds]
+    whole = figure(np.arange(len(learn)), n_boot)
+    return {
+        "score": whole.value,
+        "error": _standard_error(np.array(scores), share),
+        "interval": whole,
+        "fit": float(np.median([fold["fit"] for fold in folds])),
+        "predict": float(np.median([fold["predict"] for fold in folds])),
+        "folds": scores,
+    }
 
 
 def _judged(
@@ -396,18 +410,11 @@ def plot(self):
 
     fig, ax = plt.subplots(figsize=(6, 0.32 * len(self.rows) + 1.4), layout="constrained")
     rows, best = self.rows[::-1], self.row(self.best)
-    colours = [
-        (
-            "tab:green"
-            if r["model"] == self.chosen
-            else "tab:blue"
-            if r["model"] == self.best
-            else "grey"
-        )
-        for r in rows
-    ]
-    for i, (r, c) in enumerate(zip(rows, colours)):
-        ax.errorbar(r["score"], i, xerr=r["error"], fmt="o", color=c, capsize=3)
+    # the chosen one over the best, where they are the same
+    colours = {self.best: "tab:blue"} | {self.chosen: "tab:green"}
+    for i, r in enumerate(rows):
+        colour = colours.get(r["model"], "grey")
+        ax.errorbar(r["score"], i, xerr=r["error"], fmt="o", color=colour, capsize=3)
     ax.axvline(
         best["score"] - (1 if self.higher else -1) * best["error"], color="grey", lw=0.8, ls="--"
     )

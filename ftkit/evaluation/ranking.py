@@ -34,26 +34,31 @@ PENALTIES = np.logspace(-2, 4, 13)  # of features with mean 0 and a mean square 
 
 
 @threadpool_limits.wrap(limits=1)
-# what is said of each row by a model that has not seen it, as `goals`; mean squared error as a
-# share of the goals' variance
+# predictions of each row by a model that has not seen it, as `goals`; mean squared error as a share
+# of the goals' variance
 def probe(
     f: np.ndarray,  # (N,F) features
     goals: np.ndarray,  # (N,K) or (N,) numbers: classes as 0 and 1, or the label itself
     fold: np.ndarray,  # (N,) integers: which fold a row is predicted in
 ) -> tuple[np.ndarray, float]:
     "Ridge regression with the penalty that predicts best."
-    f, y = np.asarray(f, np.float64), np.asarray(goals, np.float64).reshape(len(goals), -1)
+    y = np.asarray(goals, np.float64).reshape(len(goals), -1)
+    f = np.asarray(f, np.float64)
     f = (f - f.mean(0)) / max(np.sqrt(np.square(f - f.mean(0)).mean()), 1e-12)
-    said = np.zeros((len(PENALTIES), *y.shape))
+    predictions = np.zeros((len(PENALTIES), *y.shape))
     for k in np.unique(fold):
-        learn, mean = fold != k, y[fold != k].mean(0)
+        learn = fold != k
+        mean = y[learn].mean(0)
+        # all penalties from one decomposition
         u, s, v = np.linalg.svd(f[learn], full_matrices=False)
-        uy, at = u.T @ (y[learn] - mean), f[~learn] @ v.T
+        uy = u.T @ (y[learn] - mean)
+        at = f[~learn] @ v.T
         for i, penalty in enumerate(PENALTIES):
-            said[i, ~learn] = at @ ((s / (s * s + penalty))[:, None] * uy) + mean
-    error = np.square(said - y).mean((1, 2))
+            predictions[i, ~learn] = at @ ((s / (s * s + penalty))[:, None] * uy) + mean
+    error = np.square(predictions - y).mean((1, 2))
     best = int(error.argmin())
-    return said[best].reshape(np.shape(goals)), float(error[best] / max(y.var(0).mean(), 1e-12))
+    relative = float(error[best] / max(y.var(0).mean(), 1e-12))
+    return predictions[best].reshape(np.shape(goals)), relative
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #d68b6950
 def _goals(data: Data) -> np.ndarray:
@@ -75,12 +80,14 @@ def _judge(
     fold = np.zeros(len(data), int)
     for k, f in enumerate(data.folds(min(5, len(data)), seed, valid=0)):
         fold[f.test.ids] = k
-    said, error = probe(features(model.backbone, data, pick_device()[0]), _goals(data), fold)
+    f = features(model.backbone, data, pick_device()[0])
+    predictions, error = probe(f, _goals(data), fold)
     if kind != "regression":
-        said = said.clip(1e-6, 1)
+        predictions = predictions.clip(1e-6, 1)
     if kind == "single_label":
-        said /= said.sum(1, keepdims=True)
-    return float(score(kind, data.labels, said, classes, n_boot=0)[headline(kind)[0]].value), error
+        predictions /= predictions.sum(1, keepdims=True)
+    scores = score(kind, data.labels, predictions, classes, n_boot=0)
+    return float(scores[headline(kind)[0]].value), error
 
 
 def _wrong_characters(model: Model, data: Data) -> float:
@@ -228,7 +235,7 @@ def _train(
         held = kept_value(path)
         if held is None:
             started, goals = time.perf_counter(), _goals(rest)
-            said = np.zeros(goals.shape)
+            predictions = np.zeros(goals.shape)
             for half in rest.folds(2, seed, valid=0):
                 trainer = Trainer(
                     Model(copy.deepcopy(net), task, seed=seed, **prep),
@@ -237,14 +244,14 @@ def _train(
                     keep="last",
                     record=False,
                 ).fit()
-                said[half.test.ids] = trainer.model.predict(half.test)
-            figures = score(task.kind, rest.labels, said, task.classes, n_boot=0)
+                predictions[half.test.ids] = trainer.model.predict(half.test)
+            figures = score(task.kind, rest.labels, predictions, task.classes, n_boot=0)
             keep_value(
                 path,
                 {
                     "trained_value": float(figures[headline(task.kind)[0]].value),
                     "trained_error": float(
-                        np.square(said - goals).mean() / max(goals.var(0).mean(), 1e-12)
+                        np.square(predictions - goals).mean() / max(goals.var(0).mean(), 1e-12)
                     ),
                     "trained_took": time.perf_counter() - started,
                 },
@@ -380,7 +387,35 @@ def rank_backbones(
     **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
 ) -> Ranking:
     "Bodies for these data, the most promising first."
-    task, started = data.task, time.perf_counter()
+    started = time.perf_counter()
+    _check_ranking(data, bodies, rows, tune)
+    is_transcription = data.task.kind == "transcription"
+    n_rows = rows or ROWS[data.task.modality] // (2 if is_transcription else 1)
+    some = _some(data, n_rows, seed)
+    if len(some) < 10:
+        raise UsageError(
+            f"only {len(some)} rows are no test rows; ten at least are needed to judge by"
+        )
+    found, missing = _judge_all(data, some, bodies, seed, prep)
+    found.sort(key=lambda f: f[0]["error"])
+    if tune:
+        _train_leading(found, data, seed, 60 * tune, prep)
+    lines = sorted(
+        (row for row, _ in found),
+        key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])),
+    )
+    return Ranking(
+        headline(data.task.kind)[0],
+        lines + missing,
+        len(some),
+        _NOUNS[data.task.modality],
+        round(time.perf_counter() - started, 1),
+    )
+
+
+def _check_ranking(data: Data, bodies, rows: int | None, tune: float) -> None:
+    "Refuse what cannot be ranked, by name."
+    task = data.task
     if task.modality not in ROWS:
         raise UsageError(
             "the data are a table, and tables have no pretrained bodies; compare_models(data)"
@@ -388,7 +423,7 @@ def rank_backbones(
         )
     if rows is not None and rows < 20:
         raise UsageError(f"rows is {rows}; it must be at least 20, because fewer tell nothing")
-    if (wanted := bodies) is not None and not bodies:
+    if bodies is not None and not bodies:
         raise UsageError(
             "bodies is empty; name some, or leave it out for"
             f" {', '.join(usual_bodies(task.modality))}"
@@ -400,23 +435,26 @@ def rank_backbones(
         )
     if tune < 0:
         raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
-    some = _some(data, rows or ROWS[task.modality] // (1 + (task.kind == "transcription")), seed)
-    if len(some) < 10:
-        raise UsageError(
-            f"only {len(some)} rows are no test rows; ten at least are needed to judge by"
-        )
-    found = []
-    missing = []
-    names = (
-        [bodies] if isinstance(bodies, (str, Backbone)) else bodies or usual_bodies(task.modality)
-    )
+
+
+def _judge_all(
+    data: Data, some: Data, bodies, seed: int, prep: dict
+) -> tuple[list[tuple[dict, str | Backbone]], list[dict]]:
+    """A line for each body, with what it is loaded from; and those that could not be had, with why.
+    One that was asked for by name must be there."""
+    task = data.task
+    if isinstance(bodies, (str, Backbone)):
+        names = [bodies]
+    else:
+        names = bodies or usual_bodies(task.modality)
+    found, missing = [], []
     bar = Progress("bodies", len(names))
     for k, name in enumerate(names):
         stop_point()
         try:
             net = _load(name)
         except (BackboneError, SampleError) as e:
-            if wanted:
+            if bodies:
                 raise
             missing.append({"body": name, "why": str(e)})
             continue
@@ -432,17 +470,4 @@ def rank_backbones(
         raise BackboneError(
             "no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing)
         )
-    found.sort(key=lambda f: f[0]["error"])
-    if tune:
-        _train_leading(found, data, seed, 60 * tune, prep)
-    rows = sorted(
-        (row for row, _ in found),
-        key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])),
-    )
-    return Ranking(
-        headline(task.kind)[0],
-        rows + missing,
-        len(some),
-        _NOUNS[task.modality],
-        round(time.perf_counter() - started, 1),
-    )
+    return found, missing

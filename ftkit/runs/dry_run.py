@@ -94,8 +94,8 @@ def _act(folder: Path) -> None:
 def _with_hooks(shell, said: dict) -> None:
     "What trains, estimates instead."
     from ftkit.evaluation import comparison
-    from ftkit.training import trainer
     from ftkit.training.estimation import estimate
+    from ftkit.training.trainer import Trainer
 
     def fit(t):
         e = estimate(t)
@@ -103,11 +103,12 @@ def _with_hooks(shell, said: dict) -> None:
         raise _Over
 
     def compare(data, models=(), k=5, seed=0, **options):
-        trainer.Trainer.fit = real  # networks are among the models of which a fold is computed
+        Trainer.instead_of_fit = None  # networks are among the models of which a fold is computed
         said["estimate"] = _comparison(data, models, k, seed, options)
         raise _Over
 
-    real, trainer.Trainer.fit, comparison.compare_models = trainer.Trainer.fit, fit, compare
+    Trainer.instead_of_fit = fit
+    comparison.compare_models = compare
     sys.modules["ftkit"].__dict__["compare_models"] = compare
 
 # %% ../../nbs/runs/12_dry_run.ipynb #cb3b4808

@@ -75,22 +75,28 @@ def _places(body: nn.Module) -> list[tuple[nn.Module, str]]:
     ]
 
 
+def _like_blocks(body: nn.Module) -> list[nn.Module]:
+    "The longest row of blocks that are alike: what is skipped must give what it gets."
+    rows = []
+    for m in body.modules():
+        if not isinstance(m, nn.ModuleList) or len(m) < 2:
+            continue
+        kinds = {(type(block), *(p.shape for p in [*block.parameters()][:1])) for block in m}
+        if len(kinds) == 1:
+            rows.append(list(m))
+    return max(rows, key=len, default=[])
+
+
 def set_depth(
     backbone: Backbone,
     share: float,  # chance that the top block is skipped [0..1); of those below proportionally less
 ) -> None:
-    "Set the stochastic depth of a body."
+    "Set the stochastic depth of a backbone."
     from timm.layers import DropPath
 
     places = _places(backbone.body)
-    rows = [
-        list(m)
-        for m in backbone.body.modules()
-        if isinstance(m, nn.ModuleList)
-        and len(m) > 1
-        and len({(type(b), *(p.shape for p in [*b.parameters()][:1])) for b in m}) == 1
-    ]  # what is skipped must give what it gets
-    if share and not places and not rows:
+    blocks = [] if places else _like_blocks(backbone.body)
+    if share and not places and not blocks:
         raise UsageError(
             f"stochastic_depth is {share}, and {backbone.name} has no row of like blocks that could"
             " be skipped; turn it off: -p stochastic_depth 0"
@@ -98,11 +104,18 @@ def set_depth(
     for k, (m, name) in enumerate(places):
         if share or isinstance(getattr(m, name), DropPath):
             setattr(m, name, DropPath(share * (k + 1) / len(places)).train(m.training))
-    for k, b in enumerate(max(rows, key=len) if rows and not places else ()):
-        if share and not hasattr(b, "skip_chance"):
-            b.register_forward_hook(_skip, with_kwargs=True)
-        if share or hasattr(b, "skip_chance"):
-            b.skip_chance = share * (k + 1) / max(map(len, rows))
+    for k, block in enumerate(blocks):
+        _set_skip_chance(block, share * (k + 1) / len(blocks))
+
+
+def _set_skip_chance(block: nn.Module, chance: float) -> None:
+    "How often a block is skipped; one that never was needs no hook."
+    hooked = hasattr(block, "skip_chance")
+    if not chance and not hooked:
+        return
+    if not hooked:
+        block.register_forward_hook(_skip, with_kwargs=True)
+    block.skip_chance = chance
 
 # %% ../../nbs/training/06_backbone_options.ipynb #813ff00f
 def recompute(

@@ -118,12 +118,21 @@ def write(
             os.replace(other, part / f"{other.name}.safetensors")
         write_json(part / "state.json", state)
     shutil.rmtree(self.folder / ".parts", ignore_errors=True)
-    every = os.environ.get("FTKIT_KEEP") == "all"  # those at the end of an epoch, for forks
+    self._remove_old(os.environ.get("FTKIT_KEEP") == "all")
+
+
+@patch_to(Checkpoints)
+def _remove_old(
+    self,
+    keep_epochs: bool,  # those at the end of an epoch, for forks
+) -> None:
+    "Remove all but the two newest checkpoints and best weights."
     for old in self.all()[:-2]:
-        if not every or read_json(old / "state.json")["step"]:
+        if not keep_epochs or read_json(old / "state.json")["step"]:
             shutil.rmtree(old, ignore_errors=True)
-    for old in sorted(self.folder.glob("best-*"))[:-2] if not every else ():
-        old.unlink()
+    if not keep_epochs:
+        for old in sorted(self.folder.glob("best-*"))[:-2]:
+            old.unlink()
 
 
 @patch_to(Checkpoints)

@@ -28,45 +28,14 @@ def check_choices(
     teacher=None,  # a Model
 ) -> None:
     "Refuse what does not fit the data, by name."
-    kind, nouns = task.modality, _NOUNS[task.modality]
-    wanted = {"text": TextAugment, "speech": SoundAugment, "tabular": TableAugment}.get(
-        kind, Augment
-    )
-    if augment is not None and not isinstance(augment, wanted):
-        raise UsageError(
-            f"augment is {type(augment).__name__} and the data are {nouns}; give {wanted.__name__}"
-        )
-    if kind in ("text", "speech") and c.mixup:
-        raise UsageError(
-            f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be"
-            " laid over each other: -p mixup 0"
-        )
-    for name, off in (("cutmix", 0.0), ("progressive", 1.0), ("views", 0)):
-        if kind != "image" and getattr(c, name) != off:
-            raise UsageError(
-                f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures: -p"
-                f" {name} {off:g}"
-            )
+    _check_augment(c, task, augment)
+    _check_modality(c, task)
     for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
         if c.shard and getattr(c, name) != off:
             raise UsageError(
                 f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at"
                 f" each step: -p {name} {off}, or -p shard false"
             )
-    if c.views and augment is None:
-        raise UsageError(
-            f"views is {c.views} and augment is none, so all views would be alike; choose an"
-            " augmentation, or -p views 0"
-        )
-    if (
-        augment is not None
-        and not (c.epochs and c.freeze != "backbone" or c.contrast_epochs)
-        and kind != "image"
-    ):
-        raise UsageError(
-            "augment changes the inputs of the backbone, and only the head is trained, on features"
-            " that were computed once; -p augment none, or train layers of the backbone too"
-        )
     for name, off in (("sampler", "shuffle"), ("contrast_epochs", 0)):
         if task.kind != "single_label" and getattr(c, name) != off:
             raise UsageError(
@@ -77,6 +46,46 @@ def check_choices(
         raise UsageError(
             f"the teacher is made for {teacher.task} and the data are {task}; give a model of the"
             " same task, of classes or numbers"
+        )
+
+
+def _check_modality(c: TrainConfig, task) -> None:
+    "Refuse what other kinds of data have."
+    modality, nouns = task.modality, _NOUNS[task.modality]
+    if modality in ("text", "speech") and c.mixup:
+        raise UsageError(
+            f"mixup is {c.mixup} and the data are {nouns}; only pictures and rows of tables can be"
+            " laid over each other: -p mixup 0"
+        )
+    for name, off in (("cutmix", 0.0), ("progressive", 1.0), ("views", 0)):
+        if modality != "image" and getattr(c, name) != off:
+            raise UsageError(
+                f"{name} is {getattr(c, name)} and the data are {nouns}; it is for pictures: -p"
+                f" {name} {off:g}"
+            )
+
+
+def _check_augment(c: TrainConfig, task, augment) -> None:
+    "Refuse an augmentation of other data, one without effect, and views without one."
+    wanted = {"text": TextAugment, "speech": SoundAugment, "tabular": TableAugment}
+    wanted = wanted.get(task.modality, Augment)
+    if augment is None:
+        # for other data `views` itself is refused
+        if c.views and task.modality == "image":
+            raise UsageError(
+                f"views is {c.views} and augment is none, so all views would be alike; choose an"
+                " augmentation, or -p views 0"
+            )
+        return
+    if not isinstance(augment, wanted):
+        raise UsageError(
+            f"augment is {type(augment).__name__} and the data are {_NOUNS[task.modality]}; give"
+            f" {wanted.__name__}"
+        )
+    if task.modality != "image" and not (c.trains_backbone or c.contrast_epochs):
+        raise UsageError(
+            "augment changes the inputs of the backbone, and only the head is trained, on features"
+            " that were computed once; -p augment none, or train layers of the backbone too"
         )
 
 # %% ../../nbs/training/11_checks.ipynb #5a740a8e
@@ -133,11 +142,12 @@ def rate_advice(
 ) -> str:
     "What to change where numbers became too large."
     name = dict(head="head_rate", contrast="contrast_rate").get(stage, "learning_rate")
-    return (
-        f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}"
-        + ", or -p clip 1" * (not 0 < c.clip <= 1)
-        + ", or -p precision float32" * (dtype != "float32")
-    )
+    advice = f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}"
+    if not 0 < c.clip <= 1:
+        advice += ", or -p clip 1"
+    if dtype != "float32":
+        advice += ", or -p precision float32"
+    return advice
 
 # %% ../../nbs/training/11_checks.ipynb #1094a429
 def first_not_finite(
@@ -208,10 +218,9 @@ def head_first(
         or c.views > 0
         or c.epochs * (n // c.batch_size) < max(60, 5 * classes)
     )
-    if c.head_epochs is None:
+    head, blend = c.head_epochs, c.blend
+    if head is None:
         head = 40 if few else 0
-    else:
-        head = c.head_epochs
-    return dataclasses.replace(
-        c, head_epochs=head, blend=(0.4 if head else 1.0) if c.blend is None else c.blend
-    )
+    if blend is None:
+        blend = 0.4 if head else 1.0
+    return dataclasses.replace(c, head_epochs=head, blend=blend)

@@ -236,6 +236,65 @@ RECIPES: dict[str, dict] = {
 }
 
 # %% ../../nbs/training/01_config.ipynb #3f1374ce
+_AMONG = {  # fields that are one of some words
+    "optimizer": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "freeze": ("backbone", "none", "gradual"),
+    "batch_norm": ("frozen", "trained"),
+    "loss": None,  # one of LOSSES, to which more may be added
+    "keep": ("best", "last"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "compile": ("auto", "on", "off"),
+    "half_body": ("auto", "on", "off"),
+    "sampler": ("shuffle", "balanced"),
+    "on_nan": ("stop", "rollback"),
+}
+_RANGES = (  # fields, what they must be, and whether a value is; None passes
+    (
+        (
+            "epochs",
+            "head_epochs",
+            "contrast_epochs",
+            "clip",
+            "weight_decay",
+            "head_decay",
+            "checkpoint_seconds",
+            "lora",
+            "views",
+        ),
+        "at least 0",
+        lambda v: v >= 0,
+    ),
+    (("blend",), "between 0 and 1", lambda v: 0 <= v <= 1),
+    (("body_dropout",), "None, or at least 0 and below 1", lambda v: 0 <= v < 1),
+    (("mixup", "cutmix"), "between 0 and 10", lambda v: 0 <= v <= 10),
+    (("l1", "swa", "teacher_share", "warmup"), "between 0 and 1", lambda v: 0 <= v <= 1),
+    (
+        ("ema", "stochastic_depth", "momentum", "label_smoothing"),
+        "at least 0 and below 1",
+        lambda v: 0 <= v < 1,
+    ),
+    (("temperature",), "above 0", lambda v: v > 0),
+    (("plateau_epochs",), "at least 1", lambda v: v >= 1),
+    (("budget_seconds",), "None, or above 0", lambda v: v > 0),
+    (
+        (
+            "learning_rate",
+            "head_rate",
+            "body_rate",
+            "layer_decay",
+            "contrast_rate",
+            "progressive",
+        ),
+        "above 0 and at most 1",
+        lambda v: 0 < v <= 1,
+    ),
+    (("patience",), "None, or at least 1", lambda v: v >= 1),
+    (("seed",), "at least 0", lambda v: v >= 0),
+    (("batch_size",), "at least 1", lambda v: v >= 1),
+)
+
+
 def _check_config(c: TrainConfig) -> None:
     "Refuse values out of range and fields that contradict each other, by name."
 
@@ -244,84 +303,30 @@ def _check_config(c: TrainConfig) -> None:
             raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
 
     _check_kinds(c, need)
-    for name, among in (
-        ("optimizer", OPTIMISERS),
-        ("schedule", SCHEDULES),
-        ("freeze", ("backbone", "none", "gradual")),
-        ("batch_norm", ("frozen", "trained")),
-        ("loss", ("auto", *LOSSES)),
-        ("keep", ("best", "last")),
-        ("precision", ("auto", "float32", "bfloat16")),
-        ("compile", ("auto", "on", "off")),
-        ("half_body", ("auto", "on", "off")),
-        ("sampler", ("shuffle", "balanced")),
-        ("on_nan", ("stop", "rollback")),
-    ):
+    for name, among in _AMONG.items():
+        among = among or ("auto", *LOSSES)
         need(getattr(c, name) in among, name, "one of " + ", ".join(among))
-    for name in (
-        "epochs",
-        "head_epochs",
-        "contrast_epochs",
-        "clip",
-        "weight_decay",
-        "head_decay",
-        "checkpoint_seconds",
-        "lora",
-        "views",
-    ):
-        need((getattr(c, name) or 0) >= 0, name, "at least 0")
+    for names, allowed, fits in _RANGES:
+        for name in names:
+            value = getattr(c, name)
+            need(value is None or fits(value), name, allowed)
+    _check_together(c, need)
+    _check_adapters(c, need)
+
+
+def _check_together(c: TrainConfig, need) -> None:
+    "Refuse fields that contradict each other."
     need(
         c.freeze != "gradual" or c.epochs != 1,
         "epochs",
         "at least 2 to free layers gradually (-p freeze gradual)",
     )
-    need(c.blend is None or 0 <= c.blend <= 1, "blend", "between 0 and 1")
-    need(
-        c.body_dropout is None or 0 <= c.body_dropout < 1,
-        "body_dropout",
-        "None, or at least 0 and below 1",
-    )
-    for name in ("mixup", "cutmix"):
-        need(0 <= getattr(c, name) <= 10, name, "between 0 and 10")
-    for name in ("l1", "swa", "teacher_share", "warmup"):
-        need(0 <= getattr(c, name) <= 1, name, "between 0 and 1")
-    for name in ("ema", "stochastic_depth", "momentum", "label_smoothing"):
-        need(0 <= getattr(c, name) < 1, name, "at least 0 and below 1")
-    need(
-        c.temperature > 0 and c.plateau_epochs >= 1,
-        *(("temperature", "above 0") if c.temperature <= 0 else ("plateau_epochs", "at least 1")),
-    )
-    need(c.budget_seconds is None or c.budget_seconds > 0, "budget_seconds", "None, or above 0")
-    for name in (
-        "learning_rate",
-        "head_rate",
-        "body_rate",
-        "layer_decay",
-        "contrast_rate",
-        "progressive",
-    ):
-        need(0 < getattr(c, name) <= 1, name, "above 0 and at most 1")
-    need(c.patience is None or c.patience >= 1, "patience", "None, or at least 1")
-    need(c.seed >= 0, "seed", "at least 0")
-    need(c.batch_size >= 1, "batch_size", "at least 1")
     need(
         1 <= c.accumulate <= c.batch_size,
         "accumulate",
         f"at least 1 and at most batch_size ({c.batch_size})",
     )
     need(not (c.ema and c.swa), "swa", "0 when ema is on: take one average of the weights")
-    need(not c.dora or c.lora, "dora", "False when lora is 0: give the adapters a rank")
-    need(
-        not c.lora or c.epochs and c.freeze != "backbone",
-        "lora",
-        "0 when the body is frozen or epochs is 0: adapters are a way to train it",
-    )
-    need(not c.lora or c.half_body == "off", "half_body", "off when lora is on")
-    need(
-        not c.lora or c.on_nan == "stop",
-        "on_nan",
-        "stop when lora is on: what is kept are merged weights",
-    )
     need(
         not c.contrast_epochs or c.accumulate == 1,
         "accumulate",
@@ -337,6 +342,20 @@ def _check_config(c: TrainConfig) -> None:
         "patience",
         "None when keep is 'last': early stopping keeps the best epoch",
     )
+
+
+def _check_adapters(c: TrainConfig, need) -> None:
+    "Refuse what adapters cannot be together with."
+    need(not c.dora or c.lora, "dora", "False when lora is 0: give the adapters a rank")
+    if not c.lora:
+        return
+    need(
+        c.trains_backbone,
+        "lora",
+        "0 when the body is frozen or epochs is 0: adapters are a way to train it",
+    )
+    need(c.half_body == "off", "half_body", "off when lora is on")
+    need(c.on_nan == "stop", "on_nan", "stop when lora is on: what is kept are merged weights")
 
 # %% ../../nbs/training/01_config.ipynb #5e11be8c
 def _check_kinds(c: TrainConfig, need) -> None:
@@ -354,7 +373,7 @@ def _check_kinds(c: TrainConfig, need) -> None:
                 need(
                     isinstance(value, of) and (kind is bool or not isinstance(value, bool)),
                     f.name,
-                    noun + " or None" * (type(None) in kinds),
+                    noun + (" or None" if type(None) in kinds else ""),
                 )
 
 # %% ../../nbs/training/01_config.ipynb #0a5eed02
@@ -385,19 +404,26 @@ def recipe_for(
     asked = {k: v for k, v in asked.items() if v is not None or k in _MAY_BE_NONE}
     if config is not None:
         return dataclasses.replace(config, **asked)
-    spoken = model.task.kind == "transcription"
-    kind = "transcription" if spoken else model.task.modality
-    recipe = RECIPES["decoder" if model.writes else kind]
+    kind = model.task.modality
+    if model.task.kind == "transcription":
+        kind = "decoder" if model.writes else "transcription"
+    recipe = RECIPES[kind]
     frozen = asked.get("epochs") == 0 or asked.get("freeze") == "backbone"
     if not frozen and starts_from_nothing(model):
-        from_nothing = dict(UNTRAINED[kind])
-        if any(asked.get(k) for k in ("head_epochs", "contrast_epochs", "views")):
-            for name in ("head_epochs", "blend"):  # the head is trained alone first
-                from_nothing.pop(name)
-        if world()[1] > 1:  # each rank would take the statistics of its own rows
-            from_nothing.pop("batch_norm")
-        recipe = recipe | from_nothing
+        recipe = recipe | _from_nothing(kind, asked)
     return TrainConfig(**recipe | asked)
+
+
+def _from_nothing(kind: str, asked: dict) -> dict:
+    "What differs from the recipe for random weights."
+    differs = dict(UNTRAINED[kind])
+    if any(asked.get(k) for k in ("head_epochs", "contrast_epochs", "views")):
+        # the head is trained alone first
+        differs.pop("head_epochs")
+        differs.pop("blend")
+    if world()[1] > 1:  # each rank would take the statistics of its own rows
+        differs.pop("batch_norm")
+    return differs
 
 
 def recipe_note(

@@ -52,7 +52,9 @@ class Ranks:
         size: int = 1,  # how many
         device: torch.device | str = "cpu",  # where what is sent lies
     ):
-        self.rank, self.size, self.device = rank, size, torch.device(device)
+        self.rank = rank
+        self.size = size
+        self.device = torch.device(device)
 
     def __repr__(self):
         return f"rank {self.rank} of {self.size}"
@@ -93,19 +95,19 @@ def watched(self):
 
 @patch_to(Ranks)
 def _lost(self, error: Exception) -> RankLost:
-    folder, until = run_dir(), time.monotonic() + LOOK_SECONDS
-    while (
-        not (gone := lost_rank(run_of(folder), self.rank, self.size, ("failed", "lost", "stopped")))
-        and time.monotonic() < until
-    ):
+    "The error that names the rank that is gone, as far as the run's record tells it in time."
+    folder = run_of(run_dir())
+    until = time.monotonic() + LOOK_SECONDS
+    while True:
+        gone = lost_rank(folder, self.rank, self.size, ("failed", "lost", "stopped"))
+        if gone or time.monotonic() >= until:
+            break
         time.sleep(0.1)
-    said = (
-        gone
-        or f"the connection to another of {self.size} ranks broke: {(str(error) or type(error).__name__).splitlines()[0]}"
-    )
-    return RankLost(
-        f"{said}; continue with: {resume_command(read_run(run_of(folder)) | {'ranks': self.size})}"
-    )
+    if not gone:
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        gone = f"the connection to another of {self.size} ranks broke: {why}"
+    command = resume_command(read_run(folder) | {"ranks": self.size})
+    return RankLost(f"{gone}; continue with: {command}")
 
 # %% ../../nbs/training/07_distributed.ipynb #0e3d2c8a
 def join_ranks(
@@ -179,43 +181,39 @@ def add(
 
     if self.size == 1:
         return losses, due
-    told = torch.tensor(
-        [float(due)] + [float(p.grad is not None) for p in params], device=self.device
+    flags = [float(due)] + [float(p.grad is not None) for p in params]
+    of_dtype = {p.dtype: [q for q in params if q.dtype == p.dtype] for p in params}
+    sums = {dtype: torch.cat([_flat_gradient(p) for p in of]) for dtype, of in of_dtype.items()}
+    rest = torch.cat(
+        [loss.reshape(1) for loss in losses] + [torch.tensor(flags, device=self.device)]
     )
-    dtypes = {p.dtype: [] for p in params}
-    for k, p in enumerate(params):
-        dtypes[p.dtype].append(k)
-    sums = {
-        dtype: torch.cat(
-            [
-                (
-                    params[k].grad if params[k].grad is not None else torch.zeros_like(params[k])
-                ).reshape(-1)
-                for k in of
-            ]
-        )
-        for dtype, of in dtypes.items()
-    }
-    own = [loss.reshape(1) for loss in losses]
-    sums[torch.float32] = torch.cat([sums.get(torch.float32, told[:0]), *own, told])
+    float32 = sums.get(torch.float32, rest[:0])
+    sums[torch.float32] = torch.cat([float32, rest])
     with self._together():
         for flat in sums.values():
             dist.all_reduce(flat)
-    told = sums[torch.float32][-len(params) - 1 :].tolist()
-    for dtype, of in dtypes.items():
-        for k, part in zip(
-            of,
-            sums[dtype].split(
-                [params[k].numel() for k in of]
-                + [len(sums[dtype]) - sum(params[k].numel() for k in of)]
-            ),
-        ):
-            if told[1 + k]:
-                params[k].grad = (
-                    torch.empty_like(params[k]) if params[k].grad is None else params[k].grad
-                ).copy_(part.view(params[k].shape))
-    added = sums[torch.float32][: -len(params) - 1][-len(losses) :]
-    return tuple(added.clone()), told[0] > 0
+
+    # gradients come first, then the losses and the flags
+    rest = sums[torch.float32][-len(rest) :]
+    wish, *anywhere = rest[len(losses) :].tolist()
+    has_gradient = {id(p): n > 0 for p, n in zip(params, anywhere)}
+    for dtype, of in of_dtype.items():
+        _set_gradients(of, sums[dtype], has_gradient)
+    return tuple(rest[: len(losses)].clone()), wish > 0
+
+
+def _set_gradients(params: list, flat: torch.Tensor, has_gradient: dict[int, bool]) -> None:
+    "The added gradients into the parameters that have one on any rank."
+    sizes = [p.numel() for p in params]
+    for p, part in zip(params, flat[: sum(sizes)].split(sizes)):
+        if has_gradient[id(p)]:
+            p.grad = torch.empty_like(p) if p.grad is None else p.grad
+            p.grad.copy_(part.view(p.shape))
+
+
+def _flat_gradient(p: torch.Tensor) -> torch.Tensor:  # (p.numel(),)
+    "A parameter's gradient, zeros where it has none."
+    return (torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1)
 
 
 @patch_to(Ranks)
@@ -327,7 +325,9 @@ def random_states(self) -> dict[str, torch.Tensor]:  # random.cpu, of other rank
 @patch_to(Ranks)
 def seed(self, *keys) -> None:  # as for `counter`
     "Begin to draw: rank 0 as one process does, the others otherwise."
-    torch.manual_seed(counter(*keys, *[self.rank] * (self.rank > 0)) & 0x7FFFFFFF)
+    if self.rank:
+        keys = (*keys, self.rank)
+    torch.manual_seed(counter(*keys) & 0x7FFFFFFF)
 
 
 @patch_to(Ranks)

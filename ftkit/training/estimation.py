@@ -103,7 +103,9 @@ class _Measured:
 
 def _run_steps(setup: Setup, stage: Stage, batches: list[np.ndarray]) -> _Measured:
     "Twice through these batches in the training loop; the weights are as they were afterwards."
-    config, model, device = setup.config, setup.model, setup.device
+    config = setup.config
+    model = setup.model
+    device = setup.device
     rows = np.concatenate(batches)
     stage = dataclasses.replace(stage, epochs=2, steps=len(batches), order=lambda epoch: rows)
     setup = dataclasses.replace(
@@ -122,7 +124,9 @@ def _run_steps(setup: Setup, stage: Stage, batches: list[np.ndarray]) -> _Measur
         checkpoints.keep(name, model.state_dict(), setup.frozen_weights)
     flags, training = [p.requires_grad for p in model.parameters()], model.training
 
-    state, marks, measured = State(), [], _Measured([], 0.0, 0)
+    state = State()
+    marks = []
+    measured = _Measured([], 0.0, 0)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for made in train_steps(setup, stage, state, checkpoints, validate=False):
             marks.append(_now(device))

@@ -90,10 +90,10 @@ def _huber(out, y, smoothing):
 def _ctc(out, y, smoothing):
     """Of all ways to spread the characters over the frames; a text that its recording is too short
     for counts nothing."""
+    there = out.device
     if torch.are_deterministic_algorithms_enabled():
-        out, y, there = out.cpu(), y.cpu(), out.device  # its gradient on a GPU has no such kernel
-    else:
-        there = out.device
+        # its gradient on a GPU has no such kernel
+        out, y = out.cpu(), y.cpu()
     n = (y >= 0).sum(1)
     loss = F.ctc_loss(
         out.float().log_softmax(2).transpose(0, 1),
@@ -168,16 +168,18 @@ def class_weighted(
     if chosen == "auto":
         w = np.where(n > 0, 1 / np.maximum(n, 1), 0.0)
     elif isinstance(chosen, dict):
-        if unknown := [c for c in chosen if c not in task.classes]:
+        unknown = [c for c in chosen if c not in task.classes]
+        if unknown:
             raise UsageError(
                 f"class_weights names {unknown[0]!r}; the classes are"
                 f" {', '.join(task.classes[:20])}"
             )
-        if wrong := [
+        wrong = [
             c
             for c, v in chosen.items()
             if not isinstance(v, (int, float)) or not 0 <= v < float("inf")
-        ]:
+        ]
+        if wrong:
             raise UsageError(
                 f"the weight of {wrong[0]!r} is {chosen[wrong[0]]!r}; it must be a number of at"
                 " least 0"
@@ -187,7 +189,8 @@ def class_weighted(
         raise UsageError(
             f"class_weights is {chosen!r}; it must be none, auto, or a dictionary of class: weight"
         )
-    if not (total := (w * n).sum()) > 0:
+    total = (w * n).sum()
+    if not total > 0:
         raise UsageError("all rows weigh nothing; give a class that has rows a weight above 0")
     w = torch.tensor(w * n.sum() / total, dtype=torch.float32)
     return lambda out, y, smoothing: loss(out, y, smoothing) * w.to(out.device)[y]

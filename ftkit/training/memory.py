@@ -55,7 +55,10 @@ def kept_memory(device: torch.device):
     if libc is None:
         yield
         return
-    trim, block, blocks = -1, -3, -4  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX of malloc.h
+    # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX
+    trim = -1
+    block = -3
+    blocks = -4
     libc.mallopt(blocks, 0)
     libc.mallopt(trim, -1)  # never
     try:

@@ -68,7 +68,9 @@ def plateau_falls(
     patience: int = 2,  # epochs [1..]
 ) -> int:
     "How often so many epochs passed without a lower loss than all before."
-    falls, best, since = 0, math.inf, 0
+    falls = 0
+    best = math.inf
+    since = 0
     for loss in losses:
         since = 0 if loss < best else since + 1
         best = min(best, loss)

@@ -55,7 +55,7 @@ def _own_gpu() -> tuple[torch.device, str]:
     if int(os.environ["LOCAL_WORLD_SIZE"]) > there:
         raise UsageError(
             f"{os.environ['LOCAL_WORLD_SIZE']} ranks were started on this machine, which has"
-            f" {there} GPU{'s' * (there > 1)}; start one for each (--nproc-per-node {there}), or"
+            f" {there} GPU{'s' if there > 1 else ''}; start one for each (--nproc-per-node {there}), or"
             " use the processors (FTKIT_DEVICE=cpu)"
         )
     torch.cuda.set_device(local)
@@ -212,9 +212,15 @@ def _rounded(x):
     def pad(t):
         return F.pad(t, (0, 0) * (t.ndim - 2) + (0, more))
 
-    return {
-        k: (pad(v[0]), v[1]) if k == "below" else v if k == "rows" else pad(v) for k, v in x.items()
-    }
+    padded = {}
+    for k, v in x.items():
+        if k == "below":
+            padded[k] = (pad(v[0]), v[1])
+        elif k == "rows":
+            padded[k] = v
+        else:
+            padded[k] = pad(v)
+    return padded
 
 # %% ../../nbs/training/03_precision.ipynb #6b320c0c
 def probe_precision(
@@ -226,20 +232,10 @@ def probe_precision(
 ) -> Precision:
     "The fastest way to train this model on this machine, measured once and remembered."
     x = _rounded(x)
-    of = next((x[k] for k in ("input_ids", "waves") if k in x), None) if isinstance(x, dict) else x
-    layouts = (
-        ("channels_last", "contiguous")[x.ndim < 4 :]
-        if not isinstance(x, dict)
-        else ("sdpa",)
-        if "frames" in x
-        else ("sdpa", "eager")
-    )  # plain products win on short texts; the longest recordings need gigabytes for them
-    shape = list((x["below"][0] if of is None else of).shape)
-    kind = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{platform.machine()} {_cpu_name()}"
-    )
+    shape = _shape_of(x)
+    kind = f"{platform.machine()} {_cpu_name()}"
+    if device.type == "cuda":
+        kind = torch.cuda.get_device_name(device)
     key = fingerprint(
         {
             "machine": kind,
@@ -255,22 +251,12 @@ def probe_precision(
         }
     )
     path = cache_folder("precision") / f"{key}.json"
-    if held := kept_value(path):
+    held = kept_value(path)
+    if held:
         return Precision(**held)
-    options = [
-        Precision(d, layout, "")
-        for d in ("float32", "bfloat16")
-        if dtype in ("auto", d)
-        for layout in layouts
-        if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1
-    ]
-    if half_body != "off" and may_halve(model, x) and (device.type == "cuda" or half_body == "on"):
-        halves = [
-            dataclasses.replace(o, copied=True)
-            for o in options
-            if o.dtype == "bfloat16" and o.layout != "eager"
-        ]
-        options = halves if half_body == "on" and halves else options + halves
+
+    # each way is measured, but bfloat16 where it is emulated
+    options = _ways(model, device, x, dtype, half_body)
     slower = _emulated(device) if dtype == "auto" else 1
     if slower > 4:
         options = [o for o in options if o.dtype == "float32"]
@@ -278,27 +264,67 @@ def probe_precision(
         seconds = []
         for o in options:
             seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
-    # the usual way unless another is clearly faster: noise must not choose, as each way rounds
-    # differently
-    best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))
-    told = ", ".join(
-        f"{o.dtype}{' weights' * o.copied} {o.layout} {s * 1000:.0f} ms"
-        for o, s in zip(options, seconds)
-    )
-    found = dataclasses.replace(
-        options[best],
-        reason=(
-            f"{'fastest' if seconds[best] == min(seconds) else 'usual, and within 10 % of the fastest,'}"
-            f" of {told} for a step of {'×'.join(map(str, shape))} on {kind}"
-        )
-        + (
-            f"; bfloat16 is emulated here, a product takes {slower:.0f} times as long"
-            if slower > 4
-            else ""
-        ),
-    )
+
+    found = _fastest(options, seconds, shape, kind)
+    if slower > 4:
+        reason = f"bfloat16 is emulated here, a product takes {slower:.0f} times as long"
+        found = dataclasses.replace(found, reason=f"{found.reason}; {reason}")
     keep_value(path, dataclasses.asdict(found))
     return found
+
+
+def _shape_of(x) -> list[int]:
+    "The shape of a network's input, of texts and recordings that of their tokens or waves."
+    if not isinstance(x, dict):
+        return list(x.shape)
+    for k in ("input_ids", "waves"):
+        if k in x:
+            return list(x[k].shape)
+    return list(x["below"][0].shape)
+
+
+def _ways(model: Model, device: torch.device, x, dtype: str, half_body: str) -> list[Precision]:
+    "How this model can be trained, the usual way first."
+    # plain products win on short texts; the longest recordings need gigabytes for them
+    if not isinstance(x, dict):
+        layouts = ("channels_last", "contiguous") if x.ndim >= 4 else ("contiguous",)
+    else:
+        layouts = ("sdpa",) if "frames" in x else ("sdpa", "eager")
+    options = [
+        Precision(d, layout, "")
+        for d in ("float32", "bfloat16")
+        if dtype in ("auto", d)
+        for layout in layouts
+        if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1
+    ]
+    if half_body == "off" or half_body == "auto" and device.type != "cuda":
+        return options
+    halves = _with_half_bodies(model, x, options)
+    return halves if half_body == "on" and halves else options + halves
+
+
+def _with_half_bodies(model: Model, x, options: list[Precision]) -> list[Precision]:
+    "Those of these ways in which the backbone's weights can be in bfloat16 too."
+    if not may_halve(model, x):
+        return []
+    fitting = [o for o in options if o.dtype == "bfloat16" and o.layout != "eager"]
+    return [dataclasses.replace(o, copied=True) for o in fitting]
+
+
+def _fastest(
+    options: list[Precision], seconds: list[float], shape: list[int], kind: str
+) -> Precision:
+    "The usual way unless another is clearly faster: noise must not choose, as each rounds differently."
+    best = int(np.argmin([s * (0.9 if k == 0 else 1) for k, s in enumerate(seconds)]))
+    times = ", ".join(
+        f"{o.dtype}{' weights' if o.copied else ''} {o.layout} {s * 1000:.0f} ms"
+        for o, s in zip(options, seconds)
+    )
+    why = "usual, and within 10 % of the fastest,"
+    if seconds[best] == min(seconds):
+        why = "fastest"
+    reason = f"{why} of {times} for a step of {'×'.join(map(str, shape))} on {kind}"
+    return dataclasses.replace(options[best], reason=reason)
 
 
 def _cpu_name() -> str:
@@ -325,15 +351,7 @@ def probe_compile(
     choice: str = "auto",  # "auto", "on" or "off"
 ) -> Precision:  # `found`, and whether to compile
     "Whether compiling the network pays for a training of this length."
-    fits = not (
-        isinstance(x, dict) and {"below", "said"} & x.keys()
-    )  # those come through hooks, which compile anew each time
-    if (
-        choice == "off"
-        or not fits
-        or choice == "auto"
-        and (device.type != "cuda" or isinstance(x, dict))
-    ):
+    if not _may_compile(device, x, choice):
         return found
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         plain, started = _seconds_a_step(model, x, found, device), time.time()
@@ -357,6 +375,16 @@ def probe_compile(
             f" {fast * 1000:.0f} ms instead of {plain * 1000:.0f}"
         ),
     )
+
+
+def _may_compile(device: torch.device, x, choice: str) -> bool:
+    "Whether compiling is to be tried."
+    if choice == "off":
+        return False
+    if isinstance(x, dict):
+        # what comes through hooks compiles anew each time
+        return choice == "on" and not {"below", "said"} & x.keys()
+    return choice == "on" or device.type == "cuda"
 
 # %% ../../nbs/training/03_precision.ipynb #a33af744
 @contextlib.contextmanager

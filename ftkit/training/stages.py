@@ -114,10 +114,14 @@ class AugmentedPictures(Pictures):
         epoch: int,  # or the number of a view
     ):
         super().__init__(rows.x, rows.prep)
-        self.change = lambda ids: lambda raw: augment(raw, ids, seed, epoch)
+        self.augment = augment
+        self.key = (seed, epoch)
 
     def batch(self, ids, device, change=None):
-        return super().batch(ids, device, self.change(ids))
+        def augmented(raw):
+            return self.augment(raw, ids, *self.key)
+
+        return super().batch(ids, device, augmented)
 
 # %% ../../nbs/training/13_stages.ipynb #0f754e75
 def _head_stage(setup: Setup, precision: Precision | None = None) -> Stage:
@@ -166,7 +170,8 @@ def head_on(
 
 def _frames(setup: Setup):
     "Of recordings to transcribe: all frames, the head's input, and frames of some rows."
-    config, model, device = setup.config, setup.model, setup.device
+    config, model = setup.config, setup.model
+    device = setup.device
     ids = setup.data.train.ids
     rows = setup.rows if config.trains_backbone else None
     heard = frame_features(model.backbone, setup.data, device, rows)
@@ -214,6 +219,59 @@ def _views(setup: Setup) -> list[np.ndarray]:  # each (N,n_features)
         for view in range(config.views if augment else 0)
     ]
 
+# %% ../../nbs/training/13_stages.ipynb #fc729627
+def side_share(
+    epoch: int,  # [0..epochs)
+    epochs: int,
+    first: float,  # share in the first epoch (0..1]
+) -> float:
+    "Share of the pictures' side in an epoch; the whole from three quarters of the epochs on."
+    return min(1.0, first + (1 - first) * epoch / max(1, math.ceil(0.75 * (epochs - 1))))
+
+
+def smaller(
+    x: torch.Tensor,  # (B,3,S,S)
+    share: float,  # of the side (0..1]
+) -> torch.Tensor:
+    "Pictures with a smaller side, in steps of 32 pixels."
+    if x.ndim != 4:
+        return x
+    side = max(32, 32 * round(x.shape[-1] * share / 32))
+    if side >= x.shape[-1]:
+        return x
+    return nn.functional.interpolate(
+        x, size=(side, side), mode="bilinear", antialias=True, align_corners=False
+    )
+
+
+def _check_sizes(model: Model, x) -> None:
+    "Refuse growing pictures for a body that takes one size."
+    was_training = model.training
+    try:
+        with torch.inference_mode():
+            model.eval()(smaller(x[:1], 0.5))
+    except (RuntimeError, AssertionError, ValueError) as e:
+        raise UsageError(
+            f"progressive makes pictures of several sizes, and {model.backbone.name} takes one"
+            f" ({str(e).splitlines()[0][:100]}); turn it off (-p progressive 1), or choose a"
+            " convolutional backbone"
+        ) from None
+    finally:
+        model.train(was_training)
+
+# %% ../../nbs/training/13_stages.ipynb #f6144e7c
+def _usual(
+    ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False
+) -> np.ndarray:
+    """Rows to measure a step with: eight pictures (on a GPU a batch), or the batch in which the
+    middle one of all tokens is."""
+    if lengths is None:
+        return ids[: batch if gpu else 8]
+    ids = ids[np.argsort(lengths[ids], kind="stable")]
+    middle = int(np.searchsorted(np.cumsum(lengths[ids]), lengths[ids].sum() / 2))
+    first = max(0, min(middle - batch // 2, len(ids) - batch))
+    return split_batch(ids[first : first + batch], lengths, most)[-1]
+
 # %% ../../nbs/training/13_stages.ipynb #5f25af6e
 # tokens or frames of a batch that are computed at once, by kind of device: 80 seconds of speech at
 # 50 frames a second
@@ -229,7 +287,8 @@ PIXELS = 16 * 224 * 224
 
 def _tune_stage(setup: Setup, precision: Precision | None = None) -> Stage:
     "The whole network on its inputs, above the layers that stay frozen."
-    config, model, device, rows = setup.config, setup.model, setup.device, setup.rows
+    config, model = setup.config, setup.model
+    device, rows = setup.device, setup.rows
     backbone = model.freeze(setup.n_frozen_layers).backbone
     set_dropout(backbone, config.body_dropout)
     set_depth(backbone, config.stochastic_depth)
@@ -298,7 +357,8 @@ def _probed(setup: Setup, x, ids: np.ndarray) -> dict:
 
 def _network_inputs(setup: Setup, precision: Precision):
     "Function (row numbers, epoch or None) -> the network's input; augmented within an epoch."
-    config, model, data, rows = setup.config, setup.model, setup.data, setup.rows
+    config, model = setup.config, setup.model
+    data, rows = setup.data, setup.rows
     augment, device = setup.augment, setup.device
 
     # what the augmentation of a kind of data reads beside the rows
@@ -343,59 +403,6 @@ def _contrast_stage(setup: Setup, precision: Precision | None = None) -> Stage:
         loss=lambda features, rows: contrastive(features, setup.targets[rows]),
         most=None,
     )
-
-# %% ../../nbs/training/13_stages.ipynb #f6144e7c
-def _usual(
-    ids: np.ndarray, lengths: np.ndarray | None, batch: int, most: int, gpu: bool = False
-) -> np.ndarray:
-    """Rows to measure a step with: eight pictures (on a GPU a batch), or the batch in which the
-    middle one of all tokens is."""
-    if lengths is None:
-        return ids[: batch if gpu else 8]
-    ids = ids[np.argsort(lengths[ids], kind="stable")]
-    middle = int(np.searchsorted(np.cumsum(lengths[ids]), lengths[ids].sum() / 2))
-    first = max(0, min(middle - batch // 2, len(ids) - batch))
-    return split_batch(ids[first : first + batch], lengths, most)[-1]
-
-# %% ../../nbs/training/13_stages.ipynb #fc729627
-def side_share(
-    epoch: int,  # [0..epochs)
-    epochs: int,
-    first: float,  # share in the first epoch (0..1]
-) -> float:
-    "Share of the pictures' side in an epoch; the whole from three quarters of the epochs on."
-    return min(1.0, first + (1 - first) * epoch / max(1, math.ceil(0.75 * (epochs - 1))))
-
-
-def smaller(
-    x: torch.Tensor,  # (B,3,S,S)
-    share: float,  # of the side (0..1]
-) -> torch.Tensor:
-    "Pictures with a smaller side, in steps of 32 pixels."
-    side = max(32, 32 * round(x.shape[-1] * share / 32)) if x.ndim == 4 else 0
-    return (
-        x
-        if x.ndim != 4 or side >= x.shape[-1]
-        else nn.functional.interpolate(
-            x, size=(side, side), mode="bilinear", antialias=True, align_corners=False
-        )
-    )
-
-
-def _check_sizes(model: Model, x) -> None:
-    "Refuse growing pictures for a body that takes one size."
-    was_training = model.training
-    try:
-        with torch.inference_mode():
-            model.eval()(smaller(x[:1], 0.5))
-    except (RuntimeError, AssertionError, ValueError) as e:
-        raise UsageError(
-            f"progressive makes pictures of several sizes, and {model.backbone.name} takes one"
-            f" ({str(e).splitlines()[0][:100]}); turn it off (-p progressive 1), or choose a"
-            " convolutional backbone"
-        ) from None
-    finally:
-        model.train(was_training)
 
 # %% ../../nbs/training/13_stages.ipynb #6232f1ed
 def stage_names(config: TrainConfig) -> list[str]:

@@ -63,6 +63,9 @@ from .validation import choose_stage
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
 
+    # function (Trainer) that `fit` calls and trains nothing: a dry run estimates there
+    instead_of_fit = None
+
     def __init__(
         self,
         model: Model | nn.Module,  # or a network of your own (models.own)
@@ -91,11 +94,7 @@ class Trainer:
         if isinstance(teacher, (str, os.PathLike)):
             teacher = load_model(teacher)
         model = as_model(model, data)
-        if model.task != data.task:
-            raise UsageError(
-                f"the model is made for {model.task} and the data are {data.task}; make the model"
-                " from data.task"
-            )
+        _check_task(model, data)
         self.model = model
         self.data = data
         self.augment = None if augment is None or augment == type(augment)() else augment
@@ -137,6 +136,15 @@ def _check_fields(fields: dict) -> None:
             + f" Its fields are {', '.join(known)}"
         )
 
+
+def _check_task(model: Model, data: Data) -> None:
+    "Refuse data of another task."
+    if model.task != data.task:
+        raise UsageError(
+            f"the model is made for {model.task} and the data are {data.task}; make the model"
+            " from data.task"
+        )
+
 # %% ../../nbs/training/17_trainer.ipynb #24e6acf8
 @patch_to(Trainer)
 def _say_defaults(self, own: dict) -> None:
@@ -167,74 +175,6 @@ def __repr__(self):
         f" {config.optimizer}, {config.schedule}; on {self.device} ({self.device_reason})"
     )
 
-# %% ../../nbs/training/17_trainer.ipynb #05f59429
-@patch_to(Trainer)
-def fit(self) -> "Trainer":
-    """Train the head on features, then the whole network; returns itself, with the best weights in
-    the model."""
-    number = next_fit() if self.record else 0
-    names = stage_names(self.config)
-    # a pretrained decoder writes texts before any training
-    if not names and not (self.model.writes and self.model.pretrained):
-        raise UsageError(
-            "epochs is 0 (or freeze 'backbone') and head_epochs is 0, so nothing would be trained;"
-            " -p epochs 3, or -p head_epochs 40"
-        )
-    self.setup = setup = self.prepare()
-    self.state = state = State(pieces=self.state.pieces)
-    checkpoints = checkpoints_of(setup, number)
-    self._note_setup(number)
-
-    # the stages, from the newest checkpoint on
-    with (
-        saving_on_terminate(),
-        same_bits(self.config.deterministic, self.device),
-        kept_memory(self.device),
-    ):
-        resumed = checkpoints.find(setup, state)
-        if resumed.get("stage") in names:
-            names = names[names.index(resumed["stage"]) :]
-        else:
-            resumed = {}
-        for name in names:
-            self._train_stage(name, checkpoints, resumed)
-            resumed = {}
-
-    # the best weights, of the tuning or of the head alone
-    checkpoints.load_best(setup, state)
-    choose_stage(setup, state, checkpoints)
-    if names and self.config.keep == "best" and not state.best and len(self.data.valid):
-        raise FloatingPointError(
-            "no epoch gave numbers for the validation rows;"
-            f" {rate_advice(self.config, 'tune' if self.config.trains_backbone else 'head')}"
-        )
-    self.model.freeze("none").eval()
-    recompute(self.model.backbone, False)
-    keep_less(self.model.backbone, False)
-    if self.record:
-        note(weights=self.model.weights_hash(), peak_memory=peak_memory())
-        emit("fitted", seconds=state.seconds, best=state.best)
-    return self
-
-
-@patch_to(Trainer)
-def _note_setup(self, number: int) -> None:
-    "What the run's record tells of a fit before it begins."
-    if not self.record:
-        return
-    ranks = self.setup.ranks
-    together = f", {ranks.size} ranks" if ranks.size > 1 else ""
-    note(
-        device=f"{self.device} ({self.device_reason}){together}",
-        threads=torch.get_num_threads(),
-        seed=self.config.seed,
-        data=self.data.fingerprint,
-        split=self.data.split_fingerprint,
-        model=repr(self.model),
-        train=dataclasses.asdict(self.config),
-    )
-    emit("fit", number=number)
-
 # %% ../../nbs/training/17_trainer.ipynb #79a659cc
 @patch_to(Trainer)
 def prepare(self) -> Setup:
@@ -261,59 +201,6 @@ def prepare(self) -> Setup:
         metric=self.metric,
         record=self.record,
     )
-
-# %% ../../nbs/training/17_trainer.ipynb #d776e934
-@patch_to(Trainer)
-def _train_stage(self, name: str, checkpoints: Checkpoints, resumed: dict) -> None:
-    "One stage, from its start or from what was saved of it."
-    setup, state, config = self.setup, self.state, self.config
-    state.began = time.time()
-    before = state.seconds.get(name, 0)
-    if not resumed:
-        enter_stage(setup, state, checkpoints, name)
-    state.precision = Precision(**resumed["precision"]) if resumed else None
-    if not resumed or resumed["epoch"] < stage_epochs(config, name):
-        stage = make_stage(setup, name, state.precision)
-        state.precision = stage.precision
-        self._note_stage(stage)
-        setup.ranks.spread(self.model.state_dict())
-        if config.shard and name == "tune" and setup.ranks.size > 1:
-            shards = Shards(self.model, setup.ranks)
-            stage = dataclasses.replace(stage, forward=shards.net, shards=shards)
-        with setup.ranks.watched():
-            self._make_steps(stage, checkpoints, resumed)
-    elif name == "tune" and (config.ema or config.swa):
-        state.average = Average(self.model).load(resumed["tensors"], resumed)
-    if name == "tune":
-        settle(setup, state, checkpoints)
-    state.seconds[name] = round(before + time.time() - state.began, 2)
-
-
-@patch_to(Trainer)
-def _make_steps(self, stage: Stage, checkpoints: Checkpoints, resumed: dict) -> None:
-    "Go through the loop: show the steps, tell of the epochs, save where it is due."
-    bar = Progress(stage.name, stage.epochs * stage.steps)
-    for made in train_steps(self.setup, stage, self.state, checkpoints, resumed):
-        if isinstance(made, Step):
-            bar.update(made.number, epoch=made.epoch, loss=made.mean_loss, rate=made.learning_rate)
-        else:
-            if self.record:
-                emit(stage.name, **{k: v for k, v in made.record.items() if k != "stage"})
-            for observer in self.watch:
-                observer(dict(made.record))
-        if made.due:
-            checkpoints.save(self.setup, stage, self.state)
-
-
-@patch_to(Trainer)
-def _note_stage(self, stage: Stage) -> None:
-    "What the run's record tells of a stage."
-    if not self.record:
-        return
-    p = stage.precision
-    note(**{f"precision_{stage.name}": f"{p.dtype}, {p.layout}: {p.reason}"})
-    if stage.lengths is not None and len(self.data.train) >= self.config.batch_size:
-        note(padding=padding_text(self.setup, stage))
 
 # %% ../../nbs/training/17_trainer.ipynb #641ddb52
 def enter_stage(setup: Setup, state: State, checkpoints: Checkpoints, name: str) -> None:
@@ -350,6 +237,150 @@ def blend(setup: Setup, checkpoints: Checkpoints) -> None:
         for k, v in setup.model.state_dict().items()
     }
     setup.model.load_state_dict(weights)
+
+# %% ../../nbs/training/17_trainer.ipynb #d776e934
+@patch_to(Trainer)
+def _train_stage(self, name: str, checkpoints: Checkpoints, resumed: dict) -> None:
+    "One stage, from its start or from what was saved of it."
+    setup, state = self.setup, self.state
+    config = self.config
+    state.began = time.time()
+    before = state.seconds.get(name, 0)
+    if not resumed:
+        enter_stage(setup, state, checkpoints, name)
+    state.precision = Precision(**resumed["precision"]) if resumed else None
+    if not resumed or resumed["epoch"] < stage_epochs(config, name):
+        stage = make_stage(setup, name, state.precision)
+        state.precision = stage.precision
+        self._note_stage(stage)
+        setup.ranks.spread(self.model.state_dict())
+        stage = _shared_out(setup, stage)
+        with setup.ranks.watched():
+            self._make_steps(stage, checkpoints, resumed)
+    elif name == "tune" and (config.ema or config.swa):
+        state.average = Average(self.model).load(resumed["tensors"], resumed)
+    if name == "tune":
+        settle(setup, state, checkpoints)
+    state.seconds[name] = round(before + time.time() - state.began, 2)
+
+
+@patch_to(Trainer)
+def _make_steps(self, stage: Stage, checkpoints: Checkpoints, resumed: dict) -> None:
+    "Go through the loop: show the steps, tell of the epochs, save where it is due."
+    bar = Progress(stage.name, stage.epochs * stage.steps)
+    for made in train_steps(self.setup, stage, self.state, checkpoints, resumed):
+        if isinstance(made, Step):
+            bar.update(made.number, epoch=made.epoch, loss=made.mean_loss, rate=made.learning_rate)
+        else:
+            if self.record:
+                emit(stage.name, **{k: v for k, v in made.record.items() if k != "stage"})
+            for observer in self.watch:
+                observer(dict(made.record))
+        if made.due:
+            checkpoints.save(self.setup, stage, self.state)
+
+
+@patch_to(Trainer)
+def _note_stage(self, stage: Stage) -> None:
+    "What the run's record tells of a stage."
+    if not self.record:
+        return
+    p = stage.precision
+    note(**{f"precision_{stage.name}": f"{p.dtype}, {p.layout}: {p.reason}"})
+    if stage.lengths is not None and len(self.data.train) >= self.config.batch_size:
+        note(padding=padding_text(self.setup, stage))
+
+
+def _shared_out(setup: Setup, stage: Stage) -> Stage:
+    "The stage with a part of the network on each rank, where that was asked for."
+    if not setup.config.shard or stage.name != "tune" or setup.ranks.size == 1:
+        return stage
+    shards = Shards(setup.model, setup.ranks)
+    return dataclasses.replace(stage, forward=shards.net, shards=shards)
+
+# %% ../../nbs/training/17_trainer.ipynb #05f59429
+@patch_to(Trainer)
+def fit(self) -> "Trainer":
+    """Train the head on features, then the whole network; returns itself, with the best weights in
+    the model."""
+    if Trainer.instead_of_fit is not None:
+        return Trainer.instead_of_fit(self)
+    number = next_fit() if self.record else 0
+    names = self._stages_to_train()
+    self.setup = setup = self.prepare()
+    self.state = state = State(pieces=self.state.pieces)
+    checkpoints = checkpoints_of(setup, number)
+    self._note_setup(number)
+
+    # the stages, from the newest checkpoint on
+    with (
+        saving_on_terminate(),
+        same_bits(self.config.deterministic, self.device),
+        kept_memory(self.device),
+    ):
+        resumed = checkpoints.find(setup, state)
+        if resumed.get("stage") in names:
+            names = names[names.index(resumed["stage"]) :]
+        else:
+            resumed = {}
+        for name in names:
+            self._train_stage(name, checkpoints, resumed)
+            resumed = {}  # the next one starts
+
+    # the best weights, of the tuning or of the head alone
+    checkpoints.load_best(setup, state)
+    choose_stage(setup, state, checkpoints)
+    if names:
+        self._check_best()
+    self.model.freeze("none").eval()
+    recompute(self.model.backbone, False)
+    keep_less(self.model.backbone, False)
+    if self.record:
+        note(weights=self.model.weights_hash(), peak_memory=peak_memory())
+        emit("fitted", seconds=state.seconds, best=state.best)
+    return self
+
+
+@patch_to(Trainer)
+def _stages_to_train(self) -> list[str]:
+    "Names of the stages; none only for a pretrained decoder, which writes texts as it is."
+    names = stage_names(self.config)
+    if not names and not (self.model.writes and self.model.pretrained):
+        raise UsageError(
+            "epochs is 0 (or freeze 'backbone') and head_epochs is 0, so nothing would be trained;"
+            " -p epochs 3, or -p head_epochs 40"
+        )
+    return names
+
+
+@patch_to(Trainer)
+def _check_best(self) -> None:
+    "Do not hand over a network that gave no finite number for the validation rows."
+    if self.best or self.config.keep != "best" or not len(self.data.valid):
+        return
+    stage = "tune" if self.config.trains_backbone else "head"
+    raise FloatingPointError(
+        f"no epoch gave numbers for the validation rows; {rate_advice(self.config, stage)}"
+    )
+
+
+@patch_to(Trainer)
+def _note_setup(self, number: int) -> None:
+    "What the run's record tells of a fit before it begins."
+    if not self.record:
+        return
+    ranks = self.setup.ranks
+    together = f", {ranks.size} ranks" if ranks.size > 1 else ""
+    note(
+        device=f"{self.device} ({self.device_reason}){together}",
+        threads=torch.get_num_threads(),
+        seed=self.config.seed,
+        data=self.data.fingerprint,
+        split=self.data.split_fingerprint,
+        model=repr(self.model),
+        train=dataclasses.asdict(self.config),
+    )
+    emit("fit", number=number)
 
 # %% ../../nbs/training/17_trainer.ipynb #a34b0ce5
 @patch_to(Trainer)

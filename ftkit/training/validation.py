@@ -25,7 +25,8 @@ def validated(
     stage: Stage,
 ) -> dict:  # valid_loss, valid_accuracy or another headline, the metric by its name; empty without validation rows
     "Figures of the validation rows."
-    model, data, metric = setup.model, setup.data, setup.metric
+    model, data = setup.model, setup.data
+    metric = setup.metric
     ids, kind = data.valid.ids, model.task.kind
     if not len(ids) or stage.name == "contrast":
         return {}
