@@ -258,9 +258,11 @@ def show_pictures(
     return fig
 
 
-SHOWS["image"] = lambda data, ids: show_pictures(
-    [data.items[i] for i in ids], [data.label_text(i) for i in ids]
-)
+def _show_some(data: Data, ids):
+    return show_pictures([data.items[i] for i in ids], [data.label_text(i) for i in ids])
+
+
+SHOWS["image"] = _show_some
 
 # %% ../../nbs/data/05_images.ipynb #7fd3b1c8
 @patch_to(Data, kind=property)

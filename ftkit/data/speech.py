@@ -907,9 +907,12 @@ def show_sounds(
     return fig
 
 
-SHOWS["speech"] = lambda data, ids: show_sounds(
-    [data.items[i] for i in ids], [f"{data.seconds[i]:.1f} s  {data.label_text(i)}" for i in ids]
-)
+def _show_some(data: Data, ids):
+    titles = [f"{data.seconds[i]:.1f} s  {data.label_text(i)}" for i in ids]
+    return show_sounds([data.items[i] for i in ids], titles)
+
+
+SHOWS["speech"] = _show_some
 
 # %% ../../nbs/data/07_speech.ipynb #39187d21
 @dataclasses.dataclass(frozen=True)

@@ -560,7 +560,7 @@ def _label_and_roles(reader: TableReader, table, columns: dict, where: str) -> t
             )
     return rows, roles
 
-
+# %% ../../nbs/data/08_tables.ipynb #6e5eba0d
 def _inputs(reader: TableReader, table, target: str, roles: dict, where: str) -> list:
     "The columns that are learned from."
     for name in reader.leave_out:

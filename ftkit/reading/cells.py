@@ -577,7 +577,7 @@ def _day_of(text: str) -> _Day | None:
         return _named(words[0].lower(), digits, make)
     return _numbered(digits, make)
 
-
+# %% ../../nbs/reading/08_cells.ipynb #8d38a6ac
 def _week_or_quarter(word: str, year: int, small: list[int], make) -> _Day | None:
     "The first day of a quarter or a week, or a day of that week."
     first = small[0]
@@ -725,7 +725,7 @@ _COMPACT = {
     "month first": lambda n: (n % 10000, n // 1000000, n // 10000 % 100),
 }
 
-
+# %% ../../nbs/reading/08_cells.ipynb #257085ab
 def _are_days(numbers: list[int], way: str) -> bool:
     "Whether all numbers are days of this age, read in a way."
     days = map(_COMPACT[way], numbers)

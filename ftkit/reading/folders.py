@@ -231,7 +231,7 @@ def _entries(found: Found, path: str) -> list[os.DirEntry]:
         found.leave("closed", [path])
         return []
 
-
+# %% ../../nbs/reading/11_folders.ipynb #fd6b2da4
 def _add_folder(found: Found, folder: Folder, entry: os.DirEntry, seen: set[str]) -> None:
     "A folder in a folder; a link to what is read anyway is left out."
     if entry.is_symlink() and not _leads_outside(entry.path, found.root, seen):
@@ -400,7 +400,7 @@ def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
     found.leave("loose", top.files)
     return [pair for part in parts for pair in _inner_parts(found, part)]
 
-
+# %% ../../nbs/reading/11_folders.ipynb #5a7c3e0f
 def _with_parts(top: Folder) -> list[Folder]:
     "The folders in which all folders are parts of a split; where there is none, those with one."
     whole = [f for f in top.filled if f.filled and all(g.part for g in f.filled)]
@@ -591,7 +591,7 @@ def _skip_containers(folder: Folder) -> None:
         folder.others += [f"{only.name}/{name}" for name in only.others]
         folder.folders = [f for f in folder.folders if f is not only] + only.folders
 
-
+# %% ../../nbs/reading/11_folders.ipynb #338eee14
 def _is_aside(c: _Class, learned: set[str], n: int) -> bool:
     "Whether a folder holds no class: test/unknown, test/images, _background_noise_."
     word = re.sub("[^a-z]", "", c.label.lower())
@@ -1027,7 +1027,7 @@ def _note_other_forms(values: list, matches: list, index: FileIndex) -> list[str
             )
     return notes
 
-
+# %% ../../nbs/reading/11_folders.ipynb #1c61172b
 def match_files(
     values: list,  # what the table calls the items
     index: FileIndex,

@@ -550,7 +550,7 @@ def _empty_pairs(
     alike[empty & (often[pairs] > 3).any(1)] = 0
     return empty
 
-
+# %% ../../nbs/reading/07_near_duplicates.ipynb #51e05ebf
 def alike_pictures(
     items: list,  # paths or arrays, as `open_picture` takes them
     hashes: list[str],  # SHA-256 of each

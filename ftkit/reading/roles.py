@@ -111,7 +111,7 @@ def _part_word(word: str) -> str | None:
         return _PARTS[match[1]]
     return _PARTS[turned[2]] if turned else None
 
-
+# %% ../../nbs/reading/10_roles.ipynb #2d5682ec
 def parts_of(
     names: list[str],  # of folders side by side
 ) -> list[str | None]:  # train, valid or test, or None, for each

@@ -156,7 +156,7 @@ def _next_mp3_frame(data: bytes, at: int, kind: int) -> int:
         at += 1
     return len(data)
 
-
+# %% ../../nbs/reading/05_sounds.ipynb #52eb08b5
 def _mp3_cuts(data: bytes, starts: list[int], head: int) -> tuple[list[int], list[int]]:
     "Where MP3s begin in a file, and where those begin that have a table of contents."
     offset = _tag_at(head)
