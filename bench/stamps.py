@@ -68,24 +68,6 @@ for i, fold in enumerate(data.folds(5, seed=args.split, valid=0)):
         **trainer.seconds,
         "precision": trainer.precision.dtype + " " + trainer.precision.layout,
     }
-    if (
-        trainer.saved.copies.get("start") is not None and trainer.config.blend < 1
-    ):  # what other shares would have given, for the log
-        share = trainer.config.blend
-        start = trainer.saved.copies["start"]
-        now = {k: v.clone() for k, v in model.state_dict().items()}
-        full = {
-            k: (now[k] - (1 - share) * start[k]) / share if v.dtype.is_floating_point else v
-            for k, v in start.items()
-        }
-        for s in (0.0, 0.3, 0.7, 1.0):
-            model.load_state_dict(
-                {
-                    k: (1 - s) * start[k] + s * full[k] if v.dtype.is_floating_point else v
-                    for k, v in start.items()
-                }
-            )
-            says[f"blend {s}"] = (model.predict(fold.test).argmax(1) == y).mean().round(4)
     print(json.dumps(says), flush=True)
 print("frozen + logistic regression", bootstrap_mean(frozen[rows]))
 print("default recipe              ", bootstrap_mean(tuned[rows]))

@@ -139,6 +139,16 @@ def personal(rng) -> str:
     )
 
 
+def _copied(row: dict, fault: str, change, parts: list[str], rng) -> dict:
+    "A copy of a row: the same, nearly so, or in another part."
+    new = dict(row)
+    if fault == "near" or (fault == "across" and rng.integers(2)):
+        new["item"] = change(row["item"])
+    if fault == "across":
+        new["split"] = str(rng.choice([p for p in parts if p != row["split"]]))
+    return new
+
+
 def plant(
     sample: str, folder: Path, seed: int, limit: int | None = None, rows_of=None
 ) -> tuple[Path, dict]:
@@ -151,12 +161,8 @@ def plant(
     order = rng.permutation(n)
     # what the sample has of its own is counted apart
     natural = groups_of(alike(kind, data.items, data.hashes, data.sizes)[0], n)
-    take = {
-        name: order[a:b]
-        for name, a, b in (lambda e: [(k, e[i], e[i + 1]) for i, k in enumerate(SHARES)])(
-            [0, *np.cumsum([int(s * n) for s in SHARES.values()])]
-        )
-    }
+    ends = [0, *np.cumsum([int(s * n) for s in SHARES.values()])]
+    take = {name: order[ends[i] : ends[i + 1]] for i, name in enumerate(SHARES)}
     rows = [
         {
             "item": data.items[i],
@@ -190,18 +196,8 @@ def plant(
     }[kind]
     for fault in ("exact", "near", "across"):
         for i in take[fault]:
-            new = dict(
-                rows[i],
-                item=(
-                    change(rows[i]["item"])
-                    if fault == "near" or fault == "across" and rng.integers(2)
-                    else rows[i]["item"]
-                ),
-            )
-            if fault == "across":
-                new["split"] = str(rng.choice([p for p in parts if p != rows[i]["split"]]))
             truth[fault].append((int(i), len(rows)))
-            rows.append(new)
+            rows.append(_copied(rows[i], fault, change, parts, rng))
     for i in take["flipped"]:
         rows[i]["label"] = str(rng.choice([c for c in classes if c != rows[i]["label"]]))
         truth["flipped"].append(int(i))

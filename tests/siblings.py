@@ -355,6 +355,26 @@ TABLE_KINDS = {
 # ---- lines of a CSV ----
 
 
+def _spoiled_text(text: str, odd: str) -> str:
+    "A text with what readers of tables trip over."
+    if odd == "open":
+        return '"' + text
+    inserted = {"inside": ' 5" ', "two lines": "\n", "backslash": ' "so" '}.get(odd)
+    return text.replace(" ", inserted, 1) if inserted else text
+
+
+def _odd_lines(head: str, rows: list[str], odd: str, separator: str) -> list[str]:
+    "The lines of a table with others among them."
+    lines, half = [head, *rows], len(rows) // 2
+    return {
+        "title": ["Answers of spring", *lines],
+        "comment": ["# exported by a tool", "# version 2", *lines],
+        "sep": [f"sep={separator}", *lines],
+        "again": [head, *rows[:half], head, *rows[half:]],
+        "blank": [*lines[:5], "", *lines[5:], "", ""],
+    }.get(odd, lines)
+
+
 def lines_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     "A table of texts with quotation marks, titles, comments, joined files."
     from ftkit import Data
@@ -380,14 +400,7 @@ def lines_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     )
     spoiled = rng.sample(range(n), 2)
     for i in spoiled:
-        if odd == "open":
-            texts[i] = '"' + texts[i]
-        if odd == "inside":
-            texts[i] = texts[i].replace(" ", ' 5" ', 1)
-        if odd == "two lines":
-            texts[i] = texts[i].replace(" ", "\n", 1)
-        if odd == "backslash":
-            texts[i] = texts[i].replace(" ", ' "so" ', 1)
+        texts[i] = _spoiled_text(texts[i], odd)
     labels = ["good" if i % 2 else "bad" for i in range(n)]
     rows = []
     for i, (text, label) in enumerate(zip(texts, labels)):
@@ -411,17 +424,7 @@ def lines_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
             )
         )
     head = separator.join(["text", "label"])
-    lines = [head, *rows]
-    if odd == "title":
-        lines = ["Answers of spring", *lines]
-    if odd == "comment":
-        lines = ["# exported by a tool", "# version 2", *lines]
-    if odd == "sep":
-        lines = [f"sep={separator}", *lines]
-    if odd == "again":
-        lines = [head, *rows[: n // 2], head, *rows[n // 2 :]]
-    if odd == "blank":
-        lines = [*lines[:5], "", *lines[5:], "", ""]
+    lines = _odd_lines(head, rows, odd, separator)
     ending = rng.choice(["\n", "\r\n"])
     path = folder / f"l{rng.randrange(10**9)}.{'tsv' if separator == chr(9) else 'csv'}"
     path.write_text(
@@ -612,10 +615,44 @@ def noise_picture(path: Path, rng: random.Random, **how):
     return array
 
 
-def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
-    "Class folders below wrappers and parts, with other files among them."
+def _put_example(path: Path, seed: int, kind: str, rng: random.Random) -> None:
+    "A picture, a text or a recording of noise."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "image":
+        noise_picture(path.with_suffix(rng.choice([".png", ".PNG", ".bmp"])), rng)
+    elif kind == "text":
+        path.with_suffix(".txt").write_text(" ".join(rng.choices(WORDS, k=9)) + f" {seed}")
+    else:
+        import soundfile
+
+        wave = np.random.default_rng(seed).normal(0, 0.1, 1600)
+        soundfile.write(path.with_suffix(".wav"), wave, 8000)
+
+
+def _odd_name(name: str, odd: str) -> str:
+    "The same class as another tool writes it."
     import unicodedata
 
+    if odd == "form":
+        return unicodedata.normalize("NFD", name)
+    if odd == "case":
+        return name.upper()
+    return name + " " if odd == "blank" else name
+
+
+def _counts(data, parts, odd: str) -> Counter:
+    "Rows by part and class; a part that was not there was taken from the training rows."
+    counts: Counter = Counter()
+    for i in range(len(data)):
+        name, part = data.label_text(i), str(data.parts[i]) if parts else "-"
+        if parts and part not in parts:
+            part = "train"
+        counts[part, name.casefold() if odd == "case" else name] += 1
+    return counts
+
+
+def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
+    "Class folders below wrappers and parts, with other files among them."
     from ftkit import Data
 
     root = folder / f"f{rng.randrange(10**9)}"
@@ -631,33 +668,17 @@ def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
     truth: Counter = Counter()
 
     def put(path: Path, seed: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "image":
-            noise_picture(path.with_suffix(rng.choice([".png", ".PNG", ".bmp"])), rng)
-        elif kind == "text":
-            path.with_suffix(".txt").write_text(" ".join(rng.choices(WORDS, k=9)) + f" {seed}")
-        else:
-            import soundfile
-
-            soundfile.write(
-                path.with_suffix(".wav"), np.random.default_rng(seed).normal(0, 0.1, 1600), 8000
-            )
+        _put_example(path, seed, kind, rng)
 
     for p in parts or ("",):
         base = (
             root / wrapper / (f"{spelled[p]}/{spelled[p]}" if p and twice else spelled.get(p, ""))
         )
         for c in names:
-            said = c
-            if odd == "form" and p == "test":
-                said = unicodedata.normalize("NFD", c)
-            if odd == "case" and p == "test":
-                said = c.upper()
-            if odd == "blank" and p == "test":
-                said = c + " "
+            written = _odd_name(c, odd) if p == "test" else c
             for i in range(rng.randint(3, 6)):
                 put(
-                    base / said / ("deep" if odd == "deep" and i == 0 else "") / f"{c}_{p}_{i}",
+                    base / written / ("deep" if odd == "deep" and i == 0 else "") / f"{c}_{p}_{i}",
                     rng.randrange(10**6),
                 )
                 truth[p or "-", c.casefold() if odd == "case" else c] += 1
@@ -686,18 +707,7 @@ def folders_case(rng: random.Random, folder: Path) -> tuple[str, str, bool]:
         data = getattr(Data, kind)(root, near="as_is", valid=0.2, test=0.2)
     except Exception as e:
         return of_error(e), what, True
-    found: Counter = Counter()
-    for i in range(len(data)):
-        name = data.label_text(i)
-        found[str(data.parts[i]) if parts else "-", name.casefold() if odd == "case" else name] += 1
-    if parts:  # a part that was not there is dealt from the training rows
-        for wanted in ("valid", "test"):
-            if wanted in parts:
-                continue
-            for (p, c), n in [*found.items()]:
-                if p == wanted:
-                    found["train", c] += n
-                    del found[p, c]
+    found = _counts(data, parts, odd)
     if found != truth:
         return f"silent: {dict(found)} for {dict(truth)}; {data.notes}", what, True
     if loose != counted([n for n in data.notes if "class folder" in n and "files in" not in n]):

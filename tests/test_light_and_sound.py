@@ -102,33 +102,20 @@ def write_deep(path, bits, container, reference=REFERENCE):
     "The reference in `bits` bits of a container."
     values = in_bits(bits, reference)
     clear = np.full_like(values, 65535)
-    match container:
-        case "png":
-            write_png(path, values)
-        case "png rgb":
-            write_png(path, np.dstack([values] * 3))
-        case "png rgba":
-            write_png(path, np.dstack([values] * 3 + [clear]))
-        case "png la":
-            write_png(path, np.dstack([values, clear]))
-        case "tiff":
-            write_tiff(path, values)
-        case "tiff big":
-            write_tiff(path, values, ">")
-        case "tiff rgb":
-            write_tiff(path, np.dstack([values] * 3))
-        case "tiff rgb big":
-            write_tiff(path, np.dstack([values] * 3), ">")
-        case "tiff int32":
-            write_tiff(path, values.astype(np.int32))
-        case "tiff uint32":
-            write_tiff(path, values.astype(np.uint32))
-        case "tiff float":
-            write_tiff(path, values.astype(np.float32))
-        case "pgm":
-            Path(path).write_bytes(b"P5 64 48 65535\n" + values.astype(">u2").tobytes())
-        case "jp2":
-            Image.fromarray(values).save(path)
+    form, _, more = container.partition(" ")
+    if form == "pgm":
+        Path(path).write_bytes(b"P5 64 48 65535\n" + values.astype(">u2").tobytes())
+    elif form == "jp2":
+        Image.fromarray(values).save(path)
+    elif form == "png":
+        layers = {"": [values], "rgb": [values] * 3, "rgba": [values] * 3 + [clear]}
+        layers["la"] = [values, clear]
+        write_png(path, np.dstack(layers[more]).squeeze())
+    elif more in ("int32", "uint32", "float"):
+        write_tiff(path, values.astype({"float": "float32"}.get(more, more)))
+    else:
+        colours = np.dstack([values] * 3) if "rgb" in more else values
+        write_tiff(path, colours, *([">"] if "big" in more else []))
 
 
 SUFFIX = {"png": ".png", "tiff": ".tif", "pgm": ".pgm", "jp2": ".jp2"}

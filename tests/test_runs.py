@@ -324,35 +324,30 @@ def planted(folder, change):
     "A copy of a run in which one thing was changed afterwards."
     new = folder.with_name(folder.name + "-" + change)
     shutil.copytree(folder, new, symlinks=True)
-    record = read_json(new / "run.json")
+    record, weights = read_json(new / "run.json"), new / "model" / "model.safetensors"
     facts = [e for e in map(json.loads, (new / "events.jsonl").read_text().splitlines())]
-
-    def edit_fact(key):
-        for e in facts:
-            for name, value in e.items():
-                if name.startswith("read ") and key in value:
-                    value[key] = "0" * 16
-
-    if change in ("data", "labels", "split"):
-        edit_fact(change)
-    if change == "code":
-        record["code"]["ftkit"] = "0.0.9 0000000000000000"
-    if change == "versions":
-        record["code"]["torch"] = "2.14.0"
-    if change == "threads":
-        record["options"]["threads"] = 1
-    if change == "parameters":
-        record["parameters"]["dropout"] = 0.3
-    if change == "seed":
-        record["parameters"]["seed"] = 1
-    if change == "metrics":
-        (new / "metrics.json").write_text(
-            (new / "metrics.json").read_text().replace('"value": 0.', '"value": 0.9', 1)
-        )
-    if change == "weights":
-        data = bytearray((new / "model" / "model.safetensors").read_bytes())
+    in_record = {
+        "code": ("code", "ftkit", "0.0.9 0000000000000000"),
+        "versions": ("code", "torch", "2.14.0"),
+        "threads": ("options", "threads", 1),
+        "parameters": ("parameters", "dropout", 0.3),
+        "seed": ("parameters", "seed", 1),
+    }
+    if change in in_record:
+        part, name, value = in_record[change]
+        record[part][name] = value
+    elif change in ("data", "labels", "split"):
+        read = [v for e in facts for name, v in e.items() if name.startswith("read ")]
+        for value in read:
+            if change in value:
+                value[change] = "0" * 16
+    elif change == "metrics":
+        figures = (new / "metrics.json").read_text()
+        (new / "metrics.json").write_text(figures.replace('"value": 0.', '"value": 0.9', 1))
+    elif change == "weights":
+        data = bytearray(weights.read_bytes())
         data[-1] ^= 1
-        (new / "model" / "model.safetensors").write_bytes(data)
+        weights.write_bytes(data)
     (new / "run.json").write_text(json.dumps(record))
     (new / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in facts))
     return new

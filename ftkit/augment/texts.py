@@ -130,7 +130,7 @@ def nearest_words(
         of_script.setdefault(script, []).append(word)
     wanted = {word.lower() for word in words} & whole.keys()
     result = {}
-    for script, offered in sorted(of_script.items()):
+    for _, offered in sorted(of_script.items()):
         asked = sorted(wanted.intersection(offered))
         if not asked:
             continue

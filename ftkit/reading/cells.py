@@ -692,9 +692,10 @@ def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: 
 
 def _unclear_order(days: list[_Day], text: list[str], name: str) -> DataError:
     "The error for dates of which none proves an order."
-    for d, first in zip(days, text):
-        if d.order in ("??y", "???") and d.parts[0] != d.parts[1]:
-            break
+    unclear = [
+        t for d, t in zip(days, text) if d.order in ("??y", "???") and d.parts[0] != d.parts[1]
+    ]
+    first = unclear[0] if unclear else text[-1]
     return DataError(
         f"the column {name!r} holds {first!r}, which may be the {_spelled(first, 0)} or the"
         f" {_spelled(first, 1)}, and no cell tells which; of a table say so by"

@@ -77,18 +77,13 @@ def _pass_seconds(
     batches = -(-n // chunk)
     done = np.cumsum(lengths * batches)
     at = sorted({int(lengths[np.searchsorted(done, done[-1] / 2)]), int(lengths[-1])})
-    known[:] = known or _line(
-        at,
-        [
-            _seconds(
-                lambda: forward(
-                    rows._part(np.resize(units[steps == length], chunk), length, device)
-                ),
-                device,
-            )
-            for length in at
-        ],
-    )  # noqa: B023
+
+    def batch_of(length: int):
+        return rows._part(np.resize(units[steps == length], chunk), length, device)
+
+    if not known:
+        measured = [_seconds(lambda n=n: forward(batch_of(n)), device) for n in at]
+        known[:] = _line(at, measured)
     return float(((known[0] + known[1] * lengths) * batches).sum())
 
 # %% ../../nbs/training/19_estimation.ipynb #e617161a
