@@ -228,3 +228,44 @@ def stretches(notebook) -> list[tuple[int, str]]:
 
 def _parsed(cell) -> list[ast.stmt]:
     return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source(cell), flags=re.M)).body
+
+
+# what a reader of a textbook would not find there: the words of the field are used instead
+DIALECT = re.compile(
+    r"\b(step size|g(?:o|oes|one|oing) on with|no number|of one's own|as (?:it|they) comes?"
+    r"|as it came|what was said|in truth|(?<!own )bod(?:y|ies)|nearly the same)\b",
+    re.I,
+)
+
+
+def help_texts() -> dict[str, str]:
+    "Help of each parameter of the templates, and of each verb and option of the command line."
+    from typer.main import get_command
+
+    from ftkit.params import read_params
+
+    texts = {}
+    for path in TEMPLATES:
+        for param in read_params(path):
+            texts[f"{path.stem} -p {param.name}"] = param.help
+    for verb, command in get_command(
+        importlib.import_module("ftkit.cli.main").app
+    ).commands.items():
+        texts[f"ftkit {verb}"] = command.help or ""
+        for option in command.params:
+            texts[f"ftkit {verb} {option.name}"] = getattr(option, "help", "") or ""
+    return texts
+
+
+def test_help_speaks_the_words_of_the_field():
+    wrong = {name: text for name, text in help_texts().items() if DIALECT.search(text)}
+    assert not wrong, "\n".join(f"{name}: {text}" for name, text in wrong.items())
+
+
+LONGEST = 700  # formatted lines without an example; lower it when a stretch is broken up (aim: 90)
+
+
+def test_no_longer_stretch_without_an_example():
+    found = {nb.name: stretches(nb) for nb in NOTEBOOKS}
+    longest = max((lines, name, first) for name, all_ in found.items() for lines, first in all_)
+    assert longest[0] <= LONGEST, f"{longest[1]} shows nothing for {longest[0]} lines: {longest[2]}"
