@@ -160,6 +160,18 @@ KINDS_OF_BODY: dict[str, "callable"] = {}
 register_source = SOURCES.register
 
 
+def _timm_weights(name: str, revision: str | None) -> tuple[str, str | None]:
+    "The repository of a network's weights, and the revision that was asked for or is pinned."
+    import timm
+
+    repository = ""
+    if timm.is_model(name):
+        repository = timm.get_pretrained_cfg(name).hf_hub_id or ""
+    if not revision and repository:
+        revision = revision_of(repository)[1]
+    return repository, revision or None
+
+
 @register_source("timm")
 def _timm(name: str, pretrained: bool) -> Backbone:
     import timm
@@ -168,29 +180,24 @@ def _timm(name: str, pretrained: bool) -> Backbone:
         raise BackboneError(
             f"timm:{name[:80]} is no name of timm's; `ftkit backbones PATTERN` searches them"
         )
+
     plain, revision = revision_of(name)
-    repository = (timm.get_pretrained_cfg(plain).hf_hub_id if timm.is_model(plain) else "") or ""
-    pinned = revision or (revision_of(repository)[1] if repository else None)
-    at = (
-        {"pretrained_cfg_overlay": {"hf_hub_id": f"{repository}@{pinned}"}}
-        if pretrained and pinned
-        else {}
-    )
-    body = timm.create_model(plain, pretrained=pretrained, num_classes=0, **at)
-    cfg = timm.data.resolve_data_config({}, model=body)
-    prep = Prep(
-        cfg["input_size"][-1],
-        tuple(cfg["mean"]),
-        tuple(cfg["std"]),
-        "bilinear" if cfg["interpolation"] == "bilinear" else "bicubic",
-    )
-    net = Backbone(
-        body,
-        body.num_features if not hasattr(body, "head_hidden_size") else body.head_hidden_size,
-        prep,
-        plain,
-        f"timm:{plain}",
-    )
+    repository, pinned = _timm_weights(plain, revision)
+    options = {}
+    if pretrained and pinned:
+        options = {"pretrained_cfg_overlay": {"hf_hub_id": f"{repository}@{pinned}"}}
+
+    # the network without its head, and how it was shown pictures
+    network = timm.create_model(plain, pretrained=pretrained, num_classes=0, **options)
+    config = timm.data.resolve_data_config({}, model=network)
+    interpolation = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    prep = Prep(config["input_size"][-1], mean, std, interpolation)
+    # a network whose head has a hidden layer ends in features of that layer's width
+    width = network.num_features
+    if hasattr(network, "head_hidden_size"):
+        width = network.head_hidden_size
+    net = Backbone(network, width, prep, plain, f"timm:{plain}")
     if pretrained and repository:
         net.revision = note_revision(repository, commit_in_cache(repository, pinned))
     return net
@@ -254,6 +261,23 @@ def _transformers(name: str, pretrained: bool) -> Backbone:
     return net
 
 
+def _prep_of_pictures(name: str, config, options: dict) -> Prep:
+    "How a network of transformers was shown pictures."
+    from transformers import AutoImageProcessor
+
+    try:
+        processor = AutoImageProcessor.from_pretrained(name, **options).to_dict()
+    except (OSError, ValueError):
+        processor = {}  # a folder with weights only: the usual preprocessing of its kind
+    size = processor.get("crop_size") or processor.get("size") or {}
+    side = size.get("height") or size.get("shortest_edge") or getattr(config, "image_size", 224)
+    return Prep(
+        side if isinstance(side, int) else side[0],
+        tuple(processor.get("image_mean") or Prep.mean),
+        tuple(processor.get("image_std") or Prep.std),
+    )
+
+
 def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     "The backbone of its kind."
     from transformers.models.auto.modeling_auto import (
@@ -265,28 +289,15 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     if config.model_type in OF_TEXTS:
         return _text_body(name, pretrained, config, options)
     # here, because it loads torchvision: four seconds that texts and recordings need not wait
-    from transformers import AutoImageProcessor, AutoModel
+    from transformers import AutoModel
 
-    body = (
-        AutoModel.from_pretrained(name, **options)
-        if pretrained
-        else AutoModel.from_config(config, trust_remote_code=False)
-    )
-    try:
-        p = AutoImageProcessor.from_pretrained(name, **options).to_dict()
-    except (OSError, ValueError):
-        p = {}  # a folder with weights only: the usual preprocessing of its kind
-    size = p.get("crop_size") or p.get("size") or {}
-    side = (
-        size.get("height") or size.get("shortest_edge") or getattr(body.config, "image_size", 224)
-    )
-    width = getattr(body.config, "hidden_size", None) or body.config.hidden_sizes[-1]
-    prep = Prep(
-        side if isinstance(side, int) else side[0],
-        tuple(p.get("image_mean") or Prep.mean),
-        tuple(p.get("image_std") or Prep.std),
-    )
-    return Backbone(body, width, prep, name, f"hf:{name}")
+    if pretrained:
+        network = AutoModel.from_pretrained(name, **options)
+    else:
+        network = AutoModel.from_config(config, trust_remote_code=False)
+    prep = _prep_of_pictures(name, network.config, options)
+    width = getattr(network.config, "hidden_size", None) or network.config.hidden_sizes[-1]
+    return Backbone(network, width, prep, name, f"hf:{name}")
 
 
 def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
@@ -374,58 +385,84 @@ def _tokenizer(folder: Path):
     return PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
 
 
-@register_source("folder")
-def _folder(name: str, pretrained: bool) -> Backbone:
+def _load_weights(net: Backbone, folder: Path, architecture: str) -> None:
+    "Put the folder's tensors in a backbone; all that it has must be there, in its shapes."
     from safetensors.torch import load_file
 
-    folder = (
-        Path(name) / "model" if (Path(name) / "model" / "config.json").is_file() else Path(name)
-    )
+    weights = load_file(folder / "model.safetensors")
+    if hasattr(net.body, "upgraded"):
+        weights = net.body.upgraded(weights)
+    wanted = net.body.state_dict()
+    missing = [k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape]
+    if missing:
+        raise BackboneError(
+            f"{folder}/model.safetensors does not fit {architecture}: {len(missing)} of"
+            f" {len(wanted)} tensors are missing or of another shape (first: {missing[0]})"
+        )
+    net.body.load_state_dict({k: weights[k] for k in wanted})
+
+
+def _with_fields(prep, values: dict):
+    "A prep with the values of a file, of which it takes the fields that it has."
+    known = {}
+    for name, value in values.items():
+        if name in prep.__dataclass_fields__:
+            known[name] = tuple(value) if isinstance(value, list) else value
+    return dataclasses.replace(prep, **known)
+
+
+@register_source("folder")
+def _folder(name: str, pretrained: bool) -> Backbone:
+    folder = Path(name)
+    if (folder / "model" / "config.json").is_file():
+        folder = folder / "model"
     if not (folder / "config.json").is_file():
         raise BackboneError(
             f"{name} has no config.json; give a model folder of ftkit or transformers, or a name"
             " (`ftkit backbones` lists them)"
         )
+
+    # a model of ftkit, the weights of a sample, or a folder of transformers
     config = read_json(folder / "config.json")
     own = config.get("ftkit")
     if not own and "architecture" not in config:
         return _transformers(str(folder), pretrained)
     architecture = (own or config).get("architecture")
-    if architecture.startswith("hf:"):
+    source, _, plain = architecture.partition(":")
+    if source == "hf":
         net = _transformers(str(folder), False)
     else:
-        net = SOURCES[architecture.partition(":")[0]](architecture.partition(":")[2], False)
+        net = SOURCES[source](plain, False)
     if pretrained:
-        weights = load_file(folder / "model.safetensors")
-        if hasattr(net.body, "upgraded"):
-            weights = net.body.upgraded(weights)
-        wanted = net.body.state_dict()
-        missing = [k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape]
-        if missing:
-            raise BackboneError(
-                f"{folder}/model.safetensors does not fit {architecture}: {len(missing)} of"
-                f" {len(wanted)} tensors are missing or of another shape (first: {missing[0]})"
-            )
-        net.body.load_state_dict({k: weights[k] for k in wanted})
-    prep = (
-        read_json(folder / "preprocess.json")
-        if own
-        else {k: config[k] for k in ("size", "mean", "std", "interpolation") if k in config}
-    )
-    net.prep = dataclasses.replace(
-        net.prep,
-        **{
-            k: tuple(v) if isinstance(v, list) else v
-            for k, v in prep.items()
-            if k in net.prep.__dataclass_fields__
-        },
-    )
+        _load_weights(net, folder, architecture)
+
+    # inputs are prepared as they were in training
+    if own:
+        values = read_json(folder / "preprocess.json")
+    else:
+        values = {k: config[k] for k in ("size", "mean", "std", "interpolation") if k in config}
+    net.prep = _with_fields(net.prep, values)
     if net.prep.modality == "text" and net.tokenizer is None:
         net.tokenizer = _tokenizer(folder)
     net.name, net.architecture = name, architecture
     return net
 
 # %% ../../nbs/models/01_backbone.ipynb #8b810f38
+def _no_backbone(name: str, networks: list[str]) -> BackboneError:
+    "The error for a name that no source has, with the nearest that one has."
+    samples = [s for s in SAMPLES.values() if s.holds == "weights" and s.kind in _BODIES]
+    near = nearest(name.partition(".")[0], [*(s.name for s in samples), *networks])
+    guess = f"; did you mean {near!r}?" if near else ""
+    of_kinds = []
+    for kind in _BODIES:
+        names = ", ".join(s.name for s in samples if s.kind == kind)
+        of_kinds.append(f"{_NOUNS[kind]}: {names}")
+    return BackboneError(
+        f"there is no backbone {name!r}{guess}; there are for {'; '.join(of_kinds)}; a folder and"
+        " OWNER/NAME of a hub work too, and `ftkit backbones PATTERN` searches all names"
+    )
+
+
 def _source_of(name: str) -> tuple[str, str]:
     "Which source a plain name belongs to: a folder, a sample, timm, torchvision, or a hub id."
     source, colon, rest = name.partition(":")
@@ -440,25 +477,12 @@ def _source_of(name: str) -> tuple[str, str]:
 
     if timm.is_model(name):
         return "timm", name
-    if name in torchvision.models.list_models(torchvision.models):
+    of_torchvision = torchvision.models.list_models(torchvision.models)
+    if name in of_torchvision:
         return "torchvision", name
     if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
         return "hf", name
-    bodies = [s.name for s in SAMPLES.values() if s.holds == "weights" and s.kind in _BODIES]
-    near = nearest(
-        name.partition(".")[0],
-        [*bodies, *timm.list_models(), *torchvision.models.list_models(torchvision.models)],
-    )
-    guess = f"; did you mean {near!r}?" if near else ""
-    known = "; ".join(
-        f"{_NOUNS[kind]}:"
-        f" {', '.join(s.name for s in SAMPLES.values() if s.holds == 'weights' and s.kind == kind)}"
-        for kind in _BODIES
-    )
-    raise BackboneError(
-        f"there is no backbone {name!r}{guess}; there are for {known}; a folder and OWNER/NAME of a"
-        " hub work too, and `ftkit backbones PATTERN` searches all names"
-    )
+    raise _no_backbone(name, [*timm.list_models(), *of_torchvision])
 
 # %% ../../nbs/models/01_backbone.ipynb #fcf1a31e
 def load_backbone(

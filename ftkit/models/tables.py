@@ -7,6 +7,7 @@ __all__ = ['Feature', 'TablePrep', 'fit_prep', 'text_features', 'Tables', 'show_
 
 # %% ../../nbs/models/06_tables.ipynb #30d99729
 import dataclasses
+import functools
 import os
 from typing import ClassVar
 
@@ -102,55 +103,55 @@ def _date_part(dates, part: str) -> np.ndarray:
     return np.where(dates.isna(), np.nan, np.asarray(_PARTS_OF_DATES[part](dates), float))
 
 
+def _levels(values, most: int) -> tuple[str, ...]:
+    "The commonest categories, those that are as common in their order."
+    counts = values.value_counts()
+    return tuple(sorted(counts.index, key=lambda level: (-counts[level], level))[:most])
+
+
+def _features_of(column, values, text_backbone: str | None, max_levels: int) -> list[Feature]:
+    "What a column becomes, by its kind; nothing for texts without a backbone to read them."
+    name, form = column.name, column.form
+    if column.kind == "number":
+        return [_scaled(Feature(name, "number", form=form), values.to_numpy(float))]
+    if column.kind == "date":
+        parts = [
+            _scaled(Feature(name, "date", part, form=form), _date_part(values, part))
+            for part in _PARTS_OF_DATES
+        ]
+        return [f for f in parts if f.spread > 0]
+    if column.kind == "category":
+        return [Feature(name, "category", levels=_levels(values, max_levels))]
+    if column.kind == "text" and text_backbone:
+        width = load_backbone(text_backbone).n_features
+        return [Feature(name, "text", body=text_backbone, width=width)]
+    return []
+
+
 def fit_prep(
     data: Data,  # a table
     ids: np.ndarray | None = None,  # rows to learn from; default: the training rows
-    text_backbone: str | None = None,  # a body for columns of texts, which are left out without one
+    # a backbone for columns of texts, which are left out without one
+    text_backbone: str | None = None,
     # categories of a column that are learned, the commonest; the others are one [1..]
     max_levels: int = 1000,
 ) -> TablePrep:
     "Scales and levels of the given rows."
     cells, ids = data.items, data.train.ids if ids is None else ids
-    numbers, categories = [], []
+    features = []
     for c in cells.columns:
-        v = cells.frame[c.name].iloc[ids]
-        if c.kind == "number":
-            numbers.append(_scaled(Feature(c.name, "number", form=c.form), v.to_numpy(float)))
-        if c.kind == "date":
-            numbers += [
-                f
-                for f in (
-                    _scaled(Feature(c.name, "date", part, form=c.form), _date_part(v, part))
-                    for part in _PARTS_OF_DATES
-                )
-                if f.spread > 0
-            ]
-        if c.kind == "text" and text_backbone:
-            numbers.append(
-                Feature(
-                    c.name,
-                    "text",
-                    body=text_backbone,
-                    width=load_backbone(text_backbone).n_features,
-                )
-            )
-        if c.kind == "category":
-            categories.append(
-                Feature(
-                    c.name,
-                    "category",
-                    levels=tuple(
-                        sorted((n := v.value_counts()).index, key=lambda k: (-n[k], k))[:max_levels]
-                    ),
-                )
-            )  # noqa: B023
-    numbers = [f if f.spread > 0 else dataclasses.replace(f, spread=1.0) for f in numbers]
-    if not numbers and not categories:
+        values = cells.frame[c.name].iloc[ids]
+        features += _features_of(c, values, text_backbone, max_levels)
+    if not features:
         raise UsageError(
             f"no column of {data.source} can be learned from"
             f" ({', '.join(f'{c.name}: {c.kind}' for c in cells.columns)}); say what they hold, for"
             f' example -p columns \'{{"{cells.columns[0].name}": "category"}}\''
         )
+    numbers = [f for f in features if f.kind != "category"]
+    categories = [f for f in features if f.kind == "category"]
+    # a constant is divided by 1
+    numbers = [f if f.spread > 0 else dataclasses.replace(f, spread=1.0) for f in numbers]
     return TablePrep((*numbers, *categories))
 
 
@@ -336,74 +337,101 @@ def inputs(self, data: Data, tokenizer=None) -> Tables:
     return self.read(data.items.frame)
 
 # %% ../../nbs/models/06_tables.ipynb #734220a2
+def _tidy(name) -> str:
+    "A column's name without spaces at its ends, and with single ones inside."
+    return " ".join(str(name).split())
+
+
+def _as_table(sources, names: list[str]) -> tuple:
+    "Rows as a DataFrame, and for each row a list of messages: columns that a dictionary lacks."
+    import pandas as pd
+
+    if hasattr(sources, "columns"):
+        table = sources.rename(columns=_tidy).reset_index(drop=True)
+        return table, [[] for _ in range(len(sources))]
+    rows = [{_tidy(k): v for k, v in row.items()} for row in sources]
+    messages = [
+        [f"{n}: not given, counts as missing" for n in names if n not in row] for row in rows
+    ]
+    table = pd.DataFrame(rows)
+    # where no name is known, the table is refused below, with its columns
+    if set(names) & set(table.columns):
+        table = table.reindex(columns=list(dict.fromkeys([*table.columns, *names])))
+    return table, messages
+
+
+def _read_column(cells, feature: Feature, style, messages: list[list[str]]):
+    "A column as in training; what is odd in it is added to the messages of its rows."
+    name, kind = feature.name, feature.kind
+    usual = None
+    if kind == "number":
+        usual = (feature.mean - 6 * feature.spread, feature.mean + 6 * feature.spread)
+    notes = []
+    values, is_odd = known_cells(cells, kind, feature.form, style, notes, usual)
+    for note in notes:
+        say(note)
+    for i in np.flatnonzero(is_odd):
+        messages[i].append(f"{name}: {str(cells.iloc[i])[:40]!r} is no {kind}")
+    if kind == "category":
+        values = _same_truths(values, feature.levels)
+        for i in np.flatnonzero(values.notna() & ~values.isin(feature.levels)):
+            messages[i].append(f"{name}: {values.iloc[i][:40]!r} was not seen in training")
+    return values
+
+
 @patch_to(TablePrep)
 def read(
     self, sources, tokenizer=None
 ) -> Tables:  # a DataFrame, a list of dictionaries, or a list of such, each read by itself
-    """Rows that belong to no data; what could not be read, or was never seen in training, is told
-    of each."""
+    """Rows that belong to no data, with a message for each: what could not be read, or was never
+    seen in training."""
     import pandas as pd
 
     if isinstance(sources, list) and any(hasattr(part, "columns") for part in sources):
         return _one_after_the_other([self.read(part) for part in sources])
     features = {f.name: f for f in self.features}
-    tidy = lambda c: " ".join(str(c).split())
-    held = {}
-    if hasattr(sources, "columns"):
-        table = sources.rename(columns=tidy).reset_index(drop=True)
-        told = [[] for _ in range(len(sources))]
-    else:
-        given = [{tidy(k): v for k, v in row.items()} for row in sources]
-        told = [
-            [f"{n}: not given, counts as missing" for n in features if n not in row]
-            for row in given
-        ]
-        table = pd.DataFrame(given)
-        if len(features.keys() & set(table.columns)):
-            table = table.reindex(columns=list(dict.fromkeys([*table.columns, *features])))
-    if lost := [n for n in features if n not in table.columns]:
+    table, messages = _as_table(sources, list(features))
+    missing = [n for n in features if n not in table.columns]
+    if missing:
         raise UsageError(
-            f"the table has no column {', '.join(map(repr, lost[:5]))}, which the model was trained"
-            f" with; its columns are {', '.join(map(str, table.columns))[:300]}"
+            f"the table has no column {', '.join(map(repr, missing[:5]))}, which the model was"
+            f" trained with; its columns are {', '.join(map(str, table.columns))[:300]}"
         )
     table = plain_cells(table)
     style = table_style(table)
-    for name, f in features.items():
-        usual = (f.mean - 6 * f.spread, f.mean + 6 * f.spread) if f.kind == "number" else None
-        held[name], odd = known_cells(table[name], f.kind, f.form, style, notes := [], usual)
-        for note in notes:
-            say(note)
-        for i in np.flatnonzero(odd):
-            told[i].append(f"{name}: {str(table[name].iloc[i])[:40]!r} is no {f.kind}")
-        if f.kind == "category":
-            held[name] = _same_truths(held[name], f.levels)
-            for i in np.flatnonzero(held[name].notna() & ~held[name].isin(f.levels)):
-                told[i].append(f"{name}: {held[name].iloc[i][:40]!r} was not seen in training")
-    rows = Tables(self.encode(pd.DataFrame(held)), self)
-    rows.told = ["; ".join(t) for t in told]
+    columns = {}
+    for name, feature in features.items():
+        columns[name] = _read_column(table[name], feature, style, messages)
+    rows = Tables(self.encode(pd.DataFrame(columns)), self)
+    rows.told = ["; ".join(of_row) for of_row in messages]
     return rows
 
 
 def _one_after_the_other(parts: list[Tables]) -> Tables:
     "Rows of several tables as one."
     rows = Tables(np.concatenate([part.x for part in parts]), parts[0].prep)
-    rows.told = [told for part in parts for told in part.told]
+    rows.told = [message for part in parts for message in part.told]
     return rows
+
+
+def _renamed(value, levels: tuple[str, ...], known: dict):
+    "A cell by its name in training; unchanged where it has none."
+    if value is None or value in levels:
+        return value
+    return known.get(str(value).lower()) or value
+
+
+_TRUE, _FALSE = ("true", "yes", "1", "y"), ("false", "no", "0", "n")
 
 
 def _same_truths(cells, levels: tuple[str, ...]):
     "Truth values as the training table wrote them."
-    for yes, no in (("true", "false"), ("yes", "no"), ("1", "0"), ("y", "n")):
-        if set(levels) <= {yes, no, yes.upper(), no.upper(), yes.title(), no.title()} and levels:
-            own = {v.lower(): v for v in levels}
-            known = {
-                w: own.get(t)
-                for t, words in ((yes, ("true", "yes", "1", "y")), (no, ("false", "no", "0", "n")))
-                for w in words
-            }
-            return cells.map(
-                lambda v: v if v is None or v in levels else known.get(str(v).lower()) or v
-            )  # noqa: B023
+    for yes, no in zip(_TRUE, _FALSE):
+        spellings = {yes, no, yes.upper(), no.upper(), yes.title(), no.title()}
+        if levels and set(levels) <= spellings:
+            own = {level.lower(): level for level in levels}
+            known = dict.fromkeys(_TRUE, own.get(yes)) | dict.fromkeys(_FALSE, own.get(no))
+            return cells.map(functools.partial(_renamed, levels=levels, known=known))
     return cells
 
 # %% ../../nbs/models/06_tables.ipynb #c6be5af7
