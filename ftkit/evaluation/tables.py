@@ -278,11 +278,11 @@ def _check_costs(miss: float, alarm: float) -> None:
 
 def positive_class(
     data: Data,
-    name: str | None,  # of the class that is to be found; None: not said
+    name: str | None,  # of the class that is to be found; None: not given
     miss: float = 1.0,  # cost of a row of that class that is not found [0..]
     alarm: float = 1.0,  # cost of another row that is taken for one [0..]
 ) -> str | None:
-    "The class that is to be found; where the two costs differ it must be said."
+    "The class that is to be found; where the two costs differ it must be given."
     _check_costs(miss, alarm)
     name, classes = data.class_called(name), data.task.classes
     if miss == alarm:
@@ -305,9 +305,9 @@ def positive_class(
 # %% ../../nbs/evaluation/05_tables.ipynb #761defc3
 def best_threshold(
     y: np.ndarray,  # (n,) whether it is so
-    p: np.ndarray,  # (n,) said probability that it is
-    miss: float = 1.0,  # cost of a row that is so and was not said [0..]
-    alarm: float = 1.0,  # cost of a row that is not so and was said [0..]
+    p: np.ndarray,  # (n,) predicted probability that it is
+    miss: float = 1.0,  # cost of a row that is so and was not predicted [0..]
+    alarm: float = 1.0,  # cost of a row that is not so and was predicted [0..]
 ) -> tuple[
     float, np.ndarray, np.ndarray
 ]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
@@ -393,7 +393,7 @@ def half_width(
 
 
 def interval_of(
-    # (n,) numbers and what was said of them, of rows that were not trained on; or labels and (n,C)
+    # (n,) numbers and what was predicted of them, of rows that were not trained on; or labels and (n,C)
     # probabilities
     known: tuple[np.ndarray, np.ndarray],
     level: float = 0.9,
@@ -408,13 +408,13 @@ def interval_of(
 
 @with_letters
 def show_intervals(
-    # (n,) numbers and what was said of them, of rows that were not trained on
+    # (n,) numbers and what was predicted of them, of rows that were not trained on
     known: tuple[np.ndarray, np.ndarray],
     part: Part,
-    p: np.ndarray,  # (n,) what is said of the part
+    p: np.ndarray,  # (n,) what is predicted of the part
     level: float = 0.9,
 ):
-    """Residuals over what was said, with the interval and how many rows lie in it, as a figure;
+    """Residuals over what was predicted, with the interval and how many rows lie in it, as a figure;
     None for classes."""
     import matplotlib.pyplot as plt
 

@@ -82,7 +82,7 @@ SCHEMA = 1  # of a model folder; a newer ftkit raises it where an older one woul
 
 
 def _config(model: Model) -> dict:
-    "config.json: transformers' own where the body is one of theirs, with ftkit's part beside it."
+    "config.json: transformers' own where the backbone is one of theirs, with ftkit's part beside it."
     own = {
         "schema": SCHEMA,
         "version": __version__,
@@ -313,7 +313,7 @@ def _save_classical(
     # of a number: the share of new rows that it is to hold, and how far it goes to either side
     interval: tuple[float, float] | None = None,
 ) -> Path:
-    """Write the model folder: model.skops, and the body's weights where it learns from features of
+    """Write the model folder: model.skops, and the backbone's weights where it learns from features of
     one."""
     expect(folder, (str, os.PathLike), "folder", '"digits-model"')
     import skops.io
@@ -590,7 +590,7 @@ def _load_classical(folder: Path, own: dict, prep: dict) -> Classical:
 
 
 def _load_network(folder: Path, own: dict, prep: dict) -> Model:
-    "A body with its head."
+    "A backbone with its head."
     head = dict(own["head"])
     with _room(folder):
         body = _body_of(folder, own["architecture"])
@@ -1234,13 +1234,11 @@ class Predictor:
         wrong = {i: given.wrong[i] for i in at if i in given.wrong}
         good, rows = self._read(given, [i for i in at if i not in wrong], wrong, strict)
         with _predicting(self.folder):
-            said = (
-                dict(zip(good, self._predict(rows, [given.names[i] for i in good]))) if good else {}
-            )
-        return [
-            said[i] if i in said else Prediction(given.names[i], None, None, {}, note=wrong[i])
-            for i in at
-        ]
+            names = [given.names[i] for i in good]
+            predictions = dict(zip(good, self._predict(rows, names))) if good else {}
+        for i in wrong:
+            predictions[i] = Prediction(given.names[i], None, None, {}, note=wrong[i])
+        return [predictions[i] for i in at]
 
     def _read(self, given: Given, at: list[int], wrong: dict[int, str], strict: bool) -> tuple:
         "Positions that can be read, and their rows; why others cannot is added to `wrong`."
@@ -1268,19 +1266,15 @@ class Predictor:
                 p, spans = model.predict(rows, "", beside=beside), [()] * len(rows)
         finally:
             torch.set_num_threads(threads)
-        said = [
-            _prediction(n, row, model.task, tuple(s), model.threshold)
-            for n, row, s in zip(names, p, spans)
-        ]
-        if model.interval:
-            said = [
-                dataclasses.replace(
-                    s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])
-                )
-                for s, v in zip(said, p)
-            ]
-        notes = self._notes(rows, beside[0])
-        return [dataclasses.replace(s, note=note) if note else s for s, note in zip(said, notes)]
+        predictions = []
+        for name, value, its_spans, note in zip(names, p, spans, self._notes(rows, beside[0])):
+            one = _prediction(name, value, model.task, tuple(its_spans), model.threshold)
+            if model.interval:
+                width = model.interval[1]
+                interval = float(value) - width, float(value) + width
+                one = dataclasses.replace(one, interval=interval)
+            predictions.append(dataclasses.replace(one, note=note) if note else one)
+        return predictions
 
     def _notes(self, rows, features: np.ndarray) -> list[str]:
         "What the reader of each prediction should know."

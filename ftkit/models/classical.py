@@ -208,7 +208,7 @@ def estimator(
 
 # %% ../../nbs/models/11_classical.ipynb #25043b71
 class Classical:
-    "A model of scikit-learn for a task, on the columns of a table or on features of a body."
+    "A model of scikit-learn for a task, on the columns of a table or on features of a backbone."
 
     example = 'Classical("random_forest", data.task).fit(data)'
 
@@ -229,9 +229,9 @@ class Classical:
         self,
         name: str,  # one of METHODS
         task: Task,
-        # a body whose features are learned from; None: the columns of a table
+        # a backbone whose features are learned from; None: the columns of a table
         backbone: str | Backbone | None = None,
-        text_backbone: str | None = None,  # a body for columns of texts
+        text_backbone: str | None = None,  # a backbone for columns of texts
         seed: int = 0,
     ):
         expect(task, Task, "task")

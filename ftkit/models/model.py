@@ -124,7 +124,7 @@ class Model(nn.Module):
         activation: str = "gelu",  # of the hidden layers, one of ACTIVATIONS
         dropout: float = 0.0,  # share of head inputs dropped while training [0..1)
         pretrained: bool = True,  # False starts from random weights
-        seed: int = 0,  # of first weights: the head's, and the body's if not pretrained
+        seed: int = 0,  # of first weights: the head's, and the backbone's if not pretrained
         decoding: str = "greedy",  # how characters become a text, one of DECODINGS
         # code of what the head decoder writes, such as en; None: found by listening
         language: str | None = None,
@@ -220,7 +220,7 @@ def bind(
     self,
     data: Data,
 ) -> Model:
-    """Choose what the prep leaves open, look whether body and data fit, and learn a regression's
+    """Choose what the prep leaves open, look whether backbone and data fit, and learn a regression's
     scale; the first data decide."""
     if self.learned_from is None or not self.bound:
         self.learned_from = weakref.ref(data)
@@ -322,7 +322,7 @@ def targets(
 # %% ../../nbs/models/10_model.ipynb #2830f2ca
 @patch_to(Model)
 def weights_hash(self) -> str:
-    "SHA-256 over body and head, tensors in name order: equal means the same model."
+    "SHA-256 over backbone and head, tensors in name order: equal means the same model."
     return hashlib.sha256(
         (self.backbone.weights_hash() + tensors_hash(self.head.state_dict())).encode()
     ).hexdigest()
@@ -338,7 +338,7 @@ def freeze(
     if what not in ("backbone", "none") and not isinstance(what, int):
         raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
     below = {"backbone": len(layers) + 1, "none": 0}.get(what, what)
-    # adapters (training.adapters): then the body's own weights stay
+    # adapters (training.adapters): then the backbone's own weights stay
     few = any(".lora_" in name for name in layers)
     for name, p in self.backbone.body.named_parameters():
         p.requires_grad_(layers[name] >= below and (not few or ".lora_" in name))
@@ -348,7 +348,7 @@ def freeze(
 
 @patch_to(Model)
 def train(self, mode: bool = True) -> Model:
-    "Training mode for what is trained; a frozen body stays in evaluation mode."
+    "Training mode for what is trained; a frozen backbone stays in evaluation mode."
     nn.Module.train(self, mode)
     if mode and getattr(self, "frozen_body", False):
         self.backbone.eval()
@@ -420,7 +420,7 @@ def outputs(
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     precision=None,  # a Precision to validate a training with; default: float32, as predictions are
-    # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body
+    # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the backbone
     # reads them
     known=None,
     # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its
@@ -504,7 +504,7 @@ def _nothing(out: torch.Tensor) -> torch.Tensor:
 @torch.inference_mode()
 def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
     """Say a space in the last frame of each piece but the last, in place: pieces are cut at pauses,
-    and the body hears none at its end. A list of words in which that ends no word leaves it out."""
+    and the backbone hears none at its end. A list of words in which that ends no word leaves it out."""
     at = np.cumsum(sizes)[:-1] - 1
     out[at] = -1e6
     out[at, 0], out[at, space] = -5.0, 0.0

@@ -67,7 +67,7 @@ class Check:
 
     name: str
     modalities: tuple[str, ...]
-    deep: bool  # needs features of a pretrained body
+    deep: bool  # needs features of a pretrained backbone
     function: "callable"  # (Data, Seen) -> findings
 
 
@@ -234,7 +234,7 @@ def _classes(data: Data, seen: Seen):
 
 # %% ../../nbs/quality/02_checks.ipynb #5dd2cc67
 def _as_sure_as_right(p: np.ndarray, labels: np.ndarray) -> np.ndarray:  # (N,C), (N,) -> (N,C)
-    """The power of the probabilities under which the labels are likeliest: what is said with 80 %
+    """The power of the probabilities under which the labels are likeliest: what is predicted with 80 %
     is right in about 80 %."""
     from scipy.optimize import minimize_scalar
 
@@ -258,7 +258,7 @@ def held_out_probabilities(
     data: Data,  # of single labels
     x: np.ndarray,  # (N,F) features
     k: int = 10,  # folds
-) -> np.ndarray:  # (N,C): of each row, said by a linear model that has not seen it
+) -> np.ndarray:  # (N,C): of each row, predicted by a linear model that has not seen it
     "Logistic regression on features of length 1, rows that are alike in one fold."
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits

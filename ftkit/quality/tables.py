@@ -140,10 +140,10 @@ def personal_cells(data: Data):
                 )
 
 # %% ../../nbs/quality/01_tables.ipynb #00fa14b4
-def _share_right(y: np.ndarray, said: np.ndarray) -> float:
+def _share_right(y: np.ndarray, predictions: np.ndarray) -> float:
     """How far predicted classes are from chance, 0 to 1: by all rows, or by the mean over classes,
     whichever is more."""
-    right = said == y
+    right = predictions == y
     most = np.bincount(y).max() / len(y)
     classes = np.unique(y)
     balanced = np.mean([right[y == c].mean() for c in classes])
@@ -188,12 +188,13 @@ def _alone(
             )
             for w in (None, "balanced")
         ]
-    said = [cross_val_predict(m, x, y, cv=folds) for m in models]
+    predictions = [cross_val_predict(m, x, y, cv=folds) for m in models]
     if number:
         return max(
-            0.0, *(1 - float(((p - y) ** 2).mean()) / max(1e-12, float(y.var())) for p in said)
+            0.0,
+            *(1 - float(((p - y) ** 2).mean()) / max(1e-12, float(y.var())) for p in predictions),
         )
-    return max(_share_right(y, p) for p in said)
+    return max(_share_right(y, p) for p in predictions)
 
 
 def columns_that_tell(
