@@ -213,9 +213,18 @@ def test_where_nobody_can_click_there_is_a_static_picture(call, tmp_path, monkey
                         "row": 1,
                         "part": "test",
                         "label": "<b>a",
-                        "said": [["b", 0.9]],
+                        "predicted": [["b", 0.9]],
                         "text": "<script>",
-                    }
+                    },
+                    # as runs of earlier versions have it
+                    {
+                        "example": "cd" * 8,
+                        "row": 2,
+                        "part": "test",
+                        "label": "a",
+                        "said": [["b", 0.8]],
+                        "text": "old",
+                    },
                 ],
             }
         )

@@ -49,34 +49,51 @@ class Marked:
         return self.rows
 
 
+def _without_each(text: str, groups: list[list[int]], pieces: list[str]) -> list[str]:
+    "A text, and the text without each group of its pieces."
+    variants = []
+    for group in [[], *groups]:
+        variants.append("".join(p for i, p in enumerate(pieces) if i not in group))
+    return variants
+
+
+def _weights(predictions: np.ndarray, groups: list[list[int]]) -> dict[int, float]:
+    "The weight of each piece, in [-1, 1]: how far the prediction falls without its group."
+    whole, without = predictions[0], predictions[1:]
+    largest = np.abs(whole - without).max(initial=0)
+    fall = (whole - without) / max(1e-9, largest)
+    return {i: float(w) for group, w in zip(groups, fall) for i in group}
+
+
 def drivers(
     model,  # a Model of texts
     texts: list,  # texts or pairs, as the data hold them; of a pair the first is looked at
-    said: list,  # of each: the number of the class that was said, or None for a number
+    said: list,  # of each: the number of the predicted class, or None for a number
     titles: list[str],  # of each: what stands before it
     most: int = 40,  # pieces a text
 ) -> Marked:
-    """Each text with the weight of its words for what was said of it: the fall of the probability,
+    """Each text with the weight of its words for what was predicted: the fall of the probability,
     or of the number, without them."""
     cut, variants = [], []
     for text in texts:
-        pieces, groups = _pieces(text if isinstance(text, str) else text[0], most)
-        whole = ["".join(p for i, p in enumerate(pieces) if i not in g) for g in [[], *groups]]
+        first = text if isinstance(text, str) else text[0]
+        pieces, groups = _pieces(first, most)
         cut.append((pieces, groups))
-        variants += [w or " " if isinstance(text, str) else (w or " ", text[1]) for w in whole]
-    p = model.predict(model.read(variants), stage="explain") if variants else np.zeros(0)
+        for variant in _without_each(first, groups, pieces):
+            variant = variant or " "
+            variants.append(variant if isinstance(text, str) else (variant, text[1]))
+    p = np.zeros(0)
+    if variants:
+        p = model.predict(model.read(variants), stage="explain")
+
+    # the predictions of each text: of the whole, then without each group
     rows, start = [], 0
-    for (pieces, groups), c, title in zip(cut, said, titles):
+    for (pieces, groups), predicted, title in zip(cut, said, titles):
         own = p[start : start + 1 + len(groups)]
-        own, start = own if own.ndim == 1 else own[:, c], start + 1 + len(groups)
-        fall = (own[0] - own[1:]) / max(1e-9, np.abs(own[0] - own[1:]).max(initial=0))
-        weight = {i: float(w) for g, w in zip(groups, fall) for i in g}
-        rows.append(
-            {
-                "title": title,
-                "pieces": [(t, round(weight.get(i, 0.0), 3)) for i, t in enumerate(pieces)],
-            }
-        )
+        start += 1 + len(groups)
+        weights = _weights(own if own.ndim == 1 else own[:, predicted], groups)
+        marked = [(piece, round(weights.get(i, 0.0), 3)) for i, piece in enumerate(pieces)]
+        rows.append({"title": title, "pieces": marked})
     return Marked(rows)
 
 # %% ../../nbs/evaluation/02_explain.ipynb #730bcd1f
@@ -127,12 +144,12 @@ def heard_html(
             f" src='data:audio/mpeg;base64,{sound}'></audio></dd>"
         )
 
-    told = (
+    legend = (
         "<p>Struck through: in the true text only. Underlined: in the predicted text only.</p>"
         if any(r.get("truth") is not None for r in rows)
         else ""
     )
-    return f"{told}<dl>{''.join(map(one, rows))}</dl>"
+    return f"{legend}<dl>{''.join(map(one, rows))}</dl>"
 
 # %% ../../nbs/evaluation/02_explain.ipynb #74378212
 def class_examples(
@@ -212,6 +229,6 @@ def tfidf_features(
         if data.chinese
         else dict(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
     )
-    known = TfidfVectorizer(sublinear_tf=True, max_features=200_000, **shape)
-    known.fit([texts[i] for i in np.concatenate([data.train.ids, data.valid.ids])])
-    return known.transform(texts)
+    vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=200_000, **shape)
+    vectorizer.fit([texts[i] for i in np.concatenate([data.train.ids, data.valid.ids])])
+    return vectorizer.transform(texts)

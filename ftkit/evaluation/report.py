@@ -159,28 +159,40 @@ def _signed(difference: Figure) -> str:
     return ("+" if difference.value > 0 else "") + str(difference)
 
 
-def _notes(report: Report, data: Data) -> list[str]:
-    "What else a careful reader would write beside the figures; the doubts stand in the verdict."
-    notes, name, (_, higher) = [], report.headline, headline(report.task.kind)
-    own = report.figures[report.part.name][name]
-    if report.target:
-        notes.append(report.target["told"])
-    for baseline, difference in report.gain.items():
+def _beside_baselines(gain: dict[str, Figure], unit: str) -> list[str]:
+    "The difference to each baseline of which the verdict does not speak."
+    notes = []
+    for baseline, difference in gain.items():
         if baseline in (*SIMPLEST, EARLIER):
             continue
-        sure = ""
-        if difference.low <= 0:
-            sure = (
-                "; it is worse"
-                if difference.high < 0
-                else "; the interval includes 0, so a gain is not shown"
-            )
-        unit = " in squared error" if report.task.kind == "regression" else ""
-        notes.append(f"over {baseline}: {_signed(difference)}{unit}, paired on the same rows{sure}")
-    train = report.figures.get("train", {}).get(name)
-    if train and (train.value - own.value if higher else own.value - train.value) > max(
-        0.1, 2 * (own.high - own.low)
-    ):
+        doubt = ""
+        if difference.high < 0:
+            doubt = "; it is worse"
+        elif difference.low <= 0:
+            doubt = "; the interval includes 0, so a gain is not shown"
+        notes.append(
+            f"over {baseline}: {_signed(difference)}{unit}, paired on the same rows{doubt}"
+        )
+    return notes
+
+
+def _is_overfitted(train: Figure | None, own: Figure, is_higher_better: bool) -> bool:
+    "Whether the training rows score far better than these: by 0.1, and twice the interval."
+    if not train:
+        return False
+    ahead = train.value - own.value if is_higher_better else own.value - train.value
+    return ahead > max(0.1, 2 * (own.high - own.low))
+
+
+def _notes(report: Report, data: Data) -> list[str]:
+    "What else a careful reader would write beside the figures; the doubts stand in the verdict."
+    notes, name, (_, is_higher_better) = [], report.headline, headline(report.task.kind)
+    if report.target:
+        notes.append(report.target["told"])
+    unit = " in squared error" if report.task.kind == "regression" else ""
+    notes += _beside_baselines(report.gain, unit)
+    train, own = report.figures.get("train", {}).get(name), report.figures[report.part.name][name]
+    if _is_overfitted(train, own, is_higher_better):
         notes.append(
             f"training rows score {train.value:.3f}: the model knows them by heart; more data or"
             " augmentation would help"
@@ -193,7 +205,7 @@ def _notes(report: Report, data: Data) -> list[str]:
     facts = "frozen body + linear, without facts"
     if facts in report.baselines:
         notes.append(
-            "facts put behind the texts: a frozen body with a linear model has"
+            "facts put behind the texts: a frozen backbone with a linear model has"
             f" {report.baselines['frozen body + linear'][name]} with them and"
             f" {report.baselines[facts][name]} without"
         )
@@ -217,32 +229,30 @@ def _as_simple(model, gain: dict[str, Figure]) -> tuple[str, ...]:
 
 def _aim(report: Report, target: float) -> dict:
     "Whether the headline figure reaches a target, and whether that may be chance."
-    f, (name, higher) = report[report.headline], headline(report.task.kind)
+    figure, (name, is_higher_better) = report[report.headline], headline(report.task.kind)
+    worst, best = figure.low, figure.high
+    if not is_higher_better:
+        worst, best = best, worst
 
-    def over(v):
-        return v >= target if higher else v <= target
+    def reaches(value):
+        return value >= target if is_higher_better else value <= target
 
-    reached = over(f.value)
-    sure = over(f.low if higher else f.high)
-    out = not over(f.high if higher else f.low)
     if report.part.name in ("train", "valid"):
-        told = "of rows that the model has seen, and says nothing of it"
-    elif sure:
-        told = "reached, by all of its interval"
-    elif reached:
-        told = "reached, but its interval does not exclude less"
-    elif out:
-        told = "not reached, by none of its interval"
+        message = "of rows that the model has seen, and says nothing of it"
+    elif reaches(worst):
+        message = "reached, by all of its interval"
+    elif reaches(figure.value):
+        message = "reached, but its interval does not exclude less"
+    elif not reaches(best):
+        message = "not reached, by none of its interval"
     else:
-        told = "not reached, but its interval does not exclude it"
+        message = "not reached, but its interval does not exclude it"
+    bound = "at least" if is_higher_better else "at most"
     return {
         "target": target,
-        "reached": bool(reached),
-        "sure": bool(sure),
-        "told": (
-            f"target: {name.replace('_', ' ')} {'at least' if higher else 'at most'} {target:g};"
-            f" {f} is {told}"
-        ),
+        "reached": bool(reaches(figure.value)),
+        "sure": bool(reaches(worst)),
+        "told": f"target: {name.replace('_', ' ')} {bound} {target:g}; {figure} is {message}",
     }
 
 # %% ../../nbs/evaluation/08_report.ipynb #f95c701a
@@ -252,8 +262,10 @@ def _succession(report: Report, earlier: str, q: np.ndarray) -> str:
     old = tested_before(part.data, earlier)[part.ids]
     at = old if old.any() else np.ones(len(old), bool)
     now, before = (
-        score(kind, part.labels[at], said[at], report.task.classes, n_boot=0)[report.headline].value
-        for said in (p, q)
+        score(kind, part.labels[at], predictions[at], report.task.classes, n_boot=0)[
+            report.headline
+        ].value
+        for predictions in (p, q)
     )
     gain = _gain(kind, part.labels[at], p[at], q[at])
     if gain.low > 0:
@@ -284,14 +296,14 @@ def _with_noise(
     "The headline figure without noise and with more and more of it, on 200 recordings at most."
     data, name = report.part.data, report.headline
     at = permutation(len(report.part), data.seed, "noise")[:most]
-    said = {"clean": report.probabilities[at]} | noisy_predictions(
+    predictions = {"clean": report.probabilities[at]} | noisy_predictions(
         model, data, report.part.ids[at], noise=noise
     )
     return {
         level: score(
             report.task.kind, report.part.labels[at], p, report.task.classes, n_boot=n_boot
         )[name]
-        for level, p in said.items()
+        for level, p in predictions.items()
     }
 
 # %% ../../nbs/evaluation/08_report.ipynb #ccfa0cbd
@@ -346,6 +358,41 @@ def _compare(report: Report, model, name: str, q: np.ndarray, leaked: np.ndarray
     report.gain[name] = _gain(model.task.kind, y[at], p[at], q[at], decided)
 
 
+def _expect_rows(part: Part) -> None:
+    "Refuse what is no part of data, and a part without rows."
+    expect(part, Part, "part")
+    if not len(part):
+        raise UsageError(
+            f"the part {part.name!r} has no rows; give a part with rows, or split the data with"
+            " test above 0"
+        )
+
+
+def _add_leaked(report: Report, model, n_boot: int) -> np.ndarray:  # (n,) whether a row is a copy
+    "Put the figures without the rows that are copies of training rows into the report."
+    part, data = report.part, report.part.data
+    leaked = np.zeros(len(part), bool)
+    if part.name != "train":
+        leaked = data.leaked(part)
+    report.n_leaked = int(leaked.sum())
+    if leaked.any() and not leaked.all():
+        y, p = part.labels[~leaked], report.probabilities[~leaked]
+        name = f"{part.name} without {leaked.sum()} leaked"
+        report.figures[name] = _figures(model, data, y, p, n_boot)
+    return leaked
+
+
+def _add_worst(report: Report, model, noise: str, n_boot: int) -> None:
+    "Put the worst texts or recordings into the report, and how recordings fare in noise."
+    modality = report.task.modality
+    if modality == "text":
+        report.marked = drivers(model, *report._worst_texts(9))
+    if modality == "speech":
+        report.marked = report._worst_sounds(9)
+        if noise != "none":
+            report.noise = _with_noise(model, report, noise, n_boot)
+
+
 @checks_keywords
 def evaluate(
     model: Model | Classical,
@@ -362,33 +409,22 @@ def evaluate(
 ) -> Report:
     "Everything the report shows; memory grows with the predictions only."
     expect(model, (Model, Classical), "model")
-    expect(part, Part, "part")
-    if not len(part):
-        raise UsageError(
-            f"the part {part.name!r} has no rows; give a part with rows, or split the data with"
-            " test above 0"
-        )
+    _expect_rows(part)
 
     # the model on these rows and on others
-    data, y = part.data, part.labels
-    p = model.predict(part, stage="evaluate")
-    figures = {part.name: _figures(model, data, y, p, n_boot)}
-    others = _other_parts(model, part, beside, most)
-    for name, (other, q) in others.items():
-        figures[name] = _figures(model, data, other.labels, q, n_boot)
-
-    # without the rows that are copies of training rows
-    leaked = data.leaked(part) if part.name != "train" else np.zeros(len(part), bool)
-    if leaked.any() and not leaked.all():
-        name = f"{part.name} without {leaked.sum()} leaked"
-        figures[name] = _figures(model, data, y[~leaked], p[~leaked], n_boot)
+    data, p = part.data, model.predict(part, stage="evaluate")
+    threshold = getattr(model, "threshold", None)
+    report = Report(repr(model), part, p, {}, {}, {}, None, threshold=threshold)
+    report.figures[part.name] = _figures(model, data, part.labels, p, n_boot)
+    report.beside = _other_parts(model, part, beside, most)
+    for name, (other, q) in report.beside.items():
+        report.figures[name] = _figures(model, data, other.labels, q, n_boot)
+    leaked = _add_leaked(report, model, n_boot)
 
     # what stands beside it
     competitors = _competitors(model, part, with_baselines, earlier, views, augment)
-    threshold = getattr(model, "threshold", None)
-    tested = count_test_use(data, model.weights_hash()) if part.name == "test" else None
-    report = Report(repr(model), part, p, figures, {}, {}, tested, threshold=threshold)
-    report.beside, report.n_leaked = others, int(leaked.sum())
+    if part.name == "test":
+        report.tested_models = count_test_use(data, model.weights_hash())
     for name, q in competitors.items():
         _compare(report, model, name, q, leaked, n_boot)
 
@@ -403,12 +439,7 @@ def evaluate(
         report.notes.append(_succession(report, earlier, competitors[EARLIER]))
     report.notes += model.notes + _notes(report, data)
     report.verdict = verdict_of(report)
-    if data.task.modality == "text":
-        report.marked = drivers(model, *report._worst_texts(9))
-    if data.task.modality == "speech":
-        report.marked = report._worst_sounds(9)
-        if noise != "none":
-            report.noise = _with_noise(model, report, noise, n_boot)
+    _add_worst(report, model, noise, n_boot)
     emit("evaluated", **{report.headline: report[report.headline].value})
     return report
 
@@ -513,18 +544,19 @@ def worst_rows(
     return np.argsort(-loss, kind="stable")[:n]
 
 
-def _told(report: Report, i: int) -> str:
+def _true_and_predicted(report: Report, i: int) -> str:
     "The true and the predicted label of a row, in one line."
     p, task = report.probabilities[i], report.task
     if task.kind == "transcription":
-        return f"{report.part.data.label_text(report.part.ids[i])} → {p}"
-    if task.kind == "regression":
-        said = f"{p:.4g}"
+        predicted = p
+    elif task.kind == "regression":
+        predicted = f"{p:.4g}"
     elif task.kind == "single_label":
-        said = f"{task.classes[(c := report.predicted[i])]} {p[c]:.2f}"
+        c = report.predicted[i]
+        predicted = f"{task.classes[c]} {p[c]:.2f}"
     else:
-        said = ", ".join(c for c, v in zip(task.classes, p) if v > 0.5) or "none"
-    return f"{report.part.data.label_text(report.part.ids[i])} → {said}"
+        predicted = ", ".join(c for c, v in zip(task.classes, p) if v > 0.5) or "none"
+    return f"{report.part.data.label_text(report.part.ids[i])} → {predicted}"
 
 
 @patch_to(Report)
@@ -541,7 +573,7 @@ def _worst_texts(self, n: int) -> tuple[list, list, list[str]]:
             else int(p[i].argmax())
             for i in rows
         ],
-        [_told(self, i) for i in rows],
+        [_true_and_predicted(self, i) for i in rows],
     )
 
 
@@ -558,7 +590,8 @@ def _worst_sounds(self, n: int) -> Heard:
         data,
         ids,
         [
-            ("" if writes else f"{_told(self, k)} · ") + f"{data.seconds[i]:.1f} s{name(i)}"
+            ("" if writes else f"{_true_and_predicted(self, k)} · ")
+            + f"{data.seconds[i]:.1f} s{name(i)}"
             for k, i in zip(rows, ids)
         ],
         [self.probabilities[k] for k in rows] if writes else None,
@@ -579,11 +612,11 @@ def worst(
     if data.task.modality == "tabular":
         table = data.show_rows(self.part.ids[rows])
         return table.rename(columns={table.columns[0]: "true → predicted"}).assign(
-            **{"true → predicted": [_told(self, i) for i in rows]}
+            **{"true → predicted": [_true_and_predicted(self, i) for i in rows]}
         )
     return show_pictures(
         [data.items[self.part.ids[i]] for i in rows],
-        [_told(self, i) for i in rows],
+        [_true_and_predicted(self, i) for i in rows],
         across=min(len(rows), 5) or 1,
         side=1.7,
     )
@@ -777,6 +810,38 @@ def predicted_texts(
     return list(self.predicted)
 
 
+def _item_text(item) -> str:
+    "What stands for a row in predictions.csv: a path, a text or a pair; empty of arrays."
+    if isinstance(item, (str, Path, Clip)):
+        return str(item)
+    if isinstance(item, tuple) and isinstance(item[0], str):
+        return " ▸ ".join(item)
+    return ""
+
+
+def _predictions_table(report: Report):
+    "The rows with their labels and what was predicted, as a DataFrame."
+    import pandas as pd
+
+    data, ids, p = report.part.data, report.part.ids, report.probabilities
+    if report.task.kind == "regression":
+        labels = data.labels[ids]
+    else:
+        labels = [data.label_text(i) for i in ids]
+    items = [_item_text(data.items[i]) for i in ids]
+    table = pd.DataFrame({"row": ids, "item": items, "label": labels})
+    table["predicted"] = report.predicted_texts()
+    if p.ndim > 1:
+        table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in report.task.classes]))
+    if data.task.modality == "tabular":
+        columns = data.items.frame.iloc[ids].reset_index(drop=True)
+        table = table.drop(columns="item").join(columns, rsuffix=" (column)")
+    return table
+
+
+_FIGURES = ("confusion", "calibration", "lengths", "speakers", "noises", "spectrograms", "worst")
+
+
 @patch_to(Report)
 def save(
     self,
@@ -788,61 +853,20 @@ def save(
         return None
     write_json(folder / "metrics.json", self)
     keep_split(self.part.data, folder)
-    for name in (
-        "confusion",
-        "calibration",
-        "lengths",
-        "speakers",
-        "noises",
-        "spectrograms",
-        "worst",
-    ):
-        if hasattr(fig := getattr(self, name)(), "savefig"):
-            save_figure(fig, name, folder)
+    for name in _FIGURES:
+        figure = getattr(self, name)()
+        if hasattr(figure, "savefig"):
+            save_figure(figure, name, folder)
     if isinstance(self.marked, Heard):
         for k, r in enumerate(self.marked.rows):
             write_atomic(folder / "figures" / f"worst-{k}.mp3", base64.b64decode(r["sound"]))
-    import pandas as pd
-
-    data, p = self.part.data, self.probabilities
-    table = pd.DataFrame(
-        {
-            "row": self.part.ids,
-            "item": [
-                str(v)
-                if isinstance(v, (str, Path, Clip))
-                else " ▸ ".join(v)
-                if isinstance(v, tuple) and isinstance(v[0], str)
-                else ""
-                for v in (data.items[i] for i in self.part.ids)
-            ],
-            "label": data.labels[self.part.ids]
-            if self.task.kind == "regression"
-            else [data.label_text(i) for i in self.part.ids],
-        }
-    )
-    table["predicted"] = self.predicted_texts()
-    if p.ndim > 1:
-        table = table.join(pd.DataFrame(p, columns=[f"p({c})" for c in self.task.classes]))
-    if data.task.modality == "tabular":
-        table = table.drop(columns="item").join(
-            data.items.frame.iloc[self.part.ids].reset_index(drop=True), rsuffix=" (column)"
-        )
-    write_atomic(folder / "predictions.csv", table.to_csv(index=False))
-    cases = [
-        c
-        for part, said in [*self.beside.values(), (self.part, self.probabilities)]
-        for c in worst_cases(part, said)
-    ]
-    write_json(
-        folder / "cases.json",
-        {
-            "kind": self.task.kind,
-            "modality": self.task.modality,
-            "classes": self.task.classes,
-            "cases": cases,
-        },
-    )
+    write_atomic(folder / "predictions.csv", _predictions_table(self).to_csv(index=False))
+    cases = []
+    for part, predictions in [*self.beside.values(), (self.part, self.probabilities)]:
+        cases += worst_cases(part, predictions)
+    task = self.task
+    facts = {"kind": task.kind, "modality": task.modality, "classes": task.classes}
+    write_json(folder / "cases.json", facts | {"cases": cases})
     return folder
 
 # %% ../../nbs/evaluation/08_report.ipynb #0c896130

@@ -82,6 +82,35 @@ def show_importance(
     return fig
 
 # %% ../../nbs/evaluation/05_tables.ipynb #eaab23df
+def _values_to_try(values, is_number: bool, points: int):
+    "Values of a column over its range, or its eight commonest categories."
+    if not is_number:
+        return list(values.value_counts().index[:8])
+    shares = np.linspace(0.02, 0.98, points)
+    return np.unique(values.quantile(shares, interpolation="nearest"))
+
+
+def _predictions_with(model, frame, column: str, values, at: int) -> list[np.ndarray]:
+    "What is predicted of all rows of a table with each value in one column."
+    predictions = []
+    for value in values:
+        p = model.predict(model.read(frame.assign(**{column: value})), "")
+        predictions.append(p if p.ndim == 1 else p[:, at])
+    return predictions
+
+
+def _draw_dependence(ax, values, predictions: list[np.ndarray], is_number: bool) -> None:
+    "The mean and the middle 80 % of the rows, as a curve, or as a point for each category."
+    mean, (low, high) = np.mean(predictions, 1), np.quantile(predictions, [0.1, 0.9], 1)
+    if is_number:
+        ax.plot(values, mean)
+        ax.fill_between(values, low, high, alpha=0.15)
+        return
+    ax.vlines(range(len(values)), low, high)
+    ax.plot(range(len(values)), mean, "o")
+    ax.set_xticks(range(len(values)), drawables(values, 14), rotation=60, ha="right", fontsize=7)
+
+
 @with_letters
 def show_dependence(
     model,  # a Model or Classical of tables
@@ -95,51 +124,30 @@ def show_dependence(
     import matplotlib.pyplot as plt
 
     columns = list(columns or dict.fromkeys(f.name for f in model.prep.features))[:4]
-    classes = model.task.classes
+    classes, everything = model.task.classes, part.data.items.frame
     if classes and target is not None and target not in classes:
         raise UsageError(
             f"{target!r} was given as the class to draw; the classes are {', '.join(classes)}"
         )
     at = classes.index(target) if target else -1
-    frame = part.data.items.frame.iloc[
-        part.ids[permutation(len(part), part.data.seed, "dependence")[:most]]
-    ].reset_index(drop=True)
+    drawn = permutation(len(part), part.data.seed, "dependence")[:most]
+    frame = everything.iloc[part.ids[drawn]].reset_index(drop=True)
+
+    # one panel a column, all with one axis of predictions
+    size = (2.7 * len(columns) + 0.5, 2.6)
     fig, axes = plt.subplots(
-        1,
-        len(columns),
-        figsize=(2.7 * len(columns) + 0.5, 2.6),
-        layout="constrained",
-        squeeze=False,
-        sharey=True,
+        1, len(columns), figsize=size, layout="constrained", squeeze=False, sharey=True
     )
     for ax, c in zip(axes[0], columns):
-        seen, number = part.data.items.frame[c].dropna(), frame[c].dtype.kind in "fM"
-        values = (
-            np.unique(seen.quantile(np.linspace(0.02, 0.98, points), interpolation="nearest"))
-            if number
-            else list(seen.value_counts().index[:8])
-        )
-        said = [
-            p if p.ndim == 1 else p[:, at]
-            for v in values
-            for p in [model.predict(model.read(frame.assign(**{c: v})), "")]
-        ]
-        mean, (low, high) = np.mean(said, 1), np.quantile(said, [0.1, 0.9], 1)
-        if number:
-            ax.plot(values, mean)
-            ax.fill_between(values, low, high, alpha=0.15)
-        else:
-            ax.vlines(range(len(values)), low, high)
-            ax.plot(range(len(values)), mean, "o")
-            ax.set_xticks(
-                range(len(values)), drawables(values, 14), rotation=60, ha="right", fontsize=7
-            )
+        is_number = frame[c].dtype.kind in "fM"
+        values = _values_to_try(everything[c].dropna(), is_number, points)
+        predictions = _predictions_with(model, frame, c, values, at)
+        _draw_dependence(ax, values, predictions, is_number)
         if frame[c].dtype.kind == "M":
             ax.tick_params(axis="x", labelrotation=60, labelsize=7)
         ax.set_xlabel(drawable(c))
-    axes[0, 0].set_ylabel(
-        f"probability of {drawable(classes[at])}" if classes else drawable(model.task.target)
-    )
+    label = f"probability of {drawable(classes[at])}" if classes else drawable(model.task.target)
+    axes[0, 0].set_ylabel(label)
     plt.close(fig)
     return fig
 
@@ -170,13 +178,13 @@ def show_tree(
     part: Part,  # the rows on which the agreement is counted
     depth: int = 3,  # questions one after the other [1..5]
 ):
-    "The model told as a tree, as a figure."
+    "The model explained by a tree, as a figure."
     import matplotlib.pyplot as plt
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, plot_tree
 
     number, data = model.task.kind == "regression", part.data
 
-    def said(p):
+    def predicted(p):
         return (
             model.predict(p, "")
             if number
@@ -189,8 +197,8 @@ def show_tree(
     x = asked(data.train)
     tree = (DecisionTreeRegressor if number else DecisionTreeClassifier)(
         max_depth=depth, min_samples_leaf=max(1, len(x) // 50), random_state=0
-    ).fit(x, said(data.train))
-    share = tree.score(asked(part), said(part))
+    ).fit(x, predicted(data.train))
+    share = tree.score(asked(part), predicted(part))
     fig, ax = plt.subplots(figsize=(1.7 * 2**depth, 1.3 * depth + 1.2), layout="constrained")
     nodes = plot_tree(
         tree,
@@ -270,11 +278,11 @@ def _check_costs(miss: float, alarm: float) -> None:
 
 def positive_class(
     data: Data,
-    name: str | None,  # of the class that is to be found; None: not said
+    name: str | None,  # of the class that is to be found; None: not given
     miss: float = 1.0,  # cost of a row of that class that is not found [0..]
     alarm: float = 1.0,  # cost of another row that is taken for one [0..]
 ) -> str | None:
-    "The class that is to be found; where the two costs differ it must be said."
+    "The class that is to be found; where the two costs differ it must be given."
     _check_costs(miss, alarm)
     name, classes = data.class_called(name), data.task.classes
     if miss == alarm:
@@ -297,9 +305,9 @@ def positive_class(
 # %% ../../nbs/evaluation/05_tables.ipynb #761defc3
 def best_threshold(
     y: np.ndarray,  # (n,) whether it is so
-    p: np.ndarray,  # (n,) said probability that it is
-    miss: float = 1.0,  # cost of a row that is so and was not said [0..]
-    alarm: float = 1.0,  # cost of a row that is not so and was said [0..]
+    p: np.ndarray,  # (n,) predicted probability that it is
+    miss: float = 1.0,  # cost of a row that is so and was not predicted [0..]
+    alarm: float = 1.0,  # cost of a row that is not so and was predicted [0..]
 ) -> tuple[
     float, np.ndarray, np.ndarray
 ]:  # threshold, and of all thresholds tried (t,) their mean cost a row (t,)
@@ -385,7 +393,7 @@ def half_width(
 
 
 def interval_of(
-    # (n,) numbers and what was said of them, of rows that were not trained on; or labels and (n,C)
+    # (n,) numbers and what was predicted of them, of rows that were not trained on; or labels and (n,C)
     # probabilities
     known: tuple[np.ndarray, np.ndarray],
     level: float = 0.9,
@@ -400,13 +408,13 @@ def interval_of(
 
 @with_letters
 def show_intervals(
-    # (n,) numbers and what was said of them, of rows that were not trained on
+    # (n,) numbers and what was predicted of them, of rows that were not trained on
     known: tuple[np.ndarray, np.ndarray],
     part: Part,
-    p: np.ndarray,  # (n,) what is said of the part
+    p: np.ndarray,  # (n,) what is predicted of the part
     level: float = 0.9,
 ):
-    """Residuals over what was said, with the interval and how many rows lie in it, as a figure;
+    """Residuals over what was predicted, with the interval and how many rows lie in it, as a figure;
     None for classes."""
     import matplotlib.pyplot as plt
 

@@ -88,10 +88,10 @@ def _leak(report) -> Iterator[Doubt]:
     if data.task.modality != "tabular":
         return
     shares = columns_that_tell(data, at_least=LIKELY)
-    told = {c: s for c, s in shares.items() if not report.columns or c in report.columns}
+    telling = {c: s for c, s in shares.items() if not report.columns or c in report.columns}
     certain = 0.99 if data.task.kind == "regression" else CERTAIN
-    columns = shlex.quote(json.dumps(list(told), ensure_ascii=False))
-    for name, share in sorted(told.items(), key=lambda item: -item[1]):
+    columns = shlex.quote(json.dumps(list(telling), ensure_ascii=False))
+    for name, share in sorted(telling.items(), key=lambda item: -item[1]):
         yield Doubt(
             "leak",
             f"the column {name!r} alone tells {share:.0%} of {data.task.target}",
@@ -125,9 +125,9 @@ def _copies(report) -> Iterator[Doubt]:
         " by, or nearly so"
     )
     if n == of:
-        told = f"{known}; none are left without them"
+        message = f"{known}; none are left without them"
         yield Doubt(
-            "copies", told, voids=True, remedy="test on rows that are not in the training data"
+            "copies", message, voids=True, remedy="test on rows that are not in the training data"
         )
         return
     remedy = "a copy of the data without them: " + _check(
@@ -397,20 +397,20 @@ def _sentence(report, doubts: list[Doubt]) -> tuple[str, Figure | None]:
     if report.n_leaked:
         figure, n = report.without_copies[report.headline], n - report.n_leaked
         which = " that are no copies of training rows"
-    said = f"{name} {figure} on {_plural(n, part + ' row')}{which}"
+    sentence = f"{name} {figure} on {_plural(n, part + ' row')}{which}"
     if report.threshold:
-        said += (
+        sentence += (
             f", {report.threshold[0]!r} from a probability of {report.threshold[1]:.2g} by your"
             " costs"
         )
     if nothing := next((d for d in doubts if d.name == "nothing learned"), None):
-        return f"{said}: {nothing.text}", figure
+        return f"{sentence}: {nothing.text}", figure
     if rival := best_rival(report):
-        said += f", {_simpler_text(report, rival)}"
+        sentence += f", {_simpler_text(report, rival)}"
     if report.target:
-        said += f"; the target {report.target['target']:g} is "
-        said += "reached" if report.target["reached"] else "not reached"
-    return said, figure
+        sentence += f"; the target {report.target['target']:g} is "
+        sentence += "reached" if report.target["reached"] else "not reached"
+    return sentence, figure
 
 
 def verdict_of(

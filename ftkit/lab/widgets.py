@@ -590,6 +590,11 @@ def _wav(samples) -> bytes:
     return buffer.getvalue()
 
 # %% ../../nbs/lab/00_widgets.ipynb #51a48bce
+def _as_now(case: dict) -> dict:
+    "A case as it is written now; older runs wrote the predictions as `said`."
+    return {"predicted": case["said"]} | case if "said" in case else case
+
+
 def review(
     run: str = "last",  # a run's id, a unique part of it, or "last"
     # of the decisions; default: decisions.csv in the run's folder
@@ -603,6 +608,7 @@ def review(
             " that came that far"
         )
     cases, path = read_json(folder / "cases.json"), Path(path or folder / "decisions.csv")
+    cases = cases | {"cases": [_as_now(c) for c in cases["cases"]]}
     if is_watched():
         return Review(cases, path)
     decided = read_decisions(path) if path.exists() else {}
@@ -615,14 +621,14 @@ def review(
             [
                 [
                     c["label"],
-                    f"{c['said'][0][0]}",
+                    f"{c['predicted'][0][0]}",
                     c["part"],
                     str(c.get("text") or c.get("sound") or f"row {c['row']}")[:80],
                     told(c),
                 ]
                 for c in cases["cases"]
             ],
-            ["label", "said", "part", "example", "decided"],
+            ["label", "predicted", "part", "example", "decided"],
         )
     )
 

@@ -65,7 +65,7 @@ def worst_cases(
     part: Part,
     p: np.ndarray,  # (n,C) probabilities, or (n,) numbers or texts
     n: int = 25,  # how many at most
-) -> list[dict]:  # example, part, label, said, loss, and picture, text or sound
+) -> list[dict]:  # example, part, label, predicted, loss, and picture, text or sound
     """The rows a model was most wrong about, worst first; those that it was right about are no
     cases."""
     data, kind, y = part.data, part.data.task.kind, part.labels
@@ -85,7 +85,7 @@ def worst_cases(
                 "row": i,
                 "part": part.name,
                 "label": data.label_text(i),
-                "said": predictions,
+                "predicted": predictions,
                 "loss": round(float(loss[k]), 4),
                 **shown(data.items[i], data.task.modality),
             }

@@ -82,7 +82,7 @@ SCHEMA = 1  # of a model folder; a newer ftkit raises it where an older one woul
 
 
 def _config(model: Model) -> dict:
-    "config.json: transformers' own where the body is one of theirs, with ftkit's part beside it."
+    "config.json: transformers' own where the backbone is one of theirs, with ftkit's part beside it."
     own = {
         "schema": SCHEMA,
         "version": __version__,
@@ -126,6 +126,44 @@ def _as_text(name: str) -> str:
     return name if name.isspace() else html.escape(plain(name, 200), quote=False)
 
 
+def _card_table(title: str, head: str, rows: dict) -> list[str]:
+    "A section of a model card with one table of two columns; nothing without rows."
+    if not rows:
+        return []
+    body = [f"| {name} | {value} |" for name, value in rows.items()]
+    return [f"## {title}", "", head, "|---|---|", *body, ""]
+
+
+def _card_use(task: Task) -> list[str]:
+    "How the model is loaded, and what it is not for."
+    if task.kind == "transcription":
+        always = "It writes something to any sound, also to one in which nobody speaks; "
+    else:
+        always = "It gives one of its labels to any input, also to one that shows none of them; "
+    return [
+        "## Use",
+        "",
+        "```python",
+        "from ftkit import Predictor",
+        f'Predictor("this-folder")(["{_EXAMPLES.get(task.modality, "picture.png")}"])',
+        "```",
+        "",
+        f"Intended for inputs like those it was trained on. {always}"
+        "do not use it for decisions about people without a test on the people concerned.",
+        "",
+    ]
+
+
+def _card_labels(task: Task) -> list[str]:
+    "What the model can predict: characters, labels, or a number."
+    names = [_as_text(c) for c in task.classes]
+    if task.kind == "transcription":
+        title, labels = "## Characters", " ".join(names)
+    else:
+        title, labels = "## Labels", ", ".join(names)
+    return [title, "", labels or f"a number ({_as_text(task.target)})", ""]
+
+
 def model_card(
     model: Model,
     # a Report, whose verdict stands first, or name: Figure (value, low, high) of the test rows
@@ -137,13 +175,15 @@ def model_card(
     verdict = []
     if hasattr(metrics, "verdict"):
         verdict, metrics = metrics.verdict.lines(), metrics.figures[metrics.part.name]
+    figures = {k.replace("_", " "): figure_text(f) for k, f in (metrics or {}).items()}
+    task = model.task
     lines = [
         "---",
         "library_name: ftkit",
-        f"tags: [{_tag(model.task)}]",
+        f"tags: [{_tag(task)}]",
         "---",
         "",
-        f"# {model.task.modality.capitalize()} model: {_as_text(model.task.target)}",
+        f"# {task.modality.capitalize()} model: {_as_text(task.target)}",
         "",
         *[x for line in verdict for x in (line, "")],
         f"`{repr(model).partition(chr(10))[0]}`",
@@ -151,50 +191,26 @@ def model_card(
         *[f"{n}." for n in model.notes],
         *_came_from(model),
         "",
-        "## Use",
-        "",
-        "```python",
-        "from ftkit import Predictor",
-        f'Predictor("this-folder")(["{_EXAMPLES.get(model.task.modality, "picture.png")}"])',
-        "```",
-        "",
-        "Intended for inputs like those it was trained on. "
-        + (
-            "It writes something to any sound, also to one in which nobody speaks; "
-            if model.task.kind == "transcription"
-            else "It gives one of its labels to any input, also to one that shows none of them; "
-        )
-        + "do not use it for decisions about people without a test on the people concerned.",
-        "",
-        "## Characters" if model.task.kind == "transcription" else "## Labels",
-        "",
-        (" ".join if model.task.kind == "transcription" else ", ".join)(
-            _as_text(c) for c in model.task.classes
-        )
-        or f"a number ({_as_text(model.task.target)})",
-        "",
+        *_card_use(task),
+        *_card_labels(task),
+        *_card_table("Test figures", "| figure | value (95 % interval) |", figures),
+        *_card_table("Training", "| | |", facts),
     ]
-    if metrics:
-        lines += [
-            "## Test figures",
-            "",
-            "| figure | value (95 % interval) |",
-            "|---|---|",
-            *[f"| {k.replace('_', ' ')} | {figure_text(f)} |" for k, f in metrics.items()],
-            "",
-        ]
-    if facts:
-        lines += [
-            "## Training",
-            "",
-            "| | |",
-            "|---|---|",
-            *[f"| {k} | {v} |" for k, v in facts.items()],
-            "",
-        ]
     return clean_page("\n".join(lines))
 
 # %% ../../nbs/models/15_artifact.ipynb #1995d12e
+def _facts_of(model, interval: tuple[float, float] | None) -> dict[str, str]:
+    "What the model card says of an interval and of a threshold."
+    facts = {}
+    if interval:
+        share, width = interval
+        facts["interval"] = f"± {width:.6g} is to hold {share:.0%} of new rows"
+    if model.threshold:
+        label, probability = model.threshold
+        facts["threshold"] = f"{label} from a probability of {probability:.4g}, by the costs stated"
+    return facts
+
+
 def _write_model(
     model,
     folder: str | os.PathLike,
@@ -208,23 +224,18 @@ def _write_model(
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / "manifest.json").exists():
         raise ArtifactError(f"{folder} holds other things than a model; choose another folder")
+    facts = (facts or {}) | _facts_of(model, interval)
     if interval:
-        config["ftkit"]["interval"], facts = (
-            list(interval),
-            (facts or {})
-            | {"interval": f"± {interval[1]:.6g} is to hold {interval[0]:.0%} of new rows"},
-        )
+        config["ftkit"]["interval"] = list(interval)
     if model.threshold:
         config["ftkit"]["threshold"] = list(model.threshold)
-        told = (
-            f"{model.threshold[0]} from a probability of {model.threshold[1]:.4g}, by the costs"
-            " stated"
-        )
-        facts = (facts or {}) | {"threshold": told}
     familiar = learn_familiar(model)
     if familiar:
         config["ftkit"]["familiar"] = familiar.weights
-    with build_folder(folder.with_name(f".{folder.name}-{os.getpid()}")) as part:
+
+    # the whole folder is written beside its place, then put there
+    new = folder.with_name(f".{folder.name}-{os.getpid()}")
+    with build_folder(new) as part:
         fill(part)
         if familiar:
             save_arrays(to_tensors(familiar), part / "familiar.safetensors")
@@ -234,7 +245,6 @@ def _write_model(
         write_json(part / "labels.json", list(model.task.classes))
         (part / "README.md").write_text(model_card(model, metrics, facts), encoding="utf-8")
         write_json(part / "manifest.json", {f.name: file_sha256(f) for f in sorted(part.iterdir())})
-    new = folder.with_name(f".{folder.name}-{os.getpid()}")
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(new, folder)
@@ -303,7 +313,7 @@ def _save_classical(
     # of a number: the share of new rows that it is to hold, and how far it goes to either side
     interval: tuple[float, float] | None = None,
 ) -> Path:
-    """Write the model folder: model.skops, and the body's weights where it learns from features of
+    """Write the model folder: model.skops, and the backbone's weights where it learns from features of
     one."""
     expect(folder, (str, os.PathLike), "folder", '"digits-model"')
     import skops.io
@@ -580,7 +590,7 @@ def _load_classical(folder: Path, own: dict, prep: dict) -> Classical:
 
 
 def _load_network(folder: Path, own: dict, prep: dict) -> Model:
-    "A body with its head."
+    "A backbone with its head."
     head = dict(own["head"])
     with _room(folder):
         body = _body_of(folder, own["architecture"])
@@ -786,27 +796,40 @@ def _files(inputs, kind: FileKind) -> Given:
     return given
 
 
+def _left_out(scanned, folders: list) -> list[str]:
+    "What a folder holds beside the files that were asked for, each with its number."
+    left = []
+    others = [name for f in folders for name in f.others]
+    if others:
+        endings = Counter(os.path.splitext(name)[1].lower() or "no ending" for name in others)
+        shown = ", ".join(f"{ending} {n}" for ending, n in endings.most_common(5))
+        more = ", …" if len(endings) > 5 else ""
+        left.append(f"{len(others)} other files ({shown}{more})")
+    reasons = {"broken": "links that lead nowhere", "closed": "folders that may not be read"}
+    for key, reason in reasons.items():
+        if key in scanned.left:
+            left.append(f"{len(scanned.left[key])} {reason}")
+    return left
+
+
 def _files_of(folder, kind: FileKind, notes: list[str]) -> list[str]:
     "Paths of all files of a kind in a folder; how many, and what is left out, is noted."
-    found = scan(folder, kind)
-    folders = list(_folders_below(found.top))
-    files = found.top.all_files
+    scanned = scan(folder, kind)
+    folders = list(_folders_below(scanned.top))
+    files = scanned.top.all_files
     if not files:
         raise ArtifactError(
             f"{folder} has no {kind.noun} in it; files that count end in "
             f"{', '.join(kind.suffixes[:4])} …"
         )
-    filled = sum(bool(f.files) for f in folders)
-    others = [name for f in folders for name in f.others]
-    note = f"{folder}: {len(files):,} {kind.noun}" + (f" in {filled} folders" if filled > 1 else "")
-    left = []
-    if others:
-        endings = Counter(os.path.splitext(name)[1].lower() or "no ending" for name in others)
-        shown = ", ".join(f"{ending} {n}" for ending, n in endings.most_common(5))
-        left.append(f"{len(others)} other files ({shown}{', …' if len(endings) > 5 else ''})")
-    whys = {"broken": "links that lead nowhere", "closed": "folders that may not be read"}
-    left += [f"{len(found.left[k])} {why}" for k, why in whys.items() if k in found.left]
-    notes.append(note + (f"; left out: {', '.join(left)}" if left else ""))
+    note = f"{folder}: {len(files):,} {kind.noun}"
+    n_filled = sum(bool(f.files) for f in folders)
+    if n_filled > 1:
+        note += f" in {n_filled} folders"
+    left = _left_out(scanned, folders)
+    if left:
+        note += f"; left out: {', '.join(left)}"
+    notes.append(note)
     return files
 
 
@@ -817,34 +840,44 @@ def _folders_below(folder):
         yield from _folders_below(inner)
 
 # %% ../../nbs/models/15_artifact.ipynb #132f11b1
+def _is_one_text(inputs) -> bool:
+    "Whether one text, one path or one pair was given, not a list of them."
+    if isinstance(inputs, tuple):
+        return len(inputs) == 2 and all(isinstance(t, str) for t in inputs)
+    return isinstance(inputs, (str, os.PathLike))
+
+
+def _as_source(one, pairs: bool) -> str | tuple[str, ...]:
+    "A text or a pair of texts; where pairs are judged, a tab parts the two."
+    if not isinstance(one, str):
+        return tuple(one)
+    if pairs and one.count("\t") == 1:
+        return tuple(one.split("\t"))
+    return one
+
+
 def _texts(inputs, pairs: bool, text: str | None, second: str | None, strict: bool) -> Given:
     """Texts; a path stands for the text in it, a table for its text column, a folder for its text
     files."""
-    if isinstance(inputs, (str, os.PathLike)) or (
-        isinstance(inputs, tuple) and len(inputs) == 2 and all(isinstance(t, str) for t in inputs)
-    ):
+    if _is_one_text(inputs):
         inputs = [inputs]
     given = Given([], [])
     for one in inputs:
         if isinstance(one, os.PathLike):
             _add_texts_in(given, Path(one), pairs, text, second, strict)
             continue
-        if pairs and isinstance(one, str) and one.count("\t") == 1:
-            found = tuple(one.split("\t"))
-        elif isinstance(one, str):
-            found = one
-        else:
-            found = tuple(one)
-        given.names.append(found if isinstance(found, str) else " ▸ ".join(found))
-        given.sources.append(found)
+        source = _as_source(one, pairs)
+        given.names.append(source if isinstance(source, str) else " ▸ ".join(source))
+        given.sources.append(source)
         given.frames.append((1, None))
+
+    # empty ones, and pairs where single texts are judged
     for i, (name, source) in enumerate(zip(given.names, given.sources)):
-        if i in given.wrong:
-            continue
-        if why := _no_text(source, name, pairs):
-            if strict:
-                raise ArtifactError(why)
-            given.wrong[i] = why
+        reason = "" if i in given.wrong else _no_text(source, name, pairs)
+        if reason and strict:
+            raise ArtifactError(reason)
+        if reason:
+            given.wrong[i] = reason
     return given
 
 
@@ -863,32 +896,40 @@ def _no_text(source, name: str, pairs: bool) -> str:
     return f"{name[:60]!r} is a pair of texts, and this model judges single ones"
 
 
+def _text_or_table(path: Path, is_text: bool, given: Given, strict: bool) -> tuple:
+    "The text of a file and None, or None and the table in it."
+    if not path.exists():
+        raise ArtifactError(
+            f"{path}: no such file; give a text as str, or the path of a text file or a table"
+        )
+    if is_text or path.suffix.lower() in TEXT_SUFFIXES:
+        return decode(path.read_bytes(), str(path))[0], None
+    return None, _table_of(path, given, strict)
+
+
 def _add_texts_in(
     given: Given, path: Path, pairs: bool, text: str | None, second: str | None, strict: bool
 ) -> None:
     "Texts of a file, a table or a folder of files."
-    files = [Path(f) for f in _files_of(path, TEXTS, given.notes)] if path.is_dir() else [path]
+    in_folder = path.is_dir()
+    files = [Path(f) for f in _files_of(path, TEXTS, given.notes)] if in_folder else [path]
     for f in files:
-        table = None
         try:
-            if not f.exists():
-                raise ArtifactError(
-                    f"{f}: no such file; give a text as str, or the path of a text file or a table"
-                )
-            if path.is_dir() or f.suffix.lower() in TEXT_SUFFIXES:
-                found = [decode(f.read_bytes(), str(f))[0]]
-            else:
-                table = _table_of(f, given, strict)
+            content, table = _text_or_table(f, in_folder, given, strict)
         except (UsageError, OSError) as e:
             if strict:
                 raise
             _add_wrong(given, str(f), str(e))
             continue
+        texts = [content]
         if table is not None:
-            found = _texts_of_table(table, f.name, pairs, text, second)
-        given.frames.append((len(found), table))
-        given.sources += found
-        given.names += [str(f)] if len(found) == 1 else [f"{f}:{i + 1}" for i in range(len(found))]
+            texts = _texts_of_table(table, f.name, pairs, text, second)
+        given.frames.append((len(texts), table))
+        given.sources += texts
+        if len(texts) == 1:
+            given.names.append(str(f))
+        else:
+            given.names += [f"{f}:{i + 1}" for i in range(len(texts))]
         if table is not None:
             _add_lost(given, f)
 
@@ -957,12 +998,19 @@ def _prediction(
     )
 
 # %% ../../nbs/models/15_artifact.ipynb #02da804c
+def _read_together(prep: TablePrep, parts: list) -> Tables:
+    "Parts as one: lists of dictionaries as one list, tables each by its own evidence."
+    if all(isinstance(part, list) for part in parts):
+        return prep.read([row for part in parts for row in part])
+    return prep.read(parts if len(parts) > 1 else parts[0])
+
+
 def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
     """The rows that were given: dictionaries, their JSON, tables and their files, each read by its
     own evidence."""
     if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)):
         inputs = [inputs]
-    given, parts = Given([], []), []
+    given, parts, n_rows = Given([], []), [], 0
     for k, one in enumerate(inputs):
         try:
             table, name = _rows_given(one, given, strict)
@@ -974,20 +1022,41 @@ def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
         if not len(table):
             continue
         given.names += [f"{name}:{i + 1}" if name else str(k + i + 1) for i in range(len(table))]
-        given.sources += range(sum(map(len, parts)), sum(map(len, parts)) + len(table))
         given.frames.append((len(table), _framed(table)))
-        parts.append(_with_columns(table, prep, name, given.notes))
+        part = _with_columns(table, prep, name, given.notes)
+        parts.append(part)
+        given.sources += range(n_rows, n_rows + len(table))
+        n_rows += len(part)
         if name:
             _add_lost(given, Path(name))
     if not parts:
         return given
-    plain = all(isinstance(p, list) for p in parts)
-    given.rows = prep.read(
-        [row for p in parts for row in p] if plain else parts if len(parts) > 1 else parts[0]
-    )
+    given.rows = _read_together(prep, parts)
     if not strict:
         given.wrong |= _empty_rows(given)
     return given
+
+
+def _from_json(text: str):
+    "A row or rows, written as JSON."
+    try:
+        return json.loads(text)
+    except ValueError as e:
+        raise ArtifactError(
+            f'{text[:60]!r} is no JSON ({e}); give a row like {{"age": 31, "town": "Rome"}}'
+        ) from None
+
+
+def _is_one_row(one) -> bool:
+    "Whether a dictionary is a row; one that holds lists is a table, column by column."
+    return isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values())
+
+
+def _are_rows(one) -> bool:
+    "Whether it is a DataFrame or a list of rows."
+    if hasattr(one, "columns"):
+        return True
+    return isinstance(one, list) and all(isinstance(row, dict) for row in one)
 
 
 def _rows_given(
@@ -1000,21 +1069,16 @@ def _rows_given(
     if isinstance(one, bytes):
         one = one.decode("utf-8", "replace")
     if isinstance(one, str) and one.lstrip().startswith(("{", "[")):
-        try:
-            one = json.loads(one)
-        except ValueError as e:
-            raise ArtifactError(
-                f'{one[:60]!r} is no JSON ({e}); give a row like {{"age": 31, "town": "Rome"}}'
-            ) from None
+        one = _from_json(one)
     if isinstance(one, (str, os.PathLike)):
         if not Path(one).is_file():
             raise ArtifactError(
                 f"{one}: no such file; give a table (CSV, Parquet, Excel, SQLite), or a row as JSON"
             )
         return _table_of(Path(one), given, strict), str(one)
-    if isinstance(one, dict) and not any(isinstance(v, (list, tuple)) for v in one.values()):
+    if _is_one_row(one):
         return [one], ""
-    if hasattr(one, "columns") or isinstance(one, list) and all(isinstance(r, dict) for r in one):
+    if _are_rows(one):
         return one, ""
     return pd.DataFrame(one), ""
 
@@ -1170,13 +1234,11 @@ class Predictor:
         wrong = {i: given.wrong[i] for i in at if i in given.wrong}
         good, rows = self._read(given, [i for i in at if i not in wrong], wrong, strict)
         with _predicting(self.folder):
-            said = (
-                dict(zip(good, self._predict(rows, [given.names[i] for i in good]))) if good else {}
-            )
-        return [
-            said[i] if i in said else Prediction(given.names[i], None, None, {}, note=wrong[i])
-            for i in at
-        ]
+            names = [given.names[i] for i in good]
+            predictions = dict(zip(good, self._predict(rows, names))) if good else {}
+        for i in wrong:
+            predictions[i] = Prediction(given.names[i], None, None, {}, note=wrong[i])
+        return [predictions[i] for i in at]
 
     def _read(self, given: Given, at: list[int], wrong: dict[int, str], strict: bool) -> tuple:
         "Positions that can be read, and their rows; why others cannot is added to `wrong`."
@@ -1204,19 +1266,15 @@ class Predictor:
                 p, spans = model.predict(rows, "", beside=beside), [()] * len(rows)
         finally:
             torch.set_num_threads(threads)
-        said = [
-            _prediction(n, row, model.task, tuple(s), model.threshold)
-            for n, row, s in zip(names, p, spans)
-        ]
-        if model.interval:
-            said = [
-                dataclasses.replace(
-                    s, interval=(float(v) - model.interval[1], float(v) + model.interval[1])
-                )
-                for s, v in zip(said, p)
-            ]
-        notes = self._notes(rows, beside[0])
-        return [dataclasses.replace(s, note=note) if note else s for s, note in zip(said, notes)]
+        predictions = []
+        for name, value, its_spans, note in zip(names, p, spans, self._notes(rows, beside[0])):
+            one = _prediction(name, value, model.task, tuple(its_spans), model.threshold)
+            if model.interval:
+                width = model.interval[1]
+                interval = float(value) - width, float(value) + width
+                one = dataclasses.replace(one, interval=interval)
+            predictions.append(dataclasses.replace(one, note=note) if note else one)
+        return predictions
 
     def _notes(self, rows, features: np.ndarray) -> list[str]:
         "What the reader of each prediction should know."

@@ -159,6 +159,24 @@ def _extra_trees(number, seed, n):
     )
 
 # %% ../../nbs/models/11_classical.ipynb #93149e45
+def _histogram_pipeline(last, n_numbers: int, categories: list[int]):
+    "A pipeline that ends in a model of histograms, which takes numbers and codes."
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    last = last.set_params(categorical_features=categories or None)
+    if not categories:
+        return Pipeline([("model", last)])
+    # histograms know 255 categories: the rarest become one
+    few = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=250
+    )
+    numbers = ("numbers", "passthrough", list(range(n_numbers)))
+    columns = ColumnTransformer([numbers, ("categories", few, categories)])
+    return Pipeline([("inputs", columns), ("model", last)])
+
+
 def estimator(
     name: str,  # one of METHODS
     number: bool,  # whether a number is predicted
@@ -171,52 +189,26 @@ def estimator(
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     if name not in METHODS:
         raise UsageError(unknown("model", name, METHODS))
     last = METHODS[name].make(number, seed, n)
     categories = list(range(n_numbers, n_numbers + n_categories))
-    if METHODS[name].codes:  # histograms know 255 categories: the rarest become one
-        few = OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=250
-        )
-        return Pipeline(
-            (
-                [
-                    (
-                        "inputs",
-                        ColumnTransformer(
-                            [
-                                ("numbers", "passthrough", list(range(n_numbers))),
-                                ("categories", few, categories),
-                            ]
-                        ),
-                    )
-                ]
-                if categories
-                else []
-            )
-            + [("model", last.set_params(categorical_features=categories or None))]
-        )
-    numbers = Pipeline(
-        [
-            (
-                "gaps",
-                SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-            ),
-            ("scale", StandardScaler()),
-        ]
-    )
-    spread = ColumnTransformer(
-        [("numbers", numbers, list(range(n_numbers)))] * (n_numbers > 0)
-        + [("categories", OneHotEncoder(handle_unknown="ignore"), categories)] * (n_categories > 0)
-    )
-    return Pipeline([("inputs", spread), ("model", last)])
+    if METHODS[name].codes:
+        return _histogram_pipeline(last, n_numbers, categories)
+    filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    numbers = Pipeline([("gaps", filled), ("scale", StandardScaler())])
+    parts = []
+    if n_numbers:
+        parts.append(("numbers", numbers, list(range(n_numbers))))
+    if n_categories:
+        parts.append(("categories", OneHotEncoder(handle_unknown="ignore"), categories))
+    return Pipeline([("inputs", ColumnTransformer(parts)), ("model", last)])
 
 # %% ../../nbs/models/11_classical.ipynb #25043b71
 class Classical:
-    "A model of scikit-learn for a task, on the columns of a table or on features of a body."
+    "A model of scikit-learn for a task, on the columns of a table or on features of a backbone."
 
     example = 'Classical("random_forest", data.task).fit(data)'
 
@@ -237,9 +229,9 @@ class Classical:
         self,
         name: str,  # one of METHODS
         task: Task,
-        # a body whose features are learned from; None: the columns of a table
+        # a backbone whose features are learned from; None: the columns of a table
         backbone: str | Backbone | None = None,
-        text_backbone: str | None = None,  # a body for columns of texts
+        text_backbone: str | None = None,  # a backbone for columns of texts
         seed: int = 0,
     ):
         expect(task, Task, "task")

@@ -188,6 +188,33 @@ def language_of(
     return Counter(codes[int(s.argmax())] for s in scores).most_common(1)[0][0]
 
 # %% ../../nbs/models/04_decoder.ipynb #83de96dc
+def _decoder_network(name: str, options: dict, body: SpeechBackbone, pretrained: bool):
+    "The decoder of a Whisper: from transformers' file, from a model folder of ftkit, or random."
+    from safetensors.torch import load_file
+    from transformers import WhisperForConditionalGeneration
+    from transformers.models.whisper.modeling_whisper import WhisperDecoder
+
+    ours = Path(name, "config.json").is_file() and "ftkit" in read_json(Path(name, "config.json"))
+    if pretrained and not ours:
+        whole = WhisperForConditionalGeneration.from_pretrained(
+            name, dtype=torch.float32, **options
+        )
+        return whole.model.decoder
+    net = WhisperDecoder(body.body.config)
+    if not pretrained:
+        return net
+    prefix = "decoder."
+    tensors = load_file(Path(name, "model.safetensors"))
+    weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    if not weights:
+        raise UsageError(
+            f"{body.name} was trained with another head and has no decoder; choose the backbone"
+            " that it was made from, or the head mlp or linear"
+        )
+    net.load_state_dict(weights)
+    return net
+
+
 def load_decoder(
     body: SpeechBackbone,  # whose decoder is wanted
     pretrained: bool = True,  # False starts from random weights
@@ -196,12 +223,10 @@ def load_decoder(
     "The decoder that belongs to an encoder."
     if not isinstance(body.body, WhisperFrames):
         raise UsageError(
-            f"the head decoder needs a body that has a decoder of its own, and {body.name} has"
+            f"the head decoder needs a backbone that has a decoder of its own, and {body.name} has"
             " none; choose whisper-base or another Whisper, or the head mlp or linear"
         )
-    from safetensors.torch import load_file
-    from transformers import AutoTokenizer, GenerationConfig, WhisperForConditionalGeneration
-    from transformers.models.whisper.modeling_whisper import WhisperDecoder
+    from transformers import AutoTokenizer, GenerationConfig
 
     name = _source_of(body.name)[1]
     if os.path.isdir(os.path.join(name, "model")):
@@ -216,28 +241,6 @@ def load_decoder(
             f" ({str(e).splitlines()[0][:120]}), so its decoder cannot write; choose the head mlp"
             " or linear"
         ) from None
-    ours = Path(name, "config.json").is_file() and "ftkit" in read_json(Path(name, "config.json"))
-    if pretrained and not ours:
-        net = WhisperForConditionalGeneration.from_pretrained(
-            name, dtype=torch.float32, **options
-        ).model.decoder
-    else:
-        net = WhisperDecoder(body.body.config)
-        weights = (
-            {
-                k.removeprefix("decoder."): v
-                for k, v in load_file(Path(name, "model.safetensors")).items()
-                if k.startswith("decoder.")
-            }
-            if pretrained
-            else {}
-        )
-        if pretrained and not weights:
-            raise UsageError(
-                f"{body.name} was trained with another head and has no decoder; choose the body"
-                " that it was made from, or the head mlp or linear"
-            )
-        if weights:
-            net.load_state_dict(weights)
+    net = _decoder_network(name, options, body, pretrained)
     net.embed_tokens.weight.requires_grad_(not pretrained)
     return Decoder(net, tokenizer, generation, language)

@@ -117,17 +117,25 @@ def _plus(a: float, b: float) -> float:
     return a if b == -math.inf else a + math.log1p(math.exp(b - a))
 
 
+def _spelling(whole: set[str] | None):
+    "A function of a text and a character: whether the text may become longer by it."
+    if whole is None:
+        return lambda text, c: True
+    begun = {w[:i] for w in whole for i in range(len(w) + 1)}
+
+    def may(text, c):
+        last = text.rsplit(" ", 1)[-1]
+        if c == " ":
+            return not last or last in whole
+        return last + c in begun
+
+    return may
+
+
 def _rules(words, bigram: Bigram | None, weight: float, bonus: float):
     """Two functions of a text: whether it may become one character longer, and what its last word
     adds to its score."""
     whole = None if words is None else set(words)
-    begun = whole and {w[:i] for w in whole for i in range(len(w) + 1)}
-
-    def may(text, c):
-        if whole is None:
-            return True
-        last = text.rsplit(" ", 1)[-1]
-        return not last or last in whole if c == " " else last + c in begun
 
     def last_word(text):
         *before, word = text.rsplit(" ", 2)[-2:]
@@ -135,13 +143,11 @@ def _rules(words, bigram: Bigram | None, weight: float, bonus: float):
             return 0.0
         if whole is not None and word not in whole:
             return -math.inf
-        return (
-            weight * bigram.log_probability(word, before[0] if before else "") + bonus
-            if bigram
-            else 0.0
-        )
+        if not bigram:
+            return 0.0
+        return weight * bigram.log_probability(word, before[0] if before else "") + bonus
 
-    return may, last_word
+    return _spelling(whole), last_word
 
 # %% ../../nbs/models/05_decoding.ipynb #8fbb4c55
 def _search(

@@ -72,7 +72,7 @@ def _still(backbone: Backbone, device: torch.device):
 def _features_at(
     backbone: Backbone, data: Data, device: torch.device, also: dict | None = None
 ) -> Path:
-    "Where the cache keeps what the frozen body makes of every row."
+    "Where the cache keeps what the frozen backbone makes of every row."
     key = fingerprint(
         {
             "rows": data.hashes,
@@ -112,12 +112,12 @@ def features(
     backbone: Backbone,
     data: Data,
     device: torch.device | str = "cpu",
-    size: int | None = None,  # pixels a side of pictures; default: the body's own
-    # all rows of the data, with what `lower_layers` knows of them; default: as the body reads them
+    size: int | None = None,  # pixels a side of pictures; default: the backbone's own
+    # all rows of the data, with what `lower_layers` knows of them; default: as the backbone reads them
     rows: Pictures | Pieces | None = None,
     also: dict | None = None,  # what else the rows depend on, such as an augmentation
 ) -> np.ndarray:  # (N, n_features) float32, memory-mapped, one row for each row of the data
-    "What the frozen body makes of every row, computed once for all runs, folds and trials."
+    "What the frozen backbone makes of every row, computed once for all runs, folds and trials."
     if size:
         backbone.prep = dataclasses.replace(backbone.prep, size=size)
     device = torch.device(device)
@@ -143,7 +143,7 @@ def lower_layers(
     device: torch.device | str = "cpu",
     most: float = 4e9,  # bytes; where there is more to keep, it is not kept
 ) -> Pieces:  # all rows of the data
-    """The rows as the body reads them, with what its lowest layers make of them, computed once for
+    """The rows as the backbone reads them, with what its lowest layers make of them, computed once for
     all runs."""
     rows, forward, device = backbone.inputs(data), backbone._until(layers), torch.device(device)
     width = getattr(getattr(backbone.body, "config", None), "hidden_size", 0)

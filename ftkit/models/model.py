@@ -35,21 +35,21 @@ from ..runfolder import Progress, emit
 DECODINGS = ("greedy", "beam", "words", "bigram")
 
 
-def _check_writing(head, said: bool, decoding: str, language: str | None) -> None:
+def _check_writing(head, is_transcription: bool, decoding: str, language: str | None) -> None:
     "Refuse what only transcriptions, or only a decoder, have."
     if decoding not in DECODINGS:
         raise UsageError(f"decoding is {decoding!r}; it must be one of {', '.join(DECODINGS)}")
-    if decoding != "greedy" and not said:
+    if decoding != "greedy" and not is_transcription:
         raise UsageError(
             f"decoding is {decoding!r}, and these data have classes or numbers, no texts; -p"
             " decoding greedy, or -p task transcribe"
         )
-    if head in ("conv", "gru") and not said:
+    if head in ("conv", "gru") and not is_transcription:
         raise UsageError(
             f"the head {head} reads frame after frame, and of these data the backbone gives one"
             " list of numbers a row; -p head linear, -p head mlp, or -p task transcribe"
         )
-    if head == "decoder" and not said:
+    if head == "decoder" and not is_transcription:
         raise UsageError(
             "the head decoder writes texts, and these data have classes or numbers; -p head linear,"
             " -p head mlp, or -p task transcribe"
@@ -65,6 +65,42 @@ def _check_writing(head, said: bool, decoding: str, language: str | None) -> Non
             " the training texts"
         )
 
+
+def _check_fields(backbone: Backbone, names) -> None:
+    "Refuse names that are no fields of the backbone's prep."
+    fields = sorted(f.name for f in dataclasses.fields(backbone.prep))
+    for name in names:
+        if name in fields:
+            continue
+        near = nearest(name, [*inspect.signature(Model).parameters, *fields])
+        guess = f"; did you mean {near!r}?" if near else ""
+        raise UsageError(
+            f"{backbone.name} reads {_NOUNS[backbone.prep.modality]}, which are not prepared"
+            f" by {name!r}; there are {', '.join(fields)}{guess}"
+        )
+
+
+def _load_seeded(name: str, seed: int, pretrained: bool) -> Backbone:
+    "A backbone by its name; its first weights, where they are random, depend on the seed alone."
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return load_backbone(name, pretrained)
+
+
+def _make_head(
+    name: str, options: dict, backbone: Backbone, task: Task, seed: int, pretrained: bool
+) -> nn.Module:
+    "A registered head with first weights that depend on the seed alone."
+    width = backbone.n_features
+    if task.kind == "transcription":
+        width = backbone.width  # of one frame
+    more = {}
+    if name == "decoder":
+        more = dict(body=backbone, pretrained=pretrained)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return HEADS[name](width, task.n_outputs, **options, **more)
+
 # %% ../../nbs/models/10_model.ipynb #9b694f0e
 class Model(nn.Module):
     "Backbone, then head, for a task."
@@ -79,7 +115,7 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        backbone: str | Backbone,  # a name for `load_backbone`, or a body
+        backbone: str | Backbone,  # a name for `load_backbone`, or a backbone
         task: Task,
         # a registered head, or a module (B,n_features) -> (B,n_outputs)
         head: str | nn.Module = "linear",
@@ -88,68 +124,43 @@ class Model(nn.Module):
         activation: str = "gelu",  # of the hidden layers, one of ACTIVATIONS
         dropout: float = 0.0,  # share of head inputs dropped while training [0..1)
         pretrained: bool = True,  # False starts from random weights
-        seed: int = 0,  # of first weights: the head's, and the body's if not pretrained
+        seed: int = 0,  # of first weights: the head's, and the backbone's if not pretrained
         decoding: str = "greedy",  # how characters become a text, one of DECODINGS
         # code of what the head decoder writes, such as en; None: found by listening
         language: str | None = None,
-        # fields of the body's prep, such as size and fit of pictures, max_length and clean of
-        # texts; None: as the body or the data have it
+        # fields of the backbone's prep, such as size, fit, max_length or clean; None: its default
         **prep,
     ):
         expect(task, Task, "task")
         expect(backbone, (str, Backbone), "backbone", '"efficientnet_lite0"')
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.backbone = (
-                load_backbone(backbone, pretrained) if isinstance(backbone, str) else backbone
-            )
+        if isinstance(backbone, str):
+            backbone = _load_seeded(backbone, seed, pretrained)
+        self.backbone, self.task, self.pretrained = backbone, task, pretrained
+        is_transcription = task.kind == "transcription"
         if isinstance(head, str) and head not in HEADS:
             raise UsageError(unknown("head", head, HEADS))
-        self.task = task
-        self.bound = False
-        self.pretrained = pretrained
-        self.notes = []
+        backbone.check(task.modality)
+        _check_fields(backbone, prep)
+        _check_writing(head, is_transcription, decoding, language)
+
+        # how rows are prepared; `bind` chooses what is left open
+        self.bound, self.notes = False, []
         self.asked = {k: v for k, v in prep.items() if v is not None}
-        self.backbone.check(task.modality)
-        known = sorted(f.name for f in dataclasses.fields(self.prep))
-        for name in prep:
-            if name in known:
-                continue
-            near = nearest(name, [*inspect.signature(Model).parameters, *known])
-            raise UsageError(
-                f"{self.backbone.name} reads {_NOUNS[self.prep.modality]}, which are not prepared"
-                f" by {name!r}; there are {', '.join(known)}"
-                + (f"; did you mean {near!r}?" if near else "")
-            )
         self.prep = dataclasses.replace(self.prep, **self.asked)
-        self.head_config = (
-            dict(layers=layers, width=width, activation=activation, dropout=dropout)
-            if head != "decoder"
-            else dict(language=language)
-        )
-        said = task.kind == "transcription"
-        more = dict(body=self.backbone, pretrained=pretrained) if head == "decoder" else {}
-        _check_writing(head, said, decoding, language)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.head = (
-                HEADS[head](
-                    self.backbone.width if said else self.backbone.n_features,
-                    task.n_outputs,
-                    **self.head_config,
-                    **more,
-                )
-                if isinstance(head, str)
-                else head
-            )
-        self.head_config |= {"name": head if isinstance(head, str) else type(head).__name__} | (
-            {"decoding": decoding} if said else {}
-        )
-        # whether a text is judged by a second one; words of the training texts, where they help to
-        # decode
-        self.pairs = False
-        self.words = None
+
+        # the head, and what a model folder says of it
+        options = dict(layers=layers, width=width, activation=activation, dropout=dropout)
+        if head == "decoder":
+            options = dict(language=language)
+        name = head if isinstance(head, str) else type(head).__name__
+        own = {"decoding": decoding} if is_transcription else {}
+        self.head_config = options | {"name": name} | own
+        if isinstance(head, str):
+            head = _make_head(head, options, backbone, task, seed, pretrained)
+        self.head = head
+        self.pairs = False  # whether a text is judged by a second one
+        self.words = None  # of the training texts, where they help to decode
         # mean and spread of a regression's training labels
         self.register_buffer("target", torch.tensor([0.0, 1.0]))
 
@@ -209,7 +220,7 @@ def bind(
     self,
     data: Data,
 ) -> Model:
-    """Choose what the prep leaves open, look whether body and data fit, and learn a regression's
+    """Choose what the prep leaves open, look whether backbone and data fit, and learn a regression's
     scale; the first data decide."""
     if self.learned_from is None or not self.bound:
         self.learned_from = weakref.ref(data)
@@ -220,8 +231,8 @@ def bind(
         self.pairs = self.task.modality == "text" and isinstance(data.items[0], tuple)
         if self.task.kind == "transcription":
             self._bind_writing(data)
-        for said in self.notes:
-            emit("note", text=said)
+        for note in self.notes:
+            emit("note", text=note)
         if self.task.kind == "regression":
             y = data.train.labels.astype(np.float64)
             self.target.copy_(torch.tensor([y.mean(), y.std() or 1.0]))
@@ -229,58 +240,62 @@ def bind(
     return self
 
 
-def _too_short(rows, ids: np.ndarray, said: list[np.ndarray], data: Data) -> list[str]:
+def _too_short(rows, ids: np.ndarray, texts: list[np.ndarray], data: Data) -> list[str]:
     """A note if texts have more characters than their recordings have frames, two of the same
     taking one more."""
-    short = [i for i, s in zip(ids, said) if rows.lengths[i] < len(s) + (np.diff(s) == 0).sum()]
-    return (
-        [
-            f"{len(short)} of {len(ids)} training recordings are too short for their text, and"
-            f" nothing is learned from them (first: {data.items[short[0]]},"
-            f" {data.seconds[short[0]]:.1f} s for {len(data.labels[short[0]])} characters); perhaps"
-            " the table is out of step with the files"
-        ]
-        if short
-        else []
-    )
+    short = [i for i, t in zip(ids, texts) if rows.lengths[i] < len(t) + (np.diff(t) == 0).sum()]
+    if not short:
+        return []
+    first = short[0]
+    return [
+        f"{len(short)} of {len(ids)} training recordings are too short for their text, and"
+        f" nothing is learned from them (first: {data.items[first]},"
+        f" {data.seconds[first]:.1f} s for {len(data.labels[first])} characters); perhaps"
+        " the table is out of step with the files"
+    ]
 
 
 @patch_to(Model)
 def _bind_writing(self, data: Data) -> None:
     "Find the language a decoder writes, or count the words that help to decode."
     rows, ids = self.backbone.inputs(data), data.train.ids
-    if not self.writes:
-        if self.head_config["decoding"] in ("words", "bigram"):
-            if " " not in self.task.classes:
-                raise UsageError(
-                    f"decoding is {self.head_config['decoding']!r} and the training texts have no"
-                    " spaces to part words; -p decoding greedy, or -p decoding beam"
-                )
-            self.words = word_bigrams([data.labels[i] for i in ids])
-        self.notes += _too_short(
-            rows, ids, encode([data.labels[i] for i in ids], self.task.classes), data
-        )
+    if self.writes:
+        self._bind_decoder(data, rows, ids)
         return
-    if len(long := [i for i in ids if rows.first[i + 1] - rows.first[i] > 1]):
+    texts = [data.labels[i] for i in ids]
+    decoding = self.head_config["decoding"]
+    if decoding in ("words", "bigram"):
+        if " " not in self.task.classes:
+            raise UsageError(
+                f"decoding is {decoding!r} and the training texts have no"
+                " spaces to part words; -p decoding greedy, or -p decoding beam"
+            )
+        self.words = word_bigrams(texts)
+    self.notes += _too_short(rows, ids, encode(texts, self.task.classes), data)
+
+
+@patch_to(Model)
+def _bind_decoder(self, data: Data, rows, ids: np.ndarray) -> None:
+    "Refuse recordings that a decoder cannot learn, find its language, and allow what is spoken."
+    long = [i for i in ids if rows.first[i + 1] - rows.first[i] > 1]
+    if long:
         raise UsageError(
             f"{len(long)} recordings to train on are longer than {self.prep.max_seconds:g} s"
             f" (first: row {long[0]}), and a decoder learns a text with its whole recording; cut"
             " them in parts (start, end), or leave them out (longest)"
         )
     if self.head.languages and not self.head.language:
-        was_training = self.training
-        heard = self.eval().backbone.hear(rows, ids[:8], self.target.device)
-        self.head.language = self.head_config["language"] = language_of(
-            self.head,
-            [
-                torch.from_numpy(np.array(heard.row(k))).to(self.target.device)
-                for k in range(len(heard))
-            ],
-        )
+        was_training, device = self.training, self.target.device
+        heard = self.eval().backbone.hear(rows, ids[:8], device)
+        frames = [torch.from_numpy(np.array(heard.row(k))).to(device) for k in range(len(heard))]
+        self.head.language = self.head_config["language"] = language_of(self.head, frames)
         self.train(was_training)
-    used, g = set(self.head.tokens(data.labels[ids]).flatten().tolist()), self.head.generation
-    # what is said may be written
-    g.suppress_tokens = [t for t in getattr(g, "suppress_tokens", None) or [] if t not in used]
+
+    # tokens of the training texts may be written
+    used = set(self.head.tokens(data.labels[ids]).flatten().tolist())
+    generation = self.head.generation
+    suppressed = getattr(generation, "suppress_tokens", None) or []
+    generation.suppress_tokens = [token for token in suppressed if token not in used]
 
 # %% ../../nbs/models/10_model.ipynb #42598788
 @patch_to(Model)
@@ -307,7 +322,7 @@ def targets(
 # %% ../../nbs/models/10_model.ipynb #2830f2ca
 @patch_to(Model)
 def weights_hash(self) -> str:
-    "SHA-256 over body and head, tensors in name order: equal means the same model."
+    "SHA-256 over backbone and head, tensors in name order: equal means the same model."
     return hashlib.sha256(
         (self.backbone.weights_hash() + tensors_hash(self.head.state_dict())).encode()
     ).hexdigest()
@@ -323,7 +338,7 @@ def freeze(
     if what not in ("backbone", "none") and not isinstance(what, int):
         raise UsageError(f"freeze is {what!r}; it must be backbone, none, or a number of layers")
     below = {"backbone": len(layers) + 1, "none": 0}.get(what, what)
-    # adapters (training.adapters): then the body's own weights stay
+    # adapters (training.adapters): then the backbone's own weights stay
     few = any(".lora_" in name for name in layers)
     for name, p in self.backbone.body.named_parameters():
         p.requires_grad_(layers[name] >= below and (not few or ".lora_" in name))
@@ -333,7 +348,7 @@ def freeze(
 
 @patch_to(Model)
 def train(self, mode: bool = True) -> Model:
-    "Training mode for what is trained; a frozen body stays in evaluation mode."
+    "Training mode for what is trained; a frozen backbone stays in evaluation mode."
     nn.Module.train(self, mode)
     if mode and getattr(self, "frozen_body", False):
         self.backbone.eval()
@@ -405,7 +420,7 @@ def outputs(
     what: Part | Pictures | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
     precision=None,  # a Precision to validate a training with; default: float32, as predictions are
-    # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the body
+    # all rows of the Part's data, if more is known of them (`lower_layers`); default: as the backbone
     # reads them
     known=None,
     # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its
@@ -424,35 +439,50 @@ def outputs(
 @patch_to(Model)
 def _outputs(self, rows, ids, precision=None, bar=None, ranks=None, beside=None) -> torch.Tensor:
     was_training, device, chunk = self.training, self.target.device, getattr(self, "chunk", None)
-    self.eval().to(memory_format=torch.channels_last).backbone.attend(
-        precision.layout if precision else "sdpa"
-    )
-    said = self.task.kind == "transcription"
-    with precision.autocast(device) if precision else contextlib.nullcontext():
-        f = (
-            self.backbone.hear(rows, ids, device, chunk, bar, ranks)
-            if said
-            else torch.from_numpy(in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks))
-        )
-    if beside is not None:
-        beside.append(_means([f.row(i) for i in range(len(f))]) if said else f.numpy())
-    if said:
-        parts = [(f.batch([i], "cpu")[0], padded_length(f.lengths[i])) for i in range(len(f))]
-    elif len(ids):
-        parts = [(p, 64) for p in f.split(64)]
+    self.eval().to(memory_format=torch.channels_last)
+    self.backbone.attend(precision.layout if precision else "sdpa")
+    autocast = precision.autocast(device) if precision else contextlib.nullcontext()
+    if self.task.kind == "transcription":
+        with autocast:
+            frames = self.backbone.hear(rows, ids, device, chunk, bar, ranks)
+        outputs = self._outputs_of_frames(frames, beside)
+        if " " in self.task.classes:
+            space = self.task.classes.index(" ") + 1
+            for out, i in zip(outputs, ids):
+                _part_words(out[0], rows.sizes[rows.first[i] : rows.first[i + 1]], space)
     else:
-        parts = []
-    with torch.inference_mode():
-        out = [
-            self.decide(_filled(p, n)[None] if said else _filled(p, n))[: len(p)].float().cpu()
-            for p, n in ((p.to(device), n) for p, n in parts)
-        ]
-    for o, i in zip(out, ids) if said and " " in self.task.classes else ():
-        _part_words(
-            o[0], rows.sizes[rows.first[i] : rows.first[i + 1]], self.task.classes.index(" ") + 1
-        )
+        with autocast:
+            features = in_chunks(self.backbone, rows, ids, device, chunk, bar, ranks)
+        outputs = self._outputs_of_features(torch.from_numpy(features), beside)
     self.train(was_training)
-    return joined(out) if out else torch.zeros(0, self.task.n_outputs)
+    return joined(outputs) if outputs else torch.zeros(0, self.task.n_outputs)
+
+
+@patch_to(Model)
+@torch.inference_mode()
+def _outputs_of_frames(self, frames: Frames, beside: list | None) -> list[torch.Tensor]:
+    "Of each recording (1,T,n_outputs), on the CPU; it is filled up to a canonical length."
+    if beside is not None:
+        beside.append(_means([frames.row(i) for i in range(len(frames))]))
+    outputs = []
+    for i in range(len(frames)):
+        one = frames.batch([i], "cpu")[0].to(self.target.device)
+        filled = _filled(one, padded_length(frames.lengths[i]))[None]
+        outputs.append(self.decide(filled)[: len(one)].float().cpu())
+    return outputs
+
+
+@patch_to(Model)
+@torch.inference_mode()
+def _outputs_of_features(self, features, beside: list | None) -> list[torch.Tensor]:
+    "Of 64 rows at a time (64,n_outputs), on the CPU; fewer rows are filled up to 64."
+    if beside is not None:
+        beside.append(features.numpy())
+    outputs = []
+    for some in features.split(64) if len(features) else ():
+        some = some.to(self.target.device)
+        outputs.append(self.decide(_filled(some, 64))[: len(some)].float().cpu())
+    return outputs
 
 # %% ../../nbs/models/10_model.ipynb #03038743
 def _means(frames: list[np.ndarray]) -> np.ndarray:  # (T,n_features) of each row -> (N,n_features)
@@ -474,7 +504,7 @@ def _nothing(out: torch.Tensor) -> torch.Tensor:
 @torch.inference_mode()
 def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
     """Say a space in the last frame of each piece but the last, in place: pieces are cut at pauses,
-    and the body hears none at its end. A list of words in which that ends no word leaves it out."""
+    and the backbone hears none at its end. A list of words in which that ends no word leaves it out."""
     at = np.cumsum(sizes)[:-1] - 1
     out[at] = -1e6
     out[at, 0], out[at, space] = -5.0, 0.0

@@ -46,6 +46,13 @@ def prediction_columns(
     return out
 
 
+def _predicted(predictions: list[Prediction], task: Task) -> list:
+    "The labels, or the numbers of a regression."
+    if task.kind != "regression":
+        return [p.label for p in predictions]
+    return [None if p.label is None else float(p.label) for p in predictions]
+
+
 def prediction_frame(
     some: list[Prediction],
     task: Task,
@@ -54,14 +61,10 @@ def prediction_frame(
     "Predictions as columns; what could not be read has a note only."
     import pandas as pd
 
-    out = {"predicted": [p.label for p in some]}
-    if task.kind == "regression":
-        out["predicted"] = [None if p.label is None else float(p.label) for p in some]
-    out |= {
-        f"p({c})": [p.probabilities.get(c) for p in some]
-        for c in task.classes
-        if f"p({c})" in columns
-    }
+    out = {"predicted": _predicted(some, task)}
+    for c in task.classes:
+        if f"p({c})" in columns:
+            out[f"p({c})"] = [p.probabilities.get(c) for p in some]
     for k, name in enumerate(("predicted_low", "predicted_high")):
         if name in columns:
             out[name] = [p.interval[k] if p.interval else None for p in some]

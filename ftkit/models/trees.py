@@ -236,25 +236,36 @@ def _check_part(part) -> None:
             )
 
 
+def _step_kinds(pipeline) -> list[tuple[str, type]]:
+    "Names and classes of the steps."
+    return [(name, type(step)) for name, step in pipeline.steps]
+
+
+def _fitted_kinds(transformers) -> list[tuple]:
+    "Names and classes of fitted transformers; a column that is passed through has a function."
+    return [
+        (t[0], _kinds(t[1]))
+        for t in transformers
+        if t[0] != "remainder" and _kinds(t[1]) != "FunctionTransformer"
+    ]
+
+
+def _same_columns(ours, theirs) -> bool:
+    "Whether two transformers of columns have the same parts, as given and as fitted."
+    given = [(t[0], _kinds(t[1])) for t in ours.transformers]
+    plain = [(t[0], _kinds(t[1])) for t in ours.transformers if t[1] != "passthrough"]
+    if given != [(t[0], _kinds(t[1])) for t in theirs.transformers]:
+        return False
+    return _fitted_kinds(theirs.transformers_) == plain
+
+
 def _same_steps(pipeline, like, path: Path) -> None:
     "Steps of the same names and classes, columns included."
     from sklearn.pipeline import Pipeline
 
-    same = type(pipeline) is Pipeline and [(n, type(s)) for n, s in pipeline.steps] == [
-        (n, type(s)) for n, s in like.steps
-    ]
+    same = type(pipeline) is Pipeline and _step_kinds(pipeline) == _step_kinds(like)
     if same and len(like.steps) == 2:
-        ours, theirs = (p.steps[0][1] for p in (like, pipeline))
-        same = [(t[0], _kinds(t[1])) for t in ours.transformers] == [
-            (t[0], _kinds(t[1])) for t in theirs.transformers
-        ]
-        fitted = [t for t in theirs.transformers_ if t[0] != "remainder"]
-        plain = [(t[0], _kinds(t[1])) for t in ours.transformers if t[1] != "passthrough"]
-        same = (
-            same
-            and [(t[0], _kinds(t[1])) for t in fitted if _kinds(t[1]) != "FunctionTransformer"]
-            == plain
-        )
+        same = _same_columns(like.steps[0][1], pipeline.steps[0][1])
     if not same:
         raise ArtifactError(
             f"{path} holds another model than config.json names; copy the whole folder again"

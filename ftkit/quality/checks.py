@@ -67,7 +67,7 @@ class Check:
 
     name: str
     modalities: tuple[str, ...]
-    deep: bool  # needs features of a pretrained body
+    deep: bool  # needs features of a pretrained backbone
     function: "callable"  # (Data, Seen) -> findings
 
 
@@ -234,7 +234,7 @@ def _classes(data: Data, seen: Seen):
 
 # %% ../../nbs/quality/02_checks.ipynb #5dd2cc67
 def _as_sure_as_right(p: np.ndarray, labels: np.ndarray) -> np.ndarray:  # (N,C), (N,) -> (N,C)
-    """The power of the probabilities under which the labels are likeliest: what is said with 80 %
+    """The power of the probabilities under which the labels are likeliest: what is predicted with 80 %
     is right in about 80 %."""
     from scipy.optimize import minimize_scalar
 
@@ -258,7 +258,7 @@ def held_out_probabilities(
     data: Data,  # of single labels
     x: np.ndarray,  # (N,F) features
     k: int = 10,  # folds
-) -> np.ndarray:  # (N,C): of each row, said by a linear model that has not seen it
+) -> np.ndarray:  # (N,C): of each row, predicted by a linear model that has not seen it
     "Logistic regression on features of length 1, rows that are alike in one fold."
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -399,6 +399,44 @@ def _grain(image) -> float:  # grey picture
     return float(max((a[1:] * a[:-1]).mean(), (a[:, 1:] * a[:, :-1]).mean()) / a.var())
 
 
+def _sharpness(small: np.ndarray) -> float:
+    "Logarithm of the mean second difference of the pixels, over their spread."
+    middle = small[1:-1, 1:-1]
+    above, below = small[:-2, 1:-1], small[2:, 1:-1]
+    left, right = small[1:-1, :-2], small[1:-1, 2:]
+    edges = np.abs(middle * 4 - above - left - below - right)
+    return np.log1p(edges.mean() / max(1.0, small.std()) * 100)
+
+
+def _fault_of_light(grey, small: np.ndarray, i: int) -> Finding | None:
+    "Whether a picture is empty, dark, bright or noise."
+    if small.std() < 2:
+        message = f"all of it is nearly the same grey (spread {small.std():.1f} of 255)"
+        return Finding("empty picture", (i,), message, "drop", "likely")
+    if np.quantile(small, 0.99) < 40:
+        message = f"99 % of it are darker than {np.quantile(small, 0.99):.0f} of 255"
+        return Finding("dark picture", (i,), message)
+    if np.quantile(small, 0.01) > 215:
+        message = f"99 % of it are brighter than {np.quantile(small, 0.01):.0f} of 255"
+        return Finding("bright picture", (i,), message)
+    correlation = _grain(grey)
+    if correlation < 0.2:
+        message = (
+            f"it is noise: its pixels tell nothing of the next ones (correlation {correlation:.2f})"
+        )
+        return Finding("outlier", (i,), message, "drop", "likely", score=100.0)
+    return None
+
+
+def _faults_of_shape(width: int, height: int, usual: float, i: int):
+    "Whether a picture is tiny or long."
+    if min(width, height) < 16 <= usual / 2:
+        message = f"{width}×{height} pixels, where {usual:.0f} are usual"
+        yield Finding("tiny picture", (i,), message)
+    if max(width, height) > 4 * min(width, height):
+        yield Finding("long picture", (i,), f"{width}×{height} pixels")
+
+
 @register_check("pictures", ("image",))
 def _pictures(data: Data, seen: Seen):
     "Dark, bright, empty, tiny, long and blurred ones, noise, and those that tell a place."
@@ -407,59 +445,23 @@ def _pictures(data: Data, seen: Seen):
     usual = np.median(data.sizes.min(1))
     for i, item in enumerate(data.items):
         grey = open_picture(item, at_least=128).convert("L")
-        a = np.asarray(grey.resize((128, 128)), np.float32)
-
-        def one(what, told, fix="flag", severity="look", score=0.0):
-            return Finding(what, (i,), told, fix, severity, score=score)  # noqa: B023
-
-        sharp[i] = np.log1p(
-            np.abs(
-                a[1:-1, 1:-1] * 4 - a[:-2, 1:-1] - a[2:, 1:-1] - a[1:-1, :-2] - a[1:-1, 2:]
-            ).mean()
-            / max(1.0, a.std())
-            * 100
-        )
-        w, h = map(int, data.sizes[i])
-        if a.std() < 2:
-            yield one(
-                "empty picture",
-                f"all of it is nearly the same grey (spread {a.std():.1f} of 255)",
-                "drop",
-                "likely",
-            )
-        elif np.quantile(a, 0.99) < 40:
-            yield one(
-                "dark picture", f"99 % of it are darker than {np.quantile(a, 0.99):.0f} of 255"
-            )
-        elif np.quantile(a, 0.01) > 215:
-            yield one(
-                "bright picture", f"99 % of it are brighter than {np.quantile(a, 0.01):.0f} of 255"
-            )
-        elif (next_ := _grain(grey)) < 0.2:
-            yield one(
-                "outlier",
-                f"it is noise: its pixels tell nothing of the next ones (correlation {next_:.2f})",
-                "drop",
-                "likely",
-                100.0,
-            )
-        if min(w, h) < 16 <= usual / 2:
-            yield one("tiny picture", f"{w}×{h} pixels, where {usual:.0f} are usual")
-        if max(w, h) > 4 * min(w, h):
-            yield one("long picture", f"{w}×{h} pixels")
+        small = np.asarray(grey.resize((128, 128)), np.float32)
+        sharp[i] = _sharpness(small)
+        fault = _fault_of_light(grey, small, i)
+        if fault:
+            yield fault
+        yield from _faults_of_shape(*map(int, data.sizes[i]), usual, i)
         if isinstance(item, (str, os.PathLike)) and _place(item):
-            yield one(
-                "place in a picture", "the file tells where it was taken (GPS)", "scrub", "likely"
-            )
+            message = "the file tells where it was taken (GPS)"
+            yield Finding("place in a picture", (i,), message, "scrub", "likely")
         bar.update(i + 1)
+
+    # blurred beside the other pictures of these data
     low, high = np.quantile(sharp, [0.25, 0.75])
     for i in np.flatnonzero(sharp < low - 2.5 * (high - low)):
-        yield Finding(
-            "blurred picture",
-            (int(i),),
-            f"its edges are {np.exp(np.median(sharp) - sharp[i]):.1f} times as weak as usual",
-            score=float(low - sharp[i]),
-        )
+        weakness = np.exp(np.median(sharp) - sharp[i])
+        message = f"its edges are {weakness:.1f} times as weak as usual"
+        yield Finding("blurred picture", (int(i),), message, score=float(low - sharp[i]))
 
 # %% ../../nbs/quality/02_checks.ipynb #b5ff725c
 _BROKEN = re.compile(
@@ -490,78 +492,75 @@ def _script(text: str) -> str:
     return max(found, key=found.get) if any(found.values()) else ""
 
 
+def _is_foreign(script: str, usual: str) -> bool:
+    "Whether a text is in another script than most; Japanese is written in two."
+    if not script or not usual or script == usual:
+        return False
+    return {script, usual} != {"Han", "Hiragana"}
+
+
+def _faults_of_text(text: str, usual: str, i: int):
+    "What is wrong with one text, where `usual` is the script of most."
+    if sum(c.isalnum() for c in text) < 2:
+        message = f"{text[:40]!r} has fewer than two letters or digits"
+        yield Finding("empty text", (i,), message, "drop", "likely")
+        return
+    broken = _BROKEN.findall(text)
+    if broken:
+        message = f"it holds {' '.join(broken[:4])!r}, letters read in a wrong encoding"
+        yield Finding("garbled text", (i,), message, "flag", "likely")
+    tags = _TAG.findall(text)
+    if tags:
+        message = f"it holds {' '.join(tags[:3])[:60]}; the step html of clean removes it"
+        yield Finding("HTML", (i,), message)
+    script = _script(text)
+    if _is_foreign(script, usual):
+        message = f"most of it is {script}, where {usual} is usual"
+        yield Finding("another script", (i,), message)
+    hits = find_personal(text)
+    if hits:
+        message = ", ".join(f"{kind} {text[start:end]}" for kind, start, end in hits[:5])
+        yield Finding("personal data", (i,), message, "scrub", "wrong")
+
+
 @register_check("texts", ("text",))
 def _texts(data: Data, seen: Seen):
     "Empty, garbled and foreign texts, HTML, and personal data."
     texts = [t if isinstance(t, str) else " ▸ ".join(t) for t in data.items]
     usual = Counter(_script(t) for t in texts[:2000]).most_common(1)[0][0]
-    for i, t in enumerate(texts):
-
-        def one(what, told, fix="flag", severity="look"):
-            return Finding(what, (i,), told, fix, severity)  # noqa: B023
-
-        if sum(c.isalnum() for c in t) < 2:
-            yield one(
-                "empty text", f"{t[:40]!r} has fewer than two letters or digits", "drop", "likely"
-            )
-            continue
-        if broken := _BROKEN.findall(t):
-            yield one(
-                "garbled text",
-                f"it holds {' '.join(broken[:4])!r}, letters read in a wrong encoding",
-                "flag",
-                "likely",
-            )
-        if tags := _TAG.findall(t):
-            yield one(
-                "HTML", f"it holds {' '.join(tags[:3])[:60]}; the step html of clean removes it"
-            )
-        if (
-            (script := _script(t))
-            and usual
-            and script != usual
-            and {script, usual} != {"Han", "Hiragana"}
-        ):
-            yield one("another script", f"most of it is {script}, where {usual} is usual")
-        if hits := find_personal(t):
-            yield one(
-                "personal data",
-                ", ".join(f"{kind} {t[a:b]}" for kind, a, b in hits[:5]),
-                "scrub",
-                "wrong",
-            )
+    for i, text in enumerate(texts):
+        yield from _faults_of_text(text, usual, i)
 
 # %% ../../nbs/quality/02_checks.ipynb #f8702e49
 @register_check("recordings", ("speech",))
 def _recordings(data: Data, seen: Seen):
     "Clipped, nearly silent, and unusually long or short ones."
-    low, high = np.quantile(np.log(np.maximum(data.seconds, 1e-3)), [0.25, 0.75])
+    lengths = np.log(np.maximum(data.seconds, 1e-3))
+    low, high = np.quantile(lengths, [0.25, 0.75])
+    median = float(np.median(data.seconds))
     bar = Progress("check", len(data))
     for i, item in enumerate(data.items):
-        wave, length = open_sound(item, 16000), np.log(max(1e-3, float(data.seconds[i])))
-
-        def one(what, told, score=0.0):
-            return Finding(what, (i,), told, score=score)  # noqa: B023
-
-        if (clipped := float((np.abs(wave) > 0.997).mean())) > 1e-3:
-            yield one(
-                "clipped recording", f"{clipped:.1%} of its samples are at the limit", clipped
-            )
-        if (loud := float(np.sqrt((wave**2).mean()))) < 3e-3:
-            yield one("quiet recording", f"{20 * np.log10(max(loud, 1e-6)):.0f} dB")
+        wave = open_sound(item, 16000)
+        clipped = float((np.abs(wave) > 0.997).mean())
+        if clipped > 1e-3:
+            message = f"{clipped:.1%} of its samples are at the limit"
+            yield Finding("clipped recording", (i,), message, score=clipped)
+        loudness = float(np.sqrt((wave**2).mean()))
+        if loudness < 3e-3:
+            message = f"{20 * np.log10(max(loudness, 1e-6)):.0f} dB"
+            yield Finding("quiet recording", (i,), message)
+        length = np.log(max(1e-3, float(data.seconds[i])))
         if length > high + 3 * (high - low) or length < low - 3 * (high - low):
-            yield one(
-                "unusual length",
-                f"{data.seconds[i]:.2f} s, where {float(np.median(data.seconds)):.2f} s is usual",
-                abs(length - (high + low) / 2),
-            )
+            message = f"{data.seconds[i]:.2f} s, where {median:.2f} s is usual"
+            score = abs(length - (high + low) / 2)
+            yield Finding("unusual length", (i,), message, score=score)
         bar.update(i + 1)
 
 # %% ../../nbs/quality/02_checks.ipynb #9ee3ba24
 @register_check("tables", ("tabular",))
 def _tables(data: Data, seen: Seen):
-    "Faults of columns and cells (06b)."
-    for found in (
+    "Faults of columns and cells."
+    for faults in (
         telling_columns,
         odd_columns,
         variants,
@@ -569,5 +568,5 @@ def _tables(data: Data, seen: Seen):
         missing_cells,
         far_numbers,
     ):
-        for what, rows, told, fix, severity, score in found(data):
-            yield Finding(what, tuple(map(int, rows)), told, fix, severity, score=score)
+        for what, rows, message, fix, severity, score in faults(data):
+            yield Finding(what, tuple(map(int, rows)), message, fix, severity, score=score)

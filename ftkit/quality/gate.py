@@ -31,7 +31,7 @@ from ftkit.core import (
 from ..data.dataset import Data
 from ..data.speech import as_mp3
 from ..metrics.worst import shown
-from .checks import CHECKS, FIXES, Finding, Seen
+from .checks import CHECKS, FIXES, Check, Finding, Seen
 from .personal import scrub
 from .tables import mended
 from ..reading.cleaning import split_words
@@ -176,79 +176,104 @@ class Quality:
         }
 
 # %% ../../nbs/quality/03_gate.ipynb #e34cb3cd
-def check(
-    data: Data,
-    deep: bool = True,  # also what needs a pretrained body: suspected labels, outliers
-    backbone: str | None = None,  # that body; default: the usual one of the kind of data
-    only: tuple[str, ...] = (),  # names of checks; default: all
-) -> Quality:
-    "Everything that is wrong with the examples, as far as it can be seen before training."
-    expect(data, Data, "data")
+def _checks_for(modality: str, only: tuple[str, ...], deep: bool) -> list[Check]:
+    "The checks of a kind of data, those that are named or all of them."
     for name in only:
         if name not in CHECKS:
             raise UsageError(unknown("check", name, CHECKS))
-    found = [
-        Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped
-    ]
-    notes = []
-    seen = Seen(data, backbone)
-    wanted = [
-        c
-        for c in CHECKS.values()
-        if data.task.modality in c.modalities
-        and (not only or c.name in only)
-        and (deep or not c.deep)
-    ]
-    key = fingerprint(
+    checks = [c for c in CHECKS.values() if modality in c.modalities]
+    if only:
+        checks = [c for c in checks if c.name in only]
+    if not deep:
+        checks = [c for c in checks if not c.deep]
+    return checks
+
+
+def _cache_key(data: Data, backbone: str, checks: list[Check]) -> str:
+    "The fingerprint of all that the findings depend on."
+    names = [[c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in checks]
+    return fingerprint(
         {
             "hashes": data.hashes,
             "labels": list(map(str, data.labels.tolist())),
             "parts": data.parts.tolist(),
             "classes": data.task.classes,
-            "checks": [
-                [c.name, f"{c.function.__module__}.{c.function.__qualname__}"] for c in wanted
-            ],
-            "body": seen.backbone,
+            "checks": names,
+            "body": backbone,
             "version": [14, _VERSION],
         }
     )
-    kept = cache_folder("quality") / f"{key}.json"
-    if held := kept_value(kept):
-        return Quality(
-            data,
-            found + [Finding(**f | {"rows": tuple(f["rows"])}) for f in held["findings"]],
-            [],
-            held["diversity"],
-        )
-    new, diverse = [], {}
-    for c in wanted:
+
+
+def _run_checks(data: Data, seen: Seen, checks: list[Check]) -> tuple[list[Finding], list[str]]:
+    "The findings of each check, and a note for each that could not run."
+    findings, notes = [], []
+    for c in checks:
         try:
-            new += sorted(c.function(data, seen), key=lambda f: -f.score)
+            findings += sorted(c.function(data, seen), key=lambda f: -f.score)
         except UsageError as e:
-            # a body that is not there; the rest can still be told
+            # a backbone that is not there; the other checks still run
             notes.append(f"{c.name} were not checked: {e}")
+    return findings, notes
+
+
+def _diversity(data: Data, seen: Seen) -> dict:
+    "How unlike the rows are, and those of each class where rows have one class each."
+    if data.task.kind == "single_label":
+        return diversity_of(seen.features(), data.labels, data.task.classes)
+    return diversity_of(seen.features())
+
+
+def check(
+    data: Data,
+    deep: bool = True,  # also what needs a pretrained backbone: suspected labels, outliers
+    backbone: str | None = None,  # that backbone; default: the usual one of the kind of data
+    only: tuple[str, ...] = (),  # names of checks; default: all
+) -> Quality:
+    "Everything that is wrong with the examples, as far as it can be seen before training."
+    expect(data, Data, "data")
+    checks = _checks_for(data.task.modality, only, deep)
+    seen = Seen(data, backbone)
+    unreadable = [
+        Finding("unreadable", (), f"{what}: {why}", "drop", "wrong") for what, why in data.skipped
+    ]
+
+    # what an earlier call kept for the same data and checks
+    file = cache_folder("quality") / f"{_cache_key(data, seen.backbone, checks)}.json"
+    kept = kept_value(file)
+    if kept:
+        findings = [Finding(**f | {"rows": tuple(f["rows"])}) for f in kept["findings"]]
+        return Quality(data, unreadable + findings, [], kept["diversity"])
+
+    findings, notes = _run_checks(data, seen, checks)
+    diversity = {}
     if deep and not only and not notes and len(data) > 1:
-        diverse = diversity_of(
-            seen.features(),
-            *(data.labels, data.task.classes) if data.task.kind == "single_label" else (),
-        )
-    if not notes and all(c.function.__module__.startswith("ftkit.quality.") for c in wanted):
-        keep_value(kept, {"findings": [dataclasses.asdict(f) for f in new], "diversity": diverse})
-    return Quality(data, found + new, notes, diverse)
+        diversity = _diversity(data, seen)
+
+    # checks that others registered may change from call to call, so theirs are not kept
+    ours = all(c.function.__module__.startswith("ftkit.quality.") for c in checks)
+    if ours and not notes:
+        as_dicts = [dataclasses.asdict(f) for f in findings]
+        keep_value(file, {"findings": as_dicts, "diversity": diversity})
+    return Quality(data, unreadable + findings, notes, diversity)
 
 # %% ../../nbs/quality/03_gate.ipynb #a0ae3b8a
 def _differing(text: str, first: str) -> str:
     """A text as HTML, with what only the first one has struck through, and what only it has
     underlined."""
-    a, b, out = split_words(first), split_words(text), []
-    for how, i, j, k, l in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        old, new = (html.escape("".join(v)) for v in (a[i:j], b[k:l]))
-        out.append(
-            new
-            if how == "equal"
-            else (old and f"<del style='background:#fbdcdc;color:#511'>{old}</del>")
-            + (new and f"<ins style='background:#dcf0dc;color:#141'>{new}</ins>")
-        )
+    before, after = split_words(first), split_words(text)
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    out = []
+    for how, start, end, new_start, new_end in matcher.get_opcodes():
+        old = html.escape("".join(before[start:end]))
+        new = html.escape("".join(after[new_start:new_end]))
+        if how == "equal":
+            out.append(new)
+            continue
+        if old:
+            out.append(f"<del style='background:#fbdcdc;color:#511'>{old}</del>")
+        if new:
+            out.append(f"<ins style='background:#dcf0dc;color:#141'>{new}</ins>")
     return "".join(out)
 
 # %% ../../nbs/quality/03_gate.ipynb #3b4ef9aa
@@ -299,64 +324,74 @@ def _histogram(d: dict) -> str:
     )
 
 
+def _html_table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    "A table of cells that are escaped already; the first of each row is its heading."
+    head = "".join(f"<th scope='col'>{c}</th>" for c in columns)
+    body = ""
+    for first, *others in rows:
+        cells = "".join(f"<td>{cell}</td>" for cell in others)
+        body += f"<tr><th scope='row'>{first}</th>{cells}</tr>"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_of_faults(quality: Quality) -> str:
+    "How much was checked, and a table of the faults."
+    data = quality.data
+    rows = [
+        [html.escape(what), c["findings"], c["rows"], c["severity"], c["fix"]]
+        for what, c in quality.counts().items()
+    ]
+    return (
+        f"<p>{html.escape(data.source or data.task.modality)}: {len(data):,} rows,"
+        f" {len(quality.findings):,}"
+        f" findings</p>{_html_table(('fault', 'findings', 'rows', 'how sure', 'fix'), rows)}"
+    )
+
+
+def _html_of_diversity(quality: Quality) -> str:
+    "A sentence, a histogram, and a table of the classes, the least diverse first."
+    page = f"<p>{html.escape(quality.how_diverse())}</p>{_histogram(quality.diversity)}"
+    classes = quality.diversity.get("classes", {})
+    if not classes:
+        return page
+    rows = [
+        [html.escape(name), c["rows"], f"{c['vendi']:.1f}", f"{c['close']:.1%}"]
+        for name, c in sorted(classes.items(), key=lambda item: -item[1]["close"])
+    ]
+    columns = ("class", "rows", "as rows unlike one another", f"closer than {CLOSE}")
+    return f"{page}<details><summary>by class</summary>{_html_table(columns, rows)}</details>"
+
+
+def _html_of_findings(data: Data, what: str, findings: list[Finding], most: int) -> str:
+    "The first findings of a fault, each with up to four rows; of copies, what differs."
+    shown_ = ""
+    for finding in findings[:most]:
+        first = finding.rows[0] if "copies" in finding.what else None
+        evidence = "".join(_evidence(data, i, first) for i in finding.rows[:4])
+        shown_ += (
+            f"<div><p>{html.escape(finding.told)}</p>"
+            f"<div style='display:flex;flex-wrap:wrap;gap:.6rem'>{evidence}</div></div>"
+        )
+    is_open = " open" if findings[0].severity == "wrong" else ""
+    n_shown = f", {most} shown" if len(findings) > most else ""
+    fix = findings[0].fix
+    return (
+        f"<details{is_open}><summary><b>{html.escape(what)}</b>:"
+        f" {len(findings)}{n_shown}; fix: {fix}, {html.escape(FIXES[fix])}</summary>"
+        f"{shown_}</details>"
+    )
+
+
 @patch_to(Quality)
 def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
     "A table of the faults, and below it some of each with the rows themselves; all names escaped."
-    e = html.escape
-    head = "".join(
-        f"<th scope='col'>{h}</th>" for h in ("fault", "findings", "rows", "how sure", "fix")
-    )
-    rows = "".join(
-        f"<tr><th scope='row'>{e(w)}</th><td>{c['findings']}</td><td>{c['rows']}</td>"
-        f"<td>{c['severity']}</td><td>{c['fix']}</td></tr>"
-        for w, c in self.counts().items()
-    )
-    out = [
-        (
-            f"<p>{e(self.data.source or self.data.task.modality)}: {len(self.data):,} rows,"
-            f" {len(self.findings):,}"
-            f" findings</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        ),
-        *(f"<p>{e(n)}</p>" for n in self.notes),
-    ]
+    page = [_html_of_faults(self)]
+    page += [f"<p>{html.escape(note)}</p>" for note in self.notes]
     if self.diversity:
-        classes = "".join(
-            f"<tr><th scope='row'>{e(c)}</th><td>{v['rows']}</td><td>{v['vendi']:.1f}</td>"
-            f"<td>{v['close']:.1%}</td></tr>"
-            for c, v in sorted(
-                self.diversity.get("classes", {}).items(), key=lambda kv: -kv[1]["close"]
-            )
-        )
-        out.append(
-            f"<p>{e(self.how_diverse())}</p>{_histogram(self.diversity)}"
-            + (
-                "<details><summary>by"
-                " class</summary><table><thead><tr><th>class</th><th>rows</th><th>as rows unlike"
-                " one another</th><th>closer than"
-                f" {CLOSE}</th></tr></thead><tbody>{classes}</tbody></table></details>"
-                if classes
-                else ""
-            )
-        )
-
-    def evidence(finding: Finding) -> str:
-        "Up to four rows of a finding; of copies, what differs from the first."
-        first = finding.rows[0] if "copies" in finding.what else None
-        return "".join(_evidence(self.data, i, first) for i in finding.rows[:4])
-
+        page.append(_html_of_diversity(self))
     for what in self.counts():
-        found = self.of(what)
-        shown_ = "".join(
-            f"<div><p>{e(f.told)}</p><div style='display:flex;flex-wrap:wrap;gap:.6rem'>"
-            f"{evidence(f)}</div></div>"
-            for f in found[:most]
-        )
-        out.append(
-            f"<details{' open' if found[0].severity == 'wrong' else ''}><summary><b>{e(what)}</b>:"
-            f" {len(found)}{f', {most} shown' if len(found) > most else ''}; fix: {found[0].fix},"
-            f" {e(FIXES[found[0].fix])}</summary>{shown_}</details>"
-        )
-    return "".join(out)
+        page.append(_html_of_findings(self.data, what, self.of(what), most))
+    return "".join(page)
 
 # %% ../../nbs/quality/03_gate.ipynb #446b6ebd
 def _fixes(fix) -> tuple[str, ...]:
@@ -422,6 +457,11 @@ def _exactly(data: Data, i: int) -> str:
     return f"{data.labels[i]:.9g}" if data.task.kind == "regression" else data.label_text(i)
 
 
+def _stays(data: Data, decided: dict) -> list[int]:
+    "The rows that are not dropped."
+    return [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
+
+
 def _clean_table(data: Data, decided: dict, fix: tuple[str, ...], out: Path) -> list[tuple]:
     """Write table.csv, the table as it was read but for what is mended, and return what was done to
     cells."""
@@ -433,7 +473,7 @@ def _clean_table(data: Data, decided: dict, fix: tuple[str, ...], out: Path) -> 
             raw.loc[i, data.task.target] = d.label
     own = "split" if "split" not in raw.columns else "ftkit_split"
     raw[own] = data.parts
-    stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
+    stay = _stays(data, decided)
     write_atomic(out / "table.csv", raw.iloc[stay].to_csv(index=False))
     gone = set(range(len(data))) - set(stay)
     return [
@@ -488,6 +528,34 @@ def _clean_files(data: Data, decided: dict, scrubbed: set, out: Path) -> list[di
     return rows
 
 
+def _refuse_copy(data: Data, decided: dict, fix: tuple[str, ...], folder: Path) -> None:
+    "Refuse a folder that is there, labels that class folders cannot hold, a copy without rows."
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; name a folder that is not")
+    in_parts = data.task.modality == "speech" and any(isinstance(i, Clip) for i in data.items)
+    if in_parts or data.task.kind not in ("single_label", "regression"):
+        raise UsageError(
+            f"cleaned copies are made of rows with one label each; for {data.task.kind} use the"
+            " decisions (--out decisions.csv, or write_decisions in Python)"
+        )
+    if not _stays(data, decided):
+        raise UsageError(
+            f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows"
+            " is of no use; look at the findings, and leave out the fix that takes them"
+        )
+
+
+def _clean_texts(data: Data, decided: dict, scrubbed: set, out: Path) -> None:
+    "Write texts.csv: the texts that stay, their labels and parts."
+    import pandas as pd
+
+    stay = _stays(data, decided)
+    texts = [scrub(data.items[i]) if i in scrubbed else data.items[i] for i in stay]
+    labels = [decided[i].label if i in decided else _exactly(data, i) for i in stay]
+    table = pd.DataFrame({"text": texts, "label": labels, "split": data.parts[stay]})
+    write_atomic(out / "texts.csv", table.to_csv(index=False))
+
+
 @patch_to(Quality)
 def clean(
     self,
@@ -501,23 +569,12 @@ def clean(
 
     data, decided, folder = self.data, self.decisions(fix), Path(folder)
     modality = data.task.modality
-    if folder.exists():
-        raise UsageError(f"{folder} is there already; name a folder that is not")
-    if (
-        data.task.kind not in ("single_label", "regression")
-        or modality == "speech"
-        and any(isinstance(i, Clip) for i in data.items)
-    ):
-        raise UsageError(
-            f"cleaned copies are made of rows with one label each; for {data.task.kind} use the"
-            " decisions (--out decisions.csv, or write_decisions in Python)"
-        )
-    if len(decided) == len(data) and all(d.what == "drop" for d in decided.values()):
-        raise UsageError(
-            f"the fixes {', '.join(fix)} would drop all {len(data)} rows, and a copy without rows"
-            " is of no use; look at the findings, and leave out the fix that takes them"
-        )
-    scrubbed = {i for f in self.findings if f.fix == "scrub" and "scrub" in fix for i in f.rows}
+    _refuse_copy(data, decided, fix, folder)
+
+    # what is done to each row
+    scrubbed = set()
+    if "scrub" in fix:
+        scrubbed = {i for f in self.findings if f.fix == "scrub" for i in f.rows}
     changes = [
         (i + 1, _named(data, i, "scrub" in fix), d.what, d.was, d.label)
         for i, d in sorted(decided.items())
@@ -527,24 +584,19 @@ def clean(
             (i + 1, _named(data, i, True), "scrub", data.label_text(i), "")
             for i in sorted(scrubbed - decided.keys())
         ]
+
+    # the copy, whole or not at all
     with build_folder(folder) as out:
+        out = Path(out)
         if modality == "tabular":
-            changes += _clean_table(data, decided, fix, Path(out))
+            changes += _clean_table(data, decided, fix, out)
         elif modality == "text":
-            stay = [i for i in range(len(data)) if i not in decided or decided[i].what != "drop"]
-            texts = [scrub(data.items[i]) if i in scrubbed else data.items[i] for i in stay]
-            labels = [decided[i].label if i in decided else _exactly(data, i) for i in stay]
-            table = pd.DataFrame({"text": texts, "label": labels, "split": data.parts[stay]})
-            write_atomic(Path(out) / "texts.csv", table.to_csv(index=False))
+            _clean_texts(data, decided, scrubbed, out)
         else:
-            table = pd.DataFrame(_clean_files(data, decided, scrubbed, Path(out)))
-            write_atomic(Path(out) / "labels.csv", table.to_csv(index=False))
-        write_atomic(
-            Path(out) / "changes.csv",
-            pd.DataFrame(changes, columns=["row", "item", "what", "was", "label"]).to_csv(
-                index=False
-            ),
-        )
+            table = pd.DataFrame(_clean_files(data, decided, scrubbed, out))
+            write_atomic(out / "labels.csv", table.to_csv(index=False))
+        table = pd.DataFrame(changes, columns=["row", "item", "what", "was", "label"])
+        write_atomic(out / "changes.csv", table.to_csv(index=False))
     return folder
 
 

@@ -155,12 +155,16 @@ def _telephone(found):
     )
 
 # %% ../../nbs/quality/00_personal.ipynb #da9f82c3
+def _overlaps(match: re.Match, spans: list[tuple[str, int, int]]) -> bool:
+    "Whether a match shares a character with one of the spans."
+    return any(start < match.end() and match.start() < end for _, start, end in spans)
+
+
 def find_personal(
     text: str,
     kinds: tuple[str, ...] | None = None,  # names; default: all
-) -> list[
-    tuple[str, int, int]
-]:  # (kind, from, to), from left to right; what lies in another is not told again
+    # (kind, from, to), from left to right; what lies inside another is left out
+) -> list[tuple[str, int, int]]:
     "Personal data in a text."
     if unknown := set(kinds or ()) - set(KINDS_OF_PERSONAL):
         raise UsageError(
@@ -169,15 +173,16 @@ def find_personal(
         )
     if "@" not in text and not re.search(r"\d.{0,4}\d.{0,4}\d", text):
         return []
-    found = []
-    for kind in (
-        KINDS_OF_PERSONAL.values() if kinds is None else map(KINDS_OF_PERSONAL.__getitem__, kinds)
-    ):
-        for m in kind.pattern.finditer(text):
-            bare = re.sub(r"[ ./()-]", "", m[0]) if kind.name != "e-mail" else m[0]
-            if kind.check(bare) and not any(a < m.end() and m.start() < b for _, a, b in found):
-                found.append((kind.name, *m.span()))
-    return sorted(found, key=lambda f: f[1])
+    spans = []
+    for name in KINDS_OF_PERSONAL if kinds is None else kinds:
+        kind = KINDS_OF_PERSONAL[name]
+        for match in kind.pattern.finditer(text):
+            bare = match[0]
+            if name != "e-mail":
+                bare = re.sub(r"[ ./()-]", "", bare)
+            if kind.check(bare) and not _overlaps(match, spans):
+                spans.append((name, *match.span()))
+    return sorted(spans, key=lambda span: span[1])
 
 
 def scrub(

@@ -13,8 +13,10 @@ import numpy as np
 
 from ..core import permutation
 from ..data.dataset import Data
+from ..data.tables import Cells
 from ..models.tables import fit_prep
 from .personal import find_personal, scrub
+from ..reading.columns import Column
 
 # %% ../../nbs/quality/01_tables.ipynb #a9044286
 def missing_cells(
@@ -138,10 +140,10 @@ def personal_cells(data: Data):
                 )
 
 # %% ../../nbs/quality/01_tables.ipynb #00fa14b4
-def _share_right(y: np.ndarray, said: np.ndarray) -> float:
+def _share_right(y: np.ndarray, predictions: np.ndarray) -> float:
     """How far predicted classes are from chance, 0 to 1: by all rows, or by the mean over classes,
     whichever is more."""
-    right = said == y
+    right = predictions == y
     most = np.bincount(y).max() / len(y)
     classes = np.unique(y)
     balanced = np.mean([right[y == c].mean() for c in classes])
@@ -186,12 +188,13 @@ def _alone(
             )
             for w in (None, "balanced")
         ]
-    said = [cross_val_predict(m, x, y, cv=folds) for m in models]
+    predictions = [cross_val_predict(m, x, y, cv=folds) for m in models]
     if number:
         return max(
-            0.0, *(1 - float(((p - y) ** 2).mean()) / max(1e-12, float(y.var())) for p in said)
+            0.0,
+            *(1 - float(((p - y) ** 2).mean()) / max(1e-12, float(y.var())) for p in predictions),
         )
-    return max(_share_right(y, p) for p in said)
+    return max(_share_right(y, p) for p in predictions)
 
 
 def columns_that_tell(
@@ -247,125 +250,107 @@ def telling_columns(data: Data):
         )
 
 # %% ../../nbs/quality/01_tables.ipynb #f5db169b
+def _faults_of_column(column: Column, values):
+    "What is odd in one column, by its kind."
+    name, kind, message = column.name, column.kind, f"{column.name}: {column.told}"
+    if kind in ("constant", "identifier"):
+        yield f"{kind} column", [], f"{message}; it is not learned from", "flag", "look", 0.0
+    if kind in ("number", "date") and "count as missing" in column.told:
+        missing = np.flatnonzero(values.isna())
+        yield "mixed column", missing, message, "flag", "likely", 1.0
+    if kind == "category":
+        if "the others are not" in column.told:
+            yield "mixed column", [], message, "flag", "likely", 1.0
+        counts = values.value_counts()
+        n_once = int((counts == 1).sum())
+        if n_once > max(5, len(counts) / 3):
+            rows = np.flatnonzero(values.isin(counts.index[counts == 1]))
+            message = f"{name}: {n_once} of its {len(counts)} values occur once"
+            yield "rare categories", rows, message, "flag", "look", n_once / len(counts)
+
+
+def _repeated_categories(cells: Cells):
+    "Pairs of columns whose categories are the same up to their names; the later one is first."
+    seen = {}
+    for name in cells.of("category"):
+        values = cells.frame[name].astype(object).fillna("").astype(str).to_numpy(object)
+        codes = np.unique(values, return_inverse=True)[1]
+        first = np.unique(codes, return_index=True)[1]
+        if len(first) > len(codes) / 2:
+            continue  # hardly a value twice: any two such columns match
+        # codes in the order in which they first occur: equal whatever the values are called
+        in_order = np.argsort(np.argsort(first))[codes]
+        same = seen.setdefault(tuple(in_order.tolist()), name)
+        if same != name:
+            yield name, same
+
+
+def _repeated_numbers(cells: Cells):
+    "Pairs of columns of numbers that are one up to scale, and their correlation."
+    numbers = cells.frame[cells.of("number")]
+    if len(numbers.columns) < 2:
+        return
+    correlation = np.abs(np.nan_to_num(numbers.iloc[:20_000].corr().to_numpy()))
+    for i, j in zip(*np.nonzero(np.triu(correlation, 1) > 0.9999)):
+        yield numbers.columns[j], numbers.columns[i], correlation[i, j]
+
+
 def odd_columns(data: Data):
     "Columns that are not learned from, that say what another says, or that hold a mixture."
     cells = data.items
-    for c in cells.columns:
-        if c.kind == "constant":
-            yield (
-                "constant column",
-                [],
-                f"{c.name}: {c.told}; it is not learned from",
-                "flag",
-                "look",
-                0.0,
-            )
-        if c.kind == "identifier":
-            yield (
-                "identifier column",
-                [],
-                f"{c.name}: {c.told}; it is not learned from",
-                "flag",
-                "look",
-                0.0,
-            )
-        if c.kind in ("number", "date") and "count as missing" in c.told:
-            yield (
-                "mixed column",
-                np.flatnonzero(cells.frame[c.name].isna()),
-                f"{c.name}: {c.told}",
-                "flag",
-                "likely",
-                1.0,
-            )
-        if c.kind == "category":
-            n = cells.frame[c.name].value_counts()
-            if "the others are not" in c.told:
-                yield "mixed column", [], f"{c.name}: {c.told}", "flag", "likely", 1.0
-            if (once := int((n == 1).sum())) > max(5, len(n) / 3):
-                yield (
-                    "rare categories",
-                    np.flatnonzero(cells.frame[c.name].isin(n.index[n == 1])),
-                    f"{c.name}: {once} of its {len(n)} values occur once",
-                    "flag",
-                    "look",
-                    once / len(n),
-                )
-    seen = {}
-    for c in cells.of("category"):
-        codes = np.unique(
-            cells.frame[c].astype(object).fillna("").astype(str).to_numpy(object),
-            return_inverse=True,
-        )[1]
-        _, first = np.unique(codes, return_index=True)
-        if len(first) > len(codes) / 2:
-            continue  # hardly a value twice: any two such columns match
-        same = seen.setdefault(tuple(np.argsort(np.argsort(first))[codes].tolist()), c)
-        if same != c:
-            yield (
-                "column that repeats another",
-                [],
-                f"{c} says what {same} says",
-                "flag",
-                "likely",
-                1.0,
-            )
-    numbers = cells.frame[cells.of("number")]
-    alike = (
-        np.abs(np.nan_to_num(numbers.iloc[:20_000].corr().to_numpy()))
-        if len(numbers.columns) > 1
-        else np.zeros((0, 0))
-    )
-    for i, j in zip(*np.nonzero(np.triu(alike, 1) > 0.9999)):
-        yield (
-            "column that repeats another",
-            [],
-            (
-                f"{numbers.columns[j]} says what {numbers.columns[i]} says (correlation"
-                f" {alike[i, j]:.5f})"
-            ),
-            "flag",
-            "likely",
-            1.0,
-        )
+    for column in cells.columns:
+        # identifiers and constants are not among the cells that are learned from
+        yield from _faults_of_column(column, cells.frame.get(column.name))
+    repeats = "column that repeats another"
+    for name, same in _repeated_categories(cells):
+        yield repeats, [], f"{name} says what {same} says", "flag", "likely", 1.0
+    for name, same, correlation in _repeated_numbers(cells):
+        message = f"{name} says what {same} says (correlation {correlation:.5f})"
+        yield repeats, [], message, "flag", "likely", 1.0
 
 # %% ../../nbs/quality/01_tables.ipynb #39588f12
+def _unified(data: Data, frame):
+    "Ways to write a category, as most rows write it: column, rows, new values."
+    for name, (level, _), rest in list(_ways(data)):
+        rows = np.flatnonzero(frame[name].isin(rest))
+        yield name, rows, [level] * len(rows)
+
+
+def _scrubbed(data: Data, frame):
+    "Cells with personal data, without them: column, rows, new values."
+    for name in data.items.of("text", "category", "identifier", "constant"):
+        cells = frame[name]
+        rows = [i for i, v in enumerate(cells) if isinstance(v, str) and find_personal(v)]
+        if rows:
+            yield name, rows, [scrub(cells.iat[i]) for i in rows]
+
+
+def _imputed(data: Data, frame):
+    """Missing numbers and dates, as the median of the training rows: column, rows, new values.
+
+    A category that is missing stays missing: the commonest one would be a guess."""
+    for name in data.items.of("number", "date"):
+        rows = np.flatnonzero(frame[name].isna())
+        trained_on = frame[name].iloc[data.train.ids].dropna()
+        if len(rows) and len(trained_on):
+            yield name, rows, [trained_on.median()] * len(rows)
+
+
 def mended(
     data: Data,  # a table
     fix: tuple[str, ...],  # of impute, unify and scrub
 ):  # DataFrame, and (row number, column, what was done, what it was, what it is) of each change
     "The cells after some fixes; the data stay as they are."
-    frame, changes, train = data.items.frame.copy(), [], data.train.ids
-
-    def put(c, rows, what, now):
-        for i, v in zip(rows, now):
-            changes.append(
-                (
-                    int(i),
-                    c,
-                    what,
-                    "" if (w := frame[c].iat[i]) is None or w != w else str(w),
-                    str(v),
-                )
-            )
-        column = frame[c].copy()
-        column.iloc[rows] = now
-        frame[c] = column
-
-    if "unify" in fix:
-        for c, (level, _), rest in list(_ways(data)):
-            rows = np.flatnonzero(frame[c].isin(rest))
-            put(c, rows, "unify", [level] * len(rows))
-    if "scrub" in fix:
-        for c in data.items.of("text", "category", "identifier", "constant"):
-            rows = [i for i, v in enumerate(frame[c]) if isinstance(v, str) and find_personal(v)]
-            if rows:
-                put(c, rows, "scrub", [scrub(frame[c].iat[i]) for i in rows])
-    if "impute" in fix:
-        for c in data.items.of(
-            "number", "date"
-        ):  # a category that is missing stays missing: the commonest one would be a guess
-            rows, known = np.flatnonzero(frame[c].isna()), frame[c].iloc[train].dropna()
-            if len(rows) and len(known):
-                put(c, rows, "impute", [known.median()] * len(rows))
+    frame, changes = data.items.frame.copy(), []
+    for what, step in (("unify", _unified), ("scrub", _scrubbed), ("impute", _imputed)):
+        if what not in fix:
+            continue
+        for name, rows, values in step(data, frame):
+            column = frame[name].copy()
+            for i, value in zip(rows, values):
+                was = column.iat[i]
+                is_missing = was is None or was != was
+                changes.append((int(i), name, what, "" if is_missing else str(was), str(value)))
+            column.iloc[rows] = values
+            frame[name] = column
     return frame, changes

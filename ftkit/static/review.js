@@ -49,14 +49,14 @@ function render({ model, el }) {
       model.send({ play: c.example });
     }
     said.append(make("div", {}, make("b", { textContent: `labelled: ${c.label}` }), ` (${PARTS[c.part] ?? c.part}, row ${c.row})`));
-    for (const [name, p] of c.said) {
-      const line = make("div", { textContent: p === null ? `said: ${name}` : `${name} ${(100 * p).toFixed(0)} %` });
+    for (const [name, p] of c.predicted ?? c.said) {
+      const line = make("div", { textContent: p === null ? `predicted: ${name}` : `${name} ${(100 * p).toFixed(0)} %` });
       if (p !== null) line.prepend(make("meter", { value: p, max: 1, ariaLabel: `${name} ${(100 * p).toFixed(0)} %` }), " ");
       said.append(line);
     }
     const d = decided[c.example];
     said.append(make("div", { className: "ftkit-decided", textContent: d ? `decided: ${d.what} ${d.label}` : "not decided" }));
-    label.value = d?.label || (model.get("classes").length ? c.said[0][0] : c.label);
+    label.value = d?.label || (model.get("classes").length ? (c.predicted ?? c.said)[0][0] : c.label);
   }
 
   const parts = [...new Set(model.get("cases").map(c => c.part))];
