@@ -327,7 +327,6 @@ def _place_rows(batch: Batch, chosen: list[tuple], sha256: str, data: dict) -> l
     batch.rows = sorted(there.values(), key=lambda r: r.number)
     return rows
 
-
 # %% ../../nbs/batch/02_batch.ipynb #c44ae7a6
 def plan_batch(
     template: str,  # a shipped template's name, or a notebook's path
@@ -383,7 +382,6 @@ def plan_batch(
     batch.info["data"] = batch.info["data"] | data
     batch.source = text
     return batch, rows, notes
-
 
 # %% ../../nbs/batch/02_batch.ipynb #e0522680
 def _with_new_code(batch: Batch, made: dict) -> list[str]:
@@ -807,7 +805,6 @@ def results(
             row["code"] = state.row.code
         rows.append(row | _about_the_run(state))
     return rows
-
 
 # %% ../../nbs/batch/02_batch.ipynb #dfb529c8
 @patch_to(Batch)

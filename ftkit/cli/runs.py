@@ -513,79 +513,77 @@ def _compare_batch(
         print(file)
 
 # %% ../../nbs/cli/04_runs.ipynb #d043b555
+def _paths_of(folder: Path, status: str) -> dict[str, str]:
+    "By name: the files of a run that are worth a look; the log only where something went wrong."
+    files = {"notebook": "notebook.ipynb", "report": "report.html", "model": "model"}
+    if status not in ("completed", "running"):
+        files["log"] = "log.txt"
+    return {name: str(folder / file) for name, file in files.items() if (folder / file).exists()}
+
+
+def _result_lines(row: dict) -> list[str]:
+    "The verdict of a run; of your own notebook, or an older run, its headline figure."
+    lines = verdict_lines(row["verdict"])
+    if lines or row["value"] is None:
+        return lines
+    part = f" on the {row['part']} rows" if row.get("part") else ""
+    return [f"{row['metric']} {figure_text(row['value'])}{part}"]
+
+
+def _error_line(error: dict | str) -> str:
+    "Where a run failed and why; errors of use need no cell."
+    if isinstance(error, str):
+        return f"  {error[:5000]}"
+    message = str(error.get("message"))[:5000]
+    if error.get("usage"):
+        return f"  {message}"
+    if error.get("cell"):
+        return f"  cell {error['cell']}: {error.get('name')}: {message}"
+    return f"  {error.get('name')}: {message}"
+
+
+def _next_line(run: dict) -> str | None:
+    "How to continue a run that has not completed, where that can help."
+    error = run.get("error") if isinstance(run.get("error"), dict) else {}
+    if run.get("parameters") is None or run["status"] not in ("stopped", "lost", "failed"):
+        return None
+    if error.get("usage"):
+        return None  # the same parameters would be refused again
+    raised = run["status"] == "failed" and error.get("cell")
+    when = "once its cause is gone" if raised else "continue with"
+    return f"  {when}: {resume_command(run)}"
+
+
 def _tell(folder: Path, as_json: bool) -> None:
     "What a run came to: status, verdict, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
-    paths = {
-        n: str(folder / f)
-        for n, f in (
-            ("notebook", "notebook.ipynb"),
-            ("report", "report.html"),
-            ("model", "model"),
-            ("log", "log.txt"),
-        )
-        if (folder / f).exists() and (n != "log" or run["status"] not in ("completed", "running"))
-    }
+    paths = _paths_of(folder, run["status"])
     if as_json:
-        return _print_json(
-            row
-            | {
-                "seconds_by_stage": stage_seconds(folder),
-                "cells": cell_statuses(folder),
-                "facts": noted(folder),
-                "files": run_files(folder),
-                **paths,
-            }
-        )
-    print(
-        f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else "")
-    )
-    lines = verdict_lines(row["verdict"])
-    if not lines and row["value"] is not None:  # your own notebook, or an older run
-        lines = [
-            f"{row['metric']} {figure_text(row['value'])}"
-            + (f" on the {row['part']} rows" if row.get("part") else "")
-        ]
-    for line in lines:
+        details = {
+            "seconds_by_stage": stage_seconds(folder),
+            "cells": cell_statuses(folder),
+            "facts": noted(folder),
+            "files": run_files(folder),
+        }
+        return _print_json(row | details | paths)
+
+    seconds = f" in {row['seconds']:.0f} s" if row["seconds"] else ""
+    print(f"{row['id']}: {row['status']}{seconds}")
+    for line in _result_lines(row):
         print(f"  {line}")
-    if stages := stage_seconds(folder):
+    stages = stage_seconds(folder)
+    if stages:
         print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items():
         print(f"  {name:<9} {path}")
-    error = run.get("error")
-    # the same parameters would be refused again
-    usage = isinstance(error, dict) and error.get("usage")
-    if (
-        run.get("parameters") is not None
-        and run["status"] in ("stopped", "lost", "failed")
-        and not usage
-    ):
-        raised = run["status"] == "failed" and isinstance(error, dict) and error.get("cell")
-        print(
-            f"  {'once its cause is gone' if raised else 'continue with'}:"
-            f" {resume_command({'id': row['id']} | run)}"
-        )
-    if error:
-        say(
-            (
-                f"  {error[:5000]}"
-                if isinstance(error, str)
-                else (
-                    "  "
-                    if error.get("usage")
-                    else (
-                        f"  cell {error['cell']}: {error.get('name')}: "
-                        if error.get("cell")
-                        else f"  {error.get('name')}: "
-                    )
-                )
-                + str(error.get("message"))[:5000]
-            ),
-            "error",
-            run=row["id"],
-            status=run["status"],
-        )
-    if remedy := folder_remedy(run):
+
+    next_line = _next_line({"id": row["id"]} | run)
+    if next_line:
+        print(next_line)
+    if run.get("error"):
+        say(_error_line(run["error"]), "error", run=row["id"], status=run["status"])
+    remedy = folder_remedy(run)
+    if remedy:
         say(f"  {remedy}", "error", run=row["id"])
 
 # %% ../../nbs/cli/04_runs.ipynb #89595e8f

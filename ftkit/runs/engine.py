@@ -82,6 +82,7 @@ def _at_start() -> str:
         " '\\nbegin(get_ipython())', {'__name__': 'kernel_start', 'get_ipython': get_ipython})"
     )
 
+
 class _KernelOfRun:
     "Part of papermill's client: how a run's kernel is started and ended."
 
@@ -112,7 +113,6 @@ class _KernelOfRun:
         if not (self.km and self.kc and self.watch) or self.watch.ranks != 1:
             return False
         return any("ftkit" in cell.source for cell in self.nb.cells)
-
 
 # %% ../../nbs/runs/09_engine.ipynb #3acf7978
 class _OutputsOfRun:
@@ -164,7 +164,6 @@ class _OutputsOfRun:
         if size_of(msg["content"]) <= MOST_OF_CELL:
             super()._update_display_id(display_id, msg)
 
-
 # %% ../../nbs/runs/09_engine.ipynb #8aba8560
 class _CellsOfRun:
     "Part of papermill's client: a cell that ends in any exception is failed, and is the last."
@@ -214,7 +213,6 @@ def _client_class():
         sockets, watch, printed = None, None, None
 
     return Client
-
 
 # %% ../../nbs/runs/09_engine.ipynb #4727a253
 @functools.cache
@@ -765,7 +763,6 @@ def _exit_code(last: dict) -> int:
         return 130
     return 2 if last["error"]["usage"] else 1
 
-
 # %% ../../nbs/runs/09_engine.ipynb #7a1bc181
 def execute_run(
     folder: str | os.PathLike,  # a queued run's folder
@@ -793,7 +790,6 @@ def execute_run(
     last = _how_it_ended(folder, watch, error)
     _close_record(folder, watch, last, write_report)
     return _exit_code(last)
-
 
 # %% ../../nbs/runs/09_engine.ipynb #f4e045a9
 def _with_values(nb, values: dict, hidden: dict, kernel: str, language: str) -> tuple:
@@ -880,7 +876,6 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> dict | None:
                 _write(output, _starred(nb, watch.stars) + "\n")
         return error
     return None
-
 
 # %% ../../nbs/runs/09_engine.ipynb #c0801221
 def _result(folder: Path) -> dict | None:
