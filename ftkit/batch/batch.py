@@ -444,7 +444,7 @@ def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[s
     if changed and not force:
         raise UsageError(
             f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what"
-            " there was, give the new state another --name, or go on all the same with --force"
+            " there was, give the new state another --name, or continue all the same with --force"
             " (what is finished stays as it is)"
         )
     return {
@@ -622,23 +622,54 @@ def newest_step(folder: str | os.PathLike) -> str:
 
 
 @patch_to(Batch)
+def drivers(self) -> list[dict]:
+    "The processes that work on the batch now."
+    alive = []
+    for line in self.ledger.read():
+        process = line.get("process") or {}
+        if line["what"] == "begun" and self.ledger.lives(line["by"], process):
+            at = {"host": process.get("host"), "pid": process.get("pid")}
+            alive.append({"name": line["by"]} | at | {"since": line["time"], "jobs": line.get("jobs")})
+    return alive
+
+
+def _pace(ended: int, seconds: float, left: int) -> dict:
+    "Runs a minute, and seconds until all are done; None before one has ended."
+    if not ended:
+        return {"a_minute": None, "seconds_left": None}
+    a_minute = round(60 * ended / max(1e-9, seconds), 2)
+    return {"a_minute": a_minute, "seconds_left": round(left * seconds / ended)}
+
+
+@patch_to(Batch)
 def status(self) -> dict:
     "How far the batch is, for programs and for people elsewhere."
-    lines, states, now = self.ledger.read(), row_states(self), file_clock(self.folder)
-    drivers = [
-        {
-            "name": e["by"],
-            **{k: (e.get("process") or {}).get(k) for k in ("host", "pid")},
-            "since": e["time"],
-            "jobs": e.get("jobs"),
-        }
-        for e in lines
-        if e["what"] == "begun" and self.ledger.lives(e["by"], e.get("process") or {})
-    ]
+    states, now, drivers = row_states(self), file_clock(self.folder), self.drivers()
     since = min((d["since"] for d in drivers), default=now)
-    ended = sum(e["what"] == "ended" and e["time"] >= since for e in lines)
-    going = [s for s in states if s.status in ("running", "queued")]
-    left = sum(s.status in ("waiting", "stopped") for s in states) + len(going)
+    ended = [e for e in self.ledger.read() if e["what"] == "ended" and e["time"] >= since]
+    executing = [s for s in states if s.status in ("running", "queued")]
+    waiting = [s for s in states if s.status in ("waiting", "stopped")]
+    running = [
+        {
+            "number": s.row.number,
+            "run": s.run["id"],
+            "parameters": s.row.given,
+            "seconds": round(now - (s.run.get("started") or now), 1),
+            "progress": newest_step(runs_folder() / s.run["id"]),
+        }
+        for s in executing
+    ]
+    rows = [
+        {
+            "number": s.row.number,
+            "key": s.row.key,
+            "parameters": s.row.given,
+            "status": s.status,
+            "run": s.run["id"] if s.run else None,
+            "failed_tries": s.tries,
+        }
+        for s in states
+    ]
     return {
         "name": self.name,
         "folder": str(self.folder),
@@ -647,35 +678,15 @@ def status(self) -> dict:
         "counts": dict(collections.Counter(s.status for s in states)),
         "drivers": drivers,
         "codes": self.codes,
-        "a_minute": round(60 * ended / max(1e-9, now - since), 2) if ended else None,
-        "seconds_left": round(left * (now - since) / ended) if ended else None,
-        "running": [
-            {
-                "number": s.row.number,
-                "run": s.run["id"],
-                "parameters": s.row.given,
-                "seconds": round(now - (s.run.get("started") or now), 1),
-                "progress": newest_step(runs_folder() / s.run["id"]),
-            }
-            for s in going
-        ],
-        "rows": [
-            {
-                "number": s.row.number,
-                "key": s.row.key,
-                "parameters": s.row.given,
-                "status": s.status,
-                "run": s.run["id"] if s.run else None,
-                "failed_tries": s.tries,
-            }
-            for s in states
-        ],
+        **_pace(len(ended), now - since, len(waiting) + len(executing)),
+        "running": running,
+        "rows": rows,
     }
 
 
 @patch_to(Batch)
 def cancel(self) -> int:  # runs that were asked to stop
-    "Have all drivers start nothing more, and ask what runs to stop where it can go on."
+    "Have all drivers start nothing more, and ask what runs to stop where it can be resumed."
     write_atomic(self.folder / "cancel", f"{time.time_ns()}")
     going = [s.run["id"] for s in row_states(self) if s.status in ("running", "queued")]
     for run in going:

@@ -661,6 +661,17 @@ class Outcome:
     left: int
 
 # %% ../../nbs/batch/04_driver.ipynb #af458920
+def _check_amounts(retries: int, keep: str, above_zero: dict) -> None:
+    "Refuse what no run can take."
+    if retries < 0:
+        raise UsageError(f"retries is {retries}; it must be at least 0")
+    if keep not in KEEP:
+        raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
+    for name, value in above_zero.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} is {value}; it must be above 0")
+
+
 def work_through(
     batch: Batch,
     rows: list[Planned] | None = None,  # of its plan; default: all
@@ -682,30 +693,30 @@ def work_through(
     resources: dict | None = None,  # what a run takes of a worker, as for `DaskCluster`
 ) -> Outcome:
     "Work through a batch until all is done."
-    if retries < 0:
-        raise UsageError(f"retries is {retries}; it must be at least 0")
-    if keep not in KEEP:
-        raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
-    for name, value in (("timeout", timeout), ("memory", memory)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} is {value}; it must be above 0")
-    if resources and not (cluster or settings()["cluster"].value):
+    _check_amounts(retries, keep, {"timeout": timeout, "memory": memory})
+    cluster = cluster or settings()["cluster"].value
+    if resources and not cluster:
         raise UsageError(
             f"resources are {resources} and there is no cluster; give its address, or --gpu-slots"
             " for this machine"
         )
     rows = batch.rows if rows is None else rows
-    _check_kernel(
-        kernel,
-        (
-            batch.notebook(len(batch.codes))
-            if batch.source is None
-            else Path(batch.info["template"]["path"])
-        ),
-    )
-    place, jobs, threads, said = _place(
-        cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots, force
-    )
+    if batch.source is None:
+        notebook = batch.notebook(len(batch.codes))
+    else:
+        notebook = Path(batch.info["template"]["path"])
+    _check_kernel(kernel, notebook)
+    place, jobs, threads, how = _place(cluster, resources, jobs, threads, gpu_slots, force)
+    options = {
+        "threads": threads,
+        "timeout": timeout,
+        "memory": memory,
+        "keep": keep,
+        "kernel": kernel,
+        "cwd": batch.info.get("cwd"),
+    }
+
+    # the plan and who works on it are written down before anything starts
     try:
         write_plan(batch)
         batch.ledger.write(
@@ -722,14 +733,7 @@ def work_through(
             rows,
             place,
             jobs,
-            {
-                "threads": threads,
-                "timeout": timeout,
-                "memory": memory,
-                "keep": keep,
-                "kernel": kernel,
-                "cwd": batch.info.get("cwd"),
-            },
+            options,
             retries,
             only_failed,
             stop_on_failure,
@@ -749,8 +753,7 @@ def work_through(
         )
     if driver.todo:
         driver.view.say(
-            f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said};"
-            f" {_works_in(batch)}"
+            f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {how}; {_works_in(batch)}"
         )
     driver.drive()
     return _outcome(driver, len(rows))

@@ -289,7 +289,6 @@ def _result_table(folder: Path) -> str:
     rows = [[k.replace("_", " "), figure_text(v)] for k, v in list(figures(folder).items())[:8]]
     return _table(rows) if rows else ""
 
-
 # %% ../../nbs/lab/00_widgets.ipynb #f3500f41
 def live(
     run: str | os.PathLike = "last",  # a run's id, a unique part of it, its folder, or "last"
@@ -374,9 +373,7 @@ def _control(param: Param, value):
     steps = _steps_of(param, value)
     if steps:
         low, high, step = steps
-        return Slider(
-            value=value, min=low, max=high, step=step, description=name, tooltip=tooltip
-        )
+        return Slider(value=value, min=low, max=high, step=step, description=name, tooltip=tooltip)
 
     text, look["placeholder"] = _text_of(value), "none" if param.optional else ""
     is_path = name.rsplit("_", 1)[-1] in _ENDS_OF_PATHS

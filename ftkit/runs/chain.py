@@ -181,46 +181,50 @@ def complete_needs(
 
 
 def _complete(folder: Path, run: dict, force: bool) -> None:
-    "Start, go on with, or wait for a run; and pass a stop on to it."
-    process, offset = _begun(folder, run, force), 0
+    "Start, resume or wait for a run; and pass a stop on to it."
+    process = _begun(folder, run, force)
     name = (read_run(folder).get("template") or {}).get("name")
-    emit(
-        "note",
-        text=(
-            f"{name} {'runs first' if process else 'is executed elsewhere; waiting for it'}"
-            f" ({folder.name})"
-        ),
-    )
-    while (
-        process.poll() is None if process else read_run(folder)["status"] in ("queued", "running")
-    ):
-        events, offset = read_events(folder, offset)
-        cells = [e for e in events if e["stage"] == "cell"]
-        if cells:
-            emit("needs", step=cells[-1]["step"], of=cells[-1]["of"], run=folder.name)
-        if run_dir() and (why := stop_asked(run_dir())):
-            if process is None:
-                break
-            ask_stop(folder, why)
-        time.sleep(0.2)
-    if process:
-        settle(folder, process)
+    how = "runs first" if process else "is executed elsewhere; waiting for it"
+    emit("note", text=f"{name} {how} ({folder.name})")
+    _wait_for(folder, process)
     if run_dir() and stop_asked(run_dir()):
         raise RunStopped("asked to stop")
-    there = read_run(folder)
-    if there["status"] == "completed":
+
+    ended = read_run(folder)
+    if ended["status"] == "completed":
         return
     if process is None:
         # whoever executed it gave up, so it is this one's turn
         return _complete(folder, run, force)
-    error = there.get("error")
-    if isinstance(error, dict):
-        said = f": {error.get('message')}"
-    elif error:
-        said = f": {error}"
-    else:
-        said = ""
-    raise NeedFailed(f"{name} ({folder.name}), which this run needs, is {there['status']}{said}")
+    error = ended.get("error")
+    message = error.get("message") if isinstance(error, dict) else error
+    why = f": {message}" if error else ""
+    raise NeedFailed(f"{name} ({folder.name}), which this run needs, is {ended['status']}{why}")
+
+
+def _wait_for(folder: Path, process) -> None:
+    "Until a run has ended, show how far it is; a stop is passed on, or ends the waiting."
+    offset = 0
+    while _executes(folder, process):
+        events, offset = read_events(folder, offset)
+        cells = [e for e in events if e["stage"] == "cell"]
+        if cells:
+            emit("needs", step=cells[-1]["step"], of=cells[-1]["of"], run=folder.name)
+        why = stop_asked(run_dir()) if run_dir() else None
+        if why and process is None:
+            break
+        if why:
+            ask_stop(folder, why)
+        time.sleep(0.2)
+    if process:
+        settle(folder, process)
+
+
+def _executes(folder: Path, process) -> bool:
+    "By its process, where this one started it, else by its record."
+    if process:
+        return process.poll() is None
+    return read_run(folder)["status"] in ("queued", "running")
 
 # %% ../../nbs/runs/07_chain.ipynb #f69b61b6
 def _begun(folder: Path, run: dict, force: bool):

@@ -472,6 +472,35 @@ def _without_places(page: str, run: dict, folder: Path) -> str:
     return "".join(parts)
 
 
+def _beside_parent(folder: Path, run: dict) -> str:
+    "The curves of a forked run and of the run it was forked from."
+    family = run.get("parent") or {}
+    if not {"run", "at"} <= set(family):
+        return ""
+    parent = folder.parent / str(family["run"])
+    if not (parent / "run.json").exists():
+        return ""
+    return picture_html(
+        curves([folder, parent]),
+        "png",
+        f"this run, and {family['run']} from which it was forked at step {family['at']}",
+    )
+
+
+def _environment(folder: Path, run: dict, share: bool) -> str:
+    "Machine, versions and folders of a run."
+    code = run.get("code") or {}
+    host = "not shared" if share else (run.get("process") or {}).get("host", "")
+    places = {"host": host, "working folder": run.get("working_folder", "")}
+    return _table({**noted(folder), **code, "system": run.get("system", ""), **places})
+
+
+def _date(run: dict) -> str:
+    "When the run was made."
+    made = datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC)
+    return made.strftime("%Y-%m-%d %H:%M UTC")
+
+# %% ../../nbs/runs/08_report.ipynb #f6723021
 def write_report(
     folder: str | Path,  # a run's folder
     run: dict | None = None,  # its record; default: as it is on the disk
@@ -479,65 +508,37 @@ def write_report(
 ) -> Path:
     """Write report.html (shared: report-shared.html) from what the folder holds; what is missing is
     left out."""
+    # what the folder holds
     folder = Path(folder)
     run = {"id": folder.name} | (run or read_run(folder))
-    facts = noted(folder)
     seconds = stage_seconds(folder)
-    m = {}
+    metrics = {}
     cells = []
     with contextlib.suppress(OSError, ValueError):
-        m = read_json(folder / "metrics.json")
+        metrics = read_json(folder / "metrics.json")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cells = read_json(folder / "notebook.ipynb")["cells"]
-    metrics = _shown("the figures (metrics.json)", _metrics, m)
+
+    # its parts; those that are empty are left out
+    figures = _shown("the figures (metrics.json)", _metrics, metrics)
     notebook = _shown("the executed notebook", _cells, {"cells": cells})
-    pictures = "".join(_picture(folder, p) for p in sorted((folder / "figures").glob("*.png")))
-    family = run.get("parent") or {}
-    family = family if {"run", "at"} <= set(family) else {}
-    lines = [folder] + [
-        p
-        for p in [folder.parent / str(family.get("run", ""))]
-        if family and (p / "run.json").exists()
-    ]
+    pictures = [_picture(folder, p) for p in sorted((folder / "figures").glob("*.png"))]
     sections = {
-        "Figures": metrics if m else "",
-        "Texts": _shown("the texts", _texts, m),
-        "Recordings": _shown("the recordings", _sounds, m, folder),
-        "Pictures": pictures,
-        "Beside its parent": picture_html(
-            curves(lines),
-            "png",
-            f"this run, and {family['run']} from which it was forked at step {family['at']}",
-        )
-        if len(lines) > 1
-        else "",
+        "Figures": figures if metrics else "",
+        "Texts": _shown("the texts", _texts, metrics),
+        "Recordings": _shown("the recordings", _sounds, metrics, folder),
+        "Pictures": "".join(pictures),
+        "Beside its parent": _beside_parent(folder, run),
         "Parameters": _shown("the parameters", _parameters, run, folder),
         "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
-        "Environment": _table(
-            {
-                **facts,
-                **(run.get("code") or {}),
-                "system": run.get("system", ""),
-                "host": "not shared" if share else (run.get("process") or {}).get("host", ""),
-                "working folder": run.get("working_folder", ""),
-            }
-        ),
+        "Environment": _environment(folder, run, share),
         "Again": _shown("the commands", _reproduce, run, folder),
         "The notebook": notebook if cells else "",
     }
-    when = _shown(
-        "the date",
-        lambda: datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC).strftime(
-            "%Y-%m-%d %H:%M UTC"
-        ),
-    )
-    page = html_page(
-        f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}",
-        f"<p>{when}</p>{_shown('the headline', _headline, run, m)}",
-        sections,
-    )
-    return (
-        write_atomic(folder / "report-shared.html", _without_places(page, run, folder))
-        if share
-        else write_atomic(folder / "report.html", page)
-    )
+    name = (run.get("template") or {}).get("name", "run")
+    when = _shown("the date", _date, run)
+    headline = _shown("the headline", _headline, run, metrics)
+    page = html_page(f"{name}: {run['id']}", f"<p>{when}</p>{headline}", sections)
+    if share:
+        return write_atomic(folder / "report-shared.html", _without_places(page, run, folder))
+    return write_atomic(folder / "report.html", page)
