@@ -547,7 +547,7 @@ def _tried(lines: list[dict]) -> tuple[dict, dict, set]:
 
 # %% ../../nbs/batch/02_batch.ipynb #797ffc42
 def _failure(run: dict | None) -> str:
-    "The first line of what a run said in the end."
+    "The first line of a run's last message."
     error = (run or {}).get("error")
     message = (
         str(error.get("message") or error.get("name") or "")
@@ -629,7 +629,9 @@ def drivers(self) -> list[dict]:
         process = line.get("process") or {}
         if line["what"] == "begun" and self.ledger.lives(line["by"], process):
             at = {"host": process.get("host"), "pid": process.get("pid")}
-            alive.append({"name": line["by"]} | at | {"since": line["time"], "jobs": line.get("jobs")})
+            alive.append(
+                {"name": line["by"]} | at | {"since": line["time"], "jobs": line.get("jobs")}
+            )
     return alive
 
 

@@ -53,7 +53,7 @@ def share_cores(
     gpu_slots: int = 1,  # runs at a time on each GPU, where there is one [1..]
     here: int | None = None,  # cores; default: those of this machine
     n_gpus: int | None = None,  # default: those of this machine that runs may compute on
-) -> tuple[int, int, str]:  # jobs, threads, and how it is said
+) -> tuple[int, int, str]:  # jobs, threads, and a sentence on it
     "How many runs at a time, with how many threads."
     for name, value in (("jobs", jobs), ("threads", threads), ("gpu_slots", gpu_slots)):
         if value is not None and value < 1:
@@ -521,7 +521,7 @@ def ask_all_to_stop(self, why: str) -> None:
     self.signals += 1
     self.halt = why
     self.view.say(
-        f"{why}: stopping all where they can go on; once more stops them at once"
+        f"{why}: stopping all where they can be resumed; once more stops them at once"
         if self.signals == 1
         else "stopping at once"
     )
@@ -780,7 +780,7 @@ def _place(
     gpu_slots: int,
     force: bool,
 ) -> tuple:
-    "Where runs are executed, how many at a time, with how many threads, and how it is said."
+    "Where runs are executed, how many at a time, with how many threads, and a sentence on it."
     if not cluster:
         return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
     share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
@@ -798,7 +798,7 @@ def _place(
 def _outcome(driver: _Driver, total: int) -> Outcome:
     "How it ended, in one sentence."
     c = driver.counts()
-    left, again = total - c["done"] - c["failed"], "go on with the same command"
+    left, again = total - c["done"] - c["failed"], "continue with the same command"
     if driver.signals:
         return Outcome(
             130,
@@ -853,7 +853,7 @@ def run_batch(
     sample: int | None = None,  # draw so many of the runs
     seed: int = 0,  # of that draw
     name: str | None = None,  # of the batch
-    force: bool = False,  # go on although code or data changed since
+    force: bool = False,  # continue although code or data changed since
     # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each
     # run
     cwd: str | os.PathLike | None = None,

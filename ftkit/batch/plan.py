@@ -27,7 +27,7 @@ def _settled(name: str, value):
     def refuse(run, file):
         if run == "last":
             raise UsageError(
-                f"{name}: run:last/{file} would mean another run when this plan goes on; name the"
+                f"{name}: run:last/{file} would mean another run when this plan is resumed; name the"
                 " run by its id"
             )
 
@@ -416,7 +416,7 @@ class Planned:
                 f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}"
                 for k, v in self.given.items()
             )
-            or "as it comes"
+            or "defaults"
         )
 
 

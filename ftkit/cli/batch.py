@@ -93,7 +93,7 @@ def _print_status(name: str, as_json: bool) -> None:
             f" {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})"
         )
     if not s["drivers"] and s["counts"].get("completed") != s["runs"]:
-        print("  nobody works on it now; go on with the command that began it")
+        print("  nobody works on it now; resume it with the command that began it")
     raise SystemExit(code)
 
 
@@ -187,7 +187,7 @@ def _batch(
         ),
     ] = None,
     retries: Annotated[
-        int, typer.Option(help="how often a run that failed or was killed is gone on with")
+        int, typer.Option(help="how often a run that failed or was killed is resumed")
     ] = 1,
     cwd: Annotated[
         str | None,
@@ -216,7 +216,7 @@ def _batch(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="go on although code or data changed since the batch was begun"
+            "--force", help="continue although code or data changed since the batch was begun"
         ),
     ] = False,
     new_code: Annotated[
@@ -250,7 +250,9 @@ def _batch(
     cancel: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="stop that batch where it can go on", autocompletion=batch_words
+            metavar="NAME",
+            help="stop that batch where it can be resumed",
+            autocompletion=batch_words,
         ),
     ] = None,
     as_json: Json = False,

@@ -171,10 +171,10 @@ def _in_options(message: str, verb: Callable) -> str:
     message = _PARAMETER.sub(put, message)
     if not left:
         return message
-    told = f"{message} ({', '.join(dict.fromkeys(left))}: an option of ftkit run, not of {name}"
+    text = f"{message} ({', '.join(dict.fromkeys(left))}: an option of ftkit run, not of {name}"
     if "-p skip_bad" in left:
-        told += "; a copy without what cannot be read: ftkit check DATA --fix drop --out FOLDER"
-    return told + ")"
+        text += "; a copy without what cannot be read: ftkit check DATA --fix drop --out FOLDER"
+    return text + ")"
 
 # %% ../../nbs/cli/00_check.ipynb #0dd8cda0
 def check_data(
@@ -202,10 +202,10 @@ def check_data(
         int | None, typer.Option(help="at most so many rows, drawn at random", min=2)
     ] = None,
     fast: Annotated[
-        bool, typer.Option(help="without a pretrained body: no suspected labels, no outliers")
+        bool, typer.Option(help="without a pretrained backbone: no suspected labels, no outliers")
     ] = False,
     backbone: Annotated[
-        str | None, typer.Option(help="that body; without it, the usual one")
+        str | None, typer.Option(help="that backbone; without it, the usual one")
     ] = None,
     fix: Annotated[
         str | None,

@@ -113,18 +113,18 @@ def _left(e: dict) -> str:
 
 def _watch_plain(events, run: str) -> None:
     "A line for what is worth one, and for a long stage one every half minute."
-    told = time.monotonic()
+    shown = time.monotonic()
     for e in events:
         if line := _line(e):
             say(line, run=run, event=e)
-            told = time.monotonic()
-        elif e.get("of") and e.get("stage") != "cell" and time.monotonic() - told > 30:
+            shown = time.monotonic()
+        elif e.get("of") and e.get("stage") != "cell" and time.monotonic() - shown > 30:
             say(
                 f"{e['stage']}: step {e['step']} of {e['of']}, {_left(e)}, {_facts(e)}",
                 run=run,
                 event=e,
             )
-            told = time.monotonic()
+            shown = time.monotonic()
 
 # %% ../../nbs/cli/04_runs.ipynb #052afe7c
 def _watch_bars(events, run: str) -> None:
@@ -169,7 +169,7 @@ def _to_the_end(
         ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
         stop.times += 1
         say(
-            "stopping where it can go on; once more stops at once"
+            "stopping where it can be resumed; once more stops at once"
             if stop.times == 1
             else "stopping at once",
             run=folder.name,
@@ -263,7 +263,7 @@ def _run(
     """Run a template to its end and print where notebook, report and model are. `ftkit params
     TEMPLATE` lists the parameters."""
     if dry_run:
-        return _rehearse(template, p, f, then, threads, kernel, devices, as_json)
+        return _dry_run(template, p, f, then, threads, kernel, devices, as_json)
     from ftkit.batch.alarm import telling_refusals
     from ftkit.runs.chain import create_chain
 
@@ -291,7 +291,7 @@ def _run(
     _to_the_end(folder, launch(folder), as_json, on_failure=on_failure)
 
 
-def _rehearse(
+def _dry_run(
     template: str,
     p: list[str],
     f: list[Path],
@@ -319,7 +319,7 @@ def _rehearse(
     )
     if other:
         raise UsageError(
-            f"--dry-run was given with {other}; it rehearses one notebook in one process of this"
+            f"--dry-run was given with {other}; it tries one notebook in one process of this"
             " Python: leave that away"
         )
     folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
@@ -331,11 +331,11 @@ def _rehearse(
         )(follow(folder, process), template)
     finally:
         try:
-            said = Forecast(end_rehearsal(folder, process))
+            forecast = Forecast(end_rehearsal(folder, process))
         except RuntimeError as e:
             say(f"ftkit: {e}", "error")
             raise SystemExit(1) from None
-    _print_json(said) if as_json else print(said)
+    _print_json(forecast) if as_json else print(forecast)
 
 # %% ../../nbs/cli/04_runs.ipynb #98490427
 @app.command("resume")
@@ -352,12 +352,12 @@ def _resume(
     on_failure: OnFailure = None,
     as_json: Json = False,
 ):
-    "Go on with a run that was stopped, lost or failed, to the result it would have had."
-    told = []  # bytes of events that were there before
+    "Resume a run that was stopped, lost or failed, to the result it would have had."
+    earlier_bytes = []  # bytes of events that were there before
 
     def make():
         events = find_run(run) / "events.jsonl"
-        told.append(events.stat().st_size if events.exists() else 0)
+        earlier_bytes.append(events.stat().st_size if events.exists() else 0)
         return requeue_run(
             events.parent,
             force,
@@ -380,12 +380,12 @@ def _resume(
 
     with telling_refusals(on_failure, "run", run):
         folder = together(make)
-    _to_the_end(folder, launch(folder, force), as_json, sum(told), on_failure)
+    _to_the_end(folder, launch(folder, force), as_json, sum(earlier_bytes), on_failure)
 
 
 @app.command("stop")
 def _stop(run: Run = "last"):
-    "Stop a run where it can go on; from anywhere that sees its folder."
+    "Stop a run where it can be resumed; from anywhere that sees its folder."
     folder = find_run(run)
     print(f"{folder.name}: {stop_run(folder)}; continue with: ftkit resume {folder.name}")
 
@@ -399,7 +399,9 @@ def _log(
     ] = None,
     is_followed: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="go on until the run ends; a queued one is waited for"),
+        typer.Option(
+            "--follow", "-f", help="continue until the run ends; a queued one is waited for"
+        ),
     ] = False,
     rank: Annotated[
         int | None,
@@ -783,7 +785,7 @@ def _show(run: Run = "last", as_json: Json = False):
         ["chosen", "value"],
     )
     if rest := len(all_of_them) - len(chosen):
-        print(f"and {rest} parameters as they come (all of them with --json)")
+        print(f"and {rest} parameters at their defaults (all of them with --json)")
     _print_files(run_files(folder))
     for c in cell_statuses(folder):
         print(
@@ -849,24 +851,26 @@ def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
     "Execute a run again and name the first thing that differs."
     from ftkit.runs.compare import verify_run
 
-    said = verify_run(
+    verification = verify_run(
         find_run(run),
         watch=lambda folder, process: _watch_plain(follow(folder, process), folder.name),
         trust=trust,
     )
     if as_json:
-        _print_json({"first": said.first, "rows": said.rows, "again": said.again})
+        _print_json(
+            {"first": verification.first, "rows": verification.rows, "again": verification.again}
+        )
     else:
         _print_table(
-            [r | {"": "same" if r["same"] else "differs"} for r in said.rows],
-            ["name", "", *([] if said.first is None else ["before", "now"])],
+            [r | {"": "same" if r["same"] else "differs"} for r in verification.rows],
+            ["name", "", *([] if verification.first is None else ["before", "now"])],
         )
         print(
             "all the same"
-            if said.first is None
-            else f"the first difference: {said.first}; the second execution is {said.again.name}"
+            if verification.first is None
+            else f"the first difference: {verification.first}; the second execution is {verification.again.name}"
         )
-    raise SystemExit(0 if said.first is None else 1)
+    raise SystemExit(0 if verification.first is None else 1)
 
 
 @app.command("report")

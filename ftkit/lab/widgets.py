@@ -182,7 +182,7 @@ def _plot(title: str, curves: dict) -> str:
 
 # %% ../../nbs/lab/00_widgets.ipynb #16750d6f
 class _Seen:
-    "What is known of a run so far; only what is new is read."
+    "What was read of a run so far; only what is new is read."
 
     def __init__(self, folder: Path):
         self.folder, self.offset, self.events = folder, 0, []
@@ -309,9 +309,11 @@ def live(
 
 
 def _stop_button(folder: Path):
-    "Asks the run to stop where it can go on."
+    "Asks the run to stop where it can be resumed."
     button = w.Button(
-        description="Stop", tooltip=f"Stop {folder.name} where it can go on", button_style="warning"
+        description="Stop",
+        tooltip=f"Stop {folder.name} where it can be resumed",
+        button_style="warning",
     )
 
     def stop(_):

@@ -380,8 +380,8 @@ def verify_run(
         {"name": k, "before": str(a), "now": str(b), "same": a == b}
         for k, (a, b) in {**claims, **{k: (before[k], now[k]) for k in before}}.items()
     ]
-    said = Verification(rows, again)
-    if said.first is None:
+    verification = Verification(rows, again)
+    if verification.first is None:
         remove_run(again)
-        said.again = None
-    return said
+        verification.again = None
+    return verification

@@ -444,7 +444,7 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
     name, message = (
         (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
     )
-    told = {
+    messages = {
         "DeadKernelError": (
             "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a"
             " library ended the process"
@@ -454,7 +454,7 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
             "the cell ended the program by itself (sys.exit); the cells after it never ran"
         ),
     }
-    message = told.get(name) or message or ("" if number else "the kernel could not be started")
+    message = messages.get(name) or message or ("" if number else "the kernel could not be started")
     if (
         "No space left on device" in message
         or name == "OSError"
@@ -582,7 +582,7 @@ def limits(self) -> bool:
 @patch_to(_Watch)
 def look(self) -> None:
     """Whether another rank of the run is gone: the kernel has a while to say so itself, then it is
-    ended, because it cannot go on."""
+    ended, because it cannot continue."""
     gone = self.ranks > 1 and lost_rank(
         run_of(self.folder),
         self.rank,

@@ -74,9 +74,9 @@ def _sound_of(folder: Path, path: Path) -> str:
 
 
 def _texts(m: dict) -> str:
-    "The worst texts with the words that drove what was said, and typical ones."
+    "The worst texts with the words that drove the prediction, and typical ones."
     worst = (
-        "<h3>The worst</h3><p>What it is → what was said, and how"
+        "<h3>The worst</h3><p>What it is → what was predicted, and how"
         f" surely.</p>{marked_html(m['worst'])}"
         if m.get("worst")
         else ""
@@ -281,9 +281,9 @@ _POLICY = (
 def _headline(run: dict, m: dict) -> str:
     "What the reader wants to know first: the verdict, or why there is none."
     first, *doubts = verdict_lines(m.get("verdict")) or [""]
-    said = f"<p class='big'><strong>{html.escape(_short(first))}</strong></p>" if first else ""
+    text = f"<p class='big'><strong>{html.escape(_short(first))}</strong></p>" if first else ""
     if doubts:
-        said += (
+        text += (
             "<ul class='doubts'>"
             + "".join(f"<li>{html.escape(_short(d))}</li>" for d in doubts)
             + "</ul>"
@@ -291,20 +291,20 @@ def _headline(run: dict, m: dict) -> str:
     if not first and (
         figure := next(iter(m.get("figures", {}).values()), {}).get(m.get("headline"))
     ):  # of an older run
-        said = (
+        text = (
             f"<p class='big'>{html.escape(m['headline'].replace('_', ' '))}"
             f" <strong>{html.escape(_short(figure_text(figure)))}</strong></p>"
         )
-    said += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
+    text += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
     error = run.get("error")
     if not error:
-        return said
+        return text
     message = error if isinstance(error, str) else error.get("message", "")
-    return said + f"<pre class='error'>{html.escape(_short(message, 2000))}</pre>"
+    return text + f"<pre class='error'>{html.escape(_short(message, 2000))}</pre>"
 
 
 def _reproduce(run: dict, folder: Path) -> str:
-    "Commands that go on with the run, make it again, and load its model."
+    "Commands that resume the run, make it again, and load its model."
     values = " ".join(
         f"-p {k} {_quoted(v)}" for k, v in (run.get("parameters") or {}).items() if v is not None
     )
@@ -333,7 +333,7 @@ def _reproduce(run: dict, folder: Path) -> str:
 
 
 def _parameters(run: dict, folder: Path) -> str:
-    "The parameters that were chosen first, then those left as they come."
+    "The parameters that were chosen first, then those left at their defaults."
     chosen = chosen_parameters(folder)
     rest = {k: v for k, v in (run.get("parameters") or {}).items() if k not in chosen}
     return (f"<h3>Chosen</h3>{_table(chosen)}" if chosen else "") + (
@@ -411,7 +411,7 @@ def curves(
 
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
     for folder in map(Path, folders):
-        told = {
+        by_epoch = {
             e["epoch"]: e
             for e in read_events(folder)[0]
             if e.get("stage") == "tune" and "train_loss" in e and "epoch" in e
@@ -419,7 +419,7 @@ def curves(
         metric = next(
             (
                 k
-                for e in told.values()
+                for e in by_epoch.values()
                 for k in e
                 if k.startswith("valid_") and k != "valid_loss" and is_number(e[k])
             ),
@@ -428,8 +428,8 @@ def curves(
         for ax, key in zip(axes, ("valid_loss" if metric else "train_loss", metric)):
             if key:
                 ax.plot(
-                    list(told),
-                    [e.get(key) if is_number(e.get(key)) else None for e in told.values()],
+                    list(by_epoch),
+                    [e.get(key) if is_number(e.get(key)) else None for e in by_epoch.values()],
                     marker=".",
                     label=drawable(folder.name[-6:]),
                 )

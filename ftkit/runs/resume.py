@@ -85,7 +85,7 @@ def _refuse_resume(folder: Path, run: dict, force: bool, trust: bool) -> None:
     if changed and not force:
         raise UsageError(
             f"since {run['id']} was made, {'; '.join(changed)}; bring back what there was, start a"
-            " new run, or go on all the same with --force (the result may differ)"
+            " new run, or continue all the same with --force (the result may differ)"
         )
     if not Path(run.get("working_folder", "")).is_dir():
         raise UsageError(
@@ -111,7 +111,7 @@ def requeue_run(
     with lock:
         if read_run(folder)["status"] in ("queued", "running", "completed"):
             raise UsageError(
-                f"{run['id']} was just gone on with by another process; see ftkit show {run['id']}"
+                f"{run['id']} was just resumed by another process; see ftkit show {run['id']}"
             )
         for name in ("ranks", "asked"):
             run.pop(name, None)  # this time one process, unless `torchrun` says otherwise
