@@ -191,7 +191,7 @@ def note(**facts) -> None:
 
 
 def noted(folder: str | os.PathLike) -> dict:
-    "All facts that a run told, from its events."
+    "All facts that a run noted, from its events."
     return {
         k: v
         for e in read_events(folder)[0]
@@ -244,7 +244,7 @@ def hold(
     subject: str,  # what the message calls it
     **fingerprints: str,  # part: fingerprint
 ) -> None:
-    """Note fingerprints; in a run that goes on, refuse those that differ from the first ones,
+    """Note fingerprints; in a resumed run, refuse those that differ from the first ones,
     unless it was told to force."""
     if (folder := run_dir()) is None:
         return
@@ -253,7 +253,7 @@ def hold(
     if changed and not os.environ.get("FTKIT_FORCE"):
         raise UsageError(
             f"{' and '.join(changed)} of {subject} changed since this run began; bring back what"
-            " there was, start a new run, or go on with the new state: ftkit resume"
+            " there was, start a new run, or continue with the new state: ftkit resume"
             f" {run_of(folder).name} --force"
         )
     note(**{name: fingerprints})
@@ -592,7 +592,7 @@ class NotOwn(UsageError):
 
 # %% ../nbs/01_runfolder.ipynb #ca0f5c17
 class RunStopped(KeyboardInterrupt):
-    "The run was asked to stop, and did so where it can go on."
+    "The run was asked to stop, and did so where it can be resumed."
 
 
 def ask_stop(
@@ -614,7 +614,7 @@ def stop_asked(folder: str | os.PathLike) -> str | None:
 
 def stop_point() -> None:
     """Raise `RunStopped` if the run of this process was asked to stop; a long loop calls it where
-    it could go on from."""
+    it could be resumed from."""
     if (folder := run_dir()) is not None and (why := stop_asked(folder)):
         raise RunStopped(f"asked to {why}")
 

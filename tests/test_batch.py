@@ -457,7 +457,7 @@ def test_stopped_it_goes_on(how, tmp_path):
         driver.send_signal(signal.SIGINT)
     out, err = finish(driver, 130)
     assert (
-        "1 of 3 runs are completed, 2 are left; go on with the same command" in err
+        "1 of 3 runs are completed, 2 are left; continue with the same command" in err
         and statuses() == {"completed": 1, "stopped": 2}
     )
     go()
@@ -530,7 +530,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
         assert (
             r.returncode == 1
             and "the disk is full" in r.stderr
-            and "go on with the same command" in r.stderr
+            and "continue with the same command" in r.stderr
             and "Traceback" not in r.stderr
         ), r.stderr
         assert statuses()["completed"] == 2

@@ -196,7 +196,7 @@ def test_runs_show_report(run, home):
         "completed" in shown
         and run["report"] in shown
         and "limit" in shown
-        and "parameters as they come" in shown
+        and "parameters at their defaults" in shown
     )
     report = Path(run["report"])
     before = report.read_text()

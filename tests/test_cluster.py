@@ -248,7 +248,7 @@ def test_the_cluster_goes(what, cluster, counted):
     out, err = finish(driver, 1)
     assert (
         "has 0 workers" if what == "workers killed" else "is gone or does not answer"
-    ) in err and "4 of 6 runs are completed, 2 are left; go on with the same command" in err, err
+    ) in err and "4 of 6 runs are completed, 2 are left; continue with the same command" in err, err
     finish(start(*counted.args, "--jobs", 2))
     assert Counter(said()) == Counter("123456") and statuses() == {"completed": 6}
 

@@ -139,14 +139,16 @@ def post_facts(
     }
     if "runs" in facts:
         sent["runs"] = [r | {"error": without_places(r["error"])} for r in facts["runs"]]
-    said = []
+    answers = []
     thread = threading.Thread(
-        target=lambda: said.append(_posted(address, json.dumps(jsonable(sent)).encode(), seconds)),
+        target=lambda: answers.append(
+            _posted(address, json.dumps(jsonable(sent)).encode(), seconds)
+        ),
         daemon=True,
     )
     thread.start()
     thread.join(seconds)  # an address that answers a byte at a time would hold `urlopen` for ever
-    return said[0] if said else f"did not answer within {seconds:g} s"
+    return answers[0] if answers else f"did not answer within {seconds:g} s"
 
 
 def _posted(address: str, content: bytes, seconds: float) -> str:

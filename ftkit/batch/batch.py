@@ -256,6 +256,78 @@ def _refuse_other_files(batch: Batch, here: str, values: list[dict]) -> None:
             )
 
 
+def _name_of(name: str | None, source: Path, made: dict, values: list[dict]) -> str:
+    "The name that was given, or one made of the notebook and the values."
+    if name:
+        name = batch_name(name, source.stem)
+    else:
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem).strip("-")[:40] or "notebook"
+        content = [made["template"]["sha256"], str(source), made["working_folder"]]
+        name = f"{stem}-{fingerprint([*content, values])[:6]}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the"
+            " first one"
+        )
+    return name
+
+
+def _batch_at(folder: Path, made: dict) -> Batch:
+    "The batch of that folder; a new one, not yet written, where there is none."
+    batch = Batch.__new__(Batch)
+    batch.instead = {}
+    if (folder / "batch.json").is_file():
+        batch._read(folder)
+    else:
+        batch.folder = folder
+        batch.ledger = Ledger(folder)
+        batch.info = made
+        batch.rows = []
+    return batch
+
+
+def _agree(batch: Batch, made: dict, values: list[dict], cwd, new_code: bool) -> list[str]:
+    "Refuse a plan that means another notebook or other files than the batch; notes on the rest."
+    notes, name = [], batch.folder.name
+    if new_code and batch.rows:
+        notes += _with_new_code(batch, made)
+    if batch.info["template"]["sha256"] != made["template"]["sha256"]:
+        raise UsageError(
+            f"batch {name} was begun with another version of"
+            f" {Path(made['template']['path']).name}; give this one another"
+            " --name, or say --continue-with-new-code: what is completed stays, the rest runs with"
+            " this version"
+        )
+    if batch.info["working_folder"] != made["working_folder"]:
+        _refuse_other_files(batch, made["working_folder"], values)
+        notes.append(f"paths count from {batch.info['working_folder']}, where this batch was begun")
+    if cwd and batch.info.get("cwd") != made["cwd"]:
+        batch.info["cwd"] = made["cwd"]
+        notes.append(f"from here on the notebooks work in {made['cwd']}")
+    return notes
+
+
+def _place_rows(batch: Batch, chosen: list[tuple], sha256: str, data: dict) -> list[Planned]:
+    "Find the plan's rows in the batch, and add those that it does not have."
+    there, rows, earlier = {r.key: r for r in batch.rows}, [], _of_earlier_code(batch)
+    for given, values in chosen:
+        key = run_key(values, sha256, batch.info["code"], data)
+        old, is_done = earlier.get(json.dumps(given, sort_keys=True), (None, False))
+        row = there.get(key)
+        if row is None and is_done:
+            row = old
+        elif row is None:
+            number = old.number if old else len(there) + 1
+            row = Planned(number, key, given, values, len(batch.codes))
+        if old and row is not old:
+            batch.instead[key] = old.key
+            there.pop(old.key, None)
+        rows.append(row)
+        there[row.key] = row
+    batch.rows = sorted(there.values(), key=lambda r: r.number)
+    return rows
+
+# %% ../../nbs/batch/02_batch.ipynb #c44ae7a6
 def plan_batch(
     template: str,  # a shipped template's name, or a notebook's path
     grid: dict | None = None,  # as for `plan_rows`, like the next four
@@ -265,7 +337,7 @@ def plan_batch(
     seed: int = 0,
     # of the batch, as for `batch_name`; default: made of the notebook and the values
     name: str | None = None,
-    force: bool = False,  # go on although code or data changed since the batch was begun
+    force: bool = False,  # continue although code or data changed since the batch was begun
     # where paths count from; default: that of this process
     working_folder: str | os.PathLike | None = None,
     # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each
@@ -278,15 +350,15 @@ def plan_batch(
     Batch, list[Planned], list[str]
 ]:  # the batch, this plan's rows, and what the person should know
     "The batch that a plan means, with the runs it has so far; nothing is written."
+    # what the notebook and the values are
     source = template_path(template)
     text = source.read_bytes()
     params = read_params(source)
-    chosen, told = plan_rows(params, grid, table, parameters, sample, seed)
+    chosen, plan_notes = plan_rows(params, grid, table, parameters, sample, seed)
     chosen, hidden = _without_secrets(chosen)
-    told = (
-        said_of_params(params, dict.fromkeys(k for given, _ in chosen for k in given), template)
-        + told
-    )
+    values = [v for _, v in chosen]
+    given_names = dict.fromkeys(k for given, _ in chosen for k in given)
+    notes = said_of_params(params, given_names, template) + plan_notes
     made = {
         "schema": 1,
         "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)},
@@ -297,63 +369,19 @@ def plan_batch(
         "code": (code_fingerprint() if b"ftkit" in text else {}) | modules_beside(source),
         "cwd": checked_cwd(cwd or "run", source),
     }
-    if name:
-        name = batch_name(name, source.stem)
-    else:
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", source.stem).strip("-")[:40] or "notebook"
-        content = [made["template"]["sha256"], str(source), made["working_folder"]]
-        name = f"{stem}-{fingerprint([*content, [values for _, values in chosen]])[:6]}"
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} cannot be a batch's name; allowed are letters, digits, and . _ - after the"
-            " first one"
-        )
-    batch = Batch.__new__(Batch)
-    folder, batch.instead = runs_folder() / "batches" / name, {}
-    if (folder / "batch.json").is_file():
-        batch._read(folder)
-    else:
-        batch.folder = folder
-        batch.ledger = Ledger(folder)
-        batch.info = made
-        batch.rows = []
-    if new_code and batch.rows:
-        told += _with_new_code(batch, made)
-    if batch.info["template"]["sha256"] != made["template"]["sha256"]:
-        raise UsageError(
-            f"batch {name} was begun with another version of {source.name}; give this one another"
-            " --name, or say --continue-with-new-code: what is completed stays, the rest runs with"
-            " this version"
-        )
-    if batch.info["working_folder"] != made["working_folder"]:
-        _refuse_other_files(batch, made["working_folder"], [v for _, v in chosen])
-        told.append(f"paths count from {batch.info['working_folder']}, where this batch was begun")
-    if cwd and batch.info.get("cwd") != made["cwd"]:
-        batch.info["cwd"] = made["cwd"]
-        told.append(f"from here on the notebooks work in {made['cwd']}")
-    values = [v for _, v in chosen]
+
+    # the batch that it belongs to
+    name = _name_of(name, source, made, values)
+    batch = _batch_at(runs_folder() / "batches" / name, made)
+    notes += _agree(batch, made, values, cwd, new_code)
+
+    # its rows there
     data = _pinned(batch, values, made["code"], force)
-    there, rows, earlier = {r.key: r for r in batch.rows}, [], _of_earlier_code(batch)
-    for given, v in chosen:
-        key = run_key(v, made["template"]["sha256"], batch.info["code"], data)
-        old, is_done = earlier.get(json.dumps(given, sort_keys=True), (None, False))
-        row = there.get(key) or (
-            old
-            if is_done
-            else Planned(old.number if old else len(there) + 1, key, given, v, len(batch.codes))
-        )
-        if old and row is not old:
-            batch.instead[key] = old.key
-            there.pop(old.key, None)
-        rows.append(row)
-        there[row.key] = row
+    rows = _place_rows(batch, chosen, made["template"]["sha256"], data)
     batch.secrets = {row.key: h for row, h in zip(rows, hidden) if h}
-    batch.info["data"], batch.rows, batch.source = (
-        batch.info["data"] | data,
-        sorted(there.values(), key=lambda r: r.number),
-        text,
-    )
-    return batch, rows, told
+    batch.info["data"] = batch.info["data"] | data
+    batch.source = text
+    return batch, rows, notes
 
 # %% ../../nbs/batch/02_batch.ipynb #e0522680
 def _with_new_code(batch: Batch, made: dict) -> list[str]:
@@ -416,7 +444,7 @@ def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[s
     if changed and not force:
         raise UsageError(
             f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what"
-            " there was, give the new state another --name, or go on all the same with --force"
+            " there was, give the new state another --name, or continue all the same with --force"
             " (what is finished stays as it is)"
         )
     return {
@@ -519,7 +547,7 @@ def _tried(lines: list[dict]) -> tuple[dict, dict, set]:
 
 # %% ../../nbs/batch/02_batch.ipynb #797ffc42
 def _failure(run: dict | None) -> str:
-    "The first line of what a run said in the end."
+    "The first line of a run's last message."
     error = (run or {}).get("error")
     message = (
         str(error.get("message") or error.get("name") or "")
@@ -594,23 +622,56 @@ def newest_step(folder: str | os.PathLike) -> str:
 
 
 @patch_to(Batch)
+def drivers(self) -> list[dict]:
+    "The processes that work on the batch now."
+    alive = []
+    for line in self.ledger.read():
+        process = line.get("process") or {}
+        if line["what"] == "begun" and self.ledger.lives(line["by"], process):
+            at = {"host": process.get("host"), "pid": process.get("pid")}
+            alive.append(
+                {"name": line["by"]} | at | {"since": line["time"], "jobs": line.get("jobs")}
+            )
+    return alive
+
+
+def _pace(ended: int, seconds: float, left: int) -> dict:
+    "Runs a minute, and seconds until all are done; None before one has ended."
+    if not ended:
+        return {"a_minute": None, "seconds_left": None}
+    a_minute = round(60 * ended / max(1e-9, seconds), 2)
+    return {"a_minute": a_minute, "seconds_left": round(left * seconds / ended)}
+
+
+@patch_to(Batch)
 def status(self) -> dict:
     "How far the batch is, for programs and for people elsewhere."
-    lines, states, now = self.ledger.read(), row_states(self), file_clock(self.folder)
-    drivers = [
-        {
-            "name": e["by"],
-            **{k: (e.get("process") or {}).get(k) for k in ("host", "pid")},
-            "since": e["time"],
-            "jobs": e.get("jobs"),
-        }
-        for e in lines
-        if e["what"] == "begun" and self.ledger.lives(e["by"], e.get("process") or {})
-    ]
+    states, now, drivers = row_states(self), file_clock(self.folder), self.drivers()
     since = min((d["since"] for d in drivers), default=now)
-    ended = sum(e["what"] == "ended" and e["time"] >= since for e in lines)
-    going = [s for s in states if s.status in ("running", "queued")]
-    left = sum(s.status in ("waiting", "stopped") for s in states) + len(going)
+    ended = [e for e in self.ledger.read() if e["what"] == "ended" and e["time"] >= since]
+    executing = [s for s in states if s.status in ("running", "queued")]
+    waiting = [s for s in states if s.status in ("waiting", "stopped")]
+    running = [
+        {
+            "number": s.row.number,
+            "run": s.run["id"],
+            "parameters": s.row.given,
+            "seconds": round(now - (s.run.get("started") or now), 1),
+            "progress": newest_step(runs_folder() / s.run["id"]),
+        }
+        for s in executing
+    ]
+    rows = [
+        {
+            "number": s.row.number,
+            "key": s.row.key,
+            "parameters": s.row.given,
+            "status": s.status,
+            "run": s.run["id"] if s.run else None,
+            "failed_tries": s.tries,
+        }
+        for s in states
+    ]
     return {
         "name": self.name,
         "folder": str(self.folder),
@@ -619,35 +680,15 @@ def status(self) -> dict:
         "counts": dict(collections.Counter(s.status for s in states)),
         "drivers": drivers,
         "codes": self.codes,
-        "a_minute": round(60 * ended / max(1e-9, now - since), 2) if ended else None,
-        "seconds_left": round(left * (now - since) / ended) if ended else None,
-        "running": [
-            {
-                "number": s.row.number,
-                "run": s.run["id"],
-                "parameters": s.row.given,
-                "seconds": round(now - (s.run.get("started") or now), 1),
-                "progress": newest_step(runs_folder() / s.run["id"]),
-            }
-            for s in going
-        ],
-        "rows": [
-            {
-                "number": s.row.number,
-                "key": s.row.key,
-                "parameters": s.row.given,
-                "status": s.status,
-                "run": s.run["id"] if s.run else None,
-                "failed_tries": s.tries,
-            }
-            for s in states
-        ],
+        **_pace(len(ended), now - since, len(waiting) + len(executing)),
+        "running": running,
+        "rows": rows,
     }
 
 
 @patch_to(Batch)
 def cancel(self) -> int:  # runs that were asked to stop
-    "Have all drivers start nothing more, and ask what runs to stop where it can go on."
+    "Have all drivers start nothing more, and ask what runs to stop where it can be resumed."
     write_atomic(self.folder / "cancel", f"{time.time_ns()}")
     going = [s.run["id"] for s in row_states(self) if s.status in ("running", "queued")]
     for run in going:
@@ -690,6 +731,56 @@ def _number(figure, part: str = "value"):
 _COLUMNS = ("seconds", "status", "run", "number", "doubts", "error")
 
 
+def _chosen_metric(states: list, found: list[dict], by: str | None) -> str | None:
+    "The metric asked for; else the headline of most runs that have it, else the first one."
+    names = list(dict.fromkeys(k for f in found for k in f))
+    if by is not None and names and by not in names:
+        raise UsageError(unknown("metric", by, names, "of these runs"))
+    if by:
+        return by
+    headlines = collections.Counter(
+        (s.run.get("result") or {}).get("metric") for s, f in zip(states, found) if f
+    )
+    for metric, _ in headlines.most_common():
+        if metric in names:
+            return metric
+    return names[0] if names else None
+
+
+def _differing(states: list) -> list[str]:
+    "Parameters that have several values in a batch."
+    names = dict.fromkeys(k for s in states for k in s.row.values)
+    first = states[0].row.values if states else {}
+    return [k for k in names if any(s.row.values.get(k) != first.get(k) for s in states)]
+
+
+def _about_the_run(state) -> dict:
+    "What a row of results says of the run itself."
+    about = {"seconds": None, "status": state.status, "run": None}
+    about |= {"number": state.row.number, "doubts": "", "error": ""}
+    if state.run:
+        folder = runs_folder() / state.run["id"]
+        about |= {"seconds": summary(folder)["seconds"], "run": state.run["id"]}
+    if state.status == "completed":
+        about["doubts"] = doubt_names(summary(folder, state.run)["verdict"])
+    elif state.status in ("failed", "lost"):
+        about["error"] = _failure(state.run)
+    return about
+
+
+def _best_first(states: list, found: list[dict], by: str | None, lowest: bool) -> list[tuple]:
+    "States with their figures: completed ones by the metric, failed ones last."
+    sign = 1 if lowest else -1
+
+    def place(pair):
+        state, figure = pair
+        value = _number(figure.get(by))
+        rank = (state.status != "completed") + (state.status in ("failed", "lost"))
+        return (rank, value is None, sign * (value or 0), state.row.number)
+
+    return sorted(zip(states, found), key=place)
+
+
 @patch_to(Batch)
 def results(
     self,
@@ -701,65 +792,31 @@ def results(
     found = [
         figures(runs_folder() / s.run["id"]) if s.status == "completed" else {} for s in states
     ]
-    names = list(dict.fromkeys(k for f in found for k in f))
-    headlines = collections.Counter(
-        (s.run.get("result") or {}).get("metric") for s, f in zip(states, found) if f
-    )
-    if by is not None and names and by not in names:
-        raise UsageError(unknown("metric", by, names, "of these runs"))
-    by = by or next(
-        (m for m, _ in headlines.most_common() if m in names), names[0] if names else None
-    )
-    differ = [
-        k
-        for k in dict.fromkeys(k for s in states for k in s.row.values)
-        if any(s.row.values.get(k) != states[0].row.values.get(k) for s in states)
-    ]
-    several = len(self.codes) > 1
-    own_columns = (*_COLUMNS, "code") if several else _COLUMNS
+    by = _chosen_metric(states, found, by)
+    if lowest is None:
+        lowest = lower_is_better(by or "")
+
+    # columns; a parameter or a figure whose name is taken says what it is
+    differ = _differing(states)
+    several_codes = len(self.codes) > 1
+    own_columns = (*_COLUMNS, "code") if several_codes else _COLUMNS
     taken = {*differ, *own_columns}
-    sign = 1 if (lower_is_better(by or "") if lowest is None else lowest) else -1
-
-    def column(m):
-        return f"{m} (figure)" if m in taken else m
-
-    def place(pair):
-        s, f = pair
-        value = _number(f.get(by))
-        return (
-            (s.status != "completed") + (s.status in ("failed", "lost")),
-            value is None,
-            sign * (value or 0),
-            s.row.number,
-        )
+    metrics = list(dict.fromkeys(k for f in found for k in f))
+    column = {m: f"{m} (figure)" if m in taken else m for m in [*metrics, by]}
+    has_interval = any(isinstance(f.get(by), dict) for f in found)
 
     rows = []
-    for s, f in sorted(zip(states, found), key=place):
-        figure = f.get(by)
-        row = (
-            {f"{k} (parameter)" if k in own_columns else k: s.row.values.get(k) for k in differ}
-            | ({column(by): _number(figure)} if by else {})
-            | (
-                {f"{by} {end}": _number(figure, end) for end in ("low", "high")}
-                if any(isinstance(g.get(by), dict) for g in found)
-                else {}
-            )
-        )
-        row |= {column(m): _number(f.get(m)) for m in names if m != by}
-        rows.append(
-            row
-            | ({"code": s.row.code} if several else {})
-            | {
-                "seconds": summary(runs_folder() / s.run["id"])["seconds"] if s.run else None,
-                "status": s.status,
-                "run": s.run["id"] if s.run else None,
-                "number": s.row.number,
-                "doubts": doubt_names(summary(runs_folder() / s.run["id"], s.run)["verdict"])
-                if s.status == "completed"
-                else "",
-                "error": _failure(s.run) if s.status in ("failed", "lost") else "",
-            }
-        )
+    for state, f in _best_first(states, found, by, lowest):
+        values = state.row.values
+        row = {f"{k} (parameter)" if k in own_columns else k: values.get(k) for k in differ}
+        if by:
+            row[column[by]] = _number(f.get(by))
+        if has_interval:
+            row |= {f"{by} {end}": _number(f.get(by), end) for end in ("low", "high")}
+        row |= {column[m]: _number(f.get(m)) for m in metrics if m != by}
+        if several_codes:
+            row["code"] = state.row.code
+        rows.append(row | _about_the_run(state))
     return rows
 
 # %% ../../nbs/batch/02_batch.ipynb #dfb529c8

@@ -86,28 +86,27 @@ def runs_to_remove(
     if keep_best < 0:
         raise UsageError(f"keep_best was given as {keep_best}; allowed is 0 or more")
     rows = list_runs(status=status, template=template)
-    records = (
-        {r["id"]: read_run(runs_folder() / r["id"]) for r in rows}
-        if batch or older_than is not None
-        else {}
-    )
+    records = {}
+    if batch or older_than is not None:
+        records = {r["id"]: read_run(runs_folder() / r["id"]) for r in rows}
     if batch:
         name = Batch(batch).name
         rows = [r for r in rows if records[r["id"]].get("batch") == name]
+
     best = best_runs(rows, keep_best)
-    going = [r["id"] for r in rows if r["status"] in ("running", "queued")]
-    chosen = [r for r in rows if r["id"] not in best and r["id"] not in going]
+    executing = {r["id"]: r["status"] for r in rows if r["status"] in ("running", "queued")}
+    chosen = [r for r in rows if r["id"] not in best and r["id"] not in executing]
     if older_than is not None:
         until = time.time() - older_than
-        chosen = [
-            r
-            for r in chosen
-            if (records[r["id"]].get("ended") or r["created"] or time.time()) < until
-        ]
+        chosen = [r for r in chosen if _end_of(r, records[r["id"]]) < until]
     needed = needed_by({r["id"] for r in chosen})
-    stays = [
-        f"{run} stays: it is {next(r['status'] for r in rows if r['id'] == run)}" for run in going
-    ]
+
+    stays = [f"{run} stays: it is {status}" for run, status in executing.items()]
     stays += [f"{run} stays: it is among the best {keep_best}" for run in sorted(best)]
     stays += [f"{run} stays: {by[0]} needs it" for run, by in needed.items()]
     return [runs_folder() / r["id"] for r in chosen if r["id"] not in needed], stays
+
+
+def _end_of(row: dict, record: dict) -> float:
+    "When a run ended, or was made; now, where neither is written down."
+    return record.get("ended") or row["created"] or time.time()

@@ -53,7 +53,7 @@ def share_cores(
     gpu_slots: int = 1,  # runs at a time on each GPU, where there is one [1..]
     here: int | None = None,  # cores; default: those of this machine
     n_gpus: int | None = None,  # default: those of this machine that runs may compute on
-) -> tuple[int, int, str]:  # jobs, threads, and how it is said
+) -> tuple[int, int, str]:  # jobs, threads, and a sentence on it
     "How many runs at a time, with how many threads."
     for name, value in (("jobs", jobs), ("threads", threads), ("gpu_slots", gpu_slots)):
         if value is not None and value < 1:
@@ -235,31 +235,28 @@ def claim(self, row: Planned) -> tuple[State, Claim | None]:
     "How it is with a row, and this driver's claim of it; None where it is not this driver's turn."
     before = newest_claim(self.ledger, row.key)
     state = self.state(row, before)
-    if (
-        state.status == "completed"
-        or before
-        and before.by != self.ledger.name
-        and is_held(self.ledger, before)
-    ):
+    if state.status == "completed":
         return state, None
-    if (
-        before
-        and before.by != self.ledger.name
-        and before.made > file_clock(self.batch.folder) - (time.monotonic() - self.began)
-    ):
-        self.tries[row.key] = row_states(self.batch, [row])[0].tries
+
+    of_another = before is not None and before.by != self.ledger.name
+    if of_another:
+        if is_held(self.ledger, before):
+            return state, None
+        # the other one worked while this one did: its tries count
+        if before.made > file_clock(self.batch.folder) - (time.monotonic() - self.began):
+            self.tries[row.key] = row_states(self.batch, [row])[0].tries
     if state.exhausted(self.retries) and not (self.hopeless_too and self.tries[row.key] == 0):
         return state, None
-    if before and before.by == self.ledger.name:
+    if before and not of_another:
         return state, before
-    if (mine := take_claim(self.ledger, row.key, before)) is None:
+
+    mine = take_claim(self.ledger, row.key, before)
+    if mine is None:
         return dataclasses.replace(state, claim=Claim(row.key, 0)), None
     self.ledger.write("claimed", key=row.key)
-    run = (
-        mine.run
-        or self.runs.get(row.key)
-        or (self.orphan(row.key, before.made) if before else None)
-    )
+    run = mine.run or self.runs.get(row.key)
+    if not run and before:
+        run = self.orphan(row.key, before.made)
     if run and run != mine.run:
         mine = hold_run(self.ledger, mine, run)
     return self.state(row, mine), mine
@@ -302,7 +299,7 @@ def orphan(self, key: str, since: float) -> str | None:
 # %% ../../nbs/batch/04_driver.ipynb #be5d4413
 @patch_to(_Driver)
 def begin(self, row: Planned) -> None:
-    "Start a row's run, go on with it, or find out why not."
+    "Start or resume a row's run, or find out why not."
     state, mine = self.claim(row)
     if mine is None:
         if state.status == "completed":
@@ -342,20 +339,14 @@ def is_busy(self, state: State) -> bool:
 # %% ../../nbs/batch/04_driver.ipynb #0622c0d0
 @patch_to(_Driver)
 def resumed(self, row: Planned, state: State) -> _Live | None:
-    "The row's run, gone on with; None if it cannot be."
+    "The row's run, resumed; None if it cannot be."
     folder = runs_folder() / state.run["id"]
     if self.is_busy(state):
         return None
+    changeable = ("timeout", "memory", "keep", "cwd")
+    options = {k: v for k, v in self.options.items() if k in changeable and v is not None}
     try:
-        requeue_run(
-            folder,
-            self.force,
-            **{
-                k: v
-                for k, v in self.options.items()
-                if k in ("timeout", "memory", "keep", "cwd") and v is not None
-            },
-        )
+        requeue_run(folder, self.force, **options)
     except UsageError as e:
         if _is_full(e):
             raise
@@ -419,20 +410,25 @@ def look(self) -> None:
             self.end(live.row, run)
 
 
+_HAS_FAILED = ("failed", "lost")
+
+
+def _error_message(error) -> str:
+    "The message of a record's error, which is a dict, a text or None."
+    if isinstance(error, dict):
+        return str(error.get("message") or error.get("name"))
+    return str(error or "")
+
+
 @patch_to(_Driver)
 def end(self, row: Planned, run: dict) -> None:
     "Write down that a run has ended, and what follows from it."
-    error, status = run.get("error"), run["status"]
-    message = (
-        str(error.get("message") or error.get("name"))
-        if isinstance(error, dict)
-        else str(error or "")
-    )
+    message, has_failed = _error_message(run.get("error")), run["status"] in _HAS_FAILED
     # without room a run cannot even say why it ended
-    full = status in ("failed", "lost") and (
-        _is_full(message) or shutil.disk_usage(runs_folder()).free < ROOM
-    )
-    asked = status == "stopped" or self.signals > 0
+    full = has_failed and (_is_full(message) or shutil.disk_usage(runs_folder()).free < ROOM)
+    asked = run["status"] == "stopped" or self.signals > 0
+    excused = full or asked
+
     del self.running[row.key]
     self.ended += 1
     with contextlib.suppress(OSError):
@@ -440,25 +436,28 @@ def end(self, row: Planned, run: dict) -> None:
             "ended",
             key=row.key,
             run=run["id"],
-            status=status,
+            status=run["status"],
             **{"try": self.tries[row.key] + 1},
-            excused=full or asked,
+            excused=excused,
         )
-    if status in ("failed", "lost") and not full and not asked:
+    if has_failed and not excused:
         self.tries[row.key] += 1
     state = State(row, None, run, self.tries[row.key])
-    again = (
-        status in ("failed", "lost")
-        and not asked
-        and not full
-        and not state.exhausted(self.retries)
-    )
-    if status == "completed":
+    again = has_failed and not excused and not state.exhausted(self.retries)
+    self.sort(row, run, full, asked, again)
+    self.tell(row, run, message, again)
+
+
+@patch_to(_Driver)
+def sort(self, row: Planned, run: dict, full: bool, asked: bool, again: bool) -> None:
+    "Put a row whose run has ended where it belongs: done, to do again, stopped or failed."
+    was_taken = run["status"] == "stopped" and run.get("asked") == "terminate" and not self.signals
+    if run["status"] == "completed":
         self.done += 1
     elif full:
         self.stopped.append(row)
         self.halt = self.halt or "the disk is full; make room"
-    elif again or status == "stopped" and run.get("asked") == "terminate" and not self.signals:
+    elif again or was_taken:
         self.todo.append(row)
     elif asked:
         self.stopped.append(row)
@@ -466,50 +465,63 @@ def end(self, row: Planned, run: dict) -> None:
         self.failed.append(row)
         if self.stop_on_failure:
             self.halt = self.halt or f"#{row.number} failed, and nothing is started after a failure"
-    self.tell(row, run, message, again)
 
 # %% ../../nbs/batch/04_driver.ipynb #45aaf22e
+def _seconds_spent(run: dict) -> float:
+    "Seconds of all attempts of a run."
+    ended = run.get("ended") or 0
+    started = run.get("started") or ended
+    return (run.get("spent") or 0) + max(0, ended - started)
+
+
+def _headline_of(run: dict) -> tuple[str | None, dict]:
+    "Metric and figure of a completed run; None and an empty one where it has none."
+    result = run.get("result") or {}
+    if run["status"] != "completed" or not result.get("metric"):
+        return None, {}
+    return result["metric"], result.get("value") or {}
+
+
 @patch_to(_Driver)
 def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
     "A line for a run that ended."
-    said = (run.get("result") or {}).get("metric") if run["status"] == "completed" else None
-    value = ((run.get("result") or {}).get("value") or {}).get("value") if said else None
-    figure = f", {said.replace('_', ' ')} {figure_text(run['result']['value'])}" if said else ""
-    if doubts := doubt_names(summary(runs_folder() / run["id"], run)["verdict"]):
+    metric, value = _headline_of(run)
+    figure = f", {metric.replace('_', ' ')} {figure_text(run['result']['value'])}" if metric else ""
+    doubts = doubt_names(summary(runs_folder() / run["id"], run)["verdict"])
+    if doubts:
         figure += f" (doubts: {doubts})"
-    spent = (run.get("spent") or 0) + max(
-        0, (run.get("ended") or 0) - (run.get("started") or run.get("ended") or 0)
-    )
-    why = (
-        ""
-        if run["status"] in ("completed", "stopped") or not message
-        else f": {message.splitlines()[0][:300]}"
-    )
-    if remedy := folder_remedy(run):
+
+    why = ""
+    if message and run["status"] not in ("completed", "stopped"):
+        why = f": {message.splitlines()[0][:300]}"
+    remedy = folder_remedy(run)
+    if remedy:
         why += f"; {remedy}"
-    counts = self.counts()
+    if again:
+        why += "; tried again"
+
+    spent, counts = _seconds_spent(run), self.counts()
     self.view.say(
         f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}:"
-        f" {run['status']} in {_span(spent)}{figure} ({run['id']}){why}"
-        + ("; tried again" if again else ""),
-        "error" if run["status"] in ("failed", "lost") else "info",
+        f" {run['status']} in {_span(spent)}{figure} ({run['id']}){why}",
+        "error" if run["status"] in _HAS_FAILED else "info",
         run=run["id"],
         status=run["status"],
         seconds=round(spent, 1),
         parameters=row.given,
         again=again,
-        **({said: value} if said else {}),
+        **({metric: value.get("value")} if metric else {}),
     )
 
 # %% ../../nbs/batch/04_driver.ipynb #cbf5daf6
 @patch_to(_Driver)
 def ask_all_to_stop(self, why: str) -> None:
-    """For a signal, or the flag of `Batch.cancel`: stop all where they can go on; the second signal
-    ends them at once."""
+    """For a signal, or the flag of `Batch.cancel`: stop all where they can be resumed; the second
+    signal ends them at once."""
     self.signals += 1
     self.halt = why
     self.view.say(
-        f"{why}: stopping all where they can go on; once more stops them at once"
+        f"{why}: stopping all where they can be resumed; once more stops them at once"
         if self.signals == 1
         else "stopping at once"
     )
@@ -518,29 +530,32 @@ def ask_all_to_stop(self, why: str) -> None:
             continue
         if self.signals == 1:
             ask_stop(live.folder, "stop")
+        else:
+            self.end_at_once(live)
+
+
+@patch_to(_Driver)
+def end_at_once(self, live: _Live) -> None:
+    "End the processes of a run that this machine executes; leave one that another executes."
+    run, here = read_run(live.folder), self.ledger.process["host"]
+    processes = [run.get("process") or {}, run.get("kernel") or {}]
+    if live.process and live.process.pid:
+        processes.append(this_process(live.process.pid))
+    for process in processes:
+        if process.get("pid") == os.getpid() or process.get("host") != here:
             continue
-        run = read_run(live.folder)
-        for p in (
-            run.get("process") or {},
-            run.get("kernel") or {},
-            this_process(live.process.pid) if live.process and live.process.pid else {},
-        ):
-            if p.get("pid") == os.getpid() or p.get("host") != self.ledger.process["host"]:
-                continue
-            with contextlib.suppress(OSError):
-                if is_alive(p):
-                    os.kill(p["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
-        if live.process and live.process.pid is None:
-            live.process = None  # from here on its record says how it is
-        if (
-            run["status"] == "running"
-            and (run.get("process") or {}).get("host") != self.ledger.process["host"]
-        ):
-            self.view.say(
-                f"#{live.row.number} executes on {run['process'].get('host')} and stops there where"
-                f" it can go on ({run['id']})"
-            )
-            self.stopped.append(self.running.pop(live.row.key).row)
+        with contextlib.suppress(OSError):
+            if is_alive(process):
+                os.kill(process["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    if live.process and live.process.pid is None:
+        live.process = None  # from here on its record says how it is
+    if run["status"] == "running" and (run.get("process") or {}).get("host") != here:
+        self.view.say(
+            f"#{live.row.number} executes on {run['process'].get('host')} and stops there where"
+            f" it can go on ({run['id']})"
+        )
+        self.stopped.append(self.running.pop(live.row.key).row)
 
 # %% ../../nbs/batch/04_driver.ipynb #fd938ddb
 @patch_to(_Driver)
@@ -556,6 +571,16 @@ def take_a_step(self) -> bool:  # whether there is more to do
     if self.elsewhere and time.monotonic() - self.looked > 1:
         self.todo.extend(self.elsewhere)
         self.elsewhere, self.looked = [], time.monotonic()
+    self.begin_some()
+    self.view.draw(self.lines)
+    if self.running:
+        return True
+    return not self.halt and bool(self.todo or self.elsewhere)
+
+
+@patch_to(_Driver)
+def begin_some(self) -> None:
+    "Begin as many rows as may execute at a time, and each of those that are left once at most."
     why = self.waits()
     for _ in range(len(self.todo)):
         if self.halt or why or len(self.running) >= self.jobs:
@@ -568,19 +593,17 @@ def take_a_step(self) -> bool:  # whether there is more to do
             if isinstance(e, OSError) and not _is_full(e):
                 raise
             self.halt = f"the disk is full ({e}); make room" if _is_full(e) else str(e)
-    self.view.draw(
-        lambda: view_lines(
-            self.batch.name,
-            self.counts(),
-            self.ended,
-            time.monotonic() - self.began,
-            [
-                f"#{x.row.number} {x.row.told()}: {newest_step(x.folder) or 'starting'}"
-                for x in self.running.values()
-            ],
-        )
-    )
-    return bool(self.running) or not self.halt and bool(self.todo or self.elsewhere)
+
+
+@patch_to(_Driver)
+def lines(self) -> list[str]:
+    "What a terminal shows."
+    running = [
+        f"#{live.row.number} {live.row.told()}: {newest_step(live.folder) or 'starting'}"
+        for live in self.running.values()
+    ]
+    seconds = time.monotonic() - self.began
+    return view_lines(self.batch.name, self.counts(), self.ended, seconds, running)
 
 
 @patch_to(_Driver)
@@ -638,20 +661,31 @@ class Outcome:
     left: int
 
 # %% ../../nbs/batch/04_driver.ipynb #af458920
+def _check_amounts(retries: int, keep: str, above_zero: dict) -> None:
+    "Refuse what no run can take."
+    if retries < 0:
+        raise UsageError(f"retries is {retries}; it must be at least 0")
+    if keep not in KEEP:
+        raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
+    for name, value in above_zero.items():
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} is {value}; it must be above 0")
+
+
 def work_through(
     batch: Batch,
     rows: list[Planned] | None = None,  # of its plan; default: all
     jobs: int | None = None,  # runs at a time; default: by the number of cores
     threads: int | None = None,  # CPU threads of each run
     gpu_slots: int = 1,  # runs at a time on each GPU
-    retries: int = 1,  # times that a run which failed or was killed is gone on with [0..]
+    retries: int = 1,  # times that a run which failed or was killed is resumed [0..]
     timeout: float | None = None,  # seconds that a run may take
     memory: float | None = None,  # GB that a run may hold
     keep: str = "best",  # as for `create_run`
     kernel: str | None = None,
     only_failed: bool = False,  # only those that failed, with tries counted afresh
     stop_on_failure: bool = False,  # start nothing more after one failed for good
-    force: bool = False,  # go on with runs although code or data changed
+    force: bool = False,  # continue runs although code or data changed
     show: bool = True,  # progress on standard error
     # address of a Dask scheduler, whose workers see this runs folder; default: the setting cluster,
     # and without it this machine
@@ -659,30 +693,30 @@ def work_through(
     resources: dict | None = None,  # what a run takes of a worker, as for `DaskCluster`
 ) -> Outcome:
     "Work through a batch until all is done."
-    if retries < 0:
-        raise UsageError(f"retries is {retries}; it must be at least 0")
-    if keep not in KEEP:
-        raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
-    for name, value in (("timeout", timeout), ("memory", memory)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} is {value}; it must be above 0")
-    if resources and not (cluster or settings()["cluster"].value):
+    _check_amounts(retries, keep, {"timeout": timeout, "memory": memory})
+    cluster = cluster or settings()["cluster"].value
+    if resources and not cluster:
         raise UsageError(
             f"resources are {resources} and there is no cluster; give its address, or --gpu-slots"
             " for this machine"
         )
     rows = batch.rows if rows is None else rows
-    _check_kernel(
-        kernel,
-        (
-            batch.notebook(len(batch.codes))
-            if batch.source is None
-            else Path(batch.info["template"]["path"])
-        ),
-    )
-    place, jobs, threads, said = _place(
-        cluster or settings()["cluster"].value, resources, jobs, threads, gpu_slots, force
-    )
+    if batch.source is None:
+        notebook = batch.notebook(len(batch.codes))
+    else:
+        notebook = Path(batch.info["template"]["path"])
+    _check_kernel(kernel, notebook)
+    place, jobs, threads, how = _place(cluster, resources, jobs, threads, gpu_slots, force)
+    options = {
+        "threads": threads,
+        "timeout": timeout,
+        "memory": memory,
+        "keep": keep,
+        "kernel": kernel,
+        "cwd": batch.info.get("cwd"),
+    }
+
+    # the plan and who works on it are written down before anything starts
     try:
         write_plan(batch)
         batch.ledger.write(
@@ -699,14 +733,7 @@ def work_through(
             rows,
             place,
             jobs,
-            {
-                "threads": threads,
-                "timeout": timeout,
-                "memory": memory,
-                "keep": keep,
-                "kernel": kernel,
-                "cwd": batch.info.get("cwd"),
-            },
+            options,
             retries,
             only_failed,
             stop_on_failure,
@@ -726,8 +753,7 @@ def work_through(
         )
     if driver.todo:
         driver.view.say(
-            f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {said};"
-            f" {_works_in(batch)}"
+            f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {how}; {_works_in(batch)}"
         )
     driver.drive()
     return _outcome(driver, len(rows))
@@ -754,7 +780,7 @@ def _place(
     gpu_slots: int,
     force: bool,
 ) -> tuple:
-    "Where runs are executed, how many at a time, with how many threads, and how it is said."
+    "Where runs are executed, how many at a time, with how many threads, and a sentence on it."
     if not cluster:
         return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
     share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
@@ -772,7 +798,7 @@ def _place(
 def _outcome(driver: _Driver, total: int) -> Outcome:
     "How it ended, in one sentence."
     c = driver.counts()
-    left, again = total - c["done"] - c["failed"], "go on with the same command"
+    left, again = total - c["done"] - c["failed"], "continue with the same command"
     if driver.signals:
         return Outcome(
             130,
@@ -827,7 +853,7 @@ def run_batch(
     sample: int | None = None,  # draw so many of the runs
     seed: int = 0,  # of that draw
     name: str | None = None,  # of the batch
-    force: bool = False,  # go on although code or data changed since
+    force: bool = False,  # continue although code or data changed since
     # the folder that the notebooks work in, as for `create_run`; default: "run", a folder for each
     # run
     cwd: str | os.PathLike | None = None,

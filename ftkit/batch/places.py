@@ -284,10 +284,10 @@ def finish(self, folder: Path, task: Task) -> None:
     if task.over or not task.future.done():
         return
     try:
-        said = task.future.result(timeout=10) or "its task ended without it"
+        message = task.future.result(timeout=10) or "its task ended without it"
     except Exception as e:
         # such as KilledWorker: the task was on four workers when they died
-        said = f"{type(e).__name__}: {e}"
+        message = f"{type(e).__name__}: {e}"
     if task.future.cancelled():
         self.looked = float("-inf")
         self.take_back(folder, task)
@@ -297,7 +297,7 @@ def finish(self, folder: Path, task: Task) -> None:
     error = {
         "cell": None,
         "name": "the cluster did not execute it",
-        "message": said.splitlines()[0][:500],
+        "message": message.splitlines()[0][:500],
         "usage": False,
     }
     _write_waiting(
@@ -336,7 +336,7 @@ def trouble(self) -> str | None:
     except UsageError as e:
         self.found = str(e)
     except Exception as e:
-        # of many kinds, as Dask has them; what was found is told
+        # of many kinds, as Dask has them; what was found is noted
         self.found = (
             f"the scheduler at {self.address} is gone or does not answer"
             f" ({str(e).partition(chr(10))[0][:100] or type(e).__name__})"

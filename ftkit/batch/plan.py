@@ -27,7 +27,7 @@ def _settled(name: str, value):
     def refuse(run, file):
         if run == "last":
             raise UsageError(
-                f"{name}: run:last/{file} would mean another run when this plan goes on; name the"
+                f"{name}: run:last/{file} would mean another run when this plan is resumed; name the"
                 " run by its id"
             )
 
@@ -160,44 +160,54 @@ def _empty(value) -> bool:
     return value is None or value == "" or isinstance(value, float) and math.isnan(value)
 
 
+def _add_named(by_name: dict, params: list[Param], name, of: str, otherwise: str) -> list[str]:
+    "Add what takes the values of a name to `by_name`; a message if there is none."
+    if name not in by_name:
+        taker = named_param(params, name)
+        if taker:
+            by_name[name] = taker
+    if name in by_name:
+        return []
+    near = nearest(str(name), by_name)
+    remedy = f"perhaps {near} was meant" if near else otherwise
+    allowed = ", ".join(by_name)
+    return [f"{of} {name!r}, which is not a parameter; {remedy}; allowed are {allowed}"]
+
+
+def _typed_row(by_name: dict, row: dict, texts: bool) -> tuple[dict, list[str]]:
+    "Values of a row without its empty cells, and what is wrong with any."
+    values, errors = {}, []
+    for name, value in row.items():
+        if name not in by_name or _empty(value):
+            continue
+        param = by_name[name]
+        try:
+            typed = param.from_text(value) if texts else typed_value(param, value)
+            values[name] = _settled(name, typed)
+        except UsageError as e:
+            errors.append(str(e))
+    return values, errors
+
+
 def _check_rows(
     params: list[Param], rows: list[dict], texts: bool, where: str
 ) -> tuple[list[dict], list[str]]:
     "The rows with typed values, without empty cells, and what is wrong with them, by row number."
-    known = {p.name: p for p in params}
-    good = []
-    wrong = []
-    bad = 0
+    by_name, wrong = {p.name: p for p in params}, []
     for name in dict.fromkeys(n for r in rows for n in r):
-        if name in known:
-            continue
-        if taker := named_param(params, name):
-            known[name] = taker
-            continue
-        near = nearest(str(name), known)
-        wrong.append(
-            f"{where} has a column {name!r}, which is not a parameter;"
-            f" {f'perhaps {near} was meant' if near else 'remove it'}; allowed are"
-            f" {', '.join(known)}"
-        )
+        wrong += _add_named(by_name, params, name, f"{where} has a column", "remove it")
+    good, bad = [], 0
     for number, row in enumerate(rows, 1):
-        values, errors = {}, []
-        for name, value in row.items():
-            if name not in known or _empty(value):
-                continue
-            try:
-                values[name] = _settled(
-                    name, known[name].from_text(value) if texts else typed_value(known[name], value)
-                )
-            except UsageError as e:
-                errors.append(str(e))
+        values, errors = _typed_row(by_name, row, texts)
         good.append(values)
         bad += bool(errors)
         if errors and bad <= SHOWN:
             wrong.append(f"row {number}: {'; '.join(errors)}")
     if bad > SHOWN:
         wrong.append(f"… and {bad - SHOWN:,} more rows")
-    return good, [f"{bad:,} of {len(rows):,} rows of {where} cannot be used:"] * bool(bad) + wrong
+    if bad:
+        wrong = [f"{bad:,} of {len(rows):,} rows of {where} cannot be used:", *wrong]
+    return good, wrong
 
 # %% ../../nbs/batch/00_plan.ipynb #2bce4e57
 MOST = 1_000_000  # runs of one plan
@@ -227,38 +237,31 @@ def _combination(grid: dict, index: int) -> dict:
     return {name: out[name] for name in grid}
 
 
+def _typed_values(param: Param, name: str, values) -> list:
+    "The values of one parameter in a grid, each once."
+    if isinstance(values, str):
+        typed = grid_values(param, values)
+    else:
+        typed = [typed_value(param, v) for v in values]
+    settled = [_settled(name, v) for v in typed]
+    return [v for i, v in enumerate(settled) if v not in settled[:i]]
+
+
 def _typed_grid(params: list[Param], grid: dict) -> tuple[dict, list[str]]:
     "Values of the grid by parameter, and what is wrong with them."
-    known, good, wrong = {p.name: p for p in params}, {}, []
+    good, wrong, by_name = {}, [], {p.name: p for p in params}
     for name, values in grid.items():
-        if name not in known and (taker := named_param(params, name)):
-            known[name] = taker
-        if name not in known:
-            near = nearest(str(name), known)
-            wrong.append(
-                f"the grid names {name!r}, which is not a parameter;"
-                f" {f'perhaps {near} was meant' if near else 'choose one'}; allowed are"
-                f" {', '.join(known)}"
-            )
+        wrong += _add_named(by_name, params, name, "the grid names", "choose one")
+        if name not in by_name:
             continue
         try:
-            found = [
-                _settled(name, v)
-                for v in (
-                    grid_values(known[name], values)
-                    if isinstance(values, str)
-                    else [typed_value(known[name], v) for v in values]
-                )
-            ]
+            good[name] = _typed_values(by_name[name], name, values)
         except UsageError as e:
             wrong.append(f"the grid of {name}: {e}")
-            continue
         except TypeError:
             wrong.append(f"the grid of {name} is {values!r}; give a list of values")
-            continue
-        if found:
-            good[name] = [v for i, v in enumerate(found) if v not in found[:i]]
-        else:
+        if not good.get(name, True):
+            del good[name]
             wrong.append(f"the grid of {name} is empty; give values: {name} v1,v2")
     return good, wrong
 
@@ -275,6 +278,37 @@ def _records(table) -> tuple[list[dict], bool, str]:
     return [dict(r) for r in table], False, "the table"
 
 # %% ../../nbs/batch/00_plan.ipynb #1eea8c83
+def _typed_for_all(params: list[Param], parameters: dict) -> tuple[dict, list[str]]:
+    "Values that all runs have, and what is wrong with them."
+    try:
+        return {k: _settled(k, check_params(params, {k: v})[k]) for k, v in parameters.items()}, []
+    except UsageError as e:
+        return parameters, str(e).splitlines()
+
+
+def _set_twice(sources: dict[str, set]) -> list[str]:
+    "A message for each parameter that two sources set."
+    return [
+        f"{name} is set by {a} and by {b}; leave one out"
+        for (a, names), (b, others) in itertools.combinations(sources.items(), 2)
+        for name in sorted(names & others)
+    ]
+
+
+def _which(total: int, sample: int | None, seed: int) -> list[int] | range:
+    "Numbers of the combinations that are run: all, or so many that are drawn."
+    if sample is not None and not 1 <= sample <= total:
+        raise UsageError(
+            f"a sample of {sample} of {total:,} runs was asked for; give a number from 1 to"
+            f" {total:,}"
+        )
+    if (sample or total) > MOST:
+        raise UsageError(
+            f"the plan has {total:,} runs, allowed are {MOST:,}; draw some of them with --sample N"
+        )
+    return range(total) if sample is None else draw(total, sample, seed)
+
+
 def plan_rows(
     params: list[Param],  # of the notebook
     grid: dict | None = None,  # name: values, or a text as `grid_values` takes it
@@ -288,56 +322,37 @@ def plan_rows(
     "The runs of a batch, each value checked; all that is wrong stands in one error."
     rows, texts, where = _records(table)
     grid, wrong = _typed_grid(params, grid or {})
-    rows, bad = _check_rows(params, rows, texts, where)
-    try:
-        parameters = {
-            k: _settled(k, check_params(params, {k: v})[k]) for k, v in (parameters or {}).items()
-        }
-    except UsageError as e:
-        bad += str(e).splitlines()
-    sources = {
-        "-p": set(parameters or {}),
-        "the grid": set(grid),
-        where: {n for r in rows for n in r},
-    }
-    for (a, mine), (b, others) in itertools.combinations(sources.items(), 2):
-        bad += [f"{name} is set by {a} and by {b}; leave one out" for name in sorted(mine & others)]
-    if wrong := wrong + bad:
+    rows, wrong_rows = _check_rows(params, rows, texts, where)
+    parameters, wrong_for_all = _typed_for_all(params, parameters or {})
+    in_rows = {name for row in rows for name in row}
+    sources = {"-p": set(parameters), "the grid": set(grid), where: in_rows}
+    wrong += wrong_rows + wrong_for_all + _set_twice(sources)
+    if wrong:
         raise UsageError("\n".join(wrong))
     if not rows:
         raise UsageError(f"{where} has no rows; a row is a run")
+
+    # a run is a row with a combination of the grid
     each = math.prod(map(len, grid.values()))
-    total = len(rows) * each
-    if sample is not None and not 1 <= sample <= total:
-        raise UsageError(
-            f"a sample of {sample} of {total:,} runs was asked for; give a number from 1 to"
-            f" {total:,}"
-        )
-    if (sample or total) > MOST:
-        raise UsageError(
-            f"the plan has {total:,} runs, allowed are {MOST:,}; draw some of them with --sample N"
-        )
-    chosen = range(total) if sample is None else draw(total, sample, seed)
-    return _without_repetition(
-        params,
-        [(parameters or {}) | rows[i // each] | _combination(grid, i % each) for i in chosen],
-    )
+    chosen = _which(len(rows) * each, sample, seed)
+    given = [parameters | rows[i // each] | _combination(grid, i % each) for i in chosen]
+    return _without_repetition(params, given)
 
 
 def _without_repetition(
     params: list[Param], given: list[dict]
 ) -> tuple[list[tuple[dict, dict]], list[str]]:
-    "Runs with the same values once, and a word on it."
-    found = {}
-    for g in given:
-        values = check_params(params, g)
-        found.setdefault(json.dumps(values, sort_keys=True), (g, values))
-    again = len(given) - len(found)
-    return list(found.values()), (
-        [f"{again:,} of {len(given):,} rows say the same as an earlier one; they are run once"]
-        if again
-        else []
-    )
+    "Runs with the same values once, and a note on it."
+    once = {}
+    for row in given:
+        values = check_params(params, row)
+        once.setdefault(json.dumps(values, sort_keys=True), (row, values))
+    again, notes = len(given) - len(once), []
+    if again:
+        notes.append(
+            f"{again:,} of {len(given):,} rows say the same as an earlier one; they are run once"
+        )
+    return list(once.values()), notes
 
 # %% ../../nbs/batch/00_plan.ipynb #28818e08
 def data_fingerprint(
@@ -401,7 +416,7 @@ class Planned:
                 f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}"
                 for k, v in self.given.items()
             )
-            or "as it comes"
+            or "defaults"
         )
 
 

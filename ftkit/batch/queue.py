@@ -129,7 +129,7 @@ class RunQueue:
 # %% ../../nbs/batch/05_queue.ipynb #591ccdb7
 @patch_to(RunQueue)
 def stop(self, folder: Path) -> str:  # its status now
-    "Ask a run to stop where it can go on, or take it off the queue; nobody waits."
+    "Ask a run to stop where it can be resumed, or take it off the queue; nobody waits."
     if change_queued(
         folder, lambda run: run.get("queue"), status="stopped", ended=time.time(), error=None
     ):

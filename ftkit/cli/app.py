@@ -80,7 +80,8 @@ Threads = Annotated[
     typer.Option(help="CPU threads of the run; without it, as many as the libraries choose", min=1),
 ]
 Timeout = Annotated[
-    float | None, typer.Option(help="seconds the run may take; then it saves, ends, and can go on")
+    float | None,
+    typer.Option(help="seconds the run may take; then it saves, ends, and can be resumed"),
 ]
 Memory = Annotated[
     float | None, typer.Option(help="GB of memory the run may hold; above it, it is ended")

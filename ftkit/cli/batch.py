@@ -29,28 +29,29 @@ from ..core import UsageError, say
 from ..runs.launch import template_path
 
 # %% ../../nbs/cli/05_batch.ipynb #548b488b
+def _to_do(status: str) -> str:
+    "What a driver would do with a row."
+    if status == "completed":
+        return "done"
+    if status in ("running", "queued"):
+        return status
+    if status == "waiting":
+        return "to do"
+    return f"{status}, to do"
+
+
 def _print_plan(batch, rows: list, told: list[str], as_json: bool, jobs: str) -> None:
     "What a batch would do."
     from ftkit.batch.batch import row_states
 
     found = [
         {
-            "number": s.row.number,
-            "what": (
-                "done"
-                if s.status == "completed"
-                else (
-                    s.status
-                    if s.status in ("running", "queued")
-                    else "to do"
-                    if s.status == "waiting"
-                    else f"{s.status}, to do"
-                )
-            ),
-            "run": s.run["id"] if s.run else None,
-            "parameters": s.row.given,
+            "number": state.row.number,
+            "what": _to_do(state.status),
+            "run": state.run["id"] if state.run else None,
+            "parameters": state.row.given,
         }
-        for s in row_states(batch, rows)
+        for state in row_states(batch, rows)
     ]
     if as_json:
         return _print_json({"batch": batch.name, "told": told, "rows": found})
@@ -92,7 +93,7 @@ def _print_status(name: str, as_json: bool) -> None:
             f" {r['progress'] or 'starting'}, {r['seconds']:.0f} s ({r['run']})"
         )
     if not s["drivers"] and s["counts"].get("completed") != s["runs"]:
-        print("  nobody works on it now; go on with the command that began it")
+        print("  nobody works on it now; resume it with the command that began it")
     raise SystemExit(code)
 
 
@@ -186,7 +187,7 @@ def _batch(
         ),
     ] = None,
     retries: Annotated[
-        int, typer.Option(help="how often a run that failed or was killed is gone on with")
+        int, typer.Option(help="how often a run that failed or was killed is resumed")
     ] = 1,
     cwd: Annotated[
         str | None,
@@ -215,7 +216,7 @@ def _batch(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="go on although code or data changed since the batch was begun"
+            "--force", help="continue although code or data changed since the batch was begun"
         ),
     ] = False,
     new_code: Annotated[
@@ -249,7 +250,9 @@ def _batch(
     cancel: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="stop that batch where it can go on", autocompletion=batch_words
+            metavar="NAME",
+            help="stop that batch where it can be resumed",
+            autocompletion=batch_words,
         ),
     ] = None,
     as_json: Json = False,
@@ -257,27 +260,20 @@ def _batch(
     """Run a notebook many times: a grid, a table, or both; the same command goes on where it ended,
     and repeats nothing."""
     from ftkit.batch.alarm import facts_of_batch, tell_failure, telling_refusals
-    from ftkit.batch.batch import Batch, plan_batch
+    from ftkit.batch.batch import plan_batch
     from ftkit.batch.driver import share_cores, work_through
 
     if status is not None:
         return _print_status(status, as_json)
     if cancel is not None:
-        return print(
-            f"{Batch(cancel).name}: cancelled; {Batch(cancel).cancel()} runs were asked to stop; go"
-            " on with the command that began it"
-        )
+        return _cancel(cancel)
     if template is None:
         raise UsageError(
             "give a template's name or a notebook's path; or --status NAME, --cancel NAME"
         )
-    grid = {}
-    for n, text in (x.split("=", 1) for x in g):
-        if n in grid:
-            raise UsageError(f"the grid names {n} twice; give all its values once: -g {n} v1,v2")
-        grid[n] = text
+    grid = _grid_of(g)
     with telling_refusals(on_failure, "batch", template):
-        batch, rows, told = plan_batch(
+        batch, rows, notes = plan_batch(
             template,
             grid,
             table,
@@ -289,10 +285,10 @@ def _batch(
             cwd=cwd,
             new_code=new_code,
         )
-    for line in told:
+    for line in notes:
         say(line, batch=batch.name)
     if dry_run:
-        return _print_plan(batch, rows, told, as_json, share_cores(jobs, threads, gpu_slots)[2])
+        return _print_plan(batch, rows, notes, as_json, share_cores(jobs, threads, gpu_slots)[2])
     with telling_refusals(on_failure, "batch", template):
         end = work_through(
             batch,
@@ -311,15 +307,40 @@ def _batch(
             cluster=cluster,
             resources=_amounts(resources),
         )
+    _print_end(batch, end, as_json)
+    if end.code == 1:
+        tell_failure(facts_of_batch(batch, end.said), on_failure)
+    raise SystemExit(end.code)
+
+
+def _cancel(name: str) -> None:
+    "Ask all runs of a batch to stop."
+    from ftkit.batch.batch import Batch
+
+    batch = Batch(name)
+    print(
+        f"{batch.name}: cancelled; {batch.cancel()} runs were asked to stop; resume them with the"
+        " command that began it"
+    )
+
+
+def _grid_of(given: list[str]) -> dict[str, str]:
+    "By parameter: the values of each -g, as they were typed."
+    grid = {}
+    for name, text in (entry.split("=", 1) for entry in given):
+        if name in grid:
+            raise UsageError(
+                f"the grid names {name} twice; give all its values once: -g {name} v1,v2"
+            )
+        grid[name] = text
+    return grid
+
+
+def _print_end(batch, end, as_json: bool) -> None:
+    "The results of a batch, and one sentence on how it ended."
     if as_json:
-        _print_json(
-            {
-                "batch": batch.name,
-                "folder": str(batch.folder),
-                "outcome": vars(end),
-                "rows": batch.results(),
-            }
-        )
+        outcome = {"batch": batch.name, "folder": str(batch.folder), "outcome": vars(end)}
+        _print_json(outcome | {"rows": batch.results()})
     else:
         _print_results(batch.results(), 30)
     say(
@@ -328,6 +349,3 @@ def _batch(
         batch=batch.name,
         **{k: v for k, v in vars(end).items() if k != "said"},
     )
-    if end.code == 1:
-        tell_failure(facts_of_batch(batch, end.said), on_failure)
-    raise SystemExit(end.code)

@@ -24,44 +24,67 @@ def guess_kind(
     item: str | None = None,  # a table's column with the text or the path; None: looked for
 ) -> str:
     "image, text, speech or tabular."
-    from ftkit.reading.cleaning import decode
-    from ftkit.reading.folders import PICTURES, RECORDINGS, TEXTS, files_in
-    from ftkit.reading.rows import read_table, usual_column
     from ftkit.samples.catalogue import SAMPLES
 
-    kinds = {"image": PICTURES, "speech": RECORDINGS, "text": TEXTS}
-    of = {suffix: name for name, kind in kinds.items() for suffix in kind.suffixes}
     name, path = source.removeprefix("sample:"), Path(source).expanduser()
     if source.startswith("sample:") and name in SAMPLES:
         return SAMPLES[name].kind
     if path.is_dir():
-        names = [f.name for _, f in zip(range(20_000), path.rglob("*"))]
-    elif path.suffix == ".npz" or "idx3" in path.name:
+        return _kind_of_folder(source, path)
+    if path.suffix == ".npz" or "idx3" in path.name:
         return "image"
-    elif path.suffix.lower() in (".db", ".sqlite", ".sqlite3"):
+    if path.suffix.lower() in (".db", ".sqlite", ".sqlite3"):
         return "text" if item else "tabular"
-    elif path.is_file():
-        table = read_table(path, decode)
-        if item in table.columns:
-            table = table[[item]]
-        cells = [[str(v).strip() for v in table[column][:200]] for column in table.columns]
-        files = [[v for v in column if Path(v).suffix.lower() in of] for column in cells]
-        names = max(files, key=len, default=[])  # the column whose cells are names of files
-        if len(names) < 0.5 * min(200, len(table)):
-            names = []
-        if not any(Path(n).suffix.lower() in of for n in names):
-            return "text" if item or usual_column(table, "text") else "tabular"
-    else:
-        return "image"  # its reader says what is wrong, or asks a hub
-    found = Counter(of[s] for s in (Path(n).suffix.lower() for n in names) if s in of)
-    if not found and path.is_dir():  # names without an ending: what is in the files says it
-        found.update(next(([name] for name, kind in kinds.items() if files_in(path, kind)), ()))
-    if not found:
+    if path.is_file():
+        return _kind_of_table(source, path, item)
+    return "image"  # its reader says what is wrong, or asks a hub
+
+
+def _suffixes() -> dict[str, str]:
+    "The kind of data that each suffix of a file stands for."
+    from ftkit.reading.folders import PICTURES, RECORDINGS, TEXTS
+
+    kinds = {"image": PICTURES, "speech": RECORDINGS, "text": TEXTS}
+    return {suffix: name for name, kind in kinds.items() for suffix in kind.suffixes}
+
+
+def _most_frequent(source: str, kinds: list[str]) -> str:
+    "The kind of most files; none is refused."
+    if not kinds:
         raise UsageError(
             f"{source} holds no pictures, recordings or texts that can be told by their names; say"
             " --kind image, text or speech"
         )
-    return found.most_common(1)[0][0]
+    return Counter(kinds).most_common(1)[0][0]
+
+
+def _kind_of_folder(source: str, path: Path) -> str:
+    "By the names of its files; where these have no suffix, by what is in them."
+    from ftkit.reading.folders import PICTURES, RECORDINGS, TEXTS, files_in
+
+    of = _suffixes()
+    suffixes = [f.suffix.lower() for _, f in zip(range(20_000), path.rglob("*"))]
+    kinds = [of[s] for s in suffixes if s in of]
+    if not kinds:
+        every = {"image": PICTURES, "speech": RECORDINGS, "text": TEXTS}
+        kinds = next(([name] for name, kind in every.items() if files_in(path, kind)), [])
+    return _most_frequent(source, kinds)
+
+
+def _kind_of_table(source: str, path: Path, item: str | None) -> str:
+    "By the column that names most files; without one, texts or columns of numbers and classes."
+    from ftkit.reading.cleaning import decode
+    from ftkit.reading.rows import read_table, usual_column
+
+    of, table = _suffixes(), read_table(path, decode)
+    if item in table.columns:
+        table = table[[item]]
+    cells = [[str(v).strip() for v in table[column][:200]] for column in table.columns]
+    files = [[v for v in column if Path(v).suffix.lower() in of] for column in cells]
+    names = max(files, key=len, default=[])
+    if not names or len(names) < 0.5 * min(200, len(table)):
+        return "text" if item or usual_column(table, "text") else "tabular"
+    return _most_frequent(source, [of[Path(n).suffix.lower()] for n in names])
 
 # %% ../../nbs/cli/00_check.ipynb #011071d0
 def read_data(
@@ -148,10 +171,10 @@ def _in_options(message: str, verb: Callable) -> str:
     message = _PARAMETER.sub(put, message)
     if not left:
         return message
-    told = f"{message} ({', '.join(dict.fromkeys(left))}: an option of ftkit run, not of {name}"
+    text = f"{message} ({', '.join(dict.fromkeys(left))}: an option of ftkit run, not of {name}"
     if "-p skip_bad" in left:
-        told += "; a copy without what cannot be read: ftkit check DATA --fix drop --out FOLDER"
-    return told + ")"
+        text += "; a copy without what cannot be read: ftkit check DATA --fix drop --out FOLDER"
+    return text + ")"
 
 # %% ../../nbs/cli/00_check.ipynb #0dd8cda0
 def check_data(
@@ -179,10 +202,10 @@ def check_data(
         int | None, typer.Option(help="at most so many rows, drawn at random", min=2)
     ] = None,
     fast: Annotated[
-        bool, typer.Option(help="without a pretrained body: no suspected labels, no outliers")
+        bool, typer.Option(help="without a pretrained backbone: no suspected labels, no outliers")
     ] = False,
     backbone: Annotated[
-        str | None, typer.Option(help="that body; without it, the usual one")
+        str | None, typer.Option(help="that backbone; without it, the usual one")
     ] = None,
     fix: Annotated[
         str | None,
@@ -204,53 +227,58 @@ def check_data(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     "Look for copies, wrong labels, faults and personal data before training; make a cleaned copy."
-    from ftkit.quality.checks import FIXES
     from ftkit.quality.gate import check
     from ftkit.runs.report import html_page
+
+    fixes = _chosen_fixes(fix, out)
+    with own_options(check_data):
+        read = read_data(
+            data, kind, label, item, task, where=where, limit=limit, skip_bad=True, near="as_is"
+        )
+        report = check(read, not fast, backbone)
+    unfixed, decided = 0, bool(out and out.suffix == ".csv")
+    if decided:
+        unfixed = report.write_decisions(out, fixes)
+    elif out:
+        report.clean(out, fixes)
+    if page:
+        write_atomic(page, html_page(f"What is in {data}", "", {"Findings": report._repr_html_()}))
+    if as_json:
+        print(plain_json(json_text(report.to_json())))
+        return
+
+    lines = [*(f"  read: {note}" for note in report.data.notes), str(report)]
+    if out:
+        lines.append(f"  {'decisions' if decided else 'cleaned':<9} {Path(out).resolve()}")
+    if page:
+        lines.append(f"  {'page':<9} {Path(page).resolve()}")
+    if unfixed:
+        lines.append(
+            f"  {unfixed} copies are equal to another row, and decisions cannot part them; a cleaned"
+            " copy can (--out FOLDER)"
+        )
+    if out:
+        task = report.data.task
+        columns = _columns_of(task.modality, label, item, task.kind)
+        lines.append(f"  next:     {report.next_command(out, **columns)}")
+    print(plain_text("\n".join(lines)))
+
+
+def _chosen_fixes(fix: str | None, out: Path | None) -> tuple[str, ...]:
+    "The names in --fix; what does not go with --out is refused."
+    from ftkit.quality.checks import FIXES
 
     if (fix is None) != (out is None):
         raise UsageError(
             "fix and out belong together: fix says what to mend, out where the mended copy goes"
         )
     fixes = tuple(f.strip() for f in fix.split(",")) if fix else ()
-    if wrong := [f for f in fixes if f not in FIXES]:
+    wrong = [f for f in fixes if f not in FIXES]
+    if wrong:
         raise UsageError(f"there is no fix {wrong[0]!r}; there are {', '.join(FIXES)}")
     if out and out.suffix != ".csv" and out.exists():
         raise UsageError(f"{out} is there already; name a folder that is not")
-    with own_options(check_data):
-        read = read_data(
-            data, kind, label, item, task, where=where, limit=limit, skip_bad=True, near="as_is"
-        )
-        found = check(read, not fast, backbone)
-    kind = found.data.task.modality
-    left, decided = 0, bool(out and out.suffix == ".csv")
-    if out:
-        if decided:
-            left = found.write_decisions(out, fixes)
-        else:
-            found.clean(out, fixes)
-    if page:
-        write_atomic(page, html_page(f"What is in {data}", "", {"Findings": found._repr_html_()}))
-    if as_json:
-        print(plain_json(json_text(found.to_json())))
-        return
-    lines = [*(f"  read: {note}" for note in found.data.notes), str(found)]
-    lines += [
-        f"  {what:<9} {Path(p).resolve()}"
-        for what, p in (("decisions" if decided else "cleaned", out), ("page", page))
-        if p
-    ]
-    if left:
-        lines.append(
-            f"  {left} copies are equal to another row, and decisions cannot part them; a cleaned"
-            " copy can (--out FOLDER)"
-        )
-    if out:
-        lines.append(
-            "  next:    "
-            f" {found.next_command(out, **_columns_of(kind, label, item, found.data.task.kind))}"
-        )
-    print(plain_text("\n".join(lines)))
+    return fixes
 
 
 def _columns_of(kind: str, label: str | None, item: str | None, task: str) -> dict:

@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../../nbs/cli/06_data.ipynb #4a6c2e5d
-import contextlib
 import re
 import sys
 import time
@@ -56,7 +55,7 @@ _MOST_NOTES = 20
 
 def _shown_parts(predictor, given, strict: bool, show_notes: bool):
     "Predictions part by part; notes and, in a pipe, progress go to standard error."
-    done, noted_before, told = 0, 0, time.monotonic()
+    done, noted_before, shown = 0, 0, time.monotonic()
     for some in predictor.parts(given, strict):
         done += len(some)
         for s in some if show_notes else ():
@@ -65,9 +64,9 @@ def _shown_parts(predictor, given, strict: bool, show_notes: bool):
             noted_before += 1
             if noted_before <= _MOST_NOTES:
                 print(f"{s.input}: {s.note}", file=sys.stderr)
-        if not sys.stderr.isatty() and time.monotonic() - told > 30:
+        if not sys.stderr.isatty() and time.monotonic() - shown > 30:
             say(f"predicted {done:,} of {len(given):,}")
-            told = time.monotonic()
+            shown = time.monotonic()
         yield some
     if noted_before > _MOST_NOTES:
         say(
@@ -109,6 +108,54 @@ def _tell_written(table, noted: int) -> None:
         )
 
 
+def _model_folder(run: str) -> Path:
+    "A model's folder, named itself or by its run."
+    if (Path(run) / "manifest.json").is_file():
+        return Path(run)
+    folder = find_run(run) / "model"
+    if not folder.is_dir():
+        raise UsageError(
+            f"run {folder.parent.name} has no model (its status is"
+            f" {read_run(folder.parent)['status']}); choose a completed run"
+        )
+    return folder
+
+
+def _typed_inputs(inputs: list[str]) -> list:
+    "Inputs as a predictor takes them: paths where files are meant, else texts."
+    if inputs == ["-"]:
+        return [line.rstrip("\n") for line in sys.stdin]
+    typed = []
+    for text in inputs:
+        may_be_path = text and len(text) < 250
+        is_path = may_be_path and (Path(text).exists() or _looks_like_a_path(text))
+        typed.append(Path(text) if is_path else text)
+    return typed
+
+
+def _note_large_files(inputs: list) -> None:
+    "A line for each file that takes a while to read."
+    for path in inputs:
+        if isinstance(path, Path) and path.is_file() and path.stat().st_size > 50e6:
+            say(f"reading {path} ({path.stat().st_size / 1e6:.0f} MB)")
+
+
+def _show_predictions(parts, table, as_json: bool, times: bool) -> tuple[list, list, int]:
+    "Add predictions to the table, or print them: unread ones, those for JSON, how many have a note."
+    unread, kept, noted = [], [], 0
+    for part in parts:
+        unread += [one for one in part if one.label is None]
+        noted += sum(one.note > "" for one in part if one.label is not None)
+        if table:
+            table.add(part)
+        elif as_json:
+            kept += part
+        else:
+            for one in part:
+                _print_prediction(one, times)
+    return unread, kept, noted
+
+# %% ../../nbs/cli/06_data.ipynb #01387cc4
 @app.command("predict")
 def _predict(
     run: Annotated[str, typer.Argument(help="a run, or a model folder")],
@@ -166,19 +213,7 @@ def _predict(
     from ftkit.models.artifact import Predictor
     from ftkit.models.outputs import PredictionTable, check_output
 
-    folder = Path(run) if (Path(run) / "manifest.json").is_file() else find_run(run) / "model"
-    if not folder.is_dir():
-        raise UsageError(
-            f"run {folder.parent.name} has no model (its status is"
-            f" {read_run(folder.parent)['status']}); choose a completed run"
-        )
-    if inputs == ["-"]:
-        inputs = [line.rstrip("\n") for line in sys.stdin]
-    else:
-        inputs = [
-            Path(i) if i and len(i) < 250 and (Path(i).exists() or _looks_like_a_path(i)) else i
-            for i in inputs
-        ]
+    folder, inputs = _model_folder(run), _typed_inputs(inputs)
     if out:
         check_output(out, inputs or ("-",), force)
     predictor = Predictor(folder)
@@ -186,36 +221,23 @@ def _predict(
         raise UsageError(
             "--times was given, and this model tells classes apart; only what is said has its time"
         )
-    for large in (
-        i for i in inputs if isinstance(i, Path) and i.is_file() and i.stat().st_size > 50e6
-    ):
-        say(f"reading {large} ({large.stat().st_size / 1e6:.0f} MB)")
+    _note_large_files(inputs)
     given = predictor.given(inputs, text_column, second_column, strict)
-    lost = []
-    noted_ones = 0
-    kept = []
     for note in given.notes:
         say(note)
-    with (
-        PredictionTable(out, predictor.model.task, given, bool(predictor.model.interval))
-        if out
-        else contextlib.nullcontext()
-    ) as table:
-        for some in _shown_parts(predictor, given, strict, not out):
-            lost += [s for s in some if s.label is None]
-            noted_ones += sum(s.note > "" for s in some if s.label is not None)
-            if table:
-                table.add(some)
-            elif as_json:
-                kept += some
-            else:
-                for s in some:
-                    _print_prediction(s, times)
-    if table:
-        _tell_written(table, noted_ones)
-    elif as_json:
-        _print_json(kept)
-    _tell_unread(lost, len(given))
+
+    parts = _shown_parts(predictor, given, strict, not out)
+    if out:
+        with PredictionTable(
+            out, predictor.model.task, given, bool(predictor.model.interval)
+        ) as table:
+            unread, _, noted = _show_predictions(parts, table, as_json, times)
+        _tell_written(table, noted)
+    else:
+        unread, kept, _ = _show_predictions(parts, None, as_json, times)
+        if as_json:
+            _print_json(kept)
+    _tell_unread(unread, len(given))
 
 # %% ../../nbs/cli/06_data.ipynb #6933d4fa
 app.command("check")(check_data)

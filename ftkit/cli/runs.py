@@ -113,18 +113,18 @@ def _left(e: dict) -> str:
 
 def _watch_plain(events, run: str) -> None:
     "A line for what is worth one, and for a long stage one every half minute."
-    told = time.monotonic()
+    shown = time.monotonic()
     for e in events:
         if line := _line(e):
             say(line, run=run, event=e)
-            told = time.monotonic()
-        elif e.get("of") and e.get("stage") != "cell" and time.monotonic() - told > 30:
+            shown = time.monotonic()
+        elif e.get("of") and e.get("stage") != "cell" and time.monotonic() - shown > 30:
             say(
                 f"{e['stage']}: step {e['step']} of {e['of']}, {_left(e)}, {_facts(e)}",
                 run=run,
                 event=e,
             )
-            told = time.monotonic()
+            shown = time.monotonic()
 
 # %% ../../nbs/cli/04_runs.ipynb #052afe7c
 def _watch_bars(events, run: str) -> None:
@@ -169,7 +169,7 @@ def _to_the_end(
         ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
         stop.times += 1
         say(
-            "stopping where it can go on; once more stops at once"
+            "stopping where it can be resumed; once more stops at once"
             if stop.times == 1
             else "stopping at once",
             run=folder.name,
@@ -263,7 +263,7 @@ def _run(
     """Run a template to its end and print where notebook, report and model are. `ftkit params
     TEMPLATE` lists the parameters."""
     if dry_run:
-        return _rehearse(template, p, f, then, threads, kernel, devices, as_json)
+        return _dry_run(template, p, f, then, threads, kernel, devices, as_json)
     from ftkit.batch.alarm import telling_refusals
     from ftkit.runs.chain import create_chain
 
@@ -291,7 +291,7 @@ def _run(
     _to_the_end(folder, launch(folder), as_json, on_failure=on_failure)
 
 
-def _rehearse(
+def _dry_run(
     template: str,
     p: list[str],
     f: list[Path],
@@ -319,7 +319,7 @@ def _rehearse(
     )
     if other:
         raise UsageError(
-            f"--dry-run was given with {other}; it rehearses one notebook in one process of this"
+            f"--dry-run was given with {other}; it tries one notebook in one process of this"
             " Python: leave that away"
         )
     folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
@@ -331,11 +331,11 @@ def _rehearse(
         )(follow(folder, process), template)
     finally:
         try:
-            said = Forecast(end_rehearsal(folder, process))
+            forecast = Forecast(end_rehearsal(folder, process))
         except RuntimeError as e:
             say(f"ftkit: {e}", "error")
             raise SystemExit(1) from None
-    _print_json(said) if as_json else print(said)
+    _print_json(forecast) if as_json else print(forecast)
 
 # %% ../../nbs/cli/04_runs.ipynb #98490427
 @app.command("resume")
@@ -352,12 +352,12 @@ def _resume(
     on_failure: OnFailure = None,
     as_json: Json = False,
 ):
-    "Go on with a run that was stopped, lost or failed, to the result it would have had."
-    told = []  # bytes of events that were there before
+    "Resume a run that was stopped, lost or failed, to the result it would have had."
+    earlier_bytes = []  # bytes of events that were there before
 
     def make():
         events = find_run(run) / "events.jsonl"
-        told.append(events.stat().st_size if events.exists() else 0)
+        earlier_bytes.append(events.stat().st_size if events.exists() else 0)
         return requeue_run(
             events.parent,
             force,
@@ -380,12 +380,12 @@ def _resume(
 
     with telling_refusals(on_failure, "run", run):
         folder = together(make)
-    _to_the_end(folder, launch(folder, force), as_json, sum(told), on_failure)
+    _to_the_end(folder, launch(folder, force), as_json, sum(earlier_bytes), on_failure)
 
 
 @app.command("stop")
 def _stop(run: Run = "last"):
-    "Stop a run where it can go on; from anywhere that sees its folder."
+    "Stop a run where it can be resumed; from anywhere that sees its folder."
     folder = find_run(run)
     print(f"{folder.name}: {stop_run(folder)}; continue with: ftkit resume {folder.name}")
 
@@ -399,7 +399,9 @@ def _log(
     ] = None,
     is_followed: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="go on until the run ends; a queued one is waited for"),
+        typer.Option(
+            "--follow", "-f", help="continue until the run ends; a queued one is waited for"
+        ),
     ] = False,
     rank: Annotated[
         int | None,
@@ -513,79 +515,77 @@ def _compare_batch(
         print(file)
 
 # %% ../../nbs/cli/04_runs.ipynb #d043b555
+def _paths_of(folder: Path, status: str) -> dict[str, str]:
+    "By name: the files of a run that are worth a look; the log only where something went wrong."
+    files = {"notebook": "notebook.ipynb", "report": "report.html", "model": "model"}
+    if status not in ("completed", "running"):
+        files["log"] = "log.txt"
+    return {name: str(folder / file) for name, file in files.items() if (folder / file).exists()}
+
+
+def _result_lines(row: dict) -> list[str]:
+    "The verdict of a run; of your own notebook, or an older run, its headline figure."
+    lines = verdict_lines(row["verdict"])
+    if lines or row["value"] is None:
+        return lines
+    part = f" on the {row['part']} rows" if row.get("part") else ""
+    return [f"{row['metric']} {figure_text(row['value'])}{part}"]
+
+
+def _error_line(error: dict | str) -> str:
+    "Where a run failed and why; errors of use need no cell."
+    if isinstance(error, str):
+        return f"  {error[:5000]}"
+    message = str(error.get("message"))[:5000]
+    if error.get("usage"):
+        return f"  {message}"
+    if error.get("cell"):
+        return f"  cell {error['cell']}: {error.get('name')}: {message}"
+    return f"  {error.get('name')}: {message}"
+
+
+def _next_line(run: dict) -> str | None:
+    "How to continue a run that has not completed, where that can help."
+    error = run.get("error") if isinstance(run.get("error"), dict) else {}
+    if run.get("parameters") is None or run["status"] not in ("stopped", "lost", "failed"):
+        return None
+    if error.get("usage"):
+        return None  # the same parameters would be refused again
+    raised = run["status"] == "failed" and error.get("cell")
+    when = "once its cause is gone" if raised else "continue with"
+    return f"  {when}: {resume_command(run)}"
+
+
 def _tell(folder: Path, as_json: bool) -> None:
     "What a run came to: status, verdict, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
-    paths = {
-        n: str(folder / f)
-        for n, f in (
-            ("notebook", "notebook.ipynb"),
-            ("report", "report.html"),
-            ("model", "model"),
-            ("log", "log.txt"),
-        )
-        if (folder / f).exists() and (n != "log" or run["status"] not in ("completed", "running"))
-    }
+    paths = _paths_of(folder, run["status"])
     if as_json:
-        return _print_json(
-            row
-            | {
-                "seconds_by_stage": stage_seconds(folder),
-                "cells": cell_statuses(folder),
-                "facts": noted(folder),
-                "files": run_files(folder),
-                **paths,
-            }
-        )
-    print(
-        f"{row['id']}: {row['status']}" + (f" in {row['seconds']:.0f} s" if row["seconds"] else "")
-    )
-    lines = verdict_lines(row["verdict"])
-    if not lines and row["value"] is not None:  # your own notebook, or an older run
-        lines = [
-            f"{row['metric']} {figure_text(row['value'])}"
-            + (f" on the {row['part']} rows" if row.get("part") else "")
-        ]
-    for line in lines:
+        details = {
+            "seconds_by_stage": stage_seconds(folder),
+            "cells": cell_statuses(folder),
+            "facts": noted(folder),
+            "files": run_files(folder),
+        }
+        return _print_json(row | details | paths)
+
+    seconds = f" in {row['seconds']:.0f} s" if row["seconds"] else ""
+    print(f"{row['id']}: {row['status']}{seconds}")
+    for line in _result_lines(row):
         print(f"  {line}")
-    if stages := stage_seconds(folder):
+    stages = stage_seconds(folder)
+    if stages:
         print("  " + ", ".join(f"{k} {v:.1f} s" for k, v in stages.items() if k != "cell"))
     for name, path in paths.items():
         print(f"  {name:<9} {path}")
-    error = run.get("error")
-    # the same parameters would be refused again
-    usage = isinstance(error, dict) and error.get("usage")
-    if (
-        run.get("parameters") is not None
-        and run["status"] in ("stopped", "lost", "failed")
-        and not usage
-    ):
-        raised = run["status"] == "failed" and isinstance(error, dict) and error.get("cell")
-        print(
-            f"  {'once its cause is gone' if raised else 'continue with'}:"
-            f" {resume_command({'id': row['id']} | run)}"
-        )
-    if error:
-        say(
-            (
-                f"  {error[:5000]}"
-                if isinstance(error, str)
-                else (
-                    "  "
-                    if error.get("usage")
-                    else (
-                        f"  cell {error['cell']}: {error.get('name')}: "
-                        if error.get("cell")
-                        else f"  {error.get('name')}: "
-                    )
-                )
-                + str(error.get("message"))[:5000]
-            ),
-            "error",
-            run=row["id"],
-            status=run["status"],
-        )
-    if remedy := folder_remedy(run):
+
+    next_line = _next_line({"id": row["id"]} | run)
+    if next_line:
+        print(next_line)
+    if run.get("error"):
+        say(_error_line(run["error"]), "error", run=row["id"], status=run["status"])
+    remedy = folder_remedy(run)
+    if remedy:
         say(f"  {remedy}", "error", run=row["id"])
 
 # %% ../../nbs/cli/04_runs.ipynb #89595e8f
@@ -785,7 +785,7 @@ def _show(run: Run = "last", as_json: Json = False):
         ["chosen", "value"],
     )
     if rest := len(all_of_them) - len(chosen):
-        print(f"and {rest} parameters as they come (all of them with --json)")
+        print(f"and {rest} parameters at their defaults (all of them with --json)")
     _print_files(run_files(folder))
     for c in cell_statuses(folder):
         print(
@@ -851,24 +851,26 @@ def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
     "Execute a run again and name the first thing that differs."
     from ftkit.runs.compare import verify_run
 
-    said = verify_run(
+    verification = verify_run(
         find_run(run),
         watch=lambda folder, process: _watch_plain(follow(folder, process), folder.name),
         trust=trust,
     )
     if as_json:
-        _print_json({"first": said.first, "rows": said.rows, "again": said.again})
+        _print_json(
+            {"first": verification.first, "rows": verification.rows, "again": verification.again}
+        )
     else:
         _print_table(
-            [r | {"": "same" if r["same"] else "differs"} for r in said.rows],
-            ["name", "", *([] if said.first is None else ["before", "now"])],
+            [r | {"": "same" if r["same"] else "differs"} for r in verification.rows],
+            ["name", "", *([] if verification.first is None else ["before", "now"])],
         )
         print(
             "all the same"
-            if said.first is None
-            else f"the first difference: {said.first}; the second execution is {said.again.name}"
+            if verification.first is None
+            else f"the first difference: {verification.first}; the second execution is {verification.again.name}"
         )
-    raise SystemExit(0 if said.first is None else 1)
+    raise SystemExit(0 if verification.first is None else 1)
 
 
 @app.command("report")

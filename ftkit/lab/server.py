@@ -215,7 +215,7 @@ MOST_EVENTS = 2_000  # of one answer
 
 def events_told(
     name: str,  # a run's id
-    offset: int,  # byte to go on at
+    offset: int,  # byte to continue at
 ) -> dict:  # events, offset, status, whether there is more at once
     """Events of a run from some byte on; of more than fit, those that a curve needs least are left
     out."""

@@ -182,75 +182,40 @@ def _plot(title: str, curves: dict) -> str:
 
 # %% ../../nbs/lab/00_widgets.ipynb #16750d6f
 class _Seen:
-    "What is known of a run so far; only what is new is read."
+    "What was read of a run so far; only what is new is read."
 
     def __init__(self, folder: Path):
         self.folder, self.offset, self.events = folder, 0, []
 
     def html(self) -> str:
         "The run as a person looks at it."
-        found, self.offset = read_events(self.folder, self.offset)
-        self.events += [e for e in found if e["stage"] != "made"]
+        new, self.offset = read_events(self.folder, self.offset)
+        self.events += [e for e in new if e["stage"] != "made"]
         run = read_run(self.folder)
-        e = newest_event(self.folder) or {}
+        has_ended, facts = run["status"] not in ("queued", "running"), noted(self.folder)
+        going = "" if has_ended else _progress(newest_event(self.folder) or {})
         curves = curve_points(self.events)
-        ended, facts = run["status"] not in ("queued", "running"), noted(self.folder)
-        seconds = (
-            ((ended and run.get("ended")) or time.time()) - (run.get("started") or time.time())
-            if run.get("started")
-            else 0
-        )
-        step, of, took = e.get("step") or 0, e.get("of") or 0, e.get("seconds") or 0
-        going = (
-            f"{e.get('stage')} {step:g} of {of:g}"
-            + (f", epoch {e['epoch']:g}" if e.get("epoch") else "")
-            + (
-                f", {step / took:.3g} a second, {(of - step) * took / step:.0f} s of this stage"
-                " left"
-                if took and step
-                else ""
+
+        head = " · ".join(
+            text
+            for text in (
+                f"<b>{html.escape(run['status'])}</b>",
+                html.escape(run["id"]),
+                f"{_seconds_so_far(run, has_ended):.0f} s",
+                html.escape(str(facts.get("device", ""))),
+                html.escape(str(facts.get("peak_memory") or _memory(run))),
             )
-            if of and not ended
-            else ""
+            if text
         )
-        what = [
-            f"<b>{html.escape(run['status'])}</b>",
-            html.escape(run["id"]),
-            f"{seconds:.0f} s",
-            html.escape(str(facts.get("device", ""))),
-            html.escape(str(facts.get("peak_memory") or _memory(run))),
-        ]
-        bar = (
-            f"<div><progress value='{step:g}' max='{of:g}'"
-            f" aria-label='{html.escape(going, quote=True)}'></progress> {html.escape(going)}</div>"
-            if going
-            else ""
-        )
-        error = (
-            (run.get("error") or {}).get("message", "")
-            if isinstance(run.get("error"), dict)
-            else run.get("error") or ""
-        )
-        plots = _plot("loss", {k: c for k, c in curves.items() if "loss" in k}) + _plot(
-            "metric", {k: c for k, c in curves.items() if "loss" not in k}
-        )
-        result = (
-            _table(
-                [
-                    [k.replace("_", " "), figure_text(v)]
-                    for k, v in list(figures(self.folder).items())[:8]
-                ]
-            )
-            if ended and figures(self.folder)
-            else ""
-        )
-        first, *doubts = verdict_lines(summary(self.folder, run)["verdict"]) or [""]
-        verdict = f"<p><b>{html.escape(first)}</b></p>" if first else ""
-        if doubts:
-            verdict += "<ul>" + "".join(f"<li>{html.escape(d)}</li>" for d in doubts) + "</ul>"
+        error = run.get("error") or ""
+        if isinstance(error, dict):
+            error = error.get("message", "")
         wrong = _WRONG.format(html.escape(error)) if error else ""
-        facts = " · ".join(filter(None, what))
-        return f"<div>{facts}{verdict}{bar}{wrong}<div>{plots}</div>{result}</div>"
+        losses = _plot("loss", {k: c for k, c in curves.items() if "loss" in k})
+        metrics = _plot("metric", {k: c for k, c in curves.items() if "loss" not in k})
+        verdict = _verdict(summary(self.folder, run)["verdict"])
+        result = _result_table(self.folder) if has_ended else ""
+        return f"<div>{head}{verdict}{going}{wrong}<div>{losses}{metrics}</div>{result}</div>"
 
 
 def _memory(run: dict) -> str:
@@ -281,6 +246,49 @@ def _watch(folder: Path, update, every: float, over=lambda: None) -> threading.T
     thread.start()
     return thread
 
+
+def _seconds_so_far(run: dict, has_ended: bool) -> float:
+    "Seconds since a run was started, until it ended."
+    if not run.get("started"):
+        return 0
+    until = (run.get("ended") if has_ended else None) or time.time()
+    return until - run["started"]
+
+
+def _progress(event: dict) -> str:
+    "A bar with the stage, the step, and how long it still takes; empty where nothing is counted."
+    step, of, took = event.get("step") or 0, event.get("of") or 0, event.get("seconds") or 0
+    if not of:
+        return ""
+    text = f"{event.get('stage')} {step:g} of {of:g}"
+    if event.get("epoch"):
+        text += f", epoch {event['epoch']:g}"
+    if took and step:
+        left = (of - step) * took / step
+        text += f", {step / took:.3g} a second, {left:.0f} s of this stage left"
+    return (
+        f"<div><progress value='{step:g}' max='{of:g}'"
+        f" aria-label='{html.escape(text, quote=True)}'></progress> {html.escape(text)}</div>"
+    )
+
+
+def _verdict(verdict: dict | None) -> str:
+    "The sentence and the doubts of a run."
+    lines = verdict_lines(verdict)
+    if not lines:
+        return ""
+    first, *doubts = lines
+    text = f"<p><b>{html.escape(first)}</b></p>" if first else ""
+    if doubts:
+        text += "<ul>" + "".join(f"<li>{html.escape(d)}</li>" for d in doubts) + "</ul>"
+    return text
+
+
+def _result_table(folder: Path) -> str:
+    "The first figures of a run that has ended."
+    rows = [[k.replace("_", " "), figure_text(v)] for k, v in list(figures(folder).items())[:8]]
+    return _table(rows) if rows else ""
+
 # %% ../../nbs/lab/00_widgets.ipynb #f3500f41
 def live(
     run: str | os.PathLike = "last",  # a run's id, a unique part of it, its folder, or "last"
@@ -301,9 +309,11 @@ def live(
 
 
 def _stop_button(folder: Path):
-    "Asks the run to stop where it can go on."
+    "Asks the run to stop where it can be resumed."
     button = w.Button(
-        description="Stop", tooltip=f"Stop {folder.name} where it can go on", button_style="warning"
+        description="Stop",
+        tooltip=f"Stop {folder.name} where it can be resumed",
+        button_style="warning",
     )
 
     def stop(_):
@@ -330,62 +340,50 @@ _LABEL = {"description_width": "170px"}
 _INDENT = "<div style='margin-left: 178px'>{}</div>"
 
 
+_ENDS_OF_PATHS = ("data", "file", "folder", "dir", "path")
+
+
+def _steps_of(param: Param, value) -> tuple | None:
+    "Low, high and step of a slider; None where a slider would not do."
+    is_number = param.type in ("int", "float") and not param.optional
+    if not is_number or None in (param.low, param.high):
+        return None
+    step = 1 if param.type == "int" else 0.01
+    low, high = param.low + step * param.low_open, param.high - step * param.high_open
+    few = (high - low) / step <= 200
+    if few and low <= value <= high and abs(value / step - round(value / step)) < 1e-9:
+        return low, high, step
+    return None
+
+
+def _text_of(value) -> str:
+    "A value as it is typed."
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _control(param: Param, value):
     "The control of one parameter."
-    more = {
-        "description": param.name,
-        "tooltip": param.allowed(),
-        "layout": _LAYOUT,
-        "style": _LABEL,
-    }
+    name, tooltip = param.name, param.allowed()
+    look = {"description": name, "tooltip": tooltip, "layout": _LAYOUT, "style": _LABEL}
     if param.choices is not None and not param.type.startswith("list"):
-        return w.Dropdown(
-            options=([("none", None)] if param.optional else [])
-            + [(str(c), c) for c in param.choices],
-            value=value,
-            **more,
-        )
+        none = [("none", None)] if param.optional else []
+        return w.Dropdown(options=none + [(str(c), c) for c in param.choices], value=value, **look)
     if param.type == "bool" and not param.optional:
-        return w.Checkbox(value=value, **more)
-    if (
-        param.type in ("int", "float")
-        and not param.optional
-        and None not in (param.low, param.high)
-    ):
-        step = 1 if param.type == "int" else 0.01
-        low, high = param.low + step * param.low_open, param.high - step * param.high_open
-        if (
-            (high - low) / step <= 200
-            and low <= value <= high
-            and abs(value / step - round(value / step)) < 1e-9
-        ):
-            return Slider(
-                value=value,
-                min=low,
-                max=high,
-                step=step,
-                description=param.name,
-                tooltip=param.allowed(),
-            )
-    if value is None:
-        text = ""
-    elif isinstance(value, str):
-        text = value
-    else:
-        text = json.dumps(value, ensure_ascii=False)
-    if (
-        param.type == "str"
-        and param.choices is None
-        and param.name.rsplit("_", 1)[-1] in ("data", "file", "folder", "dir", "path")
-    ):
-        box = w.Combobox(
-            value=text, placeholder="none" if param.optional else "", options=_paths(text), **more
-        )
+        return w.Checkbox(value=value, **look)
+    steps = _steps_of(param, value)
+    if steps:
+        low, high, step = steps
+        return Slider(value=value, min=low, max=high, step=step, description=name, tooltip=tooltip)
+
+    text, look["placeholder"] = _text_of(value), "none" if param.optional else ""
+    is_path = name.rsplit("_", 1)[-1] in _ENDS_OF_PATHS
+    if param.type == "str" and param.choices is None and is_path:
+        box = w.Combobox(value=text, options=_paths(text), **look)
         box.observe(lambda c: setattr(box, "options", _paths(c["new"])), "value")
         return box
-    return w.Text(
-        value=text, placeholder="none" if param.optional else "", continuous_update=False, **more
-    )
+    return w.Text(value=text, continuous_update=False, **look)
 
 
 def _paths(text: str) -> tuple[str, ...]:

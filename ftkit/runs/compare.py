@@ -98,44 +98,26 @@ class Comparison:
 
     def table(self) -> list[dict[str, str]]:
         "Rows of texts: the verdict, parameters, metrics, then the difference."
-        names = [r["id"] for r in self.runs]
-        told = [verdict_lines(v) for v in self.verdicts]
-        rows = (
-            [{"": "verdict", **{n: v[0] if v else "" for n, v in zip(names, told)}}]
-            if any(told)
-            else []
-        )
-        if any(len(v) > 1 for v in told):
-            rows.append({"": "doubts", **{n: doubt_names(v) for n, v in zip(names, self.verdicts)}})
-        rows += [
-            {"": k, **dict(zip(names, map(str, v)))}
-            for k, v in {
-                "status": [r["status"] for r in self.runs],
-                "seconds": [r["seconds"] for r in self.runs],
-                **self.parameters,
-            }.items()
-        ]
-        rows += [
-            {
-                "": k.replace("_", " "),
-                **{n: "" if f is None else figure_text(f) for n, f in zip(names, v)},
-            }
-            for k, v in self.figures.items()
-        ]
-        rows += [
-            {"": name, **dict(zip(names, _file_words(found)))}
-            for name, found in self._shown_files()
-        ]
+        rows = []
+
+        def add(name: str, texts) -> None:
+            rows.append({"": name, **dict(zip([r["id"] for r in self.runs], texts))})
+
+        verdicts = [verdict_lines(v) for v in self.verdicts]
+        if any(verdicts):
+            add("verdict", [lines[0] if lines else "" for lines in verdicts])
+        if any(len(lines) > 1 for lines in verdicts):
+            add("doubts", map(doubt_names, self.verdicts))
+        add("status", [str(r["status"]) for r in self.runs])
+        add("seconds", [str(r["seconds"]) for r in self.runs])
+        for name, values in self.parameters.items():
+            add(name, map(str, values))
+        for name, values in self.figures.items():
+            add(name.replace("_", " "), ["" if f is None else figure_text(f) for f in values])
+        for name, files in self._shown_files():
+            add(name, _file_words(files))
         if any(self.differences):
-            rows.append(
-                {
-                    "": "minus the first, row by row",
-                    **{
-                        n: "" if d is None else f"{figure_text(d)} on {d['rows']} rows"
-                        for n, d in zip(names, self.differences)
-                    },
-                }
-            )
+            add("minus the first, row by row", map(_difference_text, self.differences))
         return rows
 
     def _shown_files(self, most: int = 20) -> list[tuple[str, list]]:
@@ -188,6 +170,13 @@ class Comparison:
         )
 
 
+def _difference_text(difference: dict | None) -> str:
+    "A paired difference, and on how many rows."
+    if difference is None:
+        return ""
+    return f"{figure_text(difference)} on {difference['rows']} rows"
+
+
 def _file_words(found: list[dict | None]) -> list[str]:
     "A file of several runs in words: its size, then whether the others have the same."
     first = found[0]
@@ -219,79 +208,86 @@ def compare_runs(
     if len(folders) < 2:
         raise UsageError(f"{len(folders)} run was given; compare needs at least two, each once")
     runs, facts = [read_run(f) for f in folders], [noted(f) for f in folders]
-    values = [r.get("parameters") or {} for r in runs]
-    names = list(dict.fromkeys(k for v in values for k in v))
-    found = [figures(f) for f in folders]
-    metrics = list(dict.fromkeys(k for f in found for k in f))
-    same = [
-        f.get("data") is not None
-        and (f.get("data"), f.get("split")) == (facts[0].get("data"), facts[0].get("split"))
-        for f in facts
+    heads = [
+        {
+            "id": run["id"],
+            "status": run["status"],
+            "seconds": summary(folder)["seconds"],
+            "parent": run.get("parent"),
+        }
+        for folder, run in zip(folders, runs)
     ]
-    written = [_written(f) for f in folders]
+    values = _by_name([run.get("parameters") or {} for run in runs])
+    differing = {name: row for name, row in values.items() if any(v != row[0] for v in row)}
+    differences = [None]
+    for folder, fact in zip(folders[1:], facts[1:]):
+        differences.append(_difference(folder, folders[0], _same_test_rows(facts[0], fact)))
     return Comparison(
         folders,
-        [
-            {
-                "id": r["id"],
-                "status": r["status"],
-                "seconds": summary(f)["seconds"],
-                "parent": r.get("parent"),
-            }
-            for f, r in zip(folders, runs)
-        ],
-        {
-            k: [v.get(k) for v in values]
-            for k in names
-            if any(v.get(k) != values[0].get(k) for v in values)
-        },
-        {k: [f.get(k) for f in found] for k in metrics},
-        [None] + [_difference(f, folders[0], s and same[0]) for f, s in zip(folders[1:], same[1:])],
-        [summary(f, r)["verdict"] for f, r in zip(folders, runs)],
-        {
-            name: [w.get(name) for w in written]
-            for name in dict.fromkeys(k for w in written for k in w)
-        },
+        heads,
+        differing,
+        _by_name([figures(f) for f in folders]),
+        differences,
+        [summary(folder, run)["verdict"] for folder, run in zip(folders, runs)],
+        _by_name([_written(f) for f in folders]),
     )
 
+
+def _by_name(records: list[dict]) -> dict[str, list]:
+    "By name: the value of each record, None where it has none."
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _same_test_rows(first: dict, other: dict) -> bool:
+    "Whether two runs noted the same data and the same split."
+    if first.get("data") is None:
+        return False
+    return (first["data"], first.get("split")) == (other.get("data"), other.get("split"))
+
 # %% ../../nbs/runs/10_compare.ipynb #45adeb19
+def _changed_parameters(folder: Path, now: dict, then: dict, executed: dict) -> list[str]:
+    "Names whose value is another one than when the run was made, or than its notebook has."
+    moved = input_paths(folder, now)
+
+    def whole(run, file):
+        return str((runs_folder() / run / file).resolve())
+
+    changed = []
+    for name in now | then:
+        value = now.get(name)
+        allowed = (value, moved.get(name), in_values(value, whole))
+        if value != then.get(name) or executed and executed.get(name) not in allowed:
+            changed.append(name)
+    return changed
+
+
+def _named_values(names: list[str], source: dict) -> str:
+    "NAME=VALUE of these; of none that all is as recorded."
+    return ", ".join(f"{name}={source.get(name)!r}" for name in names) or "as recorded"
+
+
 def _claims(folder: Path, run: dict) -> dict[str, tuple]:
     "What a run's record says now, beside what was written down while it ran."
     made = next((e["record"] for e in read_events(folder)[0] if e.get("stage") == "made"), {})
     values, then, executed = run.get("parameters") or {}, made.get("parameters") or {}, {}
     with contextlib.suppress(OSError, ValueError, KeyError):
         executed = read_json(folder / "notebook.ipynb")["metadata"]["papermill"]["parameters"]
-    moved = input_paths(folder, values)
-    changed = [
-        k
-        for k in values | then
-        if values.get(k) != then.get(k)
-        or executed
-        and executed.get(k)
-        not in (
-            values.get(k),
-            moved.get(k),
-            in_values(values.get(k), lambda run, file: str((runs_folder() / run / file).resolve())),
-        )
-    ]
+    changed = _changed_parameters(folder, values, then, executed)
     seed, others = [k for k in changed if k == "seed"], [k for k in changed if k != "seed"]
-
-    def told(names, source):
-        return ", ".join(f"{k}={source.get(k)!r}" for k in names) or "as recorded"
+    before = then | executed
 
     code = changed_since(run, folder)
     own = [c for c in code if c.startswith(("ftkit ", "the run's own"))]
     versions = [c for c in code if c not in own]
     threads = (run.get("options") or {}).get("threads")
+    noted_threads = noted(folder).get("threads")
     return {
-        "parameters": (told(others, then | executed), told(others, values)),
-        "seed": (told(seed, then | executed), told(seed, values)),
+        "parameters": (_named_values(others, before), _named_values(others, values)),
+        "seed": (_named_values(seed, before), _named_values(seed, values)),
         "code": ("as recorded", "; ".join(own) or "as recorded"),
         "versions": ("as recorded", "; ".join(versions) or "as recorded"),
-        "threads": (
-            noted(folder).get("threads") or threads,
-            threads or noted(folder).get("threads"),
-        ),
+        "threads": (noted_threads or threads, threads or noted_threads),
     }
 
 # %% ../../nbs/runs/10_compare.ipynb #3da43e6f
@@ -384,8 +380,8 @@ def verify_run(
         {"name": k, "before": str(a), "now": str(b), "same": a == b}
         for k, (a, b) in {**claims, **{k: (before[k], now[k]) for k in before}}.items()
     ]
-    said = Verification(rows, again)
-    if said.first is None:
+    verification = Verification(rows, again)
+    if verification.first is None:
         remove_run(again)
-        said.again = None
-    return said
+        verification.again = None
+    return verification

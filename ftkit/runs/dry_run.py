@@ -41,7 +41,7 @@ def check_rehearsal(path: Path) -> None:
     spec = read_json(path).get("metadata", {}).get("kernelspec") or {}
     if spec.get("language", "python").lower() != "python":
         raise UsageError(
-            f"{path.name} is written in {spec['language']}; a dry run rehearses notebooks in"
+            f"{path.name} is written in {spec['language']}; a dry run tries notebooks in"
             f" Python. Start the run itself: ftkit run {path.name}"
         )
     if not any("ftkit" in s for s, _ in _code(path)) or not any(
@@ -55,7 +55,7 @@ def check_rehearsal(path: Path) -> None:
 
 # %% ../../nbs/runs/12_dry_run.ipynb #7eecca33
 class _Over(SystemExit):
-    "The rehearsal has seen what it wanted."
+    "The dry run has seen what it wanted."
 
 
 def _act(folder: Path) -> None:
@@ -235,8 +235,8 @@ def _comparison(data, models, k: int, seed: int, options: dict) -> dict:
     fold, more = few.folds(k, seed)[0], len(learn) / len(few)
     for i, name in enumerate(names):
         emit("compare", step=i + 1, of=len(names), model=name)
-        told = _one_fold(name, fold, options)
-        each = (told["fit"] + told["predict"] * len(fold.test)) * more
+        seconds = _one_fold(name, fold, options)
+        each = (seconds["fit"] + seconds["predict"] * len(fold.test)) * more
         rows.append(
             {
                 "stage": name,

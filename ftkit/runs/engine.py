@@ -83,116 +83,134 @@ def _at_start() -> str:
     )
 
 
+class _KernelOfRun:
+    "Part of papermill's client: how a run's kernel is started and ended."
+
+    def create_kernel_manager(self):
+        km = super().create_kernel_manager()
+        if self.sockets:
+            km.transport, km.connection_file = "ipc", str(self.sockets / "k.json")
+        if self.watch:
+            self.watch.km = km
+        if "ipykernel" in " ".join(km.kernel_spec.argv):
+            self.extra_arguments = [
+                *self.extra_arguments,
+                f"--IPKernelApp.exec_lines={[_at_start()]!r}",
+            ]
+        return km
+
+    def _cleanup_kernel(self):
+        if self._may_end_early():
+            self.kc.execute(_BRIEF_END, silent=True, store_history=False)
+            until = time.monotonic() + BRIEF_SECONDS
+            process = getattr(self.km.provisioner, "process", None)
+            while process and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.02)
+        super()._cleanup_kernel()
+
+    def _may_end_early(self) -> bool:
+        "Whether a kernel is there, trains alone, and runs code of ours."
+        if not (self.km and self.kc and self.watch) or self.watch.ranks != 1:
+            return False
+        return any("ftkit" in cell.source for cell in self.nb.cells)
+
+# %% ../../nbs/runs/09_engine.ipynb #3acf7978
+class _OutputsOfRun:
+    "Part of papermill's client: outputs of bounded size, without secrets."
+
+    def output(self, outs, msg, display_id, cell_index):
+        "Text joins what is there, and what is too much is left out."
+        content = msg["content"] = self.printed.hide(msg["content"])
+        if self.output_hook_stack[msg["parent_header"].get("msg_id")]:
+            return super().output(outs, msg, display_id, cell_index)
+
+        # what stood there was cleared, or is to be cleared now
+        if self.clear_before_next_output:
+            self.printed.cleared()
+
+        if msg["msg_type"] == "stream":
+            if self.clear_before_next_output:
+                self.clear_before_next_output = False
+                outs[:] = []
+                self.clear_display_id_mapping(cell_index)
+            return self._stream(outs, content["name"], content["text"])
+
+        if msg["msg_type"] == "error":
+            content["traceback"] = [line[:20_000] for line in content["traceback"][-200:]]
+            content["evalue"] = content["evalue"][:20_000]
+            self.printed.log(traceback_text(content["traceback"]) + "\n")
+
+        why = self.printed.fits(content)
+        if not why:
+            return super().output(outs, msg, display_id, cell_index)
+        if why.strip():
+            return self._stream(outs, "stderr", why)
+        return None
+
+    def _stream(self, outs, name, text):
+        "Text of stdout or stderr, in one output a cell."
+        return self.printed.stream(
+            outs, name, text, lambda name: nbformat.v4.new_output("stream", name=name)
+        )
+
+    def clear_output(self, outs, msg, cell_index):
+        super().clear_output(outs, msg, cell_index)
+        if not outs:
+            self.printed.cleared()
+
+    def _update_display_id(self, display_id, msg):
+        "A display that is drawn anew takes the room of the old one."
+        msg["content"] = self.printed.hide(msg["content"])
+        if size_of(msg["content"]) <= MOST_OF_CELL:
+            super()._update_display_id(display_id, msg)
+
+# %% ../../nbs/runs/09_engine.ipynb #8aba8560
+class _CellsOfRun:
+    "Part of papermill's client: a cell that ends in any exception is failed, and is the last."
+
+    def papermill_execute_cells(self):
+        code = [i for i, c in enumerate(self.nb.cells) if c.cell_type == "code"]
+        for index, cell in enumerate(self.nb.cells):
+            if self.watch:
+                self.watch.cell()
+            self.nb_man.cell_start(cell, index)
+            if index in code:
+                emit("cell", step=code.index(index) + 1, of=len(code))
+            if not self._execute_one(cell, index):
+                break  # papermill raises it again, with the notebook marked
+            if "metrics" in cell.metadata.get("tags", []):
+                _keep_metrics(cell, self.watch.hidden if self.watch else ())
+
+    def _execute_one(self, cell, index) -> bool:
+        "Whether the cell ended without an exception; one that is no error of the cell is raised."
+        self.printed.begin()
+        try:
+            self.execute_cell(cell, index)
+        except BaseException as error:
+            self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+            if isinstance(error, CellExecutionError):
+                return False
+            cell.outputs.append(
+                nbformat.v4.new_output(
+                    "error", ename=type(error).__name__, evalue=str(error)[:2000], traceback=[]
+                )
+            )
+            raise
+        finally:
+            self.printed.end(cell.get("outputs", []))
+            self.nb_man.cell_complete(cell, cell_index=index)
+        return True
+
+
 @functools.cache
 def _client_class():
     "papermill's client, made truthful."
     from papermill.clientwrap import PapermillNotebookClient
 
-    class Client(PapermillNotebookClient):
-        "A cell that ends in any exception is failed, and nothing after it ran."
+    class Client(_KernelOfRun, _OutputsOfRun, _CellsOfRun, PapermillNotebookClient):
+        "What papermill executes a run's notebook with."
 
         sockets, watch, printed = None, None, None
-
-        def create_kernel_manager(self):
-            km = super().create_kernel_manager()
-            if self.sockets:
-                km.transport, km.connection_file = "ipc", str(self.sockets / "k.json")
-            if self.watch:
-                self.watch.km = km
-            if "ipykernel" in " ".join(km.kernel_spec.argv):
-                self.extra_arguments = [
-                    *self.extra_arguments,
-                    f"--IPKernelApp.exec_lines={[_at_start()]!r}",
-                ]
-            return km
-
-        def output(self, outs, msg, display_id, cell_index):
-            "Text joins what is there, and what is too much is left out."
-            content = msg["content"] = self.printed.hide(msg["content"])
-            if self.output_hook_stack[msg["parent_header"].get("msg_id")]:
-                return super().output(outs, msg, display_id, cell_index)
-            if self.clear_before_next_output:
-                self.printed.cleared()
-            if msg["msg_type"] == "stream":
-                if self.clear_before_next_output:
-                    self.clear_before_next_output = False
-                    outs[:] = []
-                    self.clear_display_id_mapping(cell_index)
-                return self.printed.stream(
-                    outs,
-                    content["name"],
-                    content["text"],
-                    lambda name: nbformat.v4.new_output("stream", name=name),
-                )
-            if msg["msg_type"] == "error":
-                content["traceback"] = [line[:20_000] for line in content["traceback"][-200:]]
-                content["evalue"] = content["evalue"][:20_000]
-                self.printed.log(traceback_text(content["traceback"]) + "\n")
-            if why := self.printed.fits(content):
-                return (
-                    self.printed.stream(
-                        outs,
-                        "stderr",
-                        why,
-                        lambda name: nbformat.v4.new_output("stream", name=name),
-                    )
-                    if why.strip()
-                    else None
-                )
-            return super().output(outs, msg, display_id, cell_index)
-
-        def clear_output(self, outs, msg, cell_index):
-            super().clear_output(outs, msg, cell_index)
-            if not outs:
-                self.printed.cleared()
-
-        def _update_display_id(self, display_id, msg):
-            "A display that is drawn anew takes the room of the old one."
-            msg["content"] = self.printed.hide(msg["content"])
-            if size_of(msg["content"]) <= MOST_OF_CELL:
-                super()._update_display_id(display_id, msg)
-
-        def papermill_execute_cells(self):
-            code = [i for i, c in enumerate(self.nb.cells) if c.cell_type == "code"]
-            for index, cell in enumerate(self.nb.cells):
-                if self.watch:
-                    self.watch.cell()
-                self.nb_man.cell_start(cell, index)
-                if index in code:
-                    emit("cell", step=code.index(index) + 1, of=len(code))
-                self.printed.begin()
-                try:
-                    self.execute_cell(cell, index)
-                except BaseException as e:
-                    self.nb_man.cell_exception(cell, cell_index=index, exception=e)
-                    if isinstance(e, CellExecutionError):
-                        break  # papermill raises it again, with the notebook marked
-                    cell.outputs.append(
-                        nbformat.v4.new_output(
-                            "error", ename=type(e).__name__, evalue=str(e)[:2000], traceback=[]
-                        )
-                    )
-                    raise
-                finally:
-                    self.printed.end(cell.get("outputs", []))
-                    self.nb_man.cell_complete(cell, cell_index=index)
-                if "metrics" in cell.metadata.get("tags", []):
-                    _keep_metrics(cell, self.watch.hidden if self.watch else ())
-
-        def _cleanup_kernel(self):
-            if (
-                self.km
-                and self.kc
-                and self.watch
-                and self.watch.ranks == 1
-                and any("ftkit" in c.source for c in self.nb.cells)
-            ):
-                self.kc.execute(_BRIEF_END, silent=True, store_history=False)
-                until = time.monotonic() + BRIEF_SECONDS
-                process = getattr(self.km.provisioner, "process", None)
-                while process and process.poll() is None and time.monotonic() < until:
-                    time.sleep(0.02)
-            super()._cleanup_kernel()
 
     return Client
 
@@ -426,7 +444,7 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
     name, message = (
         (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
     )
-    told = {
+    messages = {
         "DeadKernelError": (
             "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a"
             " library ended the process"
@@ -436,7 +454,7 @@ def _what_failed(nb, error: BaseException, run_id: str) -> dict:
             "the cell ended the program by itself (sys.exit); the cells after it never ran"
         ),
     }
-    message = told.get(name) or message or ("" if number else "the kernel could not be started")
+    message = messages.get(name) or message or ("" if number else "the kernel could not be started")
     if (
         "No space left on device" in message
         or name == "OSError"
@@ -564,7 +582,7 @@ def limits(self) -> bool:
 @patch_to(_Watch)
 def look(self) -> None:
     """Whether another rank of the run is gone: the kernel has a while to say so itself, then it is
-    ended, because it cannot go on."""
+    ended, because it cannot continue."""
     gone = self.ranks > 1 and lost_rank(
         run_of(self.folder),
         self.rank,
@@ -652,22 +670,21 @@ def _held_bytes(kernel: dict | None) -> int:
     return 0
 
 # %% ../../nbs/runs/09_engine.ipynb #d9d8bf05
-def execute_run(
-    folder: str | os.PathLike,  # a queued run's folder
-) -> int:  # exit code
-    "Execute the run's notebook with its parameters, keep its record true, and write its report."
-    from ftkit.runs.report import write_report
-
-    folder = Path(folder)
-    if (lock := lock_run(folder, wait=10)) is None:
+def _lock_queued(folder: Path):
+    "The lock of a queued run, which is held as long as it is kept; None if it cannot be had."
+    lock = lock_run(folder, wait=10)
+    if lock is None:
         print(f"another process is writing {folder}")
-        return 2
-    if (status := read_json(folder / "run.json")["status"]) != "queued":
+        return None
+    status = read_json(folder / "run.json")["status"]
+    if status != "queued":
         print(f"{folder} is {status}: another process had it meanwhile")
-        return 2
-    os.environ["FTKIT_RUN_DIR"] = str(folder)
-    watch = _Watch(folder)
-    queued_by = watch.data.get("process") or {}
+        return None
+    return lock
+
+
+def _begin_attempt(folder: Path, watch: _Watch) -> tuple:
+    "Signals, record, watch and sentry of one attempt: its name and its sentry."
     for s in (signal.SIGINT, signal.SIGTERM):
         signal.signal(s, watch.signalled)  # also where a shell had SIGINT ignored (nohup, &)
     with contextlib.suppress(OSError):
@@ -680,34 +697,47 @@ def execute_run(
     os.environ["FTKIT_ATTEMPT"] = attempt = secrets.token_hex(8)
     sentry = start_sentry(folder, attempt)
     Log().head(f"attempt {len(watch.data.get('resumed') or []) + 1} of {folder.name}")
-    nb, error = _execute(folder, watch, lock, queued_by)
+    return attempt, sentry
+
+
+def _end_attempt(attempt: str, watch: _Watch, sentry) -> None:
+    "Nothing that the attempt started lives on."
     watch.over.set()
     watch.join()
     sentry.kill()
     sentry.wait()
     end_processes(attempt)
-    if error:
-        error |= {name: masked(str(error[name]), watch.hidden) for name in ("message", "name")}
-    if not (folder / "input.ipynb").exists():
-        print(f"{folder} was removed while it ran")
-        return 1
+
+
+def _how_it_ended(folder: Path, watch: _Watch, error: dict | None) -> dict:
+    "What the record of an attempt that is over says, from the error and from who asked it to stop."
     why = stop_asked(folder) if error else None
     if error and watch.ranks > 1:
         error, why = _of_ranks(watch, error, why)
     if why in ("timeout", "memory"):
-        error = _limit_reached(why, watch.options, run_of(folder).name) | {
-            k: error[k] for k in ("cell", "cell_id") if k in error
-        }
+        where = {k: error[k] for k in ("cell", "cell_id") if k in error}
+        error = _limit_reached(why, watch.options, run_of(folder).name) | where
     elif why:
         error = None
-    last = {
-        "status": "failed" if error else "stopped" if why else "completed",
+
+    if error:
+        status = "failed"
+    elif why:
+        status = "stopped"
+    else:
+        status = "completed"
+    return {
+        "status": status,
         "ended": time.time(),
         "error": error,
         "facts": noted(folder),
         "result": _result(folder),
         "asked": why,
     }
+
+
+def _close_record(folder: Path, watch: _Watch, last: dict, write_report) -> None:
+    "Write the report and the last state of the record, and remove what is not kept."
     (folder / "stop").unlink(missing_ok=True)
     (folder / ".reserve").unlink(missing_ok=True)
     try:
@@ -723,9 +753,43 @@ def execute_run(
     # those of other ranks are about to shrink
     watch.write(**last, bytes=folder_bytes(folder) - folder_bytes(folder / "ranks"))
     emit("ended", status=last["status"])
-    return {"completed": 0, "stopped": 130}.get(
-        last["status"], 2 if error and error["usage"] else 1
-    )
+
+
+def _exit_code(last: dict) -> int:
+    "0 completed, 130 stopped, 2 a wrong use of the notebook, 1 any other failure."
+    if last["status"] == "completed":
+        return 0
+    if last["status"] == "stopped":
+        return 130
+    return 2 if last["error"]["usage"] else 1
+
+# %% ../../nbs/runs/09_engine.ipynb #7a1bc181
+def execute_run(
+    folder: str | os.PathLike,  # a queued run's folder
+) -> int:  # exit code
+    "Execute the run's notebook with its parameters, keep its record true, and write its report."
+    from ftkit.runs.report import write_report
+
+    folder = Path(folder)
+    lock = _lock_queued(folder)
+    if lock is None:
+        return 2
+
+    os.environ["FTKIT_RUN_DIR"] = str(folder)
+    watch = _Watch(folder)
+    queued_by = watch.data.get("process") or {}
+    attempt, sentry = _begin_attempt(folder, watch)
+    error = _execute(folder, watch, lock, queued_by)
+    _end_attempt(attempt, watch, sentry)
+
+    if error:
+        error |= {name: masked(str(error[name]), watch.hidden) for name in ("message", "name")}
+    if not (folder / "input.ipynb").exists():
+        print(f"{folder} was removed while it ran")
+        return 1
+    last = _how_it_ended(folder, watch, error)
+    _close_record(folder, watch, last, write_report)
+    return _exit_code(last)
 
 # %% ../../nbs/runs/09_engine.ipynb #f4e045a9
 def _with_values(nb, values: dict, hidden: dict, kernel: str, language: str) -> tuple:
@@ -747,38 +811,50 @@ def _with_values(nb, values: dict, hidden: dict, kernel: str, language: str) -> 
     return made, {cell["id"]: other.source}
 
 
-def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
-    "The notebook as far as it came, and what was wrong."
+def _notebook_to_execute(folder: Path, watch: _Watch, hidden: dict) -> tuple:
+    "The run's notebook with its values in it, and the kernel that executes it."
+    from papermill.iorw import load_notebook_node
+
+    values = with_paths(watch.data["parameters"]) | hidden
+    nb = load_notebook_node(str(folder / "input.ipynb"))
+    for cell in nb.cells:  # papermill would inject below a text that is tagged so
+        if cell.cell_type != "code" and "parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.remove("parameters")
+
+    # some notebooks name neither
+    spec = nb.metadata.get("kernelspec", {})
+    kernel = watch.options.get("kernel") or spec.get("name") or "python3"
+    language = nb.metadata.get("language_info", {}).get("name") or spec.get("language") or "python"
+    if values:
+        nb, watch.stars = _with_values(nb, values, hidden, kernel, language)
+    return nb, kernel
+
+
+_SHOWN_BY_THE_NOTEBOOK = (
+    "PapermillExecutionError",
+    "CellExecutionError",
+    "SystemExit",
+    "RunStopped",
+)
+
+
+def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> dict | None:
+    "Execute the notebook as far as it comes; what was wrong, if anything was."
     from papermill.execute import (
         prepare_notebook_metadata,
         raise_for_execution_errors,
         remove_error_markers,
     )
-    from papermill.iorw import load_notebook_node
 
     nb, output = None, folder / "notebook.ipynb"
     try:
-        if (
-            complete_needs(watch.data | {"process": queued_by}, bool(os.environ.get("FTKIT_FORCE")))
-            > 1
-        ):
+        wanted = watch.data | {"process": queued_by}
+        if complete_needs(wanted, bool(os.environ.get("FTKIT_FORCE"))) > 1:
             watch.write(started=time.time())  # what others took is theirs
         watch.started = time.monotonic()
         hidden = secrets_of(read_run(folder))
         watch.hidden = tuple(t for k, v in hidden.items() for t in secret_texts(k, v))
-        values = with_paths(watch.data["parameters"]) | hidden
-        nb = load_notebook_node(str(folder / "input.ipynb"))
-        for cell in nb.cells:  # papermill would inject below a text that is tagged so
-            if cell.cell_type != "code" and "parameters" in cell.metadata.get("tags", []):
-                cell.metadata.tags.remove("parameters")
-        spec = nb.metadata.get("kernelspec", {})
-        # some notebooks name neither
-        kernel, language = (
-            watch.options.get("kernel") or spec.get("name") or "python3",
-            nb.metadata.get("language_info", {}).get("name") or spec.get("language") or "python",
-        )
-        if values:
-            nb, watch.stars = _with_values(nb, values, hidden, kernel, language)
+        nb, kernel = _notebook_to_execute(folder, watch, hidden)
         nb = remove_error_markers(prepare_notebook_metadata(nb, "input.ipynb", "notebook.ipynb"))
         FtkitEngine.execute_notebook(
             nb,
@@ -790,12 +866,7 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
         )
         raise_for_execution_errors(nb, None)
     except BaseException as e:
-        if nb is None or type(e).__name__ not in (
-            "PapermillExecutionError",
-            "CellExecutionError",
-            "SystemExit",
-            "RunStopped",
-        ):
+        if nb is None or type(e).__name__ not in _SHOWN_BY_THE_NOTEBOOK:
             traceback.print_exc()
         error = _what_failed(nb, e, run_of(folder).name)
         with contextlib.suppress(Exception):
@@ -803,8 +874,8 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> tuple:
         with contextlib.suppress(OSError):
             if nb is not None:
                 _write(output, _starred(nb, watch.stars) + "\n")
-        return nb, error
-    return nb, None
+        return error
+    return None
 
 # %% ../../nbs/runs/09_engine.ipynb #c0801221
 def _result(folder: Path) -> dict | None:
@@ -814,11 +885,10 @@ def _result(folder: Path) -> dict | None:
     ):
         m = read_json(folder / "metrics.json")
         if "figures" not in m:
+            metric, value = next(iter(m.items()))
             return {
-                "metric": next(iter(m)),
-                "value": value
-                if isinstance(value := next(iter(m.values())), dict)
-                else {"value": value},
+                "metric": metric,
+                "value": value if isinstance(value, dict) else {"value": value},
             }
         part, figures = next(iter(m["figures"].items()))
         return {

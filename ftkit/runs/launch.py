@@ -539,7 +539,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def launch(
     folder: str | os.PathLike,  # a run's folder
-    force: bool = False,  # go on although the data changed
+    force: bool = False,  # continue although the data changed
     **env: str,  # more of its environment
 ) -> subprocess.Popen:
     "Start the process that executes the run; its own output goes to log.txt."
@@ -720,7 +720,7 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     if code < 0:
         status = "lost"
         name = "the run's process was killed"
-        said = f"signal {-code} ended it (the system does so when memory runs out)"
+        message = f"signal {-code} ended it (the system does so when memory runs out)"
     else:
         log = []
         with contextlib.suppress(OSError):
@@ -732,7 +732,7 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
             )
         status = "failed"
         name = "the run's process ended early"
-        said = f"{log[-1] if log else f'with code {code}'} (all of it in log.txt)"
+        message = f"{log[-1] if log else f'with code {code}'} (all of it in log.txt)"
     with contextlib.suppress(OSError):
         write_json(
             folder / "run.json",
@@ -740,7 +740,7 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
             | {
                 "status": status,
                 "ended": time.time(),
-                "error": {"cell": None, "name": name, "message": said, "usage": False},
+                "error": {"cell": None, "name": name, "message": message, "usage": False},
             },
         )
     return code if code > 0 else 1  # its record says that it did not come to its end
@@ -751,7 +751,7 @@ def stop_run(
     # seconds until its processes are killed, if they are on this machine; 0 does not wait
     wait: float = 150.0,
 ) -> str:  # its status then
-    "Ask a run to stop where it can go on, and see to it that it does."
+    "Ask a run to stop where it can be resumed, and see to it that it does."
     folder, run = Path(folder), read_run(folder)
     if run["status"] not in ("queued", "running"):
         raise UsageError(f"{run['id']} is {run['status']}; there is nothing to stop")

@@ -76,7 +76,7 @@ def log_path(
 def log_text(
     folder: str | os.PathLike,  # a run's folder
     lines: int | None = None,  # the last so many [0..]; default: all
-    follow: bool = False,  # go on until the run ends
+    follow: bool = False,  # continue until the run ends
     rank: int | None = None,  # as for `log_path`
     every: float = 0.3,  # seconds between looks
 ) -> Iterator[str]:

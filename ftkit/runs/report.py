@@ -74,9 +74,9 @@ def _sound_of(folder: Path, path: Path) -> str:
 
 
 def _texts(m: dict) -> str:
-    "The worst texts with the words that drove what was said, and typical ones."
+    "The worst texts with the words that drove the prediction, and typical ones."
     worst = (
-        "<h3>The worst</h3><p>What it is → what was said, and how"
+        "<h3>The worst</h3><p>What it is → what was predicted, and how"
         f" surely.</p>{marked_html(m['worst'])}"
         if m.get("worst")
         else ""
@@ -281,9 +281,9 @@ _POLICY = (
 def _headline(run: dict, m: dict) -> str:
     "What the reader wants to know first: the verdict, or why there is none."
     first, *doubts = verdict_lines(m.get("verdict")) or [""]
-    said = f"<p class='big'><strong>{html.escape(_short(first))}</strong></p>" if first else ""
+    text = f"<p class='big'><strong>{html.escape(_short(first))}</strong></p>" if first else ""
     if doubts:
-        said += (
+        text += (
             "<ul class='doubts'>"
             + "".join(f"<li>{html.escape(_short(d))}</li>" for d in doubts)
             + "</ul>"
@@ -291,20 +291,20 @@ def _headline(run: dict, m: dict) -> str:
     if not first and (
         figure := next(iter(m.get("figures", {}).values()), {}).get(m.get("headline"))
     ):  # of an older run
-        said = (
+        text = (
             f"<p class='big'>{html.escape(m['headline'].replace('_', ' '))}"
             f" <strong>{html.escape(_short(figure_text(figure)))}</strong></p>"
         )
-    said += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
+    text += f"<p>Status: <strong>{html.escape(run['status'])}</strong>.</p>"
     error = run.get("error")
     if not error:
-        return said
+        return text
     message = error if isinstance(error, str) else error.get("message", "")
-    return said + f"<pre class='error'>{html.escape(_short(message, 2000))}</pre>"
+    return text + f"<pre class='error'>{html.escape(_short(message, 2000))}</pre>"
 
 
 def _reproduce(run: dict, folder: Path) -> str:
-    "Commands that go on with the run, make it again, and load its model."
+    "Commands that resume the run, make it again, and load its model."
     values = " ".join(
         f"-p {k} {_quoted(v)}" for k, v in (run.get("parameters") or {}).items() if v is not None
     )
@@ -333,7 +333,7 @@ def _reproduce(run: dict, folder: Path) -> str:
 
 
 def _parameters(run: dict, folder: Path) -> str:
-    "The parameters that were chosen first, then those left as they come."
+    "The parameters that were chosen first, then those left at their defaults."
     chosen = chosen_parameters(folder)
     rest = {k: v for k, v in (run.get("parameters") or {}).items() if k not in chosen}
     return (f"<h3>Chosen</h3>{_table(chosen)}" if chosen else "") + (
@@ -411,7 +411,7 @@ def curves(
 
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
     for folder in map(Path, folders):
-        told = {
+        by_epoch = {
             e["epoch"]: e
             for e in read_events(folder)[0]
             if e.get("stage") == "tune" and "train_loss" in e and "epoch" in e
@@ -419,7 +419,7 @@ def curves(
         metric = next(
             (
                 k
-                for e in told.values()
+                for e in by_epoch.values()
                 for k in e
                 if k.startswith("valid_") and k != "valid_loss" and is_number(e[k])
             ),
@@ -428,8 +428,8 @@ def curves(
         for ax, key in zip(axes, ("valid_loss" if metric else "train_loss", metric)):
             if key:
                 ax.plot(
-                    list(told),
-                    [e.get(key) if is_number(e.get(key)) else None for e in told.values()],
+                    list(by_epoch),
+                    [e.get(key) if is_number(e.get(key)) else None for e in by_epoch.values()],
                     marker=".",
                     label=drawable(folder.name[-6:]),
                 )
@@ -472,6 +472,35 @@ def _without_places(page: str, run: dict, folder: Path) -> str:
     return "".join(parts)
 
 
+def _beside_parent(folder: Path, run: dict) -> str:
+    "The curves of a forked run and of the run it was forked from."
+    family = run.get("parent") or {}
+    if not {"run", "at"} <= set(family):
+        return ""
+    parent = folder.parent / str(family["run"])
+    if not (parent / "run.json").exists():
+        return ""
+    return picture_html(
+        curves([folder, parent]),
+        "png",
+        f"this run, and {family['run']} from which it was forked at step {family['at']}",
+    )
+
+
+def _environment(folder: Path, run: dict, share: bool) -> str:
+    "Machine, versions and folders of a run."
+    code = run.get("code") or {}
+    host = "not shared" if share else (run.get("process") or {}).get("host", "")
+    places = {"host": host, "working folder": run.get("working_folder", "")}
+    return _table({**noted(folder), **code, "system": run.get("system", ""), **places})
+
+
+def _date(run: dict) -> str:
+    "When the run was made."
+    made = datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC)
+    return made.strftime("%Y-%m-%d %H:%M UTC")
+
+# %% ../../nbs/runs/08_report.ipynb #f6723021
 def write_report(
     folder: str | Path,  # a run's folder
     run: dict | None = None,  # its record; default: as it is on the disk
@@ -479,65 +508,37 @@ def write_report(
 ) -> Path:
     """Write report.html (shared: report-shared.html) from what the folder holds; what is missing is
     left out."""
+    # what the folder holds
     folder = Path(folder)
     run = {"id": folder.name} | (run or read_run(folder))
-    facts = noted(folder)
     seconds = stage_seconds(folder)
-    m = {}
+    metrics = {}
     cells = []
     with contextlib.suppress(OSError, ValueError):
-        m = read_json(folder / "metrics.json")
+        metrics = read_json(folder / "metrics.json")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         cells = read_json(folder / "notebook.ipynb")["cells"]
-    metrics = _shown("the figures (metrics.json)", _metrics, m)
+
+    # its parts; those that are empty are left out
+    figures = _shown("the figures (metrics.json)", _metrics, metrics)
     notebook = _shown("the executed notebook", _cells, {"cells": cells})
-    pictures = "".join(_picture(folder, p) for p in sorted((folder / "figures").glob("*.png")))
-    family = run.get("parent") or {}
-    family = family if {"run", "at"} <= set(family) else {}
-    lines = [folder] + [
-        p
-        for p in [folder.parent / str(family.get("run", ""))]
-        if family and (p / "run.json").exists()
-    ]
+    pictures = [_picture(folder, p) for p in sorted((folder / "figures").glob("*.png"))]
     sections = {
-        "Figures": metrics if m else "",
-        "Texts": _shown("the texts", _texts, m),
-        "Recordings": _shown("the recordings", _sounds, m, folder),
-        "Pictures": pictures,
-        "Beside its parent": picture_html(
-            curves(lines),
-            "png",
-            f"this run, and {family['run']} from which it was forked at step {family['at']}",
-        )
-        if len(lines) > 1
-        else "",
+        "Figures": figures if metrics else "",
+        "Texts": _shown("the texts", _texts, metrics),
+        "Recordings": _shown("the recordings", _sounds, metrics, folder),
+        "Pictures": "".join(pictures),
+        "Beside its parent": _beside_parent(folder, run),
         "Parameters": _shown("the parameters", _parameters, run, folder),
         "Time": _table({k: f"{v:.1f} s" for k, v in seconds.items()}) if seconds else "",
-        "Environment": _table(
-            {
-                **facts,
-                **(run.get("code") or {}),
-                "system": run.get("system", ""),
-                "host": "not shared" if share else (run.get("process") or {}).get("host", ""),
-                "working folder": run.get("working_folder", ""),
-            }
-        ),
+        "Environment": _environment(folder, run, share),
         "Again": _shown("the commands", _reproduce, run, folder),
         "The notebook": notebook if cells else "",
     }
-    when = _shown(
-        "the date",
-        lambda: datetime.datetime.fromtimestamp(run.get("created") or 0, datetime.UTC).strftime(
-            "%Y-%m-%d %H:%M UTC"
-        ),
-    )
-    page = html_page(
-        f"{(run.get('template') or {}).get('name', 'run')}: {run['id']}",
-        f"<p>{when}</p>{_shown('the headline', _headline, run, m)}",
-        sections,
-    )
-    return (
-        write_atomic(folder / "report-shared.html", _without_places(page, run, folder))
-        if share
-        else write_atomic(folder / "report.html", page)
-    )
+    name = (run.get("template") or {}).get("name", "run")
+    when = _shown("the date", _date, run)
+    headline = _shown("the headline", _headline, run, metrics)
+    page = html_page(f"{name}: {run['id']}", f"<p>{when}</p>{headline}", sections)
+    if share:
+        return write_atomic(folder / "report-shared.html", _without_places(page, run, folder))
+    return write_atomic(folder / "report.html", page)

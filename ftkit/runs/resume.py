@@ -63,14 +63,8 @@ def resume_run(
     return launch(requeue_run(folder, force, trust, **options), force)
 
 
-def requeue_run(
-    folder: str | os.PathLike,  # a run's folder
-    force: bool = False,  # as for `resume_run`
-    trust: bool = False,  # as for `resume_run`
-    **options,
-) -> Path:  # the folder
-    "Make a run that ended early ready to be resumed."
-    folder, run = Path(folder).resolve(), read_run(folder)
+def _refuse_resume(folder: Path, run: dict, force: bool, trust: bool) -> None:
+    "Refuse a run that is not at an early end, or that would not be the same run."
     if run["status"] in ("queued", "running"):
         raise UsageError(
             f"{run['id']} is {run['status']} (process {run['process'].get('pid')} on"
@@ -87,24 +81,37 @@ def requeue_run(
             " start a new run"
         )
     require_own(folder, trust, edited=True)
-    if (changed := changed_since(run, folder)) and not force:
+    changed = changed_since(run, folder)
+    if changed and not force:
         raise UsageError(
             f"since {run['id']} was made, {'; '.join(changed)}; bring back what there was, start a"
-            " new run, or go on all the same with --force (the result may differ)"
+            " new run, or continue all the same with --force (the result may differ)"
         )
     if not Path(run.get("working_folder", "")).is_dir():
         raise UsageError(
             f"{run['id']} was started in {run.get('working_folder')}, which is gone; make that"
             " folder again"
         )
+
+
+def requeue_run(
+    folder: str | os.PathLike,  # a run's folder
+    force: bool = False,  # as for `resume_run`
+    trust: bool = False,  # as for `resume_run`
+    **options,
+) -> Path:  # the folder
+    "Make a run that ended early ready to be resumed."
+    folder, run = Path(folder).resolve(), read_run(folder)
+    _refuse_resume(folder, run, force, trust)
     if options.get("cwd"):
         options["cwd"] = checked_cwd(options["cwd"], Path(run["template"].get("path") or "/"))
-    if (lock := lock_run(folder, wait=10)) is None:
+    lock = lock_run(folder, wait=10)
+    if lock is None:
         raise UsageError(f"another process is still writing {folder}; wait for it, or end it")
     with lock:
         if read_run(folder)["status"] in ("queued", "running", "completed"):
             raise UsageError(
-                f"{run['id']} was just gone on with by another process; see ftkit show {run['id']}"
+                f"{run['id']} was just resumed by another process; see ftkit show {run['id']}"
             )
         for name in ("ranks", "asked"):
             run.pop(name, None)  # this time one process, unless `torchrun` says otherwise

@@ -194,8 +194,8 @@ def _make_first(store, make, ranks: int) -> Path:
 
 def _answer(store, rank: int) -> str:
     "What a rank has against it; empty if it is ready."
-    said = _read(store, f"rank {rank}", f"rank {rank} did not answer within {TELL_SECONDS} s")
-    return "" if said == "ready" else said
+    answer = _read(store, f"rank {rank}", f"rank {rank} did not answer within {TELL_SECONDS} s")
+    return "" if answer == "ready" else answer
 
 
 def _once_more(folder: Path) -> Path:
@@ -205,7 +205,7 @@ def _once_more(folder: Path) -> Path:
         time.sleep(0.2)
     if (why := read_run(folder).get("asked")) in ("stop", "interrupt", "timeout", "memory"):
         raise UsageError(
-            f"{folder.name} was asked to end ({why}); go on with it by ftkit resume, not by"
+            f"{folder.name} was asked to end ({why}); resume it by ftkit resume, not by"
             " --max-restarts"
         )
     return requeue_run(folder)
