@@ -1,4 +1,5 @@
-"Adds the JupyterLab extension to a wheel where it was built; without Node there is none, and everything else works."
+"""Adds the JupyterLab extension to a wheel where it was built; without Node there is none, and
+everything else works."""
 
 from pathlib import Path
 
