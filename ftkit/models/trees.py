@@ -235,7 +235,7 @@ def _check_part(part) -> None:
                 " not loaded"
             )
 
-
+# %% ../../nbs/models/14_trees.ipynb #a4fb3f67
 def _step_kinds(pipeline) -> list[tuple[str, type]]:
     "Names and classes of the steps."
     return [(name, type(step)) for name, step in pipeline.steps]
