@@ -865,11 +865,11 @@ def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
             [r | {"": "same" if r["same"] else "differs"} for r in verification.rows],
             ["name", "", *([] if verification.first is None else ["before", "now"])],
         )
-        print(
-            "all the same"
-            if verification.first is None
-            else f"the first difference: {verification.first}; the second execution is {verification.again.name}"
-        )
+        if verification.first is None:
+            print("all the same")
+        else:
+            again = verification.again.name
+            print(f"the first difference: {verification.first}; the second execution is {again}")
     raise SystemExit(0 if verification.first is None else 1)
 
 
