@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['OWN_SETTINGS', 'MOST_BYTES', 'MOST_LEVELS', 'UsageError', 'nearest', 'unknown', 'expect', 'checks_keywords',
-           'patch_to', 'Registry', 'Setting', 'own_settings_file', 'settings', 'runs_folder', 'cache_folder',
-           'state_folder', 'is_secret', 'secret_texts', 'cache_sizes', 'clear_cache', 'splitmix64', 'counter',
-           'uniform', 'permutation', 'fingerprint', 'open_plain', 'read_plain', 'file_sha256', 'write_atomic',
-           'jsonable', 'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json', 'figure_text',
-           'how_to_install', 'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
+           'checks_fields', 'patch_to', 'Registry', 'Setting', 'own_settings_file', 'settings', 'runs_folder',
+           'cache_folder', 'state_folder', 'is_secret', 'secret_texts', 'cache_sizes', 'clear_cache', 'splitmix64',
+           'counter', 'uniform', 'permutation', 'fingerprint', 'open_plain', 'read_plain', 'file_sha256',
+           'write_atomic', 'jsonable', 'json_text', 'write_json', 'no_surrogates', 'parse_json', 'read_json',
+           'figure_text', 'how_to_install', 'plain_text', 'plain_json', 'say', 'build_folder', 'in_turn']
 
 # %% ../nbs/00_core.ipynb #75f8b25f
 import configparser
@@ -106,6 +106,12 @@ def checks_keywords(function):
         return function(*args, **given)
 
     return call
+
+
+def checks_fields(cls: type) -> type:
+    "Decorator of a dataclass: the same for its fields, when an object is made."
+    cls.__init__ = checks_keywords(cls.__init__)
+    return cls
 
 # %% ../nbs/00_core.ipynb #34e2e61c
 def patch_to(

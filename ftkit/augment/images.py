@@ -18,7 +18,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ..core import Registry, UsageError, counter, nearest, patch_to, permutation, uniform
+from ftkit.core import (
+    Registry,
+    UsageError,
+    checks_fields,
+    counter,
+    nearest,
+    patch_to,
+    permutation,
+    uniform,
+)
 from ..data.dataset import Data
 from ..params import Param
 
@@ -403,6 +412,7 @@ def _limit(default, high, **more):
     return dataclasses.field(default=default, metadata=dict(high=high) | more)
 
 
+@checks_fields
 @dataclasses.dataclass(frozen=True)
 class Augment:
     "How pictures are changed at random while training; by default not at all."

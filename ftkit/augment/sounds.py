@@ -17,7 +17,16 @@ import torch
 from scipy.fft import next_fast_len
 
 from .images import _normal, from_preset
-from ..core import Registry, UsageError, counter, fingerprint, patch_to, permutation, uniform
+from ftkit.core import (
+    Registry,
+    UsageError,
+    checks_fields,
+    counter,
+    fingerprint,
+    patch_to,
+    permutation,
+    uniform,
+)
 from ..data.speech import Players, show_sounds, sound_player
 from ..params import Param
 from ..reading.folders import RECORDINGS, files_in
@@ -301,6 +310,7 @@ def _up_to(default, high, low=0.0, **more):
     return dataclasses.field(default=default, metadata=dict(low=low, high=high) | more)
 
 
+@checks_fields
 @dataclasses.dataclass(frozen=True)
 class SoundAugment:
     "How recordings are changed at random while training; by default not at all."

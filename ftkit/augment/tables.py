@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from .images import Draws, _limit, from_preset, to_device
-from ..core import patch_to, uniform
+from ..core import checks_fields, patch_to, uniform
 from ..params import Param
 
 # %% ../../nbs/augment/03_tables.ipynb #f39fb65d
+@checks_fields
 @dataclasses.dataclass(frozen=True)
 class TableAugment:
     "What may be changed in a row, each time it is used."

@@ -15,7 +15,7 @@ import numpy as np
 import regex
 
 from .images import from_preset
-from ..core import Registry, UsageError, counter, patch_to, permutation, uniform
+from ..core import Registry, UsageError, checks_fields, counter, patch_to, permutation, uniform
 from ..params import Param
 from ..reading.cleaning import NEGATIONS, cjk_share, function_words, is_word, split_words
 
@@ -235,6 +235,7 @@ def _share(default: float, high: float = 0.5):
     return dataclasses.field(default=default, metadata=dict(low=0, high=high))
 
 
+@checks_fields
 @dataclasses.dataclass(frozen=True)
 class TextAugment:
     "How texts are changed at random while training; by default not at all."

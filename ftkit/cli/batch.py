@@ -158,7 +158,7 @@ def _batch(
             help=(
                 "of the batch; {date}, {time} and {template} are filled in, by this machine's clock"
                 " and time zone (nightly-{date}); without it, made of the notebook and the values,"
-                " so that the same command goes on"
+                " so that the same command continues"
             )
         ),
     ] = None,
@@ -257,7 +257,7 @@ def _batch(
     ] = None,
     as_json: Json = False,
 ):
-    """Run a notebook many times: a grid, a table, or both; the same command goes on where it ended,
+    """Run a notebook many times: a grid, a table, or both; the same command continues where it ended,
     and repeats nothing."""
     from ftkit.batch.alarm import facts_of_batch, tell_failure, telling_refusals
     from ftkit.batch.batch import plan_batch

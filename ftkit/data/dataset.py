@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..core import fingerprint, patch_to, permutation
+from ..core import UsageError, expect, fingerprint, patch_to, permutation, unknown
 from .splits import PARTS, _strata, grouped_split, stratified_split, time_split
 from .task import Task
 from ..reading.near_duplicates import by_chance
@@ -74,10 +74,14 @@ class Data:
 
     def rows(self, ids, name: str = "rows") -> Part:
         "Any rows, by number."
+        if isinstance(ids, str):
+            expect(ids, np.ndarray, "ids", f"[0, 1, 2]; a part by name is data.part({ids!r})")
         return Part(self, name, np.asarray(ids, np.int64))
 
     def part(self, name: str) -> Part:
-        "The rows of one part."
+        "The rows of one part: train, valid or test."
+        if name not in PARTS:
+            raise UsageError(unknown("part", name, PARTS, "of the data"))
         return self.rows(np.flatnonzero(self.parts == name), name)
 
     train = property(lambda self: self.part("train"))

@@ -13,7 +13,16 @@ import time
 
 import numpy as np
 
-from ..core import UsageError, cache_folder, fingerprint, in_turn, jsonable, nearest, patch_to
+from ftkit.core import (
+    UsageError,
+    cache_folder,
+    expect,
+    fingerprint,
+    in_turn,
+    jsonable,
+    nearest,
+    patch_to,
+)
 from ..data.dataset import Data
 from ..metrics.scores import headline, score
 from ..models.classical import METHODS, Classical
@@ -50,6 +59,7 @@ def fit_model(
     **train,  # fields of TrainConfig, of networks; None: as the recipe has it
 ) -> Model | Classical:
     "A fitted model by name."
+    expect(data, Data, "data")
     names = model_names(data.task.modality)
     if name not in names:
         near = nearest(name, names)
@@ -315,6 +325,7 @@ def compare_models(
     n_boot: int = 1000,  # bootstrap resamples of the interval over rows
 ) -> Comparison:
     "Each model on the same folds of the training and validation rows."
+    expect(data, Data, "data")
     started = time.perf_counter()
     learn = _learnable(data)
     known = model_names(data.task.modality)

@@ -14,7 +14,7 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..core import UsageError, cache_folder, fingerprint, in_turn, jsonable, permutation
+from ..core import UsageError, cache_folder, expect, fingerprint, in_turn, jsonable, permutation
 from ..data.dataset import Data
 from ..inputs.texts import known_share
 from ..metrics.scores import headline, score
@@ -387,6 +387,7 @@ def rank_backbones(
     **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
 ) -> Ranking:
     "Bodies for these data, the most promising first."
+    expect(data, Data, "data")
     started = time.perf_counter()
     _check_ranking(data, bodies, rows, tune)
     is_transcription = data.task.kind == "transcription"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..core import UsageError
+from ..core import UsageError, expect, unknown
 from ..data.dataset import Data
 from .backbone import Backbone, BackboneError, register_source
 from .manifest import check_fields, listed, number, whole
@@ -219,8 +219,14 @@ def table_body(
     ids: np.ndarray | None = None,  # rows to learn scales from; default: the training rows
 ) -> Backbone:
     "A network made for the columns of the data."
+    expect(data, Data, "data", "Data.tabular(TABLE)")
+    if data.task.modality != "tabular":
+        raise UsageError(
+            f"the data are of {data.task.modality}, and this network reads the columns of a table;"
+            " give Data.tabular(TABLE)"
+        )
     if name not in BODIES:
-        raise UsageError(f"there is no body for tables {name!r}; there are {', '.join(BODIES)}")
+        raise UsageError(unknown("backbone for tables", name, BODIES))
     if layers < 1:
         raise UsageError(f"layers is {layers}; it must be at least 1")
     prep = fit_prep(data, ids, text_backbone)

@@ -147,11 +147,8 @@ def in_values(value, change):
         return {k: in_values(v, change) for k, v in value.items()}
     if isinstance(value, list):
         return [in_values(v, change) for v in value]
-    return (
-        change(*found.groups())
-        if isinstance(value, str) and (found := RUN_FILE.fullmatch(value))
-        else value
-    )
+    names_file = RUN_FILE.fullmatch(value) if isinstance(value, str) else None
+    return change(*names_file.groups()) if names_file else value
 
 
 def whole_ids(

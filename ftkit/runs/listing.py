@@ -225,8 +225,8 @@ def cell_statuses(
 def stage_seconds(
     folder: str | os.PathLike,  # a run's folder
 ) -> dict[str, float]:
-    """Seconds that each stage of a run took, by its events; the parts of a run that was gone on
-    with are added."""
+    """Seconds that each stage of a run took, by its events; the parts of a
+    resumed run are added."""
     total, part = collections.Counter(), {}
     for e in [*read_events(folder)[0], {"stage": "resumed"}]:
         if e.get("stage") == "resumed":

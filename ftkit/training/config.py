@@ -20,6 +20,7 @@ from ..runfolder import world
 
 # cuBLAS reads it at its first product; without it no product counts as deterministic
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+from ..core import checks_fields
 from .losses import LOSSES
 
 # %% ../../nbs/training/01_config.ipynb #26b8c3d2
@@ -110,6 +111,7 @@ class TrainOptions:
     half_body: str = "off"
 
 # %% ../../nbs/training/01_config.ipynb #627aeb88
+@checks_fields
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(TrainOptions):
     "Everything a training depends on beside model, data and augmentation."

@@ -16,7 +16,7 @@ import time
 import numpy as np
 import torch
 
-from ..core import UsageError, jsonable
+from ..core import UsageError, expect, jsonable
 from ..inputs.texts import padded_length
 from ..models.backbone import _NOUNS, tensors_hash
 from ..models.features import _features_at, _frames_at, _still
@@ -576,6 +576,7 @@ def estimate(
     cached: bool = True,  # what the cache has costs nothing; False: as if it had nothing
 ) -> Estimate:
     "What `fit` will take, from a few steps that are measured; model and trainer stay as they are."
+    expect(trainer, Trainer, "trainer")
     if trainer.setup is not None and trainer.setup.ranks.size > 1:
         raise UsageError(
             "an estimate is made by one process; leave torchrun away, the steps of several take"

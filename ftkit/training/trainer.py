@@ -63,6 +63,7 @@ from .validation import choose_stage
 class Trainer:
     "Fits a model to data; `Trainer(model, data, augment, epochs=5).fit()`."
 
+    example = "Trainer(model, data)"
     # function (Trainer) that `fit` calls and trains nothing: a dry run estimates there
     instead_of_fit = None
 
