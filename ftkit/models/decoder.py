@@ -15,7 +15,7 @@ from torch import nn
 
 from ..core import UsageError, read_json
 from .backbone import _of_transformers, _source_of
-from .speech import SpeechBackbone, WhisperFrames
+from .speech import SpeechBackbone
 from ..reading.cleaning import cjk_share
 
 # %% ../../nbs/models/04_decoder.ipynb #6cfbc47d
@@ -221,7 +221,7 @@ def load_decoder(
     language: str | None = None,  # code such as en; None: to be found by listening
 ) -> Decoder:
     "The decoder that belongs to an encoder."
-    if not isinstance(body.body, WhisperFrames):
+    if not getattr(body.body, "has_decoder", False):
         raise UsageError(
             f"the head decoder needs a backbone that has a decoder of its own, and {body.name} has"
             " none; choose whisper-base or another Whisper, or the head mlp or linear"

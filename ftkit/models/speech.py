@@ -161,6 +161,7 @@ class WhisperFrames(nn.Module):
     "Whisper's encoder over recordings of any length up to 30 s."
 
     behind = "encoder.layer_norm"
+    has_decoder = True  # which writes texts; it is in the same folder
 
     def __init__(self, encoder):
         super().__init__()
