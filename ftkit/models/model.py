@@ -358,7 +358,7 @@ def train(self, mode: bool = True) -> Model:
 @patch_to(Model)
 def parameter_groups(
     self,
-    rate: float,  # peak step size of the head
+    rate: float,  # peak learning rate of the head
     body_rate: float = 0.1,  # the top layer's rate as a share of the head's (0..1]
     layer_decay: float = 0.8,  # factor from a layer to the one below (0..1]
     weight_decay: float = 0.01,  # decoupled, on matrices and filters only

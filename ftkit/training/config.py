@@ -71,13 +71,11 @@ class TrainOptions:
     ema: float = 0.0
     swa: float = 0.0  # share of the epochs, at the end, whose weights are averaged; 0 is off [0..1]
     # rank of adapters beside the backbone's layers, which alone are then trained in it; merged at
-    # the
-    # end; 0 is off [0..]
+    # the end; 0 is off [0..]
     lora: int = 0
     dora: bool = False  # adapters that learn size and direction apart
     # before the head: passes in which the backbone learns to bring rows of a class together
-    # (few-shot)
-    # [0..]
+    # (few-shot) [0..]
     contrast_epochs: int = 0
     contrast_rate: float = 1e-4  # peak learning rate of the backbone's top layer in them (0..1]
     # where a teacher is given: what its answers weigh, beside the labels [0..1]
@@ -90,12 +88,10 @@ class TrainOptions:
     # the epochs (0..1]
     progressive: float = 1.0
     # compute what lies between the backbone's blocks again instead of keeping it: less memory, a
-    # third
-    # more time
+    # third more time
     gradient_checkpointing: bool = False
     # of several ranks, each keeps a part of the backbone's weights, gradients and moments (FSDP);
-    # alone
-    # it changes nothing
+    # alone it changes nothing
     shard: bool = False
     # of training the network: the rate is at its end when these are over; not exact to resume (0..]
     budget_seconds: float | None = None
@@ -118,7 +114,7 @@ class TrainConfig(TrainOptions):
 
     epochs: int = 8  # epochs with the backbone unfrozen; 0 trains the head alone [0..]
     # epochs over the cached features before that [0..]; None: as `head_first` says
-    # (training.fitting)
+    # (training.checks)
     head_epochs: int | None = 40
     batch_size: int = 32  # rows a step [1..]
     # peak learning rate of the head while the backbone is trained (0..1]

@@ -342,7 +342,8 @@ def roll_back(
             message += "; -p on_nan rollback goes back to the best weights by itself"
         if state.falls == 3:
             message += (
-                "; three times the best weights were gone back to, the last time with a rate of"
+                "; three times the training went back to earlier weights, the last time with a"
+                " learning rate of"
                 f" {rate:.2g}"
             )
         raise FloatingPointError(message)

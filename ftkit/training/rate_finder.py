@@ -25,7 +25,7 @@ from .trainer import Trainer
 # %% ../../nbs/training/18_rate_finder.ipynb #b18699be
 @dataclasses.dataclass(frozen=True)
 class RateCurve:
-    "What the loss did while the step size grew."
+    "What the loss did while the learning rate grew."
 
     rates: np.ndarray  # (n,) of the head
     losses: np.ndarray  # (n,) of training batches, smoothed
