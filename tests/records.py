@@ -22,13 +22,13 @@ from tornado import web
 from ftkit import runfolder
 from ftkit.batch import queue as runqueue
 from ftkit.batch.batch import Batch, list_batches
-from ftkit.cli import app as cli
+from ftkit.cli import main as cli
 from ftkit.core import UsageError
 from ftkit.lab import (
     server,
     widgets,
 )
-from ftkit.runs import compare, report
+from ftkit.runs import compare, listing, report, resume
 from ftkit.runs import launch as run
 
 R = random.Random(SEED)
@@ -372,13 +372,13 @@ def main() -> int:
     first = {p: p.read_bytes() for p in files}
     always = {
         "read_run": lambda: runfolder.read_run(a),
-        "summary": lambda: sent(run.summary(a)),
-        "list_runs": lambda: sent(run.list_runs()),
+        "summary": lambda: sent(listing.summary(a)),
+        "list_runs": lambda: sent(listing.list_runs()),
         "figures": lambda: sent(run.figures(a)),
-        "cells": lambda: sent(run.cell_statuses(a)),
-        "stages": lambda: sent(run.stage_seconds(a)),
+        "cells": lambda: sent(listing.cell_statuses(a)),
+        "stages": lambda: sent(listing.stage_seconds(a)),
         "noted": lambda: sent(runfolder.noted(a)),
-        "chosen": lambda: sent(run.chosen_parameters(a)),
+        "chosen": lambda: sent(listing.chosen_parameters(a)),
         "run_told": lambda: sent(server.run_told(ROOT, a.name)),
         "events_told": lambda: sent(server.events_told(a.name, 0)),
         "index": lambda: sent(runqueue.RunIndex().rows()),
@@ -390,7 +390,7 @@ def main() -> int:
         "ftkit show --json": lambda: typed("show", a.name, "--json"),
         "ftkit log": lambda: typed("log", a.name),
         "batches": list_batches,
-        "resume": lambda: run.requeue_run(a),
+        "resume": lambda: resume.requeue_run(a),
         "ftkit params": lambda: typed("params", str(a / "input.ipynb")),
         "queue": lambda: runqueue.RunQueue().turn(),
     }
