@@ -139,7 +139,7 @@ def test_what_the_wheel_holds(wheel):
     assert max(held.values()) < 300_000 and packed_bytes < 800_000
     assert "Apache License" in meta["licenses/LICENSE"] and "Root-Is-Purelib: true" in meta["WHEEL"]
     points = meta["entry_points.txt"]
-    assert re.search(r"\[console_scripts\]\s+ftkit = ftkit\.cli:main", points) and re.search(
+    assert re.search(r"\[console_scripts\]\s+ftkit = ftkit\.cli\.main:main", points) and re.search(
         r"\[papermill\.engine\]\s+ftkit = ftkit\.\w+:\w+", points
     )
     wants = re.findall(r"^Requires-Dist: (.*)$", meta["METADATA"], re.M)
