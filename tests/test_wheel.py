@@ -140,7 +140,7 @@ def test_what_the_wheel_holds(wheel):
     assert "Apache License" in meta["licenses/LICENSE"] and "Root-Is-Purelib: true" in meta["WHEEL"]
     points = meta["entry_points.txt"]
     assert re.search(r"\[console_scripts\]\s+ftkit = ftkit\.cli\.main:main", points) and re.search(
-        r"\[papermill\.engine\]\s+ftkit = ftkit\.\w+:\w+", points
+        r"\[papermill\.engine\]\s+ftkit = ftkit\.runs\.engine:\w+", points
     )
     wants = re.findall(r"^Requires-Dist: (.*)$", meta["METADATA"], re.M)
     assert any(re.match("torch[<>]", w) for w in wants) and not any(
