@@ -82,14 +82,16 @@ def _texts(m: dict) -> str:
         else ""
     )
     keys = list(m["examples"][0]) if m.get("examples") else []
+    # transcripts have two texts and no more, also in files that call them said and written
+    are_transcripts = not {"text", "probability"} & set(keys)
+    title = "Some transcripts" if are_transcripts else "What it is surest of, right and wrong"
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(_short(e[k]))}</td>" for k in keys) + "</tr>"
         for e in m.get("examples") or []
     )
     head = "".join(f"<th scope='col'>{html.escape(k)}</th>" for k in keys)
     return worst + (
-        f"<h3>{'Some transcripts' if 'written' in keys else 'What it is surest of, right and wrong'}</h3><div"
-        f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<h3>{title}</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         if keys
         else ""
     )
