@@ -91,7 +91,8 @@ def _texts(m: dict) -> str:
     )
     head = "".join(f"<th scope='col'>{html.escape(k)}</th>" for k in keys)
     return worst + (
-        f"<h3>{title}</h3><div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<h3>{title}</h3><div class='wide'><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
         if keys
         else ""
     )
