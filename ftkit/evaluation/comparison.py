@@ -49,9 +49,9 @@ def fit_model(
     # its training rows are learned from; of networks the validation rows say when to stop, of
     # others they are learned from too
     data: Data,
-    # of pictures, texts and recordings: the body whose features are learned from
+    # of pictures, texts and recordings: the backbone whose features are learned from
     backbone: str | None = None,
-    text_backbone: str | None = None,  # of tables: a body for columns of texts
+    text_backbone: str | None = None,  # of tables: a backbone for columns of texts
     seed: int = 0,
     record: bool = True,  # as of `Trainer`
     augment=None,  # a TableAugment, of networks
@@ -317,9 +317,9 @@ def compare_models(
     models: list[str] = (),  # names; default: all there are
     k: int = 5,  # folds [2..]
     seed: int = 0,
-    # of pictures, texts and recordings: the body whose features are learned from
+    # of pictures, texts and recordings: the backbone whose features are learned from
     backbone: str | None = None,
-    text_backbone: str | None = None,  # of tables: a body for columns of texts
+    text_backbone: str | None = None,  # of tables: a backbone for columns of texts
     # what `fit_model` takes of networks: augment, body, fields of TrainConfig
     network: dict | None = None,
     n_boot: int = 1000,  # bootstrap resamples of the interval over rows
