@@ -713,7 +713,7 @@ def test_what_two_runs_need_is_computed_once(tmp_path, monkeypatch):
         "0.001,0.003",
         "-p",
         "limit",
-        400,
+        200,
         "-p",
         "size",
         128,

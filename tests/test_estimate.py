@@ -261,15 +261,15 @@ def test_bodies_are_ranked(own_samples):
         "--bodies",
         f"{STATIC},all-MiniLM-L6-v2",
         "--rows",
-        "200",
+        "100",
         "--limit",
-        "500",
+        "240",
         "--json",
         cwd=own_samples,
     )
     assert r.returncode == 0, r.stderr
     found = json.loads(r.stdout)
-    assert found["n"] == 200 and [x["error"] for x in found["rows"]] == sorted(
+    assert found["n"] == 100 and [x["error"] for x in found["rows"]] == sorted(
         x["error"] for x in found["rows"]
     )
     for row in found["rows"]:
@@ -287,9 +287,9 @@ def test_bodies_are_ranked(own_samples):
         "--bodies",
         f"{STATIC},all-MiniLM-L6-v2",
         "--rows",
-        "200",
+        "100",
         "--limit",
-        "500",
+        "240",
         "--json",
         cwd=own_samples,
     )

@@ -28,6 +28,7 @@ def test_launcher_form_run_reload_close_report_again_compare(browser, lab):
     )
     page.field("epochs").get_by_role("button", name="Reset epochs").click()
     for name, value in {
+        "limit": "600",
         "size": "64",
         "freeze": "backbone",
         "head_epochs": "10",
@@ -87,10 +88,10 @@ def test_launcher_form_run_reload_close_report_again_compare(browser, lab):
 
 def test_stopped_and_resumed_in_the_panel_it_ends_equal(browser, lab):
     values = {
-        "limit": 300,
+        "limit": 200,
         "size": 64,
         "epochs": 2,
-        "head_epochs": 5,
+        "head_epochs": 3,
         "precision": "float32",
         "baselines": False,
     }

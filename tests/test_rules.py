@@ -52,7 +52,7 @@ def plain(text: str) -> str:
 
 
 def is_export(cell: dict) -> bool:
-    return bool(re.search(r"^#\s?\|\s?exports?\b", source(cell), re.M))
+    return bool(re.search(r"^#\s?\|\s?export[is]?\b", source(cell), re.M))
 
 
 # the ladder of packages: none imports one above it (ARCHITECTURE.md)
