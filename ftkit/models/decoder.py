@@ -88,16 +88,14 @@ class Decoder(nn.Module):
     def forward(
         self,
         f: torch.Tensor,  # (B,T,F) what was heard, zeros behind the end
-        said: torch.Tensor,  # (B,L) what `tokens` gives
+        tokens: torch.Tensor,  # (B,L) what `tokens` gives
     ) -> (
         torch.Tensor
     ):  # (B,l,V) scores of the next token, as far as the longest of these texts goes
         "What would come next, after each token of the true text."
-        said, prompt = (
-            said[:, : int((said >= 0).sum(1).max())],
-            torch.tensor(self.prompt, device=said.device),
-        )
-        given = torch.cat([prompt.expand(len(said), -1), said[:, :-1].clamp_min(0)], 1)
+        tokens = tokens[:, : int((tokens >= 0).sum(1).max())]
+        prompt = torch.tensor(self.prompt, device=tokens.device)
+        given = torch.cat([prompt.expand(len(tokens), -1), tokens[:, :-1].clamp_min(0)], 1)
         least, on = torch.finfo(f.dtype).min, (f != 0).any(2)
         away = torch.zeros(on.shape, dtype=f.dtype, device=f.device).masked_fill(~on, least)[
             :, None, None

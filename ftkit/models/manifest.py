@@ -149,7 +149,7 @@ def tensor_shapes(
         )
     return shapes
 
-# %% ../../nbs/models/00_manifest.ipynb #f96ca6c6
+# %% ../../nbs/models/00_manifest.ipynb #8dd75d98
 class Rule(typing.NamedTuple):
     "What a value from a file must be."
 
@@ -212,7 +212,7 @@ def by_name(rule: Rule, most: int = 10_000_000) -> Rule:
         f"an object with at most {most:,} values, each {rule.about}",
     )
 
-
+# %% ../../nbs/models/00_manifest.ipynb #1cdd61d9
 def check_fields(
     fields,  # as JSON gave it
     rules: dict[str, Rule],  # by field

@@ -13,7 +13,7 @@ import numpy as np
 
 from .manifest import ArtifactError
 
-# %% ../../nbs/models/14_trees.ipynb #9e1dbbc2
+# %% ../../nbs/models/14_trees.ipynb #583f4802
 def _within(ok: bool, what: str) -> None:
     "Refuse what does not hold."
     if not ok:
@@ -69,7 +69,7 @@ def check_tree(
         bool(((used >= 0) & (used < n_features)).all()), "a node reads an input that is not there"
     )
 
-
+# %% ../../nbs/models/14_trees.ipynb #18c04fef
 def check_boosting(
     model,  # HistGradientBoosting…
 ) -> None:
@@ -82,9 +82,9 @@ def check_boosting(
         type(n) is int and len(categorical) == len(edges) == n, "their inputs cannot be counted"
     )
     for k in np.flatnonzero(categorical):
-        known = np.asarray(edges[k])
+        numbers = np.asarray(edges[k])
         _within(
-            bool(((known >= 0) & (known < 256)).all()), "a category has no number from 0 to 255"
+            bool(((numbers >= 0) & (numbers < 256)).all()), "a category has no number from 0 to 255"
         )
     per_round = model.n_trees_per_iteration_
     for trees in model._predictors:
@@ -127,7 +127,7 @@ def _check_predictor(tree, n_features: int, categorical: np.ndarray, dtype) -> N
         "a node takes a number for a category",
     )
 
-# %% ../../nbs/models/14_trees.ipynb #2b94cb76
+# %% ../../nbs/models/14_trees.ipynb #d1894f30
 # beside what skops trusts; boosting checks its inputs by a partial call of check_array, and any
 # other function would be named
 TRUSTED = (
@@ -143,32 +143,6 @@ TRUSTED = (
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
 )
-
-
-def load_pipeline(
-    path: Path,  # model.skops
-    like,  # a pipeline of the same method, not fitted
-    n_inputs: int | None,  # columns it will be given; None: as many as it says
-    n_classes: int,  # 0 where a number is predicted
-):
-    "The pipeline in a file, if it is one of ftkit's and whole."
-    pipeline = _built(path)
-    _same_steps(pipeline, like, path)
-    model = pipeline.steps[-1][1]
-    _check_model(model)
-    if n_classes:
-        classes = np.asarray(pipeline.classes_)
-        _within(classes.dtype.kind in "iu" and classes.ndim == 1, "their classes are no numbers")
-        _within(
-            len(classes) > 0 and len(set(classes.tolist())) == len(classes),
-            "their classes are named twice",
-        )
-        _within(
-            bool(((classes >= 0) & (classes < n_classes)).all()),
-            "they know other classes than labels.json",
-        )
-    _try(pipeline, n_inputs, n_classes)
-    return pipeline
 
 
 def _built(path: Path):
@@ -235,7 +209,7 @@ def _check_part(part) -> None:
                 " not loaded"
             )
 
-# %% ../../nbs/models/14_trees.ipynb #a4fb3f67
+# %% ../../nbs/models/14_trees.ipynb #7432f0b4
 def _step_kinds(pipeline) -> list[tuple[str, type]]:
     "Names and classes of the steps."
     return [(name, type(step)) for name, step in pipeline.steps]
@@ -280,7 +254,7 @@ def _kinds(step):
         return step
     return type(step).__name__
 
-
+# %% ../../nbs/models/14_trees.ipynb #86d88344
 def _check_model(model) -> None:
     """The last step: its trees fit one another, and neighbours are searched in a tree of our own
     making."""
@@ -334,7 +308,7 @@ def _searched_anew(model) -> None:
     _within(type(kept) is int and 0 < kept <= len(rows), "the number of neighbours is another")
     model.fit(rows, y)
 
-
+# %% ../../nbs/models/14_trees.ipynb #7b16bcd2
 def _try(pipeline, n_inputs: int | None, n_classes: int) -> None:
     "One row is predicted: of the right shape, and finite."
     from threadpoolctl import threadpool_limits
@@ -348,3 +322,29 @@ def _try(pipeline, n_inputs: int | None, n_classes: int) -> None:
         out.shape == wanted and bool(np.isfinite(out).all()),
         "they predict nothing that can be used",
     )
+
+
+def load_pipeline(
+    path: Path,  # model.skops
+    like,  # a pipeline of the same method, not fitted
+    n_inputs: int | None,  # columns it will be given; None: as many as it says
+    n_classes: int,  # 0 where a number is predicted
+):
+    "The pipeline in a file, if it is one of ftkit's and whole."
+    pipeline = _built(path)
+    _same_steps(pipeline, like, path)
+    model = pipeline.steps[-1][1]
+    _check_model(model)
+    if n_classes:
+        classes = np.asarray(pipeline.classes_)
+        _within(classes.dtype.kind in "iu" and classes.ndim == 1, "their classes are no numbers")
+        _within(
+            len(classes) > 0 and len(set(classes.tolist())) == len(classes),
+            "their classes are named twice",
+        )
+        _within(
+            bool(((classes >= 0) & (classes < n_classes)).all()),
+            "they know other classes than labels.json",
+        )
+    _try(pipeline, n_inputs, n_classes)
+    return pipeline

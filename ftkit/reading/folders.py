@@ -840,7 +840,37 @@ def _without_suffix(name: str) -> str:
     "A name without an ending of letters: 1.5 has none."
     return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", name)
 
-# %% ../../nbs/reading/11_folders.ipynb #b6565af6
+# %% ../../nbs/reading/11_folders.ipynb #0a87ba5f
+def _keys_of(folder: Path, files: list[str]) -> dict[str, dict]:
+    "Files of a folder by their path, name, both without the ending, and number."
+    keys = {"path": {}, "name": {}, "stem path": {}, "stem": {}, "number": {}}
+    start = len(os.fspath(folder).rstrip(os.sep)) + 1
+    for f in files:
+        path = unicodedata.normalize("NFC", f[start:].replace(os.sep, "/"))
+        name = path.rpartition("/")[2]
+        stem = os.path.splitext(name)[0]
+        whole = {"path": path, "name": name, "stem path": os.path.splitext(path)[0]}
+        for how, key in (whole | {"stem": stem}).items():
+            keys[how].setdefault(key, []).append(f)
+        for m in list(re.finditer("/", path))[:-1]:  # images/cats/1.jpg is also cats/1.jpg
+            keys["name"].setdefault(path[m.end() :], []).append(f)
+            keys["stem"].setdefault(os.path.splitext(path[m.end() :])[0], []).append(f)
+        if stem.isdecimal():
+            keys["number"].setdefault(int(stem), []).append(f)
+    return keys
+
+
+def _by_name(keys: dict[str, dict], names: list[str]) -> tuple[list[str], str]:
+    "Files by the whole name, or by it without its ending; `names` has it first, then its tails."
+    for how, paths, whole in (("name", "path", "name"), ("stem", "stem path", "stem")):
+        for name in names:
+            if name in keys[paths]:
+                return keys[paths][name], how
+        if names[0] in keys[whole]:
+            return keys[whole][names[0]], how
+    return [], ""
+
+# %% ../../nbs/reading/11_folders.ipynb #a083af38
 class FileIndex:
     "Finds the files of a folder that cells of a table name."
 
@@ -858,21 +888,7 @@ class FileIndex:
 
     @functools.cached_property
     def _keys(self) -> dict[str, dict]:
-        keys = {"path": {}, "name": {}, "stem path": {}, "stem": {}, "number": {}}
-        start = len(os.fspath(self.folder).rstrip(os.sep)) + 1
-        for f in self.files:
-            path = unicodedata.normalize("NFC", f[start:].replace(os.sep, "/"))
-            name = path.rpartition("/")[2]
-            stem = os.path.splitext(name)[0]
-            found = {"path": path, "name": name, "stem path": os.path.splitext(path)[0]}
-            for how, key in (found | {"stem": stem}).items():
-                keys[how].setdefault(key, []).append(f)
-            for m in list(re.finditer("/", path))[:-1]:  # images/cats/1.jpg is also cats/1.jpg
-                keys["name"].setdefault(path[m.end() :], []).append(f)
-                keys["stem"].setdefault(os.path.splitext(path[m.end() :])[0], []).append(f)
-            if stem.isdecimal():
-                keys["number"].setdefault(int(stem), []).append(f)
-        return keys
+        return _keys_of(self.folder, self.files)
 
     @functools.cached_property
     def _small(self) -> dict[str, dict]:
@@ -911,24 +927,13 @@ class FileIndex:
             if path:
                 return [path], "path"
         tails = [name[m.end() :] for m in re.finditer("/", name)]
-        files, how = self._by_name(self._keys, [name, *tails])
+        files, how = _by_name(self._keys, [name, *tails])
         if files:
             return files, how
-        files, _ = self._by_name(self._small, [s.casefold() for s in (name, *tails)])
+        files, _ = _by_name(self._small, [s.casefold() for s in (name, *tails)])
         if files:
             return files, "case"
         return self._other_form(name, tails)
-
-    @staticmethod
-    def _by_name(keys: dict[str, dict], names: list[str]) -> tuple[list[str], str]:
-        "Files by the whole name, or by it without its ending; `names` has it first, then its tails."
-        for how, paths, whole in (("name", "path", "name"), ("stem", "stem path", "stem")):
-            for name in names:
-                if name in keys[paths]:
-                    return keys[paths][name], how
-            if names[0] in keys[whole]:
-                return keys[whole][names[0]], how
-        return [], ""
 
     def _other_form(self, name: str, tails: list[str]) -> tuple[list[str], str]:
         "Files whose ending or leading zeros differ."

@@ -220,7 +220,7 @@ def _stamps(package, folder):
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(p, target)
 
-# %% ../../nbs/samples/02_catalogue.ipynb #799d0651
+# %% ../../nbs/samples/02_catalogue.ipynb #744db991
 def _picture_body(
     package: Path,
     folder: Path,
@@ -250,7 +250,7 @@ def _picture_body(
         folder / "config.json", {"architecture": f"timm:{name}", "interpolation": "bicubic"} | prep
     )
 
-
+# %% ../../nbs/samples/02_catalogue.ipynb #d979cb3e
 for _number, _size, _parameters, _sha in (
     (0, 224, "4.65", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"),
     (1, 240, "5.42", "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24"),
