@@ -395,18 +395,18 @@ def secret_texts(
 # %% ../nbs/00_core.ipynb #30c0e91e
 def _entries() -> list[tuple[float, int, pathlib.Path]]:
     "Time of last use, bytes, and path of every entry but samples."
-    found = []
+    entries = []
     for part in cache_folder().iterdir():
         for entry in part.iterdir() if part.is_dir() and part.name != "samples" else ():
             with contextlib.suppress(OSError):  # another process may remove it meanwhile
-                found.append(
+                entries.append(
                     (
                         entry.stat().st_mtime,
                         sum(f.stat().st_size for f in [entry, *entry.rglob("*")] if f.is_file()),
                         entry,
                     )
                 )
-    return sorted(found, key=lambda e: e[0])
+    return sorted(entries, key=lambda e: e[0])
 
 
 def cache_sizes() -> dict[str, tuple[int, int]]:
@@ -753,7 +753,7 @@ def plain_text(text: str) -> str:
 
 def plain_json(text: str) -> str:
     "JSON with the same characters written as escapes."
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROL.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 # %% ../nbs/00_core.ipynb #7771904c
 def say(
@@ -841,14 +841,14 @@ def _locked(path: pathlib.Path):
     except ImportError:
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
-    file, began, told = open(path, "ab"), time.monotonic(), False
+    file, began, is_announced = open(path, "ab"), time.monotonic(), False
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return file
         except BlockingIOError:
-            if not told and time.monotonic() - began > 2:
-                told = True
+            if not is_announced and time.monotonic() - began > 2:
+                is_announced = True
                 say(
                     f"another process is making {path.name[1:-5][:40]} in {path.parent.name};"
                     " waiting for it"

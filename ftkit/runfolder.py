@@ -136,7 +136,7 @@ _COUNTS = ("time", "seconds", "step", "of", "epoch")  # of an event: numbers, or
 
 
 def as_event(value) -> dict | None:
-    "The event without what is no number where one must be; None if it is no event."
+    "The event without counts that are not finite numbers; None if it is no event."
     if not isinstance(value, dict) or not isinstance(value.get("stage"), str):
         return None
     return {k: v for k, v in value.items() if k not in _COUNTS or is_number(v)}
@@ -215,7 +215,7 @@ def verdict_lines(
         text, remedy = (str(doubt.get(k) or "") for k in ("text", "remedy"))
         if text and text not in verdict["sentence"]:
             lines.append("doubt: " + "; ".join(filter(None, (text, remedy))))
-        elif remedy:  # the sentence has said the rest
+        elif remedy:  # the sentence names the rest
             lines.append(f"what to do: {remedy}")
     return lines
 
@@ -576,7 +576,7 @@ def is_own(
 
 def require_own(
     folder: str | os.PathLike,  # a run's folder
-    trust: bool = False,  # the user has said so
+    trust: bool = False,  # as the user asked
     edited: bool = False,  # as for `is_own`
 ) -> None:
     "Refuse a run whose notebook this user did not ask to execute."
@@ -634,22 +634,22 @@ class Progress:
         self.of = of
         self.step = 0
         self.facts = {}
-        self.started, self.told, self.handle = time.time(), 0.0, None
+        self.started, self.emitted, self.handle = time.time(), 0.0, None
         self.show = show and run_dir() is None and not os.environ.get("IN_TEST")
 
     def update(
         self,
         step: int,  # steps done so far
-        # told with the event: epoch, loss, rate …; a function is called only when the event is told
+        # written with the event: epoch, loss, rate …; a function is called only when it is written
         **facts,
     ) -> None:
         "Say how far it is; at most five times a second, and always at the end."
         now, self.step = time.time(), step
         if not self.stage:
             return
-        if now - self.told < 0.2 and step < self.of:
+        if now - self.emitted < 0.2 and step < self.of:
             return
-        self.told, self.facts = now, {k: v() if callable(v) else v for k, v in facts.items()}
+        self.emitted, self.facts = now, {k: v() if callable(v) else v for k, v in facts.items()}
         emit(self.stage, step=step, of=self.of, seconds=round(now - self.started, 3), **self.facts)
         if self.show and (now - self.started > 1 or self.handle):
             self._draw()

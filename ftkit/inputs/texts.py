@@ -245,11 +245,11 @@ def _tokens(items: list, hashes: list[str], prep: TextPrep, tokenizer) -> dict[s
             bar = Progress("tokens", len(items))
             for i in range(0, len(items), 1000):
                 block = prepared(items[i : i + 1000], prep)
-                part, owner, late, kind = tokenise(block, prep, tokenizer)
+                part, owner, cut_in_block, kind = tokenise(block, prep, tokenizer)
                 ids += part
                 kinds += kind
                 owners += (owner + i).tolist()
-                cut += (late + i).tolist()
+                cut += (cut_in_block + i).tolist()
                 bar.update(min(len(items), i + 1000))
 
             def flat(lists, kind):

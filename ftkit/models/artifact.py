@@ -130,8 +130,8 @@ def _card_table(title: str, head: str, rows: dict) -> list[str]:
     "A section of a model card with one table of two columns; nothing without rows."
     if not rows:
         return []
-    body = [f"| {name} | {value} |" for name, value in rows.items()]
-    return [f"## {title}", "", head, "|---|---|", *body, ""]
+    cells = [f"| {name} | {value} |" for name, value in rows.items()]
+    return [f"## {title}", "", head, "|---|---|", *cells, ""]
 
 
 def _card_use(task: Task) -> list[str]:
@@ -569,7 +569,7 @@ def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, pre
 _NO_SOURCES = ("folder", "own", "sample")
 
 
-def _body_of(folder: Path, architecture: str):
+def _backbone_of(folder: Path, architecture: str):
     "The backbone, which may not be larger than its weights, nor come from elsewhere."
     source, _, rest = architecture.partition(":")
     if (
@@ -593,15 +593,17 @@ def _room(folder: Path, config: str = "config.json") -> no_larger_than:
 
 
 def _load_classical(folder: Path, own: dict, prep: dict) -> Classical:
-    "A model of scikit-learn; only of parts that are known."
+    "A model of scikit-learn; only of parts that are allowed."
     task = Task(**own["task"])
     with _room(folder):
-        body = _body_of(folder, own["architecture"]) if own["architecture"] else None
-        model = Classical(own["method"], task, body, seed=own["seed"])
+        backbone = _backbone_of(folder, own["architecture"]) if own["architecture"] else None
+        model = Classical(own["method"], task, backbone, seed=own["seed"])
     if model.body is None:
         model.prep = TablePrep(**prep)
     shape = (
-        (model.prep.n_numbers, len(model.prep.categories)) if body is None else (body.n_features, 0)
+        (model.prep.n_numbers, len(model.prep.categories))
+        if backbone is None
+        else (backbone.n_features, 0)
     )
     like = estimator(own["method"], task.kind == "regression", 0, 100, *shape)
     model.pipeline = load_pipeline(folder / "model.skops", like, sum(shape), len(task.classes))
@@ -622,10 +624,10 @@ def _check_numbers(model: Model, folder: Path) -> None:
             raise ArtifactError(
                 f"{folder / 'model.safetensors'}: {name} is not finite; copy the whole folder again"
             )
-    tokenizer, body = model.backbone.tokenizer, model.backbone.body
+    tokenizer, network = model.backbone.tokenizer, model.backbone.body
     if tokenizer is None:
         return
-    table = body.table if hasattr(body, "table") else body.get_input_embeddings()
+    table = network.table if hasattr(network, "table") else network.get_input_embeddings()
     last = max(tokenizer.get_vocab().values(), default=0)
     if last >= table.weight.shape[0]:
         raise ArtifactError(
@@ -639,16 +641,16 @@ def _load_network(folder: Path, own: dict, prep: dict) -> Model:
     "A backbone with its head."
     head = dict(own["head"])
     with _room(folder):
-        body = _body_of(folder, own["architecture"])
-        if hasattr(body.prep, "features") and (
-            body.prep.n_numbers,
-            list(body.prep.sizes),
+        backbone = _backbone_of(folder, own["architecture"])
+        if hasattr(backbone.prep, "features") and (
+            backbone.prep.n_numbers,
+            list(backbone.prep.sizes),
         ) != _shape_of(own["architecture"]):
             raise ArtifactError(
                 f"{folder / 'preprocess.json'} has other columns than the network reads; copy the"
                 " whole folder again"
             )
-        model = Model(body, Task(**own["task"]), head.pop("name"), **head)
+        model = Model(backbone, Task(**own["task"]), head.pop("name"), **head)
     tensors = load_file(folder / "model.safetensors")
     model.head.load_state_dict({k: tensors[_head_name(model, k)] for k in model.head.state_dict()})
     if tensors[_HEAD + "target"].shape != model.target.shape:
@@ -765,7 +767,7 @@ class Given:
             return model.read([self.sources[i] for i in at])
         ids = np.array([self.sources[i] for i in at], int)
         rows = Tables(self.rows.x[ids], self.rows.prep)
-        rows.told = [self.rows.told[i] for i in ids]
+        rows.messages = [self.rows.messages[i] for i in ids]
         return rows
 
     @property
@@ -1197,7 +1199,7 @@ def _notes(model, rows, features: np.ndarray) -> list[str]:
     if model.task.modality == "speech":
         of_reading = [_quiet(rows, i) for i in range(len(rows))]
     else:
-        of_reading = rows.told
+        of_reading = rows.messages
     return ["; ".join(filter(None, pair)) for pair in zip(of_reading, notes)]
 
 

@@ -287,7 +287,7 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     if config.model_type in KINDS_OF_BODY:
         return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)
     if config.model_type in OF_TEXTS:
-        return _text_body(name, pretrained, config, options)
+        return _text_backbone(name, pretrained, config, options)
     # here, because it loads torchvision: four seconds that texts and recordings need not wait
     from transformers import AutoModel
 
@@ -300,7 +300,7 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     return Backbone(network, width, prep, name, f"hf:{name}")
 
 
-def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
+def _text_backbone(name: str, pretrained: bool, config, options: dict) -> Backbone:
     """An encoder of texts with its tokenizer; prefix and pooling as sentence-transformers keeps
     them, if it does."""
     from transformers import AutoModel, AutoTokenizer

@@ -218,7 +218,7 @@ def check_fields(
     rules: dict[str, Rule],  # by field
     where,  # path of the file
     optional: tuple[str, ...] = (),  # fields that may be missing
-) -> dict:  # the fields that are known
+) -> dict:  # the fields that have a rule
     "Each field that has a rule keeps it; others are ignored, as older versions wrote more."
     if not isinstance(fields, dict):
         raise ArtifactError(

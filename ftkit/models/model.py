@@ -96,7 +96,7 @@ def _make_head(
         width = backbone.width  # of one frame
     more = {}
     if name == "decoder":
-        more = dict(body=backbone, pretrained=pretrained)
+        more = dict(backbone=backbone, pretrained=pretrained)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return HEADS[name](width, task.n_outputs, **options, **more)
@@ -583,8 +583,8 @@ def vocabulary(
         for t in [data.items[i]]
         for w in split_words(t if isinstance(t, str) else t[0])
     }
-    body = self.backbone.body
-    table = body.table if hasattr(body, "table") else body.get_input_embeddings()
+    network = self.backbone.body
+    table = network.table if hasattr(network, "table") else network.get_input_embeddings()
     tokens = tokenizer.convert_ids_to_tokens(range(len(table.weight)))
     return Vocabulary(
         tokenizer.mask_token,

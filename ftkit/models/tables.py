@@ -259,7 +259,8 @@ def spread(
 class Tables:
     "Rows as a network reads them."
 
-    lengths, noun, told = None, "rows", ()  # told: what could not be read of each row
+    lengths, noun = None, "rows"
+    messages = ()  # what could not be read of each row
 
     def __init__(
         self,
@@ -318,7 +319,7 @@ class Tables:
     def notes(self, name: str) -> list[str]:
         "Categories with more levels than are learned."
         return [
-            f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told"
+            f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are kept"
             " apart"
             for f in self.prep.categories
             if len(f.levels) >= 1000
@@ -427,14 +428,14 @@ def read(
     for name, feature in features.items():
         columns[name] = _read_column(table[name], feature, style, messages)
     rows = Tables(self.encode(pd.DataFrame(columns)), self)
-    rows.told = ["; ".join(of_row) for of_row in messages]
+    rows.messages = ["; ".join(of_row) for of_row in messages]
     return rows
 
 
 def _one_after_the_other(parts: list[Tables]) -> Tables:
     "Rows of several tables as one."
     rows = Tables(np.concatenate([part.x for part in parts]), parts[0].prep)
-    rows.told = [message for part in parts for message in part.told]
+    rows.messages = [message for part in parts for message in part.messages]
     return rows
 
 # %% ../../nbs/models/06_tables.ipynb #c6be5af7

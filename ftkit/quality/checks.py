@@ -474,7 +474,7 @@ def _script(text: str) -> str:
     "The script that most letters are of."
     import regex
 
-    found = {
+    counts = {
         name: len(regex.findall(rf"\p{{Script={name}}}", text))
         for name in (
             "Latin",
@@ -489,7 +489,7 @@ def _script(text: str) -> str:
             "Thai",
         )
     }
-    return max(found, key=found.get) if any(found.values()) else ""
+    return max(counts, key=counts.get) if any(counts.values()) else ""
 
 
 def _is_foreign(script: str, usual: str) -> bool:

