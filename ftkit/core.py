@@ -197,7 +197,7 @@ _RANGES = {  # lowest and highest that make sense
     "upload_limit_mb": (1, 1_000_000),
 }
 
-# %% ../nbs/00_core.ipynb #1db2339f
+# %% ../nbs/00_core.ipynb #a93fd38d
 def _typed(name: str, text: str, default, where: str):
     "`text` as the type of `default`; an error names the setting and the file."
     words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
@@ -243,13 +243,13 @@ def _ini(path: pathlib.Path) -> dict[str, str] | None:
             f"{path} is not a settings file ({str(e).splitlines()[0][:200]}); write one `name ="
             " value` a line below [ftkit]"
         ) from None
-    found = dict(ini["ftkit"])
-    for name in found:
+    entries = dict(ini["ftkit"])
+    for name in entries:
         if name not in _SETTINGS:
             raise UsageError(unknown("setting", name, _SETTINGS, f"in {path}"))
-    return found
+    return entries
 
-
+# %% ../nbs/00_core.ipynb #00e0854c
 def own_settings_file() -> pathlib.Path:
     """This user's own file: the one that FTKIT_SETTINGS names, or settings.ini in the user's
     configuration folder."""
@@ -272,46 +272,60 @@ def _is_below(path: str) -> bool:
     )
 
 
+def _nearest_ini(folder: pathlib.Path) -> tuple[dict[str, str], pathlib.Path | None]:
+    "The entries of the nearest settings.ini, in the folder or above it, and its path."
+    for parent in (folder, *folder.parents):
+        entries = _ini(parent / "settings.ini")
+        if entries is not None:
+            return entries, parent / "settings.ini"
+    return {}, None
+
+
+def _may_not_set(name: str, given, before) -> bool:
+    "Whether a file beside the data has no say in a setting, or cannot set this value."
+    if name == "offline":
+        return before is True
+    if name == "runs":
+        return not _is_below(given)
+    return name in OWN_SETTINGS
+
+
+def _setting(
+    name: str,
+    own: dict[str, str],  # of the user's own file
+    own_file: pathlib.Path,
+    here: dict[str, str],  # of the folder's file
+    beside: pathlib.Path | None,  # that file
+) -> Setting:
+    "One setting, from the strongest source that names it."
+    default, help = _SETTINGS[name]
+    value, source, ignored = default, "default", ""
+    if name in own:
+        value, source = _typed(name, own[name], default, str(own_file)), str(own_file)
+    if name in here:
+        given = _typed(name, here[name], default, str(beside))
+        if not _may_not_set(name, given, value):
+            value, source = given, str(beside)
+        elif given != value:
+            ignored = str(beside)
+    variable = f"FTKIT_{name.upper()}"
+    if variable in os.environ:
+        value = _typed(name, os.environ[variable], default, f"the environment ({variable})")
+        source = f"environment {variable}"
+    return Setting(name, value, source, help, ignored)
+
+
 def settings(
     folder: str | os.PathLike = ".",  # where the search for settings.ini starts, upwards
 ) -> dict[str, Setting]:
     """Every setting with its source: environment over the folder's settings.ini over the user's own
     over default."""
-    folder, here, beside = pathlib.Path(folder).resolve(), {}, None
     own_file = own_settings_file()
     own = _ini(own_file) or {}
-    for parent in (folder, *folder.parents):
-        if (found := _ini(parent / "settings.ini")) is not None:
-            here, beside = found, parent / "settings.ini"
-            break
+    here, beside = _nearest_ini(pathlib.Path(folder).resolve())
     if beside is not None and own and beside.samefile(own_file):
         here = {}
-    out = {}
-    for name, (default, help) in _SETTINGS.items():
-        env = f"FTKIT_{name.upper()}"
-        value = default
-        source = "default"
-        ignored = ""
-        if name in own:
-            value, source = _typed(name, own[name], default, str(own_file)), str(own_file)
-        if name in here:
-            given = _typed(name, here[name], default, str(beside))
-            has_no_say = (
-                name in OWN_SETTINGS
-                or name == "offline"
-                and value is True
-                or name == "runs"
-                and not _is_below(given)
-            )
-            if not has_no_say:
-                value, source = given, str(beside)
-            elif given != value:
-                ignored = str(beside)
-        if env in os.environ:
-            value = _typed(name, os.environ[env], default, f"the environment ({env})")
-            source = f"environment {env}"
-        out[name] = Setting(name, value, source, help, ignored)
-    return out
+    return {name: _setting(name, own, own_file, here, beside) for name in _SETTINGS}
 
 # %% ../nbs/00_core.ipynb #a281efdd
 def runs_folder() -> pathlib.Path:
@@ -381,18 +395,18 @@ def secret_texts(
 # %% ../nbs/00_core.ipynb #30c0e91e
 def _entries() -> list[tuple[float, int, pathlib.Path]]:
     "Time of last use, bytes, and path of every entry but samples."
-    found = []
+    entries = []
     for part in cache_folder().iterdir():
         for entry in part.iterdir() if part.is_dir() and part.name != "samples" else ():
             with contextlib.suppress(OSError):  # another process may remove it meanwhile
-                found.append(
+                entries.append(
                     (
                         entry.stat().st_mtime,
                         sum(f.stat().st_size for f in [entry, *entry.rglob("*")] if f.is_file()),
                         entry,
                     )
                 )
-    return sorted(found, key=lambda e: e[0])
+    return sorted(entries, key=lambda e: e[0])
 
 
 def cache_sizes() -> dict[str, tuple[int, int]]:
@@ -546,14 +560,24 @@ def write_atomic(
             part.unlink(missing_ok=True)
     return path
 
-# %% ../nbs/00_core.ipynb #159d3b20
+# %% ../nbs/00_core.ipynb #f8b73048
+def _is_record(value) -> bool:
+    "Whether it is an object of a dataclass, not the class."
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _is_plain(value) -> bool:
+    "Whether JSON has it by itself."
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
 def jsonable(
     value,  # dicts, lists, tuples, dataclasses, numpy numbers, paths, plain values
 ):
     "`value` made of what JSON can hold; non-finite numbers become strings."
     if hasattr(value, "to_json"):
         return jsonable(value.to_json())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if _is_record(value):
         return jsonable(dataclasses.asdict(value))
     if isinstance(value, dict):
         return {str(k): jsonable(v) for k, v in value.items()}
@@ -565,13 +589,13 @@ def jsonable(
         return str(value)
     if isinstance(value, pathlib.PurePath):
         return str(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if _is_plain(value):
         return value
     raise TypeError(
         f"a {type(value).__name__} cannot be written as JSON; give numbers, texts, lists or dicts"
     )
 
-
+# %% ../nbs/00_core.ipynb #5afcceec
 def json_text(value) -> str:
     "`value` as indented JSON."
     return json.dumps(jsonable(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -583,7 +607,11 @@ def write_json(path: str | os.PathLike, value) -> pathlib.Path:
 
 
 MOST_BYTES = 200_000_000  # of a JSON file that is read whole
+
+
 MOST_LEVELS = 100  # of lists and objects within each other
+
+
 # NaN and Infinity are texts, as `jsonable` writes them
 _DECODER = json.JSONDecoder(parse_constant=lambda name: str(float(name)))
 
@@ -655,15 +683,16 @@ def _decimals(
         size = max((abs(v) for v in (value, low, high) if math.isfinite(v)), default=0.0)
         return 3 if size == 0 or size >= 0.01 else 2 - math.floor(math.log10(size))
     places = max(2 if -1 <= low and high <= 1 else 0, -math.floor(math.log10(half)))
-    # 0.996 is not 1, and -0.004 is not -0
-    while places < 12 and (
-        round(value, places) in (0.0, 1.0)
-        and round(value, 12) not in (0.0, 1.0)
-        or low < 0 == round(low, places)
-        or high < 0 == round(high, places)
-    ):
+    while places < 12 and _says_too_much(value, low, high, places):
         places += 1
     return places
+
+
+def _says_too_much(value: float, low: float, high: float, places: int) -> bool:
+    "Whether rounding would claim what is not so: 0.996 is not 1, and -0.004 is not -0."
+    if round(value, places) in (0.0, 1.0) and round(value, 12) not in (0.0, 1.0):
+        return True
+    return low < 0 == round(low, places) or high < 0 == round(high, places)
 
 
 def figure_text(
@@ -684,11 +713,16 @@ def figure_text(
         return str(value)
     if "low" not in figure:
         return f"{value:.6g}"
+    return _with_interval(value, low, high)
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    "A number with its interval; without one that is not known."
     places = _decimals(value, low, high)
-    value, *ends = (f"{v:.{places}f}" for v in (value, low, high))
+    text, *ends = (f"{v:.{places}f}" for v in (value, low, high))
     if not (math.isfinite(low) and math.isfinite(high)):
-        return value
-    return f"{value} ({(' to ' if low < 0 else '–').join(ends)})"
+        return text
+    return f"{text} ({(' to ' if low < 0 else '–').join(ends)})"
 
 # %% ../nbs/00_core.ipynb #2c8402b8
 def how_to_install(
@@ -719,7 +753,7 @@ def plain_text(text: str) -> str:
 
 def plain_json(text: str) -> str:
     "JSON with the same characters written as escapes."
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROL.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 # %% ../nbs/00_core.ipynb #7771904c
 def say(
@@ -807,14 +841,14 @@ def _locked(path: pathlib.Path):
     except ImportError:
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
-    file, began, told = open(path, "ab"), time.monotonic(), False
+    file, began, is_announced = open(path, "ab"), time.monotonic(), False
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return file
         except BlockingIOError:
-            if not told and time.monotonic() - began > 2:
-                told = True
+            if not is_announced and time.monotonic() - began > 2:
+                is_announced = True
                 say(
                     f"another process is making {path.name[1:-5][:40]} in {path.parent.name};"
                     " waiting for it"

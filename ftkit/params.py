@@ -202,9 +202,8 @@ def _refuse_limits_of(param) -> None:
         )
 
 
-def _settle(param) -> dict:
-    "Choices and interval as exact values of the parameter's type, or a ParamError."
-    _refuse_limits_of(param)
+def _exact_limits(param) -> tuple[tuple | None, list]:  # choices, the two ends of the interval
+    "Choices and ends as exact values of the parameter's type, or a ParamError."
     kind, choices, ends = _element(param.type), None, []
     try:
         if param.choices is not None:
@@ -216,6 +215,13 @@ def _settle(param) -> dict:
             f"{param.name} has {e.args[0]} among its allowed values; allowed is"
             f" {_WORDS[param.type]}; {e.args[1]}"
         ) from None
+    return choices, ends
+
+
+def _settle(param) -> dict:
+    "Choices and interval as exact values of the parameter's type, or a ParamError."
+    _refuse_limits_of(param)
+    choices, ends = _exact_limits(param)
     low, high = ends
     low_open = param.low_open and low is not None
     high_open = param.high_open and high is not None
@@ -256,6 +262,34 @@ def _within(param, value):
     if type(value) not in (int, float) or _is_outside(value, param):
         raise _Refused(_show(value), "choose one in that range")
     return value
+
+# %% ../nbs/02_params.ipynb #8b142e74
+def _checked(param, value):
+    "`value` as the parameter allows it, or _Refused."
+    if value is None and param.optional:
+        return None
+    if param.type == "dict":
+        return _exact("dict", value)
+    kind = _element(param.type)
+    if not param.type.startswith("list"):
+        return _within(param, _exact(kind, value))
+    if type(value) is not list:
+        raise _Refused(_show(value), f"write it like {_LIKE[param.type]}")
+    return [_within(param, _exact(kind, v, 1)) for v in value]
+
+
+def _from_text(param, text: str):
+    "What `text` says, not yet held against the limits, or _Refused."
+    if type(text) is not str:
+        raise _Refused(_show(text), "give text")
+    word = text if param.type == "str" else text.strip()
+    if param.optional and (word.lower() in ("none", "null") or not word and param.type != "str"):
+        return None
+    return (
+        _read(param.type, text)
+        if param.type in ("bool", "int", "float", "str")
+        else _read_many(param.type, text)
+    )
 
 # %% ../nbs/02_params.ipynb #e8000e16
 @dataclasses.dataclass(frozen=True)
@@ -314,47 +348,19 @@ class Param:
     def check(self, value):
         """`value` as an exact builtin of the parameter's type, copied; the one change is int to
         float."""
-        return self._told(_checked, value)
+        return self._explain(_checked, value)
 
     def from_text(self, text: str):
         "The value that `text` means, as on the command line; text for a str is taken as it is."
-        return self.check(self._told(_from_text, text))
+        return self.check(self._explain(_from_text, text))
 
-    def _told(self, step, given):
+    def _explain(self, step, given):
         try:
             return step(self, given)
         except _Refused as e:
             raise ParamError(
                 f"{self.name} was given {e.args[0]}; allowed is {self.allowed()}; {e.args[1]}"
             ) from None
-
-# %% ../nbs/02_params.ipynb #8b142e74
-def _checked(param: Param, value):
-    "`value` as the parameter allows it, or _Refused."
-    if value is None and param.optional:
-        return None
-    if param.type == "dict":
-        return _exact("dict", value)
-    kind = _element(param.type)
-    if not param.type.startswith("list"):
-        return _within(param, _exact(kind, value))
-    if type(value) is not list:
-        raise _Refused(_show(value), f"write it like {_LIKE[param.type]}")
-    return [_within(param, _exact(kind, v, 1)) for v in value]
-
-
-def _from_text(param: Param, text: str):
-    "What `text` says, not yet held against the limits, or _Refused."
-    if type(text) is not str:
-        raise _Refused(_show(text), "give text")
-    word = text if param.type == "str" else text.strip()
-    if param.optional and (word.lower() in ("none", "null") or not word and param.type != "str"):
-        return None
-    return (
-        _read(param.type, text)
-        if param.type in ("bool", "int", "float", "str")
-        else _read_many(param.type, text)
-    )
 
 # %% ../nbs/02_params.ipynb #076f0f45
 _BRACKETS = re.compile(r"\{([^{}]*)\}|([\[(])([^][(){}]*)[\])]")
@@ -572,9 +578,9 @@ class Params(list):
 
     def named(self, name: str) -> Param | Untyped | None:
         "What takes the value of `name`; None where no such parameter is allowed."
-        for known in (*self, *self.untyped):
-            if known.name == name:
-                return known
+        for param in (*self, *self.untyped):
+            if param.name == name:
+                return param
         return Untyped(name) if self.is_free and self._can_be_set(name) else None
 
     def _can_be_set(self, name) -> bool:
@@ -594,15 +600,15 @@ def named_param(params: list[Param], name: str) -> Param | Untyped | None:
 # %% ../nbs/02_params.ipynb #5a18b1c7
 def _names(node: ast.AST) -> list[str]:
     "The names that a statement may set, in their order."
-    found = []
+    names = []
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-            found.append(part.id)
+            names.append(part.id)
         elif isinstance(part, ast.alias) and part.name != "*":
-            found.append(part.asname or part.name.partition(".")[0])
+            names.append(part.asname or part.name.partition(".")[0])
         elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.append(part.name)
-    return list(dict.fromkeys(found))
+            names.append(part.name)
+    return list(dict.fromkeys(names))
 
 
 _MAGIC = re.compile(r"\s*(?:[%!]|(\w+) *= *[%!]|[\w.]+\?{1,2}\s*$)")
@@ -611,21 +617,21 @@ _ASSIGNED = re.compile(r"\s*([A-Za-z_.][\w.]*)\s*(?:<-|:=|=(?!=))", re.ASCII)
 
 def _without_magics(source: str) -> tuple[str, list[Untyped]]:
     "The cell as Python, and what its magics and shell commands set."
-    lines, found = source.split("\n"), []
+    lines, untyped = source.split("\n"), []
     for number, line in enumerate(lines, 1):
         if magic := _MAGIC.match(line):
-            found.append(Untyped(magic[1], number, "is a magic or a shell command"))
+            untyped.append(Untyped(magic[1], number, "is a magic or a shell command"))
             lines[number - 1] = ""
-    return "\n".join(lines), found
+    return "\n".join(lines), untyped
 
 
 def _unread(source: str, why: str) -> list[Untyped]:
     "The names that lines of another language, or of broken Python, seem to set."
     lines = source.split("\n")
-    found = [
+    untyped = [
         Untyped(m[1], i, why) for i, line in enumerate(lines, 1) if (m := _ASSIGNED.match(line))
     ]
-    return list({u.name: u for u in reversed(found)}.values())[::-1] or [Untyped(None, 1, why)]
+    return list({u.name: u for u in reversed(untyped)}.values())[::-1] or [Untyped(None, 1, why)]
 
 # %% ../nbs/02_params.ipynb #aaeff686
 def read_cell(
@@ -664,22 +670,30 @@ def _sorted_out(source: str, error: ParamError) -> tuple[list[Param], tuple[Unty
         return [], tuple(_unread(source, getattr(error, "why", "cannot be read as Python")))
     typed, lines, group = {}, plain.split("\n"), ""
     for node, alone in _with_neighbours(statements):
-        names = _names(node)
         declared, why = [], "shares its line with another statement"
         if alone:
             declared, why = _declare_alone(lines, statements, node)
-        again = {name for name in names if name in typed or name in {u.name for u in untyped}}
+        earlier = {*typed, *(u.name for u in untyped)}
+        again = earlier.intersection(_names(node))
         if declared and not again:
             group = declared[0].group or group
             typed[declared[0].name] = dataclasses.replace(declared[0], group=group)
             continue
         for name in again:
             typed.pop(name, None)
-        for name in names or [None]:
-            reason = "is set twice" if name in again else why
-            untyped.append(Untyped(name, node.lineno, reason))
+        untyped += _untyped_names(node, again, why)
     newest = {u.name or (u.line, i): u for i, u in enumerate(untyped)}
     return list(typed.values()), tuple(sorted(newest.values(), key=lambda u: u.line))
+
+
+def _untyped_names(node: ast.stmt, again: set[str], why: str) -> list[Untyped]:
+    "The names that a statement sets by code; one entry without a name where it sets none."
+    if not _names(node):
+        return [Untyped(None, node.lineno, why)]
+    return [
+        Untyped(name, node.lineno, "is set twice" if name in again else why)
+        for name in _names(node)
+    ]
 
 
 def _with_neighbours(statements: list[ast.stmt]):
@@ -704,33 +718,7 @@ def _tags(cell: dict) -> list:
     tags = metadata.get("tags") if isinstance(metadata, dict) else None
     return tags if isinstance(tags, list) else []
 
-# %% ../nbs/02_params.ipynb #cb7fcdd5
-def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
-    "A notebook of format 4 as JSON."
-    if not isinstance(notebook, dict):
-        try:
-            notebook = read_json(notebook)
-        except OSError as e:
-            raise ParamError(
-                f"{name} cannot be read ({e.strerror or e}); give the path of a notebook file"
-            ) from None
-        except (ValueError, RecursionError):
-            raise ParamError(
-                f"{name} is not JSON; allowed is a notebook (.ipynb); save it again with JupyterLab"
-            ) from None
-    cells = (
-        notebook.get("cells", _cells_of_format_3(notebook)) if isinstance(notebook, dict) else None
-    )
-    if not isinstance(cells, list) or not all(isinstance(c, dict) for c in cells):
-        raise ParamError(
-            f"{name} is not a notebook of format 4: it has no list of cells; save it with"
-            " JupyterLab"
-        )
-    if why := _odd_part(notebook, cells):
-        raise ParamError(f"{name} is not a notebook of format 4: {why}; save it with JupyterLab")
-    return notebook | {"cells": cells}
-
-
+# %% ../nbs/02_params.ipynb #8e752a00
 def _is_text_or_none(value) -> bool:
     return value is None or isinstance(value, str)
 
@@ -781,15 +769,41 @@ def _cells_of_format_3(notebook: dict) -> list | None:
         c | {"source": c["input"]} if isinstance(c, dict) and "input" in c else c for c in cells
     ]
 
+# %% ../nbs/02_params.ipynb #dca34fba
+def _loaded(notebook: str | os.PathLike | dict, name: str) -> dict:
+    "A notebook of format 4 as JSON."
+    if not isinstance(notebook, dict):
+        try:
+            notebook = read_json(notebook)
+        except OSError as e:
+            raise ParamError(
+                f"{name} cannot be read ({e.strerror or e}); give the path of a notebook file"
+            ) from None
+        except (ValueError, RecursionError):
+            raise ParamError(
+                f"{name} is not JSON; allowed is a notebook (.ipynb); save it again with JupyterLab"
+            ) from None
+    cells = (
+        notebook.get("cells", _cells_of_format_3(notebook)) if isinstance(notebook, dict) else None
+    )
+    if not isinstance(cells, list) or not all(isinstance(c, dict) for c in cells):
+        raise ParamError(
+            f"{name} is not a notebook of format 4: it has no list of cells; save it with"
+            " JupyterLab"
+        )
+    if why := _odd_part(notebook, cells):
+        raise ParamError(f"{name} is not a notebook of format 4: {why}; save it with JupyterLab")
+    return notebook | {"cells": cells}
+
 
 def _language(notebook: dict) -> str:
     "The language that a notebook says it is written in; python for all of its kinds."
     metadata = notebook.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     for part, key in (("language_info", "name"), ("kernelspec", "language")):
-        found = metadata.get(part)
-        if isinstance(found, dict) and isinstance(found.get(key), str) and found[key]:
-            return "python" if "python" in found[key].lower() else found[key]
+        entry = metadata.get(part)
+        if isinstance(entry, dict) and isinstance(entry.get(key), str) and entry[key]:
+            return "python" if "python" in entry[key].lower() else entry[key]
     return "python"
 
 
@@ -826,8 +840,8 @@ def _note_untyped(params: Params, template: str) -> str:
     )
 
 
-def _with_nearest(name: str, known) -> str:
-    near = nearest(name, known)
+def _with_nearest(name: str, names) -> str:
+    near = nearest(name, names)
     return f"{name} (perhaps {near} was meant)" if near else name
 
 
@@ -846,8 +860,8 @@ def said_of_params(
         )
     if params.untyped:
         lines.append(_note_untyped(params, template))
-    known = {p.name for p in (*params, *params.untyped)} - {None}
-    undeclared = [name for name in given if name not in known]
+    declared = {p.name for p in (*params, *params.untyped)} - {None}
+    undeclared = [name for name in given if name not in declared]
     if undeclared and not params.cells:
         lines.append(
             f"no cell is tagged `parameters`: {', '.join(undeclared)}"
@@ -856,7 +870,7 @@ def said_of_params(
     elif undeclared:
         lines.append(
             "the parameters cell does not name"
-            f" {', '.join(_with_nearest(name, known) for name in undeclared)}; passed on all the"
+            f" {', '.join(_with_nearest(name, declared) for name in undeclared)}; passed on all the"
             " same, as papermill does"
         )
     return lines
@@ -969,7 +983,7 @@ def _from_node(param: Param, node):
     if param.type == "any":
         return param.check(_any_tree(node))
     if node.id != "scalar":
-        return param.check(param._told(lambda p, n: _tree(_element(p.type), n), node))
+        return param.check(param._explain(lambda p, n: _tree(_element(p.type), n), node))
     if node.style and param.type == "str":
         return param.check(node.value)
     return (
@@ -1194,14 +1208,14 @@ def pick(
     """The arguments of `what` that have a default and that `values` holds: `label` is taken from
     `label`, or else from `label_column`."""
     parameters = inspect.signature(what).parameters.values()
-    known = [p.name for p in parameters if p.default is not p.empty]
+    arguments = [p.name for p in parameters if p.default is not p.empty]
     for argument, name in others.items():
-        if argument not in known:
-            raise UsageError(unknown("argument", argument, known, f"of {what.__qualname__}"))
+        if argument not in arguments:
+            raise UsageError(unknown("argument", argument, arguments, f"of {what.__qualname__}"))
         if name not in values:
             raise UsageError(unknown("value", name, [v for v in values if not v.startswith("_")]))
     picked = {}
-    for argument in known:
+    for argument in arguments:
         names = [others[argument]] if argument in others else [argument, f"{argument}_column"]
         for name in names:
             if name in values:

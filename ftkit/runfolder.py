@@ -75,7 +75,7 @@ def run_of(
     # a runs folder may be called so
     return folder.parents[1] if folder.parent.name == "ranks" and folder.name.isdigit() else folder
 
-# %% ../nbs/01_runfolder.ipynb #1d8b32ff
+# %% ../nbs/01_runfolder.ipynb #a0e6de1a
 def append_event(
     folder: str | os.PathLike,  # a run's folder
     stage: str,
@@ -135,11 +135,11 @@ def read_events(
 _COUNTS = ("time", "seconds", "step", "of", "epoch")  # of an event: numbers, or not there
 
 
-def as_event(found) -> dict | None:
-    "The event without what is no number where one must be; None if it is no event."
-    if not isinstance(found, dict) or not isinstance(found.get("stage"), str):
+def as_event(value) -> dict | None:
+    "The event without counts that are not finite numbers; None if it is no event."
+    if not isinstance(value, dict) or not isinstance(value.get("stage"), str):
         return None
-    return {k: v for k, v in found.items() if k not in _COUNTS or is_number(v)}
+    return {k: v for k, v in value.items() if k not in _COUNTS or is_number(v)}
 
 
 def is_number(
@@ -151,7 +151,7 @@ def is_number(
     hold where one computes."""
     return type(value) in (int, float) and low <= value <= high
 
-
+# %% ../nbs/01_runfolder.ipynb #92aae4c4
 def is_file_name(name: str | None) -> bool:
     "Whether it is a text that names a file within one folder, or None."
     return (
@@ -215,7 +215,7 @@ def verdict_lines(
         text, remedy = (str(doubt.get(k) or "") for k in ("text", "remedy"))
         if text and text not in verdict["sentence"]:
             lines.append("doubt: " + "; ".join(filter(None, (text, remedy))))
-        elif remedy:  # the sentence has said the rest
+        elif remedy:  # the sentence names the rest
             lines.append(f"what to do: {remedy}")
     return lines
 
@@ -325,7 +325,7 @@ def silent_seconds(
     except OSError:
         return float("inf")
 
-# %% ../nbs/01_runfolder.ipynb #6682c5f2
+# %% ../nbs/01_runfolder.ipynb #daa85695
 MOST_RECORD_BYTES = 20_000_000  # of a run's record
 
 
@@ -368,8 +368,10 @@ def _moments(v) -> bool:
 def _names(v) -> bool:
     return isinstance(v, list) and all(map(_name, v))
 
-
+# %% ../nbs/01_runfolder.ipynb #10090308
 _PROCESS = {"host": _text, "boot_id": _text, "pid": _whole, "process_start": _text, "token": _text}
+
+
 _SHAPE = {  # what each entry of a record must be, where it is there
     **dict.fromkeys(("created", "started", "ended", "heartbeat", "bytes", "spent"), _moment),
     **dict.fromkeys(("status", "system", "asked", "seal", "key", "batch", "verifies"), _text),
@@ -400,7 +402,7 @@ _SHAPE = {  # what each entry of a record must be, where it is there
     **dict.fromkeys(("queue", "force"), _flag),
 }
 
-# %% ../nbs/01_runfolder.ipynb #939a96a1
+
 def _well_formed(run: dict, shape: dict = _SHAPE) -> dict:
     """The record without entries of another type or size than they must have, which only a damaged
     file holds."""
@@ -574,7 +576,7 @@ def is_own(
 
 def require_own(
     folder: str | os.PathLike,  # a run's folder
-    trust: bool = False,  # the user has said so
+    trust: bool = False,  # as the user asked
     edited: bool = False,  # as for `is_own`
 ) -> None:
     "Refuse a run whose notebook this user did not ask to execute."
@@ -632,22 +634,22 @@ class Progress:
         self.of = of
         self.step = 0
         self.facts = {}
-        self.started, self.told, self.handle = time.time(), 0.0, None
+        self.started, self.emitted, self.handle = time.time(), 0.0, None
         self.show = show and run_dir() is None and not os.environ.get("IN_TEST")
 
     def update(
         self,
         step: int,  # steps done so far
-        # told with the event: epoch, loss, rate …; a function is called only when the event is told
+        # written with the event: epoch, loss, rate …; a function is called only when it is written
         **facts,
     ) -> None:
         "Say how far it is; at most five times a second, and always at the end."
         now, self.step = time.time(), step
         if not self.stage:
             return
-        if now - self.told < 0.2 and step < self.of:
+        if now - self.emitted < 0.2 and step < self.of:
             return
-        self.told, self.facts = now, {k: v() if callable(v) else v for k, v in facts.items()}
+        self.emitted, self.facts = now, {k: v() if callable(v) else v for k, v in facts.items()}
         emit(self.stage, step=step, of=self.of, seconds=round(now - self.started, 3), **self.facts)
         if self.show and (now - self.started > 1 or self.handle):
             self._draw()

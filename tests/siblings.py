@@ -335,7 +335,7 @@ def as_rows(path, frame, truth, days, marks, how) -> str:
     found = read.x[:, prep.names.index("x")] * f.spread + f.mean
     # float32
     held = np.where(np.abs(found - truth[:5]) < 1e-6 * max(1.0, f.spread), truth[:5], found)
-    notes = [f"x: {told}" for told in read.told if "x" in told] + [
+    notes = [f"x: {message}" for message in read.messages if "x" in message] + [
         n for n in data.notes if "by default" in n
     ]
     return judged(held, truth[:5], notes)

@@ -270,7 +270,7 @@ def test_a_set_keeps_its_differences_and_the_model_takes_the_scale_along(tmp_pat
 def test_a_model_of_plain_pictures_tells_of_deep_ones(tmp_path):
     write_deep(tmp_path / "a.tif", 12, "tiff")
     read = Prep(size=64).read([tmp_path / "a.tif", REFERENCE])
-    assert read.told == ["its values were read on their own scale, 0 is black and 4095 white", ""]
+    assert read.messages == ["its values were read on their own scale, 0 is black and 4095 white", ""]
 
 
 @pytest.mark.parametrize("write", ["sBIT", "SMaxSampleValue", "packed"])
@@ -380,7 +380,7 @@ def test_several_pages_are_told(suffix, tmp_path):
         for n in data.notes
     )
     read = Prep(size=32).read([tmp_path / f"set/a/0{suffix}", tmp_path / f"set/b/1{suffix}"])
-    assert read.told == ["only the first of its pages or frames was read", ""]
+    assert read.messages == ["only the first of its pages or frames was read", ""]
 
 
 def test_a_preview_in_front_is_passed_over_and_is_no_page(tmp_path):

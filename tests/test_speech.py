@@ -439,7 +439,7 @@ def test_a_decoder_learns_and_is_saved(home, tmp_path):
         lambda: Model(name, data.task, head="decoder", decoding="beam"),
     )
     refused(
-        "language is 'en' and only the head decoder is told one",
+        "language is 'en' and only the head decoder takes one",
         lambda: Model("log_mel", data.task, language="en"),
     )
     refused(

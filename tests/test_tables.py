@@ -553,7 +553,7 @@ def test_a_german_table_is_read_as_meant_and_its_model_reads_new_rows_so(tmp_pat
         )
     )
     assert (
-        new.told == ["", "Umsatz, netto: 'viel' is no number"]
+        new.messages == ["", "Umsatz, netto: 'viel' is no number"]
         and abs(model.predict(new)[0] - 134.67) < 2
     )
 

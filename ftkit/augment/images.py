@@ -52,7 +52,7 @@ class Draws:
     def __init__(
         self,
         seed: int,  # of the run
-        epoch: int,  # passes over the data so far
+        epoch: int,  # epochs before this one
         ids,  # (B,) row numbers: tensor, array or list
     ):
         self.seed, self.epoch = int(seed), int(epoch)
@@ -519,7 +519,7 @@ def __call__(
     x: torch.Tensor,  # (B,3,H,W) uint8, any device; not changed
     ids,  # (B,) row numbers of the samples: tensor, array or list
     seed: int,  # of the run
-    epoch: int,  # passes over the data so far
+    epoch: int,  # epochs before this one
 ) -> torch.Tensor:  # (B,3,H,W) uint8, same device; `x` itself if nothing was to be done
     "The batch, each sample changed at random."
     if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[1] != 3 or len(x) != len(ids):

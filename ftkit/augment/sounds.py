@@ -396,7 +396,7 @@ def __call__(
     waves: list,  # B clips: (n_i,) float32 tensors or arrays in [-1, 1], or int16 arrays
     ids,  # (B,) row numbers of the clips: tensor, array or list
     seed: int,  # of the run
-    epoch: int,  # passes over the data so far
+    epoch: int,  # epochs before this one
     others=None,  # for babble: function, list of row numbers -> their clips
     rows=(),  # for babble: (M,) row numbers that `others` may be asked for, those of training clips
     rate: int = 16000,  # samples a second of all of them

@@ -42,7 +42,7 @@ class TableAugment:
         x: torch.Tensor,
         ids,  # (B,) row numbers
         seed: int,  # of the run
-        epoch: int,  # passes over the data so far
+        epoch: int,  # epochs before this one
         rows,  # of all data: `x` (N,F) and `prep`
         labels: np.ndarray,  # (N,) integers: rows of the same are exchanged
         among: np.ndarray,  # row numbers of the training rows

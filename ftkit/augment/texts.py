@@ -353,7 +353,7 @@ def __call__(
     texts: list,  # B texts, or pairs of texts, whose first is changed
     ids,  # (B,) row numbers of the samples: tensor, array or list
     seed: int,  # of the run
-    epoch: int,  # passes over the data so far
+    epoch: int,  # epochs before this one
     vocabulary: Vocabulary | None = None,  # for mask and replace
 ) -> list:  # B texts or pairs
     "The batch, each sample changed at random."

@@ -428,7 +428,55 @@ def _texts_of_column(rows: Rows, role: str) -> np.ndarray | None:
     cells = rows.columns.get(role)
     return None if cells is None else np.array(list(map(str, cells)))
 
-# %% ../../nbs/data/04_reader.ipynb #14946e90
+# %% ../../nbs/data/04_reader.ipynb #e7333078
+def _near_duplicates(reader: Reader, used: Readable) -> np.ndarray | None:
+    "The group of near-duplicates (N,) of each row, -1: like no other; None of kinds without any."
+    if not reader.finds_near_duplicates:
+        return None
+    pairs, _ = alike(reader.modality, used.rows.items, used.hashes, used.sizes)
+    return groups_of(pairs, len(used.hashes))
+
+
+def _hold(data: Data, reader: Reader, split: Split) -> None:
+    "Remember what was read by which arguments, so that a resumed run notices what changed."
+    arguments = {name: str(value) for name, value in reader.arguments(split).items()}
+    hold(f"read {fingerprint([data.source, arguments])}", data.source, **data.fingerprints())
+
+
+def _assembled(cls, reader, used: Readable, source, split: Split, encoded, parts, near) -> Data:
+    "The data of rows that were read, labelled and split."
+    kind, classes, y = encoded
+    rows = used.rows
+    times = np.asarray(rows.columns["time"]) if "time" in rows.columns else None
+    return cls(
+        items=rows.items,
+        hashes=used.hashes,
+        labels=y,
+        task=Task(reader.modality, kind, classes, rows.target),
+        parts=parts,
+        seed=split.seed,
+        source=_name_of(source),
+        groups=_texts_of_column(rows, "group"),
+        sizes=used.sizes,
+        skipped=tuple(used.skipped),
+        seconds=used.seconds,
+        speakers=_texts_of_column(rows, "speaker"),
+        near=near,
+        times=times,
+    )
+
+
+def _note_leaks(data: Data) -> list[str]:
+    "A note on test rows that are copies of rows learned from."
+    n = int(data.leaked(data.test).sum())
+    if not n:
+        return []
+    return [
+        f"{n} of {len(data.test)} test rows are the same as a training or validation row,"
+        " or nearly so; the report gives the figures without them too"
+    ]
+
+# %% ../../nbs/data/04_reader.ipynb #9b166d9b
 def read_data(
     cls: type[Data],
     reader: Reader,
@@ -477,54 +525,6 @@ def read_data(
     _hold(data, reader, split)
     reader.finish(data, readable)
     return data
-
-
-def _near_duplicates(reader: Reader, used: Readable) -> np.ndarray | None:
-    "The group of near-duplicates (N,) of each row, -1: like no other; None of kinds without any."
-    if not reader.finds_near_duplicates:
-        return None
-    pairs, _ = alike(reader.modality, used.rows.items, used.hashes, used.sizes)
-    return groups_of(pairs, len(used.hashes))
-
-
-def _hold(data: Data, reader: Reader, split: Split) -> None:
-    "Remember what was read by which arguments, so that a resumed run notices what changed."
-    arguments = {name: str(value) for name, value in reader.arguments(split).items()}
-    hold(f"read {fingerprint([data.source, arguments])}", data.source, **data.fingerprints())
-
-
-def _assembled(cls, reader, used: Readable, source, split: Split, encoded, parts, near) -> Data:
-    "The data of rows that were read, labelled and split."
-    kind, classes, y = encoded
-    rows = used.rows
-    times = np.asarray(rows.columns["time"]) if "time" in rows.columns else None
-    return cls(
-        items=rows.items,
-        hashes=used.hashes,
-        labels=y,
-        task=Task(reader.modality, kind, classes, rows.target),
-        parts=parts,
-        seed=split.seed,
-        source=_name_of(source),
-        groups=_texts_of_column(rows, "group"),
-        sizes=used.sizes,
-        skipped=tuple(used.skipped),
-        seconds=used.seconds,
-        speakers=_texts_of_column(rows, "speaker"),
-        near=near,
-        times=times,
-    )
-
-
-def _note_leaks(data: Data) -> list[str]:
-    "A note on test rows that are copies of rows learned from."
-    n = int(data.leaked(data.test).sum())
-    if not n:
-        return []
-    return [
-        f"{n} of {len(data.test)} test rows are the same as a training or validation row,"
-        " or nearly so; the report gives the figures without them too"
-    ]
 
 # %% ../../nbs/data/04_reader.ipynb #66e9a532
 def _help_of(reader: type[Reader]) -> str:

@@ -581,7 +581,7 @@ def _inputs(reader: TableReader, table, target: str, roles: dict, where: str) ->
 def _rows_of(
     reader: TableReader, table, columns: dict, notes: list, like: Cells | None, where: str
 ) -> Rows:
-    "Columns told apart: the label, those that split, those to learn from."
+    "Columns by role: the label, those that split, those to learn from."
     table.attrs["columns"] = reader.columns
     table = filter_rows(table, reader.where, where, notes)
     rows, roles = _label_and_roles(reader, table, columns, where)

@@ -148,7 +148,7 @@ def _of_named_files(rows: Rows, base: Path, notes: list, skip_bad: bool) -> Rows
     rows.items = _decoded(files, notes, skip_bad)
     return rows
 
-# %% ../../nbs/data/06_texts.ipynb #99a0cc1c
+# %% ../../nbs/data/06_texts.ipynb #55a47aa6
 @reads("text")
 @dataclasses.dataclass(frozen=True)
 class TextReader(Reader):
@@ -203,7 +203,7 @@ def _read_texts(reader: TextReader, source, columns: dict, notes: list[str]) -> 
     filter_rows(None, reader.where, "what was given")
     return in_pairs(source, "text")
 
-
+# %% ../../nbs/data/06_texts.ipynb #18d316d0
 def _of_path(reader: TextReader, source, columns: dict, notes: list[str]) -> Rows:
     "Rows of a sample, a folder, a file, or a data set of a hub."
     path = Path(source).expanduser()

@@ -61,9 +61,9 @@ class Pictures:
         self,
         x: np.ndarray,  # (N,3,size,size) uint8, may be memory-mapped
         prep: Prep,
-        told: list[str] | None = None,  # what the reader should know of each
+        messages: list[str] | None = None,  # what the reader should know of each
     ):
-        self.x, self.prep, self.told = x, prep, told or [""] * len(x)
+        self.x, self.prep, self.messages = x, prep, messages or [""] * len(x)
 
     def __len__(self):
         return len(self.x)
@@ -135,7 +135,7 @@ def input_size(
     own: int,  # the backbone's own side in pixels
     sizes: np.ndarray | None,  # (N,2) width and height of the pictures
 ) -> int:
-    """The body's own size, at most eight times the pictures' median side, in steps of 32, at least
+    """The backbone's own size, at most eight times the pictures' median side, in steps of 32, at least
     64."""
     if sizes is None or not len(sizes):
         return own
@@ -164,14 +164,14 @@ def inputs(self, data: Data, tokenizer=None) -> Pictures:
 @patch_to(Prep)
 def read(self, sources: list, tokenizer=None) -> Pictures:
     "Pictures that belong to no data; all that cannot be read are named at once."
-    x, wrong, told = np.zeros((len(sources), 3, self.size, self.size), np.uint8), [], []
+    x, wrong, notes = np.zeros((len(sources), 3, self.size, self.size), np.uint8), [], []
     for i, source in enumerate(sources):
         try:
             picture = open_picture(source, at_least=self.size, light=self.light)
         except PictureError as e:
             wrong.append(str(e))
             continue
-        told.append(picture.info["ftkit"])
+        notes.append(picture.info["ftkit"])
         x[i] = square(picture, self.size, self.fit, self.interpolation, self.background).transpose(
             2, 0, 1
         )
@@ -179,4 +179,4 @@ def read(self, sources: list, tokenizer=None) -> Pictures:
         raise PictureError(
             "; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if len(wrong) > 10 else "")
         )
-    return Pictures(x, self, told)
+    return Pictures(x, self, notes)

@@ -9,7 +9,7 @@ __all__ = ['words_of', 'likely_language', 'not_english', 'whole_share']
 import re
 from collections import Counter
 
-# %% ../../nbs/inputs/01_languages.ipynb #1a9c0e06
+# %% ../../nbs/inputs/01_languages.ipynb #762603d8
 _ENGLISH = frozenset(
     (
         "the of and to is that it for with this are not you have from but they his her she which "
@@ -17,11 +17,15 @@ _ENGLISH = frozenset(
         "those into could should where because its just don't i'm it's "
     ).split()
 )
+
+
 _IN_NAMES = frozenset(
     (  # in English names too: Los Angeles, de Niro, Le Monde
         "al com con das de den des die du el es la las le los os per pro un van von "
     ).split()
 )
+
+# %% ../../nbs/inputs/01_languages.ipynb #aaa3cb8e
 _COMMON = {
     "German": (
         "der die das und ist nicht ein eine einen einem einer eines ich sie es wir ihr mit von den "
@@ -106,7 +110,11 @@ _COMMON = {
         "menya mne uzhe ili ot pri mozhno nado gde kogda tebya privet spasibo ochen'"
     ),
 }
+
+
 _COMMON = {name: frozenset(words.split()) for name, words in _COMMON.items()}
+
+# %% ../../nbs/inputs/01_languages.ipynb #c443726b
 _SCRIPTS = {
     "Cyrillic letters": r"[\u0400-\u04ff]",
     "Greek": r"[\u0370-\u03ff]",
@@ -116,6 +124,8 @@ _SCRIPTS = {
     "Georgian": r"[\u10a0-\u10ff]",
     "Korean": r"[\u1100-\u11ff\uac00-\ud7a3]",
 }
+
+
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 # %% ../../nbs/inputs/01_languages.ipynb #1a9c0e09

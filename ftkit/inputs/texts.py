@@ -245,11 +245,11 @@ def _tokens(items: list, hashes: list[str], prep: TextPrep, tokenizer) -> dict[s
             bar = Progress("tokens", len(items))
             for i in range(0, len(items), 1000):
                 block = prepared(items[i : i + 1000], prep)
-                part, owner, late, kind = tokenise(block, prep, tokenizer)
+                part, owner, cut_in_block, kind = tokenise(block, prep, tokenizer)
                 ids += part
                 kinds += kind
                 owners += (owner + i).tolist()
-                cut += (late + i).tolist()
+                cut += (cut_in_block + i).tolist()
                 bar.update(min(len(items), i + 1000))
 
             def flat(lists, kind):
@@ -461,7 +461,7 @@ def batch(
         x["rows"] = to_device(owner, device)
     return x
 
-# %% ../../nbs/inputs/02_texts.ipynb #a46d122e
+# %% ../../nbs/inputs/02_texts.ipynb #c71dbe82
 def known_share(rows: Texts) -> float:
     """Share of the tokens that the backbone knows, special ones left out; 1 for tokenizers that spell
     everything."""
@@ -485,8 +485,8 @@ def _cut(texts: list[str], tokenizer) -> tuple[float, float]:
     "Pieces a word, and letters a piece."
     words = [w for t in texts for w in words_of(t)]
     lines = [" ".join(words[i : i + 100]) for i in range(0, len(words), 100)]
-    found = tokenizer(lines, add_special_tokens=False)["input_ids"]
-    pieces = max(1, sum(map(len, found)))
+    pieces_of = tokenizer(lines, add_special_tokens=False)["input_ids"]
+    pieces = max(1, sum(map(len, pieces_of)))
     return pieces / max(1, len(words)), sum(map(len, words)) / pieces
 
 
@@ -526,7 +526,7 @@ def _instead(name: str) -> str:
         "long as all-MiniLM-L6-v2 and is fetched once (91 MB)"
     )
 
-
+# %% ../../nbs/inputs/02_texts.ipynb #e17e978d
 @patch_to(Texts)
 def notes(self, name: str) -> list[str]:
     "What the reader should know before training with the backbone of that name."

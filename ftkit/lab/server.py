@@ -143,13 +143,13 @@ def checked(
     params: list[Param], given: dict, read=typed_value
 ) -> tuple[dict, dict]:  # values, and by name what is wrong
     "Values from a form, each looked at alone."
-    values, wrong, known = {}, {}, {p.name: p for p in params}
+    values, wrong, named = {}, {}, {p.name: p for p in params}
     for name, value in given.items():
-        if name not in known:
-            wrong[name] = f"there is no parameter {name}; there are {', '.join(known)}"
+        if name not in named:
+            wrong[name] = f"there is no parameter {name}; there are {', '.join(named)}"
             continue
         try:
-            values[name] = read(known[name], value)
+            values[name] = read(named[name], value)
         except ParamError as e:
             wrong[name] = str(e)
     return values, wrong
@@ -220,16 +220,16 @@ def events_told(
     """Events of a run from some byte on; of more than fit, those that a curve needs least are left
     out."""
     folder = run_called(name)
-    found, offset = read_events(folder, offset)
-    if len(found) > MOST_EVENTS:
-        weighty = [e for e in found if not e.get("of") or "train_loss" in e]
-        plain = [e for e in found if e.get("of") and "train_loss" not in e]
+    events, offset = read_events(folder, offset)
+    if len(events) > MOST_EVENTS:
+        weighty = [e for e in events if not e.get("of") or "train_loss" in e]
+        plain = [e for e in events if e.get("of") and "train_loss" not in e]
         room = max(1, MOST_EVENTS - len(weighty))
-        found = sorted(
+        events = sorted(
             weighty[-MOST_EVENTS:] + plain[:: -(-len(plain) // room)] + plain[-1:],
             key=lambda e: e.get("time", 0),
         )
-    return {"events": found, "offset": offset, "status": read_run(folder)["status"]}
+    return {"events": events, "offset": offset, "status": read_run(folder)["status"]}
 
 # %% ../../nbs/lab/01_server.ipynb #9d77b552
 def _exact(value):
@@ -272,18 +272,18 @@ class _Handler(APIHandler):
                 f" {MOST_BODY / 1e6:.0f}",
             )
         try:
-            found = parse_json(self.request.body) if self.request.body.strip() else {}
+            entries = parse_json(self.request.body) if self.request.body.strip() else {}
         except ValueError as e:
             raise web.HTTPError(400, f"the body is not JSON ({str(e)[:200]})") from None
-        if not isinstance(found, dict):
+        if not isinstance(entries, dict):
             raise web.HTTPError(400, "the body must be a JSON object")
-        for name, value in found.items():
+        for name, value in entries.items():
             kind = _BODY.get(name)
             if kind and value is not None and type(value) is not kind:
                 raise web.HTTPError(
                     400, f"{name} is a {type(value).__name__}; it must be a {kind.__name__}"
                 )
-        return found
+        return entries
 
     def values(self, given: dict) -> tuple[dict, dict, dict]:
         "Parameters, options, and what is wrong with any."
@@ -303,17 +303,17 @@ class _Handler(APIHandler):
 
     async def answer(self, work, *args, **more):
         try:
-            found = await asyncio.to_thread(work, *args, **more)
+            result = await asyncio.to_thread(work, *args, **more)
         except NotOwn as e:
             self.set_status(409)
-            found = {
+            result = {
                 "message": str(e).replace(", then add --trust", " before you confirm"),
                 "confirm": "trust",
             }
         except UsageError as e:
             self.set_status(400)
-            found = {"message": str(e)}
-        self.finish(json.dumps(_exact(jsonable(found))))
+            result = {"message": str(e)}
+        self.finish(json.dumps(_exact(jsonable(result))))
 
 # %% ../../nbs/lab/01_server.ipynb #b7052770
 class _Templates(_Handler):
@@ -362,11 +362,18 @@ class _Notebook(_Handler):
 def _title(path: Path) -> str:
     "A notebook's first heading."
     for cell in read_json(path)["cells"]:
-        if cell["cell_type"] == "markdown" and (
-            found := re.search(r"^#\s+(.+)$", "".join(cell["source"]), re.M)
-        ):
-            return found[1]
+        heading = re.search(r"^#\s+(.+)$", "".join(cell["source"]), re.M)
+        if heading and cell["cell_type"] == "markdown":
+            return heading[1]
     return path.stem
+
+# %% ../../nbs/lab/01_server.ipynb #fa261885
+def _packed(folder: Path, file) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as z:
+        for p in sorted(folder.rglob("*")):
+            if p.is_file() and not p.is_symlink():
+                z.write(p, Path("model") / p.relative_to(folder))
+    file.seek(0)
 
 # %% ../../nbs/lab/01_server.ipynb #3be5d065
 class _Runs(_Handler):
@@ -422,16 +429,16 @@ class _Events(_Handler):
             ) from None
         until, status = asyncio.get_running_loop().time() + wait, self.get_argument("status", "")
         while True:
-            found = await asyncio.to_thread(events_told, name, offset)
+            news = await asyncio.to_thread(events_told, name, offset)
             if (
-                found["events"]
-                or found["status"] != status
+                news["events"]
+                or news["status"] != status
                 or asyncio.get_running_loop().time() >= until
                 or self.request.connection.stream.closed()
             ):
                 break
             await asyncio.sleep(0.3)
-        self.finish(json.dumps(jsonable(found)))
+        self.finish(json.dumps(jsonable(news)))
 
 
 class _Act(_Handler):
@@ -450,7 +457,7 @@ class _Act(_Handler):
                 }
             )
 
-# %% ../../nbs/lab/01_server.ipynb #4c2e96fe
+# %% ../../nbs/lab/01_server.ipynb #57c44be1
 class _Report(_Handler):
     @web.authenticated
     async def get(self, name: str):
@@ -468,6 +475,12 @@ class _Report(_Handler):
         self.finish(page, set_content_type="text/html; charset=utf-8")
 
 
+def _batch_called(name: str) -> str:
+    if name not in list_batches():
+        raise web.HTTPError(404, f"no batch is called {name}")
+    return name
+
+# %% ../../nbs/lab/01_server.ipynb #2f0dc9ad
 class _ModelFile(_Handler):
     @web.authenticated
     async def get(self, name: str):
@@ -485,14 +498,6 @@ class _ModelFile(_Handler):
                 self.write(chunk)
                 await self.flush()
         self.finish(set_content_type="application/zip")
-
-
-def _packed(folder: Path, file) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as z:
-        for p in sorted(folder.rglob("*")):
-            if p.is_file() and not p.is_symlink():
-                z.write(p, Path("model") / p.relative_to(folder))
-    file.seek(0)
 
 
 class _Compare(_Handler):
@@ -532,7 +537,7 @@ _SETTINGS = parse_params(
     'jobs: int = None  # runs at a time [1..]\nruns: str = ""  # a folder below the server\'s'
 )
 
-# %% ../../nbs/lab/01_server.ipynb #b1ed59e5
+# %% ../../nbs/lab/01_server.ipynb #c40c308e
 _POOL = parse_params(
     "jobs: int = 1  # runs at a time [1..]\nthreads: int = None  # CPU threads a run"
     " [1..]\nretries: int = 1  # more tries of what fails [0..]"
@@ -550,7 +555,7 @@ def _values_of(param: Param, given) -> list:
         )
     return [typed_value(param, x) for x in given]
 
-
+# %% ../../nbs/lab/01_server.ipynb #63a1e251
 class _Batches(_Handler):
     @web.authenticated
     async def get(self):
@@ -579,7 +584,7 @@ class _Batches(_Handler):
             "parameters": given.get("parameters") or {},
             "name": given.get("name") or None,
         }
-        batch, rows, told = plan_batch(**plan, working_folder=folder)
+        batch, rows, notes = plan_batch(**plan, working_folder=folder)
         if given.get("start"):
             code = (
                 "import json, sys; from ftkit.batch.driver import run_batch;"
@@ -599,7 +604,7 @@ class _Batches(_Handler):
         return {
             "name": batch.name,
             "runs": len(rows),
-            "told": told,
+            "told": notes,
             "rows": [r.given for r in rows[:200]],
             "wrong": {},
         }
@@ -617,12 +622,16 @@ class _Batch(_Handler):
         await self.answer(lambda: {"asked": Batch(_batch_called(name)).cancel()})
 
 
-def _batch_called(name: str) -> str:
-    if name not in list_batches():
-        raise web.HTTPError(404, f"no batch is called {name}")
-    return name
+def _runs_below(root: Path) -> Path:
+    "The runs folder as the settings of the root have it."
+    before = os.getcwd()
+    try:
+        os.chdir(root)
+        return runs_folder()
+    finally:
+        os.chdir(before)
 
-# %% ../../nbs/lab/01_server.ipynb #71efb6f8
+# %% ../../nbs/lab/01_server.ipynb #cd0dde3c
 ROUTES = {
     "/templates": _Templates,
     "/templates/([^/]+)": _Template,
@@ -663,13 +672,3 @@ def load(
 
     PeriodicCallback(turn, 1000).start()
     server.log.info("ftkit keeps its runs in %s, %s at a time", runs_folder(), queue.jobs)
-
-
-def _runs_below(root: Path) -> Path:
-    "The runs folder as the settings of the root have it."
-    before = os.getcwd()
-    try:
-        os.chdir(root)
-        return runs_folder()
-    finally:
-        os.chdir(before)

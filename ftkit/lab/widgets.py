@@ -24,7 +24,7 @@ from IPython.display import HTML, display
 
 from ..batch.batch import newest_event
 from ..core import UsageError, figure_text, patch_to, read_json
-from ..params import Param, ParamError, read_params
+from ..params import Param, ParamError, names_path, read_params
 from ..reading.decisions import Decision, decide, read_decisions
 from ..reading.sounds import Clip, open_sound
 from ftkit.runfolder import (
@@ -60,7 +60,7 @@ def this_notebook() -> Path:
     name = (
         get_ipython().user_ns.get("__vsc_ipynb_file__") if get_ipython() else None
     ) or os.environ.get("JPY_SESSION_NAME", "")
-    found = next(
+    path = next(
         (
             p
             for p in (Path(name), Path(Path(name).name))
@@ -68,12 +68,12 @@ def this_notebook() -> Path:
         ),
         None,
     )
-    if not found:
+    if not path:
         raise UsageError(
             "it cannot be told which notebook this is; give its path, or a template's name:"
             " param_form('image')"
         )
-    return found.resolve()
+    return path.resolve()
 
 
 def _table(rows: list[list], head: list[str] = ()) -> str:
@@ -104,44 +104,51 @@ _POINTS, _WIDE, _HIGH = 200, 360, 130
 _NO_CURVE = {"time", "step", "of", "seconds", "epoch", "rate", "number"}
 
 
+def _curve_values(event: dict) -> dict[str, float]:
+    "The losses and metrics of an event."
+    if event["stage"] in ("made", "facts", "cell"):
+        return {}
+    return {
+        name: value
+        for name, value in event.items()
+        if name not in _NO_CURVE and type(value) in (int, float) and abs(value) < 1e300
+    }
+
+
+def _thinned(points: list) -> list:
+    "At most as many points as a curve has, and the last one."
+    if len(points) <= _POINTS:
+        return points
+    return points[:: -(-len(points) // _POINTS)] + points[-1:]
+
+
 def curve_points(
     events: list[dict],
 ) -> dict[str, list[tuple[float, float]]]:  # name: (step, value) in order
     """Losses and metrics of a run: the steps of all stages one after the other, an epoch's figures
     at its last step."""
-    found = {}
-    before = 0
+    curves = {}
+    before = 0  # steps of the stages that have ended
     stage = None
     steps = 0
     latest = 0
-    for e in events:
-        if e["stage"] in ("made", "facts", "cell"):
-            continue
-        values = {
-            k: v
-            for k, v in e.items()
-            if k not in _NO_CURVE and type(v) in (int, float) and abs(v) < 1e300
-        }
+    for event in events:
+        values = _curve_values(event)
         if not values:
             continue
-        if e["stage"] != stage:
+        if event["stage"] != stage:
             before = before + steps
-            stage = e["stage"]
+            stage = event["stage"]
             steps = 0
             latest = 0
-        if e.get("of"):
-            steps, latest = max(steps, e["of"]), e.get("step") or 0
-        for k, v in values.items():
-            found.setdefault(k, {})[
-                before + (e.get("step", latest) if e.get("of") or latest else e.get("epoch", 0))
-            ] = v
-
-    def thin(points):
-        return (
-            points[:: -(-len(points) // _POINTS)] + points[-1:] if len(points) > _POINTS else points
-        )
-
-    return {k: thin(sorted(v.items())) for k, v in found.items()}
+        if event.get("of"):
+            steps, latest = max(steps, event["of"]), event.get("step") or 0
+        at = event.get("epoch", 0)
+        if event.get("of") or latest:
+            at = event.get("step", latest)
+        for name, value in values.items():
+            curves.setdefault(name, {})[before + at] = value
+    return {name: _thinned(sorted(values.items())) for name, values in curves.items()}
 
 
 def _plot(title: str, curves: dict) -> str:
@@ -180,44 +187,7 @@ def _plot(title: str, curves: dict) -> str:
         f" text-anchor='end'>{x1:g}</text></g>{drawn}{named}</svg>"
     )
 
-# %% ../../nbs/lab/00_widgets.ipynb #16750d6f
-class _Seen:
-    "What was read of a run so far; only what is new is read."
-
-    def __init__(self, folder: Path):
-        self.folder, self.offset, self.events = folder, 0, []
-
-    def html(self) -> str:
-        "The run as a person looks at it."
-        new, self.offset = read_events(self.folder, self.offset)
-        self.events += [e for e in new if e["stage"] != "made"]
-        run = read_run(self.folder)
-        has_ended, facts = run["status"] not in ("queued", "running"), noted(self.folder)
-        going = "" if has_ended else _progress(newest_event(self.folder) or {})
-        curves = curve_points(self.events)
-
-        head = " · ".join(
-            text
-            for text in (
-                f"<b>{html.escape(run['status'])}</b>",
-                html.escape(run["id"]),
-                f"{_seconds_so_far(run, has_ended):.0f} s",
-                html.escape(str(facts.get("device", ""))),
-                html.escape(str(facts.get("peak_memory") or _memory(run))),
-            )
-            if text
-        )
-        error = run.get("error") or ""
-        if isinstance(error, dict):
-            error = error.get("message", "")
-        wrong = _WRONG.format(html.escape(error)) if error else ""
-        losses = _plot("loss", {k: c for k, c in curves.items() if "loss" in k})
-        metrics = _plot("metric", {k: c for k, c in curves.items() if "loss" not in k})
-        verdict = _verdict(summary(self.folder, run)["verdict"])
-        result = _result_table(self.folder) if has_ended else ""
-        return f"<div>{head}{verdict}{going}{wrong}<div>{losses}{metrics}</div>{result}</div>"
-
-
+# %% ../../nbs/lab/00_widgets.ipynb #a6ba2f94
 def _memory(run: dict) -> str:
     "What the kernel holds now, where it is this machine's."
     import psutil
@@ -225,26 +195,6 @@ def _memory(run: dict) -> str:
     with contextlib.suppress(psutil.Error, KeyError, TypeError):
         return f"{psutil.Process(run['kernel']['pid']).memory_info().rss / 1e9:.2f} GB"
     return ""
-
-
-def _watch(folder: Path, update, every: float, over=lambda: None) -> threading.Thread:
-    """Call `update` with the run's picture until it has ended, then `over`; of the same pictures
-    one is enough."""
-
-    def look():
-        seen, before = _Seen(folder), None
-        while True:
-            ended, now = read_run(folder)["status"] not in ("queued", "running"), seen.html()
-            if now != before:
-                update(now)
-            before = now
-            if ended:
-                return over()
-            time.sleep(every)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    return thread
 
 
 def _seconds_so_far(run: dict, has_ended: bool) -> float:
@@ -288,6 +238,63 @@ def _result_table(folder: Path) -> str:
     "The first figures of a run that has ended."
     rows = [[k.replace("_", " "), figure_text(v)] for k, v in list(figures(folder).items())[:8]]
     return _table(rows) if rows else ""
+
+# %% ../../nbs/lab/00_widgets.ipynb #7b56c5f4
+class _Seen:
+    "What was read of a run so far; only what is new is read."
+
+    def __init__(self, folder: Path):
+        self.folder, self.offset, self.events = folder, 0, []
+
+    def html(self) -> str:
+        "The run as a person looks at it."
+        new, self.offset = read_events(self.folder, self.offset)
+        self.events += [e for e in new if e["stage"] != "made"]
+        run = read_run(self.folder)
+        has_ended, facts = run["status"] not in ("queued", "running"), noted(self.folder)
+        going = "" if has_ended else _progress(newest_event(self.folder) or {})
+        curves = curve_points(self.events)
+
+        head = " · ".join(
+            text
+            for text in (
+                f"<b>{html.escape(run['status'])}</b>",
+                html.escape(run["id"]),
+                f"{_seconds_so_far(run, has_ended):.0f} s",
+                html.escape(str(facts.get("device", ""))),
+                html.escape(str(facts.get("peak_memory") or _memory(run))),
+            )
+            if text
+        )
+        error = run.get("error") or ""
+        if isinstance(error, dict):
+            error = error.get("message", "")
+        wrong = _WRONG.format(html.escape(error)) if error else ""
+        losses = _plot("loss", {k: c for k, c in curves.items() if "loss" in k})
+        metrics = _plot("metric", {k: c for k, c in curves.items() if "loss" not in k})
+        verdict = _verdict(summary(self.folder, run)["verdict"])
+        result = _result_table(self.folder) if has_ended else ""
+        return f"<div>{head}{verdict}{going}{wrong}<div>{losses}{metrics}</div>{result}</div>"
+
+
+def _watch(folder: Path, update, every: float, over=lambda: None) -> threading.Thread:
+    """Call `update` with the run's picture until it has ended, then `over`; of the same pictures
+    one is enough."""
+
+    def look():
+        seen, before = _Seen(folder), None
+        while True:
+            ended, now = read_run(folder)["status"] not in ("queued", "running"), seen.html()
+            if now != before:
+                update(now)
+            before = now
+            if ended:
+                return over()
+            time.sleep(every)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    return thread
 
 # %% ../../nbs/lab/00_widgets.ipynb #f3500f41
 def live(
@@ -340,9 +347,6 @@ _LABEL = {"description_width": "170px"}
 _INDENT = "<div style='margin-left: 178px'>{}</div>"
 
 
-_ENDS_OF_PATHS = ("data", "file", "folder", "dir", "path")
-
-
 def _steps_of(param: Param, value) -> tuple | None:
     "Low, high and step of a slider; None where a slider would not do."
     is_number = param.type in ("int", "float") and not param.optional
@@ -378,8 +382,7 @@ def _control(param: Param, value):
         return Slider(value=value, min=low, max=high, step=step, description=name, tooltip=tooltip)
 
     text, look["placeholder"] = _text_of(value), "none" if param.optional else ""
-    is_path = name.rsplit("_", 1)[-1] in _ENDS_OF_PATHS
-    if param.type == "str" and param.choices is None and is_path:
+    if param.type == "str" and param.choices is None and names_path(name):
         box = w.Combobox(value=text, options=_paths(text), **look)
         box.observe(lambda c: setattr(box, "options", _paths(c["new"])), "value")
         return box
@@ -468,15 +471,15 @@ class ParamForm(w.VBox):
 @patch_to(ParamForm)
 def values(self) -> dict:
     "All values, of the types that may reach a notebook; what is wrong is refused, all at once."
-    found, wrong = {}, []
+    values, wrong = {}, []
     for p in self.params:
         try:
-            found[p.name] = self._value(p)
+            values[p.name] = self._value(p)
         except ParamError as e:
             wrong.append(str(e))
     if wrong:
         raise ParamError("\n".join(wrong))
-    return found
+    return values
 
 
 @patch_to(ParamForm)
@@ -515,7 +518,21 @@ def param_form(
         )
     )
 
-# %% ../../nbs/lab/00_widgets.ipynb #fb7a1696
+# %% ../../nbs/lab/00_widgets.ipynb #cc9ce0ca
+def _wav(samples) -> bytes:
+    import io
+
+    import soundfile
+
+    soundfile.write(buffer := io.BytesIO(), samples, 16_000, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _as_now(case: dict) -> dict:
+    "A case as it is written now; older runs wrote the predictions as `said`."
+    return {"predicted": case["said"]} | case if "said" in case else case
+
+# %% ../../nbs/lab/00_widgets.ipynb #fa63d87d
 class Review(anywidget.AnyWidget):
     "Cases one by one, with keys; every decision is in the file when the next case shows."
 
@@ -527,7 +544,7 @@ class Review(anywidget.AnyWidget):
     said = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, cases: dict, path: Path):
-        self.path, self.known = path, {c["example"]: c for c in cases["cases"]}
+        self.path, self.by_example = path, {c["example"]: c for c in cases["cases"]}
         super().__init__(
             cases=cases["cases"],
             classes=list(cases["classes"]) if cases["kind"] == "single_label" else [],
@@ -544,7 +561,7 @@ class Review(anywidget.AnyWidget):
 
     def take(self, message: dict) -> None:
         "One decision, or a recording that is to be heard."
-        case = self.known.get(message.get("example") or message.get("play"))
+        case = self.by_example.get(message.get("example") or message.get("play"))
         if case is None:
             return
         if "play" in message:
@@ -578,21 +595,7 @@ class Review(anywidget.AnyWidget):
             return self.send({"sound": case["example"], "wrong": str(e)})
         self.send({"sound": case["example"]}, [sound])
 
-
-def _wav(samples) -> bytes:
-    import io
-
-    import soundfile
-
-    soundfile.write(buffer := io.BytesIO(), samples, 16_000, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
-
-# %% ../../nbs/lab/00_widgets.ipynb #51a48bce
-def _as_now(case: dict) -> dict:
-    "A case as it is written now; older runs wrote the predictions as `said`."
-    return {"predicted": case["said"]} | case if "said" in case else case
-
-
+# %% ../../nbs/lab/00_widgets.ipynb #47fe3e78
 def review(
     run: str = "last",  # a run's id, a unique part of it, or "last"
     # of the decisions; default: decisions.csv in the run's folder
@@ -611,8 +614,9 @@ def review(
         return Review(cases, path)
     decided = read_decisions(path) if path.exists() else {}
 
-    def told(c):
-        return (d := decided.get(c["example"])) and f"{d.what} {d.label}".strip()
+    def decision_on(case):
+        decision = decided.get(case["example"])
+        return decision and f"{decision.what} {decision.label}".strip()
 
     return HTML(
         _table(
@@ -622,7 +626,7 @@ def review(
                     f"{c['predicted'][0][0]}",
                     c["part"],
                     str(c.get("text") or c.get("sound") or f"row {c['row']}")[:80],
-                    told(c),
+                    decision_on(c),
                 ]
                 for c in cases["cases"]
             ],
@@ -674,12 +678,14 @@ def predict_box(
 # %% ../../nbs/lab/00_widgets.ipynb #4b723b05
 def _flat(row: dict, differ: list[str]) -> dict:
     "A run as a row of cells; a figure that says nothing is not shown."
-    known = ("id", "template", "status", "created", "seconds", "metric")
+    columns = ("id", "template", "status", "created", "seconds", "metric")
     chosen = {k: row["parameters"].get(k) for k in differ}
     value = None if (row["verdict"] or {}).get("voided") else (row["value"] or {}).get("value")
     cells = {k: json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in chosen.items()}
     return (
-        {k: row[k] for k in known} | {"value": value, "doubts": doubt_names(row["verdict"])} | cells
+        {k: row[k] for k in columns}
+        | {"value": value, "doubts": doubt_names(row["verdict"])}
+        | cells
     )
 
 
@@ -724,14 +730,14 @@ class RunTable(anywidget.AnyWidget):
         if "compare" not in message:
             return self.look()
         try:
-            found = compare_runs([find_run(str(r)) for r in message["compare"][:12]])
+            comparison = compare_runs([find_run(str(r)) for r in message["compare"][:12]])
         except UsageError as e:
             self.comparison = _WRONG.format(html.escape(str(e)))
             return
-        table = found.table()
+        table = comparison.table()
         curves = {
             f"{k} {f.name[-6:]}": c
-            for f in found.folders
+            for f in comparison.folders
             for k, c in curve_points(read_events(f)[0]).items()
             if k in ("valid_loss", "train_loss") or k.startswith("valid_")
         }

@@ -68,7 +68,7 @@ from ..reading.sounds import Clip
 from ..runfolder import Progress
 from ..samples.hub import refuse_code
 
-# %% ../../nbs/models/15_artifact.ipynb #69103a00
+# %% ../../nbs/models/15_artifact.ipynb #cadf612f
 _HEAD = "ftkit_head."
 
 
@@ -102,7 +102,7 @@ def _config(model: Model) -> dict:
     theirs.pop("_name_or_path", None)
     return theirs | {"ftkit": own}
 
-
+# %% ../../nbs/models/15_artifact.ipynb #40c157d0
 _EXAMPLES = {"text": "a text", "speech": "recording.wav", "tabular": "rows.csv"}
 
 
@@ -130,8 +130,8 @@ def _card_table(title: str, head: str, rows: dict) -> list[str]:
     "A section of a model card with one table of two columns; nothing without rows."
     if not rows:
         return []
-    body = [f"| {name} | {value} |" for name, value in rows.items()]
-    return [f"## {title}", "", head, "|---|---|", *body, ""]
+    cells = [f"| {name} | {value} |" for name, value in rows.items()]
+    return [f"## {title}", "", head, "|---|---|", *cells, ""]
 
 
 def _card_use(task: Task) -> list[str]:
@@ -163,7 +163,7 @@ def _card_labels(task: Task) -> list[str]:
         title, labels = "## Labels", ", ".join(names)
     return [title, "", labels or f"a number ({_as_text(task.target)})", ""]
 
-
+# %% ../../nbs/models/15_artifact.ipynb #aaa5879c
 def model_card(
     model: Model,
     # a Report, whose verdict stands first, or name: Figure (value, low, high) of the test rows
@@ -198,7 +198,7 @@ def model_card(
     ]
     return clean_page("\n".join(lines))
 
-# %% ../../nbs/models/15_artifact.ipynb #1995d12e
+# %% ../../nbs/models/15_artifact.ipynb #a2a48db3
 def _facts_of(model, interval: tuple[float, float] | None) -> dict[str, str]:
     "What the model card says of an interval and of a threshold."
     facts = {}
@@ -250,7 +250,7 @@ def _write_model(
     os.replace(new, folder)
     return folder
 
-
+# %% ../../nbs/models/15_artifact.ipynb #43651f54
 def _write_tensors(path: Path, tensors: dict) -> None:
     save_file(
         {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()},
@@ -302,7 +302,7 @@ def save(
 
     return _write_model(self, folder, metrics, facts, _config(self), fill, interval)
 
-# %% ../../nbs/models/15_artifact.ipynb #d278aad9
+# %% ../../nbs/models/15_artifact.ipynb #a9e905ce
 @patch_to(Classical, name="save")
 def _save_classical(
     self,
@@ -346,14 +346,18 @@ def _save_classical(
     }
     return _write_model(self, folder, metrics, facts, theirs | {"ftkit": own}, fill, interval)
 
-# %% ../../nbs/models/15_artifact.ipynb #4c1de702
+# %% ../../nbs/models/15_artifact.ipynb #99cc2ee2
 _SHARE = number(0, 1)
+
+
 _TASK = {
     "modality": one_of("image", "text", "speech", "tabular"),
     "kind": one_of(*KINDS),
     "classes": listed(text(10_000)),
     "target": text(10_000),
 }
+
+
 _OWN = {
     "schema": whole(SCHEMA, SCHEMA),
     "version": text(100),
@@ -364,12 +368,18 @@ _OWN = {
     "interval": listed(number(), 2, 2),
     "familiar": text(64),
 }
+
+
 _NETWORK = {
     "chunk": whole(1, 65_536),
     "pairs": yes_or_no(),
     "head": by_name(maybe(number() | text(1000)), 20),
 }
+
+
 _CLASSICAL = {"method": text(100), "seed": whole(-(2**63), 2**64), "seconds": number(0)}
+
+
 _HEAD_FIELDS = {
     "name": text(200),
     "layers": whole(0, 64),
@@ -379,6 +389,8 @@ _HEAD_FIELDS = {
     "language": maybe(text(50)),
     "decoding": one_of(*DECODINGS),
 }
+
+
 _PREPS = {
     "image": {
         "size": whole(8, 4096),
@@ -406,8 +418,14 @@ _PREPS = {
         "normalise": yes_or_no(),
     },
 }
+
+
 _WORDS = {"words": by_name(whole(0, 2**53)), "pairs": by_name(whole(0, 2**53))}
+
+
 _FEATURES = {"features": listed(by_name(listed(text(1_000_000)) | number() | text(100_000), 20), 1)}
+
+
 _FEATURE = {
     "name": text(100_000),
     "kind": one_of("number", "date", "text", "category"),
@@ -419,38 +437,8 @@ _FEATURE = {
     "width": whole(1, 1_000_000),
     "form": text(200),
 }
-_MOST_PIXELS = 2**26  # of a canonical batch: its chunk times the picture's area
 
-
-def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, preprocess.json
-    "config.json, preprocess.json and labels.json, field by field."
-    where = folder / "config.json"
-    config = read_json(where)
-    if not isinstance(config, dict) or not isinstance(config.get("ftkit"), dict):
-        raise ArtifactError(
-            f"{where} has no part of ftkit's; give the folder that Model.save wrote"
-        )
-    refuse_code(str(folder), {"config.json": config})
-    _check_sizes(config, where)
-    own = config["ftkit"]
-    newer = own.get("schema", SCHEMA)
-    if newer != SCHEMA:
-        raise ArtifactError(
-            f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads"
-            f" {SCHEMA}; install the version that wrote it ({str(own.get('version'))[:40]})"
-        )
-    classical = "method" in own
-    rules = _OWN | (_CLASSICAL if classical else _NETWORK)
-    check_fields(
-        own, rules, where, ("schema", "version", "revision", "interval", "familiar", "pairs")
-    )
-    check_fields(own["task"], _TASK, where, ("target",))
-    _check_task(folder, own)
-    if not classical:
-        _check_head(own["head"], where)
-    return own, _checked_prep(folder, own)
-
-
+# %% ../../nbs/models/15_artifact.ipynb #ceb3345b
 def _check_sizes(config: dict, where: Path) -> None:
     "No number of transformers' config asks for an endless network."
     for name, value in config.items():
@@ -513,6 +501,9 @@ def _check_head(head: dict, where: Path) -> None:
         )
     check_fields(head, _HEAD_FIELDS, where, tuple(_HEAD_FIELDS))
 
+# %% ../../nbs/models/15_artifact.ipynb #41231500
+_MOST_PIXELS = 2**26  # of a canonical batch: its chunk times the picture's area
+
 
 def _checked_prep(folder: Path, own: dict) -> dict:
     "preprocess.json."
@@ -531,25 +522,54 @@ def _checked_prep(folder: Path, own: dict) -> dict:
                     f"{where}: spread of {feature['name'][:60]!r} is 0; copy the whole folder again"
                 )
         return prep
-    known = check_fields(prep, _PREPS.get(kind, {}), where, tuple(_PREPS.get(kind, ())))
+    fields = check_fields(prep, _PREPS.get(kind, {}), where, tuple(_PREPS.get(kind, ())))
     if kind != "tabular" and own.get("chunk", 1) > 512:
         raise ArtifactError(
             f"{folder / 'config.json'}: chunk is {own['chunk']}; it must be at most 512 {kind}"
             " inputs"
         )
-    if kind == "image" and own.get("chunk", 1) * known.get("size", 224) ** 2 > _MOST_PIXELS:
+    if kind == "image" and own.get("chunk", 1) * fields.get("size", 224) ** 2 > _MOST_PIXELS:
         raise ArtifactError(
-            f"{folder / 'config.json'}: {own['chunk']} pictures of {known['size']} pixels a side"
+            f"{folder / 'config.json'}: {own['chunk']} pictures of {fields['size']} pixels a side"
             " are more than a batch may hold; chunk times size times size must be at most"
             f" {_MOST_PIXELS:,}"
         )
     return prep
 
 
+def _checked_config(folder: Path) -> tuple[dict, dict]:  # ftkit's own part, preprocess.json
+    "config.json, preprocess.json and labels.json, field by field."
+    where = folder / "config.json"
+    config = read_json(where)
+    if not isinstance(config, dict) or not isinstance(config.get("ftkit"), dict):
+        raise ArtifactError(
+            f"{where} has no part of ftkit's; give the folder that Model.save wrote"
+        )
+    refuse_code(str(folder), {"config.json": config})
+    _check_sizes(config, where)
+    own = config["ftkit"]
+    newer = own.get("schema", SCHEMA)
+    if newer != SCHEMA:
+        raise ArtifactError(
+            f"{where} has schema {str(newer)[:40]!r}, and this ftkit ({__version__}) reads"
+            f" {SCHEMA}; install the version that wrote it ({str(own.get('version'))[:40]})"
+        )
+    classical = "method" in own
+    rules = _OWN | (_CLASSICAL if classical else _NETWORK)
+    check_fields(
+        own, rules, where, ("schema", "version", "revision", "interval", "familiar", "pairs")
+    )
+    check_fields(own["task"], _TASK, where, ("target",))
+    _check_task(folder, own)
+    if not classical:
+        _check_head(own["head"], where)
+    return own, _checked_prep(folder, own)
+
+# %% ../../nbs/models/15_artifact.ipynb #bc29687e
 _NO_SOURCES = ("folder", "own", "sample")
 
 
-def _body_of(folder: Path, architecture: str):
+def _backbone_of(folder: Path, architecture: str):
     "The backbone, which may not be larger than its weights, nor come from elsewhere."
     source, _, rest = architecture.partition(":")
     if (
@@ -573,36 +593,64 @@ def _room(folder: Path, config: str = "config.json") -> no_larger_than:
 
 
 def _load_classical(folder: Path, own: dict, prep: dict) -> Classical:
-    "A model of scikit-learn; only of parts that are known."
+    "A model of scikit-learn; only of parts that are allowed."
     task = Task(**own["task"])
     with _room(folder):
-        body = _body_of(folder, own["architecture"]) if own["architecture"] else None
-        model = Classical(own["method"], task, body, seed=own["seed"])
+        backbone = _backbone_of(folder, own["architecture"]) if own["architecture"] else None
+        model = Classical(own["method"], task, backbone, seed=own["seed"])
     if model.body is None:
         model.prep = TablePrep(**prep)
     shape = (
-        (model.prep.n_numbers, len(model.prep.categories)) if body is None else (body.n_features, 0)
+        (model.prep.n_numbers, len(model.prep.categories))
+        if backbone is None
+        else (backbone.n_features, 0)
     )
     like = estimator(own["method"], task.kind == "regression", 0, 100, *shape)
     model.pipeline = load_pipeline(folder / "model.skops", like, sum(shape), len(task.classes))
     model.threads, model.seconds = own["threads"], own["seconds"]
     return model
 
+# %% ../../nbs/models/15_artifact.ipynb #055aa11d
+def _shape_of(architecture: str) -> tuple:
+    "Numbers and sizes of the categories that a network for tables was made for."
+    shape = json.loads(architecture.split(":", 2)[2])
+    return shape["numbers"], list(shape["sizes"])
+
+
+def _check_numbers(model: Model, folder: Path) -> None:
+    "Weights are finite, and the tokenizer knows no token that the network does not."
+    for name, p in (*model.named_parameters(), ("target", model.target)):
+        if not bool(torch.isfinite(p).all()):
+            raise ArtifactError(
+                f"{folder / 'model.safetensors'}: {name} is not finite; copy the whole folder again"
+            )
+    tokenizer, network = model.backbone.tokenizer, model.backbone.body
+    if tokenizer is None:
+        return
+    table = network.table if hasattr(network, "table") else network.get_input_embeddings()
+    last = max(tokenizer.get_vocab().values(), default=0)
+    if last >= table.weight.shape[0]:
+        raise ArtifactError(
+            f"{folder} has a tokenizer with a token {last}, and its network has"
+            f" {table.weight.shape[0]:,}; copy the whole folder again"
+        )
+    model.read([("a", "a") if model.pairs else "a"])
+
 
 def _load_network(folder: Path, own: dict, prep: dict) -> Model:
     "A backbone with its head."
     head = dict(own["head"])
     with _room(folder):
-        body = _body_of(folder, own["architecture"])
-        if hasattr(body.prep, "features") and (
-            body.prep.n_numbers,
-            list(body.prep.sizes),
+        backbone = _backbone_of(folder, own["architecture"])
+        if hasattr(backbone.prep, "features") and (
+            backbone.prep.n_numbers,
+            list(backbone.prep.sizes),
         ) != _shape_of(own["architecture"]):
             raise ArtifactError(
                 f"{folder / 'preprocess.json'} has other columns than the network reads; copy the"
                 " whole folder again"
             )
-        model = Model(body, Task(**own["task"]), head.pop("name"), **head)
+        model = Model(backbone, Task(**own["task"]), head.pop("name"), **head)
     tensors = load_file(folder / "model.safetensors")
     model.head.load_state_dict({k: tensors[_head_name(model, k)] for k in model.head.state_dict()})
     if tensors[_HEAD + "target"].shape != model.target.shape:
@@ -618,32 +666,6 @@ def _load_network(folder: Path, own: dict, prep: dict) -> Model:
     model.bound, model.chunk, model.threads = True, own["chunk"], own["threads"]
     model.pairs = own.get("pairs", False)
     return model.eval()
-
-
-def _shape_of(architecture: str) -> tuple:
-    "Numbers and sizes of the categories that a network for tables was made for."
-    shape = json.loads(architecture.split(":", 2)[2])
-    return shape["numbers"], list(shape["sizes"])
-
-
-def _check_numbers(model: Model, folder: Path) -> None:
-    "Weights are finite, and the tokenizer knows no token that the network does not."
-    for name, p in (*model.named_parameters(), ("target", model.target)):
-        if not bool(torch.isfinite(p).all()):
-            raise ArtifactError(
-                f"{folder / 'model.safetensors'}: {name} is not finite; copy the whole folder again"
-            )
-    tokenizer, body = model.backbone.tokenizer, model.backbone.body
-    if tokenizer is None:
-        return
-    table = body.table if hasattr(body, "table") else body.get_input_embeddings()
-    last = max(tokenizer.get_vocab().values(), default=0)
-    if last >= table.weight.shape[0]:
-        raise ArtifactError(
-            f"{folder} has a tokenizer with a token {last}, and its network has"
-            f" {table.weight.shape[0]:,}; copy the whole folder again"
-        )
-    model.read([("a", "a") if model.pairs else "a"])
 
 # %% ../../nbs/models/15_artifact.ipynb #74bba032
 def load_model(
@@ -676,7 +698,7 @@ def load_model(
             model.prep.read([dict.fromkeys(f.name for f in model.prep.features)])
     return model
 
-# %% ../../nbs/models/15_artifact.ipynb #6e9c5316
+# %% ../../nbs/models/15_artifact.ipynb #9f56534e
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     "What is predicted of one input."
@@ -696,6 +718,26 @@ class Prediction:
     note: str = ""
 
 
+def _prediction(
+    name: str, p, task: Task, spans: tuple = (), threshold: tuple[str, float] | None = None
+) -> Prediction:
+    "One row of probabilities as a `Prediction`."
+    if task.kind == "regression":
+        return Prediction(name, f"{float(p):.6g}", None, {})
+    if task.kind == "transcription":
+        return Prediction(name, str(p), None, {}, spans)
+    shares = dict(zip(task.classes, map(float, p)))
+    if task.kind == "single_label":
+        label = task.classes[int(task.decide(np.asarray(p)[None], threshold)[0])]
+        return Prediction(name, label, shares[label], shares)
+    return Prediction(
+        name,
+        ", ".join(c for c, v in shares.items() if v > 0.5) or "none",
+        max(shares.values()),
+        shares,
+    )
+
+# %% ../../nbs/models/15_artifact.ipynb #25bfe63b
 @dataclasses.dataclass
 class Given:
     "Inputs as they were given, in their order."
@@ -725,7 +767,7 @@ class Given:
             return model.read([self.sources[i] for i in at])
         ids = np.array([self.sources[i] for i in at], int)
         rows = Tables(self.rows.x[ids], self.rows.prep)
-        rows.told = [self.rows.told[i] for i in ids]
+        rows.messages = [self.rows.messages[i] for i in ids]
         return rows
 
     @property
@@ -741,47 +783,7 @@ class Given:
             start += n
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True, sort=False)
 
-# %% ../../nbs/models/15_artifact.ipynb #eaa36d32
-def _pictures(inputs, strict: bool) -> Given:
-    "Everything that was given; a folder stands for the pictures in it."
-    if (
-        isinstance(inputs, (str, os.PathLike, bytes))
-        or hasattr(inputs, "mode")
-        or (hasattr(inputs, "ndim") and inputs.ndim < 4)
-    ):
-        inputs = [inputs]
-    return _files(inputs, PICTURES)
-
-
-def _quiet(rows, i: int) -> str:
-    "A word on a recording in which next to nothing can be heard."
-    (wave,) = rows.waves([i])
-    loudest = float(np.abs(wave).max(initial=0))
-    if loudest > 1e-3:
-        return ""
-    if not loudest:
-        return "it is silent"
-    return (
-        f"it is nearly silent: its loudest sample is {-20 * np.log10(loudest):.0f} dB below"
-        " full scale"
-    )
-
-
-def _recordings(inputs, strict: bool) -> Given:
-    "Everything that was given; a folder stands for the recordings in it."
-    if hasattr(inputs, "ndim"):
-        raise ArtifactError("an array was given without its rate; give (array, samples a second)")
-    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (
-        isinstance(inputs, tuple)
-        and len(inputs) == 2
-        and np.ndim(inputs[1]) == 0
-        and not isinstance(inputs[0], (str, os.PathLike, bytes, Clip, tuple))
-        and not isinstance(inputs[1], (str, os.PathLike, bytes, Clip))
-    ):
-        inputs = [inputs]
-    return _files(inputs, RECORDINGS)
-
-
+# %% ../../nbs/models/15_artifact.ipynb #c16cf1f8
 def _files(inputs, kind: FileKind) -> Given:
     "A list, with the files of folders in it."
     given = Given([], [])
@@ -839,7 +841,47 @@ def _folders_below(folder):
     for inner in folder.folders:
         yield from _folders_below(inner)
 
-# %% ../../nbs/models/15_artifact.ipynb #132f11b1
+# %% ../../nbs/models/15_artifact.ipynb #51e814fd
+def _pictures(inputs, strict: bool) -> Given:
+    "Everything that was given; a folder stands for the pictures in it."
+    if (
+        isinstance(inputs, (str, os.PathLike, bytes))
+        or hasattr(inputs, "mode")
+        or (hasattr(inputs, "ndim") and inputs.ndim < 4)
+    ):
+        inputs = [inputs]
+    return _files(inputs, PICTURES)
+
+
+def _quiet(rows, i: int) -> str:
+    "A word on a recording in which next to nothing can be heard."
+    (wave,) = rows.waves([i])
+    loudest = float(np.abs(wave).max(initial=0))
+    if loudest > 1e-3:
+        return ""
+    if not loudest:
+        return "it is silent"
+    return (
+        f"it is nearly silent: its loudest sample is {-20 * np.log10(loudest):.0f} dB below"
+        " full scale"
+    )
+
+
+def _recordings(inputs, strict: bool) -> Given:
+    "Everything that was given; a folder stands for the recordings in it."
+    if hasattr(inputs, "ndim"):
+        raise ArtifactError("an array was given without its rate; give (array, samples a second)")
+    if isinstance(inputs, (str, os.PathLike, bytes, Clip)) or (
+        isinstance(inputs, tuple)
+        and len(inputs) == 2
+        and np.ndim(inputs[1]) == 0
+        and not isinstance(inputs[0], (str, os.PathLike, bytes, Clip, tuple))
+        and not isinstance(inputs[1], (str, os.PathLike, bytes, Clip))
+    ):
+        inputs = [inputs]
+    return _files(inputs, RECORDINGS)
+
+# %% ../../nbs/models/15_artifact.ipynb #03500256
 def _is_one_text(inputs) -> bool:
     "Whether one text, one path or one pair was given, not a list of them."
     if isinstance(inputs, tuple):
@@ -856,31 +898,6 @@ def _as_source(one, pairs: bool) -> str | tuple[str, ...]:
     return one
 
 
-def _texts(inputs, pairs: bool, text: str | None, second: str | None, strict: bool) -> Given:
-    """Texts; a path stands for the text in it, a table for its text column, a folder for its text
-    files."""
-    if _is_one_text(inputs):
-        inputs = [inputs]
-    given = Given([], [])
-    for one in inputs:
-        if isinstance(one, os.PathLike):
-            _add_texts_in(given, Path(one), pairs, text, second, strict)
-            continue
-        source = _as_source(one, pairs)
-        given.names.append(source if isinstance(source, str) else " ▸ ".join(source))
-        given.sources.append(source)
-        given.frames.append((1, None))
-
-    # empty ones, and pairs where single texts are judged
-    for i, (name, source) in enumerate(zip(given.names, given.sources)):
-        reason = "" if i in given.wrong else _no_text(source, name, pairs)
-        if reason and strict:
-            raise ArtifactError(reason)
-        if reason:
-            given.wrong[i] = reason
-    return given
-
-
 def _no_text(source, name: str, pairs: bool) -> str:
     "Why something cannot be judged; empty if it can."
     if not "".join(source).strip():
@@ -895,7 +912,7 @@ def _no_text(source, name: str, pairs: bool) -> str:
         )
     return f"{name[:60]!r} is a pair of texts, and this model judges single ones"
 
-
+# %% ../../nbs/models/15_artifact.ipynb #60f7e967
 def _text_or_table(path: Path, is_text: bool, given: Given, strict: bool) -> tuple:
     "The text of a file and None, or None and the table in it."
     if not path.exists():
@@ -907,33 +924,6 @@ def _text_or_table(path: Path, is_text: bool, given: Given, strict: bool) -> tup
     return None, _table_of(path, given, strict)
 
 
-def _add_texts_in(
-    given: Given, path: Path, pairs: bool, text: str | None, second: str | None, strict: bool
-) -> None:
-    "Texts of a file, a table or a folder of files."
-    in_folder = path.is_dir()
-    files = [Path(f) for f in _files_of(path, TEXTS, given.notes)] if in_folder else [path]
-    for f in files:
-        try:
-            content, table = _text_or_table(f, in_folder, given, strict)
-        except (UsageError, OSError) as e:
-            if strict:
-                raise
-            _add_wrong(given, str(f), str(e))
-            continue
-        texts = [content]
-        if table is not None:
-            texts = _texts_of_table(table, f.name, pairs, text, second)
-        given.frames.append((len(texts), table))
-        given.sources += texts
-        if len(texts) == 1:
-            given.names.append(str(f))
-        else:
-            given.names += [f"{f}:{i + 1}" for i in range(len(texts))]
-        if table is not None:
-            _add_lost(given, f)
-
-
 def _texts_of_table(table, where: str, pairs: bool, text: str | None, second: str | None) -> list:
     "The text of each row, or the pair; empty where it is missing."
     if pairs and second is None:
@@ -943,10 +933,10 @@ def _texts_of_table(table, where: str, pairs: bool, text: str | None, second: st
         )
     # a missing text is empty, not the word None
     plain = table.astype(object).where(table.notna(), "")
-    found = [str(t) for t in plain[find_column(table, text, "text", where)]]
+    texts = [str(t) for t in plain[find_column(table, text, "text", where)]]
     if pairs:
-        found = list(zip(found, map(str, plain[find_column(table, second, "second", where)])))
-    return found
+        texts = list(zip(texts, map(str, plain[find_column(table, second, "second", where)])))
+    return texts
 
 
 def _table_of(path: Path, given: Given, strict: bool):
@@ -977,66 +967,59 @@ def _add_lost(given: Given, path: Path) -> None:
     for why in given.lost:
         _add_wrong(given, str(path), why)
 
-
-def _prediction(
-    name: str, p, task: Task, spans: tuple = (), threshold: tuple[str, float] | None = None
-) -> Prediction:
-    "One row of probabilities as a `Prediction`."
-    if task.kind == "regression":
-        return Prediction(name, f"{float(p):.6g}", None, {})
-    if task.kind == "transcription":
-        return Prediction(name, str(p), None, {}, spans)
-    shares = dict(zip(task.classes, map(float, p)))
-    if task.kind == "single_label":
-        label = task.classes[int(task.decide(np.asarray(p)[None], threshold)[0])]
-        return Prediction(name, label, shares[label], shares)
-    return Prediction(
-        name,
-        ", ".join(c for c, v in shares.items() if v > 0.5) or "none",
-        max(shares.values()),
-        shares,
-    )
-
-# %% ../../nbs/models/15_artifact.ipynb #02da804c
-def _read_together(prep: TablePrep, parts: list) -> Tables:
-    "Parts as one: lists of dictionaries as one list, tables each by its own evidence."
-    if all(isinstance(part, list) for part in parts):
-        return prep.read([row for part in parts for row in part])
-    return prep.read(parts if len(parts) > 1 else parts[0])
-
-
-def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
-    """The rows that were given: dictionaries, their JSON, tables and their files, each read by its
-    own evidence."""
-    if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)):
-        inputs = [inputs]
-    given, parts, n_rows = Given([], []), [], 0
-    for k, one in enumerate(inputs):
+# %% ../../nbs/models/15_artifact.ipynb #2c1d46cb
+def _add_texts_in(
+    given: Given, path: Path, pairs: bool, text: str | None, second: str | None, strict: bool
+) -> None:
+    "Texts of a file, a table or a folder of files."
+    in_folder = path.is_dir()
+    files = [Path(f) for f in _files_of(path, TEXTS, given.notes)] if in_folder else [path]
+    for f in files:
         try:
-            table, name = _rows_given(one, given, strict)
-        except UsageError as e:
+            content, table = _text_or_table(f, in_folder, given, strict)
+        except (UsageError, OSError) as e:
             if strict:
                 raise
-            _add_wrong(given, str(one)[:60], str(e))
+            _add_wrong(given, str(f), str(e))
             continue
-        if not len(table):
+        texts = [content]
+        if table is not None:
+            texts = _texts_of_table(table, f.name, pairs, text, second)
+        given.frames.append((len(texts), table))
+        given.sources += texts
+        if len(texts) == 1:
+            given.names.append(str(f))
+        else:
+            given.names += [f"{f}:{i + 1}" for i in range(len(texts))]
+        if table is not None:
+            _add_lost(given, f)
+
+
+def _texts(inputs, pairs: bool, text: str | None, second: str | None, strict: bool) -> Given:
+    """Texts; a path stands for the text in it, a table for its text column, a folder for its text
+    files."""
+    if _is_one_text(inputs):
+        inputs = [inputs]
+    given = Given([], [])
+    for one in inputs:
+        if isinstance(one, os.PathLike):
+            _add_texts_in(given, Path(one), pairs, text, second, strict)
             continue
-        given.names += [f"{name}:{i + 1}" if name else str(k + i + 1) for i in range(len(table))]
-        given.frames.append((len(table), _framed(table)))
-        part = _with_columns(table, prep, name, given.notes)
-        parts.append(part)
-        given.sources += range(n_rows, n_rows + len(table))
-        n_rows += len(part)
-        if name:
-            _add_lost(given, Path(name))
-    if not parts:
-        return given
-    given.rows = _read_together(prep, parts)
-    if not strict:
-        given.wrong |= _empty_rows(given)
+        source = _as_source(one, pairs)
+        given.names.append(source if isinstance(source, str) else " ▸ ".join(source))
+        given.sources.append(source)
+        given.frames.append((1, None))
+
+    # empty ones, and pairs where single texts are judged
+    for i, (name, source) in enumerate(zip(given.names, given.sources)):
+        reason = "" if i in given.wrong else _no_text(source, name, pairs)
+        if reason and strict:
+            raise ArtifactError(reason)
+        if reason:
+            given.wrong[i] = reason
     return given
 
-
+# %% ../../nbs/models/15_artifact.ipynb #fa205327
 def _from_json(text: str):
     "A row or rows, written as JSON."
     try:
@@ -1089,6 +1072,16 @@ def _framed(table):
 
     return table if hasattr(table, "columns") else pd.DataFrame(table)
 
+# %% ../../nbs/models/15_artifact.ipynb #406dc911
+def _likely(
+    name: str,  # of a column that is missing
+    spare: list[str],  # columns that the model does not read
+) -> str:
+    "Which column may be meant, if one is like it."
+    plain = {"".join(c.split()).casefold(): c for c in spare}
+    likely = plain.get("".join(name.split()).casefold()) or nearest(name, spare)
+    return f" (is it {likely!r}? Rename it)" if likely else ""
+
 
 def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
     "A table with empty columns for those it lacks, unless it lacks all."
@@ -1109,15 +1102,44 @@ def _with_columns(table, prep: TablePrep, name: str, notes: list[str]):
     )
     return table.assign(**dict.fromkeys(lost))
 
+# %% ../../nbs/models/15_artifact.ipynb #f7fddc8b
+def _read_together(prep: TablePrep, parts: list) -> Tables:
+    "Parts as one: lists of dictionaries as one list, tables each by its own evidence."
+    if all(isinstance(part, list) for part in parts):
+        return prep.read([row for part in parts for row in part])
+    return prep.read(parts if len(parts) > 1 else parts[0])
 
-def _likely(
-    name: str,  # of a column that is missing
-    spare: list[str],  # columns that the model does not read
-) -> str:
-    "Which column may be meant, if one is like it."
-    plain = {"".join(c.split()).casefold(): c for c in spare}
-    found = plain.get("".join(name.split()).casefold()) or nearest(name, spare)
-    return f" (is it {found!r}? Rename it)" if found else ""
+
+def _tables(inputs, prep: TablePrep, strict: bool) -> Given:
+    """The rows that were given: dictionaries, their JSON, tables and their files, each read by its
+    own evidence."""
+    if hasattr(inputs, "columns") or isinstance(inputs, (dict, str, os.PathLike, bytes)):
+        inputs = [inputs]
+    given, parts, n_rows = Given([], []), [], 0
+    for k, one in enumerate(inputs):
+        try:
+            table, name = _rows_given(one, given, strict)
+        except UsageError as e:
+            if strict:
+                raise
+            _add_wrong(given, str(one)[:60], str(e))
+            continue
+        if not len(table):
+            continue
+        given.names += [f"{name}:{i + 1}" if name else str(k + i + 1) for i in range(len(table))]
+        given.frames.append((len(table), _framed(table)))
+        part = _with_columns(table, prep, name, given.notes)
+        parts.append(part)
+        given.sources += range(n_rows, n_rows + len(table))
+        n_rows += len(part)
+        if name:
+            _add_lost(given, Path(name))
+    if not parts:
+        return given
+    given.rows = _read_together(prep, parts)
+    if not strict:
+        given.wrong |= _empty_rows(given)
+    return given
 
 
 def _empty_rows(given: Given) -> dict[int, str]:
@@ -1139,7 +1161,7 @@ def _of_texts(prep: TablePrep) -> np.ndarray:  # (n_numbers,) bool: zero where t
         else np.zeros(0, bool)
     )
 
-# %% ../../nbs/models/15_artifact.ipynb #9f3e7a51
+# %% ../../nbs/models/15_artifact.ipynb #453135bc
 @contextlib.contextmanager
 def _predicting(folder):
     "What only a damaged model runs into becomes an `ArtifactError`."
@@ -1168,7 +1190,41 @@ def _predicting(folder):
         " saved: copy the whole folder again"
     )
 
+# %% ../../nbs/models/15_artifact.ipynb #8b2254cb
+def _notes(model, rows, features: np.ndarray) -> list[str]:
+    "What the reader of each prediction should know."
+    notes = model.familiar.notes(model, rows, features) if model.familiar else [""] * len(rows)
+    if model.task.modality == "text":
+        return notes
+    if model.task.modality == "speech":
+        of_reading = [_quiet(rows, i) for i in range(len(rows))]
+    else:
+        of_reading = rows.messages
+    return ["; ".join(filter(None, pair)) for pair in zip(of_reading, notes)]
 
+
+def _predict_rows(model, rows, names: list[str]) -> list[Prediction]:
+    "Predictions of rows as the model reads them."
+    threads, beside = torch.get_num_threads(), []
+    torch.set_num_threads(model.threads)  # another number of threads adds in another order
+    try:
+        if model.task.kind == "transcription":
+            p, spans = model.transcribe(rows, "", times=True, beside=beside)
+        else:
+            p, spans = model.predict(rows, "", beside=beside), [()] * len(rows)
+    finally:
+        torch.set_num_threads(threads)
+    predictions = []
+    for name, value, its_spans, note in zip(names, p, spans, _notes(model, rows, beside[0])):
+        one = _prediction(name, value, model.task, tuple(its_spans), model.threshold)
+        if model.interval:
+            width = model.interval[1]
+            interval = float(value) - width, float(value) + width
+            one = dataclasses.replace(one, interval=interval)
+        predictions.append(dataclasses.replace(one, note=note) if note else one)
+    return predictions
+
+# %% ../../nbs/models/15_artifact.ipynb #633dbdb1
 class Predictor:
     """A model folder as a function: pictures, texts or recordings in, labels and probabilities, or
     transcripts, out."""
@@ -1235,7 +1291,7 @@ class Predictor:
         good, rows = self._read(given, [i for i in at if i not in wrong], wrong, strict)
         with _predicting(self.folder):
             names = [given.names[i] for i in good]
-            predictions = dict(zip(good, self._predict(rows, names))) if good else {}
+            predictions = dict(zip(good, _predict_rows(self.model, rows, names))) if good else {}
         for i in wrong:
             predictions[i] = Prediction(given.names[i], None, None, {}, note=wrong[i])
         return [predictions[i] for i in at]
@@ -1254,37 +1310,3 @@ class Predictor:
                 wrong[i] = str(e)
         good = [i for i in at if i not in wrong]
         return good, given.read(self.model, good) if good else None
-
-    def _predict(self, rows, names: list[str]) -> list[Prediction]:
-        "Predictions of rows as the model reads them."
-        model, threads, beside = self.model, torch.get_num_threads(), []
-        torch.set_num_threads(model.threads)  # another number of threads adds in another order
-        try:
-            if model.task.kind == "transcription":
-                p, spans = model.transcribe(rows, "", times=True, beside=beside)
-            else:
-                p, spans = model.predict(rows, "", beside=beside), [()] * len(rows)
-        finally:
-            torch.set_num_threads(threads)
-        predictions = []
-        for name, value, its_spans, note in zip(names, p, spans, self._notes(rows, beside[0])):
-            one = _prediction(name, value, model.task, tuple(its_spans), model.threshold)
-            if model.interval:
-                width = model.interval[1]
-                interval = float(value) - width, float(value) + width
-                one = dataclasses.replace(one, interval=interval)
-            predictions.append(dataclasses.replace(one, note=note) if note else one)
-        return predictions
-
-    def _notes(self, rows, features: np.ndarray) -> list[str]:
-        "What the reader of each prediction should know."
-        model = self.model
-        notes = model.familiar.notes(model, rows, features) if model.familiar else [""] * len(rows)
-        if model.task.modality == "text":
-            return notes
-        told = (
-            [_quiet(rows, i) for i in range(len(rows))]
-            if model.task.modality == "speech"
-            else rows.told
-        )
-        return ["; ".join(filter(None, pair)) for pair in zip(told, notes)]

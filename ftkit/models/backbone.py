@@ -210,17 +210,17 @@ def _torchvision(name: str, pretrained: bool) -> Backbone:
     if name not in torchvision.models.list_models(torchvision.models):
         raise KeyError(name)
     weights = torchvision.models.get_model_weights(name).DEFAULT
-    body = torchvision.models.get_model(name, weights=weights if pretrained else None)
+    network = torchvision.models.get_model(name, weights=weights if pretrained else None)
     last = [
         n
-        for n, m in body.named_modules()
+        for n, m in network.named_modules()
         if isinstance(m, nn.Linear) and not n.startswith(("aux", "AuxLogits"))
     ][-1]
-    n_features = body.get_submodule(last).in_features
-    body.set_submodule(last, nn.Identity())
+    n_features = network.get_submodule(last).in_features
+    network.set_submodule(last, nn.Identity())
     t = weights.transforms()
     return Backbone(
-        body,
+        network,
         n_features,
         Prep(
             t.crop_size[0],
@@ -234,7 +234,7 @@ def _torchvision(name: str, pretrained: bool) -> Backbone:
         f"torchvision:{name}",
     )
 
-# %% ../../nbs/models/01_backbone.ipynb #5d7532ff
+# %% ../../nbs/models/01_backbone.ipynb #67aa9a4f
 def _of_transformers(
     name: str,  # a folder, or OWNER/NAME of a hub, with @REVISION or without
 ) -> tuple[str, dict, str | None]:
@@ -277,7 +277,7 @@ def _prep_of_pictures(name: str, config, options: dict) -> Prep:
         tuple(processor.get("image_std") or Prep.std),
     )
 
-
+# %% ../../nbs/models/01_backbone.ipynb #1ddd83f6
 def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     "The backbone of its kind."
     from transformers.models.auto.modeling_auto import (
@@ -287,7 +287,7 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     if config.model_type in KINDS_OF_BODY:
         return KINDS_OF_BODY[config.model_type](name, pretrained, config, options)
     if config.model_type in OF_TEXTS:
-        return _text_body(name, pretrained, config, options)
+        return _text_backbone(name, pretrained, config, options)
     # here, because it loads torchvision: four seconds that texts and recordings need not wait
     from transformers import AutoModel
 
@@ -300,7 +300,7 @@ def _network(name: str, pretrained: bool, config, options: dict) -> Backbone:
     return Backbone(network, width, prep, name, f"hf:{name}")
 
 
-def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
+def _text_backbone(name: str, pretrained: bool, config, options: dict) -> Backbone:
     """An encoder of texts with its tokenizer; prefix and pooling as sentence-transformers keeps
     them, if it does."""
     from transformers import AutoModel, AutoTokenizer
@@ -312,19 +312,21 @@ def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
         )
     tokenizer = AutoTokenizer.from_pretrained(name, **options)
     if not tokenizer.is_fast:
-        raise BackboneError(f"{name} has no fast tokenizer (tokenizer.json); choose another body")
-    body = (
+        raise BackboneError(
+            f"{name} has no fast tokenizer (tokenizer.json); choose another backbone"
+        )
+    network = (
         AutoModel.from_pretrained(name, dtype=torch.float32, **options)
         if pretrained
         else AutoModel.from_config(config, trust_remote_code=False)
     )
-    if hasattr(body, "pooler"):
-        body.pooler = None  # features are pooled here
-    said = {
+    if hasattr(network, "pooler"):
+        network.pooler = None  # features are pooled here
+    files = {
         f: read_json(Path(name) / f) if (Path(name) / f).is_file() else {}
         for f in ("1_Pooling/config.json", "config_sentence_transformers.json")
     }
-    poolings, prompts = said["1_Pooling/config.json"], said["config_sentence_transformers.json"]
+    poolings, prompts = files["1_Pooling/config.json"], files["config_sentence_transformers.json"]
     pooling = next(
         (
             p
@@ -339,7 +341,7 @@ def _text_body(name: str, pretrained: bool, config, options: dict) -> Backbone:
         prefix=prompts.get("prompts", {}).get(prompts.get("default_prompt_name"), ""),
         pooling=pooling,
     )
-    return Backbone(body, config.hidden_size, prep, name, f"hf:{name}", tokenizer)
+    return Backbone(network, config.hidden_size, prep, name, f"hf:{name}", tokenizer)
 
 # %% ../../nbs/models/01_backbone.ipynb #fbe3da0d
 class Embeddings(nn.Module):
@@ -363,14 +365,14 @@ def _static(name: str, pretrained: bool) -> Backbone:
     whole = load_backbone(name, pretrained)
     if whole.tokenizer is None:
         raise BackboneError(
-            f"{name} reads pictures and has no word embeddings; choose a body for texts, such as"
+            f"{name} reads pictures and has no word embeddings; choose a backbone for texts, such as"
             " all-MiniLM-L6-v2"
         )
     weights = whole.body.get_input_embeddings().weight.detach()
-    body = Embeddings(*weights.shape)
-    body.table.weight.data.copy_(weights)
+    table = Embeddings(*weights.shape)
+    table.table.weight.data.copy_(weights)
     return Backbone(
-        body,
+        table,
         weights.shape[1],
         whole.prep,
         f"static:{name}",
@@ -404,11 +406,11 @@ def _load_weights(net: Backbone, folder: Path, architecture: str) -> None:
 
 def _with_fields(prep, values: dict):
     "A prep with the values of a file, of which it takes the fields that it has."
-    known = {}
+    fields = {}
     for name, value in values.items():
         if name in prep.__dataclass_fields__:
-            known[name] = tuple(value) if isinstance(value, list) else value
-    return dataclasses.replace(prep, **known)
+            fields[name] = tuple(value) if isinstance(value, list) else value
+    return dataclasses.replace(prep, **fields)
 
 
 @register_source("folder")

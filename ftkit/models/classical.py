@@ -351,11 +351,11 @@ def predict(
         )
     if beside is not None:
         beside.append(np.asarray(x))
-    return self._said(x, stage)
+    return self._predict_inputs(x, stage)
 
 
 @patch_to(Classical)
-def _said(self, x: np.ndarray, stage: str) -> np.ndarray:  # (N,F) inputs
+def _predict_inputs(self, x: np.ndarray, stage: str) -> np.ndarray:  # (N,F) inputs
     bar, n = Progress(stage, len(x)), len(self.task.classes)
     out = np.zeros((len(x), n) if n else len(x))
     with threadpool_limits(1, "blas"):

@@ -88,16 +88,14 @@ class Decoder(nn.Module):
     def forward(
         self,
         f: torch.Tensor,  # (B,T,F) what was heard, zeros behind the end
-        said: torch.Tensor,  # (B,L) what `tokens` gives
+        tokens: torch.Tensor,  # (B,L) what `tokens` gives
     ) -> (
         torch.Tensor
     ):  # (B,l,V) scores of the next token, as far as the longest of these texts goes
         "What would come next, after each token of the true text."
-        said, prompt = (
-            said[:, : int((said >= 0).sum(1).max())],
-            torch.tensor(self.prompt, device=said.device),
-        )
-        given = torch.cat([prompt.expand(len(said), -1), said[:, :-1].clamp_min(0)], 1)
+        tokens = tokens[:, : int((tokens >= 0).sum(1).max())]
+        prompt = torch.tensor(self.prompt, device=tokens.device)
+        given = torch.cat([prompt.expand(len(tokens), -1), tokens[:, :-1].clamp_min(0)], 1)
         least, on = torch.finfo(f.dtype).min, (f != 0).any(2)
         away = torch.zeros(on.shape, dtype=f.dtype, device=f.device).masked_fill(~on, least)[
             :, None, None
@@ -188,7 +186,7 @@ def language_of(
     return Counter(codes[int(s.argmax())] for s in scores).most_common(1)[0][0]
 
 # %% ../../nbs/models/04_decoder.ipynb #83de96dc
-def _decoder_network(name: str, options: dict, body: SpeechBackbone, pretrained: bool):
+def _decoder_network(name: str, options: dict, backbone: SpeechBackbone, pretrained: bool):
     "The decoder of a Whisper: from transformers' file, from a model folder of ftkit, or random."
     from safetensors.torch import load_file
     from transformers import WhisperForConditionalGeneration
@@ -200,7 +198,7 @@ def _decoder_network(name: str, options: dict, body: SpeechBackbone, pretrained:
             name, dtype=torch.float32, **options
         )
         return whole.model.decoder
-    net = WhisperDecoder(body.body.config)
+    net = WhisperDecoder(backbone.body.config)
     if not pretrained:
         return net
     prefix = "decoder."
@@ -208,7 +206,7 @@ def _decoder_network(name: str, options: dict, body: SpeechBackbone, pretrained:
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     if not weights:
         raise UsageError(
-            f"{body.name} was trained with another head and has no decoder; choose the backbone"
+            f"{backbone.name} was trained with another head and has no decoder; choose the backbone"
             " that it was made from, or the head mlp or linear"
         )
     net.load_state_dict(weights)
@@ -216,19 +214,19 @@ def _decoder_network(name: str, options: dict, body: SpeechBackbone, pretrained:
 
 
 def load_decoder(
-    body: SpeechBackbone,  # whose decoder is wanted
+    backbone: SpeechBackbone,  # whose decoder is wanted
     pretrained: bool = True,  # False starts from random weights
     language: str | None = None,  # code such as en; None: to be found by listening
 ) -> Decoder:
     "The decoder that belongs to an encoder."
-    if not getattr(body.body, "has_decoder", False):
+    if not getattr(backbone.body, "has_decoder", False):
         raise UsageError(
-            f"the head decoder needs a backbone that has a decoder of its own, and {body.name} has"
+            f"the head decoder needs a backbone that has a decoder of its own, and {backbone.name} has"
             " none; choose whisper-base or another Whisper, or the head mlp or linear"
         )
     from transformers import AutoTokenizer, GenerationConfig
 
-    name = _source_of(body.name)[1]
+    name = _source_of(backbone.name)[1]
     if os.path.isdir(os.path.join(name, "model")):
         name = os.path.join(name, "model")
     name, options, _ = _of_transformers(name)
@@ -237,10 +235,10 @@ def load_decoder(
         generation = GenerationConfig.from_pretrained(name, **options)
     except (OSError, ValueError) as e:
         raise UsageError(
-            f"{body.name} comes without a tokenizer or generation_config.json"
+            f"{backbone.name} comes without a tokenizer or generation_config.json"
             f" ({str(e).splitlines()[0][:120]}), so its decoder cannot write; choose the head mlp"
             " or linear"
         ) from None
-    net = _decoder_network(name, options, body, pretrained)
+    net = _decoder_network(name, options, backbone, pretrained)
     net.embed_tokens.weight.requires_grad_(not pretrained)
     return Decoder(net, tokenizer, generation, language)

@@ -101,9 +101,9 @@ def word_bigrams(
 ) -> Bigram:
     "Counts of the words and pairs of training texts, as spaces part them."
     words, pairs = collections.Counter(), collections.Counter()
-    for said in (spoken(t).split(" ") for t in texts if spoken(t)):
-        words.update(said)
-        pairs.update(f"{a} {b}" for a, b in zip(["", *said], said))
+    for spoken_words in (spoken(t).split(" ") for t in texts if spoken(t)):
+        words.update(spoken_words)
+        pairs.update(f"{a} {b}" for a, b in zip(["", *spoken_words], spoken_words))
     return Bigram(dict(words), dict(pairs))
 
 # %% ../../nbs/models/05_decoding.ipynb #55e67db6
@@ -204,14 +204,14 @@ def beam(
             " them out for languages that write none"
         )
     may, last_word = _rules(words, bigram, weight, bonus)
-    found = _search(
+    beams = _search(
         a - np.logaddexp.reduce(a, axis=1, keepdims=True), list(characters), width, may, last_word
     )
     best = max(
-        found,
+        beams,
         key=lambda text: (
             last_word(text) > -math.inf,
-            found[text][0] + found[text][1] + max(last_word(text), -1e9),
+            beams[text][0] + beams[text][1] + max(last_word(text), -1e9),
         ),
     )
     # a word that was only begun goes

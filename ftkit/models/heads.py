@@ -113,9 +113,9 @@ def _gru(n_features: int, n_outputs: int, dropout: float = 0.0, width: int = 256
 def _decoder(
     n_features: int,
     n_outputs: int,
-    body: Backbone,
+    backbone: Backbone,
     pretrained: bool = True,
     language: str | None = None,
     **_,
 ) -> nn.Module:
-    return load_decoder(body, pretrained, language)
+    return load_decoder(backbone, pretrained, language)

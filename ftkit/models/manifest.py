@@ -149,7 +149,7 @@ def tensor_shapes(
         )
     return shapes
 
-# %% ../../nbs/models/00_manifest.ipynb #f96ca6c6
+# %% ../../nbs/models/00_manifest.ipynb #8dd75d98
 class Rule(typing.NamedTuple):
     "What a value from a file must be."
 
@@ -212,13 +212,13 @@ def by_name(rule: Rule, most: int = 10_000_000) -> Rule:
         f"an object with at most {most:,} values, each {rule.about}",
     )
 
-
+# %% ../../nbs/models/00_manifest.ipynb #1cdd61d9
 def check_fields(
     fields,  # as JSON gave it
     rules: dict[str, Rule],  # by field
     where,  # path of the file
     optional: tuple[str, ...] = (),  # fields that may be missing
-) -> dict:  # the fields that are known
+) -> dict:  # the fields that have a rule
     "Each field that has a rule keeps it; others are ignored, as older versions wrote more."
     if not isinstance(fields, dict):
         raise ArtifactError(

@@ -61,7 +61,7 @@ def _check_writing(head, is_transcription: bool, decoding: str, language: str | 
         )
     if head != "decoder" and language:
         raise UsageError(
-            f"language is {language!r} and only the head decoder is told one; characters come from"
+            f"language is {language!r} and only the head decoder takes one; characters come from"
             " the training texts"
         )
 
@@ -96,7 +96,7 @@ def _make_head(
         width = backbone.width  # of one frame
     more = {}
     if name == "decoder":
-        more = dict(body=backbone, pretrained=pretrained)
+        more = dict(backbone=backbone, pretrained=pretrained)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return HEADS[name](width, task.n_outputs, **options, **more)
@@ -359,7 +359,7 @@ def train(self, mode: bool = True) -> Model:
 def parameter_groups(
     self,
     rate: float,  # peak learning rate of the head
-    body_rate: float = 0.1,  # the top layer's rate as a share of the head's (0..1]
+    body_rate: float = 0.1,  # the top layer's learning rate as a share of the head's (0..1]
     layer_decay: float = 0.8,  # factor from a layer to the one below (0..1]
     weight_decay: float = 0.01,  # decoupled, on matrices and filters only
 ) -> list[dict]:
@@ -412,6 +412,43 @@ def _shared(self, what):
     """Of a training that several ranks share (08d), these: they share the rows of data, never
     inputs that belong to none."""
     return getattr(self, "ranks", None) if isinstance(what, Part) else None
+
+# %% ../../nbs/models/10_model.ipynb #03038743
+def _means(frames: list[np.ndarray]) -> np.ndarray:  # (T,n_features) of each row -> (N,n_features)
+    return np.stack([f.mean(0) for f in frames]) if frames else np.zeros((0, 0), np.float32)
+
+
+def _filled(x: torch.Tensor, n: int) -> torch.Tensor:
+    "Rows up to n, zeros where there are fewer: a head's bits depend on the number of rows too."
+    return torch.cat([x, x.new_zeros(n - len(x), *x.shape[1:])]) if len(x) < n else x
+
+
+def _nothing(out: torch.Tensor) -> torch.Tensor:
+    "Outputs (n_outputs,) that say for certain: no character."
+    return torch.full(out.shape[-1:], -1e6, dtype=out.dtype, device=out.device).index_fill(
+        0, torch.tensor(0, device=out.device), 0.0
+    )
+
+
+@torch.inference_mode()
+def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
+    """Say a space in the last frame of each piece but the last, in place: pieces are cut at pauses,
+    and the backbone hears none at its end. A list of words in which that ends no word leaves it out."""
+    at = np.cumsum(sizes)[:-1] - 1
+    out[at] = -1e6
+    out[at, 0], out[at, space] = -5.0, 0.0
+
+
+def joined(
+    outs: list[torch.Tensor],
+) -> torch.Tensor:  # (B,n_outputs), or (B,T,n_outputs) with different T -> all rows
+    "Outputs of some rows after those of others; recordings that are shorter end in nothing."
+    if outs[0].ndim == 2:
+        return torch.cat(outs)
+    longest = max(o.shape[1] for o in outs)
+    return torch.cat(
+        [torch.cat([o, _nothing(o).expand(len(o), longest - o.shape[1], -1)], 1) for o in outs]
+    )
 
 # %% ../../nbs/models/10_model.ipynb #30baf9d9
 @patch_to(Model)
@@ -484,43 +521,6 @@ def _outputs_of_features(self, features, beside: list | None) -> list[torch.Tens
         outputs.append(self.decide(_filled(some, 64))[: len(some)].float().cpu())
     return outputs
 
-# %% ../../nbs/models/10_model.ipynb #03038743
-def _means(frames: list[np.ndarray]) -> np.ndarray:  # (T,n_features) of each row -> (N,n_features)
-    return np.stack([f.mean(0) for f in frames]) if frames else np.zeros((0, 0), np.float32)
-
-
-def _filled(x: torch.Tensor, n: int) -> torch.Tensor:
-    "Rows up to n, zeros where there are fewer: a head's bits depend on the number of rows too."
-    return torch.cat([x, x.new_zeros(n - len(x), *x.shape[1:])]) if len(x) < n else x
-
-
-def _nothing(out: torch.Tensor) -> torch.Tensor:
-    "Outputs (n_outputs,) that say for certain: no character."
-    return torch.full(out.shape[-1:], -1e6, dtype=out.dtype, device=out.device).index_fill(
-        0, torch.tensor(0, device=out.device), 0.0
-    )
-
-
-@torch.inference_mode()
-def _part_words(out: torch.Tensor, sizes: np.ndarray, space: int) -> None:
-    """Say a space in the last frame of each piece but the last, in place: pieces are cut at pauses,
-    and the backbone hears none at its end. A list of words in which that ends no word leaves it out."""
-    at = np.cumsum(sizes)[:-1] - 1
-    out[at] = -1e6
-    out[at, 0], out[at, space] = -5.0, 0.0
-
-
-def joined(
-    outs: list[torch.Tensor],
-) -> torch.Tensor:  # (B,n_outputs), or (B,T,n_outputs) with different T -> all rows
-    "Outputs of some rows after those of others; recordings that are shorter end in nothing."
-    if outs[0].ndim == 2:
-        return torch.cat(outs)
-    longest = max(o.shape[1] for o in outs)
-    return torch.cat(
-        [torch.cat([o, _nothing(o).expand(len(o), longest - o.shape[1], -1)], 1) for o in outs]
-    )
-
 # %% ../../nbs/models/10_model.ipynb #69187173
 @patch_to(Model)
 def predict(
@@ -566,6 +566,31 @@ def read(
     "Inputs that belong to no data, for `predict`."
     return self.prep.read(sources, self.backbone.tokenizer)
 
+# %% ../../nbs/models/10_model.ipynb #d5b43682
+@patch_to(Model)
+def vocabulary(
+    self,
+    data: Data,  # texts; neighbours are looked for the words of its training rows
+    near: bool = True,  # False leaves the neighbours out
+) -> Vocabulary:
+    "Mask token and nearest words for `TextAugment`."
+    tokenizer = self.backbone.tokenizer
+    if not near:
+        return Vocabulary(tokenizer.mask_token, {})
+    words = {
+        w.lower()
+        for i in data.train.ids
+        for t in [data.items[i]]
+        for w in split_words(t if isinstance(t, str) else t[0])
+    }
+    network = self.backbone.body
+    table = network.table if hasattr(network, "table") else network.get_input_embeddings()
+    tokens = tokenizer.convert_ids_to_tokens(range(len(table.weight)))
+    return Vocabulary(
+        tokenizer.mask_token,
+        nearest_words(tokens, table.weight.detach().float().cpu().numpy(), sorted(words)),
+    )
+
 # %% ../../nbs/models/10_model.ipynb #41624354
 @patch_to(Model)
 def blocks(
@@ -591,6 +616,26 @@ def blocks(
             ),
         )
         bar.update(min(i + size, len(ids)))
+
+# %% ../../nbs/models/10_model.ipynb #2f2635f7
+@dataclasses.dataclass(frozen=True)
+class Span:
+    "What is said in a part of a recording."
+
+    start: float  # seconds
+    end: float
+    text: str  # a word; of a decoder all of a piece
+
+
+@patch_to(Model)
+def _spans(self, rows, i: int, outputs: torch.Tensor, text: str) -> list[Span]:
+    "The words of row i."
+    begins = rows.seconds(i)
+    ends = np.append(begins[1:], rows.edges(i)[-1])
+    return [
+        Span(round(float(begins[a]), 3), round(float(ends[b - 1]), 3), word)
+        for a, b, word in word_frames(outputs[: len(begins)], text, self.task.classes)
+    ]
 
 # %% ../../nbs/models/10_model.ipynb #fa499e5d
 @patch_to(Model)
@@ -634,22 +679,13 @@ def _written(
     self.train(was_training)
     return out
 
-# %% ../../nbs/models/10_model.ipynb #54591540
-@dataclasses.dataclass(frozen=True)
-class Span:
-    "What is said in a part of a recording."
-
-    start: float  # seconds
-    end: float
-    text: str  # a word; of a decoder all of a piece
-
-
+# %% ../../nbs/models/10_model.ipynb #5e413abb
 @patch_to(Model)
 def transcribe(
     self,
     what: Part | Pieces,  # rows of a Data, or inputs as `prep.read` makes them
     stage: str = "predict",  # name of the progress bar
-    times: bool = False,  # also tell when; else no spans
+    times: bool = False,  # with spans: when each word is said
     # what the head reads of each row is added: (N,n_features), of transcriptions the mean of its
     # frames
     beside: list | None = None,
@@ -675,39 +711,3 @@ def transcribe(
         if beside is not None and order:
             beside.append(np.concatenate(means)[np.argsort(order)])
     return texts, spans
-
-
-@patch_to(Model)
-def _spans(self, rows, i: int, outputs: torch.Tensor, text: str) -> list[Span]:
-    "The words of row i."
-    begins = rows.seconds(i)
-    ends = np.append(begins[1:], rows.edges(i)[-1])
-    return [
-        Span(round(float(begins[a]), 3), round(float(ends[b - 1]), 3), word)
-        for a, b, word in word_frames(outputs[: len(begins)], text, self.task.classes)
-    ]
-
-# %% ../../nbs/models/10_model.ipynb #d5b43682
-@patch_to(Model)
-def vocabulary(
-    self,
-    data: Data,  # texts; neighbours are looked for the words of its training rows
-    near: bool = True,  # False leaves the neighbours out
-) -> Vocabulary:
-    "Mask token and nearest words for `TextAugment`."
-    tokenizer = self.backbone.tokenizer
-    if not near:
-        return Vocabulary(tokenizer.mask_token, {})
-    words = {
-        w.lower()
-        for i in data.train.ids
-        for t in [data.items[i]]
-        for w in split_words(t if isinstance(t, str) else t[0])
-    }
-    body = self.backbone.body
-    table = body.table if hasattr(body, "table") else body.get_input_embeddings()
-    tokens = tokenizer.convert_ids_to_tokens(range(len(table.weight)))
-    return Vocabulary(
-        tokenizer.mask_token,
-        nearest_words(tokens, table.weight.detach().float().cpu().numpy(), sorted(words)),
-    )

@@ -49,10 +49,10 @@ class SmallCNN(nn.Module):
         weights: dict[str, torch.Tensor],  # of a model that was saved
     ) -> dict[str, torch.Tensor]:
         "The same; to those of before 2026-11-29 statistics are added that change nothing."
-        still = self.standardise.state_dict() | {
+        neutral = self.standardise.state_dict() | {
             "running_var": torch.full_like(self.standardise.running_var, 1 - self.standardise.eps)
         }
-        return {f"standardise.{k}": v for k, v in still.items()} | weights
+        return {f"standardise.{k}": v for k, v in neutral.items()} | weights
 
 
 class BothWays(nn.Module):
@@ -135,7 +135,7 @@ def _small(name: str, pretrained: bool) -> Backbone:
 
 def text_body(
     data: Data,  # texts; the words are those of its training rows
-    words: int = 20_000,  # most common ones that are told apart [8..]
+    words: int = 20_000,  # most common ones that it knows [8..]
     embedding: int = 128,  # numbers of a word
     width: int = 64,  # of what is read each way
     dropout: float = 0.2,  # of embeddings [0..1)

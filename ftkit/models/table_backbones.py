@@ -191,18 +191,27 @@ def _table(name: str, pretrained: bool) -> Backbone:
     kind, _, shape = name.partition(":")
     if kind not in BODIES or not shape:
         raise BackboneError(
-            f"a body of tables is made for its columns: table_body({kind or 'mlp'!r}, data); there"
+            f"a backbone for tables is made for its columns: table_body({kind or 'mlp'!r}, data); there"
             f" are {', '.join(BODIES)}"
         )
     shape = check_fields(json.loads(shape), _SHAPE, "the architecture in config.json")
-    body = BODIES[kind](**shape)
+    network = BODIES[kind](**shape)
     return Backbone(
-        body,
+        network,
         shape["width"] * (1 + (kind == "factorisation_machine")),
         TablePrep(),
         f"table:{kind}",
         f"table:{name}",
     )
+
+
+def _bin_edges(x: np.ndarray) -> np.ndarray:  # (N,numbers) -> (numbers,BINS+1)
+    "Edges of bins that hold equally many rows each; zeros of a column without numbers."
+    shares, edges = np.linspace(0, 1, BINS + 1), []
+    for column in x.T:
+        numbers = column[~np.isnan(column)]
+        edges.append(np.quantile(numbers if len(numbers) else [0.0], shares))
+    return np.stack(edges)
 
 
 def table_body(
@@ -243,17 +252,5 @@ def table_body(
     net.prep = prep
     if name == "mlp" and prep.n_numbers:
         x = prep.inputs(data).x[data.train.ids if ids is None else ids, : prep.n_numbers]
-        net.body.edges.copy_(
-            torch.from_numpy(
-                np.stack(
-                    [
-                        np.quantile(
-                            v[~np.isnan(v)] if (~np.isnan(v)).any() else [0.0],
-                            np.linspace(0, 1, BINS + 1),
-                        )
-                        for v in x.T
-                    ]
-                )
-            )
-        )
+        net.body.edges.copy_(torch.from_numpy(_bin_edges(x)))
     return net

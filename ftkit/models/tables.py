@@ -169,26 +169,29 @@ def text_features(
 ) -> np.ndarray:  # (N,F) float32, zeros where there is no text
     "What a backbone makes of texts, computed once for all runs."
     held = sorted({t for t in texts if t})
-    body = load_backbone(name)
+    backbone = load_backbone(name)
     key = {
         "texts": held,
-        "weights": body.weights_hash(),
-        "prep": dataclasses.asdict(body.prep),
+        "weights": backbone.weights_hash(),
+        "prep": dataclasses.asdict(backbone.prep),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
     final = cache_folder("features") / f"texts-{fingerprint(key)}"
     with in_turn(whole(final)):
         if not (final / "features.npy").exists():
-            rows, bar = body.eval().prep.read(held, body.tokenizer), Progress("features", len(held))
+            rows, bar = (
+                backbone.eval().prep.read(held, backbone.tokenizer),
+                Progress("features", len(held)),
+            )
             with build_entry(final) as folder:
                 np.save(
                     folder / "features.npy",
-                    in_chunks(body, rows, np.arange(len(held)), progress=bar),
+                    in_chunks(backbone, rows, np.arange(len(held)), progress=bar),
                 )
     os.utime(final)
     f, at = np.load(final / "features.npy"), {t: i for i, t in enumerate(held)}
-    out = np.zeros((len(texts), body.n_features), np.float32)
+    out = np.zeros((len(texts), backbone.n_features), np.float32)
     for i, t in enumerate(texts):
         if t:
             out[i] = f[at[t]]
@@ -256,7 +259,8 @@ def spread(
 class Tables:
     "Rows as a network reads them."
 
-    lengths, noun, told = None, "rows", ()  # told: what could not be read of each row
+    lengths, noun = None, "rows"
+    messages = ()  # what could not be read of each row
 
     def __init__(
         self,
@@ -315,28 +319,13 @@ class Tables:
     def notes(self, name: str) -> list[str]:
         "Categories with more levels than are learned."
         return [
-            f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are told"
+            f"{f.name} has more categories than are learned; the {len(f.levels)} commonest are kept"
             " apart"
             for f in self.prep.categories
             if len(f.levels) >= 1000
         ]
 
-# %% ../../nbs/models/06_tables.ipynb #bc94a284
-@patch_to(TablePrep)
-def bound(self, data: Data, asked: dict) -> TablePrep:
-    "As it is: `fit_prep` has seen the training rows."
-    return self
-
-
-@patch_to(TablePrep)
-def inputs(self, data: Data, tokenizer=None) -> Tables:
-    "All rows of the data."
-    kinds = {c.name: c.kind for c in data.items.columns}
-    if all(kinds.get(f.name) == f.kind for f in self.features):
-        return Tables(self.encode(data.items.frame), self)
-    return self.read(data.items.frame)
-
-# %% ../../nbs/models/06_tables.ipynb #734220a2
+# %% ../../nbs/models/06_tables.ipynb #46701396
 def _tidy(name) -> str:
     "A column's name without spaces at its ends, and with single ones inside."
     return " ".join(str(name).split())
@@ -360,6 +349,27 @@ def _as_table(sources, names: list[str]) -> tuple:
     return table, messages
 
 
+def _renamed(value, levels: tuple[str, ...], names: dict):
+    "A cell by its name in training; unchanged where it has none."
+    if value is None or value in levels:
+        return value
+    return names.get(str(value).lower()) or value
+
+
+_TRUE, _FALSE = ("true", "yes", "1", "y"), ("false", "no", "0", "n")
+
+
+def _same_truths(cells, levels: tuple[str, ...]):
+    "Truth values as the training table wrote them."
+    for yes, no in zip(_TRUE, _FALSE):
+        spellings = {yes, no, yes.upper(), no.upper(), yes.title(), no.title()}
+        if levels and set(levels) <= spellings:
+            own = {level.lower(): level for level in levels}
+            names = dict.fromkeys(_TRUE, own.get(yes)) | dict.fromkeys(_FALSE, own.get(no))
+            return cells.map(functools.partial(_renamed, levels=levels, names=names))
+    return cells
+
+
 def _read_column(cells, feature: Feature, style, messages: list[list[str]]):
     "A column as in training; what is odd in it is added to the messages of its rows."
     name, kind = feature.name, feature.kind
@@ -378,7 +388,22 @@ def _read_column(cells, feature: Feature, style, messages: list[list[str]]):
             messages[i].append(f"{name}: {values.iloc[i][:40]!r} was not seen in training")
     return values
 
+# %% ../../nbs/models/06_tables.ipynb #bc94a284
+@patch_to(TablePrep)
+def bound(self, data: Data, asked: dict) -> TablePrep:
+    "As it is: `fit_prep` has seen the training rows."
+    return self
 
+
+@patch_to(TablePrep)
+def inputs(self, data: Data, tokenizer=None) -> Tables:
+    "All rows of the data."
+    kinds = {c.name: c.kind for c in data.items.columns}
+    if all(kinds.get(f.name) == f.kind for f in self.features):
+        return Tables(self.encode(data.items.frame), self)
+    return self.read(data.items.frame)
+
+# %% ../../nbs/models/06_tables.ipynb #e812a686
 @patch_to(TablePrep)
 def read(
     self, sources, tokenizer=None
@@ -403,36 +428,15 @@ def read(
     for name, feature in features.items():
         columns[name] = _read_column(table[name], feature, style, messages)
     rows = Tables(self.encode(pd.DataFrame(columns)), self)
-    rows.told = ["; ".join(of_row) for of_row in messages]
+    rows.messages = ["; ".join(of_row) for of_row in messages]
     return rows
 
 
 def _one_after_the_other(parts: list[Tables]) -> Tables:
     "Rows of several tables as one."
     rows = Tables(np.concatenate([part.x for part in parts]), parts[0].prep)
-    rows.told = [message for part in parts for message in part.told]
+    rows.messages = [message for part in parts for message in part.messages]
     return rows
-
-
-def _renamed(value, levels: tuple[str, ...], known: dict):
-    "A cell by its name in training; unchanged where it has none."
-    if value is None or value in levels:
-        return value
-    return known.get(str(value).lower()) or value
-
-
-_TRUE, _FALSE = ("true", "yes", "1", "y"), ("false", "no", "0", "n")
-
-
-def _same_truths(cells, levels: tuple[str, ...]):
-    "Truth values as the training table wrote them."
-    for yes, no in zip(_TRUE, _FALSE):
-        spellings = {yes, no, yes.upper(), no.upper(), yes.title(), no.title()}
-        if levels and set(levels) <= spellings:
-            own = {level.lower(): level for level in levels}
-            known = dict.fromkeys(_TRUE, own.get(yes)) | dict.fromkeys(_FALSE, own.get(no))
-            return cells.map(functools.partial(_renamed, levels=levels, known=known))
-    return cells
 
 # %% ../../nbs/models/06_tables.ipynb #c6be5af7
 def show_table_changes(

@@ -98,10 +98,10 @@ def plain_figures(
     """Contrast (0 to 255) and roughness (0 to 1.4) of pictures, loudness (0 to 1) and evenness (0
     to 1) of recordings."""
     if modality == "image":
-        found = [_of_picture(rows.x[i]) for i in ids]
+        figures = [_of_picture(rows.x[i]) for i in ids]
     else:
-        found = [_of_sound(wave) for wave in rows.waves(ids)]
-    return np.log(np.maximum(1e-6, np.array(found, np.float64).reshape(-1, 2)))
+        figures = [_of_sound(wave) for wave in rows.waves(ids)]
+    return np.log(np.maximum(1e-6, np.array(figures, np.float64).reshape(-1, 2)))
 
 
 def _of_picture(x: np.ndarray) -> tuple[float, float]:  # (3,H,W) bytes
@@ -310,16 +310,19 @@ def learn_familiar(
         near = learn_nearness(x[: len(some)], x[len(some) :], _SPARE[kind])
     bounds = None
     if kind in _NAMES:
-        rows, ids_used = _body(model).inputs(data), np.concatenate([some, others]).astype(np.int64)
+        rows, ids_used = (
+            _backbone_of(model).inputs(data),
+            np.concatenate([some, others]).astype(np.int64),
+        )
         bounds = learn_bounds(plain_figures(kind, rows, ids_used))
     rarity = None
     if kind == "text":
         many = ids[permutation(len(ids), seed, "words")[:20_000]]
-        rarity = learn_rarity(_body(model).inputs(data), many, held)
+        rarity = learn_rarity(_backbone_of(model).inputs(data), many, held)
     return Familiar(near, bounds, rarity, weights)
 
 
-def _body(model):
+def _backbone_of(model):
     return model.body if isinstance(model, Classical) else model.backbone
 
 
@@ -375,14 +378,14 @@ def from_tensors(
     weights: str,  # of the model
 ) -> Familiar:
     "What `to_tensors` was given."
-    found = {}
+    parts = {}
     for name, figures in _FIGURES.items():
         held = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith(f"{name}.")}
         if held:
             values = dict(zip(figures, map(float, held.pop("figures")), strict=True))
-            found[name] = _PARTS[name](**held, **values)
-            _check_part(name, found[name])
-    return Familiar(**found, weights=weights)
+            parts[name] = _PARTS[name](**held, **values)
+            _check_part(name, parts[name])
+    return Familiar(**parts, weights=weights)
 
 
 def _check_part(name: str, part) -> None:

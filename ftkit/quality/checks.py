@@ -104,18 +104,19 @@ class Seen:
                 prep = fit_prep(self.data)
                 self.held["features"] = prep.spread(prep.encode(self.data.items.frame))
                 return self.held["features"]
-            body = load_backbone(self.backbone)
-            body.prep = body.prep.bound(self.data, {}) if hasattr(body.prep, "bound") else body.prep
-            self.held["features"] = np.asarray(features(body, self.data))
+            backbone = load_backbone(self.backbone)
+            if hasattr(backbone.prep, "bound"):
+                backbone.prep = backbone.prep.bound(self.data, {})
+            self.held["features"] = np.asarray(features(backbone, self.data))
         return self.held["features"]
 
-# %% ../../nbs/quality/02_checks.ipynb #f5f03071
+# %% ../../nbs/quality/02_checks.ipynb #e48cb9cc
 def _parts_of(data: Data, rows) -> str:
-    found = Counter(data.parts[list(rows)])
+    counts = Counter(data.parts[list(rows)])
     return (
-        ", ".join(f"{n} in {p}" for p, n in found.items())
-        if len(found) > 1
-        else f"all in {next(iter(found))}"
+        ", ".join(f"{n} in {p}" for p, n in counts.items())
+        if len(counts) > 1
+        else f"all in {next(iter(counts))}"
     )
 
 
@@ -141,34 +142,34 @@ def _groups(pairs: np.ndarray, n: int) -> list[tuple[int, ...]]:
     ]
 
 
-def _told_copies(
+def _findings_of_copies(
     data: Data, rows: tuple[int, ...], sure: float | None, crowd: bool
 ) -> list[Finding]:
     "Findings of a group of rows that are the same, or with a likeness nearly so."
     same = sure is None
     what = "the same" if same else f"nearly the same (likeness {sure:.3f})"
-    told = f"{len(rows)} rows are {what}, {_parts_of(data, rows)}"
+    message = f"{len(rows)} rows are {what}, {_parts_of(data, rows)}"
     name, fix, severity = "near-copies", "keep_one", "likely"
     if same:
         name, severity = "exact copies", "wrong"
     if crowd and not same:
-        told += (
+        message += (
             "; so are more than a third of all rows, and these may just be such data: look at them"
         )
         fix, severity = "flag", "look"
     score = 1.0 if same else sure
     if _disagree(data, rows):
-        told += "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows}))
+        message += "; labelled " + ", ".join(sorted({data.label_text(i) for i in rows}))
         name = "copies that disagree"
         fix = "flag"
         severity = "look" if crowd and not same else "wrong"
-    out = [Finding(name, rows, told, fix, severity, score=score)]
+    out = [Finding(name, rows, message, fix, severity, score=score)]
     if len(set(data.parts[list(rows)])) > 1:
         out.append(
             Finding(
                 "copies across parts",
                 rows,
-                told,
+                message,
                 fix,
                 severity if fix == "flag" else "wrong",
                 score=score,
@@ -176,7 +177,7 @@ def _told_copies(
         )
     return out
 
-
+# %% ../../nbs/quality/02_checks.ipynb #654bcec5
 @register_check("copies")
 def _copies(data: Data, seen: Seen):
     "Groups of rows that are the same, or nearly so."
@@ -188,13 +189,13 @@ def _copies(data: Data, seen: Seen):
     )
     for rows in _groups(pairs[likeness == 1], len(data)):
         if chance[rows[0]]:
-            told = (
+            message = (
                 f"{len(rows)} rows are the same, {_parts_of(data, rows)}; with so few columns that"
                 " may be chance"
             )
-            yield Finding("equal rows", rows, told)
+            yield Finding("equal rows", rows, message)
         else:
-            yield from _told_copies(data, rows, None, False)
+            yield from _findings_of_copies(data, rows, None, False)
 
     best = np.zeros(len(data))
     for side in pairs.T:
@@ -202,7 +203,7 @@ def _copies(data: Data, seen: Seen):
     near = [rows for rows in _groups(pairs, len(data)) if len({data.hashes[i] for i in rows}) > 1]
     crowd = len(data) >= 20 and sum(map(len, near)) > _CROWD * len(data)
     for rows in near:
-        yield from _told_copies(data, rows, float(best[list(rows)].max()), crowd)
+        yield from _findings_of_copies(data, rows, float(best[list(rows)].max()), crowd)
 
 
 @register_check("classes")
@@ -269,10 +270,9 @@ def held_out_probabilities(
     with threadpool_limits(1):
         for fold in data.folds(min(k, len(data)), valid=0):
             train, rest = fold.part("train").ids, fold.part("test").ids
-            if (
-                len(known := np.unique(data.labels[train])) < 2
-            ):  # all rows of the other classes are in this fold
-                out[rest, known[0]] = 1
+            classes = np.unique(data.labels[train])
+            if len(classes) < 2:  # all rows of the other classes are in this fold
+                out[rest, classes[0]] = 1
                 continue
             model = LogisticRegression(C=0.003, max_iter=200).fit(x[train], data.labels[train])
             out[np.ix_(rest, model.classes_)] = model.predict_proba(x[rest])
@@ -283,12 +283,12 @@ def _held_out_rows(data: Data) -> np.ndarray:
     "The same for rows of a table, by a random forest: what counts there is which columns meet."
     out = np.full((len(data), len(data.task.classes)), 1e-6)
     for fold in data.folds(min(5, len(data)), valid=0):
-        known = np.unique(fold.train.labels)
+        classes = np.unique(fold.train.labels)
         forest = Classical("random_forest", data.task)
         out[fold.test.ids] += (
             forest.fit(fold, fold.train.ids).predict(fold.test)
-            if len(known) > 1
-            else np.eye(out.shape[1])[known]
+            if len(classes) > 1
+            else np.eye(out.shape[1])[classes]
         )
     return out / out.sum(1, keepdims=True)
 
@@ -368,7 +368,7 @@ def _outliers(data: Data, seen: Seen):
             score=float(above),
         )
 
-# %% ../../nbs/quality/02_checks.ipynb #951ccbb2
+# %% ../../nbs/quality/02_checks.ipynb #499ffcc4
 def _place(path) -> bool:
     "Whether a picture's file tells where it was taken."
     try:
@@ -436,7 +436,7 @@ def _faults_of_shape(width: int, height: int, usual: float, i: int):
     if max(width, height) > 4 * min(width, height):
         yield Finding("long picture", (i,), f"{width}×{height} pixels")
 
-
+# %% ../../nbs/quality/02_checks.ipynb #7d367e67
 @register_check("pictures", ("image",))
 def _pictures(data: Data, seen: Seen):
     "Dark, bright, empty, tiny, long and blurred ones, noise, and those that tell a place."
@@ -474,7 +474,7 @@ def _script(text: str) -> str:
     "The script that most letters are of."
     import regex
 
-    found = {
+    counts = {
         name: len(regex.findall(rf"\p{{Script={name}}}", text))
         for name in (
             "Latin",
@@ -489,7 +489,7 @@ def _script(text: str) -> str:
             "Thai",
         )
     }
-    return max(found, key=found.get) if any(found.values()) else ""
+    return max(counts, key=counts.get) if any(counts.values()) else ""
 
 
 def _is_foreign(script: str, usual: str) -> bool:

@@ -152,7 +152,7 @@ class Quality:
         "One line on diversity; empty without features."
         if not (d := self.diversity):
             return ""
-        alike_ = [
+        less_diverse = [
             f"{c} ({v['close']:.0%})"
             for c, v in sorted(d.get("classes", {}).items(), key=lambda kv: -kv[1]["close"])
             if v["close"] > max(0.1, 1.5 * d["close"])
@@ -160,7 +160,8 @@ class Quality:
         return (
             f"diversity: as {d['vendi']:.1f} rows unlike one another; nearest neighbour at"
             f" {d['nearest']['50%']:.3f} (median of {d['rows']:,} rows), {d['close']:.1%} closer"
-            f" than {CLOSE}" + (f", far more of {', '.join(alike_[:3])}" if alike_ else "")
+            f" than {CLOSE}"
+            + (f", far more of {', '.join(less_diverse[:3])}" if less_diverse else "")
         )
 
     def to_json(self):
@@ -276,7 +277,7 @@ def _differing(text: str, first: str) -> str:
             out.append(f"<ins style='background:#dcf0dc;color:#141'>{new}</ins>")
     return "".join(out)
 
-# %% ../../nbs/quality/03_gate.ipynb #3b4ef9aa
+# %% ../../nbs/quality/03_gate.ipynb #56d2a6a8
 def _evidence(data: Data, i: int, first: int | None = None) -> str:
     "A row as a person looks at it, a text beside the first of which it is a copy."
 
@@ -333,7 +334,7 @@ def _html_table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
         body += f"<tr><th scope='row'>{first}</th>{cells}</tr>"
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-
+# %% ../../nbs/quality/03_gate.ipynb #5baa272a
 def _html_of_faults(quality: Quality) -> str:
     "How much was checked, and a table of the faults."
     data = quality.data
@@ -364,11 +365,11 @@ def _html_of_diversity(quality: Quality) -> str:
 
 def _html_of_findings(data: Data, what: str, findings: list[Finding], most: int) -> str:
     "The first findings of a fault, each with up to four rows; of copies, what differs."
-    shown_ = ""
+    cases = ""
     for finding in findings[:most]:
         first = finding.rows[0] if "copies" in finding.what else None
         evidence = "".join(_evidence(data, i, first) for i in finding.rows[:4])
-        shown_ += (
+        cases += (
             f"<div><p>{html.escape(finding.told)}</p>"
             f"<div style='display:flex;flex-wrap:wrap;gap:.6rem'>{evidence}</div></div>"
         )
@@ -378,7 +379,7 @@ def _html_of_findings(data: Data, what: str, findings: list[Finding], most: int)
     return (
         f"<details{is_open}><summary><b>{html.escape(what)}</b>:"
         f" {len(findings)}{n_shown}; fix: {fix}, {html.escape(FIXES[fix])}</summary>"
-        f"{shown_}</details>"
+        f"{cases}</details>"
     )
 
 
@@ -393,7 +394,14 @@ def _repr_html_(self, most: int = 6) -> str:  # findings of each fault
         page.append(_html_of_findings(self.data, what, self.of(what), most))
     return "".join(page)
 
-# %% ../../nbs/quality/03_gate.ipynb #446b6ebd
+# %% ../../nbs/quality/03_gate.ipynb #ab637b25
+def _named(data: Data, i: int, scrubbed: bool) -> str:
+    "A row as a person knows it again, without personal data where they are scrubbed."
+    item = data.items[i]
+    text = shown(item, "tabular")["text"] if data.task.modality == "tabular" else str(item)
+    return (scrub(text) if scrubbed and data.task.modality in ("text", "tabular") else text)[:200]
+
+
 def _fixes(fix) -> tuple[str, ...]:
     if wrong := [f for f in fix if f not in FIXES]:
         raise UsageError(f"there is no fix {wrong[0]!r}; there are {', '.join(FIXES)}")
@@ -442,7 +450,7 @@ def write_decisions(
             left += 1
     return left
 
-# %% ../../nbs/quality/03_gate.ipynb #ac4895e0
+# %% ../../nbs/quality/03_gate.ipynb #f49375af
 def _as_file(item, to: Path, scrubbed: bool) -> None:
     "A picture or recording copied; without the notes in the file if it is scrubbed."
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -488,14 +496,7 @@ def _clean_table(data: Data, decided: dict, fix: tuple[str, ...], out: Path) -> 
         if i not in gone
     ]
 
-
-def _named(data: Data, i: int, scrubbed: bool) -> str:
-    "A row as a person knows it again, without personal data where they are scrubbed."
-    item = data.items[i]
-    text = shown(item, "tabular")["text"] if data.task.modality == "tabular" else str(item)
-    return (scrub(text) if scrubbed and data.task.modality in ("text", "tabular") else text)[:200]
-
-# %% ../../nbs/quality/03_gate.ipynb #e1b3796f
+# %% ../../nbs/quality/03_gate.ipynb #0545f5c0
 def _folder_names(data: Data) -> bool:
     "Whether the classes can be names of folders on any system, and are not taken for parts."
     if data.task.kind != "single_label":
@@ -555,7 +556,7 @@ def _clean_texts(data: Data, decided: dict, scrubbed: set, out: Path) -> None:
     table = pd.DataFrame({"text": texts, "label": labels, "split": data.parts[stay]})
     write_atomic(out / "texts.csv", table.to_csv(index=False))
 
-
+# %% ../../nbs/quality/03_gate.ipynb #34b11bd5
 @patch_to(Quality)
 def clean(
     self,
@@ -599,7 +600,7 @@ def clean(
         write_atomic(out / "changes.csv", table.to_csv(index=False))
     return folder
 
-
+# %% ../../nbs/quality/03_gate.ipynb #d7ccde65
 @patch_to(Quality)
 def next_command(
     self,

@@ -83,45 +83,45 @@ def _number(pattern: str) -> str:
     "e-mail",
     r"(?<![A-Za-z0-9_.+%-])[A-Za-z0-9_.+%-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![A-Za-z])",
 )
-def _email(found):
+def _email(text):
     return True
 
 
 @register_personal("account", _number(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?"))
-def _account(found):
-    return is_iban(found)
+def _account(text):
+    return is_iban(text)
 
 
 @register_personal("identity", _number(r"\d{17}[\dXx]"))
-def _chinese(found):
-    return is_chinese_id(found)
+def _chinese(text):
+    return is_chinese_id(text)
 
 
 @register_personal(
     "identity, Spain", _number(r"(?:\d{8}|[XYZxyz]\d{7})-?[A-HJ-NP-TV-Za-hj-np-tv-z]")
 )
-def _spanish(found):
-    return is_spanish_id(found)
+def _spanish(text):
+    return is_spanish_id(text)
 
 
 @register_personal(
     "identity, France",
     _number(r"[12] ?\d\d ?(?:0[1-9]|1[0-2]|[2-9]\d) ?\d[\dAB] ?\d{3} ?\d{3} ?\d\d"),
 )
-def _french(found):
-    return found.isdigit() and is_french_id(found)
+def _french(text):
+    return text.isdigit() and is_french_id(text)
 
 
 @register_personal("identity, USA", _number(r"(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}"))
-def _american(found):
+def _american(text):
     return True
 
 
 @register_personal(
     "card", _number(r"[2-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{1,7}|3[47]\d\d[ -]?\d{6}[ -]?\d{5}")
 )
-def _card(found):
-    return 13 <= len(found) <= 19 and passes_luhn(found)
+def _card(text):
+    return 13 <= len(text) <= 19 and passes_luhn(text)
 
 # %% ../../nbs/quality/00_personal.ipynb #3862145f
 @register_personal(
@@ -146,12 +146,12 @@ def _card(found):
         ]
     ),
 )
-def _telephone(found):
-    n = sum(c.isdigit() for c in found)
+def _telephone(text):
+    n = sum(c.isdigit() for c in text)
     return (
         8 <= n <= 15
-        and not re.fullmatch(r"(?:19|20)\d{6}", found)
-        and len(set(found.lstrip("+"))) > 2
+        and not re.fullmatch(r"(?:19|20)\d{6}", text)
+        and len(set(text.lstrip("+"))) > 2
     )
 
 # %% ../../nbs/quality/00_personal.ipynb #da9f82c3

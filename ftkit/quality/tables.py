@@ -18,7 +18,7 @@ from ..models.tables import fit_prep
 from .personal import find_personal, scrub
 from ..reading.columns import Column
 
-# %% ../../nbs/quality/01_tables.ipynb #a9044286
+# %% ../../nbs/quality/01_tables.ipynb #39264f06
 def missing_cells(
     data: Data,  # a table
 ):  # yields (name of the fault, row numbers, evidence, fix, severity, score)
@@ -30,12 +30,12 @@ def missing_cells(
         n = int(gone.sum())
         if not n:
             continue
-        told = f"{c}: {n} of {len(frame)} cells are missing ({n / len(frame):.0%})"
+        message = f"{c}: {n} of {len(frame)} cells are missing ({n / len(frame):.0%})"
         fix = "impute" if c in filled else "flag"
         yield (
             "missing cells",
             np.flatnonzero(gone),
-            told,
+            message,
             fix,
             "likely" if n > len(frame) / 2 else "look",
             n / len(frame),
@@ -75,7 +75,7 @@ def far_numbers(data: Data):
                 float(apart[i]),
             )
 
-
+# %% ../../nbs/quality/01_tables.ipynb #83a0f0e7
 def _ways(data: Data):
     """For each category column with variants: its name, the commonest way with its rows, and the
     others."""
@@ -139,7 +139,7 @@ def personal_cells(data: Data):
                     1.0,
                 )
 
-# %% ../../nbs/quality/01_tables.ipynb #00fa14b4
+# %% ../../nbs/quality/01_tables.ipynb #1335835a
 def _share_right(y: np.ndarray, predictions: np.ndarray) -> float:
     """How far predicted classes are from chance, 0 to 1: by all rows, or by the mean over classes,
     whichever is more."""
@@ -158,7 +158,7 @@ def _alone(
     number: bool,  # whether a number is predicted
     category: bool = False,  # whether x holds codes
 ) -> float:
-    """How much of what is to be known a column tells by itself, 0 to 1, on rows that were not
+    """How much of the label a column tells by itself, 0 to 1, on rows that were not
     learned from."""
     from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
     from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
@@ -196,12 +196,12 @@ def _alone(
         )
     return max(_share_right(y, p) for p in predictions)
 
-
+# %% ../../nbs/quality/01_tables.ipynb #70c8cb07
 def columns_that_tell(
     data: Data,
     most: int = 5000,  # rows at most, drawn at random
-    at_least: float = 0.95,  # of what is to be known
-) -> dict[str, float]:  # column: how much of what is to be known it tells, 0 to 1
+    at_least: float = 0.95,  # of the label
+) -> dict[str, float]:  # column: how much of the label it tells, 0 to 1
     "Columns that give the answer away by themselves."
     if data.task.kind not in ("single_label", "regression") or len(data) < 30:
         return {}
@@ -214,36 +214,38 @@ def columns_that_tell(
     if data.task.classes and len(set(y.tolist())) < 2:
         return {}
     x = np.nan_to_num(prep.encode(data.items.frame)[ids], nan=-99)
-    told, k = {}, 0
+    shares, k = {}, 0
     for f in prep.features:
         if f.width == 1:
-            told[f.name] = max(
-                told.get(f.name, 0.0), _alone(x[:, [k]], y, number, f.kind == "category")
+            shares[f.name] = max(
+                shares.get(f.name, 0.0), _alone(x[:, [k]], y, number, f.kind == "category")
             )
         k += f.width
     for c in data.items.columns:  # that a cell is filled in at all may tell as much
         gone = data.items.frame[c.name].isna().to_numpy()[ids]
         if gone.any() and not gone.all():
             filled = _alone(gone[:, None].astype(float), y, number)
-            told[c.name] = max(told.get(c.name, 0.0), filled)
-    return {c: share for c, share in told.items() if share >= at_least}
+            shares[c.name] = max(shares.get(c.name, 0.0), filled)
+    return {c: share for c, share in shares.items() if share >= at_least}
 
 
-LIKELY = 0.85  # of what is to be known: a column that tells as much may give the answer away
+LIKELY = 0.85  # of the label: a column that tells as much may give the answer away
+
+
 CERTAIN = 0.95  # and one that tells this much does
 
 
 def telling_columns(data: Data):
     "The same as findings."
     for c, share in columns_that_tell(data, at_least=LIKELY).items():
-        told = (
+        message = (
             f"{c} alone tells {share:.0%} of {data.task.target}; if it is known only afterwards,"
             f" leave it out: -p leave_out '[\"{c}\"]'"
         )
         yield (
             "column that tells the label",
             [],
-            told,
+            message,
             "flag",
             "wrong" if share >= CERTAIN else "look",
             share,

@@ -252,11 +252,11 @@ def _one(meanings: frozenset[str]) -> str:
     return next(iter(meanings)) if len(meanings) == 1 else ""
 
 # %% ../../nbs/reading/08_cells.ipynb #fe27b19f
-def _meaning_before(known: str, sign: str) -> str:
+def _meaning_before(earlier: str, sign: str) -> str:
     "What a sign meant in an earlier table."
-    if f"decimal {sign}" in known:
+    if f"decimal {sign}" in earlier:
         return "decimal"
-    return "thousands" if f"{sign} between thousands" in known else ""
+    return "thousands" if f"{sign} between thousands" in earlier else ""
 
 
 def _meaning_beside(sign: str, other: str, own: Signs, table: Signs) -> str:
@@ -282,8 +282,8 @@ def meaning_of(
     sign: str,  # "comma" or "point"
     own: Signs,  # of the column
     table: Signs,  # of the other columns
-    known: str = "",  # how numbers were written before, as `as_numbers` gives it
-    is_new: bool = False,  # whether the cells are of a later table, which must agree with `known`
+    earlier: str = "",  # how numbers were written before, as `as_numbers` gives it
+    is_new: bool = False,  # whether the cells are of a later table, which must agree with `earlier`
     name: str = "",  # of the column, for messages
 ) -> str:  # "decimal", "thousands" or ""
     """What a sign means in a column, "" where no cell has it; a DataError where both are possible
@@ -294,7 +294,7 @@ def meaning_of(
     if getattr(own, sign):
         raise _mixed(name, own, sign)
     other = "point" if sign == "comma" else "comma"
-    before = _meaning_before(known, sign) if is_new else ""
+    before = _meaning_before(earlier, sign) if is_new else ""
     beside = _meaning_beside(sign, other, own, table)
     meanings = {before, beside} - {""}
     if len(meanings) > 1:
@@ -317,14 +317,14 @@ def _style(comma: str, point: str, own: Signs) -> str:
     "How a column's numbers are written, in words; empty where they have neither sign."
     comma_is_used = bool(own.comma) or "comma" in own.unclear
     point_is_used = bool(own.point) or "point" in own.unclear
-    found: list[str] = []
+    meanings: list[str] = []
     if comma_is_used:
-        found.append("decimal comma" if comma == "decimal" else "comma between thousands")
+        meanings.append("decimal comma" if comma == "decimal" else "comma between thousands")
     if point_is_used and point == "thousands":
-        found.append("point between thousands")
+        meanings.append("point between thousands")
     if point_is_used and point == "decimal":
-        found.append("decimal point")
-    return ", ".join(found)
+        meanings.append("decimal point")
+    return ", ".join(meanings)
 
 
 def _read(text, comma: str, point: str):  # Series of str -> Series of floats
@@ -370,7 +370,7 @@ def read_style(
 # %% ../../nbs/reading/08_cells.ipynb #672a85ee
 def as_numbers(
     values,  # Series of texts or numbers, none missing
-    # one of NUMBER_STYLES, if a person said it; or how an earlier table was written
+    # one of NUMBER_STYLES, if the user chose it; or how an earlier table was written
     style: str | None = None,
     table: Signs | None = None,  # what the other columns prove
     is_new: bool = False,  # whether `style` is that of an earlier table
@@ -382,11 +382,11 @@ def as_numbers(
     text = as_texts(values)
     if style in NUMBER_STYLES and not is_new:
         return read_style(bare_numbers(text), style), style
-    known = (style or "") if is_new else ""
-    plain = _plain_numbers(text, known, table, is_new)
+    earlier = (style or "") if is_new else ""
+    plain = _plain_numbers(text, earlier, table, is_new)
     if plain is not None:
         return plain
-    numbers, form = _proved_numbers(bare_numbers(text), known, table, is_new, name)
+    numbers, form = _proved_numbers(bare_numbers(text), earlier, table, is_new, name)
     in_percent = text.str.rstrip().str.endswith("%").mean() > 0.9
     return numbers, ", ".join(filter(None, [form, "in %" if in_percent else ""]))
 
@@ -404,7 +404,7 @@ def _typed_numbers(values, name: str):
     return values.astype(float), "decimal point" if has_fractions else ""
 
 
-def _plain_numbers(text, known: str, table: Signs, is_new: bool):
+def _plain_numbers(text, earlier: str, table: Signs, is_new: bool):
     "Cells as a computer writes numbers, and their style; None where that is not sure."
     import pandas as pd
 
@@ -417,7 +417,7 @@ def _plain_numbers(text, known: str, table: Signs, is_new: bool):
     if "decimal" in signs_of(with_points.head(1000)).point:
         return plain, "decimal point"
     if is_new:
-        is_usual = "decimal point" in known
+        is_usual = "decimal point" in earlier
     else:
         is_usual = table.separator in ("", ",") and len(with_points) == len(text)
     is_contradicted = "thousands" in table.point or "decimal" in table.comma
@@ -443,13 +443,13 @@ def _by_default(own: Signs, table: Signs, is_new: bool) -> str:
     return ""
 
 
-def _proved_numbers(text, known: str, table: Signs, is_new: bool, name: str):
+def _proved_numbers(text, earlier: str, table: Signs, is_new: bool, name: str):
     "Cells as what they, or the columns beside them, prove; and their style."
     own = signs_of(text.drop_duplicates())
     if _are_in_two_ways(own):
         return _each_by_itself(text), _IN_TWO_WAYS
-    comma = meaning_of("comma", own, table, known, is_new, name)
-    point = meaning_of("point", own, table, known, is_new, name)
+    comma = meaning_of("comma", own, table, earlier, is_new, name)
+    point = meaning_of("point", own, table, earlier, is_new, name)
     if comma == point == "decimal" and own.comma and own.point:  # 51.13 and 48,81
         if own.unclear:
             raise _mixed_decimals(name, own)
@@ -671,7 +671,7 @@ def _makes_no_difference(days: list[_Day]) -> bool:
     return all(d.parts[0] == d.parts[1] for d in days)
 
 
-def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: list[str]) -> str:
+def _order_of(days: list[_Day], earlier: str | None, table: str, name: str, text: list[str]) -> str:
     "day first, month first, or nothing where it makes no difference."
     unsure = [d for d in days if d.order in ("??y", "???")]
     with_points = [d for d in unsure if d.points]
@@ -685,8 +685,8 @@ def _order_of(days: list[_Day], known: str | None, table: str, name: str, text: 
         return "day first between points" if unsure else ""
     if _makes_no_difference(others):
         return ""
-    if known or table:
-        return known or table
+    if earlier or table:
+        return earlier or table
     raise _unclear_order(days, text, name)
 
 
@@ -788,7 +788,8 @@ def _date(d: _Day | None, order: str, compact: str | None, years_first: bool):
 
 def as_dates(
     values,  # Series of texts or datetimes, none missing
-    order: str | None = None,  # one of DATE_ORDERS, if a person said it or an earlier table has it
+    order: str
+    | None = None,  # one of DATE_ORDERS, if the user chose it, or an earlier table has it
     table: str = "",  # the order that other columns of the table prove
 ):  # Series of datetimes, NaT where it is none; and the order, "" where it makes no difference
     "Dates however they are written."

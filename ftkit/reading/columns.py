@@ -63,14 +63,14 @@ class TableStyle:
 
     signs: Signs = dataclasses.field(default_factory=Signs)
     dates: str = ""  # one of DATE_ORDERS
-    asked: dict = dataclasses.field(default_factory=dict)  # what a person said of columns, by name
+    asked: dict = dataclasses.field(default_factory=dict)  # the user's choices for columns, by name
 
     def number(self, name: str) -> str | None:
-        "How a person said the numbers of a column are written."
+        "How the numbers of a column are written, where the user chose."
         return self.asked.get(name) if self.asked.get(name) in NUMBER_STYLES else None
 
     def date(self, name: str) -> str | None:
-        "Which part of its dates is the first, as a person said."
+        "Which part of its dates is the first, where the user chose."
         return self.asked.get(name) if self.asked.get(name) in DATE_ORDERS else None
 
 
@@ -134,7 +134,7 @@ def _marks(values, missing) -> tuple[tuple[str, int], ...]:
 
 
 def _kind_asked(kind: str | None) -> tuple[str | None, str | None]:
-    "The kind, and how its cells are written, of what a person said."
+    "The kind, and how its cells are written, as the user chose."
     if kind in NUMBER_STYLES:
         return "number", kind
     if kind in DATE_ORDERS:

@@ -191,12 +191,12 @@ class Found:
             self.left.setdefault(why, []).extend(map(self.name, files))
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a0a
-def _leave_system(found: Found, path: str, is_folder: bool) -> None:
+def _leave_system(scanned: Found, path: str, is_folder: bool) -> None:
     "Count what the system keeps here."
     if not is_folder:
-        return found.leave("system", [path])
+        return scanned.leave("system", [path])
     for folder, _, names in os.walk(path):
-        found.leave("system", [os.path.join(folder, n) for n in names])
+        scanned.leave("system", [os.path.join(folder, n) for n in names])
 
 
 def _leads_outside(path: str, root: str, seen: set[str]) -> bool:
@@ -219,60 +219,62 @@ def _is_below(path: str, root: str) -> bool:
     return os.path.realpath(path).startswith(os.path.realpath(root).rstrip(os.sep) + os.sep)
 
 
-def _entries(found: Found, path: str) -> list[os.DirEntry]:
+def _entries(scanned: Found, path: str) -> list[os.DirEntry]:
     "What lies in a folder, in name order; a folder that cannot be opened is left out."
     try:
         return sorted(os.scandir(path), key=lambda e: e.name)
     except OSError as e:
-        if path == found.root:
+        if path == scanned.root:
             raise DataError(
                 f"{path} cannot be opened ({e.strerror}); give a folder that you may read"
             ) from None
-        found.leave("closed", [path])
+        scanned.leave("closed", [path])
         return []
 
 # %% ../../nbs/reading/11_folders.ipynb #fd6b2da4
-def _add_folder(found: Found, folder: Folder, entry: os.DirEntry, seen: set[str]) -> None:
+def _add_folder(scanned: Found, folder: Folder, entry: os.DirEntry, seen: set[str]) -> None:
     "A folder in a folder; a link to what is read anyway is left out."
-    if entry.is_symlink() and not _leads_outside(entry.path, found.root, seen):
-        found.leave("link", [entry.path])
+    if entry.is_symlink() and not _leads_outside(entry.path, scanned.root, seen):
+        scanned.leave("link", [entry.path])
     else:
-        folder.folders.append(_scan(found, entry.path, entry.name, seen))
+        folder.folders.append(_scan(scanned, entry.path, entry.name, seen))
 
 
-def _add_file(found: Found, folder: Folder, entry: os.DirEntry) -> None:
+def _add_file(scanned: Found, folder: Folder, entry: os.DirEntry) -> None:
     "A file in a folder, where it is one of the kind, by its name or by what is in it."
-    if found.kind is TEXTS and _is_about(entry.name):
+    if scanned.kind is TEXTS and _is_about(entry.name):
         folder.others.append(entry.name)
         return
     if not entry.is_file():
-        found.leave("broken", [entry.path])
+        scanned.leave("broken", [entry.path])
         return
-    has_suffix = os.path.splitext(entry.name)[1].lower() in found.kind.suffixes
-    if not has_suffix and not found.kind.holds(entry.path):
+    has_suffix = os.path.splitext(entry.name)[1].lower() in scanned.kind.suffixes
+    if not has_suffix and not scanned.kind.holds(entry.path):
         folder.others.append(entry.name)
         return
     folder.files.append(entry.path)
     if not has_suffix:
-        found.odd.append(entry.path)
+        scanned.odd.append(entry.path)
 
 
-def _scan(found: Found, path: str, name: str, seen: set[str]) -> Folder:
+def _scan(scanned: Found, path: str, name: str, seen: set[str]) -> Folder:
     "The tree below a folder."
-    folder = Folder(name, found.name(path), [], [], [])
+    folder = Folder(name, scanned.name(path), [], [], [])
     if folder.path.count("/") > MOST_LEVELS:
         raise DataError(
             f"{path[:100]}… has more than {MOST_LEVELS} folders within each other, which data never"
             " do; give a folder nearer to the files"
         )
-    for entry in _entries(found, path):
+    for entry in _entries(scanned, path):
         if is_system(entry.name):
-            _leave_system(found, entry.path, entry.is_dir())
+            _leave_system(scanned, entry.path, entry.is_dir())
         elif entry.is_dir():
-            _add_folder(found, folder, entry, seen)
+            _add_folder(scanned, folder, entry, seen)
         else:
-            _add_file(found, folder, entry)
-    found.linked += [f for f in folder.files if os.path.islink(f) and not _is_below(f, found.root)]
+            _add_file(scanned, folder, entry)
+    scanned.linked += [
+        f for f in folder.files if os.path.islink(f) and not _is_below(f, scanned.root)
+    ]
     for inner, part in zip(folder.folders, parts_of([f.name for f in folder.folders])):
         inner.part = part
     return folder
@@ -283,9 +285,9 @@ def scan(
     kind: FileKind,
 ) -> Found:
     "All files of a folder, each looked at once."
-    found = Found(os.fspath(folder).rstrip(os.sep) or os.sep, kind)
-    found.top = _scan(found, found.root, os.path.basename(found.root), set())
-    return found
+    scanned = Found(os.fspath(folder).rstrip(os.sep) or os.sep, kind)
+    scanned.top = _scan(scanned, scanned.root, os.path.basename(scanned.root), set())
+    return scanned
 
 
 def files_in(
@@ -346,15 +348,15 @@ def _is_vehicle(parts: list[Folder], others: list[Folder]) -> bool:
     return alone and inner <= {f.name for other in others for f in other.filled}
 
 # %% ../../nbs/reading/11_folders.ipynb #8a089f25
-def _inner_parts(found: Found, part: Folder) -> list[tuple[str, Folder]]:
+def _inner_parts(scanned: Found, part: Folder) -> list[tuple[str, Folder]]:
     "A part, or the parts in it where the name is there again: train/train, all/train."
     inner = part.filled
     for f in inner:
         f.part = f.part or (part.part if f.name == part.name else None)
     if not inner or not all(f.part for f in inner):
         return [(part.part, part)]
-    found.leave("loose", part.files)
-    pairs = [pair for f in inner for pair in _inner_parts(found, f)]
+    scanned.leave("loose", part.files)
+    pairs = [pair for f in inner for pair in _inner_parts(scanned, f)]
     outer = part.part
     if outer != "train" and any(name != outer for name, _ in pairs):
         raise DataError(
@@ -375,14 +377,14 @@ def _find_odd_parts(folders: list[Folder]) -> None:
             f.part = words[0]
 
 
-def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
+def _roots(scanned: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
     "The folders in which class folders lie, each with its part of the split."
-    top = _unwrapped(found.top)
+    top = _unwrapped(scanned.top)
     _find_odd_parts(top.filled)
     parts = [f for f in top.filled if f.part]
     others = [f for f in top.filled if not f.part]
     if not parts:
-        return _below_classes(found, top) or [(None, top)]
+        return _below_classes(scanned, top) or [(None, top)]
     if _is_vehicle(parts, others):
         notes.append(
             f"the folder {parts[0].path} is taken as a class, as those beside it are "
@@ -391,14 +393,14 @@ def _roots(found: Found, notes: list[str]) -> list[tuple[str | None, Folder]]:
         return [(None, top)]
     if not any(part.filled for part in parts) and others:
         raise DataError(
-            f"{found.root}: {_names(parts)} may be a part of the split or a class like "
+            f"{scanned.root}: {_names(parts)} may be a part of the split or a class like "
             f"{_names(others)} beside it; as a class give it another name "
             f"(mv {parts[0].path} {parts[0].path}_class), as a part move it out of the folder"
         )
     for other in others:
-        found.leave(f"beside {_names(parts)}", other.all_files)
-    found.leave("loose", top.files)
-    return [pair for part in parts for pair in _inner_parts(found, part)]
+        scanned.leave(f"beside {_names(parts)}", other.all_files)
+    scanned.leave("loose", top.files)
+    return [pair for part in parts for pair in _inner_parts(scanned, part)]
 
 # %% ../../nbs/reading/11_folders.ipynb #5a7c3e0f
 def _with_parts(top: Folder) -> list[Folder]:
@@ -419,7 +421,7 @@ def _parts_by_class(top: Folder) -> dict[str, Folder]:
     return parts
 
 
-def _below_classes(found: Found, top: Folder) -> list[tuple[str | None, Folder]] | None:
+def _below_classes(scanned: Found, top: Folder) -> list[tuple[str | None, Folder]] | None:
     "Parts that lie in the class folders (cats/train, cats/test), else None."
     folders = _with_parts(top)
     if not folders:
@@ -428,9 +430,9 @@ def _below_classes(found: Found, top: Folder) -> list[tuple[str | None, Folder]]
     is_complete = len(folders) == len(top.filled) and not any(f.files for f in folders)
     if len(top.filled) < 2 or not is_complete or any(g.filled for g in inner):
         raise DataError(
-            f"{found.root}: {_names(top.filled)} may be classes, or sets with their own "
+            f"{scanned.root}: {_names(top.filled)} may be classes, or sets with their own "
             f"{_names(dict.fromkeys(g.name for g in inner))}; give one of them: "
-            f"-p data '{os.path.join(found.root, folders[0].path)}'"
+            f"-p data '{os.path.join(scanned.root, folders[0].path)}'"
         )
     return list(_parts_by_class(top).items())
 
@@ -483,19 +485,19 @@ def _crossed_is_inner(outer: set[str], inner: set[str]) -> bool | None:
     return _mostly_nothing(outer)
 
 
-def _refuse_crossed(found: Found, folder: Folder, first: str, second: str) -> None:
+def _refuse_crossed(scanned: Found, folder: Folder, first: str, second: str) -> None:
     raise DataError(
-        f"{found.root}: the class may be the outer folder ({first}) or the inner one"
+        f"{scanned.root}: the class may be the outer folder ({first}) or the inner one"
         f" ({second}); give one outer folder (-p data"
-        f" '{os.path.join(found.root, folder.path)}'), or a table with a path and a label"
+        f" '{os.path.join(scanned.root, folder.path)}'), or a table with a path and a label"
         " in each row"
     )
 
 
-def _note_outer(found: Found, deep: list[Folder], first: str, second: str) -> str:
+def _note_outer(scanned: Found, deep: list[Folder], first: str, second: str) -> str:
     n = sum(len(g.all_files) for f in deep for g in f.filled)
     return (
-        f"{n} {found.kind.noun} lie in folders inside class folders ({second}); "
+        f"{n} {scanned.kind.noun} lie in folders inside class folders ({second}); "
         f"their class is the outer folder ({first})"
     )
 
@@ -505,7 +507,7 @@ def _one_class_deep(firsts: list[Folder], outer: set[str], inner: set[str]) -> b
     return _is_whole(firsts) and len(outer) == 1 and len(inner) > 1
 
 
-def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
+def _is_inner(scanned: Found, roots: list, notes: list[str]) -> bool:
     "Whether the classes are the folders one level deeper."
     firsts = [f for _, root in roots for f in root.filled]
     deep = [f for f in firsts if f.filled]
@@ -521,12 +523,12 @@ def _is_inner(found: Found, roots: list, notes: list[str]) -> bool:
     if _is_whole(firsts) and _are_crossed(names_in, inner):
         is_inner = _crossed_is_inner(outer, inner)
         if is_inner is None:
-            _refuse_crossed(found, deep[0], first, second)
+            _refuse_crossed(scanned, deep[0], first, second)
         if is_inner:
             notes.append(f"the classes are the inner folders ({second}), not {first} around them")
             return True
     if not set(map(str.lower, inner)) <= _CONTAINERS:  # cats/images holds cats
-        notes.append(_note_outer(found, deep, first, second))
+        notes.append(_note_outer(scanned, deep, first, second))
     return False
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a13
@@ -539,24 +541,24 @@ class _Class:
     label: str
 
 
-def _class_folders(found: Found, notes: list[str]) -> list[_Class]:
+def _class_folders(scanned: Found, notes: list[str]) -> list[_Class]:
     "The class folders in order; files without one are left out."
-    roots = _roots(found, notes)
+    roots = _roots(scanned, notes)
     for _, root in roots:
         for f in root.filled:
-            _leave_masks(found, f)
+            _leave_masks(scanned, f)
             _skip_containers(f)
-    if _is_inner(found, roots, notes):
+    if _is_inner(scanned, roots, notes):
         for _, root in roots:
-            found.leave("loose", root.files)
+            scanned.leave("loose", root.files)
         roots = [(part, outer) for part, root in roots for outer in root.filled]
     classes = []
     for part, root in roots:
-        found.leave("loose", root.files)
+        scanned.leave("loose", root.files)
         classes += [_Class(part, f, _plain(f.name)) for f in root.filled]
     aside = _aside(classes)
     for c in aside:
-        found.leave("loose", c.folder.all_files)
+        scanned.leave("loose", c.folder.all_files)
     return _one_spelling([c for c in classes if c not in aside], notes)
 
 
@@ -569,13 +571,13 @@ def _aside(classes: list[_Class]) -> list[_Class]:
     return [c for c in classes if _is_aside(c, learned, n)]
 
 
-def _leave_masks(found: Found, folder: Folder) -> None:
+def _leave_masks(scanned: Found, folder: Folder) -> None:
     "Set masks beside images aside: ill/images, ill/masks."
     if not {f.name.lower() for f in folder.filled} & _CONTAINERS:
         return
     for f in folder.filled:
         if f.name.lower() in _MASKS:
-            found.leave("masks", f.all_files)
+            scanned.leave("masks", f.all_files)
             f.files = []
             f.folders = []
             vars(f).pop("all_files")
@@ -636,12 +638,12 @@ def _by_suffix(names: list[str]) -> str:
     return ", ".join(shown) + (", …" if len(counts) > 6 else "")
 
 
-def _leave_others(found: Found, classes: list[_Class]) -> list[str]:
+def _leave_others(scanned: Found, classes: list[_Class]) -> list[str]:
     "Files that are none of the kind; returns the folders beside or in class folders without any."
     paths = {c.folder.path for c in classes}
     beside = {os.path.dirname(path) for path in paths}
     empty = []
-    queue = [(found.top, False)]
+    queue = [(scanned.top, False)]
     while queue:
         folder, inside = queue.pop(0)
         if folder.path in paths or _is_beside(folder, beside):
@@ -650,7 +652,7 @@ def _leave_others(found: Found, classes: list[_Class]) -> list[str]:
             empty.append(folder.path)
         reason = "not the kind" if inside else "elsewhere"
         names = [f"{folder.path}/{name}".lstrip("/") for name in folder.others]
-        found.left.setdefault(reason, []).extend(names)
+        scanned.left.setdefault(reason, []).extend(names)
         queue += [(f, inside) for f in folder.folders]
     return empty
 
@@ -660,9 +662,9 @@ def _is_beside(folder: Folder, places: set[str]) -> bool:
     return bool(folder.path) and os.path.dirname(folder.path) in places and not folder.part
 
 
-def _note_left(found: Found, why: str, names: list[str]) -> str:
+def _note_left(scanned: Found, why: str, names: list[str]) -> str:
     "A note on files that are not read, for one reason; an empty text where none need be named."
-    noun = found.kind.noun
+    noun = scanned.kind.noun
     n = len(names)
     first = f"(first: {names[0]})" if names else ""
     if why.startswith("beside "):
@@ -673,7 +675,7 @@ def _note_left(found: Found, why: str, names: list[str]) -> str:
     if why == "not the kind" and names:
         return (
             f"{n} files in class folders are no {noun} and are not read: "
-            f"{_by_suffix(names)} {first}{_plug_in(found, names)}"
+            f"{_by_suffix(names)} {first}{_plug_in(scanned, names)}"
         )
     sentences = {
         "loose": f"{n} {noun} have no class folder and are not read {first}",
@@ -687,10 +689,12 @@ def _note_left(found: Found, why: str, names: list[str]) -> str:
     return sentences.get(why, "")
 
 # %% ../../nbs/reading/11_folders.ipynb #26833793
-def _note_hidden(found: Found) -> list[str]:
+def _note_hidden(scanned: Found) -> list[str]:
     "A note on files of the kind that are hidden; ._cat.jpg, which a Mac leaves behind, is none."
-    noun = found.kind.noun
-    hidden = [n for n in found.left.get("system", ()) if n.lower().endswith(found.kind.suffixes)]
+    noun = scanned.kind.noun
+    hidden = [
+        n for n in scanned.left.get("system", ()) if n.lower().endswith(scanned.kind.suffixes)
+    ]
     hidden = [n for n in hidden if not n.split("/")[-1].startswith("._")]
     if not hidden:
         return []
@@ -700,43 +704,43 @@ def _note_hidden(found: Found) -> list[str]:
     ]
 
 
-def _note_odd(found: Found, rows: Rows) -> list[str]:
+def _note_odd(scanned: Found, rows: Rows) -> list[str]:
     "Notes on files outside of the folder, and on those whose name is not of the kind."
     notes = []
-    noun = found.kind.noun
-    read = set(rows.items) if found.odd or found.linked else ()
-    linked = [path for path in found.linked if path in read]
+    noun = scanned.kind.noun
+    read = set(rows.items) if scanned.odd or scanned.linked else ()
+    linked = [path for path in scanned.linked if path in read]
     if linked:
         notes.append(
             f"{len(linked)} {noun} are links to files outside of the folder (first:"
-            f" {found.name(linked[0])} → {os.path.realpath(linked[0])})"
+            f" {scanned.name(linked[0])} → {os.path.realpath(linked[0])})"
         )
-    odd = [path for path in found.odd if path in read]
+    odd = [path for path in scanned.odd if path in read]
     if "HEIF" in Image.OPEN:
         odd = [path for path in odd if not path.lower().endswith(_HEIC)]
     if odd:
         notes.append(
             f"{len(odd)} files are read as {noun} for what is in them, not for their "
-            f"names: {_by_suffix(odd)} (first: {found.name(odd[0])})"
+            f"names: {_by_suffix(odd)} (first: {scanned.name(odd[0])})"
         )
     return notes
 
 
-def _notes(found: Found, rows: Rows, empty: list[str]) -> list[str]:
+def _notes(scanned: Found, rows: Rows, empty: list[str]) -> list[str]:
     "One note for each reason why files are not read."
-    left = [_note_left(found, why, names) for why, names in found.left.items()]
+    left = [_note_left(scanned, why, names) for why, names in scanned.left.items()]
     notes = [note for note in left if note]
-    notes += _note_hidden(found)
-    notes += _note_odd(found, rows)
+    notes += _note_hidden(scanned)
+    notes += _note_odd(scanned, rows)
     if empty:
-        notes.append(f"{len(empty)} folders hold no {found.kind.noun} (first: {empty[0]})")
+        notes.append(f"{len(empty)} folders hold no {scanned.kind.noun} (first: {empty[0]})")
     return notes
 
 
-def _plug_in(found: Found, names: list[str]) -> str:
+def _plug_in(scanned: Found, names: list[str]) -> str:
     "What to install for the pictures of telephones."
     heic = [n for n in names if n.lower().endswith(_HEIC)]
-    if not heic or found.kind is not PICTURES:
+    if not heic or scanned.kind is not PICTURES:
         return ""
     return f"; {len(heic)} of them end in {_HEIC[0]}: {how_to_install('heic')}"
 
@@ -749,10 +753,10 @@ def _tables(folder: Folder) -> list[str]:
     ]
 
 
-def _no_classes(found: Found) -> DataError:
+def _no_classes(scanned: Found) -> DataError:
     "What to do with a folder without class folders."
-    noun, root = found.kind.noun, found.root
-    n = len(found.top.all_files)
+    noun, root = scanned.kind.noun, scanned.root
+    n = len(scanned.top.all_files)
     names = sorted(os.listdir(root))
     holds = "it holds " + ", ".join(names[:5]) if names else "it is empty"
     message = (
@@ -760,30 +764,32 @@ def _no_classes(found: Found) -> DataError:
         f"put each class into a folder of its own"
     )
     if n:
-        tables = sorted(_tables(found.top), key=lambda name: "submission" in name or "test" in name)
+        tables = sorted(
+            _tables(scanned.top), key=lambda name: "submission" in name or "test" in name
+        )
         table = os.path.join(root, tables[0]) if tables else "labels.csv"
         return DataError(
             f"{message}, or give the labels of these {n} files in a table: "
             f"-p data '{table}' -p folder '{root}'"
         )
-    other = found.left.get("elsewhere", [])
+    other = scanned.left.get("elsewhere", [])
     if other:
-        message += f"; files there: {_by_suffix(other)}{_plug_in(found, other)}"
-    return DataError(f"{message}; files that count end in {', '.join(found.kind.suffixes[:4])} …")
+        message += f"; files there: {_by_suffix(other)}{_plug_in(scanned, other)}"
+    return DataError(f"{message}; files that count end in {', '.join(scanned.kind.suffixes[:4])} …")
 
 
-def _listed(found: Found, rows: Rows, notes: list[str]) -> None:
+def _listed(scanned: Found, rows: Rows, notes: list[str]) -> None:
     "Take the split from lists of files beside the class folders, such as testing_list.txt."
     if "split" in rows.columns:
         return
-    names = [found.name(item) for item in rows.items]
+    names = [scanned.name(item) for item in rows.items]
     parts: dict[str, str] = {}
     used = []
-    for other in found.top.others:
+    for other in scanned.top.others:
         part = split_of(os.path.splitext(other)[0])
         if not part or not other.lower().endswith((".txt", ".lst")):
             continue
-        with open(os.path.join(found.root, other), encoding="utf-8", errors="replace") as f:
+        with open(os.path.join(scanned.root, other), encoding="utf-8", errors="replace") as f:
             lines = {line.strip() for line in f} - {""}
         if lines and lines <= set(names):
             parts |= dict.fromkeys(lines, part)
@@ -802,12 +808,12 @@ def read_class_folders(
     return _rows_of(scan(folder, kind), [] if notes is None else notes)
 
 
-def _rows_of(found: Found, notes: list) -> Rows:
+def _rows_of(scanned: Found, notes: list) -> Rows:
     "The rows of a folder that was looked through."
-    classes = _class_folders(found, notes)
-    empty = _leave_others(found, classes)
+    classes = _class_folders(scanned, notes)
+    empty = _leave_others(scanned, classes)
     if not classes:
-        raise _no_classes(found)
+        raise _no_classes(scanned)
     rows = Rows([], [], are_classes=True)
     for c in classes:
         files = c.folder.all_files
@@ -815,8 +821,8 @@ def _rows_of(found: Found, notes: list) -> Rows:
         rows.labels += [c.label] * len(files)
         if c.part:
             rows.columns.setdefault("split", []).extend([c.part] * len(files))
-    _listed(found, rows, notes)
-    notes += _notes(found, rows, empty)
+    _listed(scanned, rows, notes)
+    notes += _notes(scanned, rows, empty)
     return rows
 
 # %% ../../nbs/reading/11_folders.ipynb #5c0f1a1a
@@ -840,7 +846,37 @@ def _without_suffix(name: str) -> str:
     "A name without an ending of letters: 1.5 has none."
     return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", name)
 
-# %% ../../nbs/reading/11_folders.ipynb #b6565af6
+# %% ../../nbs/reading/11_folders.ipynb #0a87ba5f
+def _keys_of(folder: Path, files: list[str]) -> dict[str, dict]:
+    "Files of a folder by their path, name, both without the ending, and number."
+    keys = {"path": {}, "name": {}, "stem path": {}, "stem": {}, "number": {}}
+    start = len(os.fspath(folder).rstrip(os.sep)) + 1
+    for f in files:
+        path = unicodedata.normalize("NFC", f[start:].replace(os.sep, "/"))
+        name = path.rpartition("/")[2]
+        stem = os.path.splitext(name)[0]
+        whole = {"path": path, "name": name, "stem path": os.path.splitext(path)[0]}
+        for how, key in (whole | {"stem": stem}).items():
+            keys[how].setdefault(key, []).append(f)
+        for m in list(re.finditer("/", path))[:-1]:  # images/cats/1.jpg is also cats/1.jpg
+            keys["name"].setdefault(path[m.end() :], []).append(f)
+            keys["stem"].setdefault(os.path.splitext(path[m.end() :])[0], []).append(f)
+        if stem.isdecimal():
+            keys["number"].setdefault(int(stem), []).append(f)
+    return keys
+
+
+def _by_name(keys: dict[str, dict], names: list[str]) -> tuple[list[str], str]:
+    "Files by the whole name, or by it without its ending; `names` has it first, then its tails."
+    for how, paths, whole in (("name", "path", "name"), ("stem", "stem path", "stem")):
+        for name in names:
+            if name in keys[paths]:
+                return keys[paths][name], how
+        if names[0] in keys[whole]:
+            return keys[whole][names[0]], how
+    return [], ""
+
+# %% ../../nbs/reading/11_folders.ipynb #a083af38
 class FileIndex:
     "Finds the files of a folder that cells of a table name."
 
@@ -858,21 +894,7 @@ class FileIndex:
 
     @functools.cached_property
     def _keys(self) -> dict[str, dict]:
-        keys = {"path": {}, "name": {}, "stem path": {}, "stem": {}, "number": {}}
-        start = len(os.fspath(self.folder).rstrip(os.sep)) + 1
-        for f in self.files:
-            path = unicodedata.normalize("NFC", f[start:].replace(os.sep, "/"))
-            name = path.rpartition("/")[2]
-            stem = os.path.splitext(name)[0]
-            found = {"path": path, "name": name, "stem path": os.path.splitext(path)[0]}
-            for how, key in (found | {"stem": stem}).items():
-                keys[how].setdefault(key, []).append(f)
-            for m in list(re.finditer("/", path))[:-1]:  # images/cats/1.jpg is also cats/1.jpg
-                keys["name"].setdefault(path[m.end() :], []).append(f)
-                keys["stem"].setdefault(os.path.splitext(path[m.end() :])[0], []).append(f)
-            if stem.isdecimal():
-                keys["number"].setdefault(int(stem), []).append(f)
-        return keys
+        return _keys_of(self.folder, self.files)
 
     @functools.cached_property
     def _small(self) -> dict[str, dict]:
@@ -911,24 +933,13 @@ class FileIndex:
             if path:
                 return [path], "path"
         tails = [name[m.end() :] for m in re.finditer("/", name)]
-        files, how = self._by_name(self._keys, [name, *tails])
+        files, how = _by_name(self._keys, [name, *tails])
         if files:
             return files, how
-        files, _ = self._by_name(self._small, [s.casefold() for s in (name, *tails)])
+        files, _ = _by_name(self._small, [s.casefold() for s in (name, *tails)])
         if files:
             return files, "case"
         return self._other_form(name, tails)
-
-    @staticmethod
-    def _by_name(keys: dict[str, dict], names: list[str]) -> tuple[list[str], str]:
-        "Files by the whole name, or by it without its ending; `names` has it first, then its tails."
-        for how, paths, whole in (("name", "path", "name"), ("stem", "stem path", "stem")):
-            for name in names:
-                if name in keys[paths]:
-                    return keys[paths][name], how
-            if names[0] in keys[whole]:
-                return keys[whole][names[0]], how
-        return [], ""
 
     def _other_form(self, name: str, tails: list[str]) -> tuple[list[str], str]:
         "Files whose ending or leading zeros differ."

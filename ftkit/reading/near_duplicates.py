@@ -478,10 +478,10 @@ class _Finer:
         new = [int(i) for i in rows if int(i) not in self.held]
         with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
             self.held |= zip(new, pool.map(self._decoded, new))
-        found = np.stack([self.held[int(i)] for i in rows])[at.ravel()]
+        pictures = np.stack([self.held[int(i)] for i in rows])[at.ravel()]
         while len(self.held) > 4 * _KEPT:  # the oldest go first
             del self.held[next(iter(self.held))]
-        return found
+        return pictures
 
     def _decoded(self, row: int) -> np.ndarray:  # (3,64,64) uint8
         picture = open_picture(self.items[row], at_least=_FINE)
@@ -676,13 +676,13 @@ def _in_known_words(bare: list[str], pairs: np.ndarray) -> np.ndarray:  # (P,2) 
     for k, (i, j) in enumerate(pairs.tolist()):
         a, b = (Counter(bare[row].split()) for row in (i, j))
         lost, new = a - b, b - a
-        known = [
+        in_others = [
             any(in_texts[w] > (w in a) + (w in b) for w in some) or not some for some in (lost, new)
         ]
         spelled = Levenshtein.normalized_similarity("".join(lost), "".join(new)) >= 0.5
         changed = bool(lost) or bool(new)
         short = max(a.total(), b.total()) < _SHORT
-        out[k] = changed and short and (all(known) or not spelled)
+        out[k] = changed and short and (all(in_others) or not spelled)
     return out
 
 

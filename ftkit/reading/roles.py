@@ -116,18 +116,18 @@ def parts_of(
     names: list[str],  # of folders side by side
 ) -> list[str | None]:  # train, valid or test, or None, for each
     "What each name says, also where the names share other words: cars_train, cars_test."
-    found = [split_of(name) for name in names]
-    alike: dict[tuple, dict[int, str]] = {}
+    of_names = [split_of(name) for name in names]
+    same_rest: dict[tuple, dict[int, str]] = {}
     for i, name in enumerate(names):
         parts = [(word, _part_word(word)) for word in _words(name)]
         if sum(part is not None for _, part in parts) == 1:
             rest = tuple(word for word, part in parts if not part)
-            alike.setdefault(rest, {})[i] = next(part for _, part in parts if part)
-    for numbers in alike.values():
+            same_rest.setdefault(rest, {})[i] = next(part for _, part in parts if part)
+    for numbers in same_rest.values():
         if len(set(numbers.values())) > 1:
             for i, part in numbers.items():
-                found[i] = part
-    return found
+                of_names[i] = part
+    return of_names
 
 # %% ../../nbs/reading/10_roles.ipynb #5da67fd2
 _FLAGS = {
@@ -194,7 +194,7 @@ def label_numbers(
     return numbers.reindex(values.index).tolist(), form, ""
 
 
-PLAIN_STYLES = ("", "decimal point")  # of which nothing need be told
+PLAIN_STYLES = ("", "decimal point")  # which need no note
 
 # %% ../../nbs/reading/10_roles.ipynb #fa192e6e
 def read_times(

@@ -573,7 +573,54 @@ def _mark_na(text: str, layout: Layout) -> tuple[str, set[int]]:
     kept = re.compile(rf'"(?:[^"]|"")*"|{alone}', re.M)
     return kept.sub(lambda m: m[0] if m[0].startswith('"') else _NOTHING, text), columns
 
-# %% ../../nbs/reading/03_rows.ipynb #1614eb49
+# %% ../../nbs/reading/03_rows.ipynb #f41315be
+def _parsed(text: str, layout: Layout, name: str, skip_bad: bool, notes: list[str], **more):
+    "Lines as pandas reads them; rows with too many cells are refused, or left out and counted."
+    import pandas as pd
+
+    options = layout.options() | more
+    try:
+        return pd.read_csv(io.StringIO(text), **options)
+    except pd.errors.ParserError as e:
+        if "engine" in options or not (
+            match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(e))
+        ):
+            raise
+        if not skip_bad:
+            raise DataError(
+                f"{name}: line {int(match[2]) + layout.skip} has {match[3]} cells and there are"
+                f" {match[1]} names ({', '.join(layout.names)[:80]}); put texts that hold a"
+                f" {layout.separator!r} into quotation marks, or leave such lines out: -p skip_bad"
+                " true"
+            ) from None
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        table = pd.read_csv(io.StringIO(text), on_bad_lines="warn", **options)
+    left = [int(n) for w in seen for n in re.findall(r"line (\d+):", str(w.message))]
+    notes.append(
+        f"{name}: {len(left)} lines with too many cells were left out (first: line"
+        f" {left[0] + layout.skip})"
+    )
+    return table
+
+
+def _refuse_without_names(table, name: str) -> None:
+    "Refuse a table whose first line is a row like the others."
+    usual = {u for names in _USUAL.values() for u in names}
+    if any(column.lower() in usual for column in table.columns):
+        return
+    is_number = [bool(re.fullmatch(r"[-+]?\d+[.,]\d+", column)) for column in table.columns]
+    stands_below = [
+        bool(c) and (table[c] == c).sum() > max(1, 0.02 * len(table)) for c in table.columns
+    ]
+    odd = [c for c, *signs in zip(table.columns, is_number, stands_below) if any(signs)]
+    if odd and 2 * len(odd) >= len(table.columns):
+        raise DataError(
+            f"{name} seems to have no line of names: its first line holds {odd[0]!r}, as rows below"
+            " do; put a line of names above it"
+        )
+
+# %% ../../nbs/reading/03_rows.ipynb #12c74d47
 def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
     'Rows of a CSV or TSV; `attrs["notes"]` says what was left out.'
     import pandas as pd
@@ -617,53 +664,6 @@ def _cells(text: str, kind: str, name: str, skip_bad: bool = False):
         table = table[~again].reset_index(drop=True)
     _refuse_without_names(table, name)
     table.attrs |= {"separator": layout.separator, "notes": notes}
-    return table
-
-
-def _refuse_without_names(table, name: str) -> None:
-    "Refuse a table whose first line is a row like the others."
-    usual = {u for names in _USUAL.values() for u in names}
-    if any(column.lower() in usual for column in table.columns):
-        return
-    is_number = [bool(re.fullmatch(r"[-+]?\d+[.,]\d+", column)) for column in table.columns]
-    stands_below = [
-        bool(c) and (table[c] == c).sum() > max(1, 0.02 * len(table)) for c in table.columns
-    ]
-    odd = [c for c, *signs in zip(table.columns, is_number, stands_below) if any(signs)]
-    if odd and 2 * len(odd) >= len(table.columns):
-        raise DataError(
-            f"{name} seems to have no line of names: its first line holds {odd[0]!r}, as rows below"
-            " do; put a line of names above it"
-        )
-
-
-def _parsed(text: str, layout: Layout, name: str, skip_bad: bool, notes: list[str], **more):
-    "Lines as pandas reads them; rows with too many cells are refused, or left out and counted."
-    import pandas as pd
-
-    options = layout.options() | more
-    try:
-        return pd.read_csv(io.StringIO(text), **options)
-    except pd.errors.ParserError as e:
-        if "engine" in options or not (
-            match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(e))
-        ):
-            raise
-        if not skip_bad:
-            raise DataError(
-                f"{name}: line {int(match[2]) + layout.skip} has {match[3]} cells and there are"
-                f" {match[1]} names ({', '.join(layout.names)[:80]}); put texts that hold a"
-                f" {layout.separator!r} into quotation marks, or leave such lines out: -p skip_bad"
-                " true"
-            ) from None
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        table = pd.read_csv(io.StringIO(text), on_bad_lines="warn", **options)
-    left = [int(n) for w in seen for n in re.findall(r"line (\d+):", str(w.message))]
-    notes.append(
-        f"{name}: {len(left)} lines with too many cells were left out (first: line"
-        f" {left[0] + layout.skip})"
-    )
     return table
 
 # %% ../../nbs/reading/03_rows.ipynb #a05f94f0

@@ -148,8 +148,8 @@ def _difference(path: Path, size: int, blocks: list[int]) -> str:
         if n <= _WHOLE
         else sorted({0, n - 1, *random.SystemRandom().sample(range(n), _SOME)})
     )
-    found = _blocks(path, some)
-    return "has other bytes" if found != [blocks[k] for k in some] else ""
+    sums = _blocks(path, some)
+    return "has other bytes" if sums != [blocks[k] for k in some] else ""
 
 # %% ../../nbs/samples/00_cache.ipynb #122cafa4
 def keep_value(

