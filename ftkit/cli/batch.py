@@ -309,7 +309,7 @@ def _batch(
         )
     _print_end(batch, end, as_json)
     if end.code == 1:
-        tell_failure(facts_of_batch(batch, end.said), on_failure)
+        tell_failure(facts_of_batch(batch, end.message), on_failure)
     raise SystemExit(end.code)
 
 
@@ -344,7 +344,7 @@ def _print_end(batch, end, as_json: bool) -> None:
     else:
         _print_results(batch.results(), 30)
     say(
-        f"{end.said}; all results: ftkit compare --batch {batch.name}",
+        f"{end.message}; all results: ftkit compare --batch {batch.name}",
         "error" if end.code else "info",
         batch=batch.name,
         **{k: v for k, v in vars(end).items() if k != "said"},
