@@ -1068,7 +1068,7 @@ def _index_line(row: dict, planned: Planned, page: Path) -> str:
         verdict = f"{record['metric']} {figure_text(record['value'])}"
     cells = [
         row["number"],
-        planned.told(),
+        planned.text(),
         row["status"],
         verdict,
         row["seconds"],

@@ -360,7 +360,7 @@ def resumed(self, row: Planned, state: State) -> _Live | None:
     except UsageError as e:
         if _is_full(e):
             raise
-        self.view.say(f"#{row.number} {row.told()}: {e}")
+        self.view.say(f"#{row.number} {row.text()}: {e}")
         return None
     self.ledger.write("resumed", key=row.key, run=folder.name, **{"try": self.tries[row.key] + 1})
     return _Live(row, folder, self.place.start(folder, self.force))
@@ -512,7 +512,7 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
 
     spent, counts = _seconds_spent(run), self.counts()
     self.view.say(
-        f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}:"
+        f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.text()}:"
         f" {run['status']} in {_span(spent)}{figure} ({run['id']}){why}",
         "error" if run["status"] in _HAS_FAILED else "info",
         run=run["id"],
@@ -613,7 +613,7 @@ def begin_some(self) -> None:
 def lines(self) -> list[str]:
     "What a terminal shows."
     running = [
-        f"#{live.row.number} {live.row.told()}: {newest_step(live.folder) or 'starting'}"
+        f"#{live.row.number} {live.row.text()}: {newest_step(live.folder) or 'starting'}"
         for live in self.running.values()
     ]
     seconds = time.monotonic() - self.began

@@ -412,7 +412,7 @@ class Planned:
     values: dict  # all its parameters
     code: int = 1  # number of the batch's code that it runs with [1..]
 
-    def told(self) -> str:
+    def text(self) -> str:
         return (
             " ".join(
                 f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}"
