@@ -213,7 +213,7 @@ def test_few_groups_make_fewer_folds(tmp_path):
 
     data = Tables.tabular(tmp_path / "t.csv", label="ill", group="site")
     found = compare_models(data, ["dummy", "decision_tree"])
-    assert found.k < 5 and "not 5: there are" in found.told
+    assert found.k < 5 and "not 5: there are" in found.summary
     for row in found.rows:
         assert row["interval"].low <= row["score"] <= row["interval"].high
     table["site"] = "S0"

@@ -311,7 +311,7 @@ def test_one_process_went_on_and_two_end_it(two, home):
 def test_a_rank_that_dies_costs_nothing(two, home):
     folder, *_ = killed(home, 1, "kernel")
     done = ftkit(2, "resume", folder.name, home=home)
-    assert done.returncode == 0 and done.stderr.count("going on in stage tune") == 1, done.stderr
+    assert done.returncode == 0 and done.stderr.count("continuing in stage tune") == 1, done.stderr
     assert (
         weights(folder) == weights(two)
         and read_run(folder)["status"] == "completed"

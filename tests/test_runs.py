@@ -287,7 +287,7 @@ def test_sigterm_in_mid_epoch_saves_and_can_go_on(whole, home):
     assert p.returncode == 130 and f"ftkit resume {folders[0].name}" in out and "stopping" in err
     assert "RunStopped" in (folders[0] / "notebook.ipynb").read_text()
     r = ftkit("resume", folders[0].name, cwd=home)
-    assert r.returncode == 0 and "going on in stage tune, epoch 2" in r.stderr
+    assert r.returncode == 0 and "continuing in stage tune, epoch 2" in r.stderr
     assert weights(folders[0]) == weights(whole)
 
 

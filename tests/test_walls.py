@@ -317,7 +317,7 @@ def test_a_runs_environment_and_its_secrets(folder, monkeypatch):
     run = create_run("a.ipynb", {"api_key": 's3cr"et\\value', "data": "x"})
     assert launch(run).wait() == 1
     texts = {p.name: p.read_text(errors="replace") for p in run.rglob("*") if p.is_file()}
-    assert "hush-MY_FOLDER" in texts["notebook.ipynb"] and "13" in texts["log.txt"]
+    assert "hush-MY_FOLDER" in texts["notebook.ipynb"] and " 13\n" in texts["log.txt"]
     for name, text in texts.items():
         assert "s3cr" not in text, name
         for secret in ("DATABASE_URL", "PRIVATE_KEY", "GH_PAT", "AWS", "JUPYTER_TOKEN"):

@@ -79,7 +79,7 @@ def batch_name(
 
     return re.sub(r"\{(\w*)\}", filled, name)
 
-
+# %% ../../nbs/batch/02_batch.ipynb #2ab09793
 def list_batches() -> list[str]:
     "Names of all batches, newest first."
     base = runs_folder() / "batches"
@@ -89,7 +89,16 @@ def list_batches() -> list[str]:
         for p in sorted(found, key=lambda p: (p / "batch.json").stat().st_mtime, reverse=True)
     ]
 
+# %% ../../nbs/batch/02_batch.ipynb #e1017985
+def _newest(row: Planned, instead: dict[str, Planned]) -> Planned:
+    "The row that stands for this one since the notebook changed."
+    for _ in instead:
+        if row.key not in instead:
+            break
+        row = instead[row.key]
+    return row
 
+# %% ../../nbs/batch/02_batch.ipynb #3fdb1e64
 def _check_info(info) -> None:
     "ValueError where a batch's batch.json does not hold what it must."
     kinds = {"template": dict, "working_folder": str, "data": dict, "code": dict}
@@ -108,7 +117,52 @@ def _check_info(info) -> None:
     ):
         raise ValueError("batch.json does not say which notebooks it has")
 
+# %% ../../nbs/batch/02_batch.ipynb #3dbf0342
+def _folder_of(
+    name: str,  # as for `Batch`
+) -> Path:
+    "The folder of the one batch that is meant."
+    expect(name, (str, os.PathLike), "name", '"last"')
+    name, there = batch_name(name), list_batches()
+    if name == "last":
+        hits = there[:1]
+    else:
+        hits = [n for n in there if n == name] or [n for n in there if name in n]
+    if len(hits) == 1:
+        return runs_folder() / "batches" / hits[0]
 
+    near = nearest(name, there)
+    count = f"{len(hits)} batches have" if hits else "no batch has"
+    hint = f"; did you mean {near!r}?" if near and not hits else ""
+    if there:
+        hint += f"; there are {', '.join(there[:10])}{' …' * (len(there) > 10)}"
+    else:
+        hint += f"; there is none in {runs_folder()}"
+    raise UsageError(f"{count} {name!r} in the name{hint}")
+
+# %% ../../nbs/batch/02_batch.ipynb #5c8b0ae7
+def _read_lines(
+    lines: list[bytes],  # of plan.jsonl
+    params: dict[int, list],  # by a notebook's number
+) -> tuple[dict[str, Planned], dict[str, Planned]]:
+    "The plan's rows by key; and by the key of a row that was replaced, the row in its place."
+    rows, instead = {}, {}
+    for line in lines:
+        with contextlib.suppress(
+            ValueError, KeyError, TypeError, AttributeError, OverflowError
+        ):  # a torn line: the plan that wrote it is given again with the command
+            r = parse_json(line)
+            if not (is_number(r["number"]) and r["key"] and is_file_name(r["key"])):
+                continue
+            code = r.get("code", 1)
+            values = check_params(params[code], r["parameters"])
+            row = Planned(r["number"], r["key"], r["parameters"], values, code)
+            if r.get("instead") in rows:
+                instead[r["instead"]] = row
+            rows.setdefault(row.key, row)
+    return rows, instead
+
+# %% ../../nbs/batch/02_batch.ipynb #818ce3c4
 class Batch:
     "Many runs of one notebook."
 
@@ -116,32 +170,12 @@ class Batch:
         self,
         name: str,  # of a batch there is, a unique part of it, or "last"
     ):
-        expect(name, (str, os.PathLike), "name", '"last"')
-        name, there = batch_name(name), list_batches()
-        hits = (
-            there[:1]
-            if name == "last"
-            else [n for n in there if n == name] or [n for n in there if name in n]
-        )
-        if len(hits) != 1:
-            near = nearest(name, there)
-            raise UsageError(
-                f"{f'{len(hits)} batches have' if hits else 'no batch has'} {name!r} in the name"
-                + (f"; did you mean {near!r}?" if near and not hits else "")
-                + (
-                    f"; there are {', '.join(there[:10])}{' …' * (len(there) > 10)}"
-                    if there
-                    else f"; there is none in {runs_folder()}"
-                )
-            )
-        self._read(runs_folder() / "batches" / hits[0])
+        self._read(_folder_of(name))
 
     def _read(self, folder: Path):
         self.folder = folder
         self.ledger = Ledger(folder)
         self.source = None
-        rows = {}
-        instead = {}
         self.secrets = {}
         try:
             self.info = read_json(folder / "batch.json")
@@ -158,23 +192,7 @@ class Batch:
                 f"batch {folder.name} cannot be read ({e}); its runs are whole: give the command"
                 f" again with another --name, or bring back the file in {folder}"
             ) from None
-        for line in lines:
-            with contextlib.suppress(
-                ValueError, KeyError, TypeError, AttributeError, OverflowError
-            ):  # a torn line: the plan that wrote it is given again with the command
-                r = parse_json(line)
-                if not (is_number(r["number"]) and r["key"] and is_file_name(r["key"])):
-                    continue
-                row = Planned(
-                    r["number"],
-                    r["key"],
-                    r["parameters"],
-                    check_params(params[r.get("code", 1)], r["parameters"]),
-                    r.get("code", 1),
-                )
-                if r.get("instead") in rows:
-                    instead[r["instead"]] = row
-                rows.setdefault(row.key, row)
+        rows, instead = _read_lines(lines, params)
         taken = {row.key for row in instead.values()}
         # in the plan's order
         self.rows: list[Planned] = [
@@ -217,15 +235,6 @@ class Batch:
     def __repr__(self) -> str:
         return f"{self.name}: " + ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
 
-
-def _newest(row: Planned, instead: dict[str, Planned]) -> Planned:
-    "The row that stands for this one since the notebook changed."
-    for _ in instead:
-        if row.key not in instead:
-            break
-        row = instead[row.key]
-    return row
-
 # %% ../../nbs/batch/02_batch.ipynb #4c1dd02a
 def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, dict]], list[dict]]:
     """What a plan gives and means, with stars for secrets, which no file of the batch may hold; and
@@ -244,7 +253,7 @@ def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, 
         )
     return out, hidden
 
-
+# %% ../../nbs/batch/02_batch.ipynb #6aadd846
 def _refuse_other_files(batch: Batch, here: str, values: list[dict]) -> None:
     "Refuse a command that is given in another folder, where its values name other files."
     there = batch.info["working_folder"]
@@ -271,7 +280,7 @@ def _name_of(name: str | None, source: Path, made: dict, values: list[dict]) -> 
         )
     return name
 
-
+# %% ../../nbs/batch/02_batch.ipynb #56da52c9
 def _batch_at(folder: Path, made: dict) -> Batch:
     "The batch of that folder; a new one, not yet written, where there is none."
     batch = Batch.__new__(Batch)
@@ -285,7 +294,7 @@ def _batch_at(folder: Path, made: dict) -> Batch:
         batch.rows = []
     return batch
 
-
+# %% ../../nbs/batch/02_batch.ipynb #9f3cd8c3
 def _agree(batch: Batch, made: dict, values: list[dict], cwd, new_code: bool) -> list[str]:
     "Refuse a plan that means another notebook or other files than the batch; notes on the rest."
     notes, name = [], batch.folder.name
@@ -305,6 +314,19 @@ def _agree(batch: Batch, made: dict, values: list[dict], cwd, new_code: bool) ->
         batch.info["cwd"] = made["cwd"]
         notes.append(f"from here on the notebooks work in {made['cwd']}")
     return notes
+
+
+def _of_earlier_code(batch: Batch) -> dict[str, tuple[Planned, bool]]:
+    "By what the plan gives: rows of versions before the newest, and whether they are completed."
+    rows = [r for r in batch.rows if r.code < len(batch.codes)]
+    return (
+        {
+            json.dumps(s.row.given, sort_keys=True): (s.row, s.status == "completed")
+            for s in row_states(batch, rows)
+        }
+        if rows
+        else {}
+    )
 
 
 def _place_rows(batch: Batch, chosen: list[tuple], sha256: str, data: dict) -> list[Planned]:
@@ -328,6 +350,86 @@ def _place_rows(batch: Batch, chosen: list[tuple], sha256: str, data: dict) -> l
     return rows
 
 # %% ../../nbs/batch/02_batch.ipynb #c44ae7a6
+def _with_new_code(batch: Batch, made: dict) -> list[str]:
+    "Make another version of the notebook, or of the code around it, the batch's newest one."
+    now = {"notebook": made["template"]["sha256"], "code": made["code"]}
+    if all(batch.codes[-1][k] == v for k, v in now.items()):
+        return []
+    if drivers := batch.status()["drivers"]:
+        raise UsageError(
+            f"batch {batch.name} is worked on by process {drivers[0]['pid']} on"
+            f" {drivers[0]['host']}; stop it before it continues with new code: ftkit batch"
+            f" --cancel {batch.name}"
+        )
+    if going := [s.run["id"] for s in row_states(batch) if s.status in ("queued", "running")]:
+        raise UsageError(
+            f"{going[0]} of batch {batch.name} is still executed with the code before this one;"
+            f" wait for it, or stop it: ftkit stop {going[0]}"
+        )
+    number = len(batch.codes) + 1
+    batch.info["codes"] = [
+        *batch.codes,
+        now | {"file": f"input-{number}.ipynb", "since": made["created"]},
+    ]
+    batch.info |= {"template": made["template"], "code": made["code"]}
+    return [
+        f"code {number} of {batch.name} from here on: what is completed stays as it is, the rest"
+        " runs with this version"
+    ]
+
+
+def _changes(
+    batch: Batch,
+    now: dict[str, str],  # fingerprints of the plan's data, by value
+    texts: dict,  # the plan's values as JSON
+    planned: set[str],  # those that the batch has in its plan
+    code: dict[str, str],
+) -> list[str]:
+    "What differs from when the batch was begun, in words."
+    before, code_before = batch.info["data"], batch.info["code"]
+    data = [
+        f"the data {k}" for k in before if k in planned and k in texts and now.get(k) != before[k]
+    ]
+    return data + [
+        f"{n} (it was {code_before.get(n)} and is {code.get(n)})"
+        for n in sorted(code_before | code)
+        if code_before.get(n) != code.get(n)
+    ]
+
+
+def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[str, str]:
+    """Fingerprints of the data that values name, as they were when the batch first had them; a
+    change is refused."""
+    texts = {json.dumps(v): v for row in values for v in row.values()}
+    prints = {k: data_fingerprint(v, batch.info["working_folder"]) for k, v in texts.items()}
+    now = {k: f for k, f in prints.items() if f}
+    planned = {json.dumps(v) for r in batch.rows for v in r.values.values()}
+    changed = _changes(batch, now, texts, planned, code)
+    if changed and not force:
+        raise UsageError(
+            f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what"
+            " there was, give the new state another --name, or continue all the same with --force"
+            " (what is finished stays as it is)"
+        )
+    before = batch.info["data"]
+    pinned = {k: before.get(k) if k in planned else now.get(k) for k in texts}
+    return {k: f for k, f in pinned.items() if f}
+
+# %% ../../nbs/batch/02_batch.ipynb #75486db6
+def _new_info(source: Path, text: bytes, working_folder, cwd) -> dict:
+    "What batch.json of a new batch holds."
+    return {
+        "schema": 1,
+        "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)},
+        "working_folder": str(working_folder or os.getcwd()),
+        "created": time.time(),
+        "process": this_process(),
+        "data": {},
+        "code": (code_fingerprint() if b"ftkit" in text else {}) | modules_beside(source),
+        "cwd": checked_cwd(cwd or "run", source),
+    }
+
+
 def plan_batch(
     template: str,  # a shipped template's name, or a notebook's path
     grid: dict | None = None,  # as for `plan_rows`, like the next four
@@ -359,16 +461,7 @@ def plan_batch(
     values = [v for _, v in chosen]
     given_names = dict.fromkeys(k for given, _ in chosen for k in given)
     notes = said_of_params(params, given_names, template) + plan_notes
-    made = {
-        "schema": 1,
-        "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)},
-        "working_folder": str(working_folder or os.getcwd()),
-        "created": time.time(),
-        "process": this_process(),
-        "data": {},
-        "code": (code_fingerprint() if b"ftkit" in text else {}) | modules_beside(source),
-        "cwd": checked_cwd(cwd or "run", source),
-    }
+    made = _new_info(source, text, working_folder, cwd)
 
     # the batch that it belongs to
     name = _name_of(name, source, made, values)
@@ -382,76 +475,6 @@ def plan_batch(
     batch.info["data"] = batch.info["data"] | data
     batch.source = text
     return batch, rows, notes
-
-# %% ../../nbs/batch/02_batch.ipynb #e0522680
-def _with_new_code(batch: Batch, made: dict) -> list[str]:
-    "Make another version of the notebook, or of the code around it, the batch's newest one."
-    now = {"notebook": made["template"]["sha256"], "code": made["code"]}
-    if all(batch.codes[-1][k] == v for k, v in now.items()):
-        return []
-    if drivers := batch.status()["drivers"]:
-        raise UsageError(
-            f"batch {batch.name} is worked on by process {drivers[0]['pid']} on"
-            f" {drivers[0]['host']}; stop it before it continues with new code: ftkit batch"
-            f" --cancel {batch.name}"
-        )
-    if going := [s.run["id"] for s in row_states(batch) if s.status in ("queued", "running")]:
-        raise UsageError(
-            f"{going[0]} of batch {batch.name} is still executed with the code before this one;"
-            f" wait for it, or stop it: ftkit stop {going[0]}"
-        )
-    number = len(batch.codes) + 1
-    batch.info["codes"] = [
-        *batch.codes,
-        now | {"file": f"input-{number}.ipynb", "since": made["created"]},
-    ]
-    batch.info |= {"template": made["template"], "code": made["code"]}
-    return [
-        f"code {number} of {batch.name} from here on: what is completed stays as it is, the rest"
-        " runs with this version"
-    ]
-
-
-def _of_earlier_code(batch: Batch) -> dict[str, tuple[Planned, bool]]:
-    "By what the plan gives: rows of versions before the newest, and whether they are completed."
-    rows = [r for r in batch.rows if r.code < len(batch.codes)]
-    return (
-        {
-            json.dumps(s.row.given, sort_keys=True): (s.row, s.status == "completed")
-            for s in row_states(batch, rows)
-        }
-        if rows
-        else {}
-    )
-
-# %% ../../nbs/batch/02_batch.ipynb #c23120f3
-def _pinned(batch: Batch, values: list[dict], code: dict, force: bool) -> dict[str, str]:
-    """Fingerprints of the data that values name, as they were when the batch first had them; a
-    change is refused."""
-    words = {json.dumps(v): v for row in values for v in row.values()}
-    now = {
-        k: f for k, v in words.items() if (f := data_fingerprint(v, batch.info["working_folder"]))
-    }
-    known = {json.dumps(v) for r in batch.rows for v in r.values.values()}
-    before = batch.info["data"]
-    changed = [
-        f"the data {k}" for k in before if k in known and k in words and now.get(k) != before[k]
-    ] + [
-        f"{n} (it was {batch.info['code'].get(n)} and is {code.get(n)})"
-        for n in sorted(batch.info["code"] | code)
-        if batch.info["code"].get(n) != code.get(n)
-    ]
-    if changed and not force:
-        raise UsageError(
-            f"since batch {batch.name} was begun, {' and '.join(changed)} changed; bring back what"
-            " there was, give the new state another --name, or continue all the same with --force"
-            " (what is finished stays as it is)"
-        )
-    return {
-        k: before.get(k) if k in known else now.get(k)
-        for k in words
-        if (before if k in known else now).get(k)
-    }
 
 # %% ../../nbs/batch/02_batch.ipynb #9d0f1586
 def _line(batch: Batch, row: Planned) -> str:
@@ -467,6 +490,23 @@ def _line(batch: Batch, row: Planned) -> str:
         + "\n"
     )
 
+# %% ../../nbs/batch/02_batch.ipynb #f1de50e9
+def _make_folder(batch: Batch) -> None:
+    "The folder of a new batch, with the notebook, the plan and batch.json in it."
+    with build_folder(batch.folder) as part:
+        write_atomic(part / "input.ipynb", batch.source)
+        write_atomic(part / "plan.jsonl", "".join(_line(batch, r) for r in batch.rows))
+        write_json(part / "batch.json", batch.info)
+
+
+def _add_notebook(batch: Batch) -> None:
+    "Put the newest version of the notebook into the batch's folder, and note it in the ledger."
+    newest = batch.codes[-1]
+    write_atomic(batch.folder / newest["file"], batch.source)
+    batch.ledger.write(
+        "code", number=len(batch.codes), **{k: newest[k] for k in ("notebook", "code", "since")}
+    )
+
 
 def write_plan(batch: Batch) -> None:
     """Make the batch's folder, or add to its plan what is new; of two that do so at once, one makes
@@ -474,22 +514,15 @@ def write_plan(batch: Batch) -> None:
     if batch.source is None:
         return  # read from its folder
     if not (batch.folder / "batch.json").exists():
-        with build_folder(batch.folder) as part:
-            write_atomic(part / "input.ipynb", batch.source)
-            write_atomic(part / "plan.jsonl", "".join(_line(batch, r) for r in batch.rows))
-            write_json(part / "batch.json", batch.info)
+        _make_folder(batch)
     there = Batch.__new__(Batch)._read(batch.folder)
     is_newer = len(batch.codes) > len(there.codes)
-    if not is_newer and there.info["template"]["sha256"] != batch.info["template"]["sha256"]:
+    if is_newer:
+        _add_notebook(batch)
+    elif there.info["template"]["sha256"] != batch.info["template"]["sha256"]:
         raise UsageError(
             f"batch {batch.name} was just begun with another version of the notebook; give this one"
             " another --name"
-        )
-    if is_newer:
-        newest = batch.codes[-1]
-        write_atomic(batch.folder / newest["file"], batch.source)
-        batch.ledger.write(
-            "code", number=len(batch.codes), **{k: newest[k] for k in ("notebook", "code", "since")}
         )
     missing = [r for r in batch.rows if r.key not in {t.key for t in there.rows}]
     now = there.info | {
@@ -620,7 +653,7 @@ def newest_step(folder: str | os.PathLike) -> str:
         "",
     )
 
-
+# %% ../../nbs/batch/02_batch.ipynb #99504d63
 @patch_to(Batch)
 def drivers(self) -> list[dict]:
     "The processes that work on the batch now."
@@ -634,7 +667,7 @@ def drivers(self) -> list[dict]:
             )
     return alive
 
-
+# %% ../../nbs/batch/02_batch.ipynb #b2e0a97b
 def _pace(ended: int, seconds: float, left: int) -> dict:
     "Runs a minute, and seconds until all are done; None before one has ended."
     if not ended:
@@ -642,7 +675,7 @@ def _pace(ended: int, seconds: float, left: int) -> dict:
     a_minute = round(60 * ended / max(1e-9, seconds), 2)
     return {"a_minute": a_minute, "seconds_left": round(left * seconds / ended)}
 
-
+# %% ../../nbs/batch/02_batch.ipynb #b643180d
 @patch_to(Batch)
 def status(self) -> dict:
     "How far the batch is, for programs and for people elsewhere."
@@ -716,7 +749,7 @@ def lower_is_better(metric: str) -> bool:
     "By a word in its name: error, loss, rmse and the like."
     return bool(_LOWER & set(re.split(r"[^a-z0-9]+", metric.lower())))
 
-
+# %% ../../nbs/batch/02_batch.ipynb #2c21d2c9
 def _number(figure, part: str = "value"):
     "A part of a figure that may be a bare number."
     if isinstance(figure, dict):
@@ -727,7 +760,7 @@ def _number(figure, part: str = "value"):
         value = None
     return value if isinstance(value, (int, float)) else None
 
-
+# %% ../../nbs/batch/02_batch.ipynb #26d0e6b7
 _COLUMNS = ("seconds", "status", "run", "number", "doubts", "error")
 
 
@@ -746,7 +779,7 @@ def _chosen_metric(states: list, found: list[dict], by: str | None) -> str | Non
             return metric
     return names[0] if names else None
 
-
+# %% ../../nbs/batch/02_batch.ipynb #21f1d9d8
 def _differing(states: list) -> list[str]:
     "Parameters that have several values in a batch."
     names = dict.fromkeys(k for s in states for k in s.row.values)
@@ -767,7 +800,7 @@ def _about_the_run(state) -> dict:
         about["error"] = _failure(state.run)
     return about
 
-
+# %% ../../nbs/batch/02_batch.ipynb #15b931a3
 def _best_first(states: list, found: list[dict], by: str | None, lowest: bool) -> list[tuple]:
     "States with their figures: completed ones by the metric, failed ones last."
     sign = 1 if lowest else -1
@@ -779,6 +812,37 @@ def _best_first(states: list, found: list[dict], by: str | None, lowest: bool) -
         return (rank, value is None, sign * (value or 0), state.row.number)
 
     return sorted(zip(states, found), key=place)
+
+
+class _Columns:
+    """Columns of a table of results; a parameter or a figure whose name is taken says what it is."""
+
+    def __init__(self, batch: Batch, states: list, found: list[dict], by: str | None):
+        self.by = by
+        self.differ = _differing(states)
+        self.has_code = len(batch.codes) > 1
+        self.own = (*_COLUMNS, "code") if self.has_code else _COLUMNS
+        self.metrics = list(dict.fromkeys(k for f in found for k in f))
+        self.has_interval = any(isinstance(f.get(by), dict) for f in found)
+
+    def of_metric(self, name: str) -> str:
+        return f"{name} (figure)" if name in (*self.differ, *self.own) else name
+
+    def of_parameter(self, name: str) -> str:
+        return f"{name} (parameter)" if name in self.own else name
+
+    def row(self, state, figure: dict) -> dict:
+        "One run: its differing parameters, its figures, and what there is to say of the run."
+        by = self.by
+        row = {self.of_parameter(k): state.row.values.get(k) for k in self.differ}
+        if by:
+            row[self.of_metric(by)] = _number(figure.get(by))
+        if self.has_interval:
+            row |= {f"{by} {end}": _number(figure.get(by), end) for end in ("low", "high")}
+        row |= {self.of_metric(m): _number(figure.get(m)) for m in self.metrics if m != by}
+        if self.has_code:
+            row["code"] = state.row.code
+        return row | _about_the_run(state)
 
 
 @patch_to(Batch)
@@ -795,29 +859,8 @@ def results(
     by = _chosen_metric(states, found, by)
     if lowest is None:
         lowest = lower_is_better(by or "")
-
-    # columns; a parameter or a figure whose name is taken says what it is
-    differ = _differing(states)
-    several_codes = len(self.codes) > 1
-    own_columns = (*_COLUMNS, "code") if several_codes else _COLUMNS
-    taken = {*differ, *own_columns}
-    metrics = list(dict.fromkeys(k for f in found for k in f))
-    column = {m: f"{m} (figure)" if m in taken else m for m in [*metrics, by]}
-    has_interval = any(isinstance(f.get(by), dict) for f in found)
-
-    rows = []
-    for state, f in _best_first(states, found, by, lowest):
-        values = state.row.values
-        row = {f"{k} (parameter)" if k in own_columns else k: values.get(k) for k in differ}
-        if by:
-            row[column[by]] = _number(f.get(by))
-        if has_interval:
-            row |= {f"{by} {end}": _number(f.get(by), end) for end in ("low", "high")}
-        row |= {column[m]: _number(f.get(m)) for m in metrics if m != by}
-        if several_codes:
-            row["code"] = state.row.code
-        rows.append(row | _about_the_run(state))
-    return rows
+    columns = _Columns(self, states, found, by)
+    return [columns.row(state, f) for state, f in _best_first(states, found, by, lowest)]
 
 # %% ../../nbs/batch/02_batch.ipynb #dfb529c8
 @patch_to(Batch)
@@ -852,24 +895,36 @@ def save_table(
     return write_atomic(path, buffer.getvalue())
 
 # %% ../../nbs/batch/02_batch.ipynb #413e9d83
-def _panel(ax, rows: list[dict], name: str, metric: str) -> None:
-    "One parameter against the metric: numbers by size, everything else by name."
-    values = [r[name] for r in rows]
-    number = all(map(is_number, values))
-    words = sorted({str(v)[:18] for v in values})
-    x = values if number else [words.index(str(v)[:18]) for v in values]
-    y = [r[metric] for r in rows]
+def _draw_intervals(ax, x: list, rows: list[dict], metric: str) -> None:
+    "A thin line for each interval, where every run has one."
     low, high = ([r.get(f"{metric} {end}") for r in rows] for end in ("low", "high"))
     if all(isinstance(v, (int, float)) for v in low + high):
         ax.vlines(x, low, high, color="#9bb4d0", linewidth=1)
-    ax.plot(x, y, "o", color="#0b4f9e", alpha=0.6, markersize=4)
-    ax.plot(x[:1], y[:1], "o", color="#b3400a", markersize=7)
-    if number and min(values) > 0 and max(values) / min(values) >= 50:
+
+
+def _numbers_across(ax, values: list) -> None:
+    "The axis of a parameter that is a number: logarithmic where its values span much."
+    different = sorted(set(values))
+    if different[0] > 0 and different[-1] / different[0] >= 50:
         ax.set_xscale("log")
         ax.minorticks_off()
-    if number and len(set(values)) < 6:
-        ax.set_xticks(sorted(set(values)), [f"{v:g}" for v in sorted(set(values))])
-    if not number:
+    if len(different) < 6:
+        ax.set_xticks(different, [f"{v:g}" for v in different])
+
+
+def _panel(ax, rows: list[dict], name: str, metric: str) -> None:
+    "One parameter against the metric: numbers by size, everything else by name."
+    values = [r[name] for r in rows]
+    is_numeric = all(map(is_number, values))
+    words = sorted({str(v)[:18] for v in values})
+    x = values if is_numeric else [words.index(str(v)[:18]) for v in values]
+    y = [r[metric] for r in rows]
+    _draw_intervals(ax, x, rows, metric)
+    ax.plot(x, y, "o", color="#0b4f9e", alpha=0.6, markersize=4)
+    ax.plot(x[:1], y[:1], "o", color="#b3400a", markersize=7)
+    if is_numeric:
+        _numbers_across(ax, values)
+    else:
         ax.set_xticks(range(len(words)), words, rotation=0 if len(words) < 4 else 60, fontsize=7)
     ax.set_xlabel(name, fontsize=9)
     ax.tick_params(labelsize=7)
@@ -936,6 +991,34 @@ def _links(row: dict, page: Path) -> str:
         out.append(f"<a href='{html.escape(path, quote=True)}'>{name}</a>")
     return " ".join(out)
 
+# %% ../../nbs/batch/02_batch.ipynb #938fd9da
+def _table_html(head: list[str], lines: list[str]) -> str:
+    columns = "".join(f"<th scope='col'>{html.escape(k)}</th>" for k in head)
+    return (
+        f"<div class='wide'><table><thead><tr>{columns}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _lead_html(batch: Batch, runs: int, more: str) -> str:
+    "How many runs of what, and how many have which status."
+    counts = ", ".join(f"{n} {what}" for what, n in batch.counts().items() if n)
+    name = html.escape(batch.info["template"]["name"])
+    return f"<p class='big'>{runs} runs of {name}: {counts}.</p>{more}"
+
+
+def _picture_html(rows: list[dict], metric: str | None, parameters: list[str]) -> str:
+    "The metric of the runs that have it against each parameter; empty where there is nothing."
+    from ftkit.runs.report import picture_html
+
+    drawn = [r for r in rows if metric and r[metric] is not None]
+    if not drawn or not parameters:
+        return ""
+    caption = (
+        f"{metric} of {len(drawn)} runs against each parameter; the large point is the best run"
+    )
+    return picture_html(small_multiples(drawn, metric, parameters), "png", caption)
+
 
 @patch_to(Batch)
 def save_html(
@@ -945,7 +1028,7 @@ def save_html(
     lowest: bool | None = None,
 ) -> Path:
     "Write the results as one self-contained page."
-    from ftkit.runs.report import html_page, picture_html
+    from ftkit.runs.report import html_page
 
     rows, page = self.results(by, lowest), Path(path)
     if not rows:
@@ -954,56 +1037,65 @@ def save_html(
         )
     last = next(i for i, k in enumerate(rows[0]) if k in ("code", "seconds"))
     names = list(rows[0])[:last]
-    plain = (
-        ["number", *names]
-        + ["code"] * (len(self.codes) > 1)
-        + ["seconds", "status"]
-        + ["error"] * any(r["error"] for r in rows)
-    )
+    columns = ["number", *names]
+    if len(self.codes) > 1:
+        columns.append("code")
+    columns += ["seconds", "status"]
+    columns += ["error"] * any(r["error"] for r in rows)
     differ = [k for k in names if any(k in r.values for r in self.rows)]
     metric = next((n for n in names if n not in differ), None)
-    drawn = [r for r in rows if metric and r[metric] is not None]
-    picture = (
-        picture_html(
-            small_multiples(drawn, metric, differ),
-            "png",
-            f"{metric} of {len(drawn)} runs against each parameter; the large point is the"
-            " best run",
-        )
-        if drawn and differ
-        else ""
-    )
-    head = "".join(
-        f"<th scope='col'>{html.escape(k.replace('_', ' '))}</th>" for k in ["run", *plain]
-    )
-    body = "".join(
+
+    lines = [
         f"<tr><td style='white-space:nowrap' title='{_cell(r['run'])}'>{_links(r, page)}</td>"
-        + "".join(f"<td>{_cell(r[k])}</td>" for k in plain)
+        + "".join(f"<td>{_cell(r[k])}</td>" for k in columns)
         + "</tr>"
         for r in rows
-    )
-    counts = ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
-    lead = (
-        f"<p class='big'>{len(rows)} runs of {html.escape(self.info['template']['name'])}:"
-        f" {counts}.</p>"
-        + (f"<p>Best first by {html.escape(metric.replace('_', ' '))}.</p>" if metric else "")
-    )
-    return write_atomic(
-        page,
-        html_page(
-            f"Batch {self.name}",
-            lead,
-            {
-                "Picture": picture,
-                "Table": (
-                    "<div"
-                    f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-                ),
-            },
-        ),
-    )
+    ]
+    sorted_by = f"<p>Best first by {html.escape(metric.replace('_', ' '))}.</p>" if metric else ""
+    parts = {
+        "Picture": _picture_html(rows, metric, differ),
+        "Table": _table_html(["run", *(k.replace("_", " ") for k in columns)], lines),
+    }
+    lead = _lead_html(self, len(rows), sorted_by)
+    return write_atomic(page, html_page(f"Batch {self.name}", lead, parts))
 
 # %% ../../nbs/batch/02_batch.ipynb #ee2740d4
+def _index_line(row: dict, planned: Planned, page: Path) -> str:
+    "A run as a row of the index."
+    record = summary(runs_folder() / row["run"]) if row["run"] else {}
+    verdict = (record.get("verdict") or {}).get("sentence") or ""
+    if not verdict and record.get("value") is not None:
+        verdict = f"{record['metric']} {figure_text(record['value'])}"
+    cells = [
+        row["number"],
+        planned.text(),
+        row["status"],
+        verdict,
+        row["seconds"],
+        row["doubts"],
+        row["error"],
+    ]
+    links = _links(row, page) or "no report"
+    return (
+        f"<tr><td style='white-space:nowrap'>{links}</td>"
+        + "".join(f"<td>{_cell(c)}</td>" for c in cells)
+        + f"<td><code>{_cell(row['run'])}</code></td></tr>"
+    )
+
+
+_INDEX_COLUMNS = [
+    "",
+    "number",
+    "parameters",
+    "status",
+    "what it came to",
+    "seconds",
+    "doubts",
+    "error",
+    "run",
+]
+
+
 @patch_to(Batch)
 def save_index(
     self,
@@ -1013,50 +1105,9 @@ def save_index(
     from ftkit.runs.report import html_page
 
     page = Path(path or self.folder / "index.html")
-    given = {r.number: r for r in self.rows}
-    lines = []
-    for row in self.results():
-        record = summary(runs_folder() / row["run"]) if row["run"] else {}
-        verdict = (record.get("verdict") or {}).get("sentence") or ""
-        if not verdict and record.get("value") is not None:
-            verdict = f"{record['metric']} {figure_text(record['value'])}"
-        cells = [
-            row["number"],
-            given[row["number"]].told(),
-            row["status"],
-            verdict,
-            row["seconds"],
-            row["doubts"],
-            row["error"],
-        ]
-        links = _links(row, page) or "no report"
-        lines.append(
-            f"<tr><td style='white-space:nowrap'>{links}</td>"
-            + "".join(f"<td>{_cell(c)}</td>" for c in cells)
-            + f"<td><code>{_cell(row['run'])}</code></td></tr>"
-        )
-    head = "".join(
-        f"<th scope='col'>{h}</th>"
-        for h in (
-            "",
-            "number",
-            "parameters",
-            "status",
-            "what it came to",
-            "seconds",
-            "doubts",
-            "error",
-            "run",
-        )
-    )
-    counts = ", ".join(f"{n} {what}" for what, n in self.counts().items() if n)
+    planned = {r.number: r for r in self.rows}
+    lines = [_index_line(row, planned[row["number"]], page) for row in self.results()]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime())
-    lead = (
-        f"<p class='big'>{len(lines)} runs of {html.escape(self.info['template']['name'])}:"
-        f" {counts}.</p><p>As of {when}; best first, failed ones last.</p>"
-    )
-    table = (
-        "<div"
-        f" class='wide'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-    )
+    lead = _lead_html(self, len(lines), f"<p>As of {when}; best first, failed ones last.</p>")
+    table = _table_html(_INDEX_COLUMNS, lines)
     return write_atomic(page, html_page(f"Batch {self.name}", lead, {"Runs": table}))

@@ -70,6 +70,31 @@ def best_runs(
     return found
 
 
+def _rows_of(
+    status: str | None, template: str | None, batch: str | None, with_records: bool
+) -> tuple[list[dict], dict[str, dict]]:
+    "Rows of these runs; and by id the records, where they are read at all."
+    rows = list_runs(status=status, template=template)
+    if not batch and not with_records:
+        return rows, {}
+    records = {r["id"]: read_run(runs_folder() / r["id"]) for r in rows}
+    if batch:
+        name = Batch(batch).name
+        rows = [r for r in rows if records[r["id"]].get("batch") == name]
+    return rows, records
+
+
+def _stays(
+    executing: dict[str, str], best: set[str], keep_best: int, needed: dict[str, list[str]]
+) -> list[str]:
+    "Which runs stay and why, a line each."
+    return (
+        [f"{run} stays: it is {status}" for run, status in executing.items()]
+        + [f"{run} stays: it is among the best {keep_best}" for run in sorted(best)]
+        + [f"{run} stays: {by[0]} needs it" for run, by in needed.items()]
+    )
+
+
 def runs_to_remove(
     older_than: float | None = None,  # seconds since they ended, or were made
     status: str | None = None,  # only these
@@ -85,14 +110,7 @@ def runs_to_remove(
         )
     if keep_best < 0:
         raise UsageError(f"keep_best was given as {keep_best}; allowed is 0 or more")
-    rows = list_runs(status=status, template=template)
-    records = {}
-    if batch or older_than is not None:
-        records = {r["id"]: read_run(runs_folder() / r["id"]) for r in rows}
-    if batch:
-        name = Batch(batch).name
-        rows = [r for r in rows if records[r["id"]].get("batch") == name]
-
+    rows, records = _rows_of(status, template, batch, with_records=older_than is not None)
     best = best_runs(rows, keep_best)
     executing = {r["id"]: r["status"] for r in rows if r["status"] in ("running", "queued")}
     chosen = [r for r in rows if r["id"] not in best and r["id"] not in executing]
@@ -101,9 +119,7 @@ def runs_to_remove(
         chosen = [r for r in chosen if _end_of(r, records[r["id"]]) < until]
     needed = needed_by({r["id"] for r in chosen})
 
-    stays = [f"{run} stays: it is {status}" for run, status in executing.items()]
-    stays += [f"{run} stays: it is among the best {keep_best}" for run in sorted(best)]
-    stays += [f"{run} stays: {by[0]} needs it" for run, by in needed.items()]
+    stays = _stays(executing, best, keep_best, needed)
     return [runs_folder() / r["id"] for r in chosen if r["id"] not in needed], stays
 
 

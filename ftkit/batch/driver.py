@@ -249,7 +249,17 @@ def claim(self, row: Planned) -> tuple[State, Claim | None]:
         return state, None
     if before and not of_another:
         return state, before
+    return self.claim_anew(row, state, before)
 
+
+@patch_to(_Driver)
+def claim_anew(
+    self,
+    row: Planned,
+    state: State,
+    before: Claim | None,  # of a driver that is gone
+) -> tuple[State, Claim | None]:
+    "Claim a row that nobody has, together with the run that it already has."
     mine = take_claim(self.ledger, row.key, before)
     if mine is None:
         return dataclasses.replace(state, claim=Claim(row.key, 0)), None
@@ -350,7 +360,7 @@ def resumed(self, row: Planned, state: State) -> _Live | None:
     except UsageError as e:
         if _is_full(e):
             raise
-        self.view.say(f"#{row.number} {row.told()}: {e}")
+        self.view.say(f"#{row.number} {row.text()}: {e}")
         return None
     self.ledger.write("resumed", key=row.key, run=folder.name, **{"try": self.tries[row.key] + 1})
     return _Live(row, folder, self.place.start(folder, self.force))
@@ -502,7 +512,7 @@ def tell(self, row: Planned, run: dict, message: str, again: bool) -> None:
 
     spent, counts = _seconds_spent(run), self.counts()
     self.view.say(
-        f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.told()}:"
+        f"{counts['done'] + counts['failed']}/{sum(counts.values())} #{row.number} {row.text()}:"
         f" {run['status']} in {_span(spent)}{figure} ({run['id']}){why}",
         "error" if run["status"] in _HAS_FAILED else "info",
         run=run["id"],
@@ -534,6 +544,13 @@ def ask_all_to_stop(self, why: str) -> None:
             self.end_at_once(live)
 
 
+def _kill(process: dict) -> None:
+    "End a process of this machine, if it is still the one that is meant."
+    with contextlib.suppress(OSError):
+        if is_alive(process):
+            os.kill(process["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
 @patch_to(_Driver)
 def end_at_once(self, live: _Live) -> None:
     "End the processes of a run that this machine executes; leave one that another executes."
@@ -542,18 +559,15 @@ def end_at_once(self, live: _Live) -> None:
     if live.process and live.process.pid:
         processes.append(this_process(live.process.pid))
     for process in processes:
-        if process.get("pid") == os.getpid() or process.get("host") != here:
-            continue
-        with contextlib.suppress(OSError):
-            if is_alive(process):
-                os.kill(process["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+        if process.get("host") == here and process.get("pid") != os.getpid():
+            _kill(process)
 
     if live.process and live.process.pid is None:
         live.process = None  # from here on its record says how it is
     if run["status"] == "running" and (run.get("process") or {}).get("host") != here:
         self.view.say(
             f"#{live.row.number} executes on {run['process'].get('host')} and stops there where"
-            f" it can go on ({run['id']})"
+            f" it can be resumed ({run['id']})"
         )
         self.stopped.append(self.running.pop(live.row.key).row)
 
@@ -599,7 +613,7 @@ def begin_some(self) -> None:
 def lines(self) -> list[str]:
     "What a terminal shows."
     running = [
-        f"#{live.row.number} {live.row.told()}: {newest_step(live.folder) or 'starting'}"
+        f"#{live.row.number} {live.row.text()}: {newest_step(live.folder) or 'starting'}"
         for live in self.running.values()
     ]
     seconds = time.monotonic() - self.began
@@ -627,16 +641,13 @@ def waits(self) -> str | None:
 @patch_to(_Driver)
 def drive(self) -> None:
     "Work until all is done, or nothing more may be started."
-    numbers = (
-        [n for n in (signal.SIGINT, signal.SIGTERM)]
-        if threading.current_thread() is threading.main_thread()
-        else []
-    )
+    numbers = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = [signal.SIGINT, signal.SIGTERM]
 
     def stop(number, frame):
-        self.heard += (
-            1  # acted upon between two looks: a handler may not print while somebody prints
-        )
+        # acted upon between two looks: a handler may not print while somebody prints
+        self.heard += 1
 
     before = {n: signal.signal(n, stop) for n in numbers}
     try:
@@ -655,7 +666,7 @@ class Outcome:
     "What one driver came to."
 
     code: int  # exit code: 0 all completed, 1 some failed or could not be started, 130 stopped
-    said: str  # one sentence
+    message: str  # one sentence
     done: int
     failed: int
     left: int
@@ -670,6 +681,85 @@ def _check_amounts(retries: int, keep: str, above_zero: dict) -> None:
     for name, value in above_zero.items():
         if value is not None and not value > 0:
             raise UsageError(f"{name} is {value}; it must be above 0")
+
+# %% ../../nbs/batch/04_driver.ipynb #28eb713e
+def _works_in(batch: Batch) -> str:
+    "Where the notebooks of a batch work, in words."
+    cwd = batch.info.get("cwd")
+    if cwd == "run":
+        return (
+            "each notebook works in a folder of its own (files/ of its run; --cwd notebook: beside"
+            " the notebook)"
+        )
+    return "the notebooks work in " + (
+        "the notebook's folder" if cwd == "notebook" else str(cwd or batch.info["working_folder"])
+    )
+
+# %% ../../nbs/batch/04_driver.ipynb #f47c4ef3
+def _place(
+    cluster: str | None,
+    resources: dict | None,
+    jobs: int | None,
+    threads: int | None,
+    gpu_slots: int,
+    force: bool,
+) -> tuple:
+    "Where runs are executed, how many at a time, with how many threads, and a sentence on it."
+    if not cluster:
+        return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
+    share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
+    place = DaskCluster(cluster, resources, force)
+    # more jobs than slots wait for workers to come
+    jobs, threads = (jobs or place.slots, threads or place.threads)
+    return (
+        place,
+        jobs,
+        threads,
+        f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each, on {place.description}",
+    )
+
+
+def _outcome(driver: _Driver, total: int) -> Outcome:
+    "How it ended, in one sentence."
+    counts = driver.counts()
+    done, failed = counts["done"], counts["failed"]
+    left = total - done - failed
+    completed = f"{done} of {total} runs are completed"
+    remain = f"{left} {'is' if left == 1 else 'are'} left"
+    again = "continue with the same command"
+    if driver.signals:
+        message = f"{driver.halt}: {completed}, {remain}; {again}"
+        return Outcome(130, message, done, failed, left)
+    if driver.halt:
+        return Outcome(1, f"{driver.halt}; {completed}, {remain}; {again}", done, failed, left)
+    if failed:
+        message = (
+            f"{completed}, {failed} failed; the same command with --only-failed tries those again"
+        )
+        return Outcome(1, message, done, failed, left)
+    if left:
+        message = (
+            f"{completed}, {remain}, which were stopped or are not among the failed ones; {again}"
+        )
+        return Outcome(1, message, done, 0, left)
+    message = f"all {total} runs are completed"
+    if not driver.done:
+        message += "; there was nothing left to do"
+    return Outcome(0, message, done, 0, left)
+
+# %% ../../nbs/batch/04_driver.ipynb #d98ceabd
+def _write_beginning(batch: Batch, runs: int, place, jobs: int, threads: int) -> None:
+    "Write down the plan, and who works on it, before anything starts."
+    write_plan(batch)
+    batch.ledger.write(
+        "begun",
+        process=batch.ledger.process,
+        jobs=jobs,
+        threads=threads,
+        runs=runs,
+        cluster=place.address,
+        code=len(batch.codes),
+    )
 
 
 def work_through(
@@ -716,18 +806,8 @@ def work_through(
         "cwd": batch.info.get("cwd"),
     }
 
-    # the plan and who works on it are written down before anything starts
     try:
-        write_plan(batch)
-        batch.ledger.write(
-            "begun",
-            process=batch.ledger.process,
-            jobs=jobs,
-            threads=threads,
-            runs=len(rows),
-            cluster=place.address,
-            code=len(batch.codes),
-        )
+        _write_beginning(batch, len(rows), place, jobs, threads)
         driver = _Driver(
             batch,
             rows,
@@ -743,106 +823,17 @@ def work_through(
     except OSError as e:
         if not _is_full(e):
             raise
-        return Outcome(
-            1,
+        message = (
             f"the disk is full ({e.filename or batch.folder}); make room, then give the same"
-            " command again",
-            0,
-            0,
-            len(rows),
+            " command again"
         )
+        return Outcome(1, message, done=0, failed=0, left=len(rows))
     if driver.todo:
         driver.view.say(
             f"{batch.name}: {len(driver.todo)} of {len(rows)} runs to do, {how}; {_works_in(batch)}"
         )
     driver.drive()
     return _outcome(driver, len(rows))
-
-
-def _works_in(batch: Batch) -> str:
-    "Where the notebooks of a batch work, in words."
-    cwd = batch.info.get("cwd")
-    if cwd == "run":
-        return (
-            "each notebook works in a folder of its own (files/ of its run; --cwd notebook: beside"
-            " the notebook)"
-        )
-    return "the notebooks work in " + (
-        "the notebook's folder" if cwd == "notebook" else str(cwd or batch.info["working_folder"])
-    )
-
-# %% ../../nbs/batch/04_driver.ipynb #f0748133
-def _place(
-    cluster: str | None,
-    resources: dict | None,
-    jobs: int | None,
-    threads: int | None,
-    gpu_slots: int,
-    force: bool,
-) -> tuple:
-    "Where runs are executed, how many at a time, with how many threads, and a sentence on it."
-    if not cluster:
-        return ThisMachine(), *share_cores(jobs, threads, gpu_slots)
-    share_cores(jobs, threads, gpu_slots)  # refuses what is out of range
-    place = DaskCluster(cluster, resources, force)
-    # more jobs than slots wait for workers to come
-    jobs, threads = (jobs or place.slots, threads or place.threads)
-    return (
-        place,
-        jobs,
-        threads,
-        f"{jobs} at a time, {threads} thread{'s' * (threads > 1)} each, on {place.said}",
-    )
-
-
-def _outcome(driver: _Driver, total: int) -> Outcome:
-    "How it ended, in one sentence."
-    c = driver.counts()
-    left, again = total - c["done"] - c["failed"], "continue with the same command"
-    if driver.signals:
-        return Outcome(
-            130,
-            f"{driver.halt}: {c['done']} of {total} runs are completed, {left}"
-            f" {'is' if left == 1 else 'are'} left; {again}",
-            c["done"],
-            c["failed"],
-            left,
-        )
-    if driver.halt:
-        return Outcome(
-            1,
-            f"{driver.halt}; {c['done']} of {total} runs are completed, {left}"
-            f" {'is' if left == 1 else 'are'} left; {again}",
-            c["done"],
-            c["failed"],
-            left,
-        )
-    if c["failed"]:
-        return Outcome(
-            1,
-            f"{c['done']} of {total} runs are completed, {c['failed']} failed; the same command"
-            " with --only-failed tries those again",
-            c["done"],
-            c["failed"],
-            left,
-        )
-    if left:
-        return Outcome(
-            1,
-            f"{c['done']} of {total} runs are completed, {left} {'is' if left == 1 else 'are'}"
-            f" left, which were stopped or are not among the failed ones; {again}",
-            c["done"],
-            0,
-            left,
-        )
-    return Outcome(
-        0,
-        f"all {total} runs are completed"
-        + ("" if driver.done else "; there was nothing left to do"),
-        c["done"],
-        0,
-        left,
-    )
 
 # %% ../../nbs/batch/04_driver.ipynb #cb54ebd0
 def run_batch(
@@ -864,12 +855,12 @@ def run_batch(
     "Plan a batch, or find it again, and work through it."
     if grid is not None:
         expect(grid, dict, "grid", '{"seed": [0, 1, 2]}')
-    batch, rows, told = plan_batch(
+    batch, rows, notes = plan_batch(
         template, grid, table, parameters, sample, seed, name, force, cwd=cwd, new_code=new_code
     )
-    for line in told:
+    for line in notes:
         say(line, batch=batch.name)
     batch.outcome = work_through(batch, rows, force=force, **options)
     if batch.outcome.code == 130:
-        raise KeyboardInterrupt(batch.outcome.said)
+        raise KeyboardInterrupt(batch.outcome.message)
     return batch

@@ -167,7 +167,7 @@ def _create(path: Path, text: str) -> bool:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
 
-
+# %% ../../nbs/batch/01_ledger.ipynb #39df86d3
 def _read_claim(folder: Path, key: str, number: int) -> Claim:
     """A claim as its file has it; one that is just being written, or damaged, belongs to nobody
     known."""
@@ -195,17 +195,14 @@ def take_claim(
     "Claim a key, together with the run that it already has."
     made = Claim(
         key,
-        before.number + 1 if before else 1,
-        ledger.name,
-        ledger.process,
-        before.run if before else None,
-        file_clock(ledger.folder),
+        number=before.number + 1 if before else 1,
+        by=ledger.name,
+        process=ledger.process,
+        run=before.run if before else None,
+        made=file_clock(ledger.folder),
     )
-    return (
-        made
-        if _create(_path(ledger.folder, key, made.number), json.dumps(dataclasses.asdict(made)))
-        else None
-    )
+    path = _path(ledger.folder, key, made.number)
+    return made if _create(path, json.dumps(dataclasses.asdict(made))) else None
 
 
 def hold_run(ledger: Ledger, claim: Claim, run: str) -> Claim:

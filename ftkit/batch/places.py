@@ -110,24 +110,25 @@ def _differs(before: dict, now: dict) -> str:
 # %% ../../nbs/batch/03_places.ipynb #3575b1fd
 def _within(seconds: float, f):
     "What `f()` gives, or TimeoutError: a scheduler that hangs shall hang nobody else."
-    found = []
+    results = []
 
     def work():
         try:
-            found.append((f(), None))
+            results.append((f(), None))
         except Exception as e:
-            found.append((None, e))
+            results.append((None, e))
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
-    if not found:
+    if not results:
         raise TimeoutError(f"no answer in {seconds:g} s")
-    if found[0][1]:
-        raise found[0][1]
-    return found[0][0]
+    value, error = results[0]
+    if error:
+        raise error
+    return value
 
-
+# %% ../../nbs/batch/03_places.ipynb #0e64243a
 def _greet() -> tuple[int, dict]:
     return cores(), code_fingerprint()
 
@@ -166,7 +167,7 @@ class DaskCluster:
         except BaseException:
             self.leave()
             raise
-        self.good, self.looked, self.found = time.monotonic(), time.monotonic(), None
+        self.good, self.looked, self.problem = time.monotonic(), time.monotonic(), None
 
 # %% ../../nbs/batch/03_places.ipynb #5f50bf7e
 @patch_to(DaskCluster)
@@ -189,21 +190,21 @@ def able(self) -> dict:
         )
     return able
 
-
+# %% ../../nbs/batch/03_places.ipynb #00353fb4
 @patch_to(DaskCluster)
 def greet(self, force: bool) -> None:
     """How many runs the workers have room for, with how many threads; those with other code are
     refused."""
     able, mine = self.able(), code_fingerprint()
     try:
-        said = _within(60, lambda: self.client.run(_greet, workers=list(able)))
+        answers = _within(60, lambda: self.client.run(_greet, workers=list(able)))
     except Exception as e:
         raise UsageError(
             f"the workers at {self.address} cannot execute ftkit ({type(e).__name__}:"
             f" {str(e)[:200]}); install the same ftkit on each machine"
         ) from None
     strange = [
-        f"{a} has {found}" for a, (_, code) in said.items() if (found := _differs(mine, code))
+        f"{a} has {found}" for a, (_, code) in answers.items() if (found := _differs(mine, code))
     ]
     if strange and not force:
         raise UsageError(
@@ -214,8 +215,8 @@ def greet(self, force: bool) -> None:
         min([w["nthreads"], *(int(w["resources"][k] // v) for k, v in self.resources.items())])
         for w in able.values()
     )
-    self.threads = max(1, min(said[a][0] // max(1, w["nthreads"]) for a, w in able.items()))
-    self.said = (
+    self.threads = max(1, min(answers[a][0] // max(1, w["nthreads"]) for a, w in able.items()))
+    self.description = (
         f"{len(able)} worker{'s' * (len(able) > 1)} with room for {self.slots}"
         f" run{'s' * (self.slots > 1)} at {self.address}"
     )
@@ -279,6 +280,22 @@ def leave(self) -> None:
 
 # %% ../../nbs/batch/03_places.ipynb #f672a933
 @patch_to(DaskCluster)
+def take_back(self, folder: Path, task: Task) -> bool:
+    "Take a run that no worker has begun off the cluster; False if one has."
+    if not _write_waiting(
+        folder,
+        task.token,
+        status="stopped",
+        ended=time.time(),
+        asked="terminate",
+        process=this_process(),
+    ):
+        return False
+    task.over = True
+    return True
+
+# %% ../../nbs/batch/03_places.ipynb #4d9a8ca0
+@patch_to(DaskCluster)
 def finish(self, folder: Path, task: Task) -> None:
     "Complete the record of a run that no worker took."
     if task.over or not task.future.done():
@@ -306,40 +323,24 @@ def finish(self, folder: Path, task: Task) -> None:
 
 
 @patch_to(DaskCluster)
-def take_back(self, folder: Path, task: Task) -> bool:
-    "Take a run that no worker has begun off the cluster; False if one has."
-    if not _write_waiting(
-        folder,
-        task.token,
-        status="stopped",
-        ended=time.time(),
-        asked="terminate",
-        process=this_process(),
-    ):
-        return False
-    task.over = True
-    return True
-
-
-@patch_to(DaskCluster)
 def trouble(self) -> str | None:
     "Why nothing can be executed now; `good` is when it last could."
     if time.monotonic() - self.looked < 5:
-        return self.found
+        return self.problem
     if self.client.status == "closed":
         self.good = -self.patience - 1e9
     try:
         if self.client.status != "running":
             raise TimeoutError
         self.able()
-        self.good, self.found = time.monotonic(), None
+        self.good, self.problem = time.monotonic(), None
     except UsageError as e:
-        self.found = str(e)
+        self.problem = str(e)
     except Exception as e:
-        # of many kinds, as Dask has them; what was found is noted
-        self.found = (
+        # of many kinds, as Dask has them; the problem is noted
+        self.problem = (
             f"the scheduler at {self.address} is gone or does not answer"
             f" ({str(e).partition(chr(10))[0][:100] or type(e).__name__})"
         )
     self.looked = time.monotonic()
-    return self.found
+    return self.problem

@@ -355,27 +355,29 @@ def _without_repetition(
     return list(once.values()), notes
 
 # %% ../../nbs/batch/00_plan.ipynb #28818e08
+def _sample_fingerprint(name: str) -> str | None:
+    "Of a sample by its name in the catalogue; None where there is no such sample."
+    from ftkit.samples.catalogue import SAMPLES
+
+    if name not in SAMPLES:
+        return None
+    return fingerprint([SAMPLES[name].package, SAMPLES[name].sha256])
+
+
 def data_fingerprint(
     value,  # of a parameter
     base: str | os.PathLike = ".",  # the folder that relative paths count from
 ) -> str | None:  # None for what names no data
     "A short text that changes when the file, folder or sample that `value` names does."
     if isinstance(value, (list, dict)):
-        found = [
-            data_fingerprint(v, base)
-            for v in (value if isinstance(value, list) else value.values())
-        ]
-        return fingerprint(found) if any(found) else None
+        parts = value if isinstance(value, list) else value.values()
+        prints = [data_fingerprint(v, base) for v in parts]
+        return fingerprint(prints) if any(prints) else None
     if not isinstance(value, str) or not value or "\0" in value:
         return None
     if value.startswith("sample:"):
-        from ftkit.samples.catalogue import SAMPLES
+        return _sample_fingerprint(value.removeprefix("sample:"))
 
-        return (
-            fingerprint([SAMPLES[value[7:]].package, SAMPLES[value[7:]].sha256])
-            if value[7:] in SAMPLES
-            else None
-        )
     run = RUN_FILE.fullmatch(value)
     path = runs_folder() / run[1] / run[2] if run else os.path.join(base, os.path.expanduser(value))
     try:
@@ -410,7 +412,7 @@ class Planned:
     values: dict  # all its parameters
     code: int = 1  # number of the batch's code that it runs with [1..]
 
-    def told(self) -> str:
+    def text(self) -> str:
         return (
             " ".join(
                 f"{k}={v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}"

@@ -47,6 +47,8 @@ Run = Annotated[
         help="a run's id, a unique part of it, 'last', or its folder", autocompletion=run_words
     ),
 ]
+
+# %% ../../nbs/cli/03_app.ipynb #eadaacd1
 Values = Annotated[
     list[str],
     typer.Option(

@@ -11,10 +11,41 @@ from typing import Annotated
 
 import typer
 
-from .check import own_options, read_data
+from .check import Item, Label, RecordingTask, own_options, read_data
 from ..core import UsageError, json_text, plain_json, plain_text
 
 # %% ../../nbs/cli/01_choose.ipynb #83ced6f9
+def _body(name: str) -> str:
+    "A backbone's name; of an earlier run its folder."
+    if Path(name).exists() or not name.startswith("run:"):
+        return name
+    from ftkit.runs.listing import find_run
+
+    return str(find_run(name.removeprefix("run:").removesuffix("/model")))
+
+
+def _names(pattern: str, as_json: bool) -> None:
+    "Names of backbones, one a line."
+    from ftkit.models.backbone import list_backbones
+
+    rows = list_backbones(pattern)
+    if not rows:
+        raise UsageError(f"no backbone's name has {pattern!r} in it; try a part of it, or * and ?")
+    width = max(len(n) for n, _ in rows)
+    print(
+        json_text([{"name": n, "source": s} for n, s in rows])
+        if as_json
+        else "\n".join([f"{'name':<{width}}  source", *(f"{n:<{width}}  {s}" for n, s in rows)])
+    )
+
+# %% ../../nbs/cli/01_choose.ipynb #f282a8f9
+def _refuse_without_data(**options) -> None:
+    "Refuse options that say how backbones are ranked, where there is nothing to rank them for."
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"--{name} belongs to --for DATA; name the data, or leave it out")
+
+# %% ../../nbs/cli/01_choose.ipynb #cf1f8cdd
 def find_backbones(
     pattern: Annotated[str, typer.Argument(help="part of a name, or with * and ?")] = "",
     data: Annotated[
@@ -62,17 +93,9 @@ def find_backbones(
     kind: Annotated[
         str | None, typer.Option(help="image, text or speech; without it, seen from the files")
     ] = None,
-    label: Annotated[
-        str | None, typer.Option(help="a table's column with the label; without it, looked for")
-    ] = None,
-    item: Annotated[
-        str | None,
-        typer.Option(help="a table's column with the text or the path; without it, looked for"),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="of recordings: classify or transcribe; without it, what the table has"),
-    ] = None,
+    label: Label = None,
+    item: Item = None,
+    task: RecordingTask = None,
     limit: Annotated[
         int | None, typer.Option(help="at most so many rows of the data, drawn at random", min=2)
     ] = None,
@@ -81,22 +104,17 @@ def find_backbones(
     """Search the names of pretrained backbones (samples need no model hub), or rank backbones for your
     data."""
     if data is None:
-        if given := [
-            f"--{n}"
-            for n, v in (
-                ("bodies", bodies),
-                ("rows", rows),
-                ("tune", tune),
-                ("size", size),
-                ("kind", kind),
-                ("label", label),
-                ("item", item),
-                ("task", task),
-                ("limit", limit),
-            )
-            if v is not None
-        ]:
-            raise UsageError(f"{given[0]} belongs to --for DATA; name the data, or leave it out")
+        _refuse_without_data(
+            bodies=bodies,
+            rows=rows,
+            tune=tune,
+            size=size,
+            kind=kind,
+            label=label,
+            item=item,
+            task=task,
+            limit=limit,
+        )
         return _names(pattern, as_json)
     if pattern:
         raise UsageError(
@@ -105,36 +123,12 @@ def find_backbones(
         )
     from ftkit.evaluation.ranking import rank_backbones
 
-    named = (
-        [_body(b.strip()) for b in bodies.split(",") if b.strip()] if bodies is not None else None
-    )
+    named = None
+    if bodies is not None:
+        named = [_body(b.strip()) for b in bodies.split(",") if b.strip()]
     with own_options(find_backbones):
         read = read_data(data, kind, label, item, task, limit=limit)
-        found = rank_backbones(
+        ranking = rank_backbones(
             read, named, rows, tune=tune or 0, **({"size": size} if size else {})
         )
-    print(plain_json(json_text(found.to_json())) if as_json else plain_text(str(found)))
-
-
-def _body(name: str) -> str:
-    "A backbone's name; of an earlier run its folder."
-    if Path(name).exists() or not name.startswith("run:"):
-        return name
-    from ftkit.runs.listing import find_run
-
-    return str(find_run(name.removeprefix("run:").removesuffix("/model")))
-
-
-def _names(pattern: str, as_json: bool) -> None:
-    "Names of backbones, one a line."
-    from ftkit.models.backbone import list_backbones
-
-    rows = list_backbones(pattern)
-    if not rows:
-        raise UsageError(f"no backbone's name has {pattern!r} in it; try a part of it, or * and ?")
-    width = max(len(n) for n, _ in rows)
-    print(
-        json_text([{"name": n, "source": s} for n, s in rows])
-        if as_json
-        else "\n".join([f"{'name':<{width}}  source", *(f"{n:<{width}}  {s}" for n, s in rows)])
-    )
+    print(plain_json(json_text(ranking.to_json())) if as_json else plain_text(str(ranking)))

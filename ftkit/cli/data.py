@@ -35,21 +35,21 @@ def _looks_like_a_path(text: str) -> bool:
         ".xlsx",
     )
 
-
+# %% ../../nbs/cli/06_data.ipynb #af7f2250
 def _print_prediction(one, times: bool) -> None:
     "A line of what is predicted, tab separated; with times, a line a word."
     if times and one.label is not None:
         for w in one.spans:
             print(f"{one.input}\t{w.start:.2f}\t{w.end:.2f}\t{w.text}")
         if not one.spans:
-            print(f"{one.input}\t\t\t")  # it was read, and nothing is said in it
+            print(f"{one.input}\t\t\t")  # it was read, and nobody speaks in it
         return
     cells = [" ".join(one.input.splitlines()), one.label or ""]
     if one.probability is not None:
         cells.append(f"{one.probability:.4f}")
     print("\t".join([*cells, *(f"{v:.6g}" for v in one.interval)]))
 
-
+# %% ../../nbs/cli/06_data.ipynb #f543bb74
 _MOST_NOTES = 20
 
 
@@ -90,7 +90,7 @@ def _tell_unread(lost: list, n: int) -> None:
     )
     raise SystemExit(1)
 
-
+# %% ../../nbs/cli/06_data.ipynb #54b9770b
 def _tell_written(table, noted: int) -> None:
     "Where the table is, and what the reader should know of it."
     print(table.path)
@@ -120,7 +120,7 @@ def _model_folder(run: str) -> Path:
         )
     return folder
 
-
+# %% ../../nbs/cli/06_data.ipynb #9ef28890
 def _typed_inputs(inputs: list[str]) -> list:
     "Inputs as a predictor takes them: paths where files are meant, else texts."
     if inputs == ["-"]:
@@ -132,7 +132,7 @@ def _typed_inputs(inputs: list[str]) -> list:
         typed.append(Path(text) if is_path else text)
     return typed
 
-
+# %% ../../nbs/cli/06_data.ipynb #26aa157c
 def _note_large_files(inputs: list) -> None:
     "A line for each file that takes a while to read."
     for path in inputs:
@@ -275,7 +275,7 @@ def _settings(as_json: Json = False):
             r |= {"source": f"{r['source']}; {r['ignored']} has no say in it"}
     _print_json(rows) if as_json else _print_table(rows, ["name", "value", "source", "help"])
 
-
+# %% ../../nbs/cli/06_data.ipynb #24f7aeba
 @app.command("completion")
 def _completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, powershell or pwsh")]):
     """Print what has a shell complete ftkit's commands, templates, runs and parameters; `ftkit

@@ -44,29 +44,38 @@ def _apart(word: str) -> list[str]:
     return [w for w in found.groups() if w] if found else [word]
 
 
+_PAIRS = ("-p", "--param", "-w", "--where", "-g", "--grid")
+
+
+def _pair(words, option: str) -> str:
+    "NAME=VALUE, of the one or two words behind an option."
+    name = _next(words, option, f"a name and a value, for example {option} epochs 5")
+    if "=" in name:
+        return name
+    return f"{name}={_next(words, f'{option} {name}', f'a value: {option} {name} VALUE')}"
+
+
 def _join_parameters(argv: list[str]) -> list[str]:
     """`-p NAME VALUE` as `-p NAME=VALUE`, because typer's repeated options take one word; that form
     works too. `--then` takes the -p and -f behind it."""
-    out, words, then = [], iter([w for word in argv for w in _apart(word)]), []
+    # of check, --where is one condition
+    pairs = () if argv[:1] == ["check"] else _PAIRS
+    words = iter([w for word in argv for w in _apart(word)])
+    out, steps = [], []
     for word in words:
         if word == "--then":
-            then.append({"template": _next(words, "--then", "a notebook"), "p": [], "f": []})
-            continue
-        if then and word in ("-f", "--file"):
-            then[-1]["f"].append(_next(words, word, "a file"))
-            continue
-        if not (then and word in ("-p", "--param")):
+            steps.append({"template": _next(words, "--then", "a notebook"), "p": [], "f": []})
+        elif steps and word in ("-f", "--file"):
+            steps[-1]["f"].append(_next(words, word, "a file"))
+        elif steps and word in ("-p", "--param"):
+            steps[-1]["p"].append(_pair(words, word))
+        else:
             out.append(word)
-        if word not in ("-p", "--param", "-w", "--where", "-g", "--grid") or argv[:1] == ["check"]:
-            continue  # there --where is one condition
-        name = _next(words, word, f"a name and a value, for example {word} epochs 5")
-        given = (
-            name
-            if "=" in name
-            else f"{name}={_next(words, f'{word} {name}', f'a value: {word} {name} VALUE')}"
-        )
-        (then[-1]["p"] if then and word in ("-p", "--param") else out).append(given)
-    return out + [w for step in then for w in ("--then", json.dumps(step))]
+            if word in pairs:
+                out.append(_pair(words, word))
+    for step in steps:
+        out += ["--then", json.dumps(step)]
+    return out
 
 
 def main() -> None:

@@ -92,13 +92,13 @@ def _line(e: dict) -> str | None:
         return f"{stage}: {of:,} in {e.get('seconds', 0):.1f} s"
     if stage == "broken":
         return (
-            f"the checkpoint {e['checkpoint']} cannot be read ({e['why']}); going on from the one"
+            f"the checkpoint {e['checkpoint']} cannot be read ({e['why']}); continuing from the one"
             " before it"
         )
     return {
         "fetch": f"fetching {e.get('sample')} ({e.get('megabytes')} MB)",
         "resume": (
-            f"going on in stage {e.get('of_stage')}, epoch {e.get('epoch', 0) + 1}, after"
+            f"continuing in stage {e.get('of_stage')}, epoch {e.get('epoch', 0) + 1}, after"
             f" {e.get('step_in_epoch')} of its steps"
         ),
         "note": e.get("text"),
@@ -110,7 +110,7 @@ def _left(e: dict) -> str:
     speed = e["step"] / e["seconds"] if e.get("seconds") else 0
     return f"{speed:.3g} steps/s, {(e['of'] - e['step']) / speed:.0f} s left" if speed else ""
 
-
+# %% ../../nbs/cli/04_runs.ipynb #dc90e7cc
 def _watch_plain(events, run: str) -> None:
     "A line for what is worth one, and for a long stage one every half minute."
     shown = time.monotonic()
@@ -158,34 +158,45 @@ def _watch_bars(events, run: str) -> None:
                 ),
             )
 
+
+def _watch(events, run: str) -> None:
+    "Bars on a terminal, else lines."
+    on_terminal = sys.stderr.isatty() and settings()["log"].value == "text"
+    (_watch_bars if on_terminal else _watch_plain)(events, run)
+
 # %% ../../nbs/cli/04_runs.ipynb #5ee6aec8
+@contextlib.contextmanager
+def _stopping_on_signals(folder: Path, process):
+    "A signal asks the run to stop where it can be resumed; the second one ends its process."
+    signals = []
+
+    def stop(number, frame):
+        ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
+        signals.append(number)
+        if len(signals) == 1:
+            text = "stopping where it can be resumed; once more stops at once"
+        else:
+            text = "stopping at once"
+        say(text, run=folder.name)
+        for _ in range(2 if len(signals) > 1 else 0):
+            with contextlib.suppress(OSError):
+                os.kill(process.pid, signal.SIGTERM)
+
+    before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for n, handler in before.items():
+        signal.signal(n, handler)
+
+# %% ../../nbs/cli/04_runs.ipynb #7a210c9a
 def _to_the_end(
     folder: Path, process, as_json: bool, offset: int = 0, on_failure: str | None = None
 ) -> None:
     """Show a run until it ends, stop it on a signal, say what it came to, and leave with its exit
     code."""
-
-    def stop(number, frame):
-        ask_stop(folder, "interrupt" if number == signal.SIGINT else "terminate")
-        stop.times += 1
-        say(
-            "stopping where it can be resumed; once more stops at once"
-            if stop.times == 1
-            else "stopping at once",
-            run=folder.name,
-        )
-        for _ in range(2 if stop.times > 1 else 0):
-            with contextlib.suppress(OSError):
-                os.kill(process.pid, signal.SIGTERM)
-
-    stop.times, before = 0, {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
-    (_watch_bars if sys.stderr.isatty() and settings()["log"].value == "text" else _watch_plain)(
-        follow(folder, process, offset=offset), folder.name
-    )
-    code = settle(folder, process)
-    wait_for_run(folder, code)
-    for n, handler in before.items():
-        signal.signal(n, handler)
+    with _stopping_on_signals(folder, process):
+        _watch(follow(folder, process, offset=offset), folder.name)
+        code = settle(folder, process)
+        wait_for_run(folder, code)
     row = summary(folder)
     if settings()["log"].value == "json":
         say(
@@ -208,7 +219,7 @@ def _as_typed(path: Path) -> str:
         return os.path.relpath(path)
     return str(path)
 
-
+# %% ../../nbs/cli/04_runs.ipynb #231a0855
 def _given(path: Path, p: list[str], f: list[Path] = (), tell: bool = True) -> dict:
     "Parameters from files and the command line, typed by the notebook's own cell."
     params, given = read_params(path), {}
@@ -220,7 +231,49 @@ def _given(path: Path, p: list[str], f: list[Path] = (), tell: bool = True) -> d
         say(line)
     return given | {k: named[k] for k in texts}
 
+# %% ../../nbs/cli/04_runs.ipynb #55fddd62
+def _refuse_with_dry_run(then: list[str], kernel: str | None, devices: int | None) -> None:
+    "Refuse what a dry run cannot try."
+    given = {
+        "--then": then,
+        "--kernel": kernel,
+        "--devices": (devices or 1) > 1,
+        "torchrun": os.environ.get("TORCHELASTIC_RUN_ID"),
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise UsageError(
+                f"--dry-run was given with {name}; it tries one notebook in one process of this"
+                " Python: leave that away"
+            )
 
+
+def _dry_run(
+    template: str,
+    p: list[str],
+    f: list[Path],
+    then: list[str],
+    threads: int | None,
+    kernel: str | None,
+    devices: int | None,
+    as_json: bool,
+) -> None:
+    "What a run would take."
+    from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
+
+    _refuse_with_dry_run(then, kernel, devices)
+    folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
+    try:
+        _watch(follow(folder, process), template)
+    finally:
+        try:
+            forecast = Forecast(end_rehearsal(folder, process))
+        except RuntimeError as e:
+            say(f"ftkit: {e}", "error")
+            raise SystemExit(1) from None
+    _print_json(forecast) if as_json else print(forecast)
+
+# %% ../../nbs/cli/04_runs.ipynb #1331c15b
 @app.command("run")
 def _run(
     template: Template,
@@ -290,53 +343,6 @@ def _run(
     )
     _to_the_end(folder, launch(folder), as_json, on_failure=on_failure)
 
-
-def _dry_run(
-    template: str,
-    p: list[str],
-    f: list[Path],
-    then: list[str],
-    threads: int | None,
-    kernel: str | None,
-    devices: int | None,
-    as_json: bool,
-) -> None:
-    "What a run would take."
-    from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
-
-    other = next(
-        (
-            name
-            for name, on in (
-                ("--then", then),
-                ("--kernel", kernel),
-                ("--devices", (devices or 1) > 1),
-                ("torchrun", os.environ.get("TORCHELASTIC_RUN_ID")),
-            )
-            if on
-        ),
-        None,
-    )
-    if other:
-        raise UsageError(
-            f"--dry-run was given with {other}; it tries one notebook in one process of this"
-            " Python: leave that away"
-        )
-    folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
-    try:
-        (
-            _watch_bars
-            if sys.stderr.isatty() and settings()["log"].value == "text"
-            else _watch_plain
-        )(follow(folder, process), template)
-    finally:
-        try:
-            forecast = Forecast(end_rehearsal(folder, process))
-        except RuntimeError as e:
-            say(f"ftkit: {e}", "error")
-            raise SystemExit(1) from None
-    _print_json(forecast) if as_json else print(forecast)
-
 # %% ../../nbs/cli/04_runs.ipynb #98490427
 @app.command("resume")
 def _resume(
@@ -382,7 +388,7 @@ def _resume(
         folder = together(make)
     _to_the_end(folder, launch(folder, force), as_json, sum(earlier_bytes), on_failure)
 
-
+# %% ../../nbs/cli/04_runs.ipynb #e9fbd70a
 @app.command("stop")
 def _stop(run: Run = "last"):
     "Stop a run where it can be resumed; from anywhere that sees its folder."
@@ -486,7 +492,7 @@ def _print_results(rows: list[dict], most: int | None = None) -> None:
     if most and len(rows) > most:
         print(f"… and {len(rows) - most} more")
 
-
+# %% ../../nbs/cli/04_runs.ipynb #3d0466f5
 def _compare_batch(
     name: str,
     runs: list[str] | None,
@@ -555,7 +561,7 @@ def _next_line(run: dict) -> str | None:
     when = "once its cause is gone" if raised else "continue with"
     return f"  {when}: {resume_command(run)}"
 
-
+# %% ../../nbs/cli/04_runs.ipynb #95e5199a
 def _tell(folder: Path, as_json: bool) -> None:
     "What a run came to: status, verdict, times, paths, and its error if it has one."
     row, run = summary(folder), read_run(folder)
@@ -597,6 +603,22 @@ def _no_runs(status: str | None, template: str | None, where: list[str]) -> str:
     having = f" with {' and '.join(where)}" if where else ""
     return f"no run{of}{having} is {status}" if status else f"there is no run{of}{having}"
 
+# %% ../../nbs/cli/04_runs.ipynb #5b903243
+def _texts_of(row: dict) -> dict[str, str]:
+    "The columns of a table of runs that are written differently than in JSON."
+    verdict = row["verdict"] or {}
+    value = ""
+    if row["value"] is not None and not verdict.get("voided"):
+        value = figure_text(verdict.get("figure") or row["value"])
+    parent = row["parent"]
+    return {
+        "value": value,
+        "doubts": doubt_names(row["verdict"]),
+        "seconds": f"{row['seconds']:.0f}" if row["seconds"] else "",
+        "MB": f"{row['bytes'] / 1e6:.1f}" if isinstance(row["bytes"], int) else "",
+        "forked from": f"{parent['run']} at {parent['at']}" if parent else "",
+    }
+
 
 @app.command("runs")
 def _runs(
@@ -623,25 +645,14 @@ def _runs(
     if not rows:
         return print(_no_runs(status, template, where), file=sys.stderr)
     for r in rows:
-        voided = (r["verdict"] or {}).get("voided")
-        r |= {
-            "value": (
-                ""
-                if r["value"] is None or voided
-                else figure_text((r["verdict"] or {}).get("figure") or r["value"])
-            ),
-            "doubts": doubt_names(r["verdict"]),
-            "seconds": f"{r['seconds']:.0f}" if r["seconds"] else "",
-            "MB": f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else "",
-            "forked from": f"{r['parent']['run']} at {r['parent']['at']}" if r["parent"] else "",
-        }
+        r |= _texts_of(r)
     _print_table(
         rows,
         ["id", "status", "seconds", "metric", "value", "doubts", "MB"]
         + ["forked from"] * any(r["parent"] for r in rows),
     )
 
-
+# %% ../../nbs/cli/04_runs.ipynb #4a722f6c
 def _run_to_remove(name: str) -> Path:
     "A run that was named with care: an id, four characters of it at least, or last."
     folder = find_run(name)
@@ -651,6 +662,51 @@ def _run_to_remove(name: str) -> Path:
             f" {folder.name}"
         )
     return folder
+
+# %% ../../nbs/cli/04_runs.ipynb #75741e69
+def _whole_batch(batch: str | None, chosen_by: list, stays: list[str]):
+    "The batch that goes with all its runs, if it does."
+    from ftkit.batch.batch import Batch
+
+    if not batch or stays or sum(c is not None for c in chosen_by) > 1:
+        return None
+    found = Batch(batch)
+    if drivers := found.status()["drivers"]:
+        raise UsageError(
+            f"batch {found.name} is worked on by process {drivers[0]['pid']} on"
+            f" {drivers[0]['host']}; stop it first: ftkit batch --cancel {found.name}"
+        )
+    return found
+
+
+def _confirm_removal(folders: list[Path], dry_run: bool, yes: bool, named: bool) -> None:
+    "List what would go, and ask."
+    count = f"{len(folders)} run{'' if len(folders) == 1 else 's'}"
+    if dry_run or not (yes or named):
+        rows = [summary(f) for f in folders]
+        for r in rows:
+            r["MB"] = f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else ""
+        _print_table(rows, ["id", "status", "metric", "MB"])
+    if dry_run:
+        return say(f"{count} would be removed")
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{count} would be removed; say --yes to do so without being asked")
+    typer.confirm("\n".join(f.name for f in folders) * named + f"\nremove {count}?", abort=True)
+
+# %% ../../nbs/cli/04_runs.ipynb #359594ce
+def _named_runs(names: list[str]) -> list[Path]:
+    "Folders of runs that were named; a line for each other run that needs one of them."
+    from ftkit.batch.cleanup import needed_by
+
+    folders = list(dict.fromkeys(_run_to_remove(name) for name in names))
+    for run, by in needed_by({f.name for f in folders}).items():
+        say(
+            f"{run} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot be"
+            " executed without it"
+        )
+    return folders
 
 
 @app.command("rm")
@@ -695,7 +751,7 @@ def _rm(
 ):
     """Remove runs with all they hold. Chosen by options, those that are running, or that others
     need, stay."""
-    from ftkit.batch.cleanup import needed_by, runs_to_remove, span_seconds
+    from ftkit.batch.cleanup import runs_to_remove, span_seconds
 
     chosen_by = [older_than, status, template, batch, keep_best or None]
     if bool(runs) == any(c is not None for c in chosen_by):
@@ -704,12 +760,7 @@ def _rm(
             " NAME, --keep-best 3"
         )
     if runs:
-        folders, stays = list(dict.fromkeys(_run_to_remove(r) for r in runs)), []
-        for run, by in needed_by({f.name for f in folders}).items():
-            say(
-                f"{run} is needed by {', '.join(by[:5])}{' …' if len(by) > 5 else ''}, which cannot"
-                " go on without it"
-            )
+        folders, stays = _named_runs(runs), []
     else:
         age = span_seconds(older_than) if older_than else None
         folders, stays = runs_to_remove(age, status, template, batch, keep_best)
@@ -727,39 +778,7 @@ def _rm(
         shutil.rmtree(whole.folder, ignore_errors=True)
         print(f"batch {whole.name}: removed")
 
-
-def _whole_batch(batch: str | None, chosen_by: list, stays: list[str]):
-    "The batch that goes with all its runs, if it does."
-    from ftkit.batch.batch import Batch
-
-    if not batch or stays or sum(c is not None for c in chosen_by) > 1:
-        return None
-    found = Batch(batch)
-    if drivers := found.status()["drivers"]:
-        raise UsageError(
-            f"batch {found.name} is worked on by process {drivers[0]['pid']} on"
-            f" {drivers[0]['host']}; stop it first: ftkit batch --cancel {found.name}"
-        )
-    return found
-
-
-def _confirm_removal(folders: list[Path], dry_run: bool, yes: bool, named: bool) -> None:
-    "List what would go, and ask."
-    count = f"{len(folders)} run{'' if len(folders) == 1 else 's'}"
-    if dry_run or not (yes or named):
-        rows = [summary(f) for f in folders]
-        for r in rows:
-            r["MB"] = f"{r['bytes'] / 1e6:.1f}" if isinstance(r["bytes"], int) else ""
-        _print_table(rows, ["id", "status", "metric", "MB"])
-    if dry_run:
-        return say(f"{count} would be removed")
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{count} would be removed; say --yes to do so without being asked")
-    typer.confirm("\n".join(f.name for f in folders) * named + f"\nremove {count}?", abort=True)
-
-
+# %% ../../nbs/cli/04_runs.ipynb #a172a1cc
 def _print_files(files: list[dict], most: int = 20) -> None:
     "The files that a notebook wrote into its run's folder."
     for f in files[:most]:
@@ -794,6 +813,18 @@ def _show(run: Run = "last", as_json: Json = False):
         )
 
 # %% ../../nbs/cli/04_runs.ipynb #1fd6c5c1
+def _refuse_unwritable(*files: Path | None) -> None:
+    "Refuse a path that no file can be written to."
+    for file in filter(None, files):
+        why = ""
+        if file.is_dir():
+            why = "a folder"
+        elif not file.absolute().parent.is_dir():
+            why = "in a folder that is not there"
+        if why:
+            raise UsageError(f"{file} is {why}; give the name of a file to write")
+
+
 @app.command("compare")
 def _compare(
     runs: Annotated[list[str] | None, typer.Argument(help="two runs or more, as for show")] = None,
@@ -823,29 +854,24 @@ def _compare(
 ):
     """Set runs side by side: differing parameters, figures with intervals, and the paired
     difference on the same test rows; or list all runs of a batch, best first."""
-    for file in filter(None, (page, out)):
-        if file.is_dir() or not file.absolute().parent.is_dir():
-            raise UsageError(
-                f"{file} is {'a folder' if file.is_dir() else 'in a folder that is not there'};"
-                " give the name of a file to write"
-            )
+    _refuse_unwritable(page, out)
     if batch is not None:
         return _compare_batch(batch, runs, by, lowest, page, out, as_json)
     if not runs or by or out or lowest is not None:
         raise UsageError("give two runs or more; --by, --lowest and --out belong to --batch NAME")
     from ftkit.runs.compare import compare_runs
 
-    found = compare_runs(list(dict.fromkeys(find_run(r) for r in runs)))
+    comparison = compare_runs(list(dict.fromkeys(find_run(r) for r in runs)))
     if page:
-        found.save_html(page)
+        comparison.save_html(page)
     if as_json:
-        return _print_json(found)
-    rows = found.table()
+        return _print_json(comparison)
+    rows = comparison.table()
     _print_table(rows, list(rows[0]))
     if page:
         print(page)
 
-
+# %% ../../nbs/cli/04_runs.ipynb #81c98f33
 @app.command("verify")
 def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
     "Execute a run again and name the first thing that differs."
@@ -874,7 +900,7 @@ def _verify(run: Run = "last", trust: Trust = False, as_json: Json = False):
             )
     raise SystemExit(0 if verification.first is None else 1)
 
-
+# %% ../../nbs/cli/04_runs.ipynb #3733ff13
 @app.command("report")
 def _report(
     run: Run = "last",

@@ -83,7 +83,7 @@ def _learnable(data: Data) -> Data:
     "Without the test rows."
     return data.only(np.flatnonzero(data.parts != "test"))
 
-
+# %% ../../nbs/evaluation/00_comparison.ipynb #0952eb5a
 def comparable_folds(
     data: Data,
     k: int = 5,  # folds [2..]
@@ -114,134 +114,56 @@ def comparable_folds(
             )
     return folds
 
-
-def _one_fold(name: str, fold: Data, options: dict) -> dict:
-    """What a model says of a fold's test rows, and what it took; from the cache if it was said
-    before."""
-    key = fingerprint(
+# %% ../../nbs/evaluation/00_comparison.ipynb #58946963
+def _key_of_fold(name: str, fold: Data, options: dict) -> str:
+    "A text that changes with all that the predictions of a fold depend on."
+    columns = []
+    if fold.task.modality == "tabular":
+        columns = [dataclasses.asdict(c) for c in fold.items.columns]
+    return fingerprint(
         {
             "name": name,
             "data": fold.fingerprint,
             "split": fold.split_fingerprint,
-            "columns": (
-                [dataclasses.asdict(c) for c in fold.items.columns]
-                if fold.task.modality == "tabular"
-                else []
-            ),
+            "columns": columns,
             "options": {
                 k: str(v) for k, v in options.items() if k != "network" or name not in METHODS
             },
             "version": 6,
         }
     )
-    path = cache_folder("folds") / f"{key}.json"
+
+
+def _fit_fold(name: str, fold: Data, options: dict) -> dict:
+    "Fit a model to a fold's training rows, and predict its test rows."
+    network = {} if name in METHODS else options["network"]
+    others = {k: v for k, v in options.items() if k != "network"}
+    started = time.perf_counter()
+    model = fit_model(name, fold, record=False, **others, **network)
+    fitted, test = time.perf_counter(), fold.part("test")
+    predictions = model.predict(test)
+    seconds = time.perf_counter() - fitted
+    chunk = getattr(model, "chunk", None) or model.prep.chunk["cpu"]
+    return {
+        "ids": test.ids.tolist(),
+        "said": predictions.tolist(),
+        "fit": fitted - started,
+        # a last, smaller batch takes as long as a whole one
+        "predict": seconds / (-(-len(test) // chunk) * chunk),
+    }
+
+
+def _one_fold(name: str, fold: Data, options: dict) -> dict:
+    """Predictions of a fold's test rows (said), and the seconds they took; from the cache if they
+    are there."""
+    path = cache_folder("folds") / f"{_key_of_fold(name, fold, options)}.json"
     with in_turn(path):
         held = kept_value(path)
         if held is None:
-            started = time.perf_counter()
-            model = fit_model(
-                name,
-                fold,
-                record=False,
-                **{k: v for k, v in options.items() if k != "network"},
-                **(options["network"] if name not in METHODS else {}),
-            )
-            fitted, test = time.perf_counter(), fold.part("test")
-            p, chunk = model.predict(test), getattr(model, "chunk", None) or model.prep.chunk["cpu"]
-            keep_value(
-                path,
-                {
-                    "ids": test.ids.tolist(),
-                    "said": p.tolist(),
-                    "fit": fitted - started,
-                    "predict": (time.perf_counter() - fitted) / (-(-len(test) // chunk) * chunk),
-                },
-            )  # a last, smaller batch takes as long as a whole one
+            keep_value(path, _fit_fold(name, fold, options))
     return held or kept_value(path)
 
 # %% ../../nbs/evaluation/00_comparison.ipynb #02295ed8
-@dataclasses.dataclass(repr=False)
-class Comparison:
-    "Models on the same folds; prints, draws."
-
-    headline: str  # what is compared
-    higher: bool  # whether more is better
-    # of each model: model, score (of all rows, each predicted once), error (standard, over folds),
-    # interval (Figure over rows), worse (difference to the best), p (of that), fit and predict
-    # (seconds, of a fold and a row), folds
-    rows: list[dict]
-    best: str
-    chosen: str  # the simplest within one standard error of the best
-    k: int
-    n: int  # rows
-    seconds: float  # of all
-    note: str = ""  # why there are fewer folds than were asked for
-
-    def row(self, name: str) -> dict:
-        return next(r for r in self.rows if r["model"] == name)
-
-    def table(self):
-        "As a DataFrame, the best first."
-        import pandas as pd
-
-        def ms(v):
-            return f"{v * 1e6:.3g} µs"
-
-        return pd.DataFrame(
-            [
-                {
-                    "model": r["model"],
-                    self.headline.replace("_", " "): f"{r['score']:.4g} ± {r['error']:.2g}",
-                    "95 % over rows": f"{r['interval'].low:.4g} to {r['interval'].high:.4g}",
-                    "worse than the best by": (
-                        ""
-                        if r["model"] == self.best
-                        else f"{r['worse']:.3g}"
-                        + (f" (p {r['p']:.2g})" if r["p"] == r["p"] else "")
-                    ),
-                    "fit": f"{r['fit']:.3g} s",
-                    "predict a row": ms(r["predict"]),
-                    "": ", ".join(
-                        (["best"] if r["model"] == self.best else [])
-                        + (["chosen"] if r["model"] == self.chosen else [])
-                    ),
-                }
-                for r in self.rows
-            ]
-        ).set_index("model")
-
-    def __repr__(self):
-        return f"{self.table().to_string()}\n{self.told}"
-
-    def _repr_html_(self):
-        return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
-
-    def to_json(self):
-        return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
-
-    @property
-    def told(self) -> str:
-        "What follows, in a sentence."
-        b, c = self.row(self.best), self.row(self.chosen)
-        fewer = f" ({self.note})" if self.note else ""
-        start = (
-            f"{self.k} folds of {self.n:,} rows{fewer}, none of them test rows; ± is the standard"
-            " error over folds, each counted by its rows, p is corrected for the number of"
-            " comparisons. "
-        )
-        if self.best == self.chosen:
-            return (
-                start
-                + f"{self.best} is the best, and no simpler one lies within its standard error."
-            )
-        return (
-            start
-            + f"{self.best} is the best; {self.chosen} is the simplest within one standard error of"
-            f" it, is fitted in {c['fit'] / max(b['fit'], 1e-9):.2g} and predicts in"
-            f" {c['predict'] / max(b['predict'], 1e-12):.2g} times its time."
-        )
-
-
 def _spread(values: np.ndarray, share: np.ndarray) -> float:  # (k,), (k,) of the rows
     "Standard deviation over folds, each counted by its rows; of equal folds the usual one."
     k, off = len(values), values - share @ values
@@ -271,6 +193,80 @@ def _corrected_p(d: np.ndarray, test_share: float, share: np.ndarray | None = No
         )
     )
 
+# %% ../../nbs/evaluation/00_comparison.ipynb #b7524639
+@dataclasses.dataclass(repr=False)
+class Comparison:
+    "Models on the same folds; prints, draws."
+
+    headline: str  # what is compared
+    higher: bool  # whether more is better
+    # of each model: model, score (of all rows, each predicted once), error (standard, over folds),
+    # interval (Figure over rows), worse (difference to the best), p (of that), fit and predict
+    # (seconds, of a fold and a row), folds
+    rows: list[dict]
+    best: str
+    chosen: str  # the simplest within one standard error of the best
+    k: int
+    n: int  # rows
+    seconds: float  # of all
+    note: str = ""  # why there are fewer folds than were asked for
+
+    def row(self, name: str) -> dict:
+        return next(r for r in self.rows if r["model"] == name)
+
+    def table(self):
+        "As a DataFrame, the best first."
+        import pandas as pd
+
+        return pd.DataFrame([self._line(r) for r in self.rows]).set_index("model")
+
+    def _line(self, r: dict) -> dict[str, str]:
+        "A row of the table."
+        worse = ""
+        if r["model"] != self.best:
+            worse = f"{r['worse']:.3g}" + (f" (p {r['p']:.2g})" if r["p"] == r["p"] else "")
+        marks = {"best": self.best, "chosen": self.chosen}
+        return {
+            "model": r["model"],
+            self.headline.replace("_", " "): f"{r['score']:.4g} ± {r['error']:.2g}",
+            "95 % over rows": f"{r['interval'].low:.4g} to {r['interval'].high:.4g}",
+            "worse than the best by": worse,
+            "fit": f"{r['fit']:.3g} s",
+            "predict a row": f"{r['predict'] * 1e6:.3g} µs",
+            "": ", ".join(mark for mark, name in marks.items() if name == r["model"]),
+        }
+
+    def __repr__(self):
+        return f"{self.table().to_string()}\n{self.summary}"
+
+    def _repr_html_(self):
+        return f"{self.table().to_html(border=0)}<p>{html.escape(self.summary)}</p>"
+
+    def to_json(self):
+        return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+
+    @property
+    def summary(self) -> str:
+        "What follows, in a sentence."
+        b, c = self.row(self.best), self.row(self.chosen)
+        fewer = f" ({self.note})" if self.note else ""
+        start = (
+            f"{self.k} folds of {self.n:,} rows{fewer}, none of them test rows; ± is the standard"
+            " error over folds, each counted by its rows, p is corrected for the number of"
+            " comparisons. "
+        )
+        if self.best == self.chosen:
+            return (
+                start
+                + f"{self.best} is the best, and no simpler one lies within its standard error."
+            )
+        return (
+            start
+            + f"{self.best} is the best; {self.chosen} is the simplest within one standard error of"
+            f" it, is fitted in {c['fit'] / max(b['fit'], 1e-9):.2g} and predicts in"
+            f" {c['predict'] / max(b['predict'], 1e-12):.2g} times its time."
+        )
+
 # %% ../../nbs/evaluation/00_comparison.ipynb #be024609
 def _all_folds(
     name: str, folds: list[Data], options: dict, after=lambda i: None
@@ -286,7 +282,7 @@ def _all_folds(
         predictions[result["ids"]] = result["said"]
     return predictions, results
 
-
+# %% ../../nbs/evaluation/00_comparison.ipynb #a27baef0
 def held_out(
     name: str,  # of a model
     data: Data,
@@ -312,63 +308,21 @@ def held_out(
     )[0]
 
 # %% ../../nbs/evaluation/00_comparison.ipynb #309135a2
-def compare_models(
-    data: Data,
-    models: list[str] = (),  # names; default: all there are
-    k: int = 5,  # folds [2..]
-    seed: int = 0,
-    # of pictures, texts and recordings: the backbone whose features are learned from
-    backbone: str | None = None,
-    text_backbone: str | None = None,  # of tables: a backbone for columns of texts
-    # what `fit_model` takes of networks: augment, body, fields of TrainConfig
-    network: dict | None = None,
-    n_boot: int = 1000,  # bootstrap resamples of the interval over rows
-) -> Comparison:
-    "Each model on the same folds of the training and validation rows."
-    expect(data, Data, "data")
-    started = time.perf_counter()
-    learn = _learnable(data)
-    known = model_names(data.task.modality)
-    names = list(dict.fromkeys([models] if isinstance(models, str) else models)) or list(known)
-    _check_compared(data, names, known)
-    folds = comparable_folds(data, k, seed)
-    options = {
-        "seed": seed,
-        "backbone": backbone,
-        "text_backbone": text_backbone,
-        "network": network or {},
-    }
-    share = np.array([len(f.test) for f in folds]) / len(learn)
-    bar = Progress("compare", len(names) * len(folds))
-    rows = []
-    for m, name in enumerate(names):
-
-        def done(i, before=m * len(folds), name=name):
-            bar.update(before + i, model=name)
-
-        predictions, figures = _all_folds(name, folds, options, done)
-        rows.append({"model": name} | _row_of(learn, predictions, figures, share, n_boot))
-    metric, higher = headline(data.task.kind)
-    seconds = time.perf_counter() - started
-    found = _judged(rows, metric, higher, share, len(learn), seconds, known)
-    return dataclasses.replace(found, note=folds[0].notes[-1] if len(folds) < k else "")
-
-
-def _check_compared(data: Data, names: list[str], known: tuple[str, ...]) -> None:
+def _check_compared(data: Data, names: list[str], all_names: tuple[str, ...]) -> None:
     "Refuse models that there are not, and tasks that are not compared."
     for name in names:
-        if name in known:
+        if name in all_names:
             continue
-        near = nearest(name, list(known))
+        near = nearest(name, list(all_names))
         raise UsageError(
             f"there is no model {name!r} for {data.task.modality} data; there are"
-            f" {', '.join(known)}" + (f"; did you mean {near!r}?" if near else "")
+            f" {', '.join(all_names)}" + (f"; did you mean {near!r}?" if near else "")
         )
     kind = data.task.kind
     if kind not in ("single_label", "regression"):
         raise UsageError(f"models are compared on one label or a number, and the task is {kind}")
 
-
+# %% ../../nbs/evaluation/00_comparison.ipynb #f4443d46
 def _row_of(
     learn: Data, predictions: np.ndarray, folds: list[dict], share: np.ndarray, n_boot: int
 ) -> dict:
@@ -411,6 +365,48 @@ def _judged(
     )
     emit("compared", best=best["model"], chosen=chosen["model"], **{metric: best["score"]})
     return Comparison(metric, higher, rows, best["model"], chosen["model"], k, n, round(seconds, 2))
+
+
+def compare_models(
+    data: Data,
+    models: list[str] = (),  # names; default: all there are
+    k: int = 5,  # folds [2..]
+    seed: int = 0,
+    # of pictures, texts and recordings: the backbone whose features are learned from
+    backbone: str | None = None,
+    text_backbone: str | None = None,  # of tables: a backbone for columns of texts
+    # what `fit_model` takes of networks: augment, body, fields of TrainConfig
+    network: dict | None = None,
+    n_boot: int = 1000,  # bootstrap resamples of the interval over rows
+) -> Comparison:
+    "Each model on the same folds of the training and validation rows."
+    expect(data, Data, "data")
+    started = time.perf_counter()
+    learn = _learnable(data)
+    all_names = model_names(data.task.modality)
+    names = list(dict.fromkeys([models] if isinstance(models, str) else models)) or list(all_names)
+    _check_compared(data, names, all_names)
+    folds = comparable_folds(data, k, seed)
+    options = {
+        "seed": seed,
+        "backbone": backbone,
+        "text_backbone": text_backbone,
+        "network": network or {},
+    }
+    share = np.array([len(f.test) for f in folds]) / len(learn)
+    bar = Progress("compare", len(names) * len(folds))
+    rows = []
+    for m, name in enumerate(names):
+
+        def done(i, before=m * len(folds), name=name):
+            bar.update(before + i, model=name)
+
+        predictions, figures = _all_folds(name, folds, options, done)
+        rows.append({"model": name} | _row_of(learn, predictions, figures, share, n_boot))
+    metric, higher = headline(data.task.kind)
+    seconds = time.perf_counter() - started
+    comparison = _judged(rows, metric, higher, share, len(learn), seconds, all_names)
+    return dataclasses.replace(comparison, note=folds[0].notes[-1] if len(folds) < k else "")
 
 # %% ../../nbs/evaluation/00_comparison.ipynb #6c37316d
 @patch_to(Comparison)

@@ -26,7 +26,7 @@ def _pieces(text: str, most: int, words: int = 300) -> tuple[list[str], list[lis
             break
     return pieces, [g.tolist() for g in np.array_split(at, min(most, len(at)))] if at else []
 
-
+# %% ../../nbs/evaluation/02_explain.ipynb #57d515f9
 @dataclasses.dataclass
 class Marked:
     "Texts whose words carry weights, for a notebook or a report."
@@ -64,7 +64,7 @@ def _weights(predictions: np.ndarray, groups: list[list[int]]) -> dict[int, floa
     fall = (whole - without) / max(1e-9, largest)
     return {i: float(w) for group, w in zip(groups, fall) for i in group}
 
-
+# %% ../../nbs/evaluation/02_explain.ipynb #40e32f66
 def drivers(
     model,  # a Model of texts
     texts: list,  # texts or pairs, as the data hold them; of a pair the first is looked at

@@ -278,6 +278,10 @@ def _load(body: str | Backbone) -> Backbone:
     return copy.deepcopy(body) if isinstance(body, Backbone) else load_backbone(body)
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #2df7e64c
+def _three_digits(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+# %% ../../nbs/evaluation/01_ranking.ipynb #3aca0480
 @dataclasses.dataclass(repr=False)
 class Ranking:
     "Bodies, the best first; prints."
@@ -298,48 +302,32 @@ class Ranking:
         "As a DataFrame."
         import pandas as pd
 
-        unknown, trained = (
-            any(r.get(k) is not None for r in self.rows) for k in ("unknown", "trained_error")
-        )
+        return pd.DataFrame(map(self._line, self.rows)).fillna("").set_index("body")
 
-        def figure(v):
-            return "" if v is None else f"{v:.3f}"
-
-        return (
-            pd.DataFrame(
-                [
-                    (
-                        {
-                            "body": r["body"],
-                            self.metric.replace("_", " "): f"{r['value']:.3f}",
-                            "error": f"{r['error']:.3f}",
-                            **(
-                                {
-                                    "trained": figure(r.get("trained_value")),
-                                    "its error": figure(r.get("trained_error")),
-                                }
-                                if trained
-                                else {}
-                            ),
-                            **({"unknown tokens": f"{r['unknown']:.1%}"} if unknown else {}),
-                            "parameters": f"{r['parameters'] / 1e6:.1f} M",
-                            "on disk": f"{r['bytes'] / 1e6:.0f} MB",
-                            "features": f"{_short(r['features'])} a row",
-                            "fine-tune": f"{_short(r['step'])} a row",
-                            "training": _spell(r["training"]),
-                        }
-                        if "value" in r
-                        else {"body": r["body"], "training": r["why"]}
-                    )
-                    for r in self.rows
-                ]
-            )
-            .fillna("")
-            .set_index("body")
-        )
+    def _line(self, r: dict) -> dict[str, str]:
+        "A row of the table."
+        if "value" not in r:
+            return {"body": r["body"], "training": r["why"]}
+        line = {
+            "body": r["body"],
+            self.metric.replace("_", " "): f"{r['value']:.3f}",
+            "error": f"{r['error']:.3f}",
+        }
+        if any(other.get("trained_error") is not None for other in self.rows):
+            line["trained"] = _three_digits(r.get("trained_value"))
+            line["its error"] = _three_digits(r.get("trained_error"))
+        if any(other.get("unknown") is not None for other in self.rows):
+            line["unknown tokens"] = f"{r['unknown']:.1%}"
+        return line | {
+            "parameters": f"{r['parameters'] / 1e6:.1f} M",
+            "on disk": f"{r['bytes'] / 1e6:.0f} MB",
+            "features": f"{_short(r['features'])} a row",
+            "fine-tune": f"{_short(r['step'])} a row",
+            "training": _spell(r["training"]),
+        }
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         "What the figures are, in a sentence."
         how = (
             "character error of a linear head on the frozen frames of a fifth of them"
@@ -366,54 +354,15 @@ class Ranking:
         )
 
     def __repr__(self):
-        return f"{self.table().to_string()}\n{self.told}"
+        return f"{self.table().to_string()}\n{self.summary}"
 
     def _repr_html_(self):
-        return f"{self.table().to_html(border=0)}<p>{html.escape(self.told)}</p>"
+        return f"{self.table().to_html(border=0)}<p>{html.escape(self.summary)}</p>"
 
     def to_json(self):
         return jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
 
 # %% ../../nbs/evaluation/01_ranking.ipynb #495624b9
-def rank_backbones(
-    data: Data,  # pictures, texts or recordings
-    # names for `load_backbone`, or bodies; default: those that need no hub
-    bodies: list[str | Backbone] | None = None,
-    # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
-    rows: int | None = None,
-    seed: int = 0,
-    # minutes, for training the leading bodies as well: as many as suffice for [0..]
-    tune: float = 0,
-    **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
-) -> Ranking:
-    "Bodies for these data, the most promising first."
-    expect(data, Data, "data")
-    started = time.perf_counter()
-    _check_ranking(data, bodies, rows, tune)
-    is_transcription = data.task.kind == "transcription"
-    n_rows = rows or ROWS[data.task.modality] // (2 if is_transcription else 1)
-    some = _some(data, n_rows, seed)
-    if len(some) < 10:
-        raise UsageError(
-            f"only {len(some)} rows are no test rows; ten at least are needed to judge by"
-        )
-    found, missing = _judge_all(data, some, bodies, seed, prep)
-    found.sort(key=lambda f: f[0]["error"])
-    if tune:
-        _train_leading(found, data, seed, 60 * tune, prep)
-    lines = sorted(
-        (row for row, _ in found),
-        key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])),
-    )
-    return Ranking(
-        headline(data.task.kind)[0],
-        lines + missing,
-        len(some),
-        _NOUNS[data.task.modality],
-        round(time.perf_counter() - started, 1),
-    )
-
-
 def _check_ranking(data: Data, bodies, rows: int | None, tune: float) -> None:
     "Refuse what cannot be ranked, by name."
     task = data.task
@@ -437,7 +386,7 @@ def _check_ranking(data: Data, bodies, rows: int | None, tune: float) -> None:
     if tune < 0:
         raise UsageError(f"tune is {tune}; it is a number of minutes, or 0 for no training")
 
-
+# %% ../../nbs/evaluation/01_ranking.ipynb #0b7ae0f7
 def _judge_all(
     data: Data, some: Data, bodies, seed: int, prep: dict
 ) -> tuple[list[tuple[dict, str | Backbone]], list[dict]]:
@@ -448,7 +397,7 @@ def _judge_all(
         names = [bodies]
     else:
         names = bodies or usual_bodies(task.modality)
-    found, missing = [], []
+    judged, missing = [], []
     bar = Progress("bodies", len(names))
     for k, name in enumerate(names):
         stop_point()
@@ -465,10 +414,49 @@ def _judge_all(
                 f"{net.name} gives no frames, of which a text could be read; choose"
                 f" {', '.join(usual_bodies('speech'))}"
             )
-        found.append(({"body": net.name} | _measure(net, data, some, seed, prep), name))
+        judged.append(({"body": net.name} | _measure(net, data, some, seed, prep), name))
         bar.update(k + 1, body=net.name)
-    if not found:
+    if not judged:
         raise BackboneError(
             "no body could be had: " + "; ".join(f"{m['body']}: {m['why']}" for m in missing)
         )
-    return found, missing
+    return judged, missing
+
+
+def rank_backbones(
+    data: Data,  # pictures, texts or recordings
+    # names for `load_backbone`, or bodies; default: those that need no hub
+    bodies: list[str | Backbone] | None = None,
+    # judge by at most so many; default: 200 pictures or recordings, 1,000 texts [20..]
+    rows: int | None = None,
+    seed: int = 0,
+    # minutes, for training the leading bodies as well: as many as suffice for [0..]
+    tune: float = 0,
+    **prep,  # fields of the bodies' prep, such as size of pictures and max_length of texts
+) -> Ranking:
+    "Bodies for these data, the most promising first."
+    expect(data, Data, "data")
+    started = time.perf_counter()
+    _check_ranking(data, bodies, rows, tune)
+    is_transcription = data.task.kind == "transcription"
+    n_rows = rows or ROWS[data.task.modality] // (2 if is_transcription else 1)
+    some = _some(data, n_rows, seed)
+    if len(some) < 10:
+        raise UsageError(
+            f"only {len(some)} rows are no test rows; ten at least are needed to judge by"
+        )
+    judged, missing = _judge_all(data, some, bodies, seed, prep)
+    judged.sort(key=lambda f: f[0]["error"])
+    if tune:
+        _train_leading(judged, data, seed, 60 * tune, prep)
+    lines = sorted(
+        (row for row, _ in judged),
+        key=lambda r: ("trained_error" not in r, r.get("trained_error", r["error"])),
+    )
+    return Ranking(
+        headline(data.task.kind)[0],
+        lines + missing,
+        len(some),
+        _NOUNS[data.task.modality],
+        round(time.perf_counter() - started, 1),
+    )

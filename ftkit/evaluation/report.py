@@ -154,6 +154,14 @@ def _gain(kind: str, y, p, q, decided=(None, None)) -> Figure:
     )
 
 # %% ../../nbs/evaluation/08_report.ipynb #162874a8
+def _figures(model, data: Data, y, p, n_boot: int) -> dict[str, Figure]:
+    "The figures of some rows, by what a model predicts of them."
+    threshold = getattr(model, "threshold", None)
+    decided = data.task.decide(p, threshold) if threshold else None
+    kind, classes = model.task.kind, model.task.classes
+    return score(kind, y, p, classes, n_boot=n_boot, predicted=decided)
+
+# %% ../../nbs/evaluation/08_report.ipynb #218a5d23
 def _signed(difference: Figure) -> str:
     "A difference with its sign."
     return ("+" if difference.value > 0 else "") + str(difference)
@@ -183,7 +191,7 @@ def _is_overfitted(train: Figure | None, own: Figure, is_higher_better: bool) ->
     ahead = train.value - own.value if is_higher_better else own.value - train.value
     return ahead > max(0.1, 2 * (own.high - own.low))
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #96f58cf0
 def _notes(report: Report, data: Data) -> list[str]:
     "What else a careful reader would write beside the figures; the doubts stand in the verdict."
     notes, name, (_, is_higher_better) = [], report.headline, headline(report.task.kind)
@@ -307,14 +315,6 @@ def _with_noise(
     }
 
 # %% ../../nbs/evaluation/08_report.ipynb #ccfa0cbd
-def _figures(model, data: Data, y, p, n_boot: int) -> dict[str, Figure]:
-    "The figures of some rows, by what a model predicts of them."
-    threshold = getattr(model, "threshold", None)
-    decided = data.task.decide(p, threshold) if threshold else None
-    kind, classes = model.task.kind, model.task.classes
-    return score(kind, y, p, classes, n_boot=n_boot, predicted=decided)
-
-
 def _other_parts(model, part: Part, names, most: int) -> dict[str, tuple[Part, np.ndarray]]:
     "Other parts of the data, of large ones some rows, and what is predicted of them."
     data, predictions = part.data, {}
@@ -328,7 +328,7 @@ def _other_parts(model, part: Part, names, most: int) -> dict[str, tuple[Part, n
         predictions[name] = other, model.predict(other, stage=f"on {name}")
     return predictions
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #71fc51c1
 def _competitors(
     model, part: Part, with_baselines: bool, earlier: str | None, views: int, augment
 ) -> dict[str, np.ndarray]:  # name: what is predicted
@@ -357,7 +357,7 @@ def _compare(report: Report, model, name: str, q: np.ndarray, leaked: np.ndarray
         decided = tuple(data.task.decide(v, report.threshold) for v in (p[at], q[at]))
     report.gain[name] = _gain(model.task.kind, y[at], p[at], q[at], decided)
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #759e72dd
 def _expect_rows(part: Part) -> None:
     "Refuse what is no part of data, and a part without rows."
     expect(part, Part, "part")
@@ -367,7 +367,7 @@ def _expect_rows(part: Part) -> None:
             " test above 0"
         )
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #e853be50
 def _add_leaked(report: Report, model, n_boot: int) -> np.ndarray:  # (n,) whether a row is a copy
     "Put the figures without the rows that are copies of training rows into the report."
     part, data = report.part, report.part.data
@@ -558,44 +558,34 @@ def _true_and_predicted(report: Report, i: int) -> str:
         predicted = ", ".join(c for c, v in zip(task.classes, p) if v > 0.5) or "none"
     return f"{report.part.data.label_text(report.part.ids[i])} → {predicted}"
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #e29baee3
 @patch_to(Report)
 def _worst_texts(self, n: int) -> tuple[list, list, list[str]]:
     "Texts, predicted classes, and titles of the worst rows."
     rows, p = self.worst_rows(n), self.probabilities
-    return (
-        [self.part.data.items[self.part.ids[i]] for i in rows],
-        [
-            int(self.predicted[i])
-            if self.task.kind == "single_label"
-            else None
-            if p.ndim == 1
-            else int(p[i].argmax())
-            for i in rows
-        ],
-        [_true_and_predicted(self, i) for i in rows],
-    )
+    if self.task.kind == "single_label":
+        predicted = [int(self.predicted[i]) for i in rows]
+    elif p.ndim == 1:
+        predicted = [None] * len(rows)
+    else:
+        predicted = [int(p[i].argmax()) for i in rows]
+    texts = [self.part.data.items[self.part.ids[i]] for i in rows]
+    return texts, predicted, [_true_and_predicted(self, i) for i in rows]
 
 
 @patch_to(Report)
 def _worst_sounds(self, n: int) -> Heard:
     "The worst rows to be heard."
-    rows, data, writes = self.worst_rows(n), self.part.data, self.task.kind == "transcription"
+    rows, data = self.worst_rows(n), self.part.data
     ids = [self.part.ids[i] for i in rows]
-
-    def name(i):
-        return "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
-
-    return hear(
-        data,
-        ids,
-        [
-            ("" if writes else f"{_true_and_predicted(self, k)} · ")
-            + f"{data.seconds[i]:.1f} s{name(i)}"
-            for k, i in zip(rows, ids)
-        ],
-        [self.probabilities[k] for k in rows] if writes else None,
-    )
+    titles = []
+    for i in ids:
+        name = "" if isinstance(data.items[i], tuple) else f" · {Path(str(data.items[i])).name}"
+        titles.append(f"{data.seconds[i]:.1f} s{name}")
+    if self.task.kind == "transcription":
+        return hear(data, ids, titles, [self.probabilities[k] for k in rows])
+    labels = [_true_and_predicted(self, k) for k in rows]
+    return hear(data, ids, [f"{a} · {b}" for a, b in zip(labels, titles)], None)
 
 # %% ../../nbs/evaluation/08_report.ipynb #f88e8fb6
 @patch_to(Report)
@@ -736,7 +726,7 @@ def _repr_html_(self) -> str:
         + "".join(f"<p>{e(n)}</p>" for n in self.notes)
     )
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #fc1e3cfd
 @patch_to(Report)
 def classes_table(self):
     """Precision, recall and F1 of each class that a row has or is given, with intervals, as a
@@ -796,7 +786,7 @@ def to_json(self) -> dict:
         }
     return jsonable(out)
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #3470e1a1
 @patch_to(Report)
 def predicted_texts(
     self,
@@ -818,7 +808,7 @@ def _item_text(item) -> str:
         return " ▸ ".join(item)
     return ""
 
-
+# %% ../../nbs/evaluation/08_report.ipynb #c1e081f5
 def _predictions_table(report: Report):
     "The rows with their labels and what was predicted, as a DataFrame."
     import pandas as pd
@@ -837,6 +827,19 @@ def _predictions_table(report: Report):
         columns = data.items.frame.iloc[ids].reset_index(drop=True)
         table = table.drop(columns="item").join(columns, rsuffix=" (column)")
     return table
+
+
+def save_figure(fig, name: str, folder: str | Path | None = None) -> Path | None:
+    """Keep a figure in the run's figures folder (or another run folder) as PNG, for the report;
+    without a run, do nothing."""
+    import io
+
+    folder = Path(folder) if folder else run_dir()
+    if folder is None:
+        return None
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=110)
+    return write_atomic(folder / "figures" / f"{name}.png", buffer.getvalue())
 
 
 _FIGURES = ("confusion", "calibration", "lengths", "speakers", "noises", "spectrograms", "worst")
@@ -868,16 +871,3 @@ def save(
     facts = {"kind": task.kind, "modality": task.modality, "classes": task.classes}
     write_json(folder / "cases.json", facts | {"cases": cases})
     return folder
-
-# %% ../../nbs/evaluation/08_report.ipynb #0c896130
-def save_figure(fig, name: str, folder: str | Path | None = None) -> Path | None:
-    """Keep a figure in the run's figures folder (or another run folder) as PNG, for the report;
-    without a run, do nothing."""
-    import io
-
-    folder = Path(folder) if folder else run_dir()
-    if folder is None:
-        return None
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=110)
-    return write_atomic(folder / "figures" / f"{name}.png", buffer.getvalue())

@@ -58,7 +58,8 @@ class Verdict:
         return "\n".join(self.lines())
 
 # %% ../../nbs/evaluation/06_verdict.ipynb #672a8902
-DOUBTS = Registry("doubt")  # name: function (report) -> doubts, in the order in which they are told
+# name: function (report) -> doubts, in the order of the report
+DOUBTS = Registry("doubt")
 
 register_doubt = DOUBTS.register
 
@@ -120,12 +121,12 @@ def _copies(report) -> Iterator[Doubt]:
     n, of, name = report.n_leaked, len(report.part), report.part.name
     if not n:
         return
-    known = (
+    same = (
         f"{n:,} of {of:,} {name} rows are the same as rows that the model was trained on or chosen"
         " by, or nearly so"
     )
     if n == of:
-        message = f"{known}; none are left without them"
+        message = f"{same}; none are left without them"
         yield Doubt(
             "copies", message, voids=True, remedy="test on rows that are not in the training data"
         )
@@ -134,7 +135,7 @@ def _copies(report) -> Iterator[Doubt]:
         report.part.data, " --fix keep_one --out clean"
     )
     without = report.without_copies[report.headline]
-    yield Doubt("copies", f"{known}; without them: {_named(report)} {without}", remedy=remedy)
+    yield Doubt("copies", f"{same}; without them: {_named(report)} {without}", remedy=remedy)
 
 
 def _named(report) -> str:
@@ -165,7 +166,7 @@ def _nothing(report) -> Iterator[Doubt]:
             remedy=f"look at the data: {_check(report.part.data)}",
         )
 
-
+# %% ../../nbs/evaluation/06_verdict.ipynb #12b0f21e
 @register_doubt("class never predicted")
 def _never(report) -> Iterator[Doubt]:
     "Classes that some rows have and no row is given."
@@ -257,8 +258,8 @@ def _simpler(report) -> Iterator[Doubt]:
     cheaper = name not in report.as_simple
     if not cheaper and report.gain[name].high >= 0:
         return  # as good, and not simpler
-    known = "as it came" if name.endswith("as it came") else name
-    command = INSTEAD.get((report.task.modality, known)) or BY_HAND.get(known, "")
+    kind = "as it came" if name.endswith("as it came") else name
+    command = INSTEAD.get((report.task.modality, kind)) or BY_HAND.get(kind, "")
     yield Doubt(
         "simpler model",
         f"the model is {_simpler_text(report, name)}"
@@ -288,7 +289,7 @@ def _target(report) -> Iterator[Doubt]:
     if report.target and not report.target["sure"]:
         yield Doubt("target", report.target["told"])
 
-
+# %% ../../nbs/evaluation/06_verdict.ipynb #c719d8c8
 @register_doubt("few rows")
 def _few(report) -> Iterator[Doubt]:
     "Few test rows."
@@ -309,7 +310,7 @@ def _left_out(report) -> Iterator[Doubt]:
         if "left out" in note and "above the names" not in note and "comment lines" not in note:
             yield Doubt("rows left out", note)
 
-
+# %% ../../nbs/evaluation/06_verdict.ipynb #a37afee5
 @register_doubt("language")
 def _language(report) -> Iterator[Doubt]:
     "Texts in a language that the backbone does not know, by the backbone's own notes."

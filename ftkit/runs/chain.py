@@ -49,7 +49,7 @@ def needed_ids(
     in_values(run.get("parameters") or {}, lambda other, file: named.append(other))
     return list(dict.fromkeys(named))
 
-
+# %% ../../nbs/runs/07_chain.ipynb #869026fd
 def needs(
     run: dict,  # a run's record
     found: dict | None = None,  # those that are known already, by id
@@ -69,7 +69,7 @@ def needs(
         found[other] = folder
     return list(found.values())
 
-
+# %% ../../nbs/runs/07_chain.ipynb #eb42d4d0
 def _way_out(there: Path, folder: Path) -> str:
     """The first thing at or below `there` that is a link to elsewhere; empty if all is within the
     run's folder."""
@@ -122,15 +122,21 @@ def with_paths(
 _SUFFIX = re.compile(r".+\.[A-Za-z][A-Za-z0-9]{0,9}")
 
 
+def _may_be_path(value: str, is_path: bool) -> bool:
+    "Whether a text can name a file relative to the place where the command was given."
+    if not value or "\0" in value or os.path.isabs(value):
+        return False
+    looks_like_path = os.sep in value or "/" in value or _SUFFIX.fullmatch(value)
+    return is_path or bool(looks_like_path)
+
+
 def _whole_path(value, is_path: bool, base: Path):
     "`value` with whole paths for the files below `base` that it names."
     if isinstance(value, list):
         return [_whole_path(v, is_path, base) for v in value]
     if isinstance(value, dict):
         return {k: _whole_path(v, is_path, base) for k, v in value.items()}
-    if not isinstance(value, str) or not value or "\0" in value or os.path.isabs(value):
-        return value
-    if not (is_path or os.sep in value or "/" in value or _SUFFIX.fullmatch(value)):
+    if not isinstance(value, str) or not _may_be_path(value, is_path):
         return value
     path = os.path.normpath(base / value)
     try:
@@ -138,7 +144,7 @@ def _whole_path(value, is_path: bool, base: Path):
     except ValueError:
         return value
 
-
+# %% ../../nbs/runs/07_chain.ipynb #6b78a5f9
 def input_paths(
     folder: str | os.PathLike,  # a run's folder, or a rank's
     values: dict,  # of its parameters, as they would reach the kernel
@@ -270,17 +276,17 @@ def create_chain(
     **options,  # of `create_run`, for all
 ) -> list[Path]:  # folders, all queued; start the last one
     "Queued runs of which each needs those before it; if one is refused, none is made."
-    made, known = [], {}
+    made, ids = [], {}
     try:
         for template, parameters in steps:
             values = {
-                k: in_values(v, lambda run, file: f"run:{known.get(run, run)}/{file}")
+                k: in_values(v, lambda run, file: f"run:{ids.get(run, run)}/{file}")
                 for k, v in parameters.items()
             }
             made.append(
                 create_run(template, values, record={"after": [f.name for f in made]}, **options)
             )
-            known[template_path(template).stem] = made[-1].name
+            ids[template_path(template).stem] = made[-1].name
     except BaseException:
         for folder in made:
             shutil.rmtree(folder, ignore_errors=True)

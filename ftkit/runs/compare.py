@@ -62,7 +62,7 @@ def _row_scores(folder: Path) -> tuple[dict[str, float], list[float] | None]:
         r["row"]: float(max(classes, key=lambda c: float(r[c]))[2:-1] == r["label"]) for r in rows
     }, None
 
-
+# %% ../../nbs/runs/10_compare.ipynb #c380741c
 def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
     "Paired difference a - b of correctness or of negative absolute error, with its interval."
     if not same_rows:
@@ -81,6 +81,38 @@ def _difference(a: Path, b: Path, same_rows: bool) -> dict | None:
     return None
 
 # %% ../../nbs/runs/10_compare.ipynb #eae4586c
+def _difference_text(difference: dict | None) -> str:
+    "A paired difference, and on how many rows."
+    if difference is None:
+        return ""
+    return f"{figure_text(difference)} on {difference['rows']} rows"
+
+
+def _file_words(found: list[dict | None]) -> list[str]:
+    "A file of several runs in words: its size, then whether the others have the same."
+    first = found[0]
+    words = ["missing" if first is None else f"{first['bytes']:,} bytes"]
+    for f in found[1:]:
+        if f is None:
+            words.append("missing")
+        elif first and f["sha256"] == first["sha256"]:
+            words.append("the same")
+        else:
+            words.append(f"differs, {f['bytes']:,} bytes")
+    return words
+
+# %% ../../nbs/runs/10_compare.ipynb #cfd1cb48
+def _verdict_rows(verdicts: list[dict | None]) -> list[tuple[str, list[str]]]:
+    "Names and texts of the table's first rows: the sentences, then the doubts if there are any."
+    lines = [verdict_lines(v) for v in verdicts]
+    rows = []
+    if any(lines):
+        rows.append(("verdict", [own[0] if own else "" for own in lines]))
+    if any(len(own) > 1 for own in lines):
+        rows.append(("doubts", [doubt_names(v) for v in verdicts]))
+    return rows
+
+# %% ../../nbs/runs/10_compare.ipynb #22d064a1
 @dataclasses.dataclass
 class Comparison:
     "Runs beside each other; the first is the one that the others are compared with."
@@ -98,27 +130,20 @@ class Comparison:
 
     def table(self) -> list[dict[str, str]]:
         "Rows of texts: the verdict, parameters, metrics, then the difference."
-        rows = []
-
-        def add(name: str, texts) -> None:
-            rows.append({"": name, **dict(zip([r["id"] for r in self.runs], texts))})
-
-        verdicts = [verdict_lines(v) for v in self.verdicts]
-        if any(verdicts):
-            add("verdict", [lines[0] if lines else "" for lines in verdicts])
-        if any(len(lines) > 1 for lines in verdicts):
-            add("doubts", map(doubt_names, self.verdicts))
-        add("status", [str(r["status"]) for r in self.runs])
-        add("seconds", [str(r["seconds"]) for r in self.runs])
-        for name, values in self.parameters.items():
-            add(name, map(str, values))
+        named = _verdict_rows(self.verdicts)
+        named += [
+            ("status", [str(r["status"]) for r in self.runs]),
+            ("seconds", [str(r["seconds"]) for r in self.runs]),
+        ]
+        named += [(name, map(str, values)) for name, values in self.parameters.items()]
         for name, values in self.figures.items():
-            add(name.replace("_", " "), ["" if f is None else figure_text(f) for f in values])
-        for name, files in self._shown_files():
-            add(name, _file_words(files))
+            texts = ["" if f is None else figure_text(f) for f in values]
+            named.append((name.replace("_", " "), texts))
+        named += [(name, _file_words(files)) for name, files in self._shown_files()]
         if any(self.differences):
-            add("minus the first, row by row", map(_difference_text, self.differences))
-        return rows
+            named.append(("minus the first, row by row", map(_difference_text, self.differences)))
+        ids = [r["id"] for r in self.runs]
+        return [{"": name, **dict(zip(ids, texts))} for name, texts in named]
 
     def _shown_files(self, most: int = 20) -> list[tuple[str, list]]:
         "The files of the table: all of a few, else those that differ."
@@ -169,28 +194,7 @@ class Comparison:
             ),
         )
 
-
-def _difference_text(difference: dict | None) -> str:
-    "A paired difference, and on how many rows."
-    if difference is None:
-        return ""
-    return f"{figure_text(difference)} on {difference['rows']} rows"
-
-
-def _file_words(found: list[dict | None]) -> list[str]:
-    "A file of several runs in words: its size, then whether the others have the same."
-    first = found[0]
-    words = ["missing" if first is None else f"{first['bytes']:,} bytes"]
-    for f in found[1:]:
-        if f is None:
-            words.append("missing")
-        elif first and f["sha256"] == first["sha256"]:
-            words.append("the same")
-        else:
-            words.append(f"differs, {f['bytes']:,} bytes")
-    return words
-
-
+# %% ../../nbs/runs/10_compare.ipynb #5f18c863
 def _written(folder: Path) -> dict[str, dict]:
     "By name: bytes and SHA-256 of the files that a run's notebook wrote."
     found = {}
@@ -200,15 +204,9 @@ def _written(folder: Path) -> dict[str, dict]:
     return found
 
 # %% ../../nbs/runs/10_compare.ipynb #e03068db
-def compare_runs(
-    folders: list,  # of at least two runs
-) -> Comparison:
-    "What differs between runs, and what came of it."
-    folders = [Path(f) for f in folders]
-    if len(folders) < 2:
-        raise UsageError(f"{len(folders)} run was given; compare needs at least two, each once")
-    runs, facts = [read_run(f) for f in folders], [noted(f) for f in folders]
-    heads = [
+def _heads(folders: list[Path], runs: list[dict]) -> list[dict]:
+    "What each run is, beside its parameters and figures."
+    return [
         {
             "id": run["id"],
             "status": run["status"],
@@ -217,15 +215,30 @@ def compare_runs(
         }
         for folder, run in zip(folders, runs)
     ]
+
+
+def _differing_parameters(runs: list[dict]) -> dict[str, list]:
+    "By name: the values of each run, of parameters that have several."
     values = _by_name([run.get("parameters") or {} for run in runs])
-    differing = {name: row for name, row in values.items() if any(v != row[0] for v in row)}
+    return {name: row for name, row in values.items() if any(v != row[0] for v in row)}
+
+
+def compare_runs(
+    folders: list,  # of at least two runs
+) -> Comparison:
+    "What differs between runs, and what came of it."
+    folders = [Path(f) for f in folders]
+    if len(folders) < 2:
+        raise UsageError(f"{len(folders)} run was given; compare needs at least two, each once")
+    runs = [read_run(f) for f in folders]
+    first, *others = [noted(f) for f in folders]
     differences = [None]
-    for folder, fact in zip(folders[1:], facts[1:]):
-        differences.append(_difference(folder, folders[0], _same_test_rows(facts[0], fact)))
+    for folder, other in zip(folders[1:], others):
+        differences.append(_difference(folder, folders[0], _same_test_rows(first, other)))
     return Comparison(
         folders,
-        heads,
-        differing,
+        _heads(folders, runs),
+        _differing_parameters(runs),
         _by_name([figures(f) for f in folders]),
         differences,
         [summary(folder, run)["verdict"] for folder, run in zip(folders, runs)],
@@ -267,12 +280,23 @@ def _named_values(names: list[str], source: dict) -> str:
     return ", ".join(f"{name}={source.get(name)!r}" for name in names) or "as recorded"
 
 
+def _made_with(folder: Path) -> dict:
+    "The parameters that a run was made with, by its first event."
+    made = next((e["record"] for e in read_events(folder)[0] if e.get("stage") == "made"), {})
+    return made.get("parameters") or {}
+
+
+def _executed_with(folder: Path) -> dict:
+    "The parameters that a run's executed notebook has; none where it cannot be read."
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return read_json(folder / "notebook.ipynb")["metadata"]["papermill"]["parameters"]
+    return {}
+
+
 def _claims(folder: Path, run: dict) -> dict[str, tuple]:
     "What a run's record says now, beside what was written down while it ran."
-    made = next((e["record"] for e in read_events(folder)[0] if e.get("stage") == "made"), {})
-    values, then, executed = run.get("parameters") or {}, made.get("parameters") or {}, {}
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        executed = read_json(folder / "notebook.ipynb")["metadata"]["papermill"]["parameters"]
+    values, then = run.get("parameters") or {}, _made_with(folder)
+    executed = _executed_with(folder)
     changed = _changed_parameters(folder, values, then, executed)
     seed, others = [k for k in changed if k == "seed"], [k for k in changed if k != "seed"]
     before = then | executed
@@ -325,6 +349,26 @@ class Verification:
         "The first thing that differs; None if all is the same."
         return next((r["name"] for r in self.rows if not r["same"]), None)
 
+# %% ../../nbs/runs/10_compare.ipynb #a89134c9
+def _created_again(folder: Path, run: dict, trust: bool) -> Path:
+    "A queued run that is made as this one was: forked from its parent, or anew."
+    options = run.get("options") or {}
+    options = options | {
+        "threads": options.get("threads") or noted(folder).get("threads"),
+        "keep": "best",
+        "devices": run.get("ranks"),  # as many ranks add up in the same order
+    }
+    parameters = run["parameters"] | secrets_of(run)
+    if parent := run.get("parent") or {}:
+        made_from = folder.parent / parent["run"]
+        return fork_run(made_from, parent["at"], parameters, trust, **options)
+    record = {
+        "template": run["template"],
+        "working_folder": run["working_folder"],
+        "verifies": run["id"],
+    }
+    return create_run(folder / "input.ipynb", parameters, **options, record=record)
+
 
 def verify_run(
     folder: str | os.PathLike,  # a completed run's folder
@@ -336,43 +380,17 @@ def verify_run(
     require_own(folder, trust, edited=True)
     if run["status"] != "completed":
         raise UsageError(f"{run['id']} is {run['status']}; only a completed run can be verified")
-    # as many ranks add up in the same order
-    claims, options = (
-        _claims(folder, run),
-        {
-            **(run.get("options") or {}),
-            "threads": (run.get("options") or {}).get("threads") or noted(folder).get("threads"),
-            "keep": "best",
-            "devices": run.get("ranks"),
-        },
-    )
-    if parent := run.get("parent") or {}:
-        again = fork_run(
-            folder.parent / parent["run"],
-            parent["at"],
-            run["parameters"] | secrets_of(run),
-            trust,
-            **options,
-        )
-    else:
-        again = create_run(
-            folder / "input.ipynb",
-            run["parameters"] | secrets_of(run),
-            **options,
-            record={
-                "template": run["template"],
-                "working_folder": run["working_folder"],
-                "verifies": run["id"],
-            },
-        )
+    claims = _claims(folder, run)
+    again = _created_again(folder, run, trust)
     process = launch(again)
     if watch:
         watch(again, process)
     settle(again, process)
-    if (status := read_run(again)["status"]) != "completed":
+    ended = read_run(again)
+    if ended["status"] != "completed":
+        message = (ended.get("error") or {}).get("message", "")
         raise UsageError(
-            f"executed again, {run['id']} is {status}:"
-            f" {(read_run(again).get('error') or {}).get('message', '')} (see ftkit show"
+            f"executed again, {run['id']} is {ended['status']}: {message} (see ftkit show"
             f" {again.name})"
         )
     before, now = _outcome(folder), _outcome(again)

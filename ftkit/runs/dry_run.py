@@ -34,7 +34,7 @@ def _code(path: Path) -> list[tuple[str, list[str]]]:
         if c.get("cell_type") == "code" and "".join(c["source"]).strip()
     ]
 
-
+# %% ../../nbs/runs/12_dry_run.ipynb #c7ba9542
 def check_rehearsal(path: Path) -> None:
     """Refuse a notebook in which nothing of ftkit is trained: it would be executed to its end, and
     that is no dry run."""
@@ -58,40 +58,49 @@ class _Over(SystemExit):
     "The dry run has seen what it wanted."
 
 
-def _act(folder: Path) -> None:
+def _run_cells(
+    shell,  # of IPython
+    cells: list[tuple[str, list[str]]],  # as `_code` gives them
+    values: dict,  # of the parameters
+    outcome: dict,  # which gets the seconds of each cell, and the error that ended it
+) -> None:
+    "Execute cells until one trains something or fails."
+    for number, (source, tags) in enumerate(cells, 1):
+        emit("cell", step=number, of=len(cells))
+        started = time.perf_counter()
+        result = shell.run_cell(source, store_history=False)
+        if "parameters" in tags:
+            shell.user_ns.update(values)
+        seconds = time.perf_counter() - started
+        outcome["cells"].append({"cell": number, "seconds": seconds})
+        error = result.error_before_exec or result.error_in_exec
+        if isinstance(error, _Over) or "estimate" in outcome:
+            return
+        if error is not None:
+            outcome["error"] = {
+                "cell": number,
+                "name": type(error).__name__,
+                "message": str(error),
+                "usage": isinstance(error, UsageError),
+            }
+            return
+
+# %% ../../nbs/runs/12_dry_run.ipynb #3ee59469
+def _execute_to_training(folder: Path) -> None:
     "Execute the notebook of that folder up to its training, and leave estimate.json there."
     from IPython.core.interactiveshell import InteractiveShell
 
     began, play = time.time(), read_json(folder / "play.json")
-    shell, cells, said = InteractiveShell.instance(), _code(folder / "input.ipynb"), {"cells": []}
+    shell, outcome = InteractiveShell.instance(), {"cells": []}
     shell.showtraceback = lambda *_, **__: None
-    _with_hooks(shell, said)
-    for k, (source, tags) in enumerate(cells):
-        emit("cell", step=k + 1, of=len(cells))
-        started = time.perf_counter()
-        result = shell.run_cell(source, store_history=False)
-        if "parameters" in tags:
-            shell.user_ns.update(play["values"])
-        said["cells"].append({"cell": k + 1, "seconds": time.perf_counter() - started})
-        if (
-            isinstance(e := result.error_before_exec or result.error_in_exec, _Over)
-            or "estimate" in said
-        ):
-            break
-        if e is not None:
-            said["error"] = {
-                "cell": k + 1,
-                "name": type(e).__name__,
-                "message": str(e),
-                "usage": isinstance(e, UsageError),
-            }
-            break
-    write_json(folder / "estimate.json", jsonable(said | {"start": began - play["began"]}))
+    _with_hooks(shell, outcome)
+    _run_cells(shell, _code(folder / "input.ipynb"), play["values"], outcome)
+    write_json(folder / "estimate.json", jsonable(outcome | {"start": began - play["began"]}))
     sys.stdout.flush()
     os._exit(0)  # libraries take a second to take leave
 
 # %% ../../nbs/runs/12_dry_run.ipynb #29f89d3b
-def _with_hooks(shell, said: dict) -> None:
+def _with_hooks(shell, outcome: dict) -> None:
     "What trains, estimates instead."
     from ftkit.evaluation import comparison
     from ftkit.training.estimation import estimate
@@ -99,12 +108,15 @@ def _with_hooks(shell, said: dict) -> None:
 
     def fit(t):
         e = estimate(t)
-        said["estimate"] = e.to_json() | {"report": _report_rows(t, e, shell.user_ns), "text": ""}
+        outcome["estimate"] = e.to_json() | {
+            "report": _report_rows(t, e, shell.user_ns),
+            "text": "",
+        }
         raise _Over
 
     def compare(data, models=(), k=5, seed=0, **options):
         Trainer.instead_of_fit = None  # networks are among the models of which a fold is computed
-        said["estimate"] = _comparison(data, models, k, seed, options)
+        outcome["estimate"] = _comparison(data, models, k, seed, options)
         raise _Over
 
     Trainer.instead_of_fit = fit
@@ -112,61 +124,72 @@ def _with_hooks(shell, said: dict) -> None:
     sys.modules["ftkit"].__dict__["compare_models"] = compare
 
 # %% ../../nbs/runs/12_dry_run.ipynb #cb3b4808
-def _report_rows(t, e, names: dict) -> list[dict]:
-    "What the report takes beside the model's predictions."
-    import numpy as np
+def _row(
+    stage: str,
+    seconds: float,  # in all
+    what: str = "",
+    note: str = "",
+    times: int = 1,
+    each: float | None = None,  # seconds of one; default: all
+) -> dict:
+    "A row of an estimate's table."
+    each = seconds if each is None else each
+    return {
+        "stage": stage,
+        "times": times,
+        "what": what,
+        "each": each,
+        "seconds": seconds,
+        "note": note,
+    }
 
+# %% ../../nbs/runs/12_dry_run.ipynb #27107d85
+def _explained_texts(t) -> float:
+    "Seconds of the words that drive predictions, from three texts."
+    from ftkit.evaluation.explain import drivers
     from ftkit.training.estimation import _seconds
 
-    rows = []
     data = t.data
-    model = t.model
+    texts = [data.items[i] for i in data.held_out.ids[:3]]
+    labels = [0] * 3 if data.task.classes else [None] * 3
+    return 3 * _seconds(lambda: drivers(t.model, texts, labels, [""] * 3), t.device, 0)
+
+
+def _noisy_recordings(t, noise: str) -> float:
+    "Seconds of predictions under noise of four levels, from some recordings at one level."
+    import numpy as np
+
+    from ftkit.evaluation.listening import noisy_predictions
+    from ftkit.training.estimation import _seconds
+
+    data, held = t.data, t.data.held_out
+    some = held.ids[np.argsort(data.seconds[held.ids])][:: max(1, len(held) // 6)]
+    one_level = _seconds(lambda: noisy_predictions(t.model, data, some, (10,), noise), t.device, 0)
+    return 4 * one_level * min(200, len(held)) / len(some)
+
+
+def _simpler_tables(data) -> float:
+    "Seconds of the two models that stand beside one of tables."
+    from ftkit.models.classical import Classical
+
+    return sum(Classical(n, data.task).fit(data).seconds for n in ("ridge", "gradient_boosting"))
+
+
+def _as_it_came(t) -> float:
+    "Seconds in which Whisper writes the rows held out, as it came; two are written."
+    from ftkit.evaluation.baselines import whisper_writes
+
     held = t.data.held_out
+    if len(held) > 500 or not t.model.pretrained:
+        return 0.0
+    took = [time.perf_counter()]
+    for k in (1, 3):
+        if whisper_writes(t.model.backbone.name, t.data, held.ids[:k], t.device) is None:
+            return 0.0
+        took.append(time.perf_counter())
+    return max(0.0, took[2] - took[1] - (took[1] - took[0])) / 2 * len(held) + took[1] - took[0]
 
-    def row(stage, seconds, what=""):
-        return rows.append(
-            {
-                "stage": stage,
-                "times": 1,
-                "what": what,
-                "each": seconds,
-                "seconds": seconds,
-                "note": "",
-            }
-        )
 
-    def once(call):
-        return _seconds(call, t.device, 0)
-
-    if names.get("baselines", True):
-        row("baselines", _baselines(t, e))
-    if data.task.modality == "text":
-        from ftkit.evaluation.explain import drivers
-
-        texts = [data.items[i] for i in held.ids[:3]]
-        row(
-            "explained texts",
-            3
-            * once(
-                lambda: drivers(
-                    model, texts, [0] * 3 if data.task.classes else [None] * 3, [""] * 3
-                )
-            ),
-        )
-    if data.task.modality == "speech" and (noise := names.get("noise", "none")) != "none":
-        from ftkit.evaluation.listening import noisy_predictions
-
-        some = held.ids[np.argsort(data.seconds[held.ids])][:: max(1, len(held) // 6)]
-        row(
-            f"{noise} noise",
-            4
-            * once(lambda: noisy_predictions(model, data, some, (10,), noise))
-            * min(200, len(held))
-            / len(some),
-        )
-    return rows
-
-# %% ../../nbs/runs/12_dry_run.ipynb #f0e88538
 def _baselines(t, e) -> float:
     "Seconds of the simpler models, of which linear ones are fitted to numbers of the same shape."
     import numpy as np
@@ -195,99 +218,109 @@ def _baselines(t, e) -> float:
         first = 1.0
     return first + timed(g.normal(size=(len(data), model.backbone.n_features)).astype("float32"))
 
-
-def _as_it_came(t) -> float:
-    "Seconds in which Whisper writes the rows held out, as it came; two are written."
-    from ftkit.evaluation.baselines import whisper_writes
-
-    held = t.data.held_out
-    if len(held) > 500 or not t.model.pretrained:
-        return 0.0
-    took = [time.perf_counter()]
-    for k in (1, 3):
-        if whisper_writes(t.model.backbone.name, t.data, held.ids[:k], t.device) is None:
-            return 0.0
-        took.append(time.perf_counter())
-    return max(0.0, took[2] - took[1] - (took[1] - took[0])) / 2 * len(held) + took[1] - took[0]
+# %% ../../nbs/runs/12_dry_run.ipynb #2f079936
+def _report_rows(t, e, names: dict) -> list[dict]:
+    "What the report takes beside the model's predictions."
+    rows = []
+    modality, noise = t.data.task.modality, names.get("noise", "none")
+    if names.get("baselines", True):
+        rows.append(_row("baselines", _baselines(t, e)))
+    if modality == "text":
+        rows.append(_row("explained texts", _explained_texts(t)))
+    if modality == "speech" and noise != "none":
+        rows.append(_row(f"{noise} noise", _noisy_recordings(t, noise)))
+    return rows
 
 # %% ../../nbs/runs/12_dry_run.ipynb #58a5bb42
-def _comparison(data, models, k: int, seed: int, options: dict) -> dict:
-    "What a comparison of models takes, and the report behind it."
+def _at_most(data, n: int):
+    "The data, or so many of the rows, drawn at random."
     import numpy as np
 
+    if len(data) <= n:
+        return data
+    return data.only(sorted(np.random.default_rng(0).permutation(len(data))[:n]))
+
+
+def _kept_seconds(rows: list[dict], k: int) -> float:
+    "Seconds of the model that is fitted to all rows and kept, the two beside it, and its report."
+    each = sorted(r["each"] for r in rows)
+    beside = sum(r["each"] for r in rows if r["stage"] in ("ridge", "gradient_boosting"))
+    return each[len(each) // 2] * k / (k - 1) + beside * k / (k - 1) + 3
+
+
+def _comparison(data, models, k: int, seed: int, options: dict) -> dict:
+    "What a comparison of models takes, and the report behind it."
     from ftkit.evaluation.comparison import _learnable, _one_fold, comparable_folds, model_names
     from ftkit.training.estimation import Estimate, _peak_bytes
     from ftkit.training.precision import pick_device
 
-    names, learn, rows = list(models) or list(model_names(data.task.modality)), _learnable(data), []
+    names = list(models) or list(model_names(data.task.modality))
+    learn, rows = _learnable(data), []
     options = {
         "seed": seed,
         "backbone": options.get("backbone"),
         "text_backbone": options.get("text_backbone"),
         "network": options.get("network") or {},
     }
-    few = (
-        learn
-        if len(learn) <= 3000
-        else learn.only(sorted(np.random.default_rng(0).permutation(len(learn))[:3000]))
-    )
+    few = _at_most(learn, 3000)
     k = len(comparable_folds(data, k, seed))  # refused here as in the run
     fold, more = few.folds(k, seed)[0], len(learn) / len(few)
     for i, name in enumerate(names):
         emit("compare", step=i + 1, of=len(names), model=name)
         seconds = _one_fold(name, fold, options)
         each = (seconds["fit"] + seconds["predict"] * len(fold.test)) * more
-        rows.append(
-            {
-                "stage": name,
-                "times": k,
-                "what": "folds",
-                "each": each,
-                "seconds": each * (k - (more == 1)),
-                "note": "one is in the cache now" if more == 1 else "",
-            }
-        )
+        is_whole = more == 1
+        note = "one is in the cache now" if is_whole else ""
+        rows.append(_row(name, each * (k - is_whole), "folds", note, k, each))
     device, reason = pick_device()
-    fits = sorted(r["each"] for r in rows)
     report = [
-        {
-            "stage": "the one that is kept, its report",
-            "times": 1,
-            "what": "",
-            "each": (
-                s := fits[len(fits) // 2] * k / (k - 1)
-                + sum(r["each"] for r in rows if r["stage"] in ("ridge", "gradient_boosting"))
-                * k
-                / (k - 1)
-                + 3
-            ),
-            "seconds": s,
-            "note": "three seconds of figures",
-        }
+        _row(
+            "the one that is kept, its report",
+            _kept_seconds(rows, k),
+            "",
+            "three seconds of figures",
+        )
     ]
     held, gpu = _peak_bytes(device)
-    e = Estimate(
-        rows,
-        {
-            "data": ", ".join(f"{n} {len(data.part(n)):,}" for n in ("train", "valid", "test"))
-            + f" rows, {len(data.items.columns)} columns",
-            "outputs": str(data.task.n_outputs),
-        },
-        {},
-        held,
-        gpu,
-        f"{device} ({reason})",
-    )
+    parts = ", ".join(f"{n} {len(data.part(n)):,}" for n in ("train", "valid", "test"))
+    shapes = {
+        "data": f"{parts} rows, {len(data.items.columns)} columns",
+        "outputs": str(data.task.n_outputs),
+    }
+    e = Estimate(rows, shapes, {}, held, gpu, f"{device} ({reason})")
     return e.to_json() | {"report": report}
 
-
-def _simpler_tables(data) -> float:
-    "Seconds of the two models that stand beside one of tables."
-    from ftkit.models.classical import Classical
-
-    return sum(Classical(n, data.task).fit(data).seconds for n in ("ridge", "gradient_boosting"))
-
 # %% ../../nbs/runs/12_dry_run.ipynb #5dffa0b3
+def _trial_folder() -> Path:
+    "A folder beside the runs, with a name that no run has."
+    base = runs_folder()
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".dry-", dir=base)).resolve()
+    except OSError as e:
+        raise UsageError(
+            f"nothing can be written in {base} ({e.strerror}); set another folder in settings.ini"
+            " or FTKIT_RUNS"
+        ) from None
+
+
+def _environment(folder: Path, threads: int | None) -> dict[str, str]:
+    "What the process of a dry run inherits."
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return (
+        own_environment()
+        | {name: str(threads) for name in names if threads}
+        | {
+            "FTKIT_RUN_DIR": str(folder),
+            "FTKIT_RUNS": str(folder.parent),
+            "MPLBACKEND": "Agg",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "GOMP_SPINCOUNT": "0",
+        }
+    )
+
+# %% ../../nbs/runs/12_dry_run.ipynb #4fa5e5f4
 def start_rehearsal(
     template: str,  # a shipped template's name, or a notebook's path
     parameters: dict | None = None,  # name: value, of the parameters' types
@@ -303,67 +336,30 @@ def start_rehearsal(
                 f"a dry run reads what {other.name} made, and that run is {status}; complete it"
                 f" first: ftkit resume {other.name}"
             )
-    base = runs_folder()
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".dry-", dir=base)).resolve()
-    except OSError as e:
-        raise UsageError(
-            f"nothing can be written in {base} ({e.strerror}); set another folder in settings.ini"
-            " or FTKIT_RUNS"
-        ) from None
+    folder = _trial_folder()
     (folder / "input.ipynb").write_bytes(source.read_bytes())
     write_json(folder / "play.json", {"values": with_paths(values), "began": time.time()})
-    few = {
-        name: str(threads)
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-        if threads
-    }
-    env = (
-        own_environment()
-        | few
-        | {
-            "FTKIT_RUN_DIR": str(folder),
-            "FTKIT_RUNS": str(base.resolve()),
-            "MPLBACKEND": "Agg",
-            "PYTHONUNBUFFERED": "1",
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "GOMP_SPINCOUNT": "0",
-        }
+    code = (
+        "import sys; from pathlib import Path; from ftkit.runs.dry_run import"
+        " _execute_to_training; _execute_to_training(Path(sys.argv[1]))"
     )
     with open(folder / "log.txt", "ab") as log:
         return folder, subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-c",
-                (
-                    "import sys; from pathlib import Path; from ftkit.runs.dry_run import _act;"
-                    " _act(Path(sys.argv[1]))"
-                ),
-                str(folder),
-            ],
+            [sys.executable, "-P", "-c", code, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=env,
+            env=_environment(folder, threads),
         )
 
 
 def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:
-    "What it found; the folder is removed."
+    "What it measured; the folder is removed."
     try:
         process.wait()
-        log = (
-            (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        )
         if not (folder / "estimate.json").exists():
-            raise RuntimeError(
-                "the dry run's process ended"
-                f" early{f' (signal {-process.returncode})' if process.returncode < 0 else ''}:"
-                f" {log[-1] if log else 'it said nothing'}"
-            )
-        said = read_json(folder / "estimate.json")
+            raise RuntimeError(_early_end(folder, process))
+        outcome = read_json(folder / "estimate.json")
     finally:
         if process.poll() is None:
             process.kill()
@@ -371,18 +367,25 @@ def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.parent.rmdir()  # where there are no runs yet
-    if error := said.get("error"):
-        raise (UsageError if error["usage"] else RuntimeError)(
-            error["message"]
-            if error["usage"]
-            else f"cell {error['cell']}: {error['name']}: {error['message']}"
-        )
-    if "estimate" not in said:
+    error = outcome.get("error")
+    if error and error["usage"]:
+        raise UsageError(error["message"])
+    if error:
+        raise RuntimeError(f"cell {error['cell']}: {error['name']}: {error['message']}")
+    if "estimate" not in outcome:
         raise UsageError(
             "the notebook came to its end without training anything, so there is nothing to"
             " estimate; it is done, start the run itself if its results are to be kept"
         )
-    return said
+    return outcome
+
+
+def _early_end(folder: Path, process: subprocess.Popen) -> str:
+    "Why a dry run left no estimate: the last line that it printed."
+    log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    how = f" (signal {-process.returncode})" if process.returncode < 0 else ""
+    last = log[-1] if log else "nothing was printed"
+    return f"the dry run's process ended early{how}: {last}"
 
 # %% ../../nbs/runs/12_dry_run.ipynb #0cbc7ebc
 def dry_run(
@@ -396,40 +399,25 @@ def dry_run(
 class Forecast:
     "What a run would take; prints."
 
-    def __init__(self, said: dict):
+    def __init__(
+        self,
+        outcome: dict,  # as `end_rehearsal` gives it
+    ):
         from ftkit.training.estimation import Estimate
 
-        e = said["estimate"]
-        before = said["start"] + sum(c["seconds"] for c in said["cells"][:-1])
-
-        def row(stage, what, seconds, note):
-            return {
-                "stage": stage,
-                "times": 1,
-                "what": what,
-                "each": seconds,
-                "seconds": seconds,
-                "note": note,
-            }
-
+        e = outcome["estimate"]
+        before = outcome["start"] + sum(c["seconds"] for c in outcome["cells"][:-1])
+        cells = f"{len(outcome['cells']) - 1} cells"
         self.training = Estimate(**{k: e[k] for k in Estimate.__dataclass_fields__})
-        own = [r for r in e["rows"] if r["stage"] != "evaluation"]
-        late = [r for r in e["rows"] if r["stage"] == "evaluation"]
-        self.whole = Estimate(
-            [
-                row(
-                    "before the training",
-                    f"{len(said['cells']) - 1} cells",
-                    before,
-                    "start, reading, quality; measured",
-                ),
-                *own,
-                *late,
-                *e["report"],
-                row("page and model", "", OTHER_SECONDS, "a usual one"),
-            ],
-            *[e[k] for k in ("shapes", "parameters", "memory", "gpu", "device", "notes")],
-        )
+        rows = [
+            _row("before the training", before, cells, "start, reading, quality; measured"),
+            *(r for r in e["rows"] if r["stage"] != "evaluation"),
+            *(r for r in e["rows"] if r["stage"] == "evaluation"),
+            *e["report"],
+            _row("page and model", OTHER_SECONDS, "", "a usual one"),
+        ]
+        rest = [e[k] for k in ("shapes", "parameters", "memory", "gpu", "device", "notes")]
+        self.whole = Estimate(rows, *rest)
 
     seconds = property(lambda self: self.whole.seconds)
     memory = property(lambda self: self.whole.memory)

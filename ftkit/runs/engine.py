@@ -9,6 +9,7 @@ __all__ = ['BRIEF_SECONDS', 'IOPUB_SECONDS', 'USAGE_ERRORS', 'INTERRUPT_SECONDS'
 # %% ../../nbs/runs/09_engine.ipynb #e4112b89
 import ast
 import contextlib
+import copy
 import errno
 import functools
 import os
@@ -261,7 +262,7 @@ def _socket_folder() -> Path | None:
     folder.rmdir()
     return None
 
-
+# %% ../../nbs/runs/09_engine.ipynb #71e3eec2
 def _write(path: str | os.PathLike, text: str) -> None:
     "Write whole; on a full disk, with the room that the run set aside for its last words."
     try:
@@ -287,7 +288,7 @@ def _starred(nb, stars: dict[str, str]) -> str:
             if cell.get("id") in stars:
                 cell.source = real[cell["id"]]
 
-
+# %% ../../nbs/runs/09_engine.ipynb #0333a32d
 def _kernel_environment() -> dict[str, str]:
     "A kernel's: its folder is no library while it starts."
     return {k: v for k, v in os.environ.items() if k != "FTKIT_WITHHELD"} | {"PYTHONSAFEPATH": "1"}
@@ -300,15 +301,13 @@ def _name_exits(nb) -> None:
     """papermill takes a cell that ends with sys.exit(0) for a good end of the notebook; under
     another value it is a failure."""
     for cell in nb.cells:
-        for o in (
-            cell.get("outputs", [])
-            if cell.metadata.get("papermill", {}).get("status") == "failed"
-            else ()
-        ):
+        if cell.metadata.get("papermill", {}).get("status") != "failed":
+            continue
+        for o in cell.get("outputs", []):
             if o.output_type == "error" and o.ename == "SystemExit" and o.evalue in ("", "0"):
                 o.evalue = "sys.exit(0)"
 
-
+# %% ../../nbs/runs/09_engine.ipynb #86c28d8b
 def _silent(text: str) -> None:
     "No log: plain papermill has its own."
 
@@ -429,73 +428,76 @@ USAGE_ERRORS = (
 )
 
 
-def _what_failed(nb, error: BaseException, run_id: str) -> dict:
-    "The failing cell, its error in one sentence, and what to do."
+def _failed_cell(nb) -> tuple[int | None, dict]:
+    "Number and cell of the first one that failed; None and an empty one where none did."
     code = [c for c in nb.cells if c.cell_type == "code"] if nb is not None else []
-    number, cell = next(
-        (
-            (i, c)
-            for i, c in enumerate(code, 1)
-            if c.metadata.get("papermill", {}).get("status") == "failed"
-        ),
-        (None, {}),
-    )
-    outputs = [o for o in cell.get("outputs", []) if o.output_type == "error"]
-    name, message = (
-        (outputs[-1].ename, outputs[-1].evalue) if outputs else (type(error).__name__, str(error))
-    )
-    messages = {
-        "DeadKernelError": (
-            "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a"
-            " library ended the process"
-        ),
-        "CellTimeoutError": "the cell took longer than it may",
-        "SystemExit": (
-            "the cell ended the program by itself (sys.exit); the cells after it never ran"
-        ),
-    }
-    message = messages.get(name) or message or ("" if number else "the kernel could not be started")
-    if (
-        "No space left on device" in message
-        or name == "OSError"
-        and f"[Errno {errno.ENOSPC}]" in message
-    ):
+    for number, cell in enumerate(code, 1):
+        if cell.metadata.get("papermill", {}).get("status") == "failed":
+            return number, cell
+    return None, {}
+
+
+_MESSAGES = {  # in place of the error's own
+    "DeadKernelError": (
+        "the kernel died; it may have run out of memory (-p batch_size 8 needs less), or a library"
+        " ended the process"
+    ),
+    "CellTimeoutError": "the cell took longer than it may",
+    "SystemExit": "the cell ended the program by itself (sys.exit); the cells after it never ran",
+}
+
+
+def _with_remedy(name: str, message: str, run_id: str) -> str:
+    "The message, with what to do where the disk is full or a variable was withheld."
+    is_full = name == "OSError" and f"[Errno {errno.ENOSPC}]" in message
+    if is_full or "No space left on device" in message:
         message = f"the disk is full ({message}); make room, then: ftkit resume {run_id}"
-    if name == "KeyError" and message.strip("'\"") in os.environ.get("FTKIT_WITHHELD", "").split(
-        ","
-    ):
+    variable = message.strip("'\"")
+    if name == "KeyError" and variable in os.environ.get("FTKIT_WITHHELD", "").split(","):
         message += (
             ": runs do not get this environment variable by themselves; name it:"
             f" FTKIT_ENVIRONMENT={message.strip(chr(39))}, or as `environment` in your own settings"
         )
+    return message
+
+
+def _what_failed(nb, error: BaseException, run_id: str) -> dict:
+    "The failing cell, its error in one sentence, and what to do."
+    number, cell = _failed_cell(nb)
+    outputs = [o for o in cell.get("outputs", []) if o.output_type == "error"]
+    name, message, line = type(error).__name__, str(error), None
+    if outputs:
+        name, message = outputs[-1].ename, outputs[-1].evalue
+        line = line_of_cell(traceback_text(outputs[-1].traceback))
+    message = (
+        _MESSAGES.get(name) or message or ("" if number else "the kernel could not be started")
+    )
     return {
         "cell": number,
-        "line": line_of_cell(traceback_text(outputs[-1].traceback)) if outputs else None,
+        "line": line,
         "cell_id": cell.get("id"),
         "name": name,
-        "message": message[:5000],
+        "message": _with_remedy(name, message, run_id)[:5000],
         "usage": name in USAGE_ERRORS,
     }
 
 
 def _limit_reached(why: str, options: dict, run_id: str) -> dict:
     "A run that took too much, as an error."
-    message = (
-        f"the run took longer than the {options['timeout']:g} s it was given; continue with: ftkit"
-        f" resume {run_id} --timeout {2 * options['timeout']:g}"
-        if why == "timeout"
-        else (
+    if why == "timeout":
+        name = "TimeLimit"
+        message = (
+            f"the run took longer than the {options['timeout']:g} s it was given; continue with:"
+            f" ftkit resume {run_id} --timeout {2 * options['timeout']:g}"
+        )
+    else:
+        name = "MemoryLimit"
+        message = (
             f"the run held more than the {options['memory']:g} GB of memory it was given; -p"
             f" batch_size 8 needs less, or continue with: ftkit resume {run_id} --memory"
             f" {2 * options['memory']:g}"
         )
-    )
-    return {
-        "cell": None,
-        "name": "TimeLimit" if why == "timeout" else "MemoryLimit",
-        "message": message,
-        "usage": False,
-    }
+    return {"cell": None, "name": name, "message": message, "usage": False}
 
 # %% ../../nbs/runs/09_engine.ipynb #03f4ff15
 INTERRUPT_SECONDS, RANK_SECONDS, RECORD_SECONDS = 2.5, 20, 5
@@ -511,26 +513,16 @@ class _Watch(threading.Thread):
         self.over = threading.Event()
         self.data = read_json(folder / "run.json")
         # secrets among the parameters, and the cell that sets them without them
-        self.hidden, self.stars = ((), {})
-        self.rank, self.ranks, self.gone = self.data.get("rank", 0), self.data.get("ranks", 1), None
-        # its time begins when what it needs is there
-        (
-            self.options,
-            self.km,
-            self.asked,
-            self.interrupted,
-            self.hurry,
-            self.started,
-            self.beaten,
-        ) = (
-            self.data.get("options") or {},
-            None,
-            None,
-            False,
-            0,
-            float("inf"),
-            0.0,
-        )
+        self.hidden, self.stars = (), {}
+        self.rank, self.ranks = self.data.get("rank", 0), self.data.get("ranks", 1)
+        self.options = self.data.get("options") or {}
+        self.km = None  # the kernel's manager
+        self.started = float("inf")  # its time begins when what it needs is there
+        self.beaten = 0.0  # when the heartbeat was written
+        self.asked = None  # when it was first seen that the run shall stop
+        self.interrupted = False
+        self.hurry = 0  # signals that came
+        self.gone = None  # when another rank was first missed
 
     def write(self, **fields):
         "Change the record, whole."
@@ -709,6 +701,28 @@ def _end_attempt(attempt: str, watch: _Watch, sentry) -> None:
     end_processes(attempt)
 
 
+def _result(folder: Path) -> dict | None:
+    "The headline figure of the run, for tables of runs."
+    with contextlib.suppress(
+        OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration
+    ):
+        m = read_json(folder / "metrics.json")
+        if "figures" not in m:
+            metric, value = next(iter(m.items()))
+            return {
+                "metric": metric,
+                "value": value if isinstance(value, dict) else {"value": value},
+            }
+        part, figures = next(iter(m["figures"].items()))
+        return {
+            "metric": m["headline"],
+            "part": part,
+            "value": jsonable(figures[m["headline"]]),
+            "verdict": m.get("verdict"),
+        }
+    return None
+
+# %% ../../nbs/runs/09_engine.ipynb #ef7c645d
 def _how_it_ended(folder: Path, watch: _Watch, error: dict | None) -> dict:
     "What the record of an attempt that is over says, from the error and from who asked it to stop."
     why = stop_asked(folder) if error else None
@@ -736,6 +750,23 @@ def _how_it_ended(folder: Path, watch: _Watch, error: dict | None) -> dict:
     }
 
 
+def _exit_code(last: dict) -> int:
+    "0 completed, 130 stopped, 2 a wrong use of the notebook, 1 any other failure."
+    if last["status"] == "completed":
+        return 0
+    if last["status"] == "stopped":
+        return 130
+    return 2 if last["error"]["usage"] else 1
+
+# %% ../../nbs/runs/09_engine.ipynb #96f2d64d
+def _drop(folder: Path, keep: str) -> None:
+    "Remove what a completed run need not keep."
+    if keep != "all":
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if keep == "report":
+        shutil.rmtree(folder / "model", ignore_errors=True)
+
+
 def _close_record(folder: Path, watch: _Watch, last: dict, write_report) -> None:
     "Write the report and the last state of the record, and remove what is not kept."
     (folder / "stop").unlink(missing_ok=True)
@@ -754,50 +785,16 @@ def _close_record(folder: Path, watch: _Watch, last: dict, write_report) -> None
     watch.write(**last, bytes=folder_bytes(folder) - folder_bytes(folder / "ranks"))
     emit("ended", status=last["status"])
 
-
-def _exit_code(last: dict) -> int:
-    "0 completed, 130 stopped, 2 a wrong use of the notebook, 1 any other failure."
-    if last["status"] == "completed":
-        return 0
-    if last["status"] == "stopped":
-        return 130
-    return 2 if last["error"]["usage"] else 1
-
-# %% ../../nbs/runs/09_engine.ipynb #7a1bc181
-def execute_run(
-    folder: str | os.PathLike,  # a queued run's folder
-) -> int:  # exit code
-    "Execute the run's notebook with its parameters, keep its record true, and write its report."
-    from ftkit.runs.report import write_report
-
-    folder = Path(folder)
-    lock = _lock_queued(folder)
-    if lock is None:
-        return 2
-
-    os.environ["FTKIT_RUN_DIR"] = str(folder)
-    watch = _Watch(folder)
-    queued_by = watch.data.get("process") or {}
-    attempt, sentry = _begin_attempt(folder, watch)
-    error = _execute(folder, watch, lock, queued_by)
-    _end_attempt(attempt, watch, sentry)
-
-    if error:
-        error |= {name: masked(str(error[name]), watch.hidden) for name in ("message", "name")}
-    if not (folder / "input.ipynb").exists():
-        print(f"{folder} was removed while it ran")
-        return 1
-    last = _how_it_ended(folder, watch, error)
-    _close_record(folder, watch, last, write_report)
-    return _exit_code(last)
-
 # %% ../../nbs/runs/09_engine.ipynb #f4e045a9
 def _with_values(nb, values: dict, hidden: dict, kernel: str, language: str) -> tuple:
     "The notebook with its parameters; and the source, without secrets, of the cell that sets them."
     from papermill.parameterize import parameterize_notebook
 
+    # papermill 2.7 changes the notebook that it is given
     made, shown = (
-        parameterize_notebook(nb, v, kernel_name=kernel, language=language, engine_name="ftkit")
+        parameterize_notebook(
+            copy.deepcopy(nb), v, kernel_name=kernel, language=language, engine_name="ftkit"
+        )
         for v in (values, values | dict.fromkeys(hidden, STARS))
     )
     if not hidden:
@@ -829,7 +826,7 @@ def _notebook_to_execute(folder: Path, watch: _Watch, hidden: dict) -> tuple:
         nb, watch.stars = _with_values(nb, values, hidden, kernel, language)
     return nb, kernel
 
-
+# %% ../../nbs/runs/09_engine.ipynb #34a2d559
 _SHOWN_BY_THE_NOTEBOOK = (
     "PapermillExecutionError",
     "CellExecutionError",
@@ -877,32 +874,30 @@ def _execute(folder: Path, watch: _Watch, lock, queued_by: dict) -> dict | None:
         return error
     return None
 
-# %% ../../nbs/runs/09_engine.ipynb #c0801221
-def _result(folder: Path) -> dict | None:
-    "The headline figure of the run, for tables of runs."
-    with contextlib.suppress(
-        OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration
-    ):
-        m = read_json(folder / "metrics.json")
-        if "figures" not in m:
-            metric, value = next(iter(m.items()))
-            return {
-                "metric": metric,
-                "value": value if isinstance(value, dict) else {"value": value},
-            }
-        part, figures = next(iter(m["figures"].items()))
-        return {
-            "metric": m["headline"],
-            "part": part,
-            "value": jsonable(figures[m["headline"]]),
-            "verdict": m.get("verdict"),
-        }
-    return None
 
+def execute_run(
+    folder: str | os.PathLike,  # a queued run's folder
+) -> int:  # exit code
+    "Execute the run's notebook with its parameters, keep its record true, and write its report."
+    from ftkit.runs.report import write_report
 
-def _drop(folder: Path, keep: str) -> None:
-    "Remove what a completed run need not keep."
-    if keep != "all":
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    if keep == "report":
-        shutil.rmtree(folder / "model", ignore_errors=True)
+    folder = Path(folder)
+    lock = _lock_queued(folder)
+    if lock is None:
+        return 2
+
+    os.environ["FTKIT_RUN_DIR"] = str(folder)
+    watch = _Watch(folder)
+    queued_by = watch.data.get("process") or {}
+    attempt, sentry = _begin_attempt(folder, watch)
+    error = _execute(folder, watch, lock, queued_by)
+    _end_attempt(attempt, watch, sentry)
+
+    if error:
+        error |= {name: masked(str(error[name]), watch.hidden) for name in ("message", "name")}
+    if not (folder / "input.ipynb").exists():
+        print(f"{folder} was removed while it ran")
+        return 1
+    last = _how_it_ended(folder, watch, error)
+    _close_record(folder, watch, last, write_report)
+    return _exit_code(last)

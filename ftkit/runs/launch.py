@@ -240,7 +240,7 @@ def checked_cwd(
         )
     return str(path)
 
-
+# %% ../../nbs/runs/05_launch.ipynb #4af5968a
 def work_folder(
     folder: str | os.PathLike,  # a run's folder
     run: dict | None = None,  # its record
@@ -253,6 +253,9 @@ def work_folder(
     if cwd == "notebook":
         return Path(run["template"]["path"]).parent
     return Path(cwd or run["working_folder"])
+
+# %% ../../nbs/runs/05_launch.ipynb #098aae2f
+_KERNEL_SETTINGS = ("offline", "cache_limit_gb", "workers")
 
 
 def _of_that_folder(run: dict, where: Path) -> dict[str, str]:
@@ -280,8 +283,20 @@ def _of_that_folder(run: dict, where: Path) -> dict[str, str]:
         found["FTKIT_CACHE"] = str(base / Path(there["cache"].value).expanduser())
     return found
 
+# %% ../../nbs/runs/05_launch.ipynb #9dd364e5
+_OWN_FOLDERS = ("model", "checkpoints", "figures", "ranks", "__pycache__")
 
-_KERNEL_SETTINGS = ("offline", "cache_limit_gb", "workers")
+
+_OWN_FILES = (
+    "run.json",
+    "events.jsonl",
+    "log.txt",
+    "input.ipynb",
+    "notebook.ipynb",
+    "report.html",
+    "metrics.json",
+    "stop",
+)
 
 
 def run_files(
@@ -308,18 +323,14 @@ def run_files(
                     )
     return sorted(found, key=lambda f: f["name"])
 
-
-_OWN_FOLDERS = ("model", "checkpoints", "figures", "ranks", "__pycache__")
-_OWN_FILES = (
-    "run.json",
-    "events.jsonl",
-    "log.txt",
-    "input.ipynb",
-    "notebook.ipynb",
-    "report.html",
-    "metrics.json",
-    "stop",
-)
+# %% ../../nbs/runs/05_launch.ipynb #0b49cf71
+def _missed_file(run: dict) -> str | None:
+    "The relative path that a failed run did not find; None where something else was wrong."
+    error = run.get("error")
+    if not isinstance(error, dict) or error.get("name") != "FileNotFoundError":
+        return None
+    quoted = re.search(r"['\"]([^'\"\n]+)['\"]", str(error.get("message")))
+    return None if not quoted or os.path.isabs(quoted[1]) else quoted[1]
 
 
 def folder_remedy(
@@ -327,33 +338,54 @@ def folder_remedy(
 ) -> str:  # empty where nothing helps
     """What to type where a notebook missed a file that lies in the notebook's folder, or where the
     command was given."""
-    error = run.get("error")
-    if (
-        not isinstance(error, dict)
-        or error.get("name") != "FileNotFoundError"
-        or not run.get("working_folder")
-    ):
-        return ""
-    found = re.search(r"['\"]([^'\"\n]+)['\"]", str(error.get("message")))
-    if not found or os.path.isabs(found[1]):
+    missed = _missed_file(run)
+    if not missed or not run.get("working_folder"):
         return ""
     worked_in = work_folder(runs_folder() / run["id"], run)
-    places = {
-        "notebook": Path((run.get("template") or {}).get("path") or "/").parent,
-        ".": Path(run["working_folder"]),
-    }
-    for cwd, place in places.items():
+    notebook = (run.get("template") or {}).get("path") or "/"
+    places = (
+        ("notebook", Path(notebook).parent, "the notebook's folder"),
+        (".", Path(run["working_folder"]), "the folder where the command was given"),
+    )
+    for cwd, place, name in places:
         with contextlib.suppress(OSError, ValueError):
-            if place != worked_in and (place / found[1]).exists():
-                called = (
-                    "the notebook's folder"
-                    if cwd == "notebook"
-                    else "the folder where the command was given"
-                )
-                return f"{found[1]} is in {called}: --cwd {cwd} lets the notebook work there"
+            if place != worked_in and (place / missed).exists():
+                return f"{missed} is in {name}: --cwd {cwd} lets the notebook work there"
     return ""
 
 # %% ../../nbs/runs/05_launch.ipynb #f1aa7bb1
+def _check_options(options: dict) -> None:
+    "Refuse what no run can take."
+    for name in ("threads", "timeout", "memory", "devices"):
+        value = options[name]
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} is {value}; it must be above 0")
+    if options["keep"] not in KEEP:
+        raise UsageError(f"keep is {options['keep']!r}; it must be one of {', '.join(KEEP)}")
+
+# %% ../../nbs/runs/05_launch.ipynb #fcd73dc1
+def _new_record(source: Path, values: dict, options: dict) -> dict:
+    "What run.json of a run that was just made holds."
+    return {
+        "schema": 1,
+        "status": "queued",
+        "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)},
+        "parameters": values,
+        "options": options,
+        "settings": {
+            n: [x.value, x.source]
+            for n, x in settings().items()
+            if n not in ("environment", "on_failure", "webhook")
+        },
+        "working_folder": os.getcwd(),
+        "code": code_fingerprint(),
+        "system": platform.platform(),
+        "created": time.time(),
+        "heartbeat": time.time(),
+        "process": this_process(),
+    }
+
+
 def create_run(
     template: str,  # a shipped template's name, or a notebook's path
     parameters: dict | None = None,  # name: value, of the parameters' types
@@ -373,45 +405,19 @@ def create_run(
     "A queued run's folder; what is wrong is refused and leaves nothing behind."
     source = template_path(template)
     values = whole_ids(check_params(read_params(source), parameters or {}), source.stem)
-    for name, value in (
-        ("threads", threads),
-        ("timeout", timeout),
-        ("memory", memory),
-        ("devices", devices),
-    ):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} is {value}; it must be above 0")
-    if keep not in KEEP:
-        raise UsageError(f"keep is {keep!r}; it must be one of {', '.join(KEEP)}")
+    options = {
+        "threads": threads,
+        "kernel": kernel,
+        "timeout": timeout,
+        "memory": memory,
+        "keep": keep,
+        "devices": devices,
+    }
+    _check_options(options)
     _check_kernel(kernel, source)
-    made = {
-        "schema": 1,
-        "status": "queued",
-        "template": {"name": source.stem, "path": str(source), "sha256": file_sha256(source)},
-        "parameters": values,
-        "options": {
-            "threads": threads,
-            "kernel": kernel,
-            "timeout": timeout,
-            "memory": memory,
-            "keep": keep,
-            "devices": devices,
-            "cwd": checked_cwd(
-                cwd, Path(((record or {}).get("template") or {}).get("path") or source)
-            ),
-        },
-        "settings": {
-            n: [x.value, x.source]
-            for n, x in settings().items()
-            if n not in ("environment", "on_failure", "webhook")
-        },
-        "working_folder": os.getcwd(),
-        "code": code_fingerprint(),
-        "system": platform.platform(),
-        "created": time.time(),
-        "heartbeat": time.time(),
-        "process": this_process(),
-    } | (record or {})
+    made_of = ((record or {}).get("template") or {}).get("path") or source
+    options["cwd"] = checked_cwd(cwd, Path(made_of))
+    made = _new_record(source, values, options) | (record or {})
     try:
         made["working_folder"].encode()
     except UnicodeEncodeError:
@@ -450,7 +456,7 @@ def cores() -> int:
         there = min(there, max(1, int(quota) // int(period)))  # ValueError: "max"
     return there
 
-
+# %% ../../nbs/runs/05_launch.ipynb #9e55cf25
 _PASSED = """
 PATH HOME USER LOGNAME USERNAME USERPROFILE HOMEDRIVE HOMEPATH SHELL LANG LANGUAGE TZ TERM COLUMNS
 NO_COLOR CI HOSTNAME TMPDIR TEMP TMP SYSTEMROOT WINDIR SYSTEMDRIVE COMSPEC PATHEXT APPDATA
@@ -489,7 +495,7 @@ def own_environment() -> dict[str, str]:
 
     return {k: v for k, v in os.environ.items() if passes(k, v)}
 
-
+# %% ../../nbs/runs/05_launch.ipynb #28ad508b
 def _environment(folder: Path) -> dict[str, str]:
     "What the run's process inherits."
     run = read_run(folder)
@@ -533,6 +539,23 @@ def _environment(folder: Path) -> dict[str, str]:
         }
     )
 
+# %% ../../nbs/runs/05_launch.ipynb #0b506e68
+def _command_of_ranks(folder: Path, devices: int, force: bool) -> list[str]:
+    "The command by which torchrun starts the several processes of a run."
+    code = (
+        "import sys; from ftkit.runs.torchrun import execute_rank;"
+        " sys.exit(execute_rank(sys.argv[1], len(sys.argv) > 2))"
+    )
+    python = [sys.executable, "-P"]
+    return [
+        *python,
+        *("-m", "torch.distributed.run", "--standalone"),
+        *("--nproc-per-node", str(devices), "--no-python"),
+        *python,
+        *("-c", code, str(folder)),
+        *["force"] * force,
+    ]
+
 
 def launch(
     folder: str | os.PathLike,  # a run's folder
@@ -556,41 +579,19 @@ def launch(
         | ({"FTKIT_FORCE": "1"} if force else {})
         | env
     )
-    # jsonschema would compile a grammar of addresses, 0.9 s
-    code = (
-        "import sys; sys.modules['rfc3987_syntax'] = None; from ftkit.runs.engine import"
-        " execute_run; sys.exit(execute_run(sys.argv[1]))"
-    )
-    command, devices = (
-        # a file random.py beside the data is no library
-        [sys.executable, "-P", "-c", code, str(folder)],
-        (run.get("options") or {}).get("devices") or 1,
-    )
-    if (
-        devices > 1 and "TORCHELASTIC_RUN_ID" not in os.environ
-    ):  # several processes, which torchrun starts
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node",
-            str(devices),
-            "--no-python",
-            sys.executable,
-            "-P",
-            "-c",
-            (
-                "import sys; from ftkit.runs.torchrun import execute_rank;"
-                " sys.exit(execute_rank(sys.argv[1], len(sys.argv) > 2))"
-            ),
-            str(folder),
-            *["force"] * force,
-        ]
-        env = {"OMP_NUM_THREADS": str(max(1, cores() // devices))} | {
-            k: v for k, v in env.items() if k != "FTKIT_RUN_DIR"
-        }
+    devices = (run.get("options") or {}).get("devices") or 1
+    if devices > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+        command = _command_of_ranks(folder, devices, force)
+        env = {k: v for k, v in env.items() if k != "FTKIT_RUN_DIR"}
+        env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // devices)))
+    else:
+        # jsonschema would compile a grammar of addresses, 0.9 s
+        code = (
+            "import sys; sys.modules['rfc3987_syntax'] = None; from ftkit.runs.engine import"
+            " execute_run; sys.exit(execute_run(sys.argv[1]))"
+        )
+        # -P: a file random.py beside the data is no library
+        command = [sys.executable, "-P", "-c", code, str(folder)]
     own_group = (
         {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         if os.name == "nt"
@@ -645,7 +646,7 @@ def figures(
         }
     return {}
 
-
+# %% ../../nbs/runs/05_launch.ipynb #577d6413
 class Done(dict):
     "The record of a run that has ended, with its folder and its figures at hand."
 
@@ -701,6 +702,19 @@ def run_template(
     )
 
 # %% ../../nbs/runs/05_launch.ipynb #e24e078c
+def _end_without_record(folder: Path, code: int) -> tuple[str, str, str]:
+    "Status, name and message of a run whose process ended before its record said how."
+    if code < 0:
+        message = f"signal {-code} ended it (the system does so when memory runs out)"
+        return "lost", "the run's process was killed", message
+    log = []
+    with contextlib.suppress(OSError):
+        text = bytes_within(folder, "log.txt", 1_000_000).decode(errors="replace")
+        log = text.strip().splitlines()
+    message = f"{log[-1] if log else f'with code {code}'} (all of it in log.txt)"
+    return "failed", "the run's process ended early", message
+
+
 def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
     "Wait for a run's process and complete its record if it could not."
     code, run = process.wait(), read_run(folder)
@@ -714,22 +728,7 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
         return code  # another process has it now
     if run["status"] not in ("queued", "running", "lost"):
         return code if code >= 0 else {"completed": 0, "stopped": 130}.get(run["status"], 1)
-    if code < 0:
-        status = "lost"
-        name = "the run's process was killed"
-        message = f"signal {-code} ended it (the system does so when memory runs out)"
-    else:
-        log = []
-        with contextlib.suppress(OSError):
-            log = (
-                bytes_within(folder, "log.txt", 1_000_000)
-                .decode(errors="replace")
-                .strip()
-                .splitlines()
-            )
-        status = "failed"
-        name = "the run's process ended early"
-        message = f"{log[-1] if log else f'with code {code}'} (all of it in log.txt)"
+    status, name, message = _end_without_record(folder, code)
     with contextlib.suppress(OSError):
         write_json(
             folder / "run.json",
@@ -742,7 +741,7 @@ def settle(folder: Path, process: subprocess.Popen) -> int:  # exit code
         )
     return code if code > 0 else 1  # its record says that it did not come to its end
 
-
+# %% ../../nbs/runs/05_launch.ipynb #83538f1c
 def stop_run(
     folder: str | os.PathLike,  # a run's folder
     # seconds until its processes are killed, if they are on this machine; 0 does not wait

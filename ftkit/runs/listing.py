@@ -52,6 +52,18 @@ def run_folders() -> list[Path]:
     ]
 
 
+def _no_such_run(name: str, hits: list[Path], folders: list[Path]) -> UsageError:
+    "Of a name that several runs have in theirs, or none."
+    if hits:
+        some = ", ".join(f.name for f in hits[:3]) + " …" * (len(hits) > 3)
+        return UsageError(f"{name!r} fits {len(hits)} runs ({some}); give more of the id")
+    near = nearest(name, [f.name for f in folders])
+    hint = f"; did you mean {near!r}?" if near else ""
+    return UsageError(
+        f"no run is called {name!r}{hint}; the newest is {folders[0].name}; `ftkit runs` lists all"
+    )
+
+
 def find_run(
     name: str,  # an id, a unique part of it, "last", or a folder
 ) -> Path:
@@ -66,19 +78,9 @@ def find_run(
     if name == "last":
         return folders[0]
     hits = [f for f in folders if f.name == name] or [f for f in folders if name in f.name]
-    if len(hits) == 1:
-        return hits[0]
-    if hits:
-        raise UsageError(
-            f"{name!r} fits {len(hits)} runs"
-            f" ({', '.join(f.name for f in hits[:3])}{' …' * (len(hits) > 3)}); give more of the id"
-        )
-    near = nearest(name, [f.name for f in folders])
-    raise UsageError(
-        f"no run is called {name!r}"
-        + (f"; did you mean {near!r}?" if near else "")
-        + f"; the newest is {folders[0].name}; `ftkit runs` lists all"
-    )
+    if len(hits) != 1:
+        raise _no_such_run(name, hits, folders)
+    return hits[0]
 
 # %% ../../nbs/runs/04_listing.ipynb #bd4e039d
 def _spent(run: dict) -> float:
@@ -115,6 +117,16 @@ def summary(folder: Path, run: dict | None = None) -> dict:
     }
 
 
+def _is_wanted(row: dict, status: str | None, template: str | None, where: dict | None) -> bool:
+    "Whether a row is of this status and template, and has these parameter values."
+    if status is not None and row["status"] != status:
+        return False
+    if template is not None and row["template"] != template:
+        return False
+    values = row["parameters"]
+    return all(str(values.get(k)) == str(v) for k, v in (where or {}).items())
+
+
 def list_runs(
     limit: int | None = None,  # newest so many
     status: str | None = None,  # only these
@@ -127,11 +139,7 @@ def list_runs(
     rows = []
     for folder in run_folders():
         row = summary(folder)
-        if (
-            (status is None or row["status"] == status)
-            and (template is None or row["template"] == template)
-            and all(str(row["parameters"].get(k)) == str(v) for k, v in (where or {}).items())
-        ):
+        if _is_wanted(row, status, template, where):
             rows.append(row)
         if limit and len(rows) == limit:
             break

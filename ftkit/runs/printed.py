@@ -108,9 +108,8 @@ class Stream:
         return "".join([*self.first, *gap * (self.left_out > 0), *self.last, *self.line])
 
 # %% ../../nbs/runs/00_printed.ipynb #ad6170f9
-SHORTEST = (
-    6  # characters of a secret that is looked for in texts; a shorter one stands in too many words
-)
+# characters of a secret that is looked for in texts; a shorter one stands in too many words
+SHORTEST = 6
 
 
 def masked(
@@ -141,7 +140,7 @@ def size_of(value) -> int:
         return sum(map(size_of, value))
     return 8
 
-
+# %% ../../nbs/runs/00_printed.ipynb #c4d4ec04
 class Printed:
     "The outputs of one run, as they come."
 
@@ -207,7 +206,7 @@ class Printed:
         self.streams = {}
 
     def fits(self, content: dict) -> str:  # empty, or why not
-        "Whether there is room for an output; the first that does not fit is told."
+        "Whether there is room for an output; of those that do not fit, the first says so."
         size = size_of(content)
         if self.of_cell + size <= MOST_OF_CELL and self.of_run + size <= MOST_OF_RUN:
             self.of_cell += size

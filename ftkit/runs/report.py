@@ -107,52 +107,59 @@ def _sounds(m: dict, folder: Path) -> str:
         [r | {"sound": _sound_of(folder, f)} for r, f in zip(m["heard"], files)]
     )
 
+# %% ../../nbs/runs/08_report.ipynb #8e5509f0
+def _wide_table(head: str, rows: str) -> str:
+    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _figures_table(columns: dict[str, dict]) -> str:
+    "A row a figure, a column for each part and each baseline."
+    head = "".join(f"<th scope='col'>{html.escape(c)}</th>" for c in columns)
+    rows = []
+    for name in next(iter(columns.values())):
+        cells = [
+            html.escape(_short(figure_text(f[name]))) if name in f else "" for f in columns.values()
+        ]
+        rows.append(
+            f"<tr><th scope='row'>{html.escape(name.replace('_', ' '))}</th>"
+            + "".join(f"<td>{cell}</td>" for cell in cells)
+            + "</tr>"
+        )
+    return _wide_table(f"<td></td>{head}", "".join(rows))
+
+
+def _classes_table(per_class: list[dict]) -> str:
+    "Rows, precision, recall and F1 of each class."
+    names = ("class", "rows", "precision", "recall", "F1")
+    head = "".join(f"<th scope='col'>{name}</th>" for name in names)
+    rows = []
+    for c in per_class:
+        cells = [c["support"], *(figure_text(c[k]) for k in ("precision", "recall", "f1"))]
+        rows.append(
+            f"<tr><th scope='row'>{html.escape(_short(c['class']))}</th>"
+            + "".join(f"<td>{html.escape(_short(cell))}</td>" for cell in cells)
+            + "</tr>"
+        )
+    return f"<h3>Each class</h3>{_wide_table(head, ''.join(rows))}"
+
 
 def _metrics(m: dict) -> str:
     """The figures of all parts and baselines side by side, what the reader should doubt, and each
     class."""
-    columns = {f"model, {p}": f for p, f in m.get("figures", {}).items()} | {
-        n: f for n, f in m.get("baselines", {}).items()
-    }
+    columns = {f"model, {part}": f for part, f in m.get("figures", {}).items()}
+    columns |= m.get("baselines", {})
     if not columns:
         return _table({k: figure_text(v) for k, v in m.items()})
-    names = list(next(iter(columns.values())))
-    head = "".join(f"<th scope='col'>{html.escape(c)}</th>" for c in columns)
-    rows = "".join(
-        f"<tr><th scope='row'>{html.escape(n.replace('_', ' '))}</th>"
-        + "".join(
-            f"<td>{html.escape(_short(figure_text(f[n]))) if n in f else ''}</td>"
-            for f in columns.values()
-        )
-        + "</tr>"
-        for n in names
+    page = (
+        "<p>With 95 % intervals; the simpler models were tested on the same rows.</p>"
+        + _figures_table(columns)
     )
-    notes = "".join(f"<li>{html.escape(_short(n))}</li>" for n in m.get("notes", []))
-    per_class = m.get("per_class") or []
-    classes = (
-        "<h3>Each class</h3><div class='wide'><table><thead><tr><th scope='col'>class</th><th"
-        " scope='col'>rows</th><th scope='col'>precision</th><th scope='col'>recall</th><th"
-        " scope='col'>F1</th></tr></thead><tbody>"
-        + "".join(
-            "<tr><th"
-            f" scope='row'>{html.escape(_short(c['class']))}</th><td>{html.escape(_short(c['support']))}</td>"
-            + "".join(
-                f"<td>{html.escape(_short(figure_text(c[k])))}</td>"
-                for k in ("precision", "recall", "f1")
-            )
-            + "</tr>"
-            for c in per_class
-        )
-        + "</tbody></table></div>"
-        if per_class
-        else ""
-    )
-    return (
-        "<p>With 95 % intervals; the simpler models were tested on the same rows.</p><div"
-        f" class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        + (f"<ul>{notes}</ul>" if notes else "")
-        + classes
-    )
+    if m.get("notes"):
+        notes = "".join(f"<li>{html.escape(_short(n))}</li>" for n in m["notes"])
+        page += f"<ul>{notes}</ul>"
+    if m.get("per_class"):
+        page += _classes_table(m["per_class"])
+    return page
 
 # %% ../../nbs/runs/08_report.ipynb #a649fc3d
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -305,56 +312,48 @@ def _headline(run: dict, m: dict) -> str:
     message = error if isinstance(error, str) else error.get("message", "")
     return text + f"<pre class='error'>{html.escape(_short(message, 2000))}</pre>"
 
-
-def _reproduce(run: dict, folder: Path) -> str:
-    "Commands that resume the run, make it again, and load its model."
-    values = " ".join(
-        f"-p {k} {_quoted(v)}" for k, v in (run.get("parameters") or {}).items() if v is not None
-    )
-    template = run.get("template") or {}
-    name = (
-        _quoted(template.get("path", ""))
-        if template.get("name") not in list_templates()
-        else template["name"]
-    )
-    steps = {
-        "To go on where it ended": (
-            f"ftkit resume {run['id']}" if run["status"] in ("stopped", "failed", "lost") else ""
-        ),
-        "To make it again": f"ftkit run {name} {values}",
-        "To see whether it comes out the same": (
-            f"ftkit verify {run['id']}" if run["status"] == "completed" else ""
-        ),
-        "To use its model": (
-            f"ftkit predict {run['id']} INPUT\n\nfrom ftkit import"
-            f" Predictor\nPredictor({str(folder / 'model')!r})([INPUT])"
-            if (folder / "model").is_dir()
-            else ""
-        ),
-    }
-    return "".join(f"<p>{k}:</p><pre>{html.escape(v)}</pre>" for k, v in steps.items() if v)
-
-
-def _parameters(run: dict, folder: Path) -> str:
-    "The parameters that were chosen first, then those left at their defaults."
-    chosen = chosen_parameters(folder)
-    rest = {k: v for k, v in (run.get("parameters") or {}).items() if k not in chosen}
-    return (f"<h3>Chosen</h3>{_table(chosen)}" if chosen else "") + (
-        f"<h3>As they come</h3>{_table(rest)}" if rest else ""
-    )
-
-
+# %% ../../nbs/runs/08_report.ipynb #7eca8010
 def _quoted(value) -> str:
     "A value as the command line takes it."
     import json
     import shlex
 
-    return shlex.quote(
-        value
-        if isinstance(value, str)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else json.dumps(value)
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    else:
+        text = json.dumps(value)
+    return shlex.quote(text)
+
+# %% ../../nbs/runs/08_report.ipynb #0ff2e380
+def _reproduce(run: dict, folder: Path) -> str:
+    "Commands that resume the run, make it again, and load its model."
+    parameters = (run.get("parameters") or {}).items()
+    values = " ".join(f"-p {k} {_quoted(v)}" for k, v in parameters if v is not None)
+    template = run.get("template") or {}
+    is_shipped = template.get("name") in list_templates()
+    name = template["name"] if is_shipped else _quoted(template.get("path", ""))
+    commands = {}
+    if run["status"] in ("stopped", "failed", "lost"):
+        commands["To resume it where it ended"] = f"ftkit resume {run['id']}"
+    commands["To make it again"] = f"ftkit run {name} {values}"
+    if run["status"] == "completed":
+        commands["To see whether it comes out the same"] = f"ftkit verify {run['id']}"
+    if (folder / "model").is_dir():
+        commands["To use its model"] = (
+            f"ftkit predict {run['id']} INPUT\n\nfrom ftkit import"
+            f" Predictor\nPredictor({str(folder / 'model')!r})([INPUT])"
+        )
+    return "".join(f"<p>{k}:</p><pre>{html.escape(v)}</pre>" for k, v in commands.items())
+
+# %% ../../nbs/runs/08_report.ipynb #725f44af
+def _parameters(run: dict, folder: Path) -> str:
+    "The parameters that were chosen first, then those left at their defaults."
+    chosen = chosen_parameters(folder)
+    rest = {k: v for k, v in (run.get("parameters") or {}).items() if k not in chosen}
+    return (f"<h3>Chosen</h3>{_table(chosen)}" if chosen else "") + (
+        f"<h3>At their defaults</h3>{_table(rest)}" if rest else ""
     )
 
 # %% ../../nbs/runs/08_report.ipynb #6278764e
@@ -404,6 +403,24 @@ def html_page(
     )
 
 
+def _tuned_epochs(folder: Path) -> dict[int, dict]:
+    "By epoch: the event that ends it, of the fine-tuning of a run."
+    return {
+        e["epoch"]: e
+        for e in read_events(folder)[0]
+        if e.get("stage") == "tune" and "train_loss" in e and "epoch" in e
+    }
+
+
+def _validation_metric(events) -> str | None:
+    "The first metric of the validation set, beside its loss, that the events have."
+    for e in events:
+        for key, value in e.items():
+            if key.startswith("valid_") and key != "valid_loss" and is_number(value):
+                return key
+    return None
+
+# %% ../../nbs/runs/08_report.ipynb #4d3c874e
 def curves(
     folders: list,  # runs' folders
 ) -> bytes:  # PNG
@@ -414,30 +431,15 @@ def curves(
 
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
     for folder in map(Path, folders):
-        by_epoch = {
-            e["epoch"]: e
-            for e in read_events(folder)[0]
-            if e.get("stage") == "tune" and "train_loss" in e and "epoch" in e
-        }
-        metric = next(
-            (
-                k
-                for e in by_epoch.values()
-                for k in e
-                if k.startswith("valid_") and k != "valid_loss" and is_number(e[k])
-            ),
-            None,
-        )
+        by_epoch = _tuned_epochs(folder)
+        metric = _validation_metric(by_epoch.values())
         for ax, key in zip(axes, ("valid_loss" if metric else "train_loss", metric)):
-            if key:
-                ax.plot(
-                    list(by_epoch),
-                    [e.get(key) if is_number(e.get(key)) else None for e in by_epoch.values()],
-                    marker=".",
-                    label=drawable(folder.name[-6:]),
-                )
-                ax.set_ylabel(drawable(key.replace("_", " ")))
-                ax.set_xlabel("epoch")
+            if not key:
+                continue
+            values = [e.get(key) if is_number(e.get(key)) else None for e in by_epoch.values()]
+            ax.plot(list(by_epoch), values, marker=".", label=drawable(folder.name[-6:]))
+            ax.set_ylabel(drawable(key.replace("_", " ")))
+            ax.set_xlabel("epoch")
     for ax in axes:
         ax.legend(fontsize=7) if ax.lines else ax.axis("off")
     buffer = io.BytesIO()
@@ -465,13 +467,13 @@ def _without_places(page: str, run: dict, folder: Path) -> str:
         sys.prefix,
         sys.base_prefix,
     )
-    known = {p for p in (run.get("working_folder") or "", *map(str, folders)) if len(p) > 3}
-    forms = {f: "…" for p in known for f in (p, html.escape(p, quote=True), quote(p))}
+    paths = {p for p in (run.get("working_folder") or "", *map(str, folders)) if len(p) > 3}
+    forms = {f: "…" for p in paths for f in (p, html.escape(p, quote=True), quote(p))}
     hosts = {(run.get("process") or {}).get("host"), socket.gethostname()}
     forms |= {html.escape(h): "this machine" for h in hosts if h and len(h) > 2}
     change = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)))
     parts = re.split(r"(data:[\w/+.-]+;base64,[\w/+=]*)", page)  # pictures stay as they are
-    parts[::2] = [change.sub(lambda found: forms[found[0]], part) for part in parts[::2]]
+    parts[::2] = [change.sub(lambda hit: forms[hit[0]], part) for part in parts[::2]]
     return "".join(parts)
 
 

@@ -33,24 +33,22 @@ def changed_since(run: dict, folder: Path) -> list[str]:
         raise UsageError(
             f"{source} is gone, and with it what {folder.name} executed; start a new run"
         )
-    found = (
-        ["the run's own input.ipynb was edited"]
-        if file_sha256(source) != (run.get("template") or {}).get("sha256")
-        else []
-    )
+    changes = []
+    if file_sha256(source) != (run.get("template") or {}).get("sha256"):
+        changes.append("the run's own input.ipynb was edited")
     if b"ftkit" in source.read_bytes():
-        found += [
+        changes += [
             f"{name} was {before.get(name)} and is {now.get(name)}"
             for name in sorted(before | now)
             if before.get(name) != now.get(name) and not name.startswith("module ")
         ]
     beside = modules_beside(Path((run.get("template") or {}).get("path") or "-"))
-    found += [
+    changes += [
         f"{name} was {v} and is {beside.get(name, 'gone')}"
         for name, v in before.items()
         if name.startswith("module ") and beside.get(name) != v
     ]
-    return found
+    return changes
 
 # %% ../../nbs/runs/06_resume.ipynb #09223f8e
 def resume_run(

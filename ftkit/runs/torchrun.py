@@ -70,14 +70,8 @@ def _read(store, key: str, otherwise: str = "") -> str:
         return otherwise
 
 # %% ../../nbs/runs/11_torchrun.ipynb #603221d1
-def make_rank(
-    run: Path,  # the run's folder, as rank 0 told it
-    rank: int,  # [1..ranks)
-    ranks: int,
-    code: dict | None = None,  # rank 0's `code_fingerprint`; none: this machine's
-) -> Path:  # the rank's folder
-    """The folder of another rank than 0, ready to be executed; what was there of an earlier time
-    goes."""
+def _record_seen_here(run: Path, rank: int, code: dict | None) -> dict:
+    "The run's record; refused where this machine sees other files, or has other code, than rank 0."
     here, until = f"rank {rank} on {socket.gethostname()}", time.monotonic() + 5
     while not (run / "run.json").is_file() and time.monotonic() < until:
         time.sleep(0.2)  # a network folder may show it late
@@ -87,11 +81,13 @@ def make_rank(
             " shared file system)"
         )
     made, now = read_json(run / "run.json"), code_fingerprint()
-    if differ := [
-        f"{name} is {now.get(name)} there and {(code or now).get(name)} where rank 0 is"
-        for name in sorted(now | (code or now))
-        if (code or now).get(name) != now.get(name)
-    ]:
+    of_first = code or now
+    differ = [
+        f"{name} is {now.get(name)} there and {of_first.get(name)} where rank 0 is"
+        for name in sorted(now | of_first)
+        if of_first.get(name) != now.get(name)
+    ]
+    if differ:
         raise UsageError(
             f"{here} has other code: {'; '.join(differ)}; install the same on all machines"
         )
@@ -100,6 +96,18 @@ def make_rank(
             f"{here} does not see the working folder {made['working_folder']}; all ranks need it"
             " under the same path"
         )
+    return made
+
+
+def make_rank(
+    run: Path,  # the run's folder, as rank 0 told it
+    rank: int,  # [1..ranks)
+    ranks: int,
+    code: dict | None = None,  # rank 0's `code_fingerprint`; none: this machine's
+) -> Path:  # the rank's folder
+    """The folder of another rank than 0, ready to be executed; what was there of an earlier time
+    goes."""
+    made = _record_seen_here(run, rank, code)
     folder = rank_folder(run, rank)
     folder.mkdir(parents=True, exist_ok=True)
     if (lock := lock_run(folder, wait=10)) is None:
@@ -134,11 +142,11 @@ def together(
     store = _store(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
     if rank == 0:
         return _make_first(store, make, ranks)
-    told = json.loads(_read(store, "run", "{}"))
-    if "folder" not in told:
+    made = json.loads(_read(store, "run", "{}"))
+    if "folder" not in made:
         _leave()
     try:
-        folder = make_rank(Path(told["folder"]), rank, ranks, told["code"])
+        folder = make_rank(Path(made["folder"]), rank, ranks, made["code"])
     except UsageError as e:
         store.set(f"rank {rank}", str(e))
         _leave()
@@ -175,15 +183,9 @@ def _make_first(store, make, ranks: int) -> Path:
     if wrong := next(filter(None, answers), None):
         store.set("go", "no")
         if was.get("resumed"):
-            write_json(
-                folder / "run.json",
-                was
-                | {
-                    "status": "failed",
-                    "ended": time.time(),
-                    "error": {"cell": None, "name": "UsageError", "message": wrong, "usage": True},
-                },
-            )
+            error = {"cell": None, "name": "UsageError", "message": wrong, "usage": True}
+            failed = {"status": "failed", "ended": time.time(), "error": error}
+            write_json(folder / "run.json", was | failed)
         else:
             shutil.rmtree(folder, ignore_errors=True)
         raise UsageError(wrong)

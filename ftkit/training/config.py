@@ -107,6 +107,149 @@ class TrainOptions:
     half_body: str = "off"
 
 # %% ../../nbs/training/01_config.ipynb #627aeb88
+_AMONG = {  # fields that are one of some words
+    "optimizer": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "freeze": ("backbone", "none", "gradual"),
+    "batch_norm": ("frozen", "trained"),
+    "loss": None,  # one of LOSSES, to which more may be added
+    "keep": ("best", "last"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "compile": ("auto", "on", "off"),
+    "half_body": ("auto", "on", "off"),
+    "sampler": ("shuffle", "balanced"),
+    "on_nan": ("stop", "rollback"),
+}
+
+
+_RANGES = (  # fields, what they must be, and whether a value is; None passes
+    (
+        (
+            "epochs",
+            "head_epochs",
+            "contrast_epochs",
+            "clip",
+            "weight_decay",
+            "head_decay",
+            "checkpoint_seconds",
+            "lora",
+            "views",
+        ),
+        "at least 0",
+        lambda v: v >= 0,
+    ),
+    (("blend",), "between 0 and 1", lambda v: 0 <= v <= 1),
+    (("body_dropout",), "None, or at least 0 and below 1", lambda v: 0 <= v < 1),
+    (("mixup", "cutmix"), "between 0 and 10", lambda v: 0 <= v <= 10),
+    (("l1", "swa", "teacher_share", "warmup"), "between 0 and 1", lambda v: 0 <= v <= 1),
+    (
+        ("ema", "stochastic_depth", "momentum", "label_smoothing"),
+        "at least 0 and below 1",
+        lambda v: 0 <= v < 1,
+    ),
+    (("temperature",), "above 0", lambda v: v > 0),
+    (("plateau_epochs",), "at least 1", lambda v: v >= 1),
+    (("budget_seconds",), "None, or above 0", lambda v: v > 0),
+    (
+        (
+            "learning_rate",
+            "head_rate",
+            "body_rate",
+            "layer_decay",
+            "contrast_rate",
+            "progressive",
+        ),
+        "above 0 and at most 1",
+        lambda v: 0 < v <= 1,
+    ),
+    (("patience",), "None, or at least 1", lambda v: v >= 1),
+    (("seed",), "at least 0", lambda v: v >= 0),
+    (("batch_size",), "at least 1", lambda v: v >= 1),
+)
+
+# %% ../../nbs/training/01_config.ipynb #cfbafe46
+def _check_kinds(c: "TrainConfig", need) -> None:
+    "Refuse what is not a whole number, a number, or True or False where it must be."
+    for f in dataclasses.fields(c):
+        kinds, value = getattr(f.type, "__args__", (f.type,)), getattr(c, f.name)
+        if value is None and type(None) in kinds:
+            continue
+        for kind, of, noun in (
+            (bool, bool, "True or False"),
+            (int, numbers.Integral, "a whole number"),
+            (float, numbers.Real, "a number"),
+        ):
+            if kind in kinds:
+                need(
+                    isinstance(value, of) and (kind is bool or not isinstance(value, bool)),
+                    f.name,
+                    noun + (" or None" if type(None) in kinds else ""),
+                )
+
+
+def _check_together(c: "TrainConfig", need) -> None:
+    "Refuse fields that contradict each other."
+    need(
+        c.freeze != "gradual" or c.epochs != 1,
+        "epochs",
+        "at least 2 to free layers gradually (-p freeze gradual)",
+    )
+    need(
+        1 <= c.accumulate <= c.batch_size,
+        "accumulate",
+        f"at least 1 and at most batch_size ({c.batch_size})",
+    )
+    need(not (c.ema and c.swa), "swa", "0 when ema is on: take one average of the weights")
+    need(
+        not c.contrast_epochs or c.accumulate == 1,
+        "accumulate",
+        "1 when contrast_epochs is on: rows are set against all others of their batch",
+    )
+    need(
+        not c.contrast_epochs or c.head_epochs != 0,
+        "head_epochs",
+        "above 0 when contrast_epochs is on: the head is trained on what the backbone learned",
+    )
+    need(
+        not (c.patience and c.keep == "last"),
+        "patience",
+        "None when keep is 'last': early stopping keeps the best epoch",
+    )
+
+# %% ../../nbs/training/01_config.ipynb #d94ab38f
+def _check_adapters(c: "TrainConfig", need) -> None:
+    "Refuse what adapters cannot be together with."
+    need(not c.dora or c.lora, "dora", "False when lora is 0: give the adapters a rank")
+    if not c.lora:
+        return
+    need(
+        c.trains_backbone,
+        "lora",
+        "0 when the backbone is frozen or epochs is 0: adapters are a way to train it",
+    )
+    need(c.half_body == "off", "half_body", "off when lora is on")
+    need(c.on_nan == "stop", "on_nan", "stop when lora is on: what is kept are merged weights")
+
+
+def _check_config(c: "TrainConfig") -> None:
+    "Refuse values out of range and fields that contradict each other, by name."
+
+    def need(ok, name, allowed):
+        if not ok:
+            raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
+
+    _check_kinds(c, need)
+    for name, among in _AMONG.items():
+        among = among or ("auto", *LOSSES)
+        need(getattr(c, name) in among, name, "one of " + ", ".join(among))
+    for names, allowed, fits in _RANGES:
+        for name in names:
+            value = getattr(c, name)
+            need(value is None or fits(value), name, allowed)
+    _check_together(c, need)
+    _check_adapters(c, need)
+
+
 @checks_fields
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(TrainOptions):
@@ -237,147 +380,6 @@ RECIPES: dict[str, dict] = {
         batch_size=16,
     ),
 }
-
-# %% ../../nbs/training/01_config.ipynb #3f1374ce
-_AMONG = {  # fields that are one of some words
-    "optimizer": OPTIMISERS,
-    "schedule": SCHEDULES,
-    "freeze": ("backbone", "none", "gradual"),
-    "batch_norm": ("frozen", "trained"),
-    "loss": None,  # one of LOSSES, to which more may be added
-    "keep": ("best", "last"),
-    "precision": ("auto", "float32", "bfloat16"),
-    "compile": ("auto", "on", "off"),
-    "half_body": ("auto", "on", "off"),
-    "sampler": ("shuffle", "balanced"),
-    "on_nan": ("stop", "rollback"),
-}
-_RANGES = (  # fields, what they must be, and whether a value is; None passes
-    (
-        (
-            "epochs",
-            "head_epochs",
-            "contrast_epochs",
-            "clip",
-            "weight_decay",
-            "head_decay",
-            "checkpoint_seconds",
-            "lora",
-            "views",
-        ),
-        "at least 0",
-        lambda v: v >= 0,
-    ),
-    (("blend",), "between 0 and 1", lambda v: 0 <= v <= 1),
-    (("body_dropout",), "None, or at least 0 and below 1", lambda v: 0 <= v < 1),
-    (("mixup", "cutmix"), "between 0 and 10", lambda v: 0 <= v <= 10),
-    (("l1", "swa", "teacher_share", "warmup"), "between 0 and 1", lambda v: 0 <= v <= 1),
-    (
-        ("ema", "stochastic_depth", "momentum", "label_smoothing"),
-        "at least 0 and below 1",
-        lambda v: 0 <= v < 1,
-    ),
-    (("temperature",), "above 0", lambda v: v > 0),
-    (("plateau_epochs",), "at least 1", lambda v: v >= 1),
-    (("budget_seconds",), "None, or above 0", lambda v: v > 0),
-    (
-        (
-            "learning_rate",
-            "head_rate",
-            "body_rate",
-            "layer_decay",
-            "contrast_rate",
-            "progressive",
-        ),
-        "above 0 and at most 1",
-        lambda v: 0 < v <= 1,
-    ),
-    (("patience",), "None, or at least 1", lambda v: v >= 1),
-    (("seed",), "at least 0", lambda v: v >= 0),
-    (("batch_size",), "at least 1", lambda v: v >= 1),
-)
-
-
-def _check_config(c: TrainConfig) -> None:
-    "Refuse values out of range and fields that contradict each other, by name."
-
-    def need(ok, name, allowed):
-        if not ok:
-            raise UsageError(f"{name} is {getattr(c, name)!r}; it must be {allowed}")
-
-    _check_kinds(c, need)
-    for name, among in _AMONG.items():
-        among = among or ("auto", *LOSSES)
-        need(getattr(c, name) in among, name, "one of " + ", ".join(among))
-    for names, allowed, fits in _RANGES:
-        for name in names:
-            value = getattr(c, name)
-            need(value is None or fits(value), name, allowed)
-    _check_together(c, need)
-    _check_adapters(c, need)
-
-
-def _check_together(c: TrainConfig, need) -> None:
-    "Refuse fields that contradict each other."
-    need(
-        c.freeze != "gradual" or c.epochs != 1,
-        "epochs",
-        "at least 2 to free layers gradually (-p freeze gradual)",
-    )
-    need(
-        1 <= c.accumulate <= c.batch_size,
-        "accumulate",
-        f"at least 1 and at most batch_size ({c.batch_size})",
-    )
-    need(not (c.ema and c.swa), "swa", "0 when ema is on: take one average of the weights")
-    need(
-        not c.contrast_epochs or c.accumulate == 1,
-        "accumulate",
-        "1 when contrast_epochs is on: rows are set against all others of their batch",
-    )
-    need(
-        not c.contrast_epochs or c.head_epochs != 0,
-        "head_epochs",
-        "above 0 when contrast_epochs is on: the head is trained on what the backbone learned",
-    )
-    need(
-        not (c.patience and c.keep == "last"),
-        "patience",
-        "None when keep is 'last': early stopping keeps the best epoch",
-    )
-
-
-def _check_adapters(c: TrainConfig, need) -> None:
-    "Refuse what adapters cannot be together with."
-    need(not c.dora or c.lora, "dora", "False when lora is 0: give the adapters a rank")
-    if not c.lora:
-        return
-    need(
-        c.trains_backbone,
-        "lora",
-        "0 when the backbone is frozen or epochs is 0: adapters are a way to train it",
-    )
-    need(c.half_body == "off", "half_body", "off when lora is on")
-    need(c.on_nan == "stop", "on_nan", "stop when lora is on: what is kept are merged weights")
-
-# %% ../../nbs/training/01_config.ipynb #5e11be8c
-def _check_kinds(c: TrainConfig, need) -> None:
-    "Refuse what is no whole number, no number, or no truth value where one is wanted."
-    for f in dataclasses.fields(c):
-        kinds, value = getattr(f.type, "__args__", (f.type,)), getattr(c, f.name)
-        if value is None and type(None) in kinds:
-            continue
-        for kind, of, noun in (
-            (bool, bool, "True or False"),
-            (int, numbers.Integral, "a whole number"),
-            (float, numbers.Real, "a number"),
-        ):
-            if kind in kinds:
-                need(
-                    isinstance(value, of) and (kind is bool or not isinstance(value, bool)),
-                    f.name,
-                    noun + (" or None" if type(None) in kinds else ""),
-                )
 
 # %% ../../nbs/training/01_config.ipynb #0a5eed02
 # modality: what differs from RECIPES for a backbone with random weights

@@ -174,7 +174,7 @@ class Estimate:
     seconds = property(lambda self: sum(r["seconds"] for r in self.rows))
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         "All of it in a sentence."
         most = (
             f"; at most {self.memory / 1e9:.2f} GB of memory"
@@ -221,13 +221,13 @@ class Estimate:
         return [f"{k}: {v}" for k, v in self.shapes.items()] + counts + self.notes
 
     def __repr__(self):
-        return "\n".join([*self.facts, self.table().to_string(), self.told])
+        return "\n".join([*self.facts, self.table().to_string(), self.summary])
 
     def _repr_html_(self):
         return (
             "".join(f"{html.escape(f)}<br>" for f in self.facts)
             + self.table().to_html(border=0)
-            + f"<p>{html.escape(self.told)}</p>"
+            + f"<p>{html.escape(self.summary)}</p>"
         )
 
     def to_json(self):
