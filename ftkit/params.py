@@ -20,7 +20,7 @@ import pathlib
 import re
 import tokenize
 
-from .core import UsageError, nearest, read_json, unknown
+from .core import RENAMED, UsageError, nearest, read_json, unknown
 
 # %% ../nbs/02_params.ipynb #7b45219a
 class ParamError(UsageError):
@@ -593,9 +593,10 @@ class Params(list):
 
 def named_param(params: list[Param], name: str) -> Param | Untyped | None:
     "What takes the value of `name` in a list of parameters or in a notebook's."
-    if isinstance(params, Params):
-        return params.named(name)
-    return next((p for p in params if p.name == name), None)
+    declared = {p.name: p for p in params}
+    if name not in declared and RENAMED.get(name) in declared:  # of an earlier version
+        return declared[RENAMED[name]]
+    return params.named(name) if isinstance(params, Params) else declared.get(name)
 
 # %% ../nbs/02_params.ipynb #5a18b1c7
 def _names(node: ast.AST) -> list[str]:
@@ -897,10 +898,21 @@ def _refusal(params: list[Param], name) -> str:
     return f"{_show(name)} is not a parameter; {do}; allowed are {', '.join(names) or 'none'}"
 
 
+def _with_new_names(params: list[Param], given: dict) -> dict:
+    "The same values; a parameter's name of an earlier version gives way to its name now."
+    named = {}
+    for name, value in given.items():
+        taker, new = named_param(params, name), RENAMED.get(name)
+        is_old = taker is not None and taker.name == new
+        named[new if is_old else name] = value
+    return named
+
+
 def _gather(params: list[Param], given: dict, read) -> dict:
     """The values that reach a notebook: `read(param, given)` for what is given; defaults for the
     rest, unless the cell has lines that are code."""
     values, errors = {}, []
+    given = _with_new_names(params, given)
     takers = {name: named_param(params, name) for name in given}
     errors += [_refusal(params, name) for name, taker in takers.items() if taker is None]
     if not getattr(params, "is_free", False):
@@ -1061,6 +1073,7 @@ def params_from_yaml(
         text = path.read_text(encoding="utf-8-sig")
 
         def chosen(given, read):
+            given = _with_new_names(params, given)
             return {
                 k: v
                 for k, v in _gather(params, given, read).items()
@@ -1217,6 +1230,7 @@ def pick(
     picked = {}
     for argument in arguments:
         names = [others[argument]] if argument in others else [argument, f"{argument}_column"]
+        names += [old for old, new in RENAMED.items() if new == argument]
         for name in names:
             if name in values:
                 picked[argument] = values[name]
