@@ -29,7 +29,7 @@ USUAL = (
     "split by",
     "split at random",
     "not learned from",
-    "near-copies",
+    "near-duplicates",
     "nearly the same",
     "are learned from only through",
     "classes have no training row",

@@ -1,6 +1,6 @@
 """Sets without copies that are merely plain, to count what the gate calls copies.
 
-`python tests/plain.py` makes each set without copies, and once more with a tenth of near-copies
+`python tests/plain.py` makes each set without copies, and once more with a tenth of near-duplicates
 planted in it, and prints findings a row, what keep_one would drop, recall and precision."""
 
 import argparse
@@ -320,7 +320,7 @@ def _copy(kind: str, item, folder: Path, rng, vocabulary: list[str]):
 
 
 def make(name: str, folder: Path, seed: int = 0, share: float = 0.0) -> tuple[Path, set]:
-    "A set as a table in the folder, and the pairs of rows that were planted as near-copies."
+    "A set as a table in the folder, and the pairs of rows that were planted as near-duplicates."
     kind, generator = SETS[name]
     rng = np.random.default_rng([seed, 25])
     made, pairs = list(generator(rng)), set()
@@ -360,7 +360,7 @@ def measured(name: str, seed: int = 0, share: float = 0.0) -> dict:
         data = getattr(Data, SETS[name][0])(table, skip_bad=True, **more)
         found = check(data, deep=False, only=("copies",))
         seconds = time.process_time() - started
-    names = ("exact copies", "near-copies", "copies that disagree")
+    names = ("exact copies", "near-duplicates", "copies that disagree")
     groups = [f for f in found.findings if f.what in names]
     told = {p for f in groups for p in combinations(sorted(f.rows), 2)}
     taken = {p for f in groups if f.fix == "keep_one" for p in combinations(sorted(f.rows), 2)}

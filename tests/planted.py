@@ -328,7 +328,7 @@ def counted(found, truth: dict, table: Path) -> dict[str, tuple[float, float, in
             same,
             {
                 p
-                for p in pairs("exact copies", "copies that disagree", "near-copies")
+                for p in pairs("exact copies", "copies that disagree", "near-duplicates")
                 if content(p[0]) == content(p[1])
             },
         ),
@@ -337,7 +337,7 @@ def counted(found, truth: dict, table: Path) -> dict[str, tuple[float, float, in
             own(
                 {
                     p
-                    for p in pairs("near-copies", "copies that disagree")
+                    for p in pairs("near-duplicates", "copies that disagree")
                     if content(p[0]) != content(p[1])
                 }
             ),

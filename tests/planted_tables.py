@@ -111,7 +111,11 @@ def measured(sample: str, seed: int) -> dict:
         ),
         "near": rate(
             close,
-            {p for p in pairs("near-copies", "copies that disagree") if same[p[0]] != same[p[1]]},
+            {
+                p
+                for p in pairs("near-duplicates", "copies that disagree")
+                if same[p[0]] != same[p[1]]
+            },
         ),
         "flipped": rate(truth["flipped"], of("suspected label")),
         "outlier": rate(truth["outlier"], of("far number")),

@@ -270,7 +270,10 @@ def test_a_set_keeps_its_differences_and_the_model_takes_the_scale_along(tmp_pat
 def test_a_model_of_plain_pictures_tells_of_deep_ones(tmp_path):
     write_deep(tmp_path / "a.tif", 12, "tiff")
     read = Prep(size=64).read([tmp_path / "a.tif", REFERENCE])
-    assert read.messages == ["its values were read on their own scale, 0 is black and 4095 white", ""]
+    assert read.messages == [
+        "its values were read on their own scale, 0 is black and 4095 white",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("write", ["sBIT", "SMaxSampleValue", "packed"])

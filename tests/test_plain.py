@@ -65,7 +65,7 @@ def test_where_many_rows_are_alike_no_fix_takes_them(tmp_path):
             tmp_path / "in" / "ab"[k % 2] / f"{k}.png"
         )
     found = check(Data.image(tmp_path / "in", near="as_is"), deep=False)
-    near = [f for f in found.findings if f.what in ("near-copies", "copies that disagree")]
+    near = [f for f in found.findings if f.what in ("near-duplicates", "copies that disagree")]
     assert near and {f.fix for f in near} == {"flag"} and not found.decisions(("keep_one",))
 
 
@@ -90,7 +90,7 @@ def test_odd_pictures_are_checked(how, tmp_path, monkeypatch):
         Seen, "features", lambda self: values((len(self.data), 8)).astype(np.float32)
     )
     found = check(Data.image(_pictures(tmp_path, how), near="as_is"))
-    assert how != "dark" or "near-copies" not in found.counts()  # they are told to be empty
+    assert how != "dark" or "near-duplicates" not in found.counts()  # they are told to be empty
     assert how not in ("dark", "white") or len(found.of("empty picture")) == 24
     assert not any("Error" in n for n in found.notes) and found._repr_html_()
 

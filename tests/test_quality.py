@@ -96,7 +96,7 @@ def test_the_command_cleans_a_copy_and_leaves_the_original(tmp_path):
     left = json.loads(told(tmp_path / "clean" / "labels.csv", "--fast", "--json", cwd=tmp_path))[
         "counts"
     ]
-    assert not left.keys() & {"exact copies", "unreadable", "near-copies"}
+    assert not left.keys() & {"exact copies", "unreadable", "near-duplicates"}
     assert "there already" in told(
         table, "--fast", "--fix", "drop", "--out", "clean", cwd=tmp_path, code=2
     )

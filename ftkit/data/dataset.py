@@ -242,7 +242,7 @@ def _units(data: Data) -> np.ndarray:  # (N,) rows of one number are tested toge
 
 def _refuse_one_unit(data: Data) -> None:
     "An error for data that no fold can be made of."
-    why = "nearly the same"
+    why = "near-duplicates"
     instead = "give rows that differ"
     if data.groups is not None:
         why = "of one group"

@@ -191,7 +191,9 @@ def keep_together(
             )
             return parts, note
     new = np.where(moved, np.array(["test", "valid", "train"])[highest[near]], parts)
-    note = f"{n} rows were moved to training (or validation): they are near-copies of rows there"
+    note = (
+        f"{n} rows were moved to training (or validation): they are near-duplicates of rows there"
+    )
     return new.astype("<U5"), note
 
 # %% ../../nbs/data/01_splits.ipynb #c78d855f

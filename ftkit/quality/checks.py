@@ -145,11 +145,11 @@ def _groups(pairs: np.ndarray, n: int) -> list[tuple[int, ...]]:
 def _findings_of_copies(
     data: Data, rows: tuple[int, ...], sure: float | None, crowd: bool
 ) -> list[Finding]:
-    "Findings of a group of rows that are the same, or with a likeness nearly so."
+    "Findings of a group of rows that are equal, or near-duplicates with some likeness."
     same = sure is None
-    what = "the same" if same else f"nearly the same (likeness {sure:.3f})"
+    what = "the same" if same else f"near-duplicates (likeness {sure:.3f})"
     message = f"{len(rows)} rows are {what}, {_parts_of(data, rows)}"
-    name, fix, severity = "near-copies", "keep_one", "likely"
+    name, fix, severity = "near-duplicates", "keep_one", "likely"
     if same:
         name, severity = "exact copies", "wrong"
     if crowd and not same:
@@ -180,7 +180,7 @@ def _findings_of_copies(
 # %% ../../nbs/quality/02_checks.ipynb #654bcec5
 @register_check("copies")
 def _copies(data: Data, seen: Seen):
-    "Groups of rows that are the same, or nearly so."
+    "Groups of equal rows and of near-duplicates."
     pairs, likeness = seen.alike()
     chance = (
         by_chance(data.items.frame)

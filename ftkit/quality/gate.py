@@ -201,7 +201,7 @@ def _cache_key(data: Data, backbone: str, checks: list[Check]) -> str:
             "classes": data.task.classes,
             "checks": names,
             "body": backbone,
-            "version": [14, _VERSION],
+            "version": [15, _VERSION],
         }
     )
 
