@@ -34,7 +34,7 @@ class Average:
         torch._foreach_lerp_(list(self.held.values()), list(self._now().values()), share)
 
     @torch.no_grad()
-    def wear(self) -> None:
+    def exchange(self) -> None:
         "Exchange the network's weights and the mean."
         now = self._now()
         own = {k: v.clone() for k, v in now.items()}
@@ -43,13 +43,13 @@ class Average:
         self.held = own
 
     @contextlib.contextmanager
-    def worn(self):
+    def in_place(self):
         "While it lasts, the network computes with the mean."
-        self.wear()
+        self.exchange()
         try:
             yield
         finally:
-            self.wear()
+            self.exchange()
 
     def tensors(self) -> dict[str, torch.Tensor]:
         return {f"average.{k}": v.contiguous() for k, v in self.held.items()}
@@ -57,7 +57,7 @@ class Average:
     def load(
         self,
         tensors: dict,  # of a checkpoint
-        saved: dict,  # its state; a fork's may tell of no average
+        saved: dict,  # its state; a fork's may have no average
     ) -> "Average":
         held = {
             k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")

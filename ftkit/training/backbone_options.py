@@ -168,7 +168,7 @@ class _Kept(torch.autograd.Function):
             None,
         )
 
-
+# %% ../../nbs/training/06_backbone_options.ipynb #7424ac50
 class _Normed(torch.autograd.Function):
     """Normalise by fixed statistics and clip, and keep what comes out: where it was not clipped,
     the normalised input is (y - bias) / weight (as in Rota Bulò et al. 2018, arXiv:1712.02616)."""

@@ -64,7 +64,7 @@ class Checkpoints:
         name: str,  # its first four letters are its kind; of each kind one copy is held
         weights: dict[str, torch.Tensor],
         # names of those that nothing changes as long as this lasts: they are not copied
-        still: frozenset[str] = frozenset(),
+        frozen: frozenset[str] = frozenset(),
     ) -> None:
         """Hold a copy of the weights in memory; the next checkpoint writes it. What is as in a copy
         held before is held once."""
@@ -72,7 +72,7 @@ class Checkpoints:
         copy = {}
         for k, v in weights.items():
             v = v.detach().cpu()
-            if k in still:
+            if k in frozen:
                 copy[k] = v
                 continue
             held = next((c[k] for c in before if k in c and _same_bits(c[k], v)), None)
@@ -170,7 +170,7 @@ def read(self, name: str) -> dict:
 @patch_to(Checkpoints)
 def newest(self) -> dict:  # as `Checkpoints.read`; empty if there is none
     """The newest checkpoint that can be read. One that cannot (a disk that lied, a copy cut short)
-    is removed, and told."""
+    is removed, and an event says so."""
     for path in reversed(self.all()):
         try:
             return self.read(path.name)

@@ -311,14 +311,14 @@ def random_states(self) -> dict[str, torch.Tensor]:  # random.cpu, of other rank
     "The states of the generators of all ranks."
     import torch.distributed as dist
 
-    found = _states(self.device)
-    for name, state in list(found.items()) if self.size > 1 else ():
+    states = _states(self.device)
+    for name, state in list(states.items()) if self.size > 1 else ():
         mine = state.to(self.device)
         every = [torch.empty_like(state, device=self.device) for _ in range(self.size)]
         with self._together():
             dist.all_gather(every, mine)
-        found |= {name + (f".{k}" if k else ""): t.cpu() for k, t in enumerate(every)}
-    return found
+        states |= {name + (f".{k}" if k else ""): t.cpu() for k, t in enumerate(every)}
+    return states
 
 
 @patch_to(Ranks)
@@ -335,7 +335,7 @@ def set_random(
     tensors: dict[str, torch.Tensor],  # with what `random_states` gave
     *keys,  # to begin with where this rank was not there then
 ) -> None:
-    "Go on drawing where a checkpoint was made."
+    "Continue to draw where a checkpoint was made."
 
     def name(kind):
         return kind + (f".{self.rank}" if self.rank else "")

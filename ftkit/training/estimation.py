@@ -58,19 +58,19 @@ def _line(work, seconds) -> tuple[float, float]:
 
 @torch.inference_mode()
 def _pass_seconds(
-    rows, ids: np.ndarray, chunk: int, device: torch.device, forward, known: list
+    rows, ids: np.ndarray, chunk: int, device: torch.device, forward, line: list
 ) -> float:
-    """Seconds that `forward` takes for all these rows, in canonical batches; `known` is empty, or
+    """Seconds that `forward` takes for all these rows, in canonical batches; `line` is empty, or
     what was measured before of other rows."""
     if not len(ids):
         return 0.0
     if rows.lengths is None:
-        known[:] = known or [
+        line[:] = line or [
             _seconds(
                 lambda: forward(next(iter(rows.canonical(ids[:chunk], chunk, device)))[1]), device
             )
         ]
-        return -(-len(ids) // chunk) * known[0]
+        return -(-len(ids) // chunk) * line[0]
     units = rows._of(ids)
     steps = np.array([padded_length(n) for n in rows.sizes[units]])
     lengths, n = np.unique(steps, return_counts=True)
@@ -81,10 +81,10 @@ def _pass_seconds(
     def batch_of(length: int):
         return rows._part(np.resize(units[steps == length], chunk), length, device)
 
-    if not known:
+    if not line:
         measured = [_seconds(lambda n=n: forward(batch_of(n)), device) for n in at]
-        known[:] = _line(at, measured)
-    return float(((known[0] + known[1] * lengths) * batches).sum())
+        line[:] = _line(at, measured)
+    return float(((line[0] + line[1] * lengths) * batches).sum())
 
 # %% ../../nbs/training/19_estimation.ipynb #e617161a
 @dataclasses.dataclass
@@ -159,6 +159,23 @@ def _checkpoint_seconds(
     return seconds
 
 # %% ../../nbs/training/19_estimation.ipynb #c592adc5
+def _short(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def _spell(seconds: float) -> str:
+    "Seconds as people say them."
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds / 3600:.1f} hours"
+
+# %% ../../nbs/training/19_estimation.ipynb #fa5a36ea
 @dataclasses.dataclass(repr=False)
 class Estimate:
     "What a training will take; prints."
@@ -176,12 +193,11 @@ class Estimate:
     @property
     def summary(self) -> str:
         "All of it in a sentence."
-        most = (
-            f"; at most {self.memory / 1e9:.2f} GB of memory"
-            + (f" and {self.gpu / 1e9:.2f} GB of the GPU's" if self.gpu else "")
-            if self.memory
-            else ""
-        )
+        most = ""
+        if self.memory:
+            most = f"; at most {self.memory / 1e9:.2f} GB of memory"
+            if self.gpu:
+                most += f" and {self.gpu / 1e9:.2f} GB of the GPU's"
         return f"about {_spell(self.seconds)} on {self.device}{most}"
 
     def table(self):
@@ -210,14 +226,12 @@ class Estimate:
             for k in ("head_stage", "tune_stage")
             if k in p
         )
-        counts = (
-            [
+        counts = []
+        if p:
+            counts.append(
                 f"parameters: {p['body']:,} of the backbone, {p['head']:,} of the head; trained:"
                 f" {trained}; the others are frozen"
-            ]
-            if p
-            else []
-        )
+            )
         return [f"{k}: {v}" for k, v in self.shapes.items()] + counts + self.notes
 
     def __repr__(self):
@@ -235,23 +249,6 @@ class Estimate:
             {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
             | {"seconds": self.seconds}
         )
-
-
-def _short(seconds: float) -> str:
-    if seconds >= 1:
-        return f"{seconds:.3g} s"
-    if seconds >= 1e-3:
-        return f"{seconds * 1e3:.3g} ms"
-    return f"{seconds * 1e6:.3g} µs"
-
-
-def _spell(seconds: float) -> str:
-    "Seconds as people say them."
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.1f} minutes"
-    return f"{seconds / 3600:.1f} hours"
 
 # %% ../../nbs/training/19_estimation.ipynb #4ee9867c
 class _Ahead:
@@ -449,10 +446,10 @@ def _measured(a: _Ahead, stage: Stage, most: int) -> tuple[_Measured, tuple[floa
 
     # a step takes some time, and some for each token
     measured = _run_steps(setup, stage, picked)
-    known = sorted(
+    points = sorted(
         (_tokens(setup, stage, rows), seconds) for rows, seconds in zip(picked, measured.steps)
     )
-    none, each = _line(*zip(*known))
+    none, each = _line(*zip(*points))
     batches = np.split(stage.order(0)[: steps * batch], steps)
     tokens = sum(_tokens(setup, stage, rows) for rows in batches)
     return measured, (none * steps + each * tokens, steps)

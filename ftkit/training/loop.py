@@ -292,7 +292,7 @@ def end_epoch(
     config, average = setup.config, state.average
     if stage.shards:
         stage.shards.gather()
-    with average.worn() if average and config.ema else contextlib.nullcontext():
+    with average.in_place() if average and config.ema else contextlib.nullcontext():
         figures = validated(setup, stage)
         record |= setup.ranks.from_first(lambda: figures)
         state.history.append(record)

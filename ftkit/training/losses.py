@@ -116,7 +116,7 @@ def _next_token(out, y, smoothing):
     ).sum(1) / (y >= 0).sum(1).clamp_min(1)
 
 
-# what fits a task; those registered elsewhere are taken as they come
+# what fits a task; those registered elsewhere are not checked
 LOSS_FOR = {
     "single_label": ("cross_entropy", "focal"),
     "multi_label": ("binary_cross_entropy",),
@@ -150,15 +150,14 @@ def _loss_of(model: Model, chosen: str) -> str:
     return own if chosen == "auto" else chosen
 
 
-# the same function, each row's loss times the weight of its class; all weights are 1 in the mean
-# over the training rows
 def class_weighted(
     loss,  # function (outputs, targets, label smoothing) -> (B,)
     chosen: str | dict,  # as `TrainConfig.class_weights`
     task,  # a Task
     labels: np.ndarray,  # (n,) of the training rows
 ):
-    "A loss in which classes weigh as they should."
+    """The same function, each row's loss times the weight of its class; the mean weight of the
+    training rows is 1."""
     if chosen == "none":
         return loss
     if task.kind != "single_label":
@@ -206,11 +205,11 @@ def contrastive(
     """How little a row's neighbours in the batch are of its class (Khosla et al. 2020,
     arXiv:2004.11362)."""
     f = nn.functional.normalize(f, dim=1)
-    alike = (f @ f.t() / temperature).masked_fill(
+    similarity = (f @ f.t() / temperature).masked_fill(
         torch.eye(len(f), dtype=torch.bool, device=f.device), -1e9
     )
     same = (y[:, None] == y) & ~torch.eye(len(f), dtype=torch.bool, device=f.device)
-    return -(alike.log_softmax(1) * same).sum(1) / same.sum(1).clamp_min(1)
+    return -(similarity.log_softmax(1) * same).sum(1) / same.sum(1).clamp_min(1)
 
 
 def taught(

@@ -186,8 +186,6 @@ def _seconds_a_step(
         net = HalfBody(net, precision)
     elif precision.compiled:
         net = compiled(net, isinstance(x, dict))
-    else:
-        net = net
     x, times = x if isinstance(x, dict) else laid_out(x.to(device), precision), []
     for _ in range(3):
         started = time.perf_counter()
@@ -224,56 +222,6 @@ def _rounded(x):
     return padded
 
 # %% ../../nbs/training/03_precision.ipynb #6b320c0c
-def probe_precision(
-    model: Model,  # left exactly as it is
-    device: torch.device,
-    x,  # a network input: what is measured depends on its shape alone
-    dtype: str = "auto",  # "auto", "float32" or "bfloat16"
-    half_body: str = "off",  # "auto", "on" or "off"
-) -> Precision:
-    "The fastest way to train this model on this machine, measured once and remembered."
-    x = _rounded(x)
-    shape = _shape_of(x)
-    kind = f"{platform.machine()} {_cpu_name()}"
-    if device.type == "cuda":
-        kind = torch.cuda.get_device_name(device)
-    key = fingerprint(
-        {
-            "machine": kind,
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-            "model": model.backbone.architecture,
-            "shape": shape,
-            "dtype": dtype,
-            "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
-            "below": isinstance(x, dict) and "below" in x,
-            "half_body": half_body,
-            "version": 9,
-        }
-    )
-    path = cache_folder("precision") / f"{key}.json"
-    held = kept_value(path)
-    if held:
-        return Precision(**held)
-
-    # each way is measured, but bfloat16 where it is emulated
-    options = _ways(model, device, x, dtype, half_body)
-    slower = _emulated(device) if dtype == "auto" else 1
-    if slower > 4:
-        options = [o for o in options if o.dtype == "float32"]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        seconds = []
-        for o in options:
-            seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
-
-    found = _fastest(options, seconds, shape, kind)
-    if slower > 4:
-        reason = f"bfloat16 is emulated here, a product takes {slower:.0f} times as long"
-        found = dataclasses.replace(found, reason=f"{found.reason}; {reason}")
-    keep_value(path, dataclasses.asdict(found))
-    return found
-
-
 def _shape_of(x) -> list[int]:
     "The shape of a network's input, of texts and recordings that of their tokens or waves."
     if not isinstance(x, dict):
@@ -343,38 +291,88 @@ def _cpu_name() -> str:
     )
     return names[0] if names else platform.processor()
 
+# %% ../../nbs/training/03_precision.ipynb #7d41119a
+def probe_precision(
+    model: Model,  # left exactly as it is
+    device: torch.device,
+    x,  # a network input: what is measured depends on its shape alone
+    dtype: str = "auto",  # "auto", "float32" or "bfloat16"
+    half_body: str = "off",  # "auto", "on" or "off"
+) -> Precision:
+    "The fastest way to train this model on this machine, measured once and remembered."
+    x = _rounded(x)
+    shape = _shape_of(x)
+    kind = f"{platform.machine()} {_cpu_name()}"
+    if device.type == "cuda":
+        kind = torch.cuda.get_device_name(device)
+    key = fingerprint(
+        {
+            "machine": kind,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "model": model.backbone.architecture,
+            "shape": shape,
+            "dtype": dtype,
+            "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "below": isinstance(x, dict) and "below" in x,
+            "half_body": half_body,
+            "version": 9,
+        }
+    )
+    path = cache_folder("precision") / f"{key}.json"
+    held = kept_value(path)
+    if held:
+        return Precision(**held)
+
+    # each way is measured, but bfloat16 where it is emulated
+    options = _ways(model, device, x, dtype, half_body)
+    slower = _emulated(device) if dtype == "auto" else 1
+    if slower > 4:
+        options = [o for o in options if o.dtype == "float32"]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        seconds = []
+        for o in options:
+            seconds.append(_seconds_a_step(model, x, o, device, min(seconds, default=math.inf)))
+
+    precision = _fastest(options, seconds, shape, kind)
+    if slower > 4:
+        reason = f"bfloat16 is emulated here, a product takes {slower:.0f} times as long"
+        precision = dataclasses.replace(precision, reason=f"{precision.reason}; {reason}")
+    keep_value(path, dataclasses.asdict(precision))
+    return precision
+
 # %% ../../nbs/training/03_precision.ipynb #5bdca288
 def probe_compile(
     model: Model,  # left exactly as it is
     device: torch.device,
     x,  # a network input
-    found: Precision,
+    precision: Precision,
     steps: float,  # how many steps like this one are to come
     choice: str = "auto",  # "auto", "on" or "off"
-) -> Precision:  # `found`, and whether to compile
+) -> Precision:  # `precision`, and whether to compile
     "Whether compiling the network pays for a training of this length."
     if not _may_compile(device, x, choice):
-        return found
+        return precision
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        plain, started = _seconds_a_step(model, x, found, device), time.time()
+        plain, started = _seconds_a_step(model, x, precision, device), time.time()
         if choice == "auto" and plain * steps < 300:
-            return found
+            return precision
         try:
-            fast = _seconds_a_step(model, x, dataclasses.replace(found, compiled=True), device)
+            fast = _seconds_a_step(model, x, dataclasses.replace(precision, compiled=True), device)
         except Exception as e:
             # no compiler, or a part it does not know
             return dataclasses.replace(
-                found,
+                precision,
                 reason=(
-                    f"{found.reason}; it could not be compiled ({type(e).__name__}:"
+                    f"{precision.reason}; it could not be compiled ({type(e).__name__}:"
                     f" {str(e).strip().splitlines()[0][:120]})"
                 ),
             )
     return dataclasses.replace(
-        found,
+        precision,
         compiled=choice == "on" or fast < 0.95 * plain,
         reason=(
-            f"{found.reason}; compiled in {time.time() - started:.0f} s, a step takes"
+            f"{precision.reason}; compiled in {time.time() - started:.0f} s, a step takes"
             f" {fast * 1000:.0f} ms instead of {plain * 1000:.0f}"
         ),
     )

@@ -62,35 +62,6 @@ class RateCurve:
         return fig
 
 # %% ../../nbs/training/18_rate_finder.ipynb #3b0a4a36
-def find_rate(
-    trainer: Trainer,  # as it would be fitted; it is left as it is
-    lowest: float = 1e-6,  # first rate (0..1)
-    highest: float = 1.0,  # last one, if the loss lets it come so far (0..1]
-    steps: int = 80,  # [10..]
-    stage: str = "tune",  # "tune": learning_rate, after the head was trained; "head": head_rate
-) -> RateCurve:
-    "Try learning rates, each larger than the one before, on one batch each."
-    config = trainer.config
-    if stage not in ("tune", "head"):
-        raise UsageError(f"stage is {stage!r}; it must be tune or head")
-    if not (0 < lowest < highest <= 1 and steps >= 10):
-        raise UsageError(
-            f"lowest is {lowest}, highest {highest} and steps {steps}; it must be 0 < lowest <"
-            " highest <= 1, and 10 steps or more"
-        )
-    if stage == "tune" and not config.trains_backbone:
-        raise UsageError(
-            "the backbone is not trained (epochs is 0, or freeze is backbone), so there is no"
-            ' learning_rate to find; give stage="head"'
-        )
-    rates = np.geomspace(lowest, highest, steps)
-    field = {"tune": "learning_rate", "head": "head_rate"}[stage]
-    devices = [trainer.device] if trainer.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        losses = _losses_of_rates(_as_before(trainer, stage), stage, rates)
-    return RateCurve(rates[: len(losses)], np.array(losses), field)
-
-
 def _as_before(trainer: Trainer, stage: str) -> Setup:
     "What is trained in this stage, on a copy of the model as it is when the stage starts."
     config = trainer.config
@@ -124,7 +95,7 @@ def _as_before(trainer: Trainer, stage: str) -> Setup:
     )
     return dataclasses.replace(alone.prepare(), config=whole)
 
-# %% ../../nbs/training/18_rate_finder.ipynb #f5a0f833
+
 def _losses_of_rates(setup: Setup, name: str, rates: np.ndarray) -> list[float]:
     "The smoothed losses of batches, one for each learning rate until the loss runs away."
     stage = make_stage(setup, name)
@@ -155,3 +126,32 @@ def _losses_of_rates(setup: Setup, name: str, rates: np.ndarray) -> list[float]:
             if made.number == len(rates):
                 break
     return losses
+
+# %% ../../nbs/training/18_rate_finder.ipynb #1e8b2abc
+def find_rate(
+    trainer: Trainer,  # as it would be fitted; it is left as it is
+    lowest: float = 1e-6,  # first rate (0..1)
+    highest: float = 1.0,  # last one, if the loss lets it come so far (0..1]
+    steps: int = 80,  # [10..]
+    stage: str = "tune",  # "tune": learning_rate, after the head was trained; "head": head_rate
+) -> RateCurve:
+    "Try learning rates, each larger than the one before, on one batch each."
+    config = trainer.config
+    if stage not in ("tune", "head"):
+        raise UsageError(f"stage is {stage!r}; it must be tune or head")
+    if not (0 < lowest < highest <= 1 and steps >= 10):
+        raise UsageError(
+            f"lowest is {lowest}, highest {highest} and steps {steps}; it must be 0 < lowest <"
+            " highest <= 1, and 10 steps or more"
+        )
+    if stage == "tune" and not config.trains_backbone:
+        raise UsageError(
+            "the backbone is not trained (epochs is 0, or freeze is backbone), so there is no"
+            ' learning_rate to find; give stage="head"'
+        )
+    rates = np.geomspace(lowest, highest, steps)
+    field = {"tune": "learning_rate", "head": "head_rate"}[stage]
+    devices = [trainer.device] if trainer.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        losses = _losses_of_rates(_as_before(trainer, stage), stage, rates)
+    return RateCurve(rates[: len(losses)], np.array(losses), field)

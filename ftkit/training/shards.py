@@ -79,12 +79,8 @@ def set_moments(
             _, i, k = name.split(".")
             groups["state"].setdefault(int(i), {})[k] = value
     optimizer.load_state_dict(groups)
-    for (
-        p,
-        state,
-    ) in (
-        optimizer.state.items()
-    ):  # moments lie in memory as their parameter does: the fused step walks both side by side
+    # moments lie in memory as their parameter does: the fused step walks both side by side
+    for p, state in optimizer.state.items():
         for k, v in state.items():
             state[k] = torch.empty_like(p).copy_(like(v, p)) if v.shape == p.shape else v
 

@@ -124,6 +124,58 @@ class AugmentedPictures(Pictures):
         return super().batch(ids, device, augmented)
 
 # %% ../../nbs/training/13_stages.ipynb #0f754e75
+def _frames(setup: Setup):
+    "Of recordings to transcribe: all frames, the head's input, and frames of some rows."
+    config, model = setup.config, setup.model
+    device = setup.device
+    ids = setup.data.train.ids
+    rows = setup.rows if config.trains_backbone else None
+    frames_of = frame_features(model.backbone, setup.data, device, rows)
+
+    # about 50,000 frames are enough to standardise by
+    some = ids[permutation(len(ids), config.seed, "standardise")]
+    enough = 1 + np.searchsorted(np.cumsum(frames_of.lengths[some]), 50_000)
+    frames = torch.from_numpy(np.concatenate([frames_of.row(i) for i in some[:enough]]))
+
+    def inputs(ids, epoch):
+        x = frames_of.batch(ids, device)
+        return (x, setup.targets[ids]) if model.writes else x
+
+    return frames_of, inputs, frames
+
+
+def _views(setup: Setup) -> list[np.ndarray]:  # each (N,n_features)
+    "Features of augmented copies of the pictures, computed once for all runs."
+    config, augment = setup.config, setup.augment
+    rows = setup.model.backbone.inputs(setup.data)
+    return [
+        features(
+            setup.model.backbone,
+            setup.data,
+            setup.device,
+            rows=AugmentedPictures(rows, augment, config.seed, view),
+            also={"augment": dataclasses.asdict(augment), "seed": config.seed, "view": view},
+        )
+        for view in range(config.views if augment else 0)
+    ]
+
+
+def _features(setup: Setup):
+    "The head's input, and the features of the training rows."
+    backbone, device = setup.model.backbone, setup.device
+    ids = setup.data.train.ids
+    rows = setup.rows if setup.config.trains_backbone else None
+    plain = torch.from_numpy(np.array(features(backbone, setup.data, device, rows=rows))).to(device)
+    views = [torch.from_numpy(np.array(v)).to(device) for v in _views(setup)]
+
+    def inputs(ids, epoch):
+        if epoch is None or not views:
+            return plain[ids]
+        return views[epoch % len(views)][ids]
+
+    return inputs, torch.cat([v[ids] for v in views or [plain]])
+
+# %% ../../nbs/training/13_stages.ipynb #6060ca0f
 def _head_stage(setup: Setup, precision: Precision | None = None) -> Stage:
     "The head on what the frozen backbone gives for each row, computed once."
     model = setup.model
@@ -166,58 +218,6 @@ def head_on(
         Precision("float32", "contiguous", "a head is too small to gain"),
         rows=rows,
     )
-
-
-def _frames(setup: Setup):
-    "Of recordings to transcribe: all frames, the head's input, and frames of some rows."
-    config, model = setup.config, setup.model
-    device = setup.device
-    ids = setup.data.train.ids
-    rows = setup.rows if config.trains_backbone else None
-    heard = frame_features(model.backbone, setup.data, device, rows)
-
-    # about 50,000 frames are enough to standardise by
-    some = ids[permutation(len(ids), config.seed, "standardise")]
-    enough = 1 + np.searchsorted(np.cumsum(heard.lengths[some]), 50_000)
-    frames = torch.from_numpy(np.concatenate([heard.row(i) for i in some[:enough]]))
-
-    def inputs(ids, epoch):
-        x = heard.batch(ids, device)
-        return (x, setup.targets[ids]) if model.writes else x
-
-    return heard, inputs, frames
-
-
-def _features(setup: Setup):
-    "The head's input, and the features of the training rows."
-    backbone, device = setup.model.backbone, setup.device
-    ids = setup.data.train.ids
-    rows = setup.rows if setup.config.trains_backbone else None
-    plain = torch.from_numpy(np.array(features(backbone, setup.data, device, rows=rows))).to(device)
-    views = [torch.from_numpy(np.array(v)).to(device) for v in _views(setup)]
-
-    def inputs(ids, epoch):
-        if epoch is None or not views:
-            return plain[ids]
-        return views[epoch % len(views)][ids]
-
-    return inputs, torch.cat([v[ids] for v in views or [plain]])
-
-
-def _views(setup: Setup) -> list[np.ndarray]:  # each (N,n_features)
-    "Features of augmented copies of the pictures, computed once for all runs."
-    config, augment = setup.config, setup.augment
-    rows = setup.model.backbone.inputs(setup.data)
-    return [
-        features(
-            setup.model.backbone,
-            setup.data,
-            setup.device,
-            rows=AugmentedPictures(rows, augment, config.seed, view),
-            also={"augment": dataclasses.asdict(augment), "seed": config.seed, "view": view},
-        )
-        for view in range(config.views if augment else 0)
-    ]
 
 # %% ../../nbs/training/13_stages.ipynb #fc729627
 def side_share(
@@ -285,56 +285,6 @@ AT_ONCE = {
 PIXELS = 16 * 224 * 224
 
 
-def _tune_stage(setup: Setup, precision: Precision | None = None) -> Stage:
-    "The whole network on its inputs, above the layers that stay frozen."
-    config, model = setup.config, setup.model
-    device, rows = setup.device, setup.rows
-    backbone = model.freeze(setup.n_frozen_layers).backbone
-    set_dropout(backbone, config.body_dropout)
-    set_depth(backbone, config.stochastic_depth)
-    recompute(backbone, config.gradient_checkpointing)
-    keep_less(backbone, True)
-
-    # a usual batch, by which the fastest precision is found
-    ids = setup.data.train.ids
-    share = -(-config.batch_size // setup.ranks.size)
-    most = AT_ONCE[device.type]
-    usual = _usual(ids, rows.lengths, share, most, device.type == "cuda")
-    x = rows.batch(usual, device)
-    if config.progressive < 1:
-        _check_sizes(model, x)
-    if precision is None:
-        precision = Precision(**setup.ranks.from_first(lambda: _probed(setup, x, usual)))
-
-    # what computes: the model itself, compiled, or a copy in bfloat16
-    half = HalfBody(model, precision) if precision.copied else None
-    if half:
-        forward = half
-    elif precision.compiled:
-        forward = compiled(model, isinstance(x, dict))
-    else:
-        forward = model
-
-    # batch statistics are those of a whole batch
-    pictures = not isinstance(x, dict) and x.ndim == 4
-    cut = pictures and device.type == "cpu" and config.batch_norm != "trained"
-    return Stage(
-        "tune",
-        config.epochs,
-        steps_of_epoch(setup),
-        config.learning_rate,
-        config.weight_decay,
-        _rows_in_order(setup, "tune", rows.lengths, config.sampler == "balanced"),
-        _network_inputs(setup, precision),
-        forward,
-        setup.row_loss,
-        precision,
-        half,
-        rows,
-        max(1, PIXELS // x[0, 0].numel()) if cut else None,
-    )
-
-
 def _with_targets(setup: Setup, x, ids: np.ndarray):
     "A network's input, with the texts to write for a decoder."
     if not isinstance(x, dict) or not setup.model.writes:
@@ -387,6 +337,56 @@ def _network_inputs(setup: Setup, precision: Precision):
         return laid_out(x, precision)
 
     return inputs
+
+# %% ../../nbs/training/13_stages.ipynb #f1d407da
+def _tune_stage(setup: Setup, precision: Precision | None = None) -> Stage:
+    "The whole network on its inputs, above the layers that stay frozen."
+    config, model = setup.config, setup.model
+    device, rows = setup.device, setup.rows
+    backbone = model.freeze(setup.n_frozen_layers).backbone
+    set_dropout(backbone, config.body_dropout)
+    set_depth(backbone, config.stochastic_depth)
+    recompute(backbone, config.gradient_checkpointing)
+    keep_less(backbone, True)
+
+    # a usual batch, by which the fastest precision is found
+    ids = setup.data.train.ids
+    share = -(-config.batch_size // setup.ranks.size)
+    most = AT_ONCE[device.type]
+    usual = _usual(ids, rows.lengths, share, most, device.type == "cuda")
+    x = rows.batch(usual, device)
+    if config.progressive < 1:
+        _check_sizes(model, x)
+    if precision is None:
+        precision = Precision(**setup.ranks.from_first(lambda: _probed(setup, x, usual)))
+
+    # what computes: the model itself, compiled, or a copy in bfloat16
+    half = HalfBody(model, precision) if precision.copied else None
+    if half:
+        forward = half
+    elif precision.compiled:
+        forward = compiled(model, isinstance(x, dict))
+    else:
+        forward = model
+
+    # batch statistics are those of a whole batch
+    pictures = not isinstance(x, dict) and x.ndim == 4
+    cut = pictures and device.type == "cpu" and config.batch_norm != "trained"
+    return Stage(
+        "tune",
+        config.epochs,
+        steps_of_epoch(setup),
+        config.learning_rate,
+        config.weight_decay,
+        _rows_in_order(setup, "tune", rows.lengths, config.sampler == "balanced"),
+        _network_inputs(setup, precision),
+        forward,
+        setup.row_loss,
+        precision,
+        half,
+        rows,
+        max(1, PIXELS // x[0, 0].numel()) if cut else None,
+    )
 
 
 def _contrast_stage(setup: Setup, precision: Precision | None = None) -> Stage:

@@ -126,15 +126,15 @@ class Trainer:
 
 def _check_fields(fields: dict) -> None:
     "Refuse what is no field of TrainConfig."
-    known = list(TrainConfig.__dataclass_fields__)
+    fields_there = list(TrainConfig.__dataclass_fields__)
     for name in fields:
-        if name in known:
+        if name in fields_there:
             continue
-        near = nearest(name, known)
+        near = nearest(name, fields_there)
         raise UsageError(
             f"TrainConfig has no field {name!r}"
             + (f"; did you mean {near!r}?" if near else "")
-            + f" Its fields are {', '.join(known)}"
+            + f" Its fields are {', '.join(fields_there)}"
         )
 
 
@@ -221,7 +221,7 @@ def settle(setup: Setup, state: State, checkpoints: Checkpoints) -> None:
     back."""
     averaged = bool(state.average and state.average.n)
     if averaged:
-        state.average.wear()
+        state.average.exchange()
     state.average = None
     merge_adapters(setup.model)
     if averaged and setup.config.swa:
