@@ -340,7 +340,7 @@ def run_bert(args, shortest: int) -> list[dict]:
 
     found = {
         side: lambda how=how: ftkit_side(
-            data, str(folder), size, epochs, {"body_dropout": None} | how, args.profile
+            data, str(folder), size, epochs, {"backbone_dropout": None} | how, args.profile
         )
         for side, how in WAYS.items()
     }

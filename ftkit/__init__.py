@@ -1,6 +1,6 @@
 """ftkit: fine-tune a pretrained model on your own pictures, texts, recordings or tables."""
 
-from ._moved import install
+from ._moved import RENAMED, install, renamed
 
 __version__ = "0.1.0"
 
@@ -15,7 +15,7 @@ _LAZY = {
     "Model": "models",
     "load_backbone": "models",
     "list_backbones": "models",
-    "table_body": "models",
+    "table_backbone": "models",
     "Classical": "models",
     "Predictor": "models",
     "Trainer": "training.trainer",
@@ -38,6 +38,8 @@ install()
 
 
 def __getattr__(name):
+    if name in RENAMED:
+        return renamed(__name__, 3)(name)
     if name not in _LAZY:
         raise AttributeError(f"module 'ftkit' has no attribute {name!r}")
     from importlib import import_module

@@ -39,7 +39,7 @@ CALLS = {
     "compare_models(data.test)": "data was given as Part",
     "compare_models(data, models='randomforest')": "did you mean 'random_forest'?",
     "rank_backbones(data.test)": "data was given as Part",
-    "table_body('mlp', data)": "give Data.tabular(TABLE)",
+    "table_backbone('mlp', data)": "give Data.tabular(TABLE)",
     "same_split(data, 3)": "earlier was given as int 3",
     "run_template('imag')": "did you mean 'image'?",
     "run_template('image', epoch=3)": "perhaps epochs was meant",

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftkit import Augment, Data, Model, Trainer, estimate, table_body
+from ftkit import Augment, Data, Model, Trainer, estimate, table_backbone
 from ftkit.core import UsageError
 from ftkit.evaluation.ranking import rank_backbones
 from ftkit.training import loop
@@ -243,7 +243,11 @@ def test_tables_and_numbers_are_estimated(session_cache):
         data = Data.tabular(source)
         said = estimate(
             Trainer(
-                Model(table_body("mlp", data), data.task), data, record=False, epochs=5, **options
+                Model(table_backbone("mlp", data), data.task),
+                data,
+                record=False,
+                epochs=5,
+                **options,
             )
         )
         tune = next(r for r in said.rows if r["stage"] == "tune")
@@ -380,7 +384,7 @@ def counts(tmp_path, monkeypatch):
 
 def small_trainer(**fields):
     data = Data.tabular("sample:titanic", limit=160)
-    model = Model(table_body("mlp", data, width=16), data.task)
+    model = Model(table_backbone("mlp", data, width=16), data.task)
     return Trainer(model, data, epochs=2, head_epochs=1, record=False, **fields)
 
 
@@ -425,9 +429,9 @@ def test_a_dry_run_has_what_is_new(counts, own_samples):
         ("", f"import sys\nsys.path.insert(0, {str(counts.parent)!r})\nimport counted"),
         (
             "",
-            "from ftkit import Data, Model, Trainer, table_body\n"
+            "from ftkit import Data, Model, Trainer, table_backbone\n"
             "data = Data.tabular('sample:titanic', limit=n)\n"
-            "model = Model(table_body('mlp', data, width=16), data.task)\n"
+            "model = Model(table_backbone('mlp', data, width=16), data.task)\n"
             "Trainer(model, data, epochs=2, head_epochs=1, loss='counted').fit()",
         ),
     ]

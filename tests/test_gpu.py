@@ -154,13 +154,13 @@ def test_weights_in_bfloat16_learn_as_well_and_resume(compile, films, tmp_path, 
     def make(half="on", **k):
         return texts(
             films,
-            half_body=half,
+            half_backbone=half,
             precision="bfloat16",
             checkpoint_seconds=0,
             head_epochs=0,
             epochs=3,
             frozen_layers=0,
-            body_dropout=0.1,
+            backbone_dropout=0.1,
             **{"compile": compile} | k,
         )
 

@@ -20,13 +20,13 @@ ASKED = dict(
     schedule="one_cycle",
     warmup=0.25,
     learning_rate=3e-3,
-    body_rate=0.3,
+    backbone_rate=0.3,
     layer_decay=0.8,
     weight_decay=0.01,
     label_smoothing=0.1,
     clip=1.0,
     frozen_layers=0,
-    body_dropout=0.0,
+    backbone_dropout=0.0,
     seed=SEED,
 )
 

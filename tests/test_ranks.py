@@ -33,7 +33,7 @@ model = Model("all-MiniLM-L6-v2", films.task, dropout=dropout, max_length=24)
 slowly = [lambda record: time.sleep(pause and record["stage"] == "tune")]
 fit = Trainer(
     model, films, epochs=3, head_epochs=3, batch_size=batch, frozen_layers=lower, watch=slowly,
-    body_dropout=dropout, precision="float32", keep="last", shard=shard,
+    backbone_dropout=dropout, precision="float32", keep="last", shard=shard,
 ).fit()
 report = evaluate(model, films.test, (), with_baselines=False, n_boot=2)"""
 FIGURES = '{k: float(v.value) for k, v in report.figures["test"].items()}'

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from ftkit import Augment, Data, Model, TableAugment, Trainer
-from ftkit.models.table_backbones import table_body
+from ftkit.models.table_backbones import table_backbone
 from ftkit.training.checkpoints import FITS, Checkpoints
 from ftkit.training.config import OPTIMISERS
 from ftkit.training.losses import register_loss
 
 OPTIONS = {  # fields of TrainConfig, or what else is on
     "plain": {},
-    "dropout": {"body_dropout": 0.3},
+    "dropout": {"backbone_dropout": 0.3},
     "augmentation": {"augment": True},
     "mixup": {"mixup": 0.4},
     "accumulation": {"accumulate": 3},
@@ -42,7 +42,7 @@ OPTIONS = {  # fields of TrainConfig, or what else is on
     "all at once": {
         "augment": True,
         "mixup": 0.4,
-        "body_dropout": 0.3,
+        "backbone_dropout": 0.3,
         "accumulate": 2,
         "precision": "bfloat16",
         "head_epochs": 2,
@@ -56,7 +56,7 @@ OF_PICTURES = {
     "cutmix or mixup": {"cutmix": 1.0, "mixup": 0.4, "augment": True},
     "stochastic depth": {"stochastic_depth": 0.3},
     "growing pictures": {"progressive": 0.5},
-    "computed again": {"gradient_checkpointing": True, "body_dropout": 0.2},
+    "computed again": {"gradient_checkpointing": True, "backbone_dropout": 0.2},
     "views": {"augment": True, "views": 2, "head_epochs": 4},
 }
 
@@ -89,14 +89,17 @@ def of_tables(data, **options):
     if options.pop("teacher", False):
         options["teacher"] = (
             Trainer(
-                Model(table_body("mlp", data, width=32), data.task), data, epochs=2, record=False
+                Model(table_backbone("mlp", data, width=32), data.task),
+                data,
+                epochs=2,
+                record=False,
             )
             .fit()
             .model
         )
     return Trainer(
         Model(
-            table_body("mlp", data, width=32, layers=2),
+            table_backbone("mlp", data, width=32, layers=2),
             data.task,
             head="mlp",
             width=16,
@@ -208,7 +211,7 @@ def test_a_number_with_its_losses_and_the_optimisers_learn():
         ),
     ):
         model = (
-            Trainer(Model(table_body("mlp", data, width=64), data.task), data, epochs=15, **how)
+            Trainer(Model(table_backbone("mlp", data, width=64), data.task), data, epochs=15, **how)
             .fit()
             .model
         )

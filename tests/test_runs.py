@@ -36,7 +36,7 @@ TEXTS = {
     "max_length": 48,
     "precision": "float32",
     "dropout": 0.2,
-    "body_dropout": 0.1,
+    "backbone_dropout": 0.1,
     "augment": "strong",
     "baselines": False,
 }

@@ -189,7 +189,7 @@ def model_folders(home: Path) -> dict:
     from ftkit.data.dataset import Data
     from ftkit.models.classical import Classical
     from ftkit.models.model import Model
-    from ftkit.models.table_backbones import table_body
+    from ftkit.models.table_backbones import table_backbone
 
     torch.manual_seed(0)
     r, out = np.random.default_rng(0), {}
@@ -229,7 +229,7 @@ def model_folders(home: Path) -> dict:
     ):
         Classical(method, rows.task).fit(rows).save(home / method)
         out[method] = home / method, table.drop(columns="label").head(5).to_dict("records")
-    Model(table_body("mlp", rows, width=8), rows.task).bind(rows).save(home / "mlp")
+    Model(table_backbone("mlp", rows, width=8), rows.task).bind(rows).save(home / "mlp")
     out["mlp"] = home / "mlp", table.drop(columns="label").head(5).to_dict("records")
     return out
 

@@ -27,7 +27,7 @@ from ..data.dataset import Data
 from ..metrics.scores import headline, score
 from ..models.classical import METHODS, Classical
 from ..models.model import Model
-from ..models.table_backbones import BODIES, table_body
+from ..models.table_backbones import BODIES, table_backbone
 from ..runfolder import Progress, emit, stop_point
 from ..samples.cache import keep_value, kept_value
 from ..training.trainer import Trainer
@@ -70,7 +70,7 @@ def fit_model(
     if name in METHODS:
         return Classical(name, data.task, backbone, text_backbone, seed).fit(data)
     model = Model(
-        table_body(name, data, text_backbone=text_backbone, seed=seed, **body or {}),
+        table_backbone(name, data, text_backbone=text_backbone, seed=seed, **body or {}),
         data.task,
         seed=seed,
     )

@@ -359,7 +359,7 @@ def train(self, mode: bool = True) -> Model:
 def parameter_groups(
     self,
     rate: float,  # peak learning rate of the head
-    body_rate: float = 0.1,  # the top layer's learning rate as a share of the head's (0..1]
+    backbone_rate: float = 0.1,  # the top layer's learning rate as a share of the head's (0..1]
     layer_decay: float = 0.8,  # factor from a layer to the one below (0..1]
     weight_decay: float = 0.01,  # decoupled, on matrices and filters only
 ) -> list[dict]:
@@ -370,7 +370,7 @@ def parameter_groups(
         if not p.requires_grad:
             continue
         layer = layers.get(name.removeprefix("backbone.body."))
-        lr = rate if layer is None else rate * body_rate * layer_decay ** (top - layer)
+        lr = rate if layer is None else rate * backbone_rate * layer_decay ** (top - layer)
         decay = weight_decay if p.ndim > 1 else 0.0
         group = groups.setdefault(
             (layer, decay), {"params": [], "names": [], "lr": lr, "weight_decay": decay}

@@ -30,7 +30,7 @@ def check_choices(
     "Refuse what does not fit the data, by name."
     _check_augment(c, task, augment)
     _check_modality(c, task)
-    for name, off in (("ema", 0.0), ("freeze", "none"), ("half_body", "off")):
+    for name, off in (("ema", 0.0), ("freeze", "none"), ("half_backbone", "off")):
         if c.shard and getattr(c, name) != off:
             raise UsageError(
                 f"shard is on and {name} is {getattr(c, name)!r}, which needs the whole network at"

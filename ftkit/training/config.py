@@ -104,7 +104,7 @@ class TrainOptions:
     # in bfloat16: "on" holds the backbone's weights in bfloat16 too, beside their float32 masters;
     # "auto" measures, on a GPU. A third less memory; on one H200 BERT-base was 1.17 times as fast,
     # ViT-B/16 0.93 times
-    half_body: str = "off"
+    half_backbone: str = "off"
 
 # %% ../../nbs/training/01_config.ipynb #627aeb88
 _AMONG = {  # fields that are one of some words
@@ -116,7 +116,7 @@ _AMONG = {  # fields that are one of some words
     "keep": ("best", "last"),
     "precision": ("auto", "float32", "bfloat16"),
     "compile": ("auto", "on", "off"),
-    "half_body": ("auto", "on", "off"),
+    "half_backbone": ("auto", "on", "off"),
     "sampler": ("shuffle", "balanced"),
     "on_nan": ("stop", "rollback"),
 }
@@ -139,7 +139,7 @@ _RANGES = (  # fields, what they must be, and whether a value is; None passes
         lambda v: v >= 0,
     ),
     (("blend",), "between 0 and 1", lambda v: 0 <= v <= 1),
-    (("body_dropout",), "None, or at least 0 and below 1", lambda v: 0 <= v < 1),
+    (("backbone_dropout",), "None, or at least 0 and below 1", lambda v: 0 <= v < 1),
     (("mixup", "cutmix"), "between 0 and 10", lambda v: 0 <= v <= 10),
     (("l1", "swa", "teacher_share", "warmup"), "between 0 and 1", lambda v: 0 <= v <= 1),
     (
@@ -154,7 +154,7 @@ _RANGES = (  # fields, what they must be, and whether a value is; None passes
         (
             "learning_rate",
             "head_rate",
-            "body_rate",
+            "backbone_rate",
             "layer_decay",
             "contrast_rate",
             "progressive",
@@ -227,7 +227,7 @@ def _check_adapters(c: "TrainConfig", need) -> None:
         "lora",
         "0 when the backbone is frozen or epochs is 0: adapters are a way to train it",
     )
-    need(c.half_body == "off", "half_body", "off when lora is on")
+    need(c.half_backbone == "off", "half_backbone", "off when lora is on")
     need(c.on_nan == "stop", "on_nan", "stop when lora is on: what is kept are merged weights")
 
 
@@ -264,7 +264,7 @@ class TrainConfig(TrainOptions):
     learning_rate: float = 3e-3
     head_rate: float = 3e-3  # peak learning rate while the head is trained alone (0..1]
     head_decay: float = 1.0  # weight decay while the head is trained alone [0..100]
-    body_rate: float = 0.3  # rate of the backbone's top layer, as a share of the head's (0..1]
+    backbone_rate: float = 0.3  # rate of the backbone's top layer, as a share of the head's (0..1]
     layer_decay: float = 0.8  # factor of the rate from a layer to the one below (0..1]
     weight_decay: float = 0.01  # decoupled weight decay [0..1]
     optimizer: str = "adamw"  # one of OPTIMISERS
@@ -275,7 +275,7 @@ class TrainConfig(TrainOptions):
     # first is its word embeddings; -2 is all but the top two
     frozen_layers: int = 0
     # dropout inside the backbone while it is trained; None: as its makers set it [0..1)
-    body_dropout: float | None = None
+    backbone_dropout: float | None = None
     # "backbone": head alone; "none": all layers at once; "gradual": from the top, all by half-time
     freeze: str = "none"
     # "frozen" keeps the pretraining's statistics, "trained" takes the batch's
@@ -317,7 +317,7 @@ RECIPES: dict[str, dict] = {
         head_epochs=0,
         batch_size=64,
         learning_rate=1e-3,
-        body_rate=1.0,
+        backbone_rate=1.0,
         layer_decay=1.0,
         weight_decay=1e-2,
         warmup=0.05,
@@ -330,23 +330,23 @@ RECIPES: dict[str, dict] = {
     "text": dict(
         epochs=3,
         learning_rate=1e-3,
-        body_rate=0.3,
+        backbone_rate=0.3,
         layer_decay=0.9,
         warmup=0.1,
         schedule="cosine",
         frozen_layers=3,
-        body_dropout=0.0,
+        backbone_dropout=0.0,
         blend=1.0,
     ),
     "speech": dict(
         epochs=4,
         learning_rate=1e-3,
-        body_rate=0.3,
+        backbone_rate=0.3,
         layer_decay=0.9,
         warmup=0.1,
         schedule="cosine",
         frozen_layers=-2,
-        body_dropout=0.0,
+        backbone_dropout=0.0,
         blend=0.7,
         batch_size=16,
     ),
@@ -355,12 +355,12 @@ RECIPES: dict[str, dict] = {
         head_epochs=30,
         head_decay=0.01,
         learning_rate=1e-3,
-        body_rate=0.3,
+        backbone_rate=0.3,
         layer_decay=0.9,
         warmup=0.1,
         schedule="cosine",
         frozen_layers=-2,
-        body_dropout=0.0,
+        backbone_dropout=0.0,
         blend=1.0,
         batch_size=16,
     ),
@@ -370,12 +370,12 @@ RECIPES: dict[str, dict] = {
         head_rate=3e-5,
         head_decay=0.01,
         learning_rate=3e-5,
-        body_rate=1.0,
+        backbone_rate=1.0,
         layer_decay=0.9,
         warmup=0.1,
         schedule="cosine",
         frozen_layers=-2,
-        body_dropout=0.0,
+        backbone_dropout=0.0,
         blend=1.0,
         batch_size=16,
     ),
@@ -385,9 +385,9 @@ RECIPES: dict[str, dict] = {
 # modality: what differs from RECIPES for a backbone with random weights
 UNTRAINED: dict[str, dict] = {
     "image": OWN | dict(epochs=12),
-    "text": OWN | dict(epochs=10, learning_rate=1e-2, body_dropout=None),
+    "text": OWN | dict(epochs=10, learning_rate=1e-2, backbone_dropout=None),
 }
-_MAY_BE_NONE = ("patience", "budget_seconds", "body_dropout")  # None is a choice of its own
+_MAY_BE_NONE = ("patience", "budget_seconds", "backbone_dropout")  # None is a choice of its own
 
 
 def starts_from_nothing(
@@ -437,7 +437,7 @@ def recipe_note(
     "One line on the defaults of a backbone that starts from random weights."
     if c.epochs == 0 or c.freeze == "backbone" or not starts_from_nothing(model):
         return ""
-    rates = f"learning_rate {c.learning_rate:g}, body_rate {c.body_rate:g}"
+    rates = f"learning_rate {c.learning_rate:g}, backbone_rate {c.backbone_rate:g}"
     return (
         f"{model.backbone.name} starts from random weights, which have defaults of their own:"
         f" epochs {c.epochs}, {rates}, layer_decay {c.layer_decay:g}, batch_norm {c.batch_norm},"

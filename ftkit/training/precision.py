@@ -232,7 +232,7 @@ def _shape_of(x) -> list[int]:
     return list(x["below"][0].shape)
 
 
-def _ways(model: Model, device: torch.device, x, dtype: str, half_body: str) -> list[Precision]:
+def _ways(model: Model, device: torch.device, x, dtype: str, half_backbone: str) -> list[Precision]:
     "How this model can be trained, the usual way first."
     # plain products win on short texts; the longest recordings need gigabytes for them
     if not isinstance(x, dict):
@@ -246,10 +246,10 @@ def _ways(model: Model, device: torch.device, x, dtype: str, half_body: str) -> 
         for layout in layouts
         if (d, layout) != ("bfloat16", "contiguous") or len(layouts) == 1
     ]
-    if half_body == "off" or half_body == "auto" and device.type != "cuda":
+    if half_backbone == "off" or half_backbone == "auto" and device.type != "cuda":
         return options
     halves = _with_half_bodies(model, x, options)
-    return halves if half_body == "on" and halves else options + halves
+    return halves if half_backbone == "on" and halves else options + halves
 
 
 def _with_half_bodies(model: Model, x, options: list[Precision]) -> list[Precision]:
@@ -297,7 +297,7 @@ def probe_precision(
     device: torch.device,
     x,  # a network input: what is measured depends on its shape alone
     dtype: str = "auto",  # "auto", "float32" or "bfloat16"
-    half_body: str = "off",  # "auto", "on" or "off"
+    half_backbone: str = "off",  # "auto", "on" or "off"
 ) -> Precision:
     "The fastest way to train this model on this machine, measured once and remembered."
     x = _rounded(x)
@@ -315,7 +315,7 @@ def probe_precision(
             "dtype": dtype,
             "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "below": isinstance(x, dict) and "below" in x,
-            "half_body": half_body,
+            "half_backbone": half_backbone,
             "version": 9,
         }
     )
@@ -325,7 +325,7 @@ def probe_precision(
         return Precision(**held)
 
     # each way is measured, but bfloat16 where it is emulated
-    options = _ways(model, device, x, dtype, half_body)
+    options = _ways(model, device, x, dtype, half_backbone)
     slower = _emulated(device) if dtype == "auto" else 1
     if slower > 4:
         options = [o for o in options if o.dtype == "float32"]

@@ -296,10 +296,10 @@ def _probed(setup: Setup, x, ids: np.ndarray) -> dict:
     "The fastest precision for batches like this one, as a dictionary."
     config = setup.config
     x = _with_targets(setup, x, ids)
-    half_body, compile_ = config.half_body, config.compile
+    half_backbone, compile_ = config.half_backbone, config.compile
     if config.shard:
-        half_body = compile_ = "off"
-    precision = probe_precision(setup.model, setup.device, x, config.precision, half_body)
+        half_backbone = compile_ = "off"
+    precision = probe_precision(setup.model, setup.device, x, config.precision, half_backbone)
     steps = config.epochs * len(setup.data.train) / len(ids)
     precision = probe_compile(setup.model, setup.device, x, precision, steps, compile_)
     return dataclasses.asdict(precision)
@@ -344,7 +344,7 @@ def _tune_stage(setup: Setup, precision: Precision | None = None) -> Stage:
     config, model = setup.config, setup.model
     device, rows = setup.device, setup.rows
     backbone = model.freeze(setup.n_frozen_layers).backbone
-    set_dropout(backbone, config.body_dropout)
+    set_dropout(backbone, config.backbone_dropout)
     set_depth(backbone, config.stochastic_depth)
     recompute(backbone, config.gradient_checkpointing)
     keep_less(backbone, True)
@@ -397,7 +397,7 @@ def _contrast_stage(setup: Setup, precision: Precision | None = None) -> Stage:
         stage,
         name="contrast",
         epochs=config.contrast_epochs,
-        rate=config.contrast_rate / config.body_rate,
+        rate=config.contrast_rate / config.backbone_rate,
         order=_rows_in_order(setup, "contrast", stage.lengths, balanced=True),
         forward=setup.model.backbone,
         loss=lambda features, rows: contrastive(features, setup.targets[rows]),

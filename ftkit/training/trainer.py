@@ -85,7 +85,7 @@ class Trainer:
         # tell of it
         record: bool = True,
         # fields of TrainConfig; None: as the recipe has it (training.config), but of patience,
-        # budget_seconds and body_dropout
+        # budget_seconds and backbone_dropout
         **fields,
     ):
         _check_fields(fields)
