@@ -1,9 +1,9 @@
-"""Ranking of bodies against full fine-tunes: python bench/ranking.py tune [SET…] --out FILE, then
+"""Ranking of backbones against full fine-tunes: python bench/ranking.py tune [SET…] --out FILE, then
 python bench/ranking.py rank --out FILE
 
-`tune` fine-tunes each body on each set as the recipe has it (no augmentation) and writes the
+`tune` fine-tunes each backbone on each set as the recipe has it (no augmentation) and writes the
 accuracy on the test rows, a JSON object a line; it goes on where it ended. `rank` ranks the same
-bodies by training and validation rows only, and gives Spearman's and Kendall's rank correlation
+backbones by training and validation rows only, and gives Spearman's and Kendall's rank correlation
 with these accuracies, for several scores.
 """
 
@@ -34,7 +34,7 @@ TEXT = [
 ]
 # added when four of the five turned out to be alike on pictures
 MORE = ["efficientnet_lite1", "untrained:tf_efficientnet_lite0"]
-BODIES = {  # the fifth is the body of an earlier run, on other data
+BODIES = {  # the fifth is the backbone of an earlier run, on other data
     "digits": [*IMAGE, "run:stamps/efficientnet_lite0", *MORE],
     "stamps": [*IMAGE, "run:digits/efficientnet_lite0", *MORE],
     "movie": [*TEXT, "run:amazon/all-MiniLM-L6-v2"],
@@ -50,7 +50,7 @@ def read(name: str):
     return getattr(Data, modality)(f"sample:{name}", seed=0, **options)
 
 
-def body(name: str, folder: Path):
+def backbone(name: str, folder: Path):
     from ftkit.models.backbone import load_backbone
 
     if name.startswith("untrained:"):
@@ -72,7 +72,7 @@ def tune(data_name: str, body_name: str, folder: Path, seed: int = 0) -> dict:
     from ftkit import Model, Trainer
 
     data = read(data_name)
-    net = body(body_name, folder)
+    net = backbone(body_name, folder)
     model = Model(net, data.task, seed=seed, **(SETS.get(data_name) or SETS["movie"])[2])
     started = time.perf_counter()
     fit = Trainer(model, data, record=False, seed=seed).fit()
@@ -85,7 +85,7 @@ def tune(data_name: str, body_name: str, folder: Path, seed: int = 0) -> dict:
         model.save(kept)
     return {
         "set": data_name,
-        "body": body_name,
+        "backbone": body_name,
         "seed": seed,
         "accuracy": float((p.argmax(1) == data.test.labels).mean()),
         "train": len(data.train),
@@ -188,12 +188,12 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
         {
             b: float(np.mean(a))
             for b in BODIES[name][:most]
-            if (a := [r["accuracy"] for r in tuned if (r["set"], r["body"]) == (name, b)])
+            if (a := [r["accuracy"] for r in tuned if (r["set"], r["backbone"]) == (name, b)])
         },
         SETS[name][2],
     )
-    bodies = {b: body(b, folder) for b in truth}
-    for b, net in bodies.items():
+    backbones = {b: backbone(b, folder) for b in truth}
+    for b, net in backbones.items():
         net.name = b
     usual = os.environ.get("FTKIT_CACHE")
     with (
@@ -205,14 +205,14 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
         os.environ["FTKIT_CACHE"] = d
         data = read(name)
         started, cpu = time.perf_counter(), time.process_time()
-        found = rank_backbones(data, list(bodies.values()), tune=minutes, **prep)
+        found = rank_backbones(data, list(backbones.values()), tune=minutes, **prep)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         started = time.perf_counter()
-        rank_backbones(data, list(bodies.values()), tune=minutes, **prep)
+        rank_backbones(data, list(backbones.values()), tune=minutes, **prep)
         again = time.perf_counter() - started
         print(found, flush=True)
         some, scores = _some(data, ROWS[data.task.modality], 0), {}
-        for b, net in bodies.items():
+        for b, net in backbones.items():
             f = np.asarray(features(Model(net, data.task, **prep).bind(some).backbone, some))
             y = some.labels
             with threadpool_limits(1):
@@ -224,7 +224,7 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
                     "H-score": h_score(f, y),
                     "NLEEP": nleep(f, y),
                 }
-            row = next(r for r in found.rows if r["body"] == b)
+            row = next(r for r in found.rows if r["backbone"] == b)
             scores[b] = {
                 "order (ftkit)": -found.rows.index(row),
                 "ridge squared error": -row["error"],
@@ -232,7 +232,7 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
             } | others
     os.environ.pop("FTKIT_CACHE") if usual is None else os.environ.update(FTKIT_CACHE=usual)
     agree = {
-        f"{n} bodies": {
+        f"{n} backbones": {
             s: [
                 round(float(r([scores[b][s] for b in some], [truth[b] for b in some])[0]), 2)
                 for r in (spearmanr, kendalltau)
@@ -246,7 +246,7 @@ def rank(name: str, tuned: list[dict], folder: Path, minutes: float, most: int) 
         "set": name,
         "rows": found.n,
         "trained": {
-            r["body"]: [
+            r["backbone"]: [
                 round(r["trained_value"], 4),
                 round(r["trained_error"], 4),
                 round(r["trained_took"], 1),
@@ -276,7 +276,7 @@ def main() -> None:
         type=int,
         default=0,
         help=(
-            "of the training; the split is always the same, and a body's accuracy is the mean over"
+            "of the training; the split is always the same, and a backbone's accuracy is the mean over"
             " seeds"
         ),
     )
@@ -284,13 +284,13 @@ def main() -> None:
         "--minutes",
         type=float,
         default=0,
-        help="for the leading bodies' training, as ftkit backbones --tune",
+        help="for the leading backbones' training, as ftkit backbones --tune",
     )
     ask.add_argument(
         "--most",
         type=int,
         default=5,
-        help="bodies; seven on pictures with those that were added later",
+        help="backbones; seven on pictures with those that were added later",
     )
     args = ask.parse_args()
     folder = args.out.with_suffix("")
@@ -304,7 +304,8 @@ def main() -> None:
         for name in args.sets:
             for one in BODIES[name][: args.most]:
                 if any(
-                    (r["set"], r["body"], r.get("seed", 0)) == (name, one, args.seed) for r in done
+                    (r["set"], r["backbone"], r.get("seed", 0)) == (name, one, args.seed)
+                    for r in done
                 ):
                     continue
                 row = tune(name, one, folder, args.seed)
@@ -313,7 +314,7 @@ def main() -> None:
                 print(row, flush=True)
         return
     for name in args.sets:
-        if len({r["body"] for r in done if r["set"] == name}) < 5:
+        if len({r["backbone"] for r in done if r["set"] == name}) < 5:
             print(f"{name}: fewer than five fine-tunes in {args.out}")
             continue
         row = rank(name, done, folder, args.minutes, args.most)

@@ -105,6 +105,7 @@ def moved(
 
 def renamed(
     module: str,  # `__name__` of a module some of whose names are called otherwise now
+    level: int = 2,  # calls from here to the line that used the old name
 ):
     "Its `__getattr__`, which still finds them under their old names."
 
@@ -113,7 +114,7 @@ def renamed(
         if new is None or not hasattr(sys.modules[module], new):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         text = f"{name} is called {new} now; write: from {module} import {new}"
-        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        warnings.warn(text, DeprecationWarning, stacklevel=level)
         return getattr(sys.modules[module], new)
 
     return find

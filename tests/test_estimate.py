@@ -1,4 +1,4 @@
-"""Estimates before a training, and the ranking of bodies: counts that can be checked, nothing
+"""Estimates before a training, and the ranking of backbones: counts that can be checked, nothing
 changed, nothing left behind."""
 
 import importlib
@@ -257,12 +257,12 @@ def test_tables_and_numbers_are_estimated(session_cache):
         assert "about" in repr(said) and "<table" in said._repr_html_()
 
 
-def test_bodies_are_ranked(own_samples):
+def test_backbones_are_ranked(own_samples):
     r = ftkit(
         "backbones",
         "--for",
         "sample:movie",
-        "--bodies",
+        "--backbones",
         f"{STATIC},all-MiniLM-L6-v2",
         "--rows",
         "100",
@@ -288,7 +288,7 @@ def test_bodies_are_ranked(own_samples):
         "backbones",
         "--for",
         "sample:movie",
-        "--bodies",
+        "--backbones",
         f"{STATIC},all-MiniLM-L6-v2",
         "--rows",
         "100",
@@ -299,18 +299,21 @@ def test_bodies_are_ranked(own_samples):
     )
     assert json.loads(again.stdout)["rows"] == found["rows"]  # from the cache, times too
     for args, said in (
-        (["--for", "sample:penguins"], "tables have no pretrained bodies"),
+        (["--for", "sample:penguins"], "tables have no pretrained backbones"),
         (
-            ["--for", "sample:movie", "--bodies", "efficientnet_lite0"],
+            ["--for", "sample:movie", "--backbones", "efficientnet_lite0"],
             "reads pictures and the data are texts",
         ),
         (
-            ["--for", "sample:movie", "--bodies", "no-such-body"],
+            ["--for", "sample:movie", "--backbones", "no-such-body"],
             "there is no backbone 'no-such-body'",
         ),
         (["--rows", "50"], "--rows belongs to --for DATA"),
         (["--for", "nowhere.csv"], "no such file or folder"),
-        (["--for", "sample:movie", "--size", "64", "--bodies", STATIC], "not prepared by 'size'"),
+        (
+            ["--for", "sample:movie", "--size", "64", "--backbones", STATIC],
+            "not prepared by 'size'",
+        ),
     ):
         r = ftkit("backbones", *args, cwd=own_samples)
         assert r.returncode == 2 and said in r.stderr and "Traceback" not in r.stderr, (

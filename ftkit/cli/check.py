@@ -133,7 +133,7 @@ _AS_OPTION = {
     "item_column": ("item",),
     "text_column": ("item",),
     "path_column": ("item",),
-    "backbone": ("backbone", "bodies"),
+    "backbone": ("backbone", "backbones"),
     "task": ("task",),
     "limit": ("limit",),
     "size": ("size",),

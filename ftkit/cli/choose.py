@@ -15,7 +15,7 @@ from .check import Item, Label, RecordingTask, own_options, read_data
 from ..core import UsageError, json_text, plain_json, plain_text
 
 # %% ../../nbs/cli/01_choose.ipynb #83ced6f9
-def _body(name: str) -> str:
+def _backbone(name: str) -> str:
     "A backbone's name; of an earlier run its folder."
     if Path(name).exists() or not name.startswith("run:"):
         return name
@@ -56,7 +56,7 @@ def find_backbones(
             help="rank backbones for these: a folder of class folders, a table, or sample:NAME",
         ),
     ] = None,
-    bodies: Annotated[
+    backbones: Annotated[
         str | None,
         typer.Option(
             help=(
@@ -100,12 +100,15 @@ def find_backbones(
         int | None, typer.Option(help="at most so many rows of the data, drawn at random", min=2)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    # what --backbones was called in an earlier version
+    bodies: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Search the names of pretrained backbones (samples need no model hub), or rank backbones for your
     data."""
+    backbones = backbones or bodies
     if data is None:
         _refuse_without_data(
-            bodies=bodies,
+            backbones=backbones,
             rows=rows,
             tune=tune,
             size=size,
@@ -119,13 +122,13 @@ def find_backbones(
     if pattern:
         raise UsageError(
             f"a pattern ({pattern!r}) and --for were given; name the backbones to be ranked with"
-            " --bodies A,B"
+            " --backbones A,B"
         )
     from ftkit.evaluation.ranking import rank_backbones
 
     named = None
-    if bodies is not None:
-        named = [_body(b.strip()) for b in bodies.split(",") if b.strip()]
+    if backbones is not None:
+        named = [_backbone(b.strip()) for b in backbones.split(",") if b.strip()]
     with own_options(find_backbones):
         read = read_data(data, kind, label, item, task, limit=limit)
         ranking = rank_backbones(

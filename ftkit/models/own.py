@@ -19,7 +19,12 @@ from .tables import fit_prep
 # %% ../../nbs/models/12_own.ipynb #7357dcf0
 # fields of TrainConfig for a network that learned nothing before
 OWN = dict(
-    head_epochs=0, backbone_rate=1.0, layer_decay=1.0, frozen_layers=0, batch_norm="trained", blend=1.0
+    head_epochs=0,
+    backbone_rate=1.0,
+    layer_decay=1.0,
+    frozen_layers=0,
+    batch_norm="trained",
+    blend=1.0,
 )
 
 

@@ -18,7 +18,13 @@ from ..augment.images import to_device
 from ..core import patch_to
 from ..data.dataset import Data
 from ..inputs.sounds import Sounds, SpeechPrep
-from .backbone import KINDS_OF_BACKBONE, Backbone, BackboneError, _blocks, register_source
+from ftkit.models.backbone import (
+    KINDS_OF_BACKBONE,
+    Backbone,
+    BackboneError,
+    _blocks,
+    register_source,
+)
 from .features import fill_frames, held_frames
 from ..runfolder import Progress
 

@@ -76,7 +76,9 @@ def begin_stage(
     config = setup.config
     network = trained_network(setup, stage)
     network.freeze("backbone" if stage.name == "head" else setup.n_frozen_layers)
-    groups = network.parameter_groups(stage.rate, config.backbone_rate, config.layer_decay, stage.decay)
+    groups = network.parameter_groups(
+        stage.rate, config.backbone_rate, config.layer_decay, stage.decay
+    )
     state.optimizer = make_optimizer(groups, config, setup.device)
     state.parameters = [p for g in state.optimizer.param_groups for p in g["params"]]
     peaks = [g["lr"] for g in state.optimizer.param_groups]
