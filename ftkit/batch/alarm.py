@@ -50,7 +50,7 @@ def facts_of_run(
 
 def facts_of_batch(
     batch,  # a `Batch`
-    said: str,  # how it ended, in a sentence
+    message: str,  # how it ended, in a sentence
 ) -> dict:
     "What a batch with failed runs has to say."
     failed = [r for r in batch.results() if r["status"] in ("failed", "lost")]
@@ -59,7 +59,7 @@ def facts_of_batch(
         "batch": batch.name,
         "template": batch.info["template"]["name"],
         "status": "failed",
-        "error": said,
+        "error": message,
         "counts": batch.counts(),
         "runs": [{k: r[k] for k in ("run", "number", "status", "error")} for r in failed[:100]],
         "folder": str(batch.folder),
@@ -81,7 +81,7 @@ def run_command(
         "FTKIT_ERROR": "error",
         "FTKIT_BATCH": "batch",
     }
-    known = {k: str(facts.get(v) or "").replace("\0", "")[:4000] for k, v in names.items()}
+    variables = {k: str(facts.get(v) or "").replace("\0", "")[:4000] for k, v in names.items()}
     group = {} if os.name == "nt" else {"start_new_session": True}
     try:
         process = subprocess.Popen(
@@ -90,7 +90,7 @@ def run_command(
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=os.environ | known,
+            env=os.environ | variables,
             **group,
         )
     except (OSError, ValueError) as e:

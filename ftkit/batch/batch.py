@@ -65,17 +65,19 @@ def batch_name(
     """`nightly-{date}` as `nightly-2026-11-30`: date and time are those of this machine's clock and
     time zone."""
     now = time.localtime()
-    known = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%H%M%S", now)}
+    fillings = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%H%M%S", now)}
     if template:
-        known["template"] = re.sub(r"[^A-Za-z0-9_-]+", "-", template).strip("-")[:40] or "notebook"
+        fillings["template"] = (
+            re.sub(r"[^A-Za-z0-9_-]+", "-", template).strip("-")[:40] or "notebook"
+        )
 
-    def filled(found: re.Match) -> str:
-        if found[1] not in known:
+    def filled(match: re.Match) -> str:
+        if match[1] not in fillings:
             raise UsageError(
-                f"the name {name!r} holds {found[0]}; allowed are"
-                f" {', '.join('{' + k + '}' for k in known)}"
+                f"the name {name!r} holds {match[0]}; allowed are"
+                f" {', '.join('{' + k + '}' for k in fillings)}"
             )
-        return known[found[1]]
+        return fillings[match[1]]
 
     return re.sub(r"\{(\w*)\}", filled, name)
 
@@ -83,10 +85,10 @@ def batch_name(
 def list_batches() -> list[str]:
     "Names of all batches, newest first."
     base = runs_folder() / "batches"
-    found = [p.parent for p in base.glob("*/batch.json")] if base.is_dir() else []
+    folders = [p.parent for p in base.glob("*/batch.json")] if base.is_dir() else []
     return [
         p.name
-        for p in sorted(found, key=lambda p: (p / "batch.json").stat().st_mtime, reverse=True)
+        for p in sorted(folders, key=lambda p: (p / "batch.json").stat().st_mtime, reverse=True)
     ]
 
 # %% ../../nbs/batch/02_batch.ipynb #e1017985
@@ -241,9 +243,9 @@ def _without_secrets(chosen: list[tuple[dict, dict]]) -> tuple[list[tuple[dict, 
     the secrets of each row."""
     out, hidden = [], []
     for given, values in chosen:
-        starred, found = without_secrets(values)
-        out.append((given | {k: starred[k] for k in given if k in found}, starred))
-        hidden.append(found)
+        starred, of_row = without_secrets(values)
+        out.append((given | {k: starred[k] for k in given if k in of_row}, starred))
+        hidden.append(of_row)
     names = {k for h in hidden for k in h}
     if varied := sorted(k for k in names if len({h.get(k) for h in hidden}) > 1):
         raise UsageError(
@@ -619,9 +621,9 @@ def row_states(
 @patch_to(Batch)
 def counts(self) -> dict[str, int]:
     "Rows by status."
-    found = collections.Counter(s.status for s in row_states(self))
+    by_status = collections.Counter(s.status for s in row_states(self))
     return {
-        k: found[k]
+        k: by_status[k]
         for k in ("completed", "running", "queued", "failed", "lost", "stopped", "waiting")
     }
 
@@ -764,15 +766,15 @@ def _number(figure, part: str = "value"):
 _COLUMNS = ("seconds", "status", "run", "number", "doubts", "error")
 
 
-def _chosen_metric(states: list, found: list[dict], by: str | None) -> str | None:
+def _chosen_metric(states: list, figures: list[dict], by: str | None) -> str | None:
     "The metric asked for; else the headline of most runs that have it, else the first one."
-    names = list(dict.fromkeys(k for f in found for k in f))
+    names = list(dict.fromkeys(k for f in figures for k in f))
     if by is not None and names and by not in names:
         raise UsageError(unknown("metric", by, names, "of these runs"))
     if by:
         return by
     headlines = collections.Counter(
-        (s.run.get("result") or {}).get("metric") for s, f in zip(states, found) if f
+        (s.run.get("result") or {}).get("metric") for s, f in zip(states, figures) if f
     )
     for metric, _ in headlines.most_common():
         if metric in names:
@@ -801,7 +803,9 @@ def _about_the_run(state) -> dict:
     return about
 
 # %% ../../nbs/batch/02_batch.ipynb #15b931a3
-def _best_first(states: list, found: list[dict], by: str | None, lowest: bool) -> list[tuple]:
+def _best_first(
+    states: list, figures_of_states: list[dict], by: str | None, lowest: bool
+) -> list[tuple]:
     "States with their figures: completed ones by the metric, failed ones last."
     sign = 1 if lowest else -1
 
@@ -811,19 +815,19 @@ def _best_first(states: list, found: list[dict], by: str | None, lowest: bool) -
         rank = (state.status != "completed") + (state.status in ("failed", "lost"))
         return (rank, value is None, sign * (value or 0), state.row.number)
 
-    return sorted(zip(states, found), key=place)
+    return sorted(zip(states, figures_of_states), key=place)
 
 
 class _Columns:
     """Columns of a table of results; a parameter or a figure whose name is taken says what it is."""
 
-    def __init__(self, batch: Batch, states: list, found: list[dict], by: str | None):
+    def __init__(self, batch: Batch, states: list, figures: list[dict], by: str | None):
         self.by = by
         self.differ = _differing(states)
         self.has_code = len(batch.codes) > 1
         self.own = (*_COLUMNS, "code") if self.has_code else _COLUMNS
-        self.metrics = list(dict.fromkeys(k for f in found for k in f))
-        self.has_interval = any(isinstance(f.get(by), dict) for f in found)
+        self.metrics = list(dict.fromkeys(k for f in figures for k in f))
+        self.has_interval = any(isinstance(f.get(by), dict) for f in figures)
 
     def of_metric(self, name: str) -> str:
         return f"{name} (figure)" if name in (*self.differ, *self.own) else name
@@ -853,14 +857,14 @@ def results(
 ) -> list[dict]:  # differing parameters, figures, seconds, status, run
     "A row a run, best first."
     states = row_states(self)
-    found = [
+    all_figures = [
         figures(runs_folder() / s.run["id"]) if s.status == "completed" else {} for s in states
     ]
-    by = _chosen_metric(states, found, by)
+    by = _chosen_metric(states, all_figures, by)
     if lowest is None:
         lowest = lower_is_better(by or "")
-    columns = _Columns(self, states, found, by)
-    return [columns.row(state, f) for state, f in _best_first(states, found, by, lowest)]
+    columns = _Columns(self, states, all_figures, by)
+    return [columns.row(state, f) for state, f in _best_first(states, all_figures, by, lowest)]
 
 # %% ../../nbs/batch/02_batch.ipynb #dfb529c8
 @patch_to(Batch)
@@ -884,14 +888,14 @@ def save_table(
         raise UsageError(f"{path} cannot be written; allowed are .csv, .tsv, .parquet and .json")
     if kind == ".json":
         return write_json(path, self.results(by, lowest))
-    found, buffer = self.table(by, lowest), io.BytesIO()
-    for name in found.columns:
-        if found[name].map(lambda v: isinstance(v, (list, dict))).any():
-            found[name] = found[name].map(json.dumps)
+    frame, buffer = self.table(by, lowest), io.BytesIO()
+    for name in frame.columns:
+        if frame[name].map(lambda v: isinstance(v, (list, dict))).any():
+            frame[name] = frame[name].map(json.dumps)
     if kind == ".parquet":
-        found.to_parquet(buffer)
+        frame.to_parquet(buffer)
     else:
-        found.to_csv(buffer, index=False, sep="\t" if kind == ".tsv" else ",")
+        frame.to_csv(buffer, index=False, sep="\t" if kind == ".tsv" else ",")
     return write_atomic(path, buffer.getvalue())
 
 # %% ../../nbs/batch/02_batch.ipynb #413e9d83

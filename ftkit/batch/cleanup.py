@@ -37,13 +37,13 @@ def needed_by(
     removed: set[str],  # ids of runs
 ) -> dict[str, list[str]]:  # id: runs that need it
     "Which of these runs others still need that are not done."
-    found = {}
+    needed = {}
     for folder in run_folders():
         if folder.name in removed or (run := read_run(folder))["status"] == "completed":
             continue
         for other in set(needed_ids(run)) & removed:
-            found.setdefault(other, []).append(folder.name)
-    return found
+            needed.setdefault(other, []).append(folder.name)
+    return needed
 
 # %% ../../nbs/batch/07_cleanup.ipynb #71cd70f9
 def best_runs(
@@ -64,10 +64,12 @@ def best_runs(
         groups.setdefault((r["template"], r["metric"]), []).append(
             (value, r["created"] or 0, r["id"])
         )
-    found = set()
+    chosen = set()
     for (_, metric), runs in groups.items():
-        found |= {run for *_, run in sorted(runs, reverse=not lower_is_better(metric or ""))[:keep]}
-    return found
+        chosen |= {
+            run for *_, run in sorted(runs, reverse=not lower_is_better(metric or ""))[:keep]
+        }
+    return chosen
 
 
 def _rows_of(

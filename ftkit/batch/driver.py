@@ -62,14 +62,14 @@ def share_cores(
     most = jobs or (max(1, here // threads) if threads else max(min(2, here), here // 2))
     jobs = min(most, gpu_slots * n_gpus) if n_gpus else most
     threads = threads or max(1, here // jobs)
-    said = (
+    summary = (
         f"{jobs} run{'s' * (jobs > 1)} at a time, {threads} thread{'s' * (threads > 1)} each, on"
         f" {here} core{'s' * (here > 1)}"
     )
     return (
         jobs,
         threads,
-        said
+        summary
         + (
             f"; no more on {n_gpus} GPU{'s' * (n_gpus > 1)} (--gpu-slots {gpu_slots})"
             if jobs < most

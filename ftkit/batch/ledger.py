@@ -76,15 +76,15 @@ class Ledger:
 _TEXTS, _COUNTS = ("what", "key", "run", "status"), ("try", "jobs", "threads", "runs")
 
 
-def _entry(found) -> dict | None:
+def _entry(content) -> dict | None:
     """A line of a ledger; None if it does not say when and what, or has an entry of another type
     than it must have."""
-    if not isinstance(found, dict) or not is_number(found.get("time")) or "what" not in found:
+    if not isinstance(content, dict) or not is_number(content.get("time")) or "what" not in content:
         return None
-    texts = all(isinstance(found[k], str) for k in _TEXTS if found.get(k) is not None)
-    counts = all(is_number(found[k]) for k in _COUNTS if found.get(k) is not None)
-    process = isinstance(found.get("process") or {}, dict)
-    return found if texts and counts and process and is_file_name(found.get("run")) else None
+    texts = all(isinstance(content[k], str) for k in _TEXTS if content.get(k) is not None)
+    counts = all(is_number(content[k]) for k in _COUNTS if content.get(k) is not None)
+    process = isinstance(content.get("process") or {}, dict)
+    return content if texts and counts and process and is_file_name(content.get("run")) else None
 
 # %% ../../nbs/batch/01_ledger.ipynb #2aba3b7d
 @patch_to(Ledger)
@@ -173,11 +173,11 @@ def _read_claim(folder: Path, key: str, number: int) -> Claim:
     known."""
     path = _path(folder, key, number)
     try:
-        found = read_json(path, 1_000_000)
-        by = found["by"]
-        process = found["process"]
-        run = found.get("run")
-        made = found.get("made", 0.0)
+        record = read_json(path, 1_000_000)
+        by = record["by"]
+        process = record["process"]
+        run = record.get("run")
+        made = record.get("made", 0.0)
         if not (
             is_file_name(by) and isinstance(process, dict) and is_file_name(run) and is_number(made)
         ):

@@ -76,8 +76,8 @@ def run_on_worker(
             " same path"
         )
     run = read_run(folder)
-    if not force and (found := _differs(run.get("code") or {}, code_fingerprint())):
-        return f"{me['host']} has {found}; install the same there, or give --force"
+    if not force and (difference := _differs(run.get("code") or {}, code_fingerprint())):
+        return f"{me['host']} has {difference}; install the same there, or give --force"
     try:
         if not _write_waiting(folder, token, process=me, heartbeat=time.time()):
             return ""  # another worker had it, or its driver took it back
@@ -204,7 +204,9 @@ def greet(self, force: bool) -> None:
             f" {str(e)[:200]}); install the same ftkit on each machine"
         ) from None
     strange = [
-        f"{a} has {found}" for a, (_, code) in answers.items() if (found := _differs(mine, code))
+        f"{a} has {difference}"
+        for a, (_, code) in answers.items()
+        if (difference := _differs(mine, code))
     ]
     if strange and not force:
         raise UsageError(

@@ -54,14 +54,14 @@ def grid_values(
     text: str,  # "v1,v2", '"a,b",c', or a JSON list
 ) -> list:  # each of the parameter's type
     "The values that a grid on the command line gives to one parameter."
-    found = None
+    listed = None
     if text.strip()[:1] == "[":
         try:
-            found = json.loads(text)
+            listed = json.loads(text)
         except ValueError:
             pass
-    if found is not None:
-        return [typed_value(param, v) for v in found]
+    if listed is not None:
+        return [typed_value(param, v) for v in listed]
     try:
         words = next(csv.reader([text], skipinitialspace=True, strict=True), [])
     except csv.Error as e:
@@ -221,11 +221,11 @@ def draw(
     "`n` different row numbers; those of a smaller `n` come first."
     if total <= 1 << 20:
         return permutation(total, "batch", seed)[:n]
-    found = {}
+    positions = {}
     for i in itertools.count():
-        if len(found) == n:
-            return list(found)
-        found[int(uniform("batch", seed, i) * total)] = None
+        if len(positions) == n:
+            return list(positions)
+        positions[int(uniform("batch", seed, i) * total)] = None
 
 
 def _combination(grid: dict, index: int) -> dict:

@@ -34,19 +34,19 @@ class RunIndex:
         words: str = "",  # only runs with all these words in id, status or values
     ) -> dict:  # rows, and how many there are in all
         "One page of the table."
-        found = self.all()
+        matching = self.all()
         if wanted := words.lower().split():
-            found = [r for r in found if all(w in r["words"] for w in wanted)]
+            matching = [r for r in matching if all(w in r["words"] for w in wanted)]
         page = [
-            {k: v for k, v in r.items() if k != "words"} for r in found[offset : offset + limit]
+            {k: v for k, v in r.items() if k != "words"} for r in matching[offset : offset + limit]
         ]
         for r in page:
             if r["status"] == "running":
                 r["progress"] = newest_event(runs_folder() / r["id"])
         return {
-            "total": len(found),
-            "running": sum(r["status"] == "running" for r in found),
-            "queued": sum(r["status"] == "queued" for r in found),
+            "total": len(matching),
+            "running": sum(r["status"] == "running" for r in matching),
+            "queued": sum(r["status"] == "queued" for r in matching),
             "rows": page,
         }
 

@@ -156,16 +156,16 @@ def own_options(
 def _in_options(message: str, verb: Callable) -> str:
     "A message whose -p NAME VALUE are the options of a verb, as far as it has them."
     name = "ftkit " + {"check_data": "check", "find_backbones": "backbones"}[verb.__name__]
-    known, left = inspect.signature(verb).parameters, []
+    arguments, left = inspect.signature(verb).parameters, []
 
-    def put(found: re.Match) -> str:
-        parameter, value = found.group(1), found.group(2) or ""
+    def put(match: re.Match) -> str:
+        parameter, value = match.group(1), match.group(2) or ""
         is_transcript = parameter == "text_column" and "transcript column" in message
-        options = [o for o in _AS_OPTION.get(parameter, ()) if o in known]
+        options = [o for o in _AS_OPTION.get(parameter, ()) if o in arguments]
         if options and not is_transcript:
             return f"--{options[0]}{value}"
         left.append(f"-p {parameter}")
-        return found.group()
+        return match.group()
 
     message = message.replace(" for ftkit run, --text-column NAME for ftkit predict", "")
     message = _PARAMETER.sub(put, message)

@@ -29,14 +29,14 @@ def template_words(incomplete: str) -> list[str]:
     with contextlib.suppress(OSError, ValueError):
         folder, start = os.path.split(incomplete)
         there = sorted(os.scandir(folder or "."), key=lambda e: e.name)
-        found = [
+        beginning_so = [
             os.path.join(folder, e.name) + os.sep * e.is_dir()
             for e in there
             if e.name.startswith(start)
             and not e.name.startswith(".")
             and (e.is_dir() or e.name.endswith(".ipynb"))
         ]
-        return [name for name in list_templates() if name.startswith(incomplete)] + found[
+        return [name for name in list_templates() if name.startswith(incomplete)] + beginning_so[
             :MOST_WORDS
         ]
     return []

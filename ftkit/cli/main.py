@@ -40,8 +40,8 @@ def _next(words, option: str, needs: str) -> str:
 
 def _apart(word: str) -> list[str]:
     "--param=n=5 and -pn=5 as two words."
-    found = re.fullmatch(r"(--(?:then|param|file|where|grid))=(.+)|(-[pfwg])([^-].*)", word, re.S)
-    return [w for w in found.groups() if w] if found else [word]
+    match = re.fullmatch(r"(--(?:then|param|file|where|grid))=(.+)|(-[pfwg])([^-].*)", word, re.S)
+    return [w for w in match.groups() if w] if match else [word]
 
 
 _PAIRS = ("-p", "--param", "-w", "--where", "-g", "--grid")

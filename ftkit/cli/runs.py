@@ -670,13 +670,13 @@ def _whole_batch(batch: str | None, chosen_by: list, stays: list[str]):
 
     if not batch or stays or sum(c is not None for c in chosen_by) > 1:
         return None
-    found = Batch(batch)
-    if drivers := found.status()["drivers"]:
+    whole = Batch(batch)
+    if drivers := whole.status()["drivers"]:
         raise UsageError(
-            f"batch {found.name} is worked on by process {drivers[0]['pid']} on"
-            f" {drivers[0]['host']}; stop it first: ftkit batch --cancel {found.name}"
+            f"batch {whole.name} is worked on by process {drivers[0]['pid']} on"
+            f" {drivers[0]['host']}; stop it first: ftkit batch --cancel {whole.name}"
         )
-    return found
+    return whole
 
 
 def _confirm_removal(folders: list[Path], dry_run: bool, yes: bool, named: bool) -> None:

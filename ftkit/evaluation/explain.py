@@ -68,7 +68,7 @@ def _weights(predictions: np.ndarray, groups: list[list[int]]) -> dict[int, floa
 def drivers(
     model,  # a Model of texts
     texts: list,  # texts or pairs, as the data hold them; of a pair the first is looked at
-    said: list,  # of each: the number of the predicted class, or None for a number
+    classes: list,  # of each: the number of the predicted class, or None for a number
     titles: list[str],  # of each: what stands before it
     most: int = 40,  # pieces a text
 ) -> Marked:
@@ -88,7 +88,7 @@ def drivers(
 
     # the predictions of each text: of the whole, then without each group
     rows, start = [], 0
-    for (pieces, groups), predicted, title in zip(cut, said, titles):
+    for (pieces, groups), predicted, title in zip(cut, classes, titles):
         own = p[start : start + 1 + len(groups)]
         start += 1 + len(groups)
         weights = _weights(own if own.ndim == 1 else own[:, predicted], groups)

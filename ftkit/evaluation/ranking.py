@@ -269,13 +269,13 @@ def _train(
 
 
 def _train_leading(
-    found: list[tuple[dict, str | Backbone]], data: Data, seed: int, seconds: float, prep: dict
-) -> None:  # found: a line and what its backbone is loaded from, the best first
+    judged: list[tuple[dict, str | Backbone]], data: Data, seed: int, seconds: float, prep: dict
+) -> None:  # judged: a line and what its backbone is loaded from, the best first
     """Add to the lines of the leading backbones what they make of the data when trained, as long as
     the time suffices."""
     rest, ends = data.only(np.flatnonzero(data.parts != "test")), time.perf_counter() + seconds
-    bar = Progress("trained", len(found))
-    for k, (row, backbone) in enumerate(found):
+    bar = Progress("trained", len(judged))
+    for k, (row, backbone) in enumerate(judged):
         if time.perf_counter() + row["training"] * len(rest) / max(1, len(data.train)) > ends:
             break
         stop_point()
@@ -427,7 +427,8 @@ def _judge_all(
         bar.update(k + 1, backbone=net.name)
     if not judged:
         raise BackboneError(
-            "no backbone could be had: " + "; ".join(f"{m['backbone']}: {m['why']}" for m in missing)
+            "no backbone could be had: "
+            + "; ".join(f"{m['backbone']}: {m['why']}" for m in missing)
         )
     return judged, missing
 

@@ -322,7 +322,7 @@ def best_threshold(
 
 def threshold_of(
     # (n,) labels and (n,C) probabilities of rows that were not trained on
-    known: tuple[np.ndarray, np.ndarray],
+    held_out: tuple[np.ndarray, np.ndarray],
     task: Task,
     positive: str | None,  # the class that is to be found
     miss: float = 1.0,  # cost of a row of that class that is not found [0..]
@@ -333,13 +333,13 @@ def threshold_of(
     if miss == alarm or len(task.classes) != 2 or positive is None:
         return None
     c = task.classes.index(positive)
-    return positive, best_threshold(known[0] == c, known[1][:, c], miss, alarm)[0]
+    return positive, best_threshold(held_out[0] == c, held_out[1][:, c], miss, alarm)[0]
 
 
 @with_letters
 def show_threshold(
     # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
-    known: tuple[np.ndarray, np.ndarray],
+    held_out: tuple[np.ndarray, np.ndarray],
     part: Part,
     p: np.ndarray,  # (n,C) probabilities of the part, to count its cost
     positive: str | None = None,  # the class that is to be found; default: the last
@@ -356,7 +356,7 @@ def show_threshold(
     if positive is not None and positive not in classes:
         raise UsageError(f"positive is {positive!r}; the classes are {', '.join(classes)}")
     c = classes.index(positive) if positive else 1
-    t, tried, cost = best_threshold(known[0] == c, known[1][:, c], miss, alarm)
+    t, tried, cost = best_threshold(held_out[0] == c, held_out[1][:, c], miss, alarm)
 
     def at(cut):
         return (
@@ -395,21 +395,21 @@ def half_width(
 def interval_of(
     # (n,) numbers and what was predicted of them, of rows that were not trained on; or labels and (n,C)
     # probabilities
-    known: tuple[np.ndarray, np.ndarray],
+    held_out: tuple[np.ndarray, np.ndarray],
     level: float = 0.9,
 ) -> tuple[float, float] | None:
     """Level and half width as `save` keeps them; None for classes, and where so few rows promise
     nothing."""
-    if np.ndim(known[1]) != 1:
+    if np.ndim(held_out[1]) != 1:
         return None
-    wide = half_width(np.abs(known[0] - known[1]), level)
+    wide = half_width(np.abs(held_out[0] - held_out[1]), level)
     return (level, wide) if np.isfinite(wide) else None
 
 
 @with_letters
 def show_intervals(
     # (n,) numbers and what was predicted of them, of rows that were not trained on
-    known: tuple[np.ndarray, np.ndarray],
+    held_out: tuple[np.ndarray, np.ndarray],
     part: Part,
     p: np.ndarray,  # (n,) what is predicted of the part
     level: float = 0.9,
@@ -420,7 +420,7 @@ def show_intervals(
 
     if p.ndim != 1:
         return None
-    wide, error = half_width(np.abs(known[0] - known[1]), level), part.labels - p
+    wide, error = half_width(np.abs(held_out[0] - held_out[1]), level), part.labels - p
     fig, ax = plt.subplots(figsize=(5.2, 2.8), layout="constrained")
     ax.scatter(p, error, s=7)
     ax.axhline(0, color="grey", lw=0.8)

@@ -47,8 +47,8 @@ class Verdict:
     def to_json(self) -> dict:
         "As metrics.json holds it."
         doubts = [dataclasses.asdict(d) for d in self.doubts]
-        found = {"sentence": self.sentence, "voided": self.voided, "doubts": doubts}
-        return found | {"figure": self.figure} if self.figure else found
+        plain = {"sentence": self.sentence, "voided": self.voided, "doubts": doubts}
+        return plain | {"figure": self.figure} if self.figure else plain
 
     def lines(self) -> list[str]:
         "The sentence, then a line for each doubt."

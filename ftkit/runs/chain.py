@@ -113,10 +113,10 @@ def with_paths(
         )
         return str(there.resolve())
 
-    found = {name: in_values(value, path) for name, value in values.items()}
+    values_here = {name: in_values(value, path) for name, value in values.items()}
     if used:
         hold("needed", "other runs", **used)
-    return input_paths(run_dir(), found) if run_dir() else found
+    return input_paths(run_dir(), values_here) if run_dir() else values_here
 
 # %% ../../nbs/runs/07_chain.ipynb #a60c816e
 _SUFFIX = re.compile(r".+\.[A-Za-z][A-Za-z0-9]{0,9}")

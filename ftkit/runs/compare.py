@@ -88,11 +88,11 @@ def _difference_text(difference: dict | None) -> str:
     return f"{figure_text(difference)} on {difference['rows']} rows"
 
 
-def _file_words(found: list[dict | None]) -> list[str]:
+def _file_words(files: list[dict | None]) -> list[str]:
     "A file of several runs in words: its size, then whether the others have the same."
-    first = found[0]
+    first = files[0]
     words = ["missing" if first is None else f"{first['bytes']:,} bytes"]
-    for f in found[1:]:
+    for f in files[1:]:
         if f is None:
             words.append("missing")
         elif first and f["sha256"] == first["sha256"]:
@@ -150,9 +150,9 @@ class Comparison:
         if len(self.files) <= most:
             return list(self.files.items())
         return [
-            (name, found)
-            for name, found in self.files.items()
-            if len({f and f["sha256"] for f in found}) > 1
+            (name, of_runs)
+            for name, of_runs in self.files.items()
+            if len({f and f["sha256"] for f in of_runs}) > 1
         ][:most]
 
     def to_json(self) -> dict:
@@ -197,11 +197,11 @@ class Comparison:
 # %% ../../nbs/runs/10_compare.ipynb #5f18c863
 def _written(folder: Path) -> dict[str, dict]:
     "By name: bytes and SHA-256 of the files that a run's notebook wrote."
-    found = {}
+    by_name = {}
     for f in run_files(folder):
         with contextlib.suppress(OSError):
-            found[f["name"]] = {"bytes": f["bytes"], "sha256": file_sha256(folder / f["name"])}
-    return found
+            by_name[f["name"]] = {"bytes": f["bytes"], "sha256": file_sha256(folder / f["name"])}
+    return by_name
 
 # %% ../../nbs/runs/10_compare.ipynb #e03068db
 def _heads(folders: list[Path], runs: list[dict]) -> list[dict]:

@@ -330,7 +330,7 @@ class FtkitEngine:
         start=(),
         **options,
     ):
-        known = _client_class().class_traits()
+        traits = _client_class().class_traits()
         manager = _manager_class()(
             nb,
             output_path=output_path,
@@ -347,7 +347,7 @@ class FtkitEngine:
             log_output=log_output,
             iopub_timeout=IOPUB_SECONDS,
             raise_on_iopub_timeout=False,
-            **({k: v for k, v in options.items() if k in known} | {"coalesce_streams": False}),
+            **({k: v for k, v in options.items() if k in traits} | {"coalesce_streams": False}),
         )
         client.watch, client.sockets = watch, _socket_folder()
         client.printed = Printed(Log(watch.hidden), watch.hidden) if watch else Printed(_silent)
@@ -394,16 +394,18 @@ def _keep_metrics(cell, hidden: tuple[str, ...] = ()) -> None:
         )
     plain = re.sub(r"np\.\w+\((-?[\w.+-]+)\)", r"\1", texts[-1])
     try:
-        found = ast.literal_eval(re.sub(r"(?<=[:,\s])(-?(?:nan|inf))(?=\s*[,}])", r"'\1'", plain))
+        ended_on = ast.literal_eval(
+            re.sub(r"(?<=[:,\s])(-?(?:nan|inf))(?=\s*[,}])", r"'\1'", plain)
+        )
     except (ValueError, SyntaxError):
-        found = None
-    if isinstance(found, dict) and all(
+        ended_on = None
+    if isinstance(ended_on, dict) and all(
         isinstance(v, (int, float, str))
         or isinstance(v, dict)
         and isinstance(v.get("value"), (int, float))
-        for v in found.values()
+        for v in ended_on.values()
     ):
-        write_json(Path(folder) / "metrics.json", {str(k): v for k, v in found.items()})
+        write_json(Path(folder) / "metrics.json", {str(k): v for k, v in ended_on.items()})
     else:
         emit(
             "note",

@@ -69,16 +69,16 @@ def template_path(
     template: str,  # a shipped template's name, or a notebook's path
 ) -> Path:
     "The notebook's path; an error lists the templates there are."
-    found = list_templates()
-    if template in found:
-        return found[template]
+    all_shipped = list_templates()
+    if template in all_shipped:
+        return all_shipped[template]
     if Path(template).suffix == ".ipynb" or os.sep in template:
         if Path(template).is_file():
             return Path(template).resolve()
         raise UsageError(
-            f"{template}: no such notebook; give a notebook's path or one of {', '.join(found)}"
+            f"{template}: no such notebook; give a notebook's path or one of {', '.join(all_shipped)}"
         )
-    raise UsageError(f"{unknown('template', template, found)}; a notebook's path works too")
+    raise UsageError(f"{unknown('template', template, all_shipped)}; a notebook's path works too")
 
 # %% ../../nbs/runs/05_launch.ipynb #fe96f122
 _PACKAGES = ("torch", "torchvision", "timm", "transformers", "scikit-learn", "numpy", "pillow")
@@ -90,15 +90,15 @@ def code_fingerprint() -> dict[str, str]:
     that compute, read without importing any of them."""
     from importlib import metadata
 
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
     modules = sorted(Path(sys.modules["ftkit"].__file__).parent.rglob("*.py"))
     return {
         "ftkit": f"{__version__} {fingerprint([file_sha256(p) for p in modules])}",
         "python": platform.python_version(),
-    } | found
+    } | versions
 
 
 _IMPORTS = re.compile(rb"(?:^|[\\n\"])\s*(?:from|import)\s+([A-Za-z_]\w*)")
@@ -108,13 +108,13 @@ def modules_beside(
     source: Path,  # a notebook
 ) -> dict[str, str]:
     "Fingerprints of modules in the notebook's folder that it imports: its result depends on them."
-    found = {}
+    fingerprints = {}
     with contextlib.suppress(OSError):
         for name in sorted(set(_IMPORTS.findall(source.read_bytes()))):
             path = source.parent / f"{name.decode()}.py"
             if path.is_file():
-                found[f"module {path.stem}"] = file_sha256(path)[:16]
-    return found
+                fingerprints[f"module {path.stem}"] = file_sha256(path)[:16]
+    return fingerprints
 
 
 def _check_kernel(name: str | None, source: Path) -> None:
@@ -270,18 +270,18 @@ def _of_that_folder(run: dict, where: Path) -> dict[str, str]:
     if str((run.get("template") or {}).get("path")) in map(str, list_templates().values()):
         # libraries try to import what is not installed, and find nothing of the data's folder
         beside = []
-    found = {
+    variables = {
         "FTKIT_IMPORTS": os.pathsep.join(p for p in dict.fromkeys(beside) if os.pathsep not in p)
     }
     if where != base:
         there = settings(base)
-        found |= {
+        variables |= {
             f"FTKIT_{name.upper()}": str(there[name].value)
             for name in _KERNEL_SETTINGS
             if there[name].source != "default"
         }
-        found["FTKIT_CACHE"] = str(base / Path(there["cache"].value).expanduser())
-    return found
+        variables["FTKIT_CACHE"] = str(base / Path(there["cache"].value).expanduser())
+    return variables
 
 # %% ../../nbs/runs/05_launch.ipynb #9dd364e5
 _OWN_FOLDERS = ("model", "checkpoints", "figures", "ranks", "__pycache__")
@@ -303,7 +303,7 @@ def run_files(
     folder: str | os.PathLike,  # a run's folder
 ) -> list[dict]:  # name (relative to the run's folder), bytes
     "What a run's notebook wrote into the run's folder; what ftkit itself writes there is left out."
-    folder, found = Path(folder), []
+    folder, written = Path(folder), []
     for base, folders, files in os.walk(folder):
         top = Path(base) == folder
         folders[:] = sorted(
@@ -318,10 +318,10 @@ def run_files(
                 if stat.S_ISREG(
                     seen.st_mode
                 ):  # a pipe would hold whoever reads it, a link leads elsewhere
-                    found.append(
+                    written.append(
                         {"name": path.relative_to(folder).as_posix(), "bytes": seen.st_size}
                     )
-    return sorted(found, key=lambda f: f["name"])
+    return sorted(written, key=lambda f: f["name"])
 
 # %% ../../nbs/runs/05_launch.ipynb #0b49cf71
 def _missed_file(run: dict) -> str | None:
@@ -636,10 +636,10 @@ def figures(
     "Metric: figure (with interval) or plain number, of the part that the run was judged on."
     with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, StopIteration):
         m = read_json(Path(folder) / "metrics.json")
-        found = next(iter(m["figures"].values())) if "figures" in m else m
+        by_name = next(iter(m["figures"].values())) if "figures" in m else m
         return {
             k: v
-            for k, v in found.items()
+            for k, v in by_name.items()
             if isinstance(v, (int, float))
             or isinstance(v, dict)
             and isinstance(v.get("value"), (int, float))

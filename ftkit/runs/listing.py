@@ -40,14 +40,14 @@ def run_folders() -> list[Path]:
     base = runs_folder()
     if not base.is_dir():
         return []
-    found = [
+    entries = [
         (e.name[:16], _made(e.path), e.name)
         for e in os.scandir(base)
         if _ID.match(e.name) and e.is_dir()
     ]
     return [
         base / name
-        for *_, name in sorted(found, reverse=True)
+        for *_, name in sorted(entries, reverse=True)
         if os.path.exists(os.path.join(base, name, "run.json"))
     ]
 

@@ -34,7 +34,7 @@ def _start_of_last(
     """The byte that the last lines begin at; of lines that are longer than `MOST_BYTES` together,
     as many as that holds."""
     size = os.path.getsize(path)
-    at, found, wanted = size, 0, lines + 1
+    at, line_ends, wanted = size, 0, lines + 1
     if not lines:
         return size
     with _opened(path) as f:
@@ -45,8 +45,8 @@ def _start_of_last(
             if at == size and not block.endswith(b"\n"):
                 wanted = lines  # the last line has no end yet
             while (cut := block.rfind(b"\n")) >= 0:
-                found += 1
-                if found == wanted:
+                line_ends += 1
+                if line_ends == wanted:
                     return at - step + cut + 1
                 block = block[:cut]
             at -= step

@@ -260,5 +260,5 @@ _LINE_OF_CELL = re.compile(r"(?:Cell In\[\d+\], line |<ipython-input-[^>]*> in [
 
 def line_of_cell(traceback: str) -> int | None:
     "The line of the cell where an error came up, by its traceback; None if that does not say so."
-    found = _LINE_OF_CELL.search(traceback)
-    return int(found[1]) if found else None
+    match = _LINE_OF_CELL.search(traceback)
+    return int(match[1]) if match else None

@@ -37,15 +37,15 @@ def secrets_of(
 ) -> dict:
     "The secrets among its parameters; UsageError if they are not kept here."
     starred = {k for k, v in (run.get("parameters") or {}).items() if v == STARS}
-    found = {}
+    stored = {}
     with contextlib.suppress(OSError, ValueError):
-        found = read_json(state_folder() / "secrets" / f"{run['id']}.json") if starred else {}
-    if missing := sorted(starred - set(found)):
+        stored = read_json(state_folder() / "secrets" / f"{run['id']}.json") if starred else {}
+    if missing := sorted(starred - set(stored)):
         raise UsageError(
             f"{', '.join(missing)} of {run['id']} is a secret that is not kept on this machine;"
             " start a new run with it"
         )
-    return {k: found[k] for k in starred}
+    return {k: stored[k] for k in starred}
 
 
 def forget_secrets(name: str) -> None:

@@ -24,15 +24,15 @@ def processes_of(
 ) -> list[int]:  # process numbers
     "The processes that an execution of a notebook started and that still live."
     mark = f"FTKIT_ATTEMPT={attempt}".encode()
-    found = []
+    pids = []
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)
         if pid == os.getpid():
             continue
         with contextlib.suppress(OSError):
             if mark in (entry / "environ").read_bytes().split(b"\0") and process_start(pid):
-                found.append(pid)
-    return found
+                pids.append(pid)
+    return pids
 
 
 def end_processes(
@@ -40,7 +40,7 @@ def end_processes(
     wait: float = 1.0,  # seconds between asking and killing
 ) -> int:  # how many there were
     "End what an execution left behind."
-    there = found = processes_of(attempt)
+    there = all_of_them = processes_of(attempt)
     for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         for pid in there:
             with contextlib.suppress(OSError):
@@ -48,7 +48,7 @@ def end_processes(
         until = time.monotonic() + wait
         while there and (there := processes_of(attempt)) and time.monotonic() < until:
             time.sleep(0.05)
-    return len(found)
+    return len(all_of_them)
 
 # %% ../../nbs/runs/01_sentry.ipynb #57dc5019
 BEAT, LATE = 1.0, 4.0  # seconds
@@ -68,10 +68,10 @@ def _enforce(folder: Path, run: dict, over: float) -> None:
     "A limit was reached `over` seconds ago: the kernel goes, then the process that did not notice."
     ask_stop(folder, "timeout")
     if over > LATE + (GRACE_SECONDS if is_training(folder) else 0):
-        late = run.get("kernel") or {} if over < 2 * LATE + GRACE_SECONDS else run["process"]
+        target = run.get("kernel") or {} if over < 2 * LATE + GRACE_SECONDS else run["process"]
         with contextlib.suppress(OSError, KeyError, TypeError):
-            if is_alive(late):
-                os.kill(late["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
+            if is_alive(target):
+                os.kill(target["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def _limit_log(log: Path) -> None:

@@ -339,25 +339,25 @@ def find(self, setup: Setup, state: State) -> dict:  # as `Checkpoints.read`; em
     """The checkpoint to continue from, with its weights in the model and its history in `state`.
     All ranks take the one that the first finds."""
     ranks = setup.ranks
-    found = {}
+    saved = {}
     if not ranks.rank and self.folder is not None:
         self._take_fork(setup)
-        found = self.newest()
-    name = ranks.from_first(lambda: found.get("name"))
+        saved = self.newest()
+    name = ranks.from_first(lambda: saved.get("name"))
     if ranks.rank and name:
-        found = self.read(name)
-    if not found:
+        saved = self.read(name)
+    if not saved:
         return {}
 
-    weights = {k: v for k, v in found["tensors"].items() if k.startswith("model.")}
+    weights = {k: v for k, v in saved["tensors"].items() if k.startswith("model.")}
     if any(".lora_" in k for k in weights):
         adapt(setup)
     setup.model.load_state_dict({k.removeprefix("model."): v for k, v in weights.items()})
-    state.history = found["history"]
-    state.best = found["best"]
-    state.seconds = found["seconds"]
-    emit("resume", of_stage=found["stage"], epoch=found["epoch"], step_in_epoch=found["step"])
-    return found
+    state.history = saved["history"]
+    state.best = saved["best"]
+    state.seconds = saved["seconds"]
+    emit("resume", of_stage=saved["stage"], epoch=saved["epoch"], step_in_epoch=saved["step"])
+    return saved
 
 
 @patch_to(Checkpoints)

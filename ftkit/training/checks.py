@@ -153,17 +153,17 @@ def rate_advice(
 def first_not_finite(
     net: nn.Module,
     compute,  # function () that runs the network
-) -> str:  # empty if all are numbers
-    "Where the first number that is none comes from: from the weights, or from a layer."
+) -> str:  # empty if all are finite
+    "Where the first number that is not finite comes from: from the weights, or from a layer."
     bad = [n for n, v in net.named_parameters() if not v.isfinite().all()]
     if bad:
         return f"{len(bad)} weights are not finite any more (first: {bad[0]}): a step was too large"
-    found = []
+    names = []
 
     def look(name):
         return lambda m, args, out: (
-            found.append(name)
-            if not found and torch.is_tensor(out) and not out.isfinite().all()
+            names.append(name)
+            if not names and torch.is_tensor(out) and not out.isfinite().all()
             else None
         )
 
@@ -178,7 +178,7 @@ def first_not_finite(
     finally:
         for h in hooks:
             h.remove()
-    return f"the first number that is none comes out of {found[0]}" if found else ""
+    return f"the first number that is not finite comes out of {names[0]}" if names else ""
 
 # %% ../../nbs/training/11_checks.ipynb #ee55f528
 ENOUGH_STEPS = 40

@@ -378,7 +378,7 @@ def _where_not_finite(setup: Setup, stage: Stage, state: State, rows: np.ndarray
 
     where = first_not_finite(setup.model, compute)
     return where or (
-        "computed once more, all outputs are numbers: perhaps it is the loss"
+        "computed once more, all outputs are finite: perhaps it is the loss"
         f" {_loss_of(setup.model, setup.config.loss)}, or what was drawn at random"
     )
 

@@ -362,7 +362,7 @@ def _check_best(self) -> None:
         return
     stage = "tune" if self.config.trains_backbone else "head"
     raise FloatingPointError(
-        f"no epoch gave numbers for the validation rows; {rate_advice(self.config, stage)}"
+        f"no epoch gave finite numbers for the validation rows; {rate_advice(self.config, stage)}"
     )
 
 

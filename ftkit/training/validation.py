@@ -88,8 +88,8 @@ def _of_texts(setup: Setup, stage: Stage) -> dict:
     model, data = setup.model, setup.data
     ids, figures = data.valid.ids, {}
     if model.writes:
-        known = [None, stage.rows] if stage.name == "head" else [stage.rows]
-        texts = model.written(data.valid, "validate", *known)
+        more = [None, stage.rows] if stage.name == "head" else [stage.rows]
+        texts = model.written(data.valid, "validate", *more)
     else:
         texts = np.empty(len(ids), object)
         figures["valid_loss"] = 0.0
