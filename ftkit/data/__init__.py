@@ -2,8 +2,8 @@
 
 from .._moved import moved
 from ..reading.rows import DataError
-from . import images, speech, tables, texts
+from . import folds, images, speech, tables, texts
 from .dataset import Data, Part, Task
 
-__all__ = ["Data", "DataError", "Part", "Task", "images", "speech", "tables", "texts"]
+__all__ = ["Data", "DataError", "Part", "Task", "folds", "images", "speech", "tables", "texts"]
 __getattr__ = moved(__name__)

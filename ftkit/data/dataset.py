@@ -14,11 +14,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..core import UsageError, expect, fingerprint, patch_to, permutation, unknown
-from .splits import PARTS, _strata, grouped_split, stratified_split, time_split
+from .splits import PARTS
 from .task import Task
 from ..reading.near_duplicates import by_chance
 from ..reading.printable import drawables
-from ..reading.rows import DataError
 
 # %% ../../nbs/data/03_dataset.ipynb #1ac827e3
 @dataclasses.dataclass(frozen=True)
@@ -176,131 +175,6 @@ def fingerprints(self) -> dict[str, str]:
 def split_fingerprint(self) -> str:
     "16 hex digits of which content lies in which part."
     return fingerprint(sorted(zip(self.hashes, map(str, self.parts))))
-
-# %% ../../nbs/data/03_dataset.ipynb #0a74c241
-def _folds_of_groups(strata: np.ndarray, groups: np.ndarray, k: int, seed: int) -> np.ndarray:
-    "The fold (N,) of each row: whole groups, the largest first, each where its classes are rarest."
-    names, index = np.unique(groups, return_inverse=True)
-    table = np.zeros((len(names), strata.max() + 1))
-    np.add.at(table, (index, strata), 1)
-    share = table / np.maximum(table.sum(0), 1)
-    order = sorted(permutation(len(names), seed, "fold groups"), key=lambda g: -table[g].sum())
-    fold_of = np.zeros(len(names), int)
-    filled = np.zeros((k, table.shape[1]))
-    for at, g in enumerate(order):
-        empty = np.flatnonzero(~filled.any(1))
-        some = empty if len(empty) >= len(order) - at else np.arange(k)
-        crowded = (filled[some] * share[g]).sum(1) + 1e-6 * filled[some].sum(1)
-        fold_of[g] = some[int(np.argmin(crowded))]
-        filled[fold_of[g]] += share[g]
-    return fold_of[index]
-
-
-def _folds_of_rows(strata: np.ndarray, k: int, seed: int) -> np.ndarray:
-    "The fold (N,) of each row, cut one after the other from what is left."
-    fold = np.full(len(strata), k - 1)
-    rest = np.arange(len(strata))
-    for i in range(k - 1):
-        part = stratified_split(strata[rest], {"test": 1 / (k - i)}, seed + i)
-        fold[rest[part == "test"]] = i
-        rest = rest[part != "test"]
-    return fold
-
-
-def _spare(
-    strata: np.ndarray,  # (n,) integers of the rows that are not tested
-    groups: np.ndarray,  # (n,) what stays together
-    by: str,  # "rows", "groups" or "times"
-    times: np.ndarray | None,  # (n,) anything that sorts
-    share: float,  # [0..1)
-    seed: int,
-) -> np.ndarray:  # (n,) bool
-    "Which rows are for validation: whole groups, and never all rows of a class."
-    shares = {"valid": share}
-    first, unit_of = np.unique(groups, return_index=True, return_inverse=True)[1:]
-    if by == "times":
-        part = time_split(times, shares)
-    elif by == "groups":
-        part = grouped_split(strata, groups, shares, seed)
-    else:
-        part = stratified_split(strata, shares, seed)[first][unit_of]
-    learned = np.zeros(len(first), bool)
-    learned[unit_of[part == "train"]] = True
-    valid = ~learned[unit_of]
-    if by == "rows" and set(strata[valid]) - set(strata[~valid]):
-        valid = grouped_split(strata, groups, shares, seed) == "valid"
-    return valid & (not valid.all())
-
-# %% ../../nbs/data/03_dataset.ipynb #3f389999
-def _units(data: Data) -> np.ndarray:  # (N,) rows of one number are tested together
-    "The groups of the rows; without any, near-duplicates are one group, and other rows their own."
-    if data.groups is not None:
-        return data.groups
-    near = np.full(len(data), -1) if data.near is None else data.near
-    return np.where(near >= 0, near, np.arange(len(data)) + near.max() + 1)
-
-
-def _refuse_one_unit(data: Data) -> None:
-    "An error for data that no fold can be made of."
-    why = "near-duplicates"
-    instead = "give rows that differ"
-    if data.groups is not None:
-        why = "of one group"
-        instead = "give rows of more groups, or choose another group column"
-    raise DataError(f"all {len(data)} rows are {why}, so there are no two folds of them; {instead}")
-
-
-def _fold_numbers(data: Data, strata: np.ndarray, k: int, n_folds: int, seed: int) -> np.ndarray:
-    "The fold (N,) of each row."
-    units = _units(data)
-    if data.groups is None:
-        first, unit_of = np.unique(units, return_index=True, return_inverse=True)[1:]
-        fold = _folds_of_rows(strata, k, seed)[first][unit_of]
-        if len(np.unique(fold)) == k:
-            return fold
-    return _folds_of_groups(strata, units, n_folds, seed)
-
-
-def _rule(data: Data) -> str:
-    "What the rows are split by: groups, times or rows."
-    if data.groups is not None:
-        return "groups"
-    return "rows" if data.times is None else "times"
-
-
-@patch_to(Data)
-def folds(
-    self,
-    k: int = 5,  # how many [2..N]
-    seed: int = 0,
-    valid: float = 1 / 7,  # share of a fold's other rows that is for validation [0..1)
-) -> list[Data]:
-    "At most k times the data, each with other rows as test, the rest for training and validation."
-    if not 0 <= valid < 1:
-        raise DataError(f"valid is {valid}; it must be at least 0 and less than 1")
-    if not 2 <= k <= len(self):
-        raise DataError(f"k is {k}; it must lie between 2 and the number of rows ({len(self)})")
-    strata = _strata(self.labels, self.task.kind)
-    units = _units(self)
-    n_folds = min(k, len(np.unique(units)))
-    if n_folds < 2:
-        _refuse_one_unit(self)
-    fold = _fold_numbers(self, strata, k, n_folds, seed)
-    notes = self.notes
-    if n_folds < k:
-        what = "rows unlike one another" if self.groups is None else "groups"
-        notes = (*notes, f"{n_folds} folds, not {k}: there are {n_folds} {what}")
-
-    folds = []
-    for i in range(n_folds):
-        parts = np.where(fold == i, "test", "train").astype("<U5")
-        rest = np.flatnonzero(fold != i)
-        if valid:
-            times = None if self.times is None else self.times[rest]
-            is_valid = _spare(strata[rest], units[rest], _rule(self), times, valid, seed)
-            parts[rest[is_valid]] = "valid"
-        folds.append(dataclasses.replace(self, parts=parts, notes=notes))
-    return folds
 
 # %% ../../nbs/data/03_dataset.ipynb #e6950393
 @patch_to(Data)

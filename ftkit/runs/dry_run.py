@@ -250,7 +250,8 @@ def _kept_seconds(rows: list[dict], k: int) -> float:
 
 def _comparison(data, models, k: int, seed: int, options: dict) -> dict:
     "What a comparison of models takes, and the report behind it."
-    from ftkit.evaluation.comparison import _learnable, _one_fold, comparable_folds, model_names
+    from ftkit.data.folds import _learnable, comparable_folds
+    from ftkit.evaluation.comparison import _one_fold, model_names
     from ftkit.training.estimation import Estimate, _peak_bytes
     from ftkit.training.precision import pick_device
 
