@@ -344,7 +344,7 @@ def test_a_body_that_knows_something_is_ranked_before_one_that_does_not(session_
         rank_backbones(Data.image("sample:digits", limit=20, test=0.7), ["efficientnet_lite0"])
 
 
-def test_bodies_for_recordings(session_cache):
+def test_backbones_for_recordings(session_cache):
     classes = Data.speech("sample:sentences-en", "transcribe")
     said = (
         rank_backbones(classes, ["log_mel"])
