@@ -163,7 +163,7 @@ MOVED |= {
     "sentry": "runs.sentry",
     "server": "lab.server",
     "shards": "training.shards",
-    "stages": "training.stages training.losses evaluation.test_time_augmentation",
+    "stages": "training.stages training.losses evaluation.tta",
     "table_faults": "quality.tables",
     "table_report": "evaluation.tables",
     "torchrun": "runs.torchrun",

@@ -37,7 +37,7 @@ from ftkit.evaluation.figures import (
     true_and_predicted,
 )
 from .verdict import EARLIER, SIMPLEST, Verdict, verdict_of
-from .test_time_augmentation import predict_views
+from .tta import predict_views
 from ftkit.metrics.scores import (
     Figure,
     expected_calibration_error,
