@@ -268,7 +268,7 @@ def checkpoints_of(
 
 # %% ../../nbs/training/15_checkpoints.ipynb #4626f707
 @patch_to(Checkpoints)
-def due(self) -> bool:
+def is_due(self) -> bool:
     """Whether to save now: it is time, or the run was asked to stop, for which is looked ten times
     a second."""
     if self.folder is None:
@@ -286,6 +286,11 @@ def due(self) -> bool:
 def save(self, setup: Setup, stage: Stage, state: State) -> None:
     "Write one checkpoint, and leave if the run was asked to stop; all ranks must call it."
     if self.folder is None:
+        return
+    if not math.isfinite(state.loss_sum.item()):
+        # a GPU's loss is looked at when the epoch ends: until then older weights are the newest
+        setup.ranks.stop_together()
+        self.saved_at = time.time()
         return
     if stage.shards:
         stage.shards.gather()
@@ -328,7 +333,7 @@ def _counters(self, setup: Setup, stage: Stage, state: State) -> dict:
         "precision": dataclasses.asdict(stage.precision),
         "ranks": setup.ranks.size,
         "averaged": state.average.n if state.average else 0,
-        "falls": state.falls,
+        "rollbacks": state.rollbacks,
         "pieces": state.pieces,
         "copies": copies,
     }
@@ -383,7 +388,7 @@ def restore(
     config, ranks = setup.config, setup.ranks
     averaged = stage.name == "tune" and (config.ema or config.swa)
     state.average = Average(setup.model) if averaged else None
-    state.falls = resumed.get("falls", 0)
+    state.rollbacks = resumed.get("rollbacks", resumed.get("falls", 0))
     state.pieces = resumed.get("pieces", state.pieces)
     self.saved_at = time.time()
     if not resumed:
@@ -434,10 +439,10 @@ def load_best(self, setup: Setup, state: State) -> None:
 
 
 @patch_to(Checkpoints)
-def load_after_fall(self, setup: Setup, stage: Stage, state: State) -> None:
+def load_for_rollback(self, setup: Setup, stage: Stage, state: State) -> None:
     """Put the weights into the model that a training goes back to: the best the first time, then
     those of the stage's start, for the best may lie where any step is too large."""
     name = start_name(stage.name)
-    if state.best and state.falls == 1:
+    if state.best and state.rollbacks == 1:
         name = best_name(state.best)
     setup.model.load_state_dict(self.kept(name))

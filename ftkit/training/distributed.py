@@ -173,14 +173,14 @@ def add(
     self,
     params: list[torch.Tensor],  # all that are trained; their gradients are added in place
     losses: tuple[torch.Tensor, ...],  # each (): of the rows that this rank computed
-    due: bool,  # whether this rank wants to save now
+    save_now: bool,  # whether this rank wants to save now
 ) -> tuple[tuple[torch.Tensor, ...], bool]:  # losses of all rows, and whether any rank wants to
     "Gradients, losses and wish of all ranks, added up."
     import torch.distributed as dist
 
     if self.size == 1:
-        return losses, due
-    flags = [float(due)] + [float(p.grad is not None) for p in params]
+        return losses, save_now
+    flags = [float(save_now)] + [float(p.grad is not None) for p in params]
     of_dtype = {p.dtype: [q for q in params if q.dtype == p.dtype] for p in params}
     sums = {dtype: torch.cat([_flat_gradient(p) for p in of]) for dtype, of in of_dtype.items()}
     rest = torch.cat(

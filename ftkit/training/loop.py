@@ -26,9 +26,9 @@ from .backbone_options import freeze_batch_norm
 from .batches import mixed
 from .checkpoints import Checkpoints
 from .checks import first_not_finite, rate_advice
-from .losses import _loss_of
+from .losses import loss_name
 from .memory import fewer_at_once
-from .optimizer import make_optimizer, penalise, plateau_falls, rate_factor
+from .optimizer import make_optimizer, penalise, plateau_reductions, rate_factor
 from .setup import Setup, State
 from .stages import Stage, pieces_of
 from .validation import validated
@@ -45,7 +45,7 @@ class Step:
     learning_rate: float  # of the head
     batch_loss: torch.Tensor  # (), on the device: reading it waits for the step
     loss_sum: torch.Tensor  # (), on the device: of this epoch's steps so far
-    due: bool  # whether to save now
+    save_now: bool  # whether a checkpoint is to be written
 
     def loss(self) -> float:
         "Of this batch."
@@ -61,7 +61,7 @@ class Epoch:
     "One epoch of a training that is over and validated."
 
     record: dict  # stage, epoch, train_loss, valid_loss …, as in the history
-    due: bool  # whether to save now
+    save_now: bool  # whether a checkpoint is to be written
 
 # %% ../../nbs/training/16_loop.ipynb #67d64269
 def trained_network(setup: Setup, stage: Stage) -> Model:
@@ -108,7 +108,7 @@ def set_to_train(
     network.backbone.attend(stage.precision.layout)
     if setup.config.batch_norm == "frozen":
         freeze_batch_norm(network.backbone)
-    stage.follow()
+    stage.copy_weights()
 
 
 def frozen_layers(
@@ -135,12 +135,15 @@ def scheduled_share(
     if stage.name == "tune" and config.budget_seconds is not None:
         by_time = int(n_steps * state.elapsed(stage.name) / config.budget_seconds)
         step = min(n_steps - 1, max(step, by_time))
-    falls = 0
+    reductions = 0
     if config.schedule == "plateau":
         records = [h for h in state.history if h["stage"] == stage.name]
         losses = [h["valid_loss"] for h in records if "valid_loss" in h]
-        falls = plateau_falls(losses, config.plateau_epochs)
-    return rate_factor(step, n_steps, config.schedule, config.warmup, falls) * 3.0**-state.falls
+        reductions = plateau_reductions(losses, config.plateau_epochs)
+    return (
+        rate_factor(step, n_steps, config.schedule, config.warmup, reductions)
+        * 3.0**-state.rollbacks
+    )
 
 
 def set_learning_rates(
@@ -201,7 +204,7 @@ def add_gradients(
                 raise  # the others wait in the midst of the step
             state.pieces = fewer_at_once(e, state.pieces, len(rows), stage.name)
         # begun anew, in more pieces
-        stage.forget()
+        stage.drop_gradients()
         for p in state.parameters:
             p.grad = None
 
@@ -213,8 +216,10 @@ def add_gradients(
 
     # shards add their gradients themselves
     parameters = [] if stage.shards else state.parameters
-    (batch_loss, loss_sum), due = ranks.add(parameters, (batch_loss, loss_sum), checkpoints.due())
-    return batch_loss, loss_sum, due
+    (batch_loss, loss_sum), save_now = ranks.add(
+        parameters, (batch_loss, loss_sum), checkpoints.is_due()
+    )
+    return batch_loss, loss_sum, save_now
 
 
 def _own_pieces(
@@ -278,7 +283,7 @@ def change_weights(setup: Setup, stage: Stage, state: State) -> None:
         nn.utils.clip_grad_norm_(state.parameters, config.clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    stage.follow()
+    stage.copy_weights()
     if state.average and config.ema:
         state.average.add(config.ema)
 
@@ -334,15 +339,15 @@ def roll_back(
     if step is not None:
         when = f"in step {step + 1} of epoch {state.epoch + 1}"
     where = _where_not_finite(setup, stage, state, order[(step or 0) * config.batch_size :])
-    rate = stage.rate * 3.0**-state.falls
-    if config.on_nan == "stop" or state.falls == 3:
+    rate = stage.rate * 3.0**-state.rollbacks
+    if config.on_nan == "stop" or state.rollbacks == 3:
         message = (
             f"the loss became {loss} {when} of stage {stage.name}; {where};"
             f" {rate_advice(config, stage.name, stage.precision.dtype)}"
         )
         if config.on_nan == "stop":
             message += "; -p on_nan rollback goes back to the best weights by itself"
-        if state.falls == 3:
+        if state.rollbacks == 3:
             message += (
                 "; three times the training went back to earlier weights, the last time with a"
                 " learning rate of"
@@ -350,20 +355,20 @@ def roll_back(
             )
         raise FloatingPointError(message)
 
-    state.falls += 1
+    state.rollbacks += 1
     emit(
         "rollback",
         of_stage=stage.name,
         epoch=state.epoch + 1,
-        rate=stage.rate * 3.0**-state.falls,
+        rate=stage.rate * 3.0**-state.rollbacks,
         why=f"the loss became {loss} {when}; {where}",
     )
-    checkpoints.load_after_fall(setup, stage, state)
+    checkpoints.load_for_rollback(setup, stage, state)
     if stage.shards:
         stage.shards.scatter()
     state.optimizer.state.clear()
     state.optimizer.zero_grad(set_to_none=True)
-    stage.follow()
+    stage.copy_weights()
     if state.average:
         state.average = Average(setup.model)
 
@@ -379,7 +384,7 @@ def _where_not_finite(setup: Setup, stage: Stage, state: State, rows: np.ndarray
     where = first_not_finite(setup.model, compute)
     return where or (
         "computed once more, all outputs are finite: perhaps it is the loss"
-        f" {_loss_of(setup.model, setup.config.loss)}, or what was drawn at random"
+        f" {loss_name(setup.model, setup.config.loss)}, or what was drawn at random"
     )
 
 # %% ../../nbs/training/16_loop.ipynb #493ce527
@@ -387,7 +392,7 @@ def train_steps(
     setup: Setup,
     stage: Stage,
     state: State,  # is brought forward
-    # keeps the best weights; whoever reads the steps saves where one is due
+    # keeps the best weights; whoever reads the steps writes a checkpoint where it says save_now
     checkpoints: Checkpoints,
     resumed: dict | None = None,  # as `Checkpoints.find` gives it; None: from the stage's start
     schedule=None,  # function (step [0..]) -> share of the peak learning rate; None: the config's
@@ -397,7 +402,7 @@ def train_steps(
     batch_size = setup.config.batch_size
     peaks = begin_stage(setup, stage, state, checkpoints, resumed)
     schedule = schedule or functools.partial(scheduled_share, setup, stage, state)
-    due = False
+    save_now = False
 
     while state.epoch < stage.epochs:
         epoch = state.epoch
@@ -411,7 +416,9 @@ def train_steps(
 
             # gradients of the batch, those of all ranks added up
             rows = order[step * batch_size : (step + 1) * batch_size]
-            batch_loss, state.loss_sum, due = add_gradients(setup, stage, state, rows, checkpoints)
+            batch_loss, state.loss_sum, save_now = add_gradients(
+                setup, stage, state, rows, checkpoints
+            )
             state.step = step + 1
             if is_broken(setup, state):
                 broken_step = step
@@ -427,7 +434,7 @@ def train_steps(
                 state.optimizer.param_groups[-1]["lr"],
                 batch_loss,
                 state.loss_sum,
-                due and step + 1 < stage.steps,
+                save_now and step + 1 < stage.steps,
             )
             out_of_time = is_out_of_time(setup, stage, state)
             if out_of_time:
@@ -446,7 +453,7 @@ def train_steps(
         if validate:
             end_epoch(setup, stage, state, checkpoints, record)
         state.epoch = next_epoch(setup, stage, state, out_of_time)
-        yield Epoch(record, due or state.epoch == stage.epochs or stage.name != "head")
+        yield Epoch(record, save_now or state.epoch == stage.epochs or stage.name != "head")
 
     state.optimizer = None
     state.parameters = []

@@ -125,7 +125,7 @@ class HalfBody:
         self.model, self.net = model, copy.deepcopy(model.backbone).to(torch.bfloat16)
         self.run = compiled(self.net, False) if precision.compiled else self.net
         self.masters, self.copies = list(model.backbone.parameters()), list(self.net.parameters())
-        self.follow()
+        self.copy_weights()
 
     def __call__(self, x):
         def half(v):
@@ -136,7 +136,7 @@ class HalfBody:
         )
 
     @torch.no_grad()
-    def follow(self) -> None:
+    def copy_weights(self) -> None:
         "Take over the masters' weights and what is frozen."
         torch._foreach_copy_(self.copies, self.masters)
         for c, m in zip(self.copies, self.masters):

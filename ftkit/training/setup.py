@@ -18,7 +18,7 @@ from ..models.model import Model
 from .averages import Average
 from .config import TrainConfig
 from .distributed import Ranks
-from .losses import LOSSES, _loss_of, class_weighted, taught, teacher_answers
+from .losses import LOSSES, loss_name, class_weighted, taught, teacher_answers
 from .precision import Precision, pick_device
 
 # %% ../../nbs/training/12_setup.ipynb #d0871f25
@@ -101,7 +101,7 @@ def make_setup(
     "The targets and the loss of these data, on the device."
     device = device or pick_device()[0]
     model.bind(data).to(device)
-    loss = LOSSES[_loss_of(model, config.loss)]
+    loss = LOSSES[loss_name(model, config.loss)]
     return Setup(
         model,
         data,
@@ -131,7 +131,7 @@ class State:
     epoch: int = 0  # [0..]: epochs that are over
     step: int = 0  # [0..]: steps of this epoch that are over
     loss_sum: torch.Tensor | None = None  # (), on the device: of these steps
-    falls: int = 0  # how often the weights went back because the loss was not finite [0..3]
+    rollbacks: int = 0  # how often the weights went back because the loss was not finite [0..3]
     began: float = dataclasses.field(default_factory=time.time)
     optimizer: torch.optim.Optimizer | None = None
     parameters: list[torch.Tensor] = dataclasses.field(default_factory=list)  # that are trained

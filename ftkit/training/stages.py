@@ -71,12 +71,12 @@ class Stage:
         if self.copy:
             self.copy.collect()
 
-    def follow(self) -> None:
+    def copy_weights(self) -> None:
         "Give the weights to what computes in the backbone's place."
         if self.copy:
-            self.copy.follow()
+            self.copy.copy_weights()
 
-    def forget(self) -> None:
+    def drop_gradients(self) -> None:
         "Leave no gradient in what computes in the backbone's place: a step is begun anew."
         if self.copy:
             for p in self.copy.copies:

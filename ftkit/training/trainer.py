@@ -44,7 +44,7 @@ from ftkit.training.checks import (
 from .config import TrainConfig, recipe_for, recipe_note
 from .distributed import check_batch_norm, join_ranks
 from .loop import Step, train_steps, validate_as_epoch
-from .losses import _loss_of
+from .losses import loss_name
 from .memory import kept_memory, peak_memory
 from .precision import Precision, pick_device, same_bits
 from .setup import Setup, State, make_setup
@@ -109,7 +109,7 @@ class Trainer:
         config = recipe_for(model, given if config else own | given, config)
         self.config = head_first(config, len(data.train), len(model.task.classes))
         check_choices(self.config, model.task, self.augment, teacher)
-        _loss_of(model, self.config.loss)  # refuses one that does not fit
+        loss_name(model, self.config.loss)  # refuses one that does not fit
 
         self.device, self.device_reason = pick_device()
         self.setup = None  # a Setup, once it is fitted
@@ -268,7 +268,7 @@ def _train_stage(self, name: str, checkpoints: Checkpoints, resumed: dict) -> No
 
 @patch_to(Trainer)
 def _make_steps(self, stage: Stage, checkpoints: Checkpoints, resumed: dict) -> None:
-    "Go through the loop: show the steps, tell of the epochs, save where it is due."
+    "Go through the loop: show the steps, tell of the epochs, save where a step says so."
     bar = Progress(stage.name, stage.epochs * stage.steps)
     for made in train_steps(self.setup, stage, self.state, checkpoints, resumed):
         if isinstance(made, Step):
@@ -278,7 +278,7 @@ def _make_steps(self, stage: Stage, checkpoints: Checkpoints, resumed: dict) -> 
                 emit(stage.name, **{k: v for k, v in made.record.items() if k != "stage"})
             for observer in self.watch:
                 observer(dict(made.record))
-        if made.due:
+        if made.save_now:
             checkpoints.save(self.setup, stage, self.state)
 
 
