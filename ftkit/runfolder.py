@@ -92,8 +92,11 @@ def append_event(
         + b"\n"
     )
     with open(pathlib.Path(folder) / "events.jsonl", "ab+", buffering=0) as f:
-        torn = f.seek(0, os.SEEK_END) and f.seek(-1, os.SEEK_END) is not None and f.read(1) != b"\n"
-        f.write(b"\n" * torn + line)
+        if f.seek(0, os.SEEK_END):
+            f.seek(-1, os.SEEK_END)
+            if f.read(1) != b"\n":  # a crash left half a line
+                line = b"\n" + line
+        f.write(line)
 
 
 def emit(

@@ -192,12 +192,12 @@ def counts(self) -> dict[str, dict[str, int]]:
 
 @patch_to(Data)
 def __repr__(self):
-    what = (
-        f"a number ({self.task.target})"
-        if self.task.kind == "regression"
-        else f"{len(self.task.classes)} "
-        + ("characters" if self.task.kind == "transcription" else "classes")
-    )
+    if self.task.kind == "regression":
+        what = f"a number ({self.task.target})"
+    elif self.task.kind == "transcription":
+        what = f"{len(self.task.classes)} characters"
+    else:
+        what = f"{len(self.task.classes)} classes"
     parts = ", ".join(f"{p} {len(self.part(p)):,}" for p in PARTS)
     return "\n".join(
         [

@@ -211,11 +211,9 @@ def read(self, sources: list, tokenizer=None) -> Sounds:
 def notes(self, name: str) -> list[str]:
     "What the reader should know before training with the backbone of that name."
     long = int((np.diff(self.first) > 1).sum())
-    return (
-        [
-            f"{long} of {len(self):,} recordings are longer than {self.prep.max_seconds:g} s; they"
-            " are read in pieces, cut at pauses"
-        ]
-        if long
-        else []
-    )
+    if not long:
+        return []
+    return [
+        f"{long} of {len(self):,} recordings are longer than {self.prep.max_seconds:g} s; they"
+        " are read in pieces, cut at pauses"
+    ]

@@ -107,14 +107,10 @@ def _finder(knowledge) -> re.Pattern | None:
             + (r"\b" if re.search(r"\w$", t) and t.isascii() else "")
         )
 
-    return (
-        re.compile(
-            "|".join(whole(t) for t in sorted({t for t, _ in knowledge}, key=len, reverse=True)),
-            re.IGNORECASE,
-        )
-        if knowledge
-        else None
-    )
+    if not knowledge:
+        return None
+    terms = sorted({t for t, _ in knowledge}, key=len, reverse=True)
+    return re.compile("|".join(map(whole, terms)), re.IGNORECASE)
 
 
 def add_facts(

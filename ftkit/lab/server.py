@@ -127,16 +127,11 @@ def _estimate(name: str, rows: list[dict]) -> str:
         return ""
     seconds = sorted(r["seconds"] for r in done)
     memory = noted(runs_folder() / done[0]["id"]).get("peak_memory")
-    took = (
-        f"{seconds[0]:.0f} s"
-        if f"{seconds[0]:.0f}" == f"{seconds[-1]:.0f}"
-        else f"{seconds[0]:.0f} to {seconds[-1]:.0f} s"
-    )
-    return (
-        f"The last {len(done)} took {took}" + (f" and up to {memory}." if memory else ".")
-        if len(done) > 1
-        else f"The last one took {took}" + (f" and {memory}." if memory else ".")
-    )
+    least, most = f"{seconds[0]:.0f}", f"{seconds[-1]:.0f}"
+    took = f"{least} s" if least == most else f"{least} to {most} s"
+    if len(done) == 1:
+        return f"The last one took {took}" + (f" and {memory}." if memory else ".")
+    return f"The last {len(done)} took {took}" + (f" and up to {memory}." if memory else ".")
 
 
 def checked(

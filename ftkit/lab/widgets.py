@@ -78,13 +78,10 @@ def this_notebook() -> Path:
 
 def _table(rows: list[list], head: list[str] = ()) -> str:
     "Cells as text, the first of each row as its heading."
-    top = (
-        "<thead><tr>"
-        + "".join(f"<th scope='col'>{html.escape(h)}</th>" for h in head)
-        + "</tr></thead>"
-        if head
-        else ""
-    )
+    top = ""
+    if head:
+        names = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in head)
+        top = f"<thead><tr>{names}</tr></thead>"
     return (
         f"<table>{top}<tbody>"
         + "".join(
@@ -394,7 +391,7 @@ def _paths(text: str) -> tuple[str, ...]:
     folder, start = os.path.split(text)
     with contextlib.suppress(OSError):
         return tuple(
-            os.path.join(folder, e.name) + "/" * e.is_dir()
+            os.path.join(folder, e.name) + ("/" if e.is_dir() else "")
             for e in sorted(os.scandir(folder or "."), key=lambda e: e.name)
             if e.name.startswith(start) and not e.name.startswith(".")
         )[:100]

@@ -74,11 +74,13 @@ def worst_cases(
         i = int(part.ids[k])
         if kind == "single_label" and p[k].argmax() == y[k] and p[k].max() > 0.5 or not loss[k] > 0:
             continue
-        predictions = (
-            [[data.task.classes[c], round(float(p[k][c]), 3)] for c in np.argsort(-p[k])[:3]]
-            if p.ndim == 2
-            else [[str(p[k]) if kind == "transcription" else f"{p[k]:.4g}", None]]
-        )
+        if p.ndim == 2:
+            first = np.argsort(-p[k])[:3]
+            predictions = [[data.task.classes[c], round(float(p[k][c]), 3)] for c in first]
+        elif kind == "transcription":
+            predictions = [[str(p[k]), None]]
+        else:
+            predictions = [[f"{p[k]:.4g}", None]]
         out.append(
             {
                 "example": data.hashes[i][:16],

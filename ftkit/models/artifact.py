@@ -686,7 +686,8 @@ def load_model(
     with one_error(folder):
         check_files(folder, verify)
         own, prep = _checked_config(folder)
-        model = (_load_classical if "method" in own else _load_network)(folder, own, prep)
+        load = _load_classical if "method" in own else _load_network
+        model = load(folder, own, prep)
         model.interval = tuple(own["interval"]) if own.get("interval") else None
         if own.get("familiar"):
             model.familiar = from_tensors(
@@ -1270,7 +1271,9 @@ class Predictor:
             return _texts(inputs, model.pairs, text, second, strict)
         if model.task.modality == "tabular":
             return _tables(inputs, model.prep, strict)
-        return (_recordings if model.task.modality == "speech" else _pictures)(inputs, strict)
+        if model.task.modality == "speech":
+            return _recordings(inputs, strict)
+        return _pictures(inputs, strict)
 
     def parts(
         self,

@@ -40,8 +40,12 @@ class BackboneError(UsageError):
 
 
 _NOUNS = {"image": "pictures", "text": "texts", "speech": "recordings", "tabular": "tables"}
-# what to take without a hub; of tables table_backbone makes one (models.table_backbones)
-_BODIES = {"image": "efficientnet_lite0", "text": "all-MiniLM-L6-v2", "speech": "whisper-base"}
+# what to take without a hub; of tables table_body makes one (models.table_backbones)
+_USUAL_BACKBONES = {
+    "image": "efficientnet_lite0",
+    "text": "all-MiniLM-L6-v2",
+    "speech": "whisper-base",
+}
 
 
 def tensors_hash(tensors: dict[str, torch.Tensor]) -> str:
@@ -127,7 +131,7 @@ def check(self, modality: str) -> None:
     if self.prep.modality != modality:
         raise BackboneError(
             f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]};"
-            f" choose {_BODIES.get(modality, 'table_backbone(...)')}"
+            f" choose {_USUAL_BACKBONES.get(modality, 'table_body(...)')}"
         )
 
 
@@ -452,11 +456,11 @@ def _folder(name: str, pretrained: bool) -> Backbone:
 # %% ../../nbs/models/01_backbone.ipynb #8b810f38
 def _no_backbone(name: str, networks: list[str]) -> BackboneError:
     "The error for a name that no source has, with the nearest that one has."
-    samples = [s for s in SAMPLES.values() if s.holds == "weights" and s.kind in _BODIES]
+    samples = [s for s in SAMPLES.values() if s.holds == "weights" and s.kind in _USUAL_BACKBONES]
     near = nearest(name.partition(".")[0], [*(s.name for s in samples), *networks])
     guess = f"; did you mean {near!r}?" if near else ""
     of_kinds = []
-    for kind in _BODIES:
+    for kind in _USUAL_BACKBONES:
         names = ", ".join(s.name for s in samples if s.kind == kind)
         of_kinds.append(f"{_NOUNS[kind]}: {names}")
     return BackboneError(
@@ -510,7 +514,7 @@ def load_backbone(
         )
         raise BackboneError(
             f"backbone {name!r} could not be loaded from {source} ({why}); without a network these"
-            f" work: {', '.join(_BODIES.values())} (once `ftkit samples --get NAME` has fetched"
+            f" work: {', '.join(_USUAL_BACKBONES.values())} (once `ftkit samples --get NAME` has fetched"
             " them), a model folder"
             + ("" if source == "hf" else ", or random weights: -p pretrained false")
         ) from None
@@ -532,7 +536,7 @@ def list_backbones(
     rows = [
         (s.name, f"sample, {s.kind}")
         for s in SAMPLES.values()
-        if s.holds == "weights" and s.kind in _BODIES
+        if s.holds == "weights" and s.kind in _USUAL_BACKBONES
     ]
     rows += [
         (f"static:{s.name}", "sample, text")

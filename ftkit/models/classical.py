@@ -59,7 +59,8 @@ def _inner(number: bool, seed: int):
     "Three folds in random order: tables are often sorted."
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    return (KFold if number else StratifiedKFold)(3, shuffle=True, random_state=seed)
+    folds = KFold if number else StratifiedKFold
+    return folds(3, shuffle=True, random_state=seed)
 
 
 @register_method(
@@ -115,16 +116,16 @@ def _linear(number, seed, n):
 def _decision_tree(number, seed, n):
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    return (DecisionTreeRegressor if number else DecisionTreeClassifier)(
-        max_depth=5, min_samples_leaf=max(1, min(5, n // 20)), random_state=seed
-    )
+    tree = DecisionTreeRegressor if number else DecisionTreeClassifier
+    return tree(max_depth=5, min_samples_leaf=max(1, min(5, n // 20)), random_state=seed)
 
 
 @register_method("nearest_neighbours", "what the fifteen most similar rows say")
 def _nearest_neighbours(number, seed, n):
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-    return (KNeighborsRegressor if number else KNeighborsClassifier)(min(15, max(1, n // 4)))
+    neighbours = KNeighborsRegressor if number else KNeighborsClassifier
+    return neighbours(min(15, max(1, n // 4)))
 
 
 @register_method(
@@ -135,28 +136,25 @@ def _nearest_neighbours(number, seed, n):
 def _gradient_boosting(number, seed, n):
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    return (HistGradientBoostingRegressor if number else HistGradientBoostingClassifier)(
-        random_state=seed
-    )
+    boosting = HistGradientBoostingRegressor if number else HistGradientBoostingClassifier
+    return boosting(random_state=seed)
 
 
 @register_method("random_forest", "the mean of 300 trees, each of other rows and inputs")
 def _random_forest(number, seed, n):
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+    forest = RandomForestRegressor if number else RandomForestClassifier
     # single-row leaves give probabilities of 0 and 1
-    return (RandomForestRegressor if number else RandomForestClassifier)(
-        300, min_samples_leaf=2, random_state=seed
-    )
+    return forest(300, min_samples_leaf=2, random_state=seed)
 
 
 @register_method("extra_trees", "the mean of 300 trees that are cut at random places")
 def _extra_trees(number, seed, n):
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-    return (ExtraTreesRegressor if number else ExtraTreesClassifier)(
-        300, min_samples_leaf=2, random_state=seed
-    )
+    forest = ExtraTreesRegressor if number else ExtraTreesClassifier
+    return forest(300, min_samples_leaf=2, random_state=seed)
 
 # %% ../../nbs/models/11_classical.ipynb #93149e45
 def _histogram_pipeline(last, n_numbers: int, categories: list[int]):

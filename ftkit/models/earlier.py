@@ -91,12 +91,12 @@ def same_split(
     note = (
         f"{is_old.sum():,} of {len(data):,} rows are of the earlier run {folder.name} and stay in"
         f" the part they had there; {tested:,} of its {there:,} test rows are among them"
-        if is_old.any()
-        else (
+    )
+    if not is_old.any():
+        note = (
             f"none of the rows are of the earlier run {folder.name}, so the two models can only be"
             " compared on rows that are new; give its data and the new ones together"
         )
-    )
     return dataclasses.replace(data, parts=parts, notes=(*data.notes, note))
 
 # %% ../../nbs/models/16_earlier.ipynb #37c053d5

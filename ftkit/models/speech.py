@@ -114,15 +114,11 @@ def layers(self) -> dict[str, int]:
     blocks = {
         name: int(m[1]) + 1 for name in names if (m := re.match(r"encoder\.layers\.(\d+)\.", name))
     }
+    if not blocks:
+        return Backbone.layers(self)
+    last = max(blocks.values())
     behind = getattr(self.body, "behind", "nothing")
-    return (
-        Backbone.layers(self)
-        if not blocks
-        else {
-            name: blocks.get(name, max(blocks.values()) if name.startswith(behind) else 0)
-            for name in names
-        }
-    )
+    return {name: blocks.get(name, last if name.startswith(behind) else 0) for name in names}
 
 
 @patch_to(SpeechBackbone)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core import Registry, permutation
 from ..data.dataset import Data
-from ..models.backbone import _BODIES, load_backbone
+from ..models.backbone import _USUAL_BACKBONES, load_backbone
 from ..models.classical import Classical
 from ..models.features import features
 from ..models.tables import fit_prep
@@ -88,7 +88,7 @@ class Seen:
 
     def __init__(self, data: Data, backbone: str | None = None):
         self.data = data
-        self.backbone = backbone or _BODIES.get(data.task.modality, "")
+        self.backbone = backbone or _USUAL_BACKBONES.get(data.task.modality, "")
         self.held = {}
 
     def alike(self) -> tuple[np.ndarray, np.ndarray]:  # as `ftkit.reading.near_duplicates.alike`

@@ -167,7 +167,8 @@ def _alone(
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     few = not number and np.bincount(y).min() < 3
-    folds = (KFold if number or few else StratifiedKFold)(3, shuffle=True, random_state=0)
+    kind_of_folds = KFold if number or few else StratifiedKFold
+    folds = kind_of_folds(3, shuffle=True, random_state=0)
     if category:
         model = (
             Ridge(0.1)

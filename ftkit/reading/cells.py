@@ -67,13 +67,10 @@ def as_texts(values):  # Series of anything
 def _plain_cell(value):
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "replace")
-    return (
-        str(value)
-        if isinstance(value, (list, dict, set))
-        or hasattr(value, "tolist")
-        and getattr(value, "ndim", 0)
-        else value
-    )
+    is_array = hasattr(value, "tolist") and getattr(value, "ndim", 0)
+    if is_array or isinstance(value, (list, dict, set)):
+        return str(value)
+    return value
 
 
 def plain_cells(table):  # DataFrame

@@ -400,15 +400,15 @@ class Clean:
     def __post_init__(self):
         for name in ("steps", "stop_words"):
             value = getattr(self, name)
-            if isinstance(value, str) or not all(isinstance(v, str) and v.strip() for v in value):
+            if isinstance(value, str):
                 raise UsageError(
                     f"{name} was given {value!r}; allowed is a list of names; write"
                     f" {name}=({value!r},)"
-                    if isinstance(value, str)
-                    else (
-                        f"{name} was given {value!r}; allowed is a list of texts that are not"
-                        " empty; remove the others"
-                    )
+                )
+            if not all(isinstance(v, str) and v.strip() for v in value):
+                raise UsageError(
+                    f"{name} was given {value!r}; allowed is a list of texts that are not"
+                    " empty; remove the others"
                 )
             object.__setattr__(self, name, tuple(value))
         for step in self.steps:

@@ -224,7 +224,9 @@ def _wide(image: Image.Image) -> str:
 def _all_16_bits(image: Image.Image, source, raw: str) -> np.ndarray:
     "(H,W,3|4) uint16 of a wide picture: the file is decoded once more for the lower 8 bits."
     little = raw[-1] == "L" or (raw[-1] == "N" and sys.byteorder == "little")
-    other = "RGBA" if raw.startswith("LA") else f"{raw[:-1]}{'B' if little else 'L'}"
+    other = raw[:-1] + ("B" if little else "L")
+    if raw.startswith("LA"):
+        other = "RGBA"
     with opened_image(source) as again:
         _to_first_full(again)
         again.tile = [

@@ -662,14 +662,10 @@ def _first(blocks, most: int | None) -> np.ndarray:
 
 def _why(error: Exception) -> str:
     "What is wrong, in words."
-    return (
-        str(error)
-        if isinstance(error, SoundError)
-        else (
-            "it is damaged or cut off"
-            f" ({(str(error).splitlines() or [type(error).__name__])[0][:100]})"
-        )
-    )
+    if isinstance(error, SoundError):
+        return str(error)
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"it is damaged or cut off ({first[:100]})"
 
 
 def open_sound(

@@ -67,16 +67,14 @@ def _command(
     pin/requirement.txt lies."""
     client, _, what = sample.package.partition(":")
     if client in ("pip", "sdist"):
-        which = (
-            [
+        which = [f"--no-binary={what.partition('==')[0]}"]
+        if client == "pip":
+            which = [
                 "--only-binary=:all:",
                 "--platform=manylinux2014_x86_64",
                 "--python-version=3.12",
                 "--implementation=cp",
             ]
-            if client == "pip"
-            else [f"--no-binary={what.partition('==')[0]}"]
-        )
         return [
             str(Path(sys.executable).absolute()),
             "-m",

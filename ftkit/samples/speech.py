@@ -177,15 +177,10 @@ def _spoken(package: Path, folder: Path, language: str) -> None:
         root, end = Path(scratch, "usr/share/tuxpaint/stamps"), f"_desc_{language}.ogg"
         for source in sorted(root.rglob(f"*{end}")):
             caption = source.with_name(source.name.removesuffix(end) + ".txt")
-            caption_text = (
-                re.search(
-                    rf"^{language}\.utf8=(.*)$",
-                    caption.read_text(encoding="utf-8", errors="replace"),
-                    re.M,
-                )
-                if caption.is_file()
-                else None
-            )
+            caption_text = None
+            if caption.is_file():
+                lines = caption.read_text(encoding="utf-8", errors="replace")
+                caption_text = re.search(rf"^{language}\.utf8=(.*)$", lines, re.M)
             name = "-".join(source.relative_to(root).parts)
             if caption_text and _said(caption_text[1]):
                 rows.append((name, _said(caption_text[1])))

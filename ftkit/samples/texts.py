@@ -35,6 +35,15 @@ def _write_texts(
         csv.writer(f, lineterminator="\n").writerows([columns.split(","), *once.values()])
 
 # %% ../../nbs/samples/03_texts.ipynb #dbc5f9bf
+def _tone(rating: float) -> str:
+    "A class for ratings from -4 to 4."
+    if rating <= -0.5:
+        return "negative"
+    if rating >= 0.5:
+        return "positive"
+    return "neutral"
+
+
 def _snippets(package: Path, folder: Path, which: str) -> None:
     "The rated snippets of one source."
     with (
@@ -59,11 +68,7 @@ def _snippets(package: Path, folder: Path, which: str) -> None:
             (
                 html.unescape(text).strip(),
                 rating,
-                "negative"
-                if float(rating) <= -0.5
-                else "positive"
-                if float(rating) >= 0.5
-                else "neutral",
+                _tone(float(rating)),
             )
             for _, rating, text in rows
         ],
