@@ -295,7 +295,7 @@ def test_bodies_are_ranked(own_samples):
     )
     assert json.loads(again.stdout)["rows"] == found["rows"]  # from the cache, times too
     for args, said in (
-        (["--for", "sample:penguins"], "tables have no pretrained bodies"),
+        (["--for", "sample:penguins"], "tables have no pretrained backbones"),
         (
             ["--for", "sample:movie", "--bodies", "efficientnet_lite0"],
             "reads pictures and the data are texts",

@@ -80,8 +80,8 @@ def find_backbones(
         typer.Option(
             metavar="MINUTES",
             help=(
-                "train the leading backbones too, on either half of the rows that are no test rows, as"
-                " many as there is time for"
+                "train the leading backbones too, on either half of the rows that are no test rows,"
+                " as many as there is time for"
             ),
             min=0,
         ),
@@ -101,8 +101,8 @@ def find_backbones(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Search the names of pretrained backbones (samples need no model hub), or rank backbones for your
-    data."""
+    """Search the names of pretrained backbones (samples need no model hub), or rank backbones for
+    your data."""
     if data is None:
         _refuse_without_data(
             bodies=bodies,
