@@ -819,7 +819,7 @@ def _best_first(
 
 
 class _Columns:
-    """Columns of a table of results; a parameter or a figure whose name is taken says what it is."""
+    "Columns of a table of results; a parameter or a figure whose name is taken says so."
 
     def __init__(self, batch: Batch, states: list, figures: list[dict], by: str | None):
         self.by = by

@@ -551,14 +551,19 @@ def _kill(process: dict) -> None:
             os.kill(process["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
+def _processes_of(live: _Live, run: dict) -> list[dict]:
+    "What identifies the processes of a run: its own, its kernel's, and the one that was started."
+    processes = [run.get("process") or {}, run.get("kernel") or {}]
+    if live.process and live.process.pid:
+        processes.append(this_process(live.process.pid))
+    return processes
+
+
 @patch_to(_Driver)
 def end_at_once(self, live: _Live) -> None:
     "End the processes of a run that this machine executes; leave one that another executes."
     run, here = read_run(live.folder), self.ledger.process["host"]
-    processes = [run.get("process") or {}, run.get("kernel") or {}]
-    if live.process and live.process.pid:
-        processes.append(this_process(live.process.pid))
-    for process in processes:
+    for process in _processes_of(live, run):
         if process.get("host") == here and process.get("pid") != os.getpid():
             _kill(process)
 

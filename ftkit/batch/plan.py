@@ -27,8 +27,8 @@ def _settled(name: str, value):
     def refuse(run, file):
         if run == "last":
             raise UsageError(
-                f"{name}: run:last/{file} would mean another run when this plan is resumed; name the"
-                " run by its id"
+                f"{name}: run:last/{file} would mean another run when this plan is resumed; name"
+                " the run by its id"
             )
 
     in_values(value, refuse)

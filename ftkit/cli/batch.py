@@ -311,8 +311,8 @@ def _batch(
     cancel: Cancel = None,
     as_json: Json = False,
 ):
-    """Run a notebook many times: a grid, a table, or both; the same command continues where it ended,
-    and repeats nothing."""
+    """Run a notebook many times: a grid, a table, or both; the same command continues where it
+    ended, and repeats nothing."""
     from ftkit.batch.alarm import facts_of_batch, tell_failure, telling_refusals
     from ftkit.batch.batch import plan_batch
     from ftkit.batch.driver import share_cores, work_through

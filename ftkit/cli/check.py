@@ -225,8 +225,8 @@ def _report_lines(
         lines.append(f"  {'page':<9} {page.resolve()}")
     if unfixed:
         lines.append(
-            f"  {unfixed} copies are equal to another row, and decisions cannot part them; a cleaned"
-            " copy can (--out FOLDER)"
+            f"  {unfixed} copies are equal to another row, and decisions cannot part them; a"
+            " cleaned copy can (--out FOLDER)"
         )
     if out:
         lines.append(f"  next:     {report.next_command(out, **columns)}")

@@ -80,8 +80,8 @@ def find_backbones(
         typer.Option(
             metavar="MINUTES",
             help=(
-                "train the leading backbones too, on either half of the rows that are no test rows, as"
-                " many as there is time for"
+                "train the leading backbones too, on either half of the rows that are no test rows,"
+                " as many as there is time for"
             ),
             min=0,
         ),
@@ -103,8 +103,8 @@ def find_backbones(
     # what --backbones was called in an earlier version
     bodies: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Search the names of pretrained backbones (samples need no model hub), or rank backbones for your
-    data."""
+    """Search the names of pretrained backbones (samples need no model hub), or rank backbones for
+    your data."""
     backbones = backbones or bodies
     if data is None:
         _refuse_without_data(

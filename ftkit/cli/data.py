@@ -141,7 +141,8 @@ def _note_large_files(inputs: list) -> None:
 
 
 def _show_predictions(parts, table, as_json: bool, times: bool) -> tuple[list, list, int]:
-    "Add predictions to the table, or print them: unread ones, those for JSON, how many have a note."
+    """Add predictions to the table, or print them: unread ones, those for JSON, how many have a
+    note."""
     unread, kept, noted = [], [], 0
     for part in parts:
         unread += [one for one in part if one.label is None]

@@ -148,14 +148,12 @@ def _watch_bars(events, run: str) -> None:
                 continue
             if e["stage"] not in tasks:
                 tasks[e["stage"]] = bar.add_task(e["stage"], total=e["of"], facts="")
+            shown = {k: v for k, v in e.items() if k in ("epoch", "loss", "rate", "pixels")}
             bar.update(
                 tasks[e["stage"]],
                 completed=e["step"],
                 total=e["of"],
-                facts=(
-                    f"{_left(e)}"
-                    f" {_facts({k: v for k, v in e.items() if k in ('epoch', 'loss', 'rate', 'pixels')})}"
-                ),
+                facts=f"{_left(e)} {_facts(shown)}",
             )
 
 

@@ -399,8 +399,8 @@ def _check_ranking(data: Data, backbones, rows: int | None, tune: float) -> None
 def _judge_all(
     data: Data, some: Data, backbones, seed: int, prep: dict
 ) -> tuple[list[tuple[dict, str | Backbone]], list[dict]]:
-    """A line for each backbone, with what it is loaded from; and those that could not be had, with why.
-    One that was asked for by name must be there."""
+    """A line for each backbone, with what it is loaded from; and those that could not be had, with
+    why. One that was asked for by name must be there."""
     task = data.task
     if isinstance(backbones, (str, Backbone)):
         names = [backbones]

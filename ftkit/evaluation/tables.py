@@ -393,8 +393,8 @@ def half_width(
 
 
 def interval_of(
-    # (n,) numbers and what was predicted of them, of rows that were not trained on; or labels and (n,C)
-    # probabilities
+    # (n,) numbers and what was predicted of them, of rows that were not trained on; or labels and
+    # (n,C) probabilities
     held_out: tuple[np.ndarray, np.ndarray],
     level: float = 0.9,
 ) -> tuple[float, float] | None:
@@ -414,8 +414,8 @@ def show_intervals(
     p: np.ndarray,  # (n,) what is predicted of the part
     level: float = 0.9,
 ):
-    """Residuals over what was predicted, with the interval and how many rows lie in it, as a figure;
-    None for classes."""
+    """Residuals over what was predicted, with the interval and how many rows lie in it, as a
+    figure; None for classes."""
     import matplotlib.pyplot as plt
 
     if p.ndim != 1:

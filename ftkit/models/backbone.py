@@ -40,7 +40,7 @@ class BackboneError(UsageError):
 
 
 _NOUNS = {"image": "pictures", "text": "texts", "speech": "recordings", "tabular": "tables"}
-# what to take without a hub; of tables table_body makes one (models.table_backbones)
+# what to take without a hub; of tables table_backbone makes one (models.table_backbones)
 _USUAL_BACKBONES = {
     "image": "efficientnet_lite0",
     "text": "all-MiniLM-L6-v2",
@@ -131,7 +131,7 @@ def check(self, modality: str) -> None:
     if self.prep.modality != modality:
         raise BackboneError(
             f"{self.name} reads {_NOUNS[self.prep.modality]} and the data are {_NOUNS[modality]};"
-            f" choose {_USUAL_BACKBONES.get(modality, 'table_body(...)')}"
+            f" choose {_USUAL_BACKBONES.get(modality, 'table_backbone(...)')}"
         )
 
 

@@ -69,16 +69,16 @@ def template_path(
     template: str,  # a shipped template's name, or a notebook's path
 ) -> Path:
     "The notebook's path; an error lists the templates there are."
-    all_shipped = list_templates()
-    if template in all_shipped:
-        return all_shipped[template]
+    there = list_templates()
+    if template in there:
+        return there[template]
     if Path(template).suffix == ".ipynb" or os.sep in template:
         if Path(template).is_file():
             return Path(template).resolve()
         raise UsageError(
-            f"{template}: no such notebook; give a notebook's path or one of {', '.join(all_shipped)}"
+            f"{template}: no such notebook; give a notebook's path or one of {', '.join(there)}"
         )
-    raise UsageError(f"{unknown('template', template, all_shipped)}; a notebook's path works too")
+    raise UsageError(f"{unknown('template', template, there)}; a notebook's path works too")
 
 # %% ../../nbs/runs/05_launch.ipynb #fe96f122
 _PACKAGES = ("torch", "torchvision", "timm", "transformers", "scikit-learn", "numpy", "pillow")

@@ -109,7 +109,10 @@ def _sounds(m: dict, folder: Path) -> str:
 
 # %% ../../nbs/runs/08_report.ipynb #8e5509f0
 def _wide_table(head: str, rows: str) -> str:
-    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    return (
+        f"<div class='wide'><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _figures_table(columns: dict[str, dict]) -> str:

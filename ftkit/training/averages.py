@@ -13,7 +13,8 @@ from torch import nn
 
 # %% ../../nbs/training/09_averages.ipynb #c0513d7b
 class Average:
-    "A mean of a network's weights; it is saved with a checkpoint, and can stand in their place for a while."
+    """A mean of a network's weights; it is saved with a checkpoint, and can stand in their place
+    for a while."""
 
     def __init__(self, net: nn.Module):
         self.net, self.n = net, 0  # how many were added

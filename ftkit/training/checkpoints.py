@@ -192,7 +192,7 @@ def start_name(stage: str) -> str:
 
 
 class saving_on_terminate:
-    """While a run's training goes on, SIGTERM (a machine being taken away) asks it to stop instead
+    """While a run trains, SIGTERM (a machine being taken away) asks it to stop instead
     of ending the process."""
 
     def __enter__(self):
@@ -216,7 +216,7 @@ def check_fork(
     if changed:
         raise UsageError(
             f"this fork changes the {' and '.join(changed)}, and the weights it starts from were"
-            " trained with the parent's; change only how training goes on (rates, epochs,"
+            " trained with the parent's; change only how training continues (rates, epochs,"
             " augmentation), or start a new run"
         )
     if saved["stage"] == "tune" and saved["epoch"] >= epochs:

@@ -94,7 +94,7 @@ def check_given(
     config,
     watch,
     metric,
-    head_epochs: int,  # that were asked of a network of one's own, else 0
+    head_epochs: int,  # that were asked of a network of your own, else 0
 ) -> None:
     "Refuse what a Trainer cannot be made of, by name."
 
@@ -142,7 +142,7 @@ def rate_advice(
 ) -> str:
     "What to change where numbers became too large."
     name = dict(head="head_rate", contrast="contrast_rate").get(stage, "learning_rate")
-    advice = f"smaller steps: -p {name} {getattr(c, name) / 3:.2g}"
+    advice = f"a smaller learning rate: -p {name} {getattr(c, name) / 3:.2g}"
     if not 0 < c.clip <= 1:
         advice += ", or -p clip 1"
     if dtype != "float32":

@@ -126,7 +126,7 @@ class State:
     best: dict = dataclasses.field(default_factory=dict)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)  # by stage
     pieces: int = 1  # in which a batch is computed, for want of memory
-    # of the stage that goes on
+    # of the stage that is trained now
     precision: Precision | None = None
     epoch: int = 0  # [0..]: epochs that are over
     step: int = 0  # [0..]: steps of this epoch that are over
@@ -139,7 +139,7 @@ class State:
 
     def elapsed(
         self,
-        stage: str,  # the one that goes on
+        stage: str,  # the one that is trained now
     ) -> float:  # seconds
         "What the stage took so far, the time before an interruption included."
         return self.seconds.get(stage, 0) + time.time() - self.began
