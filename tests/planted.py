@@ -389,7 +389,7 @@ def some(data, ids):
 
 def effect(sample: str, seed: int, limit: int | None = None) -> dict[str, float]:
     """Accuracy on the same clean test rows, which the gate never sees, of a linear model on a
-    frozen body: learned from planted, cleaned and original rows."""
+    frozen backbone: learned from planted, cleaned and original rows."""
     from ftkit.evaluation.baselines import linear_baseline
     from ftkit.quality.checks import Seen
     from ftkit.quality.gate import check

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from test_rules import (
@@ -271,6 +272,34 @@ def help_texts() -> dict[str, str]:
 def test_help_speaks_the_words_of_the_field():
     wrong = {name: text for name, text in help_texts().items() if DIALECT.search(text)}
     assert not wrong, "\n".join(f"{name}: {text}" for name, text in wrong.items())
+
+
+# the same words where they mean what every reader expects: the body of a request or of a page, a
+# cell without a number, a grey that is the same everywhere, the attribute `backbone.body`
+ORDINARY = re.compile(
+    r"\bthe body (?:must|has|is|: )|\bThe body: |basefont blockquote body|[\n}]body\{"
+    r"|nearly the same grey|backbone\.body\.state_dict|\bno number (?:from|of|; allowed)"
+    r"|holds no number|a sign for no number|^as it came$",  # the last one seeds a draw
+    re.I,
+)
+
+
+def texts_of(path: Path) -> list[tuple[int, str]]:
+    "Messages, labels of axes, column names and docstrings of a module: all its strings of words."
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    strings = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and type(n.value) is str]
+    return [(n.lineno, n.value) for n in strings if " " in n.value]
+
+
+def test_messages_labels_and_docstrings_speak_them_too():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {text.strip()[:100]}"
+        for path in sorted((ROOT / "ftkit").rglob("*.py"))
+        if path.name != "_modidx.py"
+        for line, text in texts_of(path)
+        if DIALECT.search(ORDINARY.sub(" ", text))
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 LONGEST = 90  # formatted lines of code between one example and the next: a screen and a half

@@ -227,8 +227,8 @@ def test_a_run_leaves_everything_a_person_needs(run):
     assert {
         "majority",
         "tf-idf + linear",
-        "frozen body + linear",
-        "frozen body + linear, without facts",
+        "frozen backbone + linear",
+        "frozen backbone + linear, without facts",
     } == set(m["baselines"])
     assert (
         m["worst"]

@@ -12,7 +12,7 @@ import shlex
 
 import numpy as np
 
-from ..core import UsageError, permutation
+from ..core import UsageError, checks_keywords, permutation
 from ..data.dataset import Data, Part, with_letters
 from ..data.task import Task
 from ..metrics.scores import bootstrap_mean, headline, score
@@ -320,6 +320,7 @@ def best_threshold(
     return (float(tried[low[np.abs(tried[low] - alarm / (miss + alarm)).argmin()]]), tried, cost)
 
 
+@checks_keywords
 def threshold_of(
     # (n,) labels and (n,C) probabilities of rows that were not trained on
     held_out: tuple[np.ndarray, np.ndarray],
@@ -336,6 +337,7 @@ def threshold_of(
     return positive, best_threshold(held_out[0] == c, held_out[1][:, c], miss, alarm)[0]
 
 
+@checks_keywords
 @with_letters
 def show_threshold(
     # (n,) labels and (n,C) probabilities of rows that were not trained on, to find it
@@ -392,6 +394,7 @@ def half_width(
     return float(np.sort(errors)[rank - 1]) if rank <= len(errors) else float("inf")
 
 
+@checks_keywords
 def interval_of(
     # (n,) numbers and what was predicted of them, of rows that were not trained on; or labels and
     # (n,C) probabilities
@@ -406,6 +409,7 @@ def interval_of(
     return (level, wide) if np.isfinite(wide) else None
 
 
+@checks_keywords
 @with_letters
 def show_intervals(
     # (n,) numbers and what was predicted of them, of rows that were not trained on
