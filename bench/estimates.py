@@ -28,7 +28,7 @@ TASKS = {
 
 def one(name: str) -> dict:
     from ftkit.core import cache_folder
-    from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
+    from ftkit.runs.dry_run import Forecast, end_dry_run, start_dry_run
     from ftkit.runs.launch import run_template
     from ftkit.runs.listing import cell_statuses, stage_seconds
 
@@ -39,7 +39,7 @@ def one(name: str) -> dict:
         Path(d, "cache/samples").symlink_to(samples)
         os.environ |= {"FTKIT_CACHE": f"{d}/cache", "FTKIT_RUNS": f"{d}/runs"}
         started = time.perf_counter()
-        said = Forecast(end_rehearsal(*start_rehearsal(template, parameters)))
+        said = Forecast(end_dry_run(*start_dry_run(template, parameters)))
         took = time.perf_counter() - started
         left = sorted(p.name for p in Path(d).iterdir() if p.name != "cache")
         print(f"{name}: {said}\nthe dry run took {took:.1f} s", flush=True)

@@ -68,9 +68,13 @@ MOVED = {  # old module -> its homes now, below `ftkit`: first those up to model
 # %% ../nbs/03_moved.ipynb #a24abb89
 RENAMED = {  # what is called otherwise now
     "KINDS_OF_BODY": "KINDS_OF_BACKBONE",
+    "check_rehearsal": "check_dry_run",
+    "end_rehearsal": "end_dry_run",
     "events_told": "new_events",
+    "fewer_at_once": "more_pieces",
     "plateau_falls": "plateau_reductions",
     "run_told": "run_state",
+    "start_rehearsal": "start_dry_run",
     "table_body": "table_backbone",
     "text_body": "text_backbone",
     "usual_bodies": "usual_backbones",

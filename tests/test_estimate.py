@@ -103,7 +103,7 @@ def own_samples(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_every_template_is_rehearsed(template, parameters, stages, own_samples):
+def test_every_template_has_a_dry_run(template, parameters, stages, own_samples):
     quick = [x for x in QUICK if template != "tabular"]
     if template == "speech":
         quick = ["-p", "epochs", "0", "-p", "head_epochs", "3"]
@@ -143,7 +143,7 @@ def test_a_dry_run_knows_the_cache_and_leaves_runs_alone(own_samples):
     assert sorted(p.name for p in (own_samples / "runs").iterdir()) == before
 
 
-def test_what_cannot_be_rehearsed_is_refused(own_samples):
+def test_what_has_no_dry_run_is_refused(own_samples):
     cell = {
         "cell_type": "code",
         "source": ["n: int = 3  # how many"],

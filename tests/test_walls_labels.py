@@ -78,11 +78,11 @@ def pictures(labels):
 @pytest.mark.parametrize("label", LABELS)
 def test_each_label_is_text_in_figures_of_figures(label):
     from ftkit.data.images import show_pictures
-    from ftkit.evaluation.report import _confusion_matrix
+    from ftkit.evaluation.figures import confusion_matrix
     from ftkit.metrics.scores import Figure
     from ftkit.metrics.transcripts import show_error_by
 
-    drawn(_confusion_matrix(np.array([[3, 1], [0, 2]]), (label, "other")))
+    drawn(confusion_matrix(np.array([[3, 1], [0, 2]]), (label, "other")))
     drawn(show_pictures([np.zeros((4, 4), np.uint8)] * 2, [label, f"{label} → x"]))
     figure = Figure(0.5, 0.4, 0.6, 10)
     drawn(show_error_by({label: {label: figure, "b": figure}, "x": {label: figure}}, label))

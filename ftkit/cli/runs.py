@@ -257,15 +257,15 @@ def _dry_run(
     as_json: bool,
 ) -> None:
     "What a run would take."
-    from ftkit.runs.dry_run import Forecast, end_rehearsal, start_rehearsal
+    from ftkit.runs.dry_run import Forecast, end_dry_run, start_dry_run
 
     _refuse_with_dry_run(then, kernel, devices)
-    folder, process = start_rehearsal(template, _given(template_path(template), p, f), threads)
+    folder, process = start_dry_run(template, _given(template_path(template), p, f), threads)
     try:
         _watch(follow(folder, process), template)
     finally:
         try:
-            forecast = Forecast(end_rehearsal(folder, process))
+            forecast = Forecast(end_dry_run(folder, process))
         except RuntimeError as e:
             say(f"ftkit: {e}", "error")
             raise SystemExit(1) from None

@@ -35,7 +35,7 @@ def _code(path: Path) -> list[tuple[str, list[str]]]:
     ]
 
 # %% ../../nbs/runs/12_dry_run.ipynb #c7ba9542
-def check_rehearsal(path: Path) -> None:
+def check_dry_run(path: Path) -> None:
     """Refuse a notebook in which nothing of ftkit is trained: it would be executed to its end, and
     that is no dry run."""
     spec = read_json(path).get("metadata", {}).get("kernelspec") or {}
@@ -322,7 +322,7 @@ def _environment(folder: Path, threads: int | None) -> dict[str, str]:
     )
 
 # %% ../../nbs/runs/12_dry_run.ipynb #4fa5e5f4
-def start_rehearsal(
+def start_dry_run(
     template: str,  # a shipped template's name, or a notebook's path
     parameters: dict | None = None,  # name: value, of the parameters' types
     threads: int | None = None,  # CPU threads, as of the run [1..]
@@ -330,7 +330,7 @@ def start_rehearsal(
     "Begin a dry run; bad parameters are refused as for a run."
     source = template_path(template)
     values = whole_ids(check_params(read_params(source), parameters or {}), source.stem)
-    check_rehearsal(source)
+    check_dry_run(source)
     for other in needs({"parameters": values}):
         if (status := read_run(other)["status"]) != "completed":
             raise UsageError(
@@ -354,7 +354,7 @@ def start_rehearsal(
         )
 
 
-def end_rehearsal(folder: Path, process: subprocess.Popen) -> dict:
+def end_dry_run(folder: Path, process: subprocess.Popen) -> dict:
     "What it measured; the folder is removed."
     try:
         process.wait()
@@ -394,7 +394,7 @@ def dry_run(
     **parameters,  # values for its parameters cell
 ):  # a Forecast
     "What `run_template` with the same arguments would take; nothing is trained, no run is made."
-    return Forecast(end_rehearsal(*start_rehearsal(template, parameters)))
+    return Forecast(end_dry_run(*start_dry_run(template, parameters)))
 
 
 class Forecast:
@@ -402,7 +402,7 @@ class Forecast:
 
     def __init__(
         self,
-        outcome: dict,  # as `end_rehearsal` gives it
+        outcome: dict,  # as `end_dry_run` gives it
     ):
         from ftkit.training.estimation import Estimate
 

@@ -44,7 +44,7 @@ class Average:
         self.held = own
 
     @contextlib.contextmanager
-    def in_place(self):
+    def applied(self):
         "While it lasts, the network computes with the mean."
         self.exchange()
         try:

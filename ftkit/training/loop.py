@@ -25,7 +25,7 @@ from .batches import mixed
 from .checkpoints import Checkpoints
 from .checks import first_not_finite, rate_advice
 from .losses import loss_name
-from .memory import fewer_at_once
+from .memory import more_pieces
 from .optimizer import make_optimizer, penalise, plateau_reductions, rate_factor
 from .setup import Setup, State
 from .stages import Stage, pieces_of
@@ -94,7 +94,7 @@ def set_to_train(
     "The network as it is while it is trained."
     network = trained_network(setup, stage)
     if stage.name == "tune" and setup.config.freeze == "gradual":
-        network.freeze(frozen_layers(setup, epoch))
+        network.freeze(gradually_frozen(setup, epoch))
     network.train()
     if not stage.shards:
         # validation predicts in its own layout, which rounds differently
@@ -109,7 +109,7 @@ def set_to_train(
     stage.copy_weights()
 
 
-def frozen_layers(
+def gradually_frozen(
     setup: Setup,
     epoch: int,  # [0..]
 ) -> int:
@@ -161,7 +161,7 @@ def is_out_of_time(setup: Setup, stage: Stage, state: State) -> bool:
     return setup.ranks.from_first(lambda: state.elapsed(stage.name) >= budget)
 
 
-def has_waited(setup: Setup, stage: Stage, state: State) -> bool:
+def stops_early(setup: Setup, stage: Stage, state: State) -> bool:
     "Whether validation has not become better for so long that training ends (early stopping)."
     patience = setup.config.patience
     if not patience or stage.name != "tune" or not state.best:
@@ -172,7 +172,7 @@ def has_waited(setup: Setup, stage: Stage, state: State) -> bool:
 def next_epoch(setup: Setup, stage: Stage, state: State, out_of_time: bool) -> int:  # [1..epochs]
     """The epoch to continue with; after the last one, or where training ends early, the stage is
     over."""
-    if out_of_time or has_waited(setup, stage, state):
+    if out_of_time or stops_early(setup, stage, state):
         return stage.epochs
     return state.epoch + 1
 
@@ -200,7 +200,7 @@ def add_gradients(
         except RuntimeError as e:
             if stage.shards:
                 raise  # the others wait in the midst of the step
-            state.pieces = fewer_at_once(e, state.pieces, len(rows), stage.name)
+            state.pieces = more_pieces(e, state.pieces, len(rows), stage.name)
         # begun anew, in more pieces
         stage.drop_gradients()
         for p in state.parameters:
@@ -267,7 +267,7 @@ def network_input(
     )
 
 # %% ../../nbs/training/16_loop.ipynb #8ecf8ba1
-def is_broken(setup: Setup, state: State) -> bool:
+def is_not_finite(setup: Setup, state: State) -> bool:
     "Whether the loss is not finite any more; a GPU is asked at the end of the epoch."
     return setup.device.type == "cpu" and not math.isfinite(state.loss_sum.item())
 
@@ -297,9 +297,9 @@ def end_epoch(
     config, average = setup.config, state.average
     if stage.shards:
         stage.shards.gather()
-    with average.in_place() if average and config.ema else contextlib.nullcontext():
-        figures = validated(setup, stage)
-        record |= setup.ranks.from_first(lambda: figures)
+    with average.applied() if average and config.ema else contextlib.nullcontext():
+        scores = validated(setup, stage)
+        record |= setup.ranks.from_first(lambda: scores)
         state.history.append(record)
         checkpoints.keep_best(setup, state)
     if average and config.swa and record["epoch"] > stage.epochs * (1 - config.swa):
@@ -314,8 +314,8 @@ def validate_as_epoch(
 ) -> None:
     "Validate the weights as one more epoch, and keep them if they are the best."
     stage = Stage(name, precision=state.precision, rows=setup.rows)
-    figures = validated(setup, stage)
-    state.history.append({"stage": name, "epoch": 1} | setup.ranks.from_first(lambda: figures))
+    scores = validated(setup, stage)
+    state.history.append({"stage": name, "epoch": 1} | setup.ranks.from_first(lambda: scores))
     checkpoints.keep_best(setup, state)
 
 # %% ../../nbs/training/16_loop.ipynb #85a83c7e
@@ -418,7 +418,7 @@ def train_steps(
                 setup, stage, state, rows, checkpoints
             )
             state.step = step + 1
-            if is_broken(setup, state):
+            if is_not_finite(setup, state):
                 broken_step = step
                 break
 

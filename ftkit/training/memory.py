@@ -15,7 +15,7 @@ import torch
 from ..runfolder import emit
 
 # %% ../../nbs/training/04_memory.ipynb #b2b3c8b1
-def fewer_at_once(
+def more_pieces(
     error: RuntimeError,  # that a step met
     pieces: int,  # in which a batch was computed [1..]
     rows: int,  # of the batch
