@@ -95,7 +95,7 @@ def look_up(
             return getattr(module, new)
     raise AttributeError(f"module 'ftkit.{old}' has no attribute {name!r}")
 
-
+# %% ../nbs/03_moved.ipynb #a37eacd8
 def moved(
     package: str,  # `__name__` of a package that has the name of an old module
 ):

@@ -287,6 +287,7 @@ def test_a_chain_with_a_limit_goes_on_with_a_higher_one(steps):
     assert run_template("nan.ipynb").metrics == {"n": 3, "y": 1.5}
 
 
+@pytest.mark.slow  # three fine-tunes; models.earlier and evaluation.report show each step
 def test_a_model_goes_on_with_data_that_have_grown(tmp_path):
     "Its rows stay in their parts, it stands beside the new model, and one that is worse is named."
     import pandas as pd

@@ -189,6 +189,7 @@ def test_workers_are_killed_in_the_middle(cluster, counted):
     assert statuses() == {"completed": 6}
 
 
+@pytest.mark.slow  # test_batch has the same of two drivers
 def test_workers_whose_clocks_differ(cluster, counted, tmp_path):
     "An hour fast and an hour slow, on machines of other names than the driver's."
     address, workers, worker, _ = cluster

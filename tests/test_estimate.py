@@ -192,11 +192,17 @@ def test_what_has_no_dry_run_is_refused(own_samples):
     [
         ({}, None),
         ({"mixup": 0.3, "accumulate": 2, "batch_size": 16}, Augment(rotate=10)),
-        ({"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"}, None),
-        ({"batch_size": 500, "blend": 1.0}, None),
-        ({"freeze": "backbone"}, None),
+        pytest.param(
+            {"freeze": "gradual", "epochs": 2, "class_weights": "auto", "optimizer": "sgd"},
+            None,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"batch_size": 500, "blend": 1.0}, None, marks=pytest.mark.slow),
+        pytest.param({"freeze": "backbone"}, None, marks=pytest.mark.slow),
         ({"lora": 4, "ema": 0.9, "l1": 1e-4}, None),
-        ({"contrast_epochs": 1, "sampler": "balanced", "swa": 0.5}, None),
+        pytest.param(
+            {"contrast_epochs": 1, "sampler": "balanced", "swa": 0.5}, None, marks=pytest.mark.slow
+        ),
         (
             {"views": 2, "cutmix": 0.5, "progressive": 0.5, "budget_seconds": 100.0},
             Augment(rotate=10),

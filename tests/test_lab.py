@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from lab import ROOT, RUN_BUTTON, STEPS, Page, new_run
 from test_batch import notebook, until
 from test_server import TOKEN
@@ -86,6 +87,7 @@ def test_launcher_form_run_reload_close_report_again_compare(browser, lab):
     page.close()
 
 
+@pytest.mark.slow  # three fits; test_runs has the same of the command line
 def test_stopped_and_resumed_in_the_panel_it_ends_equal(browser, lab):
     values = {
         "limit": 200,
@@ -110,6 +112,19 @@ def test_stopped_and_resumed_in_the_panel_it_ends_equal(browser, lab):
         lab.get(f"runs/{name}")[1]["facts"]["weights"]
         == lab.get(f"runs/{whole}")[1]["facts"]["weights"]
     )
+    page.close()
+
+
+def test_a_run_is_stopped_and_resumed_in_the_panel(browser, lab):
+    name = new_run(lab, "work/steps.ipynb", n=20)
+    page = Page(browser, lab)
+    page.panel()
+    page.page.locator(f"[data-run='{name}'] button").click(timeout=10_000)
+    until(lambda: (lab.get(f"runs/{name}")[1]["progress"] or {}).get("stage") == "tune")
+    page.button("Stop").click()
+    page.status("stopped")
+    page.button("Resume").click()
+    page.status("completed", 60)
     page.close()
 
 

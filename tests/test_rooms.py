@@ -303,14 +303,12 @@ def test_messages_labels_and_docstrings_speak_them_too():
 
 
 LONGEST = 90  # formatted lines of code between one example and the next: a screen and a half
-TABLES = {"03_moved.ipynb"}  # one table of names, which reads as one
 
 
 def test_nobody_scrolls_far_without_an_example():
     long = [
         f"{notebook.name} shows nothing for {lines} lines: {first}"
         for notebook in NOTEBOOKS
-        if notebook.name not in TABLES
         for lines, first in stretches(notebook)
         if lines > LONGEST
     ]
