@@ -30,7 +30,7 @@ TINY = {
     "baselines": False,
 }
 TEXTS = {
-    "limit": 180,
+    "limit": 300,
     "epochs": 2,
     "head_epochs": 10,
     "max_length": 48,
@@ -202,19 +202,15 @@ def test_killed_and_resumed_it_comes_to_the_same_bits(moment, whom, workers, who
     assert weights(killed_and_resumed(moment, whom, workers)) == weights(whole)
 
 
+@pytest.mark.slow  # as of pictures above, and longer
 @pytest.mark.parametrize(
     "moment, whom",
     [
         ("tune", "both"),
-        *(
-            pytest.param(m, w, marks=pytest.mark.slow)
-            for m, w in (
-                ("head", "both"),
-                ("head", "kernel"),
-                ("tune", "driver"),
-                ("tune", "kernel"),
-            )
-        ),
+        ("head", "both"),
+        ("head", "kernel"),
+        ("tune", "driver"),
+        ("tune", "kernel"),
     ],
 )
 def test_texts_killed_and_resumed_come_to_the_same_bits(moment, whom, whole_text):
@@ -247,21 +243,17 @@ def whole_speech(home):
     return folder
 
 
+@pytest.mark.slow  # as of pictures above, and longer
 @pytest.mark.parametrize(
     "moment, whom",
     [
         ("tune", "both"),
-        *(
-            pytest.param(m, w, marks=pytest.mark.slow)
-            for m, w in (
-                ("features", "both"),
-                ("head", "both"),
-                ("head", "kernel"),
-                ("tune", "driver"),
-                ("tune", "kernel"),
-                ("evaluate", "both"),
-            )
-        ),
+        ("features", "both"),
+        ("head", "both"),
+        ("head", "kernel"),
+        ("tune", "driver"),
+        ("tune", "kernel"),
+        ("evaluate", "both"),
     ],
 )
 def test_recordings_killed_and_resumed_come_to_the_same_bits(moment, whom, whole_speech):
