@@ -70,3 +70,14 @@ def test_a_wrong_call_says_what_was_wanted(call, names, tmp_path, monkeypatch):
         eval(call, dict(names))  # noqa: S307 the calls above, which stand in this file
     message = str(refused.value)
     assert CALLS[call] in message and "\n" not in message, message
+
+
+def test_arguments_of_an_earlier_version_are_taken():
+    from ftkit import Data, Model, TrainConfig, Trainer
+
+    data = Data.image("sample:digits", limit=60)
+    model = Model("small:cnn", data.task)
+    with pytest.warns(DeprecationWarning, match="body_rate of TrainConfig is called backbone_rate"):
+        assert Trainer(model, data, body_rate=0.2).config.backbone_rate == 0.2
+    with pytest.warns(DeprecationWarning, match="backbone_dropout"):
+        assert TrainConfig(body_dropout=0.1).backbone_dropout == 0.1

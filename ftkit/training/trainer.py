@@ -18,7 +18,7 @@ from ..augment.images import Augment
 from ..augment.sounds import SoundAugment
 from ..augment.tables import TableAugment
 from ..augment.texts import TextAugment
-from ..core import UsageError, nearest, patch_to
+from ..core import UsageError, nearest, patch_to, take_renamed
 from ..data.dataset import Data
 from ..models.artifact import load_model
 from ..models.backbone import _NOUNS
@@ -125,8 +125,9 @@ class Trainer:
 
 
 def _check_fields(fields: dict) -> None:
-    "Refuse what is no field of TrainConfig."
+    "Refuse what is no field of TrainConfig; one of an earlier version gets its name of today."
     fields_there = list(TrainConfig.__dataclass_fields__)
+    take_renamed(fields, fields_there, "TrainConfig")
     for name in fields:
         if name in fields_there:
             continue
